@@ -1,0 +1,1 @@
+"""Drivers that compose the stages: the embedded local engine."""

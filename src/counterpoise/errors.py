@@ -1,0 +1,89 @@
+"""Errors a user can meet: one base class, one class per boundary.
+
+Every message says what was found, where, and what to do about it. The command line prints the message alone
+(exit code 2 for `UsageError` and its kin, 1 for a run that failed) and never a traceback for these classes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "CounterpoiseError",
+    "DataError",
+    "MissingExtraError",
+    "ModelError",
+    "StoreError",
+    "TrainingError",
+    "UnknownNameError",
+    "UsageError",
+    "VerifierError",
+    "nearest",
+]
+
+
+class CounterpoiseError(Exception):
+    """Base of every error this package raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(CounterpoiseError, ValueError):
+    """What was asked for cannot be done as asked."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A run file or an override is malformed, unknown or contradictory."""
+
+
+class DataError(UsageError):
+    """A file of problems, responses or counts is malformed or empty."""
+
+
+class ModelError(UsageError):
+    """A model directory or id cannot be loaded."""
+
+
+class MissingExtraError(UsageError):
+    """An optional dependency is needed and absent."""
+
+    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package '{package}', which is not installed; "
+            f"install it with: pip install 'counterpoise[{extra}]'"
+        )
+
+
+class UnknownNameError(UsageError):
+    """A registry was asked for a name it does not hold."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        super().__init__(f"unknown {kind} '{name}'{nearest(name, names)}; known: {', '.join(names)}")
+
+
+class StoreError(CounterpoiseError):
+    """A rollout store or a metrics file cannot be read or written."""
+
+
+class CheckpointError(CounterpoiseError):
+    """No usable checkpoint, or one that does not fit the run."""
+
+
+class TrainingError(CounterpoiseError):
+    """A training step was refused; the run stops at its last good state."""
+
+
+class VerifierError(CounterpoiseError):
+    """A verifier cannot be started at all (one response that fails is a verdict, not an error)."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the closest known name, or the empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,1 @@
+"""Rollout store, estimators and intervals; runs without torch."""

@@ -1,0 +1,1 @@
+"""Batches, forward pass, optimiser step, checkpoints."""

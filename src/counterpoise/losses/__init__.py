@@ -1,0 +1,1 @@
+"""Surrogates; `denominators` is the only place that divides."""

@@ -1,0 +1,1 @@
+"""Models by path, id or packaged name, and the recipe of the packaged ones."""

@@ -1,0 +1,1 @@
+"""From a problem to the text and token ids the policy sees."""

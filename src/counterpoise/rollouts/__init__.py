@@ -1,0 +1,1 @@
+"""Samplers: from prompts to rollouts."""

@@ -1,0 +1,1 @@
+"""What says right, wrong or unscored: one method per file."""
