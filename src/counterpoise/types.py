@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Counts",
     "Credit",
+    "Divide",
     "Extraction",
     "Judgement",
+    "Loss",
     "LossOutput",
     "Problem",
     "Prompt",
@@ -309,3 +311,32 @@ class LossOutput:
     """(B,) response tokens of each row."""
     metrics: Mapping[str, Sum]
     """Named (sum, count) pairs, detached."""
+
+
+class Loss(Protocol):
+    """A surrogate: from log-probabilities and signed credit of some rows to their undivided sums."""
+
+    def __call__(
+        self,
+        *,
+        log_probs: torch.Tensor,
+        old_log_probs: torch.Tensor,
+        plus: torch.Tensor,
+        minus: torch.Tensor,
+        mask: torch.Tensor,
+        reference_log_probs: torch.Tensor | None = None,
+        entropy: torch.Tensor | None = None,
+    ) -> LossOutput:
+        """(B, T) float32 log-probabilities with gradient, the sampling policy's without, (B,) or (B, T) credit, (B, T) bool mask.
+
+        `reference_log_probs` (B, T) is needed by a KL term and `entropy` (B, T), with gradient, by an entropy term.
+        """
+        ...
+
+
+class Divide(Protocol):
+    """Turns undivided rows into the scalar that is differentiated."""
+
+    def __call__(self, output: LossOutput, counts: Counts) -> torch.Tensor:
+        """Scalar share of these rows in the mini-batch's loss; shares of disjoint micro-batches add up to the whole."""
+        ...
