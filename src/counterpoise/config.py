@@ -1,0 +1,336 @@
+"""What a run file may say: one pydantic model per section (`runfile` reads and writes the file itself).
+
+Combinations that cannot train are refused at load. Names of rules, losses, tasks and models are checked where their
+registries live, before the model is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+__all__ = [
+    "CheckpointConfig",
+    "CreditConfig",
+    "EvaluationConfig",
+    "LearnerConfig",
+    "LoraConfig",
+    "LossConfig",
+    "ModelConfig",
+    "PromptConfig",
+    "RolloutConfig",
+    "RunConfig",
+    "RunSection",
+    "TasksConfig",
+    "TrackingConfig",
+    "VerificationConfig",
+]
+
+Probability = Annotated[float, Field(gt=0.0, le=1.0)]
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+
+MEAN_BASELINE_RULES = ("grpo", "dr_grpo", "rloo")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none(cls, data: object) -> object:
+        # TOML has no null: where a field may be None, the word "none" says so.
+        if not isinstance(data, Mapping):
+            return data
+        optional = {name for name, field in cls.model_fields.items() if type(None) in get_args(field.annotation)}
+        return {k: None if k in optional and v == "none" else v for k, v in data.items()}
+
+
+class RunSection(_Section):
+    """Where the run lives and what seeds it."""
+
+    name: str = "run"
+    """Directory name under `directory`."""
+    directory: Path = Path("runs")
+    """Parent of all runs."""
+    seed: int = 0
+    """Every random draw comes from named streams of this seed."""
+
+
+class LoraConfig(_Section):
+    """Low-rank adapters instead of full fine-tuning (extra `lora`)."""
+
+    rank: Count = 0
+    """0 trains all weights."""
+    alpha: NonNegative = 32.0
+    """Scale numerator: the update is multiplied by alpha / rank."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Dropout on the adapters' input."""
+    target_modules: str | list[str] = "all-linear"
+    """Module names, or `all-linear`."""
+
+
+class ModelConfig(_Section):
+    """The policy."""
+
+    name: str = "lab"
+    """`lab`, `lab:weak`, `smollm2`, a directory, or a Hugging Face id."""
+    dtype: Literal["float32", "bfloat16", "auto"] = "float32"
+    """Precision of the stored weights that the optimiser updates."""
+    lora: LoraConfig = LoraConfig()
+    """Adapters."""
+
+
+class TasksConfig(_Section):
+    """Where problems come from."""
+
+    name: str = "countdown"
+    """Registry name: `counterpoise tasks list` prints them."""
+    train: Path | None = None
+    """File of training problems, for tasks that read files."""
+    test: Path | None = None
+    """File of test problems, for tasks that read files."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Further settings of the task."""
+    max_train: Positive | None = None
+    """Use at most this many training problems (the first by identity hash)."""
+
+
+class PromptConfig(_Section):
+    """From problem to prompt."""
+
+    template: str | None = None
+    """Template name; None takes the task's own default."""
+    max_tokens: Positive | None = None
+    """Longer prompts are refused, with the problem's id."""
+
+
+class RolloutConfig(_Section):
+    """How training responses are drawn."""
+
+    prompts_per_step: Positive = 64
+    """Problems per training step, over all processes."""
+    group_size: Positive = 8
+    """Rollouts per problem."""
+    temperature: Annotated[float, Field(gt=0.0)] = 1.0
+    """Training samples at this temperature and trains that distribution."""
+    top_p: Probability = 1.0
+    """Nucleus; below 1 the proposal differs from the trained policy."""
+    top_k: Count = 0
+    """0 switches it off."""
+    max_tokens: Positive = 256
+    """Response tokens at most, EOS included."""
+    stop: list[str] = Field(default_factory=list)
+    """Strings that end a response."""
+    max_rows: Positive = 512
+    """Rows decoded together at most."""
+
+
+class VerificationConfig(_Section):
+    """How responses are judged."""
+
+    timeout: Annotated[float, Field(gt=0.0)] = 5.0
+    """Seconds for one judgement; later it is unscored, never wrong."""
+    workers: Positive = 1
+    """Killable worker processes, for verifiers that need isolation."""
+    truncated: Literal["wrong", "unscored"] = "wrong"
+    """What a response without an answer is that hit `max_tokens`."""
+    max_unscored: Probability = 0.5
+    """A step with a larger unscored share stops the run."""
+
+
+class CreditConfig(_Section):
+    """Which rule, and how it is weighed."""
+
+    rule: str = "weighted_reinforce"
+    """Registry name, e.g. `psr`, `nsr`, `weighted_reinforce`, `grpo`."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the rule, e.g. `{lambda = 0.1}`."""
+    reward: str = "binary"
+    """From verdict to reward."""
+    emphasis: str = "none"
+    """Group weight d(p), on both signs."""
+    emphasis_settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the emphasis, e.g. `{gamma = 1.0}`."""
+    controller: str = "constant"
+    """What sets the two lambdas each step."""
+    controller_settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the controller, e.g. `{lambda_plus = 1.0, lambda_minus = 1.0}`."""
+    filter: str = "zero_credit"
+    """Rows that never reach the learner."""
+    all_wrong_cap: Probability | None = None
+    """Largest share of the negative mass that all-wrong groups may carry."""
+
+
+class LossConfig(_Section):
+    """The surrogate and what divides it."""
+
+    name: str = "ppo_clip"
+    """Registry name: `reinforce`, `ppo_clip`, `cispo`, `gspo`, `topr`."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the loss, e.g. `{clip_low = 0.2, clip_high = 0.2}`."""
+    denominator: str = "tokens_signed"
+    """What a mini-batch's sum is divided by."""
+    constant: Annotated[float, Field(gt=0.0)] | None = None
+    """Tokens per sequence of the `constant` denominator; None takes `rollout.max_tokens`."""
+    kl: NonNegative = 0.0
+    """Coefficient of KL to the reference (the base); 0 is off and costs nothing."""
+    kl_estimator: str = "k3"
+    """`k1` or `k3`."""
+    entropy: NonNegative = 0.0
+    """Coefficient of the entropy bonus; 0 is off."""
+
+
+class LearnerConfig(_Section):
+    """The optimiser."""
+
+    steps: Positive = 100
+    """Training steps; each samples, credits and updates."""
+    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-6
+    """AdamW's peak rate."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """AdamW's moments."""
+    epsilon: Annotated[float, Field(gt=0.0)] = 1e-8
+    """AdamW's epsilon."""
+    weight_decay: NonNegative = 0.01
+    """AdamW's decoupled decay."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """After warm-up."""
+    warmup_steps: Count = 0
+    """Optimiser updates of linear warm-up."""
+    gradient_clip: Annotated[float, Field(gt=0.0)] | None = 1.0
+    """Largest global gradient norm; None switches clipping off."""
+    minibatch: Positive | None = None
+    """Prompts per optimiser update; None makes one update a step."""
+    epochs: Positive = 1
+    """Passes over each batch."""
+    tokens_per_microbatch: Positive = 16384
+    """Padded tokens in one forward pass at most."""
+    chunk_tokens: Positive = 1024
+    """Response tokens whose logits exist at one time."""
+    old_log_probs: Literal["sampler", "learner"] = "sampler"
+    """Who says what the sampling policy's log-probabilities were."""
+    mixed_precision: Literal["no", "bf16"] = "no"
+    """bf16 autocast where the device has it."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass."""
+    measure_signs_every: Count = 0
+    """Every so many steps, gradient norms of the two signs and their cosine (two more backward passes); 0 is never."""
+
+
+class CheckpointConfig(_Section):
+    """What survives a kill."""
+
+    every_steps: Count = 25
+    """0 switches the step rule off."""
+    every_minutes: Annotated[float, Field(gt=0.0)] | None = 10.0
+    """None switches the time rule off."""
+    keep: Positive = 2
+    """Newest checkpoints kept."""
+    best_by: str | None = "success_rate"
+    """Metric whose best checkpoint is kept as well; None keeps none."""
+
+
+class EvaluationConfig(_Section):
+    """pass@k on the test split."""
+
+    before: bool = True
+    """Evaluate the base first, so that every run has its own baseline."""
+    every: Count = 0
+    """Steps between evaluations; 0 evaluates at the end only."""
+    after: bool = True
+    """Evaluate the final policy."""
+    problems: Positive | None = 128
+    """The first so many test problems by identity hash; None takes all."""
+    n: Positive = 256
+    """Rollouts per problem."""
+    k: list[Positive] | None = None
+    """ks of the curve; None takes the powers of two up to n."""
+    temperature: Annotated[float, Field(ge=0.0)] = 0.6
+    """The paper's evaluation: temperature 0.6, top-p 0.95."""
+    top_p: Probability = 0.95
+    """Nucleus."""
+    top_k: Count = 0
+    """0 switches it off."""
+    max_tokens: Positive | None = None
+    """None takes `rollout.max_tokens`."""
+    confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    """Level of the intervals."""
+
+    @model_validator(mode="after")
+    def _check(self) -> EvaluationConfig:
+        too_large = [k for k in self.k or () if k > self.n]
+        if too_large:
+            raise ValueError(
+                f"k={too_large[0]} is larger than n={self.n}: pass@k is undefined for n < k; raise n or drop that k"
+            )
+        return self
+
+
+class TrackingConfig(_Section):
+    """Where metrics go besides metrics.jsonl."""
+
+    trackers: list[str] = Field(default_factory=list)
+    """Any of accelerate's: `tensorboard`, `wandb`, `trackio`, …"""
+    project: str = "counterpoise"
+    """Project name for trackers that have one."""
+
+    @field_validator("trackers", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+
+class RunConfig(_Section):
+    """A whole run."""
+
+    run: RunSection = RunSection()
+    model: ModelConfig = ModelConfig()
+    tasks: TasksConfig = TasksConfig()
+    prompt: PromptConfig = PromptConfig()
+    rollout: RolloutConfig = RolloutConfig()
+    verification: VerificationConfig = VerificationConfig()
+    credit: CreditConfig = CreditConfig()
+    loss: LossConfig = LossConfig()
+    learner: LearnerConfig = LearnerConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    tracking: TrackingConfig = TrackingConfig()
+
+    @property
+    def path(self) -> Path:
+        """The run's directory."""
+        return self.run.directory / self.run.name
+
+    @model_validator(mode="after")
+    def _check(self) -> RunConfig:
+        minibatch, prompts = self.learner.minibatch, self.rollout.prompts_per_step
+        if minibatch is not None and minibatch > prompts:
+            raise ValueError(
+                f"learner.minibatch={minibatch} is larger than rollout.prompts_per_step={prompts}; lower it"
+            )
+        if self.rollout.group_size == 1 and self.credit.rule in MEAN_BASELINE_RULES:
+            raise ValueError(
+                f"credit.rule={self.credit.rule} compares a rollout with its group, and rollout.group_size=1 has nothing to "
+                "compare: every credit would be zero; raise the group size, or use psr, nsr, weighted_reinforce or reinforce"
+            )
+        multiple = self.learner.epochs > 1 or (minibatch is not None and minibatch < prompts)
+        if multiple and self.loss.name == "reinforce":
+            raise ValueError(
+                "loss.name=reinforce has no importance ratio, so it is wrong for more than one update on the same batch "
+                "(learner.minibatch below rollout.prompts_per_step, or learner.epochs above 1); use ppo_clip, cispo, gspo or topr"
+            )
+        if self.model.lora.rank == 0 and self.model.dtype == "bfloat16" and self.learner.learning_rate < 1e-5:
+            raise ValueError(
+                f"model.dtype=bfloat16 keeps 8 bits of a weight, so full fine-tuning at learner.learning_rate="
+                f"{self.learner.learning_rate:g} rounds most updates away; keep model.dtype=float32 with learner.mixed_precision=bf16"
+            )
+        if self.loss.denominator != "constant" and self.loss.constant is not None:
+            raise ValueError(
+                f"loss.constant is set but loss.denominator={self.loss.denominator}; set loss.denominator=constant"
+            )
+        return self

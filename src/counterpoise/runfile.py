@@ -1,0 +1,108 @@
+"""Reading and writing a run file: TOML plus dotted `key=value` overrides, checked at load, saved as resolved.
+
+Unknown keys are refused with the nearest valid name.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, ValidationError
+
+from counterpoise.config import RunConfig
+from counterpoise.errors import ConfigError, nearest
+
+__all__ = ["dump_config", "load_config", "parse_config"]
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a TOML run file and apply dotted overrides such as `credit.rule=nsr`.
+
+    Raises:
+        ConfigError: the file is missing or no TOML, a key is unknown, or a value or combination is illegal.
+    """
+    try:
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the run file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    return parse_config(data, overrides, source=str(path))
+
+
+def parse_config(data: Mapping[str, Any], overrides: Iterable[str] = (), *, source: str = "configuration") -> RunConfig:
+    """`load_config` of tables already read; `source` names them in messages."""
+    merged: dict[str, Any] = _copy(data)
+    for override in overrides:
+        _apply(merged, override)
+    try:
+        return RunConfig.model_validate(merged)
+    except ValidationError as error:
+        lines = [_explain(e) for e in error.errors()]
+        raise ConfigError(f"{source}: " + "\n".join(lines)) from error
+
+
+def dump_config(config: RunConfig) -> str:
+    """The resolved configuration as TOML; loading it gives an equal configuration."""
+    return tomli_w.dumps(_without_null(config.model_dump(mode="json")))
+
+
+def _copy(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: _copy(v) if isinstance(v, Mapping) else v for k, v in data.items()}
+
+
+def _without_null(data: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for key, value in data.items():
+        plain[key] = _without_null(value) if isinstance(value, Mapping) else "none" if value is None else value
+    return plain
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"'{override}' is not an override; write section.key=value, e.g. credit.rule=nsr")
+    table = data
+    for part in parts[:-1]:
+        inner = table.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"'{override}': {part} is a value, not a section")
+        table = inner
+    table[parts[-1]] = _value(text.strip())
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(error: Mapping[str, Any]) -> str:
+    location = [str(part) for part in error["loc"]]
+    name = ".".join(location)
+    if error["type"] == "extra_forbidden":
+        known = _fields_at(location[:-1])
+        where = ".".join(location[:-1]) or "the top level"
+        return f"unknown key '{name}'{nearest(location[-1], known)}; {where} takes: {', '.join(known)}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if not name:
+        return message
+    given = error["input"]
+    shown = f" (given: {given!r})" if isinstance(given, (str, int, float, bool, list)) else ""
+    return f"{name}: {message}{shown}"
+
+
+def _fields_at(location: Sequence[str]) -> list[str]:
+    model: type[BaseModel] = RunConfig
+    for part in location:
+        annotation = model.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)

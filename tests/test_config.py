@@ -1,0 +1,64 @@
+import tomllib
+
+import pytest
+
+from counterpoise.errors import ConfigError
+from counterpoise.runfile import dump_config, load_config, parse_config
+
+
+def test_overrides_are_toml_values_or_plain_text():
+    config = parse_config(
+        {}, ["credit.rule=nsr", "learner.steps=3", "credit.settings.lambda=0.25", "evaluation.k=[1, 4]"]
+    )
+    assert (config.credit.rule, config.learner.steps) == ("nsr", 3)
+    assert config.credit.settings == {"lambda": 0.25}
+    assert config.evaluation.k == [1, 4]
+
+
+def test_resolved_config_survives_its_own_file(tmp_path):
+    config = parse_config({}, ["checkpoint.every_minutes=none", "evaluation.problems=none", "loss.kl=0.001"])
+    (tmp_path / "run.toml").write_text(dump_config(config))
+    assert load_config(tmp_path / "run.toml") == config
+    assert config.checkpoint.every_minutes is None
+    assert tomllib.loads(dump_config(config))["credit"]["emphasis"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("credit.rul=nsr", r"unknown key 'credit.rul'; did you mean 'rule'\?; credit takes: rule"),
+        ("creditt.rule=nsr", r"unknown key 'creditt'; did you mean 'credit'\?; the top level takes: run"),
+        ("learner.steps=abc", r"learner.steps: .*valid integer.*given: 'abc'"),
+        ("learner.minibatch=100", r"learner.minibatch=100 is larger than rollout.prompts_per_step=64"),
+        ("evaluation.k=[512]", r"k=512 is larger than n=256: pass@k is undefined"),
+        ("rollout.temperature=0", r"rollout.temperature"),
+        ("loss.constant=5", r"set loss.denominator=constant"),
+        ("steps", r"'steps' is not an override; write section.key=value"),
+        ("run.seed.x=1", r"run.seed"),
+    ],
+)
+def test_bad_keys_and_values_name_the_way_out(override, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_config({}, [override])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["credit.rule=grpo", "rollout.group_size=1"], "nothing to compare"),
+        (["loss.name=reinforce", "learner.minibatch=16"], "no importance ratio"),
+        (["loss.name=reinforce", "learner.epochs=2"], "no importance ratio"),
+        (["model.dtype=bfloat16"], "rounds most updates away"),
+    ],
+)
+def test_combinations_that_cannot_train_are_refused(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_config({}, overrides)
+
+
+def test_missing_and_malformed_files(tmp_path):
+    with pytest.raises(ConfigError, match="cannot read the run file"):
+        load_config(tmp_path / "absent.toml")
+    (tmp_path / "bad.toml").write_text("[learner\nsteps = 3")
+    with pytest.raises(ConfigError, match="is not valid TOML"):
+        load_config(tmp_path / "bad.toml")
