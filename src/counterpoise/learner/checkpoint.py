@@ -1,0 +1,190 @@
+"""Checkpoints that survive a kill: a directory is written aside, sealed with a manifest of hashes, then renamed into place.
+
+Layout of one checkpoint: `step-000050/` with `policy/` (a Hugging Face model directory), `state.pt` (optimiser, schedule,
+controller, counters) and `manifest.json`. A directory without a matching manifest is no checkpoint.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from counterpoise.errors import CheckpointError, StoreError
+from counterpoise.files import atomic_write_text, fsync_directory
+
+__all__ = ["Checkpoint", "CheckpointStore"]
+
+_NAME = re.compile(r"step-(\d{6,})$")
+_MANIFEST = "manifest.json"
+_BEST = "best.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """One verified checkpoint on disk."""
+
+    step: int
+    """Training steps done."""
+    path: Path
+    """Its directory."""
+
+    @property
+    def policy(self) -> Path:
+        """Directory that `load_model` and `transformers` read."""
+        return self.path / "policy"
+
+    def state(self) -> dict[str, Any]:
+        """Everything but the weights, as it was saved."""
+        state: dict[str, Any] = torch.load(self.path / "state.pt", map_location="cpu", weights_only=True)
+        return state
+
+
+class CheckpointStore:
+    """The checkpoints of one run: atomic, the newest `keep` plus the best, damaged ones set aside and named.
+
+    Args:
+        directory: where the `step-…` directories live; made when first written to.
+        keep: newest checkpoints kept.
+        say: gets one line when a damaged checkpoint is found.
+    """
+
+    def __init__(self, directory: Path, *, keep: int, say: Callable[[str], None]) -> None:
+        self._directory = Path(directory)
+        self._keep = keep
+        self._say = say
+
+    def save(
+        self, step: int, *, write_policy: Callable[[Path], None], state: Mapping[str, Any], score: float | None = None
+    ) -> Checkpoint:
+        """Write a checkpoint, then remove those no longer kept; saving a step that is already there is a no-op.
+
+        `score`, higher is better and NaN ignored, decides which one is kept as the best.
+
+        Raises:
+            StoreError: the disk is full or the directory cannot be written; earlier checkpoints are untouched.
+        """
+        final = self._directory / f"step-{step:06d}"
+        if not (final.is_dir() and _damage(final) is None):
+            self._write(final, write_policy, state)
+        if score is not None and score == score and score > self._best()[1]:
+            atomic_write_text(self._directory / _BEST, json.dumps({"step": step, "score": score}))
+        self._prune()
+        return Checkpoint(step=step, path=final)
+
+    def latest(self) -> Checkpoint | None:
+        """The newest intact checkpoint; damaged ones are renamed to `….damaged` and said aloud. None when there is none."""
+        for step, path in sorted(self._all(), reverse=True):
+            damage = _damage(path)
+            if damage is None:
+                return Checkpoint(step=step, path=path)
+            aside = path.with_name(path.name + ".damaged")
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(path, aside)
+            self._say(f"checkpoint {path} is damaged ({damage}); set aside as {aside.name}, trying the one before it")
+        return None
+
+    def best(self) -> Checkpoint | None:
+        """The checkpoint with the highest score seen, where it is still intact."""
+        step = self._best()[0]
+        return None if step is None else self.at(step)
+
+    def at(self, step: int) -> Checkpoint:
+        """The checkpoint of one step.
+
+        Raises:
+            CheckpointError: it is absent or damaged; says which steps there are.
+        """
+        path = self._directory / f"step-{step:06d}"
+        damage = _damage(path) if path.is_dir() else "absent"
+        if damage is not None:
+            steps = ", ".join(str(s) for s, _ in sorted(self._all())) or "none"
+            raise CheckpointError(f"checkpoint {path} cannot be used ({damage}); steps there: {steps}")
+        return Checkpoint(step=step, path=path)
+
+    def _write(self, final: Path, write_policy: Callable[[Path], None], state: Mapping[str, Any]) -> None:
+        aside = final.with_name(f".{final.name}.partial")
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            (aside / "policy").mkdir(parents=True)
+            write_policy(aside / "policy")
+            torch.save(dict(state), aside / "state.pt")
+            files = {str(f.relative_to(aside)): _seal(f) for f in sorted(aside.rglob("*")) if f.is_file()}
+            atomic_write_text(aside / _MANIFEST, json.dumps({"files": files}, indent=1))
+            if final.exists():
+                shutil.rmtree(final)
+            os.replace(aside, final)
+            fsync_directory(self._directory)
+        except Exception as error:
+            # The writers below this call (torch, safetensors) report a full disk in their own types and words.
+            shutil.rmtree(aside, ignore_errors=True)
+            if isinstance(error, (OSError, StoreError, RuntimeError)) or "safetensor" in type(error).__name__.lower():
+                raise StoreError(_cannot_save(final, error)) from error
+            raise
+
+    def _prune(self) -> None:
+        best = self._best()[0]
+        for step, path in sorted(self._all(), reverse=True)[self._keep :]:
+            if step == best:
+                continue
+            # Renamed first: a kill in the middle of the removal must not leave half a checkpoint under a valid name.
+            doomed = path.with_name(f".{path.name}.removed")
+            shutil.rmtree(doomed, ignore_errors=True)
+            os.replace(path, doomed)
+        for leftover in [*self._directory.glob(".step-*.removed"), *self._directory.glob(".step-*.partial")]:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def _best(self) -> tuple[int | None, float]:
+        try:
+            record = json.loads((self._directory / _BEST).read_text())
+            return int(record["step"]), float(record["score"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None, float("-inf")
+
+    def _all(self) -> Iterator[tuple[int, Path]]:
+        if self._directory.is_dir():
+            for path in self._directory.iterdir():
+                match = _NAME.match(path.name)
+                if match and path.is_dir():
+                    yield int(match.group(1)), path
+
+
+def _seal(path: Path) -> dict[str, Any]:
+    with open(path, "rb") as handle:
+        os.fsync(handle.fileno())
+        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong with a checkpoint directory; None when nothing is."""
+    try:
+        files = json.loads((path / _MANIFEST).read_text())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "no readable manifest"
+    for name, seal in files.items():
+        file = path / name
+        if not file.is_file():
+            return f"{name} is missing"
+        if file.stat().st_size != seal["bytes"]:
+            return f"{name} has {file.stat().st_size} bytes instead of {seal['bytes']}"
+        with open(file, "rb") as handle:
+            if hashlib.file_digest(handle, "sha256").hexdigest() != seal["sha256"]:
+                return f"{name} does not match its hash"
+    return None
+
+
+def _cannot_save(path: Path, error: BaseException) -> str:
+    text = str(error)
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in text or "no space left" in text:
+        return f"cannot save checkpoint {path}: no space left on the device; free some and resume, earlier checkpoints are intact"
+    return f"cannot save checkpoint {path}: {text}; earlier checkpoints are intact"

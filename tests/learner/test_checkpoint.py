@@ -1,0 +1,139 @@
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from counterpoise.errors import CheckpointError, StoreError
+from counterpoise.learner.checkpoint import CheckpointStore
+
+
+def _policy(value):
+    return lambda path: (path / "weights.bin").write_bytes(bytes([value]) * 1000) and None
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def store(tmp_path, said):
+    return CheckpointStore(tmp_path / "checkpoints", keep=2, say=said.append)
+
+
+def _save(store, *steps, scores=None):
+    for i, step in enumerate(steps):
+        store.save(step, write_policy=_policy(step), state={"step": step}, score=scores[i] if scores else None)
+
+
+def _steps(tmp_path):
+    return sorted(p.name for p in (tmp_path / "checkpoints").iterdir() if p.is_dir())
+
+
+def test_what_was_saved_is_loaded(store):
+    store.save(5, write_policy=_policy(5), state={"step": 5, "moment": torch.arange(3.0)})
+    latest = store.latest()
+    assert latest.step == 5
+    assert torch.equal(latest.state()["moment"], torch.arange(3.0))
+    assert (latest.policy / "weights.bin").read_bytes() == b"\x05" * 1000
+
+
+def test_the_newest_and_the_best_are_kept(store, tmp_path):
+    _save(store, 1, 2, 3, 4, scores=[0.1, 0.9, 0.5, float("nan")])
+    assert _steps(tmp_path) == ["step-000002", "step-000003", "step-000004"]
+    assert store.best().step == 2
+    _save(store, 5, scores=[0.95])
+    assert _steps(tmp_path) == ["step-000004", "step-000005"]
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda p: os.truncate(p / "policy" / "weights.bin", 400), "weights.bin has 400 bytes instead of 1000"),
+        (lambda p: (p / "policy" / "weights.bin").write_bytes(b"\0" * 1000), "weights.bin does not match its hash"),
+        (lambda p: (p / "state.pt").unlink(), "state.pt is missing"),
+        (lambda p: (p / "manifest.json").write_text('{"fil'), "no readable manifest"),
+    ],
+)
+def test_a_damaged_checkpoint_is_said_aloud_and_the_one_before_it_used(store, tmp_path, said, harm, reason):
+    _save(store, 1, 2)
+    harm(tmp_path / "checkpoints" / "step-000002")
+    assert store.latest().step == 1
+    assert len(said) == 1
+    assert reason in said[0]
+    assert "trying the one before it" in said[0]
+    assert "step-000002.damaged" in _steps(tmp_path)
+
+
+def test_an_absent_step_lists_those_there_are(store):
+    _save(store, 3)
+    with pytest.raises(CheckpointError, match=r"absent.*steps there: 3"):
+        store.at(7)
+
+
+def test_no_checkpoint_is_none(store):
+    assert store.latest() is None
+    assert store.best() is None
+
+
+def test_a_full_disk_leaves_earlier_checkpoints_intact(store, tmp_path):
+    _save(store, 1)
+
+    def full(_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StoreError, match="no space left on the device; free some and resume"):
+        store.save(2, write_policy=full, state={})
+    assert _steps(tmp_path) == ["step-000001"]
+    assert store.latest().step == 1
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from counterpoise.learner.checkpoint import CheckpointStore
+store = CheckpointStore(Path(sys.argv[1]), keep=2, say=lambda line: print(line, file=sys.stderr))
+latest = store.latest()
+step = latest.step if latest else 0
+print("ready", flush=True)
+while True:
+    step += 1
+    store.save(step, write_policy=lambda p: [(p / f"w{i}").write_bytes(bytes([step % 256]) * 20000) for i in range(3)] and None,
+               state={"step": step}, score=float(step % 7))
+    print(step, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_kill_at_random_moments_never_loses_a_checkpoint(tmp_path):
+    directory = tmp_path / "checkpoints"
+    said = []
+    rng = random.Random(0)
+    reported = 0
+    for _ in range(6):
+        process = subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(directory)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline().strip() == "ready"
+        time.sleep(rng.uniform(0.0, 0.25))
+        process.send_signal(signal.SIGKILL)
+        out, err = process.communicate()
+        assert "damaged" not in err
+        done = [int(line) for line in out.split() if line.isdigit()]
+        reported = max([reported, *done])
+        latest = CheckpointStore(directory, keep=2, say=said.append).latest()
+        step = latest.step if latest else 0
+        # a save that returned is never lost; the one in flight may or may not have been sealed
+        assert step >= reported
+        if latest:
+            assert latest.state() == {"step": step}
+            assert (latest.policy / "w0").read_bytes() == bytes([step % 256]) * 20000
+        reported = step
+    assert reported > 0
+    assert said == []
