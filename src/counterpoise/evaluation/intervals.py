@@ -1,0 +1,161 @@
+"""Confidence intervals with problems as the unit: bootstrap, Student's t, and paired differences between two runs.
+
+The rollouts of one problem are not independent evidence about other problems, so nothing here resamples rollouts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtrit
+
+from counterpoise.errors import DataError, UsageError
+
+__all__ = ["Interval", "bootstrap_intervals", "paired_differences", "t_intervals"]
+
+_DRAWS_AT_ONCE = 1 << 21
+"""Problem draws held in memory at a time (16 MiB of indices)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A mean over problems with its confidence interval."""
+
+    estimate: float
+    """Mean over the problems where the value is defined; NaN when there is none."""
+    low: float
+    """Lower end; NaN with fewer than two defined problems."""
+    high: float
+    """Upper end; NaN with fewer than two defined problems."""
+    problems: int
+    """Problems where the value is defined."""
+
+
+def bootstrap_intervals(
+    values: npt.ArrayLike, *, generator: np.random.Generator, confidence: float = 0.95, resamples: int = 10_000
+) -> list[Interval]:
+    """Percentile bootstrap of the mean over problems, one interval for each column.
+
+    Each resample draws P problems with replacement and is kept as its (P,) multinomial counts w; its mean is `w·v / w·d` with d = 1
+    where v is defined. The interval runs from the (1 - confidence)/2 to the (1 + confidence)/2 quantile (linear interpolation) of the
+    resampled means. One resample serves all columns. Percentile intervals are a little too short below some 30 problems.
+
+    Args:
+        values: (P,) or (P, K) one value for each problem; NaN is undefined and takes no part.
+        generator: source of the resamples.
+        confidence: coverage aimed at, in (0, 1).
+        resamples: number of resamples; time is proportional to it, memory does not depend on it beyond (resamples, K) floats.
+
+    Raises:
+        UsageError: no problems, confidence outside (0, 1), fewer than 2 resamples.
+    """
+    values_PK = _columns(values, confidence)
+    if resamples < 2:
+        raise UsageError(f"resamples must be at least 2; got {resamples}")
+    problems, columns = values_PK.shape
+    defined_PK = ~np.isnan(values_PK)
+    filled_PK = np.where(defined_PK, values_PK, 0.0)
+    means_BK = np.full((resamples, columns), np.nan)
+    step = max(1, _DRAWS_AT_ONCE // problems)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        picks = generator.integers(0, problems, size=(size, problems)) + np.arange(size)[:, None] * problems
+        counts = np.bincount(picks.ravel(), minlength=size * problems).reshape(size, problems).astype(np.float64)
+        weights = counts @ defined_PK.astype(np.float64)
+        np.divide(counts @ filled_PK, weights, out=means_BK[start : start + size], where=weights > 0)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    intervals = []
+    for value, defined, means in zip(values_PK.T, defined_PK.T, means_BK.T, strict=True):
+        count = int(defined.sum())
+        low, high = np.quantile(means[~np.isnan(means)], tails) if count > 1 else (np.nan, np.nan)
+        intervals.append(Interval(estimate=_mean(value[defined]), low=float(low), high=float(high), problems=count))
+    return intervals
+
+
+def t_intervals(values: npt.ArrayLike, *, confidence: float = 0.95) -> list[Interval]:
+    """Student's t interval of the mean over problems, one for each column.
+
+    `mean ± t(P - 1) * s / sqrt(P)` with s the standard deviation with ddof=1, over the P problems where the value is defined. Its ends may
+    leave [0, 1].
+
+    Args:
+        values: (P,) or (P, K) one value for each problem; NaN is undefined and takes no part.
+        confidence: coverage aimed at, in (0, 1).
+
+    Raises:
+        UsageError: no problems, or confidence outside (0, 1).
+    """
+    intervals = []
+    for column in _columns(values, confidence).T:
+        value = column[~np.isnan(column)]
+        mean, half = _mean(value), float("nan")
+        if value.size > 1:
+            half = float(stdtrit(value.size - 1, (1 + confidence) / 2) * value.std(ddof=1) / np.sqrt(value.size))
+        intervals.append(Interval(estimate=mean, low=mean - half, high=mean + half, problems=int(value.size)))
+    return intervals
+
+
+def paired_differences(
+    base_ids: Sequence[str],
+    base_values: npt.ArrayLike,
+    after_ids: Sequence[str],
+    after_values: npt.ArrayLike,
+    *,
+    generator: np.random.Generator,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+) -> list[Interval]:
+    """Bootstrap of `after - base` on the same problems, one interval for each column.
+
+    Pairing removes the spread between problems, which is most of the variance of either mean alone. A problem undefined in one run is
+    undefined in the difference. Order does not matter: rows are matched by id.
+
+    Args:
+        base_ids: (P,) problem ids of the rows of `base_values`.
+        base_values: (P,) or (P, K).
+        after_ids: (P,) the same ids in any order.
+        after_values: (P,) or (P, K).
+        generator: source of the resamples.
+        confidence: coverage aimed at, in (0, 1).
+        resamples: number of resamples.
+
+    Raises:
+        DataError: the two runs do not hold the same problems, or one lists a problem twice.
+        UsageError: as `bootstrap_intervals`.
+    """
+    base_PK, after_PK = _columns(base_values, confidence), _columns(after_values, confidence)
+    rows = {problem: row for row, problem in enumerate(after_ids)}
+    for name, ids, values_PK in (("base", base_ids, base_PK), ("after", after_ids, after_PK)):
+        if len(set(ids)) != len(ids) or len(ids) != len(values_PK):
+            raise DataError(
+                f"the {name} run lists {len(ids)} problem ids, {len(set(ids))} of them distinct, for {len(values_PK)} rows; "
+                "give each problem once"
+            )
+    common = len(rows.keys() & set(base_ids))
+    if common != len(base_ids) or common != len(after_ids):
+        raise DataError(
+            f"the two runs did not answer the same problems: {common} in common, {len(base_ids) - common} only in the base, "
+            f"{len(after_ids) - common} only in the other; evaluate both on one task and split (same limit, same files) to compare them"
+        )
+    differences = after_PK[[rows[problem] for problem in base_ids]] - base_PK
+    return bootstrap_intervals(differences, generator=generator, confidence=confidence, resamples=resamples)
+
+
+def _columns(values: npt.ArrayLike, confidence: float) -> npt.NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or not len(array):
+        raise UsageError(
+            f"an interval over problems needs values of shape (P,) or (P, K) with P >= 1; got shape {np.shape(values)}"
+        )
+    if not 0 < confidence < 1:
+        raise UsageError(f"confidence must lie between 0 and 1, e.g. 0.95; got {confidence}")
+    return array
+
+
+def _mean(value: npt.NDArray[np.float64]) -> float:
+    return float(value.mean()) if value.size else float("nan")
