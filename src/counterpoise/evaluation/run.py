@@ -1,0 +1,270 @@
+"""The evaluation itself: draw what is missing, grade what is not graded, summarise. Can be stopped anywhere and run again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from counterpoise.errors import DataError, StoreError, UsageError
+from counterpoise.evaluation.passk import MAX_ROLLOUTS
+from counterpoise.evaluation.store import RolloutStore, StoredRollout, StoredVerdict
+from counterpoise.evaluation.summary import EvaluationResult, summarise
+from counterpoise.streams import stream
+from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings, StopReason, Verdict
+
+__all__ = ["Progress", "Verify", "evaluate", "grade", "sample"]
+
+Verify = Callable[[Sequence[Problem], Sequence[str], Sequence[bool]], list[Verdict]]
+"""(problems, responses, cut off at the token limit) -> one verdict each, in order."""
+
+_GRADED_AT_ONCE = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an evaluation is."""
+
+    stage: str
+    """`sample` or `grade`."""
+    done: int
+    """Rollouts drawn or graded, earlier runs included."""
+    total: int
+    """Rollouts wanted."""
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def evaluate(
+    *,
+    store: RolloutStore,
+    problems: Sequence[Problem],
+    make_prompts: Callable[[Sequence[Problem]], list[Prompt]],
+    sampler: Sampler,
+    verify: Verify,
+    n: int,
+    settings: SamplingSettings,
+    seed: int,
+    problems_per_batch: int = 8,
+    samples_per_block: int = 32,
+    policy_version: int = 0,
+    ks: Sequence[int] | None = None,
+    confidence: float = 0.95,
+    on_progress: OnProgress | None = None,
+) -> EvaluationResult:
+    """Draw n responses for each problem, grade them, and write `passk.json` and `problems.jsonl` into the store's directory.
+
+    Sampling and grading are two steps, each of which does only what the store lacks: an interrupted evaluation that is run again with the
+    same arguments ends with the rollouts an unbroken one would have.
+
+    Args:
+        store: where rollouts and verdicts go; its manifest must hold the same settings and seed.
+        problems: what to evaluate on, each problem once.
+        make_prompts: template and tokenizer.
+        sampler: draws the responses.
+        verify: judges them.
+        n: responses for each problem.
+        settings: how responses are drawn.
+        seed: seed of the evaluation.
+        problems_per_batch: problems drawn together.
+        samples_per_block: responses drawn together for each of them; what a kill can lose at most is one such block.
+        policy_version: optimiser steps behind the weights, recorded with each rollout.
+        ks: numbers of tries; by default the powers of two up to n.
+        confidence: coverage of the intervals.
+        on_progress: told after every block.
+
+    Raises:
+        DataError: no problems, or one listed twice.
+        UsageError: n, a batch size or a k is impossible.
+        StoreError: the store was begun with other settings, cannot be written, or every rollout is unscored.
+    """
+    _check(store, problems, n=n, settings=settings, seed=seed, sizes=(problems_per_batch, samples_per_block), ks=ks)
+    sample(
+        store=store,
+        problems=problems,
+        make_prompts=make_prompts,
+        sampler=sampler,
+        n=n,
+        settings=settings,
+        seed=seed,
+        problems_per_batch=problems_per_batch,
+        samples_per_block=samples_per_block,
+        policy_version=policy_version,
+        on_progress=on_progress,
+    )
+    graders = grade(store=store, problems=problems, verify=verify, n=n, on_progress=on_progress)
+    result = summarise(store, problems, n=n, graders=graders, ks=ks, confidence=confidence)
+    result.save(store.directory)
+    return result
+
+
+def sample(
+    *,
+    store: RolloutStore,
+    problems: Sequence[Problem],
+    make_prompts: Callable[[Sequence[Problem]], list[Prompt]],
+    sampler: Sampler,
+    n: int,
+    settings: SamplingSettings,
+    seed: int,
+    problems_per_batch: int = 8,
+    samples_per_block: int = 32,
+    policy_version: int = 0,
+    on_progress: OnProgress | None = None,
+) -> None:
+    """Draw the responses the store lacks, block by block, each block on the disk before the next begins.
+
+    A block is a run of consecutive problems times a run of sample indices, fixed by the arguments alone and never by what is stored. Its
+    seed is `stream(seed, "evaluate", first sample, samples, problem ids…)`. A block a kill left in pieces is drawn again whole and only
+    its missing draws are added, so that they are the draws the kill took.
+    """
+    missing = store.missing([problem.problem_id for problem in problems], n)
+    done, total = n * len(problems) - sum(map(len, missing.values())), n * len(problems)
+    _tell(on_progress, "sample", done, total)
+    for batch in _chunks(problems, problems_per_batch):
+        lacking = {index for problem in batch for index in missing.get(problem.problem_id, ())}
+        prompts: list[Prompt] = []
+        for start in range(0, n, samples_per_block):
+            size = min(samples_per_block, n - start)
+            if lacking.isdisjoint(range(start, start + size)):
+                continue
+            prompts = prompts or make_prompts(batch)
+            block_seed = stream(seed, "evaluate", start, size, *(problem.problem_id for problem in batch))
+            groups = sampler.sample(
+                prompts, group_size=size, settings=settings, seed=block_seed, policy_version=policy_version
+            )
+            drawn = [
+                StoredRollout.of(rollout, sample=start + offset, seed=block_seed)
+                for _, group in zip(batch, groups, strict=True)
+                for offset, rollout in zip(range(size), group, strict=True)
+            ]
+            done += store.append(drawn)
+            _tell(on_progress, "sample", done, total)
+
+
+def grade(
+    *,
+    store: RolloutStore,
+    problems: Sequence[Problem],
+    verify: Verify,
+    n: int,
+    on_progress: OnProgress | None = None,
+) -> dict[str, tuple[str, str]]:
+    """Judge the stored draws (sample index below n) that today's verifiers have not judged; verdicts of other versions stay untouched.
+
+    Returns:
+        For each `Problem.verifier`, the (name, version) that judged: what `summarise` wants as `graders`.
+
+    Raises:
+        StoreError: a file cannot be written, or a verifier changed its version while it was judging.
+    """
+    by_id = {problem.problem_id: problem for problem in problems}
+    graders: dict[str, tuple[str, str]] = {}
+    judged: dict[str, Callable[[str, int], bool]] = {}
+    wanted: Counter[str] = Counter()
+    for rollout in _wanted(store, by_id, n):
+        name = by_id[rollout.problem_id].verifier
+        if name not in graders:
+            # Only a verdict tells which version is at work, so one response is judged to learn which file to resume.
+            verdict = _judge(verify, by_id, [rollout])[0]
+            graders[name] = (verdict.verifier, verdict.version)
+            judged[name] = store.graded(*graders[name])
+        wanted[name] += not judged[name](rollout.problem_id, rollout.sample)
+    total = len(by_id) * n
+    done = total - wanted.total()
+    _tell(on_progress, "grade", done, total)
+    if not wanted.total():
+        return graders
+    pending = (
+        rollout
+        for rollout in _wanted(store, by_id, n)
+        if not judged[by_id[rollout.problem_id].verifier](rollout.problem_id, rollout.sample)
+    )
+    for batch in _gather(pending, _GRADED_AT_ONCE):
+        verdicts = _judge(verify, by_id, batch)
+        for rollout, verdict in zip(batch, verdicts, strict=True):
+            name = by_id[rollout.problem_id].verifier
+            if (verdict.verifier, verdict.version) != graders[name]:
+                raise StoreError(
+                    f"the verifier of '{name}' problems answered as {verdict.verifier} {verdict.version} after beginning as "
+                    f"{' '.join(graders[name])}; grade with one version: run the same command again"
+                )
+        store.append_verdicts(
+            [
+                StoredVerdict(problem_id=rollout.problem_id, sample=rollout.sample, verdict=verdict)
+                for rollout, verdict in zip(batch, verdicts, strict=True)
+            ]
+        )
+        done += len(batch)
+        _tell(on_progress, "grade", done, total)
+    return graders
+
+
+def _check(
+    store: RolloutStore,
+    problems: Sequence[Problem],
+    *,
+    n: int,
+    settings: SamplingSettings,
+    seed: int,
+    sizes: tuple[int, int],
+    ks: Sequence[int] | None,
+) -> None:
+    if not problems:
+        raise DataError(
+            "no problems to evaluate: the split is empty; check the task's test file, its split and its limit"
+        )
+    repeated, times = Counter(problem.problem_id for problem in problems).most_common(1)[0]
+    if times > 1:
+        raise DataError(
+            f"problem {repeated} is listed {times} times; give each problem once, or it would weigh {times} times"
+        )
+    if not 1 <= n <= MAX_ROLLOUTS:
+        raise UsageError(f"n must be from 1 to {MAX_ROLLOUTS} rollouts for each problem; got {n}")
+    if min(sizes) < 1:
+        raise UsageError(f"problems_per_batch and samples_per_block must be at least 1; got {sizes[0]} and {sizes[1]}")
+    if n > 1 and settings.temperature == 0:
+        raise UsageError(
+            f"temperature 0 is greedy, so all {n} responses to a problem would be equal; use n=1 or a temperature above 0"
+        )
+    too_many = [k for k in ks or () if not 1 <= k <= n]
+    if too_many:
+        raise UsageError(
+            f"pass@{too_many[0]} cannot be estimated from n={n} rollouts; choose k from 1 to n, or raise n"
+        )
+    if (store.manifest.settings, store.manifest.seed) != (settings, seed):
+        raise StoreError(
+            f"{store.directory} was begun with {store.manifest.settings} and seed {store.manifest.seed}; asked for now: {settings} "
+            f"and seed {seed}. Open the store with the manifest of this evaluation"
+        )
+
+
+def _judge(verify: Verify, by_id: Mapping[str, Problem], rollouts: Sequence[StoredRollout]) -> list[Verdict]:
+    problems = [by_id[rollout.problem_id] for rollout in rollouts]
+    cut = [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts]
+    return verify(problems, [rollout.text for rollout in rollouts], cut)
+
+
+def _wanted(store: RolloutStore, by_id: Mapping[str, Problem], n: int) -> Iterator[StoredRollout]:
+    return (rollout for rollout in store.rollouts() if rollout.problem_id in by_id and rollout.sample < n)
+
+
+def _chunks(problems: Sequence[Problem], size: int) -> Iterator[Sequence[Problem]]:
+    return (problems[start : start + size] for start in range(0, len(problems), size))
+
+
+def _gather(rollouts: Iterator[StoredRollout], size: int) -> Iterator[list[StoredRollout]]:
+    batch: list[StoredRollout] = []
+    for rollout in rollouts:
+        batch.append(rollout)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _tell(on_progress: OnProgress | None, stage: str, done: int, total: int) -> None:
+    if on_progress is not None:
+        on_progress(Progress(stage=stage, done=done, total=total))

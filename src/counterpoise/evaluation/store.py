@@ -1,0 +1,353 @@
+"""Rollouts and verdicts of one evaluation on disk: append-only, resumable, nothing counted twice.
+
+A directory holds `manifest.json` (what was sampled, written once), `rollouts.jsonl` (one line for each draw) and
+`verdicts-<verifier>-<version>.jsonl` (one line for each judged draw). A draw is named by (problem_id, sample); its first line counts,
+later ones are duplicates. Reading streams: memory holds one bit for each draw and never the texts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from counterpoise.errors import StoreError
+from counterpoise.evaluation.passk import MAX_ROLLOUTS
+from counterpoise.files import Damage, append_json_lines, atomic_write_text, read_json_lines
+from counterpoise.types import Rollout, SamplingSettings, StopReason, Verdict, VerdictValue
+
+__all__ = ["Manifest", "RolloutStore", "StoredRollout", "StoredVerdict"]
+
+_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a store's rollouts were drawn from; two draws belong in one store only if all of this is equal."""
+
+    model: str
+    """Name or path of the model."""
+    task: str
+    """Task and split, e.g. `countdown:test`."""
+    template: str
+    """Prompt template's name or text."""
+    settings: SamplingSettings
+    """How responses are drawn."""
+    seed: int
+    """Seed of the evaluation."""
+    weights: str | None = None
+    """Digest or version of the weights, where known: a path alone does not tell one training step from the next."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `manifest.json`."""
+        loaded: dict[str, Any] = json.loads(json.dumps({"schema": _SCHEMA, **asdict(self)}))
+        return loaded
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Manifest:
+        """Inverse of `to_json`."""
+        fields = {name: value for name, value in data.items() if name != "schema"}
+        settings = dict(fields.pop("settings"))
+        return cls(settings=SamplingSettings(**{**settings, "stop": tuple(settings["stop"])}), **fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRollout:
+    """One line of `rollouts.jsonl`."""
+
+    problem_id: str
+    """Problem it answers."""
+    sample: int
+    """Index of the draw among the problem's draws, from 0."""
+    seed: int
+    """Seed the sampler got for the block this draw is part of."""
+    text: str
+    """The response."""
+    tokens: int
+    """Response tokens, EOS included."""
+    stop_reason: StopReason
+    """Why it ended."""
+    policy_version: int = 0
+    """Optimiser steps behind the weights that drew it."""
+    mean_log_prob: float | None = None
+    """Mean log-probability of its chosen tokens in nats; None for an empty response."""
+
+    @classmethod
+    def of(cls, rollout: Rollout, *, sample: int, seed: int) -> StoredRollout:
+        """What the store keeps of a rollout."""
+        chosen = rollout.log_probs[rollout.mask].astype(np.float64)
+        return cls(
+            problem_id=rollout.problem_id,
+            sample=sample,
+            seed=seed,
+            text=rollout.text.encode("utf-8", "replace").decode(),  # a lone surrogate cannot be written
+            tokens=len(rollout.token_ids),
+            stop_reason=rollout.stop_reason,
+            policy_version=rollout.policy_version,
+            mean_log_prob=float(chosen.mean()) if chosen.size else None,
+        )
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> StoredRollout:
+        """One parsed line; ValueError, KeyError or TypeError when it is no rollout."""
+        return cls(
+            problem_id=_text(data["problem_id"]),
+            sample=_sample(data["sample"]),
+            seed=int(data["seed"]),
+            text=_text(data["text"]),
+            tokens=int(data["tokens"]),
+            stop_reason=StopReason(data["stop_reason"]),
+            policy_version=int(data["policy_version"]),
+            mean_log_prob=data["mean_log_prob"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredVerdict:
+    """One line of a verdict file."""
+
+    problem_id: str
+    """Problem of the judged draw."""
+    sample: int
+    """Index of the judged draw."""
+    verdict: Verdict
+    """The judgement."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict's fields beside the draw's name, flat."""
+        verdict = self.verdict
+        return {
+            "problem_id": self.problem_id,
+            "sample": self.sample,
+            "value": verdict.value.value,
+            "answer": None if verdict.answer is None else verdict.answer.encode("utf-8", "replace").decode(),
+            "rule": verdict.rule,
+            "seconds": verdict.seconds,
+            "verifier": verdict.verifier,
+            "version": verdict.version,
+            "reason": verdict.reason,
+            "parts": dict(verdict.parts),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> StoredVerdict:
+        """One parsed line; ValueError, KeyError or TypeError when it is no verdict."""
+        verdict = Verdict(
+            value=VerdictValue(data["value"]),
+            answer=None if data["answer"] is None else _text(data["answer"]),
+            rule=data["rule"],
+            seconds=float(data["seconds"]),
+            verifier=data["verifier"],
+            version=data["version"],
+            reason=data["reason"],
+            parts=dict(data["parts"]),
+        )
+        return cls(problem_id=_text(data["problem_id"]), sample=_sample(data["sample"]), verdict=verdict)
+
+
+_Line = TypeVar("_Line", StoredRollout, StoredVerdict)
+
+
+class _Seen:
+    """Which draws were met: one bit each, 128 bytes for 1,024 draws of a problem."""
+
+    def __init__(self) -> None:
+        self._bits: dict[str, int] = {}
+        self.duplicates = 0
+
+    def has(self, problem_id: str, sample: int) -> bool:
+        return bool(self._bits.get(problem_id, 0) >> sample & 1)
+
+    def add(self, problem_id: str, sample: int) -> bool:
+        """Note a draw; False, and one more duplicate, when it was there."""
+        if self.has(problem_id, sample):
+            self.duplicates += 1
+            return False
+        self._bits[problem_id] = self._bits.get(problem_id, 0) | 1 << sample
+        return True
+
+
+class RolloutStore:
+    """Rollouts and verdicts of one evaluation in one directory.
+
+    Args:
+        directory: where the files live; created with the manifest.
+        manifest: what is to be sampled. Needed to begin a store; for an existing one it must equal what the store was begun with, and
+            without it the store is opened as it is.
+
+    Raises:
+        StoreError: the directory holds another evaluation, an unreadable manifest, rollouts without a manifest, or nothing and no
+            manifest was given.
+    """
+
+    def __init__(self, directory: str | Path, manifest: Manifest | None = None) -> None:
+        self.directory = Path(directory)
+        self._damages: dict[tuple[Path, int], Damage] = {}
+        self._index: _Seen | None = None
+        self.manifest = self._open(manifest)
+
+    @property
+    def rollouts_path(self) -> Path:
+        """The file of draws."""
+        return self.directory / "rollouts.jsonl"
+
+    def verdicts_path(self, verifier: str, version: str) -> Path:
+        """The file of one verifier version's verdicts."""
+        name = re.sub(r"[^A-Za-z0-9.+_-]", "_", f"{verifier}-{version}")
+        return self.directory / f"verdicts-{name}.jsonl"
+
+    @property
+    def damages(self) -> tuple[Damage, ...]:
+        """Lines that could not be read so far, each once; they stay in their file and count as absent."""
+        return tuple(self._damages.values())
+
+    @property
+    def duplicates(self) -> int:
+        """Lines of `rollouts.jsonl` whose draw an earlier line already holds."""
+        return self._held().duplicates
+
+    def holds(self, problem_id: str, sample: int) -> bool:
+        """Whether the draw is stored."""
+        return self._held().has(problem_id, sample)
+
+    def missing(self, problem_ids: Sequence[str], n: int) -> dict[str, list[int]]:
+        """For each problem with fewer than its first n draws, the sample indices below n that are not stored."""
+        held = self._held()
+        gaps = {problem: [i for i in range(n) if not held.has(problem, i)] for problem in problem_ids}
+        return {problem: samples for problem, samples in gaps.items() if samples}
+
+    def append(self, rollouts: Sequence[StoredRollout]) -> int:
+        """Write the draws that are not stored yet, flushed to the disk before this returns; the number written.
+
+        Raises:
+            StoreError: the disk is full or the file cannot be written; earlier lines are intact.
+        """
+        held, batch = self._held(), _Seen()
+        fresh = [r for r in rollouts if not held.has(r.problem_id, r.sample) and batch.add(r.problem_id, r.sample)]
+        append_json_lines(self.rollouts_path, [asdict(rollout) for rollout in fresh])
+        for rollout in fresh:
+            held.add(rollout.problem_id, rollout.sample)
+        return len(fresh)
+
+    def append_verdicts(self, verdicts: Sequence[StoredVerdict]) -> None:
+        """Write verdicts to the files of their verifiers, flushed to the disk before this returns.
+
+        Raises:
+            StoreError: the disk is full or a file cannot be written; earlier lines are intact.
+        """
+        files: dict[Path, list[dict[str, Any]]] = {}
+        for line in verdicts:
+            path = self.verdicts_path(line.verdict.verifier, line.verdict.version)
+            files.setdefault(path, []).append(line.to_json())
+        for path, lines in files.items():
+            append_json_lines(path, lines)
+
+    def rollouts(self) -> Iterator[StoredRollout]:
+        """Every stored draw once, in the order of writing; reads the file as it goes."""
+        return self._stream(self.rollouts_path, StoredRollout.from_json, _Seen())
+
+    def verdicts(self, verifier: str, version: str) -> Iterator[StoredVerdict]:
+        """Every verdict of one verifier version once, in the order of writing; reads the file as it goes."""
+        return self._stream(self.verdicts_path(verifier, version), StoredVerdict.from_json, _Seen())
+
+    def graded(self, verifier: str, version: str) -> Callable[[str, int], bool]:
+        """A test of (problem_id, sample): whether the verifier version has judged the draw when this was called."""
+        seen = _Seen()
+        for _ in self._stream(self.verdicts_path(verifier, version), StoredVerdict.from_json, seen):
+            pass
+        return seen.has
+
+    def _held(self) -> _Seen:
+        if self._index is None:
+            seen = _Seen()
+            for _ in self._stream(self.rollouts_path, StoredRollout.from_json, seen):
+                pass
+            self._index = seen
+        return self._index
+
+    def _stream(self, path: Path, parse: Callable[[Mapping[str, Any]], _Line], seen: _Seen) -> Iterator[_Line]:
+        if not path.exists():
+            return
+        skipped = 0
+
+        def note(damage: Damage) -> None:
+            nonlocal skipped
+            skipped += 1
+            self._damages.setdefault((damage.path, damage.line), damage)
+
+        try:
+            for number, data in enumerate(read_json_lines(path, on_damage=note), start=1):
+                try:
+                    line = parse(data)
+                except (KeyError, TypeError, ValueError) as error:
+                    # The store writes no blank lines, so objects met and lines skipped add up to the line number.
+                    at, what = number + skipped, f"{type(error).__name__}: {error}"
+                    self._damages.setdefault(
+                        (path, at), Damage(path=path, line=at, reason=f"fields missing or wrong: {what}")
+                    )
+                    continue
+                if seen.add(line.problem_id, line.sample):
+                    yield line
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+
+    def _open(self, wanted: Manifest | None) -> Manifest:
+        path = self.directory / "manifest.json"
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            if self.rollouts_path.exists():
+                raise StoreError(
+                    f"{self.directory} holds rollouts.jsonl but no manifest.json, so nobody knows how they were drawn; "
+                    "choose another directory"
+                ) from None
+            if wanted is None:
+                raise StoreError(f"{self.directory} holds no rollout store: there is no manifest.json in it") from None
+            atomic_write_text(path, json.dumps(wanted.to_json(), indent=2, ensure_ascii=False) + "\n")
+            return wanted
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"cannot read {path}: {error}; restore the file or evaluate into another directory"
+            ) from error
+        try:
+            if found["schema"] != _SCHEMA:
+                raise StoreError(
+                    f"{path} has schema {found['schema']}; this version reads {_SCHEMA}: use the version that wrote it"
+                )
+            manifest = Manifest.from_json(found)
+        except (KeyError, TypeError) as error:
+            raise StoreError(
+                f"{path} is no store manifest ({error}); restore it or evaluate into another directory"
+            ) from error
+        if wanted is not None and wanted != manifest:
+            old, new = _flat(manifest.to_json()), _flat(wanted.to_json())
+            differing = "; ".join(
+                f"{key} is {old[key]!r} there and {new[key]!r} here" for key in old if old[key] != new[key]
+            )
+            raise StoreError(
+                f"{self.directory} holds an evaluation of something else: {differing}. Evaluate into another directory, or "
+                "ask for the same to resume it"
+            )
+        return manifest
+
+
+def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
+    nested = {f"settings.{key}": value for key, value in data["settings"].items()}
+    return {key: value for key, value in data.items() if key != "settings"} | nested
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, got {value!r}")
+    return value
+
+
+def _sample(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MAX_ROLLOUTS:
+        raise ValueError(f"sample must be an index in 0..{MAX_ROLLOUTS - 1}, got {value!r}")
+    return value

@@ -1,0 +1,128 @@
+"""Terminal tables of pass@k: one run, and two runs side by side with the paired difference. Shares are shown in per cent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from counterpoise.errors import DataError
+from counterpoise.evaluation.intervals import Interval, paired_differences
+from counterpoise.evaluation.passk import pass_at_k
+from counterpoise.evaluation.summary import EvaluationResult, PassAtK
+from counterpoise.streams import numpy_generator
+
+__all__ = ["comparison_table", "passk_table", "result_lines"]
+
+_UNDEFINED = "–"
+
+
+def passk_table(curve: Sequence[PassAtK], *, confidence: float = 0.95, title: str | None = None) -> Table:
+    """Table of k, pass@k, its interval and the problems behind it; with unscored rollouts also what they could make of it.
+
+    An undefined estimate is an en dash, and every reason stands once under the table.
+    """
+    table = Table(title=None if title is None else Text(title), title_justify="left", caption_justify="left")
+    for header in ("k", "pass@k %", f"{100 * confidence:g}% interval", "problems"):
+        table.add_column(Text(header), justify="right")
+    bounded = any(_shown(row.bound_low) != _shown(row.bound_high) for row in curve)
+    if bounded:
+        table.add_column("unscored wrong … right", justify="right")
+    for row in curve:
+        cells = [str(row.k), _shown(row.estimate), _range(row.low, row.high), str(row.problems)]
+        if bounded:
+            cells.append(f"{_shown(row.bound_low)} … {_shown(row.bound_high)}")
+        table.add_row(*map(Text, cells))
+    notes = [f"k={row.k}: {row.reason}" for row in curve if row.reason]
+    if notes:
+        table.caption = Text("\n".join(notes))
+    return table
+
+
+def comparison_table(
+    base: EvaluationResult,
+    after: EvaluationResult,
+    *,
+    names: tuple[str, str] = ("base", "after"),
+    title: str | None = None,
+    resamples: int = 10_000,
+) -> Table:
+    """Table of k, pass@k of both runs, and `after - base` in percentage points with its paired bootstrap interval over problems.
+
+    The k are those both runs have. A difference whose interval leaves out zero is green (up) or red (down). The interval has the base's
+    confidence and draws from the stream (base's seed, "evaluation", "paired").
+
+    Raises:
+        DataError: the runs did not answer the same problems, or have no k in common.
+    """
+    base_at, after_at = {row.k: row for row in base.curve}, {row.k: row for row in after.curve}
+    ks = sorted(base_at.keys() & after_at.keys())
+    if not ks:
+        raise DataError(
+            f"no k in common: {names[0]} has {sorted(base_at)}, {names[1]} has {sorted(after_at)}; evaluate both at the same k"
+        )
+    (base_ids, base_PK), (after_ids, after_PK) = (
+        ([p.problem_id for p in run.counts], pass_at_k([p.n for p in run.counts], [p.c for p in run.counts], ks))
+        for run in (base, after)
+    )
+    differences = paired_differences(
+        base_ids,
+        base_PK,
+        after_ids,
+        after_PK,
+        generator=numpy_generator(base.manifest.seed, "evaluation", "paired"),
+        confidence=base.confidence,
+        resamples=resamples,
+    )
+    table = Table(title=None if title is None else Text(title), title_justify="left", caption_justify="left")
+    for header in ("k", f"{names[0]} %", f"{names[1]} %", "difference", f"{100 * base.confidence:g}% interval"):
+        table.add_column(Text(header), justify="right")
+    for k, difference in zip(ks, differences, strict=True):
+        cells = (str(k), _shown(base_at[k].estimate), _shown(after_at[k].estimate))
+        style = _style(difference)
+        table.add_row(
+            *map(Text, cells),
+            Text(_shown(difference.estimate, signed=True), style=style),
+            Text(_range(difference.low, difference.high, signed=True), style=style),
+        )
+    fewer = [f"k={k}: {d.problems} of {len(base_ids)} problems" for k, d in zip(ks, differences, strict=True)]
+    left_out = [line for line, d in zip(fewer, differences, strict=True) if d.problems < len(base_ids)]
+    table.caption = Text("\n".join([f"{len(base_ids)} problems, n={base.n} and n={after.n}", *left_out]))
+    return table
+
+
+def result_lines(result: EvaluationResult) -> list[str]:
+    """What belongs beside the numbers: rollouts, unscored, truncated, without answer, length, distinct answers, damaged lines."""
+    lines = [
+        f"{len(result.counts)} problems, n={result.n}: {result.rollouts} rollouts, {result.mean_tokens:.1f} tokens on average",
+        f"cut off at the token limit {result.truncation_rate:.1%}, no answer found {result.no_answer_rate:.1%}, "
+        f"{result.distinct_answers:.1f} distinct answers a problem",
+    ]
+    if result.unscored:
+        causes = ", ".join(f"{reason} ({count})" for reason, count in result.unscored_reasons.items())
+        lines.append(f"unscored {result.unscored} of {result.rollouts} rollouts, left out of n: {causes}")
+    if result.damaged_lines or result.duplicates:
+        lines.append(
+            f"store: {result.damaged_lines} damaged lines skipped, {result.duplicates} duplicate draws not counted"
+        )
+    return lines
+
+
+def _shown(share: float, *, signed: bool = False) -> str:
+    if math.isnan(share):
+        return _UNDEFINED
+    return f"{100 * share:+.1f}" if signed else f"{100 * share:.1f}"
+
+
+def _range(low: float, high: float, *, signed: bool = False) -> str:
+    if math.isnan(low):
+        return _UNDEFINED
+    return f"[{_shown(low, signed=signed)}, {_shown(high, signed=signed)}]"
+
+
+def _style(difference: Interval) -> str:
+    if difference.low > 0:
+        return "green"
+    return "red" if difference.high < 0 else ""
