@@ -1,0 +1,114 @@
+"""Which rows go together: mini-batches of whole groups, micro-batches under a token budget, right-padded tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from counterpoise.errors import UsageError
+from counterpoise.types import Rollout
+
+__all__ = ["PaddedRows", "deal_groups", "micro_batches", "pad_rows", "row_width"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaddedRows:
+    """Some rollouts as tensors: B rows of width L = max(P + T - 1), responses of width T."""
+
+    input_ids: torch.Tensor
+    """(B, L) int64 prompt then response without its last token (nothing is predicted from it), then padding on the right."""
+    positions: torch.Tensor
+    """(M,) int64 index into the flattened (B * L) hidden states from which each masked-in response token is predicted."""
+    targets: torch.Tensor
+    """(M,) int64 those tokens, in row-major order of `mask`."""
+    mask: torch.Tensor
+    """(B, T) bool tokens the policy chose."""
+    sampler_log_probs: torch.Tensor
+    """(B, T) float32 as the sampler recorded them; zero outside the mask."""
+    first: int
+    """Smallest hidden-state column that predicts a response token: no row needs logits left of it."""
+
+
+def row_width(rollout: Rollout) -> int:
+    """Tokens that go through the trunk: the prompt and the response but for its last token."""
+    return max(1, len(rollout.prompt_ids) + len(rollout.token_ids) - 1)
+
+
+def micro_batches(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
+    """Pack rows into few batches with `rows * longest <= token_budget`; a row longer than the budget goes alone.
+
+    Rows are taken longest first, equal lengths in index order, so each batch holds rows of similar length, the result is
+    deterministic, and memory peaks at the first batch (a batch that does not fit fails at once, not after an hour).
+    """
+    batches: list[list[int]] = []
+    longest = 0
+    for row in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        if not batches or (len(batches[-1]) + 1) * longest > token_budget:
+            batches.append([])
+            longest = lengths[row]
+        batches[-1].append(row)
+    return batches
+
+
+def deal_groups(
+    group_ids: npt.NDArray[np.int64], *, hands: int, offset: int, generator: np.random.Generator
+) -> list[npt.NDArray[np.int64]]:
+    """Split rows into `hands` mini-batches of whole groups: groups are shuffled, then dealt round like cards.
+
+    Args:
+        group_ids: (N,) group of each row of this process; a group's rows need not be neighbours.
+        hands: number of mini-batches, the same on every process.
+        offset: groups held by the processes before this one, so that all processes together deal evenly too.
+        generator: decides the order; one hand draws nothing from it.
+
+    Returns:
+        `hands` arrays of row indices in increasing order, some possibly empty; sizes differ by one group at most.
+    """
+    if hands == 1:
+        return [np.arange(len(group_ids))]
+    groups, group_of_row = np.unique(group_ids, return_inverse=True)
+    hand_of_group = np.empty(len(groups), dtype=np.int64)
+    hand_of_group[generator.permutation(len(groups))] = (offset + np.arange(len(groups))) % hands
+    return [np.flatnonzero(hand_of_group[group_of_row] == hand) for hand in range(hands)]
+
+
+def pad_rows(rollouts: Sequence[Rollout], device: torch.device) -> PaddedRows:
+    """Right-pad rollouts into tensors on `device`.
+
+    Raises:
+        UsageError: a prompt is empty, so that nothing predicts the first response token.
+    """
+    width = max(row_width(rollout) for rollout in rollouts)
+    span = max(len(rollout.token_ids) for rollout in rollouts)
+    ids = np.zeros((len(rollouts), width), dtype=np.int64)
+    mask = np.zeros((len(rollouts), span), dtype=np.bool_)
+    tokens = np.zeros((len(rollouts), span), dtype=np.int64)
+    sampled = np.zeros((len(rollouts), span), dtype=np.float32)
+    starts = np.empty((len(rollouts), 1), dtype=np.int64)
+    for row, rollout in enumerate(rollouts):
+        prompt, response = len(rollout.prompt_ids), len(rollout.token_ids)
+        if prompt == 0:
+            raise UsageError(
+                f"rollout {row} (problem {rollout.problem_id}) has an empty prompt, so nothing predicts its first token; "
+                "start prompts with at least one token, e.g. the tokenizer's BOS"
+            )
+        ids[row, :prompt] = rollout.prompt_ids
+        ids[row, prompt : prompt + response - 1] = rollout.token_ids[:-1]
+        tokens[row, :response] = rollout.token_ids
+        mask[row, :response] = rollout.mask
+        sampled[row, :response] = np.where(rollout.mask, rollout.log_probs, 0.0)
+        starts[row] = prompt - 1
+    columns = starts + np.arange(span)[None, :]
+    flat = (columns + width * np.arange(len(rollouts))[:, None])[mask]
+    return PaddedRows(
+        input_ids=torch.from_numpy(ids).to(device),
+        positions=torch.from_numpy(flat).to(device),
+        targets=torch.from_numpy(tokens[mask]).to(device),
+        mask=torch.from_numpy(mask).to(device),
+        sampler_log_probs=torch.from_numpy(sampled).to(device),
+        first=int(starts.min()),
+    )

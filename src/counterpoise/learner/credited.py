@@ -1,0 +1,86 @@
+"""A batch as the learner sees it: rollouts with their credit, checked against each other at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from counterpoise.errors import UsageError
+from counterpoise.types import Credit, Rollout
+
+__all__ = ["CreditedRows", "credited_rows", "rows_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditedRows:
+    """One process's rows: N rollouts, the longest response of T tokens."""
+
+    rollouts: Sequence[Rollout]
+    """N of them."""
+    credit: Credit
+    """(N,) or (N, >= T) float32 on the learner's device."""
+    scored: torch.Tensor
+    """(N,) bool."""
+    lengths: torch.Tensor
+    """(N,) int64 response tokens that may be trained on."""
+    live: npt.NDArray[np.bool_]
+    """(N,) rows that go through the model: some credit and at least one token."""
+    temperature: float
+    """What all of them were drawn at; greedy rollouts count as 1, at which their log-probabilities are recorded."""
+    old: torch.Tensor | None = None
+    """(N, T) log-probabilities of the learner before the first step, where they were asked for."""
+    reference: torch.Tensor | None = None
+    """(N, T) log-probabilities of the reference policy, where they are needed."""
+
+
+def credited_rows(
+    rollouts: Sequence[Rollout],
+    credit: Credit,
+    scored: torch.Tensor,
+    group_ids: npt.NDArray[np.int64],
+    device: torch.device,
+) -> CreditedRows:
+    """Check that the parts of a batch fit each other and move its tensors to `device`.
+
+    Raises:
+        UsageError: row numbers differ, credit covers too few tokens, an unscored row has credit, or temperatures differ.
+    """
+    sizes = {
+        "credit.plus": len(credit.plus),
+        "credit.minus": len(credit.minus),
+        "scored": len(scored),
+        "group_ids": len(group_ids),
+    }
+    for name, size in sizes.items():
+        if size != len(rollouts):
+            raise UsageError(f"{name} has {size} rows and there are {len(rollouts)} rollouts; give one row for each")
+    span = max((len(rollout.token_ids) for rollout in rollouts), default=0)
+    if credit.plus.ndim == 2 and credit.plus.shape[1] < span:
+        raise UsageError(
+            f"credit covers {credit.plus.shape[1]} tokens and the longest response has {span}; pad it with zeros"
+        )
+    signed = (credit.signed if credit.signed.ndim == 1 else credit.signed.any(dim=1)).cpu()
+    if bool((signed & ~scored.cpu()).any()):
+        raise UsageError("a rollout without a verdict carries credit; unscored rows must be zero in plus and minus")
+    temperatures = sorted({rollout.temperature or 1.0 for rollout in rollouts})
+    if len(temperatures) > 1:
+        raise UsageError(f"the rollouts of one batch were drawn at temperatures {temperatures}; use one for all")
+    lengths = torch.tensor([int(rollout.mask.sum()) for rollout in rollouts], dtype=torch.int64)
+    return CreditedRows(
+        rollouts=rollouts,
+        credit=Credit(plus=credit.plus.to(device).float(), minus=credit.minus.to(device).float()),
+        scored=scored.to(device),
+        lengths=lengths.to(device),
+        live=(signed & (lengths > 0)).numpy(),
+        temperature=temperatures[0] if temperatures else 1.0,
+    )
+
+
+def rows_of(credit: Credit, rows: torch.Tensor, span: int | None = None) -> Credit:
+    """Credit of some rows, and of their first `span` tokens when it is given for each token."""
+    plus, minus = (sign[rows] if sign.ndim == 1 else sign[rows, :span] for sign in (credit.plus, credit.minus))
+    return Credit(plus=plus, minus=minus)

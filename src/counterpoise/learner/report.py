@@ -1,0 +1,112 @@
+"""What an update tells: its report, and the error of a step that was refused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from counterpoise.errors import TrainingError
+from counterpoise.types import Credit, Rollout, Sum
+
+__all__ = ["RefusedStepError", "Tally", "UpdateReport"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateReport:
+    """One call of `Learner.update`, over all processes."""
+
+    metrics: Mapping[str, Sum]
+    """The loss's own metrics summed over micro-batches, and the learner's (see `docs/learner.md`)."""
+    optimiser_steps: int
+    """Steps taken."""
+    skipped_steps: int
+    """Mini-batches without any credit: no step, so that momentum and weight decay do not act alone."""
+    tokens_trained: int
+    """Response tokens that went through a forward and a backward pass, each epoch counted."""
+    tokens_saved: int
+    """Response tokens of rows without credit, which went through neither, each epoch counted."""
+    sampler_gap_max: float
+    """Largest |log-probability of the sampler - of the learner| over the first mini-batch; NaN when nothing was trained."""
+    seconds: Mapping[str, float]
+    """Wall time of this process by stage: prepare, old, reference, signs, forward, loss, backward, optimiser."""
+
+
+class RefusedStepError(TrainingError):
+    """Loss or gradient was not finite: the step was not taken. Carries what is needed to save and replay the mini-batch."""
+
+    def __init__(
+        self,
+        *,
+        step: int,
+        epoch: int,
+        minibatch: int,
+        minibatches: int,
+        loss: float,
+        gradient_norm: float,
+        rows: Sequence[int],
+        rollouts: Sequence[Rollout],
+        credit: Credit,
+        notes: Sequence[str],
+    ) -> None:
+        """Keep the evidence.
+
+        Args:
+            step: optimiser steps taken before the refused one.
+            epoch: from 0.
+            minibatch: from 0.
+            minibatches: mini-batches of the epoch.
+            loss: divided loss over all processes.
+            gradient_norm: 2-norm over all processes, before clipping.
+            rows: this process's rows of the mini-batch that were trained on, as indices into the batch.
+            rollouts: those rows.
+            credit: of those rows.
+            notes: what else was found to be wrong.
+        """
+        self.step = step
+        self.epoch = epoch
+        self.minibatch = minibatch
+        self.loss = loss
+        self.gradient_norm = gradient_norm
+        self.rows = tuple(rows)
+        self.rollouts = tuple(rollouts)
+        self.credit = credit
+        self.notes = tuple(notes)
+        super().__init__(
+            f"optimiser step {step + 1} refused (epoch {epoch + 1}, mini-batch {minibatch + 1} of {minibatches}): "
+            f"loss {loss:g}, gradient norm {gradient_norm:g}"
+            + "".join(f"; {note}" for note in notes)
+            + f". The parameters are those after step {step}; go on from the last checkpoint with a smaller "
+            "learning rate or a tighter gradient clip"
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Sums and seconds while an update runs."""
+
+    metrics: dict[str, Sum] = field(default_factory=dict)
+    """By name."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By stage."""
+    gap_max: float = float("nan")
+    """Largest gap seen."""
+
+    def add(self, metrics: Mapping[str, Sum]) -> None:
+        """Add sums to those of the same name."""
+        for name, value in metrics.items():
+            self.metrics[name] = self.metrics[name] + value if name in self.metrics else value
+
+    def once(self, name: str, value: float) -> None:
+        """Add one value."""
+        self.add({name: Sum(total=value, count=1.0)})
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        """Add the wall time of the body to a stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started

@@ -1,0 +1,393 @@
+"""The learner: a batch of credited rollouts becomes optimiser steps. It does not know which rule gave the credit."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from counterpoise.errors import CheckpointError, UsageError
+from counterpoise.learner.batches import deal_groups, micro_batches, row_width
+from counterpoise.learner.credited import CreditedRows, credited_rows, rows_of
+from counterpoise.learner.forward import ResponseLogProbs, Route, evaluating, find_route, response_log_probs
+from counterpoise.learner.gradients import (
+    broadcast_parameters,
+    clip_gradients,
+    flat_gradient,
+    gather,
+    sign_statistics,
+    sum_gradients,
+)
+from counterpoise.learner.optimiser import make_optimiser, trainable_parameters
+from counterpoise.learner.report import RefusedStepError, Tally, UpdateReport
+from counterpoise.learner.schedules import learning_rate
+from counterpoise.learner.settings import LearnerSettings
+from counterpoise.types import Counts, Credit, Divide, Loss, Rollout, Sum
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator  # type: ignore[import-untyped]
+
+__all__ = ["Learner", "MakeCounts"]
+
+MakeCounts = Callable[[Credit, torch.Tensor, torch.Tensor], Counts]
+"""(credit of n rows, (n,) int64 response tokens, (n,) bool scored) -> what this process's share of a mini-batch counts."""
+
+
+class Learner:
+    """AdamW on a surrogate of the rows that carry credit.
+
+    Example: `Learner(model, accelerator=Accelerator(), settings=LearnerSettings(), loss=loss, divide=divide,
+    make_counts=make_counts).update(rollouts, credit, scored, group_ids, seed=0)`.
+
+    Dropout is off during an update, because the importance ratio compares two policies and not two dropout masks; only a
+    model with gradient checkpointing, which works in training mode alone, keeps its mode.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        accelerator: Accelerator,
+        settings: LearnerSettings,
+        loss: Loss,
+        divide: Divide,
+        make_counts: MakeCounts,
+        reference: nn.Module | None = None,
+    ) -> None:
+        """Move the model to the accelerator's device, give every process the same parameters, and make the optimiser.
+
+        Args:
+            model: causal language model whose trainable parameters are float32; not wrapped by `accelerator.prepare`.
+            accelerator: device, precision (`no` or `bf16`) and processes.
+            settings: how to train.
+            loss: undivided surrogate.
+            divide: the one division.
+            make_counts: counts a mini-batch's rows; sums over processes are taken here.
+            reference: policy of the KL term; None with a PEFT model means the model without its adapters.
+
+        Raises:
+            UsageError: fp16 is asked for, nothing is trainable, master weights are not float32, or a reference is missing.
+        """
+        if accelerator.mixed_precision not in ("no", "bf16"):
+            raise UsageError(
+                f"mixed precision '{accelerator.mixed_precision}' needs loss scaling, which the learner does not do; "
+                "use 'bf16' or 'no'"
+            )
+        if settings.needs_reference and reference is None and not _has_adapters(model):
+            raise UsageError(
+                "the loss has a KL term and no reference policy was given; pass reference=, train a LoRA adapter "
+                "(its base model is the reference), or switch the KL term off"
+            )
+        self._model = model.to(accelerator.device)
+        self._accelerator = accelerator
+        self._settings = settings
+        self._loss = loss
+        self._divide = divide
+        self._make_counts = make_counts
+        self._reference = reference.to(accelerator.device) if reference is not None else None
+        self._processes = int(accelerator.num_processes)
+        self._parameters = trainable_parameters(model)
+        broadcast_parameters(self._parameters, self._processes)
+        self._optimiser = make_optimiser(self._parameters, settings)
+        self._route = find_route(model)
+        self._updates = 0
+
+    @property
+    def updates(self) -> int:
+        """Optimiser steps taken so far."""
+        return self._updates
+
+    def state_dict(self) -> dict[str, Any]:
+        """Optimiser moments and the number of steps (from which the schedule follows); the model's weights are not in it."""
+        return {"optimiser": self._optimiser.state_dict(), "updates": self._updates}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`; with the same weights and batches every later parameter is the same bit for bit.
+
+        Raises:
+            CheckpointError: the state is of another set of trainable parameters.
+        """
+        try:
+            self._optimiser.load_state_dict(state["optimiser"])
+            self._updates = int(state["updates"])
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(
+                f"the saved optimiser state does not fit this model ({error}); resume with the model and the LoRA settings "
+                "that the checkpoint was written with"
+            ) from error
+
+    def update(
+        self,
+        rollouts: Sequence[Rollout],
+        credit: Credit,
+        scored: torch.Tensor,
+        group_ids: Sequence[int] | npt.NDArray[np.int64],
+        *,
+        seed: int,
+        measure_signs: bool = False,
+    ) -> UpdateReport:
+        """Train on this process's rows (N of them) together with every other process's.
+
+        Each epoch deals whole groups into `ceil(groups / minibatch_prompts)` mini-batches, the same number on every process.
+        For each, counts are summed over processes, rows with credit go through micro-batches, gradients are summed over
+        processes and clipped, and one step is taken. A mini-batch without credit takes none.
+
+        Args:
+            rollouts: all drawn at one temperature (0 counts as 1, as recorded).
+            credit: (N,) or (N, T) with T at least the longest response.
+            scored: (N,) bool; rows without a verdict must have no credit.
+            group_ids: (N,) which rows are rollouts of one prompt; a group lives on one process.
+            seed: decides which groups share a mini-batch.
+            measure_signs: also measure the two signs' gradients on the first mini-batch, by two more backward passes.
+
+        Raises:
+            RefusedStepError: loss or gradient is not finite; that step was not taken.
+            UsageError: the arguments do not fit each other.
+        """
+        tally = Tally()
+        settings = self._settings
+        with tally.time("prepare"):
+            groups = np.asarray(group_ids, dtype=np.int64)
+            batch = credited_rows(rollouts, credit, scored, groups, self._accelerator.device)
+            group_counts = gather(len(np.unique(groups)), self._processes)
+            hands = 1
+            if settings.minibatch_prompts is not None:
+                hands = max(1, math.ceil(sum(group_counts) / settings.minibatch_prompts))
+            offset = sum(group_counts[: self._accelerator.process_index])
+            generator = np.random.default_rng(seed)
+        taken = skipped = 0
+        with self._mode():
+            batch = self._frozen_log_probs(batch, tally, one_step=hands * settings.epochs == 1)
+            for epoch in range(settings.epochs):
+                dealt = deal_groups(groups, hands=hands, offset=offset, generator=generator)
+                for index, rows in enumerate(dealt):
+                    counts = self._counts(batch, rows)
+                    if counts.tokens_signed == 0:
+                        skipped += 1
+                        continue
+                    live = rows[batch.live[rows]]
+                    if measure_signs and taken == 0:
+                        with tally.time("signs"):
+                            self._measure_signs(batch, live, counts, tally)
+                    total = self._accumulate(batch, live, counts, tally, measure_gap=taken == 0)
+                    with tally.time("optimiser"):
+                        evidence = self._step(total, tally)
+                    if evidence is not None:
+                        raise self._refusal(batch, live, evidence, epoch=epoch, minibatch=index, minibatches=hands)
+                    taken += 1
+        return self._report(batch, tally, taken, skipped)
+
+    def _mode(self) -> AbstractContextManager[None]:
+        checkpointing = any(getattr(module, "gradient_checkpointing", False) for module in self._model.modules())
+        return nullcontext() if checkpointing else evaluating(self._model)
+
+    def _forward(
+        self,
+        model: nn.Module,
+        route: Route,
+        batch: CreditedRows,
+        rows: npt.NDArray[np.int64],
+        *,
+        with_entropy: bool = False,
+    ) -> ResponseLogProbs:
+        with self._accelerator.autocast():
+            return response_log_probs(
+                model,
+                [batch.rollouts[row] for row in rows],
+                temperature=batch.temperature,
+                chunk_tokens=self._settings.chunk_tokens,
+                with_entropy=with_entropy,
+                route=route,
+            )
+
+    def _micro_batches(self, batch: CreditedRows, rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+        widths = [row_width(batch.rollouts[row]) for row in rows]
+        return [rows[part] for part in micro_batches(widths, self._settings.tokens_per_microbatch)]
+
+    def _frozen_log_probs(self, batch: CreditedRows, tally: Tally, *, one_step: bool) -> CreditedRows:
+        """Log-probabilities that stay fixed during the update: each costs a forward pass without gradient, so only if needed."""
+        if self._settings.old_log_probs == "learner" and not one_step:
+            with tally.time("old"):
+                batch = replace(batch, old=self._fixed(self._model, self._route, batch))
+        if self._settings.needs_reference:
+            with tally.time("reference"):
+                if self._reference is not None:
+                    with evaluating(self._reference):
+                        table = self._fixed(self._reference, find_route(self._reference), batch)
+                else:
+                    with self._model.disable_adapter():  # type: ignore[operator]
+                        table = self._fixed(self._model, self._route, batch)
+                batch = replace(batch, reference=table)
+        return batch
+
+    @torch.no_grad()
+    def _fixed(self, model: nn.Module, route: Route, batch: CreditedRows) -> torch.Tensor:
+        """(N, T) log-probabilities of the rows with credit, zero elsewhere."""
+        span = max((len(rollout.token_ids) for rollout in batch.rollouts), default=0)
+        table = torch.zeros(len(batch.rollouts), span, device=self._accelerator.device)
+        for rows in self._micro_batches(batch, np.flatnonzero(batch.live)):
+            log_probs = self._forward(model, route, batch, rows).log_probs
+            table[torch.from_numpy(rows), : log_probs.shape[1]] = log_probs
+        return table
+
+    def _counts(self, batch: CreditedRows, rows: npt.NDArray[np.int64]) -> Counts:
+        where = torch.from_numpy(rows).to(batch.lengths.device)
+        local = self._make_counts(rows_of(batch.credit, where), batch.lengths[where], batch.scored[where])
+        everywhere = gather(local, self._processes)
+        return Counts(
+            tokens_all=sum(counts.tokens_all for counts in everywhere),
+            tokens_signed=sum(counts.tokens_signed for counts in everywhere),
+            sequences_all=sum(counts.sequences_all for counts in everywhere),
+            sequences_signed=sum(counts.sequences_signed for counts in everywhere),
+        )
+
+    def _accumulate(
+        self, batch: CreditedRows, rows: npt.NDArray[np.int64], counts: Counts, tally: Tally, *, measure_gap: bool
+    ) -> torch.Tensor:
+        """Add the gradient of this process's share; returns the share of the divided loss, detached."""
+        total = torch.zeros((), device=self._accelerator.device)
+        for part in self._micro_batches(batch, rows):
+            where = torch.from_numpy(part).to(total.device)
+            with tally.time("forward"):
+                out = self._forward(self._model, self._route, batch, part, with_entropy=self._settings.needs_entropy)
+            with tally.time("loss"):
+                span = out.mask.shape[1]
+                credit = rows_of(batch.credit, where, span)
+                output = self._loss(
+                    log_probs=out.log_probs,
+                    old_log_probs=self._old(batch, out, where),
+                    plus=credit.plus,
+                    minus=credit.minus,
+                    mask=out.mask,
+                    reference_log_probs=None if batch.reference is None else batch.reference[where, :span],
+                    entropy=out.entropy if self._settings.needs_entropy else None,
+                )
+                share = self._divide(output, counts)
+                tally.add(output.metrics)
+                _measure(out, credit, tally, measure_gap=measure_gap)
+            with tally.time("backward"):
+                # not accelerator.backward: it would divide by its own gradient_accumulation_steps, and only Divide divides
+                torch.autograd.backward(share)
+            total += share.detach()
+        return total
+
+    def _old(self, batch: CreditedRows, out: ResponseLogProbs, where: torch.Tensor) -> torch.Tensor:
+        if batch.old is not None:
+            return batch.old[where, : out.mask.shape[1]]
+        return out.sampler_log_probs if self._settings.old_log_probs == "sampler" else out.log_probs.detach()
+
+    def _step(self, total: torch.Tensor, tally: Tally) -> tuple[float, float] | None:
+        """Sum over processes, clip, step; or None of it, and (loss, gradient norm) as evidence, when one is not finite."""
+        sum_gradients(self._parameters, self._processes)
+        loss = math.fsum(gather(total.item(), self._processes))
+        norm = clip_gradients(self._parameters, self._settings.gradient_clip).item()
+        finite = math.isfinite(loss) and math.isfinite(norm)
+        if finite:
+            rate = learning_rate(self._settings, self._updates)
+            for group in self._optimiser.param_groups:
+                group["lr"] = rate
+            self._optimiser.step()
+            self._updates += 1
+            # the same on every process, and sums over processes are taken at the end: one of them adds it
+            if self._accelerator.process_index == 0:
+                limit = self._settings.gradient_clip
+                tally.once("loss", loss)
+                tally.once("gradient_norm", norm)
+                tally.once("gradient_clipped", float(limit is not None and norm > limit))
+                tally.once("learning_rate", rate)
+        self._optimiser.zero_grad(set_to_none=True)
+        return None if finite else (loss, norm)
+
+    def _measure_signs(self, batch: CreditedRows, rows: npt.NDArray[np.int64], counts: Counts, tally: Tally) -> None:
+        """Gradient of each sign alone under the shared counts, so that the two add up to the gradient of the step."""
+        flat = []
+        nothing = torch.zeros_like(batch.credit.plus)
+        for credit in (Credit(plus=batch.credit.plus, minus=nothing), Credit(plus=nothing, minus=batch.credit.minus)):
+            signed = credit.signed if credit.signed.ndim == 1 else credit.signed.any(dim=1)
+            own = rows[signed.cpu().numpy()[rows]]
+            self._accumulate(replace(batch, credit=credit), own, counts, Tally(), measure_gap=False)
+            sum_gradients(self._parameters, self._processes)
+            flat.append(flat_gradient(self._parameters))
+            self._optimiser.zero_grad(set_to_none=True)
+        values = sign_statistics(*flat)
+        if self._accelerator.process_index == 0:
+            for name, value in zip(("norm_plus", "norm_minus", "cosine"), values, strict=True):
+                tally.once(f"gradient_{name}", value)
+
+    def _refusal(
+        self,
+        batch: CreditedRows,
+        rows: npt.NDArray[np.int64],
+        evidence: tuple[float, float],
+        *,
+        epoch: int,
+        minibatch: int,
+        minibatches: int,
+    ) -> RefusedStepError:
+        rollouts = [batch.rollouts[row] for row in rows]
+        sampled = sum(int((~np.isfinite(rollout.log_probs[rollout.mask])).sum()) for rollout in rollouts)
+        broken = [name for name, parameter in self._model.named_parameters() if not bool(parameter.isfinite().all())]
+        notes = [f"{sampled} of the sampler's log-probabilities are not finite"] if sampled else []
+        notes += [f"{len(broken)} parameters are not finite already, the first is '{broken[0]}'"] if broken else []
+        return RefusedStepError(
+            step=self._updates,
+            epoch=epoch,
+            minibatch=minibatch,
+            minibatches=minibatches,
+            loss=evidence[0],
+            gradient_norm=evidence[1],
+            rows=rows.tolist(),
+            rollouts=rollouts,
+            credit=rows_of(batch.credit, torch.from_numpy(rows).to(batch.lengths.device)),
+            notes=notes,
+        )
+
+    def _report(self, batch: CreditedRows, tally: Tally, taken: int, skipped: int) -> UpdateReport:
+        trained = int(batch.lengths[torch.from_numpy(batch.live)].sum()) * self._settings.epochs
+        saved = int(batch.lengths.sum()) * self._settings.epochs - trained
+        metrics = Tally()
+        gaps = []
+        tokens = np.zeros(2, dtype=np.int64)
+        for other, gap, counted in gather((tally.metrics, tally.gap_max, (trained, saved)), self._processes):
+            metrics.add(other)
+            gaps.append(gap)
+            tokens += counted
+        seen = [gap for gap in gaps if not math.isnan(gap)]
+        return UpdateReport(
+            metrics=metrics.metrics,
+            optimiser_steps=taken,
+            skipped_steps=skipped,
+            tokens_trained=int(tokens[0]),
+            tokens_saved=int(tokens[1]),
+            sampler_gap_max=max(seen, default=float("nan")),
+            seconds=tally.seconds,
+        )
+
+
+def _measure(out: ResponseLogProbs, credit: Credit, tally: Tally, *, measure_gap: bool) -> None:
+    """Numbers that cost no forward pass of their own, read off the training pass in one transfer from the device."""
+    plus, minus = (sign > 0 if sign.ndim == 2 else (sign > 0)[:, None] for sign in (credit.plus, credit.minus))
+    entropy = out.entropy.detach()
+    gap = (out.sampler_log_probs - out.log_probs.detach()).abs()
+    chosen = (out.mask, out.mask & plus, out.mask & minus)
+    sums = [(entropy * mask).sum() for mask in chosen] + [mask.sum() for mask in chosen] + [gap.sum(), gap.max()]
+    values = torch.stack([value.double() for value in sums]).tolist()
+    for name, total, count in zip(("entropy", "entropy_plus", "entropy_minus"), values[:3], values[3:6], strict=True):
+        tally.add({name: Sum(total=total, count=count)})
+    if measure_gap:
+        tally.add({"sampler_gap": Sum(total=values[6], count=values[3])})
+        tally.gap_max = values[7] if math.isnan(tally.gap_max) else max(tally.gap_max, values[7])
+
+
+def _has_adapters(model: nn.Module) -> bool:
+    """Whether PEFT wraps the model; PEFT is not imported for the question."""
+    peft = sys.modules.get("peft")
+    return peft is not None and isinstance(model, peft.PeftModel)
