@@ -1,1 +1,45 @@
-"""From rewards to signed credit: one rule per file, emphasis, and the place where controllers act."""
+"""From rewards to signed credit: one rule per file, emphasis, and the place where controllers act.
+
+Everything here is a function of plain tensors, so that any trainer can call it.
+"""
+
+from counterpoise.credit.controllers import (
+    CONTROLLERS,
+    Controller,
+    Lambdas,
+    StepStatistics,
+    lambdas_for_rows,
+    make_controller,
+    step_statistics,
+)
+from counterpoise.credit.emphasis import EMPHASES, Emphasis, make_emphasis
+from counterpoise.credit.filters import FILTERS, keep_rows, tokens_saved
+from counterpoise.credit.groups import GroupStatistics, group_statistics
+from counterpoise.credit.registry import RULES, make_rule
+from counterpoise.credit.rules.base import Rule
+from counterpoise.credit.signed import signed_credit
+from counterpoise.credit.statistics import credit_metrics, token_masses
+
+__all__ = [
+    "CONTROLLERS",
+    "EMPHASES",
+    "FILTERS",
+    "RULES",
+    "Controller",
+    "Emphasis",
+    "GroupStatistics",
+    "Lambdas",
+    "Rule",
+    "StepStatistics",
+    "credit_metrics",
+    "group_statistics",
+    "keep_rows",
+    "lambdas_for_rows",
+    "make_controller",
+    "make_emphasis",
+    "make_rule",
+    "signed_credit",
+    "step_statistics",
+    "token_masses",
+    "tokens_saved",
+]

@@ -1,1 +1,7 @@
 """From verdicts to rewards in a declared range."""
+
+from counterpoise.rewards.binary import Binary, binary
+from counterpoise.rewards.graded import Graded
+from counterpoise.rewards.registry import REWARDS, RewardFunction, make_reward
+
+__all__ = ["REWARDS", "Binary", "Graded", "RewardFunction", "binary", "make_reward"]

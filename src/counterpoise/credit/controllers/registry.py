@@ -1,0 +1,26 @@
+"""Controllers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from counterpoise.credit.construct import construct
+from counterpoise.credit.controllers.base import Controller
+from counterpoise.credit.controllers.constant import Constant
+
+__all__ = ["CONTROLLERS", "make_controller"]
+
+CONTROLLERS: Mapping[str, Callable[..., Controller]] = {
+    "constant": Constant,
+}
+
+
+def make_controller(name: str, **settings: Any) -> Controller:
+    """The controller called `name`.
+
+    Raises:
+        UnknownNameError: no controller has that name.
+        ConfigError: a setting is unknown or out of range.
+    """
+    return construct("credit.controller", CONTROLLERS, name, settings)

@@ -1,0 +1,114 @@
+"""Emphasis d(p): how much a group counts, the same for both signs, so that the polarity share does not move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from counterpoise.credit.construct import check_number, construct
+from counterpoise.credit.groups import GroupStatistics
+
+__all__ = ["EMPHASES", "Emphasis", "Focal", "Inverse", "InverseSqrt", "Mad", "NoEmphasis", "make_emphasis"]
+
+
+class Emphasis(Protocol):
+    """A weight per group from its success rate."""
+
+    def __call__(self, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 `d(p) >= 0`, finite for every p in [0, 1]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoEmphasis:
+    """`d = 1`."""
+
+    def __call__(self, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) ones."""
+        return torch.ones_like(statistics.p)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Focal:
+    """`d = (1 - p)^gamma`: easy groups count less. Source: F-GRPO, arXiv 2602.06717. At p = 1 it is 0 (1 when gamma = 0)."""
+
+    gamma: float = 1.0
+    """Exponent, >= 0; 0 is `none`."""
+
+    def __post_init__(self) -> None:
+        check_number("credit.emphasis focal", "gamma", self.gamma, low=0.0)
+
+    def __call__(self, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 weights."""
+        return (1.0 - statistics.p) ** self.gamma
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inverse:
+    """`d = 1 / p`: hard groups count more, as the gradient of `log p` weighs them (arXiv 2602.02710). At p = 0: `at_pole`."""
+
+    at_pole: float = 1.0
+    """Value at p = 0, >= 0; the default leaves an all-wrong group's own credit as the rule gave it."""
+
+    def __post_init__(self) -> None:
+        check_number("credit.emphasis inverse", "at_pole", self.at_pole, low=0.0)
+
+    def __call__(self, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 weights."""
+        return _reciprocal(statistics.p, self.at_pole)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InverseSqrt:
+    """`d = 1 / sqrt(p (1 - p))`: division by the population std, as GRPO does (arXiv 2402.03300). At p in {0, 1}: `at_pole`."""
+
+    at_pole: float = 1.0
+    """Value at p in {0, 1}, >= 0; the default leaves such a group's own credit as the rule gave it."""
+
+    def __post_init__(self) -> None:
+        check_number("credit.emphasis inverse_sqrt", "at_pole", self.at_pole, low=0.0)
+
+    def __call__(self, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 weights."""
+        return _reciprocal(torch.sqrt(statistics.p * (1.0 - statistics.p)), self.at_pole)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mad:
+    """`d = 1 / (2 p (1 - p))`: division by the mean absolute deviation of r in {0, 1} from its mean. At p in {0, 1}: `at_pole`."""
+
+    at_pole: float = 1.0
+    """Value at p in {0, 1}, >= 0; the default leaves such a group's own credit as the rule gave it."""
+
+    def __post_init__(self) -> None:
+        check_number("credit.emphasis mad", "at_pole", self.at_pole, low=0.0)
+
+    def __call__(self, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 weights."""
+        return _reciprocal(2.0 * statistics.p * (1.0 - statistics.p), self.at_pole)
+
+
+EMPHASES: Mapping[str, Callable[..., Emphasis]] = {
+    "none": NoEmphasis,
+    "focal": Focal,
+    "inverse": Inverse,
+    "inverse_sqrt": InverseSqrt,
+    "mad": Mad,
+}
+
+
+def make_emphasis(name: str, **settings: Any) -> Emphasis:
+    """The emphasis called `name`, e.g. `make_emphasis("focal", gamma=2.0)`.
+
+    Raises:
+        UnknownNameError: no emphasis has that name.
+        ConfigError: a setting is unknown or out of range.
+    """
+    return construct("credit.emphasis", EMPHASES, name, settings)
+
+
+def _reciprocal(value: torch.Tensor, at_pole: float) -> torch.Tensor:
+    return torch.where(value == 0, at_pole, 1.0 / value)

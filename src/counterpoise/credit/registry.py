@@ -1,0 +1,46 @@
+"""Credit rules by name: a new rule is one file in `rules/`, one line here and one test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from counterpoise.credit.construct import construct
+from counterpoise.credit.rules.asymmetric import Asymmetric
+from counterpoise.credit.rules.base import Rule
+from counterpoise.credit.rules.dr_grpo import DrGrpo
+from counterpoise.credit.rules.grpo import Grpo
+from counterpoise.credit.rules.maxrl import MaxRl
+from counterpoise.credit.rules.ngrpo import Ngrpo
+from counterpoise.credit.rules.nsr import Nsr
+from counterpoise.credit.rules.passk import PassK
+from counterpoise.credit.rules.psr import Psr
+from counterpoise.credit.rules.reinforce import Reinforce
+from counterpoise.credit.rules.rloo import Rloo
+from counterpoise.credit.rules.weighted_reinforce import WeightedReinforce
+
+__all__ = ["RULES", "make_rule"]
+
+RULES: Mapping[str, Callable[..., Rule]] = {
+    "psr": Psr,
+    "nsr": Nsr,
+    "reinforce": Reinforce,
+    "weighted_reinforce": WeightedReinforce,
+    "asymmetric": Asymmetric,
+    "grpo": Grpo,
+    "dr_grpo": DrGrpo,
+    "rloo": Rloo,
+    "maxrl": MaxRl,
+    "passk": PassK,
+    "ngrpo": Ngrpo,
+}
+
+
+def make_rule(name: str, **settings: Any) -> Rule:
+    """The rule called `name`, e.g. `make_rule("weighted_reinforce", lambda_=0.1)`.
+
+    Raises:
+        UnknownNameError: no rule has that name.
+        ConfigError: a setting is unknown, missing or out of range.
+    """
+    return construct("credit.rule", RULES, name, settings)

@@ -1,0 +1,31 @@
+"""A constant baseline below or above the success rate (AsymRE)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from counterpoise.credit.construct import check_number
+from counterpoise.credit.groups import GroupStatistics
+
+__all__ = ["Asymmetric"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asymmetric:
+    """`A = r - b` with r in {0, 1}: `1 - b` if correct, `-b` if wrong.
+
+    Source: AsymRE, arXiv 2506.20520. Changed: b is held in [0, 1], outside which both verdicts would be pushed the same way.
+    `weighted_reinforce(l) == (1 + l) * asymmetric(1 / (1 + l))`.
+    """
+
+    b: float = 0.5
+    """Baseline in [0, 1]; 0 is `psr`, 1 is `nsr`."""
+
+    def __post_init__(self) -> None:
+        check_number("credit.rule asymmetric", "b", self.b, low=0.0, high=1.0)
+
+    def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 credit by verdict; `rewards` is not read."""
+        return statistics.correct.double() - self.b

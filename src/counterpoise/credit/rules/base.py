@@ -1,0 +1,42 @@
+"""What a credit rule is, and the group baseline that several of them share."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import torch
+
+from counterpoise.credit.groups import GroupStatistics
+
+__all__ = ["SCALES", "Rule", "Scale", "centred", "normalised"]
+
+Scale = Literal["zero_one", "as_given"]
+"""Which reward a baseline rule centres: the success indicator in {0, 1} (the convention of the rules' papers, whatever the
+reward's own range), or the reward as it is given (in {-1, +1} that doubles `r - mean`; needed for graded rewards)."""
+
+SCALES: tuple[str, ...] = ("zero_one", "as_given")
+
+
+class Rule(Protocol):
+    """From rewards and group statistics to signed credit."""
+
+    def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 `A = plus - minus`; what unscored rows get is ignored by the caller."""
+        ...
+
+
+def centred(rewards: torch.Tensor, statistics: GroupStatistics, scale: Scale) -> tuple[torch.Tensor, torch.Tensor]:
+    """(N,) `r - mean` and (N,) group sum of its squares, float64, exactly zero in a group of equal rewards."""
+    if scale == "zero_one":
+        return statistics.correct.double() - statistics.p, statistics.c * (statistics.n - statistics.c) / statistics.n
+    deviation = torch.where(statistics.constant, 0.0, rewards.double() - statistics.mean)
+    return deviation, statistics.squares
+
+
+def normalised(
+    deviation: torch.Tensor, squares: torch.Tensor, n: torch.Tensor, *, ddof: int, eps: float, eps_to: str
+) -> torch.Tensor:
+    """`deviation / s`, with `s = std + eps` or `sqrt(var + eps)` and `var = squares / (n - ddof)`; 0 where `squares == 0`."""
+    variance = squares / (n - ddof)
+    spread = variance.sqrt() + eps if eps_to == "std" else (variance + eps).sqrt()
+    return torch.where(squares > 0, deviation / spread, 0.0)

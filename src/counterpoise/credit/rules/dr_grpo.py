@@ -1,0 +1,32 @@
+"""Dr. GRPO: the group baseline without the standard deviation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from counterpoise.credit.construct import check_choice
+from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.base import SCALES, Scale, centred
+
+__all__ = ["DrGrpo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrGrpo:
+    """`A = r - mean`: `1 - p` if correct, `-p` if wrong, for r in {0, 1}.
+
+    Source: arXiv 2503.20783. Its other half, division by a constant length, is the loss denominator `constant`. A group of one
+    gives 0. Polarity share rho = 1/2.
+    """
+
+    scale: Scale = "zero_one"
+    """Reward that is centred; `as_given` doubles the credit for rewards in {-1, +1}."""
+
+    def __post_init__(self) -> None:
+        check_choice("credit.rule dr_grpo", "scale", self.scale, SCALES)
+
+    def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 credit."""
+        return centred(rewards, statistics, self.scale)[0]

@@ -1,0 +1,44 @@
+"""GRPO's group-normalised advantage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from counterpoise.credit.construct import check_choice, check_number
+from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.base import SCALES, Scale, centred, normalised
+
+__all__ = ["Grpo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grpo:
+    """`A = (r - mean) / s`, `s = std_ddof + eps` over the scored rollouts of the group; 0 where the std is 0.
+
+    Source: DeepSeekMath, arXiv 2402.03300, section 4.1.2 (outcome supervision). For r in {0, 1}: `(1-p)/s` if correct, `-p/s`
+    if wrong. The conventions change numbers (one success in eight: 2.4749 with ddof 1, 2.6458 with ddof 0), so they are named:
+    verl and TRL use ddof 1. A group of one gives 0. Polarity share rho = 1/2.
+    """
+
+    ddof: int = 1
+    """Delta degrees of freedom of the std: 1 (verl, TRL) or 0."""
+    eps: float = 1e-6
+    """Added to the denominator, >= 0."""
+    eps_to: Literal["std", "variance"] = "std"
+    """`std`: `s = std + eps`; `variance`: `s = sqrt(var + eps)`."""
+    scale: Scale = "zero_one"
+    """Reward that is centred: the success indicator, or the reward as given (they differ through eps alone)."""
+
+    def __post_init__(self) -> None:
+        check_number("credit.rule grpo", "ddof", self.ddof, low=0, high=1, integer=True)
+        check_number("credit.rule grpo", "eps", self.eps, low=0.0)
+        check_choice("credit.rule grpo", "eps_to", self.eps_to, ("std", "variance"))
+        check_choice("credit.rule grpo", "scale", self.scale, SCALES)
+
+    def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 credit."""
+        deviation, squares = centred(rewards, statistics, self.scale)
+        return normalised(deviation, squares, statistics.n, ddof=self.ddof, eps=self.eps, eps_to=self.eps_to)

@@ -1,0 +1,24 @@
+"""Positive sample reinforcement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from counterpoise.credit.groups import GroupStatistics
+
+__all__ = ["Psr"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Psr:
+    """`A = 1` if correct, else 0: only right answers are pushed up.
+
+    Source: arXiv 2506.01347 eq. (3), `L_PSR = -E[sum_{y: r=+1} pi(y|x)]`. No baseline, no standard deviation. Its reference
+    code removes the rows with A = 0 before the update; here `credit.filter` does, by name. Polarity share rho = 1.
+    """
+
+    def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 credit by verdict; `rewards` is not read."""
+        return statistics.correct.double()

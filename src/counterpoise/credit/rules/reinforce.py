@@ -1,0 +1,23 @@
+"""REINFORCE on +1/-1 without a baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from counterpoise.credit.groups import GroupStatistics
+
+__all__ = ["Reinforce"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reinforce:
+    """`A = +1` if correct, `-1` if wrong: the paper's objective undivided, PSR and NSR with equal weights.
+
+    Source: arXiv 2506.01347 eqs. (1)-(2). Polarity share rho = p.
+    """
+
+    def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 credit by verdict; `rewards` is not read."""
+        return statistics.correct.double() * 2.0 - 1.0

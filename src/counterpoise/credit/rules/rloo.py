@@ -1,0 +1,32 @@
+"""REINFORCE with a leave-one-out baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from counterpoise.credit.construct import check_choice
+from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.base import SCALES, Scale, centred
+
+__all__ = ["Rloo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rloo:
+    """`A_i = r_i - mean of the other rewards = n / (n - 1) * (r_i - mean)`, over scored rollouts.
+
+    Source: Kool et al. 2019; arXiv 2402.14740 eq. (5). A group of one has no others and gives 0. Polarity share rho = 1/2.
+    """
+
+    scale: Scale = "zero_one"
+    """Reward that is centred; `as_given` doubles the credit for rewards in {-1, +1}."""
+
+    def __post_init__(self) -> None:
+        check_choice("credit.rule rloo", "scale", self.scale, SCALES)
+
+    def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 credit."""
+        deviation, _ = centred(rewards, statistics, self.scale)
+        return torch.where(statistics.n > 1, deviation * (statistics.n / (statistics.n - 1.0)), 0.0)

@@ -1,0 +1,31 @@
+"""Weighted-REINFORCE: PSR at a fraction of NSR's weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from counterpoise.credit.construct import check_number
+from counterpoise.credit.groups import GroupStatistics
+
+__all__ = ["WeightedReinforce"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightedReinforce:
+    """`A = lambda` if correct, `-1` if wrong.
+
+    Source: arXiv 2506.01347 eq. (9), `L = lambda * L_PSR + L_NSR`. lambda = 1 is `reinforce`, 0 is `nsr`; the paper uses 0.1.
+    Polarity share rho = lambda p / (lambda p + 1 - p).
+    """
+
+    lambda_: float = 0.1
+    """Weight of the positive part, >= 0; `lambda` in a run file."""
+
+    def __post_init__(self) -> None:
+        check_number("credit.rule weighted_reinforce", "lambda", self.lambda_, low=0.0)
+
+    def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 credit by verdict; `rewards` is not read."""
+        return statistics.correct.double() * self.lambda_ - (~statistics.correct).double()

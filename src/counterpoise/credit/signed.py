@@ -1,0 +1,97 @@
+"""Signed credit: the rule, the emphasis and the two lambdas put together, `plus` and `minus` held apart."""
+
+from __future__ import annotations
+
+import torch
+
+from counterpoise.credit.construct import check_number
+from counterpoise.credit.emphasis import Emphasis
+from counterpoise.credit.groups import GroupStatistics, group_statistics
+from counterpoise.credit.rules.base import Rule
+from counterpoise.errors import ConfigError, TrainingError, UsageError
+from counterpoise.types import Credit
+
+__all__ = ["signed_credit"]
+
+
+def signed_credit(
+    *,
+    rewards: torch.Tensor,
+    correct: torch.Tensor,
+    scored: torch.Tensor,
+    group_ids: torch.Tensor,
+    rule: Rule,
+    emphasis: Emphasis | None = None,
+    lambda_plus: float | torch.Tensor = 1.0,
+    lambda_minus: float | torch.Tensor = 1.0,
+    all_wrong_cap: float | None = None,
+) -> Credit:
+    """`plus = lambda_plus * d * max(A, 0)`, `minus = lambda_minus * d * max(-A, 0)` with A from the rule and d from the emphasis.
+
+    Computed in float64 and returned in float32 without gradient. `plus * minus == 0`; unscored rows are zero in both and have
+    left every statistic. Groups must be whole in the call.
+
+    Args:
+        rewards: (N,) floats; what they are on unscored rows (NaN) does not matter.
+        correct: (N,) bool.
+        scored: (N,) bool.
+        group_ids: (N,) integers in any order.
+        rule: `make_rule(...)`, or anything that follows `Rule`.
+        emphasis: `make_emphasis(...)`; None is d = 1.
+        lambda_plus: weight >= 0 of the positive part, one number or (N,) (one value per task type, from a controller).
+        lambda_minus: the same for the negative part.
+        all_wrong_cap: largest share in (0, 1] of the batch's negative mass (summed over rows) that groups without a single
+            success may carry; their `minus` is scaled down to meet it, to zero when there is no other negative mass. None is off.
+
+    Raises:
+        UsageError: shapes or dtypes do not fit, or a lambda is negative.
+        DataError: a scored rollout has a reward that is not finite.
+        TrainingError: a credit is not finite.
+    """
+    with torch.no_grad():
+        statistics = group_statistics(correct, scored, group_ids, rewards)
+        advantage = rule(rewards, statistics)
+        if advantage.shape != rewards.shape:
+            raise UsageError(
+                f"the rule returned shape {tuple(advantage.shape)}; expected {tuple(rewards.shape)}, one per rollout"
+            )
+        weighted = advantage.double() if emphasis is None else advantage.double() * emphasis(statistics)
+        weighted = torch.where(scored, weighted, 0.0)
+        plus = torch.relu(weighted) * _weight("lambda_plus", lambda_plus, rewards)
+        minus = torch.relu(-weighted) * _weight("lambda_minus", lambda_minus, rewards)
+        if all_wrong_cap is not None:
+            minus = _cap_all_wrong(minus, statistics, all_wrong_cap)
+        credit = Credit(plus=plus.float(), minus=minus.float())
+        finite = torch.isfinite(credit.plus) & torch.isfinite(credit.minus)
+        if not bool(finite.all()):
+            row = int(torch.nonzero(~finite)[0])
+            raise TrainingError(
+                f"the credit of {int((~finite).sum())} of {len(rewards)} rollouts is not finite, first rollout {row} "
+                f"(reward {float(rewards[row]):g}, group success rate {float(statistics.p[row]):g}); "
+                "lower the lambdas or the emphasis, or raise the rule's eps"
+            )
+        return credit
+
+
+def _weight(name: str, value: float | torch.Tensor, rewards: torch.Tensor) -> float | torch.Tensor:
+    if not isinstance(value, torch.Tensor):
+        check_number("signed_credit", name, value, low=0.0)
+        return value
+    if value.shape != rewards.shape:
+        raise UsageError(
+            f"{name} has shape {tuple(value.shape)}; expected a number or {tuple(rewards.shape)}, one per rollout"
+        )
+    if not bool(((value >= 0) & torch.isfinite(value)).all()):
+        raise UsageError(f"{name} holds {float(value.min()):g}; weights are finite and >= 0 (the sign is the rule's)")
+    return value.double()
+
+
+def _cap_all_wrong(minus: torch.Tensor, statistics: GroupStatistics, cap: float) -> torch.Tensor:
+    if isinstance(cap, bool) or not 0.0 < cap <= 1.0:
+        raise ConfigError(f"credit.all_wrong_cap = {cap!r}; expected a number in (0, 1], or leave it out for no cap")
+    all_wrong = statistics.c == 0
+    capped = minus[all_wrong].sum()
+    # mass / (mass + rest) = cap  <=>  mass = cap / (1 - cap) * rest
+    allowed = cap / (1.0 - cap) * minus[~all_wrong].sum() if cap < 1.0 else capped
+    factor = torch.where(capped > allowed, allowed / capped, 1.0)
+    return torch.where(all_wrong, minus * factor, minus)

@@ -1,0 +1,72 @@
+"""CISPO: the clip acts on a detached importance weight, so that no token loses its gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from counterpoise.losses.construct import check_number
+from counterpoise.losses.tokens import finish, prepare
+from counterpoise.types import LossOutput
+
+__all__ = ["Cispo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cispo:
+    """`loss_t = -A_t sg(clip(R, 1 - clip_low, 1 + clip_high)) log pi(y_t)`, with separate bounds for negatives if wanted.
+
+    Source: MiniMax-M1, arXiv 2506.13585 eqs. (4)-(5). The defaults leave the ratio in [0, 5] (no lower bound there; 5 is the
+    value of ScaleRL, arXiv 2510.13786, and TRL). Here both bounds can bind on both signs. Descent on the logits:
+    `A w (1 - pi_y)` on the sampled token, `-A w pi_v` elsewhere, `w` the clipped ratio: at R = 1 the log-probability form of
+    arXiv 2506.01347 eqs. (6)-(8).
+    """
+
+    clip_low: float = 1.0
+    """Weights do not fall below 1 - clip_low; in [0, 1]."""
+    clip_high: float = 4.0
+    """Weights do not rise above 1 + clip_high; >= 0."""
+    clip_low_minus: float | None = None
+    """`clip_low` of negatives; None takes `clip_low`."""
+    clip_high_minus: float | None = None
+    """`clip_high` of negatives; None takes `clip_high`."""
+
+    def __post_init__(self) -> None:
+        check_number("loss cispo", "clip_low", self.clip_low, low=0.0, high=1.0)
+        check_number("loss cispo", "clip_high", self.clip_high, low=0.0)
+        if self.clip_low_minus is not None:
+            check_number("loss cispo", "clip_low_minus", self.clip_low_minus, low=0.0, high=1.0)
+        if self.clip_high_minus is not None:
+            check_number("loss cispo", "clip_high_minus", self.clip_high_minus, low=0.0)
+
+    def __call__(
+        self,
+        *,
+        log_probs: torch.Tensor,
+        old_log_probs: torch.Tensor,
+        plus: torch.Tensor,
+        minus: torch.Tensor,
+        mask: torch.Tensor,
+        reference_log_probs: torch.Tensor | None = None,
+        entropy: torch.Tensor | None = None,
+    ) -> LossOutput:
+        """See `types.Loss`.
+
+        Raises:
+            UsageError: shapes or dtypes do not fit.
+        """
+        tokens = prepare(log_probs, old_log_probs, plus, minus, mask)
+        ratio = tokens.log_ratio.detach().exp()
+        low = self.clip_low if self.clip_low_minus is None else self.clip_low_minus
+        high = self.clip_high if self.clip_high_minus is None else self.clip_high_minus
+        weight_plus = ratio.clamp(1.0 - self.clip_low, 1.0 + self.clip_high)
+        weight_minus = ratio.clamp(1.0 - low, 1.0 + high)
+        return finish(
+            tokens,
+            weight_plus * tokens.log_probs,
+            weight_minus * tokens.log_probs,
+            ratio=ratio,
+            clipped_plus=weight_plus != ratio,
+            clipped_minus=weight_minus != ratio,
+        )

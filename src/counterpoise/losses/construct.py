@@ -1,0 +1,74 @@
+"""Building a named object from a run file's settings, with errors a user can act on."""
+
+from __future__ import annotations
+
+import inspect
+import keyword
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from counterpoise.errors import ConfigError, UnknownNameError, nearest
+
+__all__ = ["check_choice", "check_number", "construct"]
+
+T = TypeVar("T")
+
+
+def construct(kind: str, registry: Mapping[str, Callable[..., T]], name: str, settings: Mapping[str, Any]) -> T:
+    """`registry[name](**settings)`; a Python keyword such as `lambda` stands for the field `lambda_`.
+
+    Raises:
+        UnknownNameError: the registry has no such name.
+        ConfigError: a setting is unknown (the nearest valid one is named), missing or out of range.
+    """
+    if name not in registry:
+        raise UnknownNameError(kind, name, registry)
+    parameters = inspect.signature(registry[name]).parameters
+    arguments = {f"{key}_" if keyword.iskeyword(key) else key: value for key, value in settings.items()}
+    for key in arguments:
+        if key not in parameters:
+            takes = ", ".join(parameters) or "no settings"
+            raise ConfigError(f"{kind} {name}: unknown setting '{key}'{nearest(key, parameters)}; it takes: {takes}")
+    for key, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and key not in arguments:
+            raise ConfigError(f"{kind} {name}: the setting '{key}' is missing")
+    return registry[name](**arguments)
+
+
+def check_number(
+    where: str,
+    setting: str,
+    value: object,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    exclusive: bool = False,
+    integer: bool = False,
+) -> None:
+    """Refuse a setting that is no finite number in [low, high], or in (low, high) when `exclusive`.
+
+    Raises:
+        ConfigError: with the value and the range.
+    """
+    kinds = (int,) if integer else (int, float)
+    good = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+    if good:
+        assert isinstance(value, (int, float))
+        good = low < value < high if exclusive else low <= value <= high
+    if not good:
+        noun = "an integer" if integer else "a number"
+        left, right = (
+            ("(", ")") if exclusive else ("[" if math.isfinite(low) else "(", "]" if math.isfinite(high) else ")")
+        )
+        raise ConfigError(f"{where}: {setting} = {value!r}; expected {noun} in {left}{low:g}, {high:g}{right}")
+
+
+def check_choice(where: str, setting: str, value: object, choices: tuple[str, ...]) -> None:
+    """Refuse a setting that is none of `choices`.
+
+    Raises:
+        ConfigError: with the choices.
+    """
+    if value not in choices:
+        raise ConfigError(f"{where}: {setting} = {value!r}; expected one of: {', '.join(choices)}")

@@ -1,0 +1,62 @@
+"""GSPO: one length-normalised importance ratio per sequence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from counterpoise.losses.construct import check_number
+from counterpoise.losses.tokens import finish, prepare
+from counterpoise.types import LossOutput
+
+__all__ = ["Gspo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gspo:
+    """`loss_t = -plus * min(s, 1 + clip_high) + minus * max(s, 1 - clip_low)`, `s = exp(mean_t log(pi / pi_old))` of the sequence.
+
+    Source: arXiv 2507.18071 eqs. (5)-(7), in the per-token form of its eq. (14) (GSPO-token: the value of s, the gradient of
+    `s log pi(y_t)`), so that per-token credit is possible. A row sums to T times its sequence loss: with the denominator
+    `sequence_mean` and per-row credit it is GSPO exactly. The defaults are that paper's clip ranges. Descent on the logits:
+    `+-s (1 - pi_y)` and `-+s pi_v`: at s = 1 the log-probability form of arXiv 2506.01347 eqs. (6)-(8).
+    """
+
+    clip_low: float = 3e-4
+    """Negatives stop below the sequence ratio 1 - clip_low; in [0, 1]."""
+    clip_high: float = 4e-4
+    """Positives stop above the sequence ratio 1 + clip_high; >= 0."""
+
+    def __post_init__(self) -> None:
+        check_number("loss gspo", "clip_low", self.clip_low, low=0.0, high=1.0)
+        check_number("loss gspo", "clip_high", self.clip_high, low=0.0)
+
+    def __call__(
+        self,
+        *,
+        log_probs: torch.Tensor,
+        old_log_probs: torch.Tensor,
+        plus: torch.Tensor,
+        minus: torch.Tensor,
+        mask: torch.Tensor,
+        reference_log_probs: torch.Tensor | None = None,
+        entropy: torch.Tensor | None = None,
+    ) -> LossOutput:
+        """See `types.Loss`.
+
+        Raises:
+            UsageError: shapes or dtypes do not fit.
+        """
+        tokens = prepare(log_probs, old_log_probs, plus, minus, mask)
+        mean = tokens.log_ratio.detach().sum(dim=1) / tokens.lengths.clamp(min=1)
+        ratio = torch.exp(mean[:, None] + tokens.log_probs - tokens.log_probs.detach())
+        seen = ratio.detach()
+        return finish(
+            tokens,
+            ratio.clamp(max=1.0 + self.clip_high),
+            ratio.clamp(min=1.0 - self.clip_low),
+            ratio=seen,
+            clipped_plus=seen > 1.0 + self.clip_high,
+            clipped_minus=seen < 1.0 - self.clip_low,
+        )

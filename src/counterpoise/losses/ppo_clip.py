@@ -1,0 +1,70 @@
+"""PPO's clipped surrogate, each sign with its own bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from counterpoise.losses.construct import check_number
+from counterpoise.losses.tokens import finish, prepare
+from counterpoise.types import LossOutput
+
+__all__ = ["PpoClip"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PpoClip:
+    """`loss_t = -plus * min(R, 1 + clip_high) + minus * min(max(R, 1 - clip_low), dual_clip)`, `R = pi(y_t) / pi_old(y_t)`.
+
+    This is `-min(R A, clip(R, 1 - clip_low, 1 + clip_high) A)` (arXiv 1707.06347 eq. 7) with the sign resolved: the pessimistic
+    minimum lets only `clip_high` bind on positives and only `clip_low` on negatives, so the two settings *are* one bound per sign.
+    `dual_clip` bounds a negative token whose ratio has grown (arXiv 1912.09729 eq. 5; verl's `clip_ratio_c`).
+
+    A token inside its bound descends the logits by `+-R (1 - pi_y)` on the sampled token and `-+R pi_v` elsewhere: at R = 1 the
+    log-probability form of arXiv 2506.01347 eqs. (6)-(8), which is what that paper trains. Outside it has no gradient.
+    """
+
+    clip_low: float = 0.2
+    """Negatives stop below the ratio 1 - clip_low; in [0, 1]."""
+    clip_high: float = 0.2
+    """Positives stop above the ratio 1 + clip_high; >= 0."""
+    dual_clip: float | None = None
+    """Negatives stop above this ratio, > 1 (verl: 3); None is off."""
+
+    def __post_init__(self) -> None:
+        check_number("loss ppo_clip", "clip_low", self.clip_low, low=0.0, high=1.0)
+        check_number("loss ppo_clip", "clip_high", self.clip_high, low=0.0)
+        if self.dual_clip is not None:
+            check_number("loss ppo_clip", "dual_clip", self.dual_clip, low=1.0, exclusive=True)
+
+    def __call__(
+        self,
+        *,
+        log_probs: torch.Tensor,
+        old_log_probs: torch.Tensor,
+        plus: torch.Tensor,
+        minus: torch.Tensor,
+        mask: torch.Tensor,
+        reference_log_probs: torch.Tensor | None = None,
+        entropy: torch.Tensor | None = None,
+    ) -> LossOutput:
+        """See `types.Loss`.
+
+        Raises:
+            UsageError: shapes or dtypes do not fit.
+        """
+        tokens = prepare(log_probs, old_log_probs, plus, minus, mask)
+        ratio = tokens.log_ratio.exp()
+        seen = ratio.detach()
+        outside = seen < 1.0 - self.clip_low
+        if self.dual_clip is not None:
+            outside = outside | (seen > self.dual_clip)
+        return finish(
+            tokens,
+            ratio.clamp(max=1.0 + self.clip_high),
+            ratio.clamp(min=1.0 - self.clip_low, max=self.dual_clip),
+            ratio=seen,
+            clipped_plus=seen > 1.0 + self.clip_high,
+            clipped_minus=outside,
+        )

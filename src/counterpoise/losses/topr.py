@@ -1,0 +1,60 @@
+"""TOPR: positives as in supervised learning, negatives tapered by their own ratio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from counterpoise.losses.construct import check_choice
+from counterpoise.losses.tokens import MAX_LOG_RATIO, finish, prepare
+from counterpoise.types import LossOutput
+
+__all__ = ["Topr"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topr:
+    """`loss_t = -plus * log pi(y_t) + minus * sg(clip(R, 0, 1)) * log pi(y_t)`.
+
+    Source: tapered off-policy REINFORCE, arXiv 2503.14286, canonical form (a+ = b+ = 1, a- = 0, b- = 1): a wrong answer that the
+    policy has already left is not pushed further. R is the ratio of the whole sequence there; `level="token"` takes each token's.
+    Descent on the logits at R = 1: the log-probability form of arXiv 2506.01347 eqs. (6)-(8).
+    """
+
+    level: Literal["sequence", "token"] = "sequence"
+    """Whose probability ratio tapers the negatives."""
+
+    def __post_init__(self) -> None:
+        check_choice("loss topr", "level", self.level, ("sequence", "token"))
+
+    def __call__(
+        self,
+        *,
+        log_probs: torch.Tensor,
+        old_log_probs: torch.Tensor,
+        plus: torch.Tensor,
+        minus: torch.Tensor,
+        mask: torch.Tensor,
+        reference_log_probs: torch.Tensor | None = None,
+        entropy: torch.Tensor | None = None,
+    ) -> LossOutput:
+        """See `types.Loss`.
+
+        Raises:
+            UsageError: shapes or dtypes do not fit.
+        """
+        tokens = prepare(log_probs, old_log_probs, plus, minus, mask)
+        log_ratio = tokens.log_ratio.detach()
+        if self.level == "sequence":
+            whole = log_ratio.sum(dim=1, keepdim=True).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
+            log_ratio = whole.expand_as(log_ratio)
+        ratio = log_ratio.exp()
+        return finish(
+            tokens,
+            tokens.log_probs,
+            ratio.clamp(max=1.0) * tokens.log_probs,
+            ratio=ratio,
+            clipped_minus=ratio > 1.0,
+        )
