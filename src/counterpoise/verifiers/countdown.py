@@ -1,0 +1,177 @@
+"""Countdown verifier: a parser for arithmetic with exact values. Text of a model is never executed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from fractions import Fraction
+from typing import ClassVar
+
+from counterpoise.types import Extraction, Judgement, VerdictValue
+
+__all__ = ["CountdownVerifier"]
+
+_MAX_RESPONSE = 65_536
+_MAX_ANSWER = 512
+_MAX_DEPTH = 32
+_MAX_DIGITS = 9
+_BOX = "\\boxed{"
+_GOLD = re.compile(r"([0-9]{1,9}(?:,[0-9]{1,9})*)=([0-9]{1,9})")
+_CLAIM = re.compile(r"=[ \t]*([0-9]{1,9})[ \t]*\Z")
+_TOKEN = re.compile(r"[ \t]*(?:([0-9]+)|([-+*/()]))")
+# What people and language models write for the same signs.
+_ASCII = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-"})
+_LATEX = re.compile(r"\\(times|cdot|div|left|right)(?![a-zA-Z])")
+_SIGNS = {"times": "*", "cdot": "*", "div": "/", "left": "", "right": ""}
+
+
+class CountdownVerifier:
+    r"""Correct when the expression uses every given number exactly once and equals the target.
+
+    Gold: `3,7,9=30`. Answer: digits, `+ - * /` (also `×`, `÷`, `\times`, `\cdot`, `\div`), parentheses and blanks; no
+    unary sign, no other number, no concatenation of digits. `= 30` may follow, and must then be true.
+
+    The value is an exact fraction; division by zero is wrong, and so is whatever does not parse.
+    """
+
+    name: ClassVar[str] = "countdown"
+    version: ClassVar[str] = "1"
+    isolated: ClassVar[bool] = False
+
+    def extract(self, response: str) -> Extraction:
+        r"""The content of the last `\boxed{}` (rule `boxed`), else the last line that is not blank (rule `last_line`).
+
+        A last box that is empty or never closed is no answer: falling back to an earlier one would let a response hedge. Only the last
+        65,536 characters are read.
+        """
+        text = response[-_MAX_RESPONSE:]
+        start = text.rfind(_BOX)
+        if start >= 0:
+            answer = (_braced(text, start + len(_BOX)) or "").strip()
+            return Extraction(answer=answer or None, rule="boxed")
+        lines = text.rstrip().splitlines()
+        return Extraction(answer=lines[-1].strip() if lines else None, rule="last_line")
+
+    def judge(self, gold: str, answer: str) -> Judgement:
+        """Compare an expression with the gold's numbers and target.
+
+        Returns:
+            CORRECT (rule `expression`); WRONG with the rule that failed (`syntax`, `numbers`, `division_by_zero`, `value`); UNSCORED (rule
+            `gold`) when the gold itself cannot be read.
+        """
+        match = _GOLD.fullmatch(gold)
+        if match is None:
+            return Judgement(
+                value=VerdictValue.UNSCORED,
+                rule="gold",
+                reason=f"unparsable gold {gold[:80]!r}, expected a form like '3,7,9=30'",
+            )
+        try:
+            expression, claimed = _split_claim(answer)
+            value, used = _Parser(expression).parse()
+        except _SyntaxFault:
+            return Judgement(value=VerdictValue.WRONG, rule="syntax")
+        except ZeroDivisionError:
+            return Judgement(value=VerdictValue.WRONG, rule="division_by_zero")
+        if Counter(used) != Counter(map(int, match[1].split(","))):
+            return Judgement(value=VerdictValue.WRONG, rule="numbers")
+        if value != int(match[2]) or claimed not in (None, int(match[2])):
+            return Judgement(value=VerdictValue.WRONG, rule="value")
+        return Judgement(value=VerdictValue.CORRECT, rule="expression")
+
+
+def _braced(text: str, start: int) -> str | None:
+    """Text from `start` to the brace that closes the one before it; None when nothing closes it."""
+    depth = 1
+    for index in range(start, len(text)):
+        if text[index] == "{":
+            depth += 1
+        elif text[index] == "}":
+            depth -= 1
+            if depth == 0:
+                return text[start:index]
+    return None
+
+
+def _split_claim(answer: str) -> tuple[str, int | None]:
+    """An answer may say what it comes to (`3*7+9 = 30`): the expression, and the number claimed if any."""
+    if len(answer) > _MAX_ANSWER:
+        raise _SyntaxFault
+    match = _CLAIM.search(answer)
+    return (answer[: match.start()], int(match[1])) if match else (answer, None)
+
+
+class _SyntaxFault(Exception):
+    """The text is not an expression within the limits."""
+
+
+class _Parser:
+    """Recursive descent: `sum := product (('+'|'-') product)*`, `product := atom (('*'|'/') atom)*`, `atom := number | '(' sum ')'`.
+
+    Size is bounded before any work is done (characters, digits per number) and depth while descending, so values stay below
+    10^(9 * 256) and the interpreter's stack is never at risk.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._tokens = _tokens(text)
+        self._position = 0
+        self._used: list[int] = []
+
+    def parse(self) -> tuple[Fraction, list[int]]:
+        """The value and the numbers used, in order of appearance."""
+        value = self._sum(0)
+        if self._peek():
+            raise _SyntaxFault
+        return value, self._used
+
+    def _peek(self) -> str:
+        return self._tokens[self._position] if self._position < len(self._tokens) else ""
+
+    def _next(self) -> str:
+        token = self._peek()
+        self._position += 1
+        return token
+
+    def _sum(self, depth: int) -> Fraction:
+        value = self._product(depth)
+        while self._peek() in ("+", "-"):
+            sign = 1 if self._next() == "+" else -1
+            value += sign * self._product(depth)
+        return value
+
+    def _product(self, depth: int) -> Fraction:
+        value = self._atom(depth)
+        while self._peek() in ("*", "/"):
+            if self._next() == "*":
+                value *= self._atom(depth)
+            else:
+                value /= self._atom(depth)
+        return value
+
+    def _atom(self, depth: int) -> Fraction:
+        token = self._next()
+        if token == "(" and depth < _MAX_DEPTH:
+            value = self._sum(depth + 1)
+            if self._next() != ")":
+                raise _SyntaxFault
+            return value
+        if token.isdigit():
+            self._used.append(int(token))
+            return Fraction(self._used[-1])
+        raise _SyntaxFault
+
+
+def _tokens(text: str) -> list[str]:
+    text = _LATEX.sub(lambda match: _SIGNS[match[1]], text.translate(_ASCII)).rstrip()
+    tokens: list[str] = []
+    position = 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise _SyntaxFault
+        token = match[1] or match[2]
+        if len(token) > _MAX_DIGITS:
+            raise _SyntaxFault
+        tokens.append(token)
+        position = match.end()
+    return tokens
