@@ -1,0 +1,60 @@
+"""Names of packaged models, and how any other name is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal
+
+from counterpoise.errors import ModelError, nearest
+from counterpoise.models.smollm2 import smollm2_path
+
+__all__ = ["MODELS", "resolve_model"]
+
+MODELS: Final[dict[str, Callable[[], Path]]] = {
+    "lab": lambda: _lab("strong"),
+    "lab:strong": lambda: _lab("strong"),
+    "lab:weak": lambda: _lab("weak"),
+    "smollm2": smollm2_path,
+}
+"""Packaged models: name -> function that returns the directory (and makes it if it must)."""
+
+
+def resolve_model(name_or_path: str | Path) -> Path | str:
+    """A packaged name or an existing directory as a path; anything that may be a hub id unchanged.
+
+    Raises:
+        ModelError: the name can be neither, e.g. an absolute path that does not exist or a misspelt packaged name.
+        MissingExtraError: a packaged model needs an extra that is not installed.
+    """
+    name = str(name_or_path)
+    if name in MODELS:
+        return MODELS[name]()
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.is_file():
+        raise ModelError(f"model '{name}' is a file; give the directory that holds it: {path.parent}")
+    if isinstance(name_or_path, Path) or name.startswith(("/", "./", "../", "~")) or name.count("/") > 1:
+        raise ModelError(f"no model directory {path}{_beside(path)}; check the path, or give a hub id such as org/name")
+    if "/" not in name and (":" in name or nearest(name, MODELS)):
+        raise ModelError(
+            f"unknown model '{name}'{nearest(name, MODELS)}; packaged models: {', '.join(sorted(MODELS))}; "
+            "otherwise give a directory or a hub id such as org/name"
+        )
+    return name
+
+
+def _lab(size: Literal["strong", "weak"]) -> Path:
+    # Imported here because the recipe imports torch, and listing the names should not.
+    from counterpoise.models.lab import lab_path
+
+    return lab_path(size)
+
+
+def _beside(path: Path) -> str:
+    """What there is instead: the nearest sibling, or the deepest directory of the path that exists."""
+    if path.parent.is_dir():
+        return nearest(path.name, [entry.name for entry in path.parent.iterdir() if entry.is_dir()])
+    existing = next(parent for parent in path.parents if parent.is_dir())
+    return f" ({existing} exists, what follows it does not)"
