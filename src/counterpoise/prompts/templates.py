@@ -1,0 +1,178 @@
+"""Prompt templates by name, and the one function that turns problems into prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol
+
+import numpy as np
+
+from counterpoise.errors import ConfigError, DataError, UnknownNameError
+from counterpoise.types import Problem, Prompt
+
+__all__ = ["STEP_BY_STEP", "TEMPLATES", "ChatTemplate", "Template", "TextTemplate", "Tokenizer", "make_prompts"]
+
+_SLOT: Final = "{question}"
+
+STEP_BY_STEP: Final = "{question}\nPlease reason step by step, and put your final answer within \\boxed{}."
+"""The user message of the source paper (arXiv:2506.01347, appendix), whatever the model."""
+
+
+class Tokenizer(Protocol):
+    """What a template needs of a tokenizer; every transformers tokenizer has it."""
+
+    @property
+    def chat_template(self) -> Any:
+        """Jinja source of the chat format, or None."""
+        ...
+
+    @property
+    def name_or_path(self) -> str:
+        """Where it came from, for messages."""
+        ...
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """Token ids of a text."""
+        ...
+
+    def apply_chat_template(
+        self, conversation: list[dict[str, str]], *, tokenize: Literal[False], add_generation_prompt: bool
+    ) -> Any:
+        """The conversation in the model's format, as text."""
+        ...
+
+
+class Template(Protocol):
+    """From a question to the text the policy continues."""
+
+    @property
+    def add_special_tokens(self) -> bool:
+        """Whether the tokenizer adds its own (e.g. a beginning-of-sequence token) when the text is encoded."""
+        ...
+
+    def render(self, question: str, tokenizer: Tokenizer) -> str:
+        """The whole prompt."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextTemplate:
+    """A fixed text around the question; the tokenizer's own chat format plays no part."""
+
+    text: str
+    """Holds `{question}` once; every other brace is literal."""
+    add_special_tokens: bool
+    """False when the text already spells out its special tokens."""
+
+    def render(self, question: str, tokenizer: Tokenizer) -> str:
+        """The text with the question in its place."""
+        return self.text.replace(_SLOT, question)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatTemplate:
+    """One user message (after an optional system message) in the tokenizer's chat format, up to where the answer begins."""
+
+    user: str = _SLOT
+    """Holds `{question}` once."""
+    system: str | None = None
+    """System message; None leaves it to the tokenizer's own default."""
+
+    @property
+    def add_special_tokens(self) -> bool:
+        """Never: the chat format writes them, and a second beginning-of-sequence token shifts every position."""
+        return False
+
+    def render(self, question: str, tokenizer: Tokenizer) -> str:
+        """The conversation as text, ending with the header of the assistant's turn.
+
+        Raises:
+            ConfigError: the tokenizer has no chat format.
+        """
+        if not tokenizer.chat_template:
+            raise ConfigError(
+                f"the tokenizer of '{tokenizer.name_or_path}' has no chat template; "
+                "set prompt.template=plain (a base model continues text), or use an instruction-tuned model"
+            )
+        system = [] if self.system is None else [{"role": "system", "content": self.system}]
+        messages = [*system, {"role": "user", "content": self.user.replace(_SLOT, question)}]
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+
+
+_CHATML: Final = (
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+    f"<|im_start|>user\n{STEP_BY_STEP}<|im_end|>\n"
+    "<|im_start|>assistant\n"
+)
+_LLAMA3: Final = (
+    "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nYou are a helpful assistant.<|eot_id|>"
+    f"<|start_header_id|>user<|end_header_id|>\n\n{STEP_BY_STEP}<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\n"
+)
+
+TEMPLATES: Final[dict[str, Template]] = {
+    "plain": TextTemplate(text="{question}\n", add_special_tokens=True),
+    "chat": ChatTemplate(),
+    "step_by_step_chat": ChatTemplate(user=STEP_BY_STEP),
+    "paper_qwen2.5_math": TextTemplate(text=_CHATML, add_special_tokens=False),
+    # The empty think block is how Qwen3 is told not to think.
+    "paper_qwen3": TextTemplate(text=_CHATML + "<think>\n\n</think>\n\n", add_special_tokens=False),
+    "paper_llama3.1": TextTemplate(text=_LLAMA3, add_special_tokens=False),
+}
+"""Templates by name. The `paper_` ones are the source paper's texts, independent of the tokenizer's own chat format."""
+
+
+def make_prompts(
+    problems: Sequence[Problem],
+    tokenizer: Tokenizer,
+    *,
+    template: str,
+    max_prompt_tokens: int | None = None,
+    on_too_long: Literal["error", "drop"] = "error",
+) -> list[Prompt]:
+    """Render and tokenize problems.
+
+    Args:
+        problems: rendered in their order.
+        tokenizer: the policy's.
+        template: a key of `TEMPLATES`.
+        max_prompt_tokens: longest prompt, special tokens included; None for no limit. Prompts are never cut: a question
+            without its end is another question.
+        on_too_long: `drop` leaves longer prompts out (their number is `len(problems) - len(result)`), `error` refuses them.
+
+    Raises:
+        UnknownNameError: no such template.
+        ConfigError: a chat template is wanted and the tokenizer has none, or `on_too_long` is unknown.
+        DataError: a prompt is empty or too long, or none is short enough.
+    """
+    if template not in TEMPLATES:
+        raise UnknownNameError("prompt template", template, TEMPLATES)
+    if on_too_long not in ("error", "drop"):
+        raise ConfigError(f"on_too_long is '{on_too_long}'; it must be error or drop")
+    chosen = TEMPLATES[template]
+    prompts: list[Prompt] = []
+    too_long: list[tuple[int, Problem]] = []
+    for problem in problems:
+        text = chosen.render(problem.question, tokenizer)
+        ids = tokenizer.encode(text, add_special_tokens=chosen.add_special_tokens)
+        if not ids:
+            raise DataError(
+                f"the prompt of problem {problem.problem_id} has no tokens (question {problem.question!r}); remove it"
+            )
+        if max_prompt_tokens is not None and len(ids) > max_prompt_tokens:
+            too_long.append((len(ids), problem))
+            continue
+        prompts.append(Prompt(problem=problem, text=text, token_ids=np.asarray(ids, dtype=np.int64)))
+    if too_long and (on_too_long == "error" or not prompts):
+        raise DataError(_too_long(too_long, len(problems), limit=max_prompt_tokens, template=template))
+    return prompts
+
+
+def _too_long(found: list[tuple[int, Problem]], total: int, *, limit: int | None, template: str) -> str:
+    length, problem = max(found, key=lambda pair: pair[0])
+    start = problem.question if len(problem.question) <= 60 else problem.question[:60] + "…"
+    return (
+        f"{len(found)} of {total} prompts (template {template}) are longer than {limit} tokens; the longest has {length}: "
+        f"problem {problem.problem_id}, {start!r}; raise the limit to {length}, or leave such problems out"
+    )
