@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +47,7 @@ class Learner:
     Example: `Learner(model, accelerator=Accelerator(), settings=LearnerSettings(), loss=loss, divide=divide,
     make_counts=make_counts).update(rollouts, credit, scored, group_ids, seed=0)`.
 
-    Dropout is off during an update, because the importance ratio compares two policies and not two dropout masks; only a
-    model with gradient checkpointing, which works in training mode alone, keeps its mode.
+    Dropout is off during an update, because the importance ratio compares two policies and not two dropout masks.
     """
 
     def __init__(
@@ -185,9 +184,14 @@ class Learner:
                     taken += 1
         return self._report(batch, tally, taken, skipped)
 
-    def _mode(self) -> AbstractContextManager[None]:
-        checkpointing = any(getattr(module, "gradient_checkpointing", False) for module in self._model.modules())
-        return nullcontext() if checkpointing else evaluating(self._model)
+    @contextmanager
+    def _mode(self) -> Iterator[None]:
+        """No dropout; layers that recompute their activations do so in training mode alone, so they alone get it."""
+        with evaluating(self._model):
+            for module in self._model.modules():
+                if getattr(module, "gradient_checkpointing", False):
+                    module.training = True
+            yield
 
     def _forward(
         self,

@@ -1,0 +1,45 @@
+"""One process of the two-process test: trains on its share of the groups and writes what it ended with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import learner_builders as build
+import torch
+from accelerate import Accelerator
+
+SHARES = {1: [range(8)], 2: [range(6), range(6, 8)]}
+"""Rows by number of processes; the second process holds one group, without credit unless every row has some."""
+CASES = {
+    "whole": ({"epochs": 2}, (1.0, -1.0, 0.0, -0.5, 0.0, 2.0, 0.0, 0.0)),
+    "parts": ({"minibatch_prompts": 2, "tokens_per_microbatch": 16}, (1.0, -1.0, 0.5, -0.5, 1.0, 2.0, -1.0, 1.0)),
+}
+
+
+def main(output: Path) -> None:
+    accelerator = Accelerator(cpu=True)
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    rows = SHARES[processes][rank]
+    everything = build.ragged(8)
+    result = {"processes": processes}
+    for name, (settings, advantages) in CASES.items():
+        model = build.llama(seed=rank)  # processes start apart and must be brought together
+        learner = build.learner(model, accelerator=accelerator, **settings)
+        report = learner.update(
+            [everything[row] for row in rows],
+            build.credit(*(advantages[row] for row in rows)),
+            torch.ones(len(rows), dtype=torch.bool),
+            [row // 2 for row in rows],
+            seed=0,
+            measure_signs=True,
+        )
+        metrics = {key: (value.total, value.count) for key, value in report.metrics.items()}
+        counts = (report.optimiser_steps, report.tokens_trained, report.tokens_saved)
+        result[name] = (build.parameters(model), metrics, counts, report.sampler_gap_max)
+    torch.save(result, output / f"{processes}-{rank}.pt")
+    accelerator.end_training()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
