@@ -152,6 +152,8 @@ class CreditConfig(_Section):
     """Settings of the rule, e.g. `{lambda = 0.1}`."""
     reward: str = "binary"
     """From verdict to reward."""
+    reward_settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the reward."""
     emphasis: str = "none"
     """Group weight d(p), on both signs."""
     emphasis_settings: dict[str, Any] = Field(default_factory=dict)
@@ -179,7 +181,7 @@ class LossConfig(_Section):
     """Tokens per sequence of the `constant` denominator; None takes `rollout.max_tokens`."""
     kl: NonNegative = 0.0
     """Coefficient of KL to the reference (the base); 0 is off and costs nothing."""
-    kl_estimator: str = "k3"
+    kl_estimator: Literal["k1", "k3"] = "k3"
     """`k1` or `k3`."""
     entropy: NonNegative = 0.0
     """Coefficient of the entropy bonus; 0 is off."""

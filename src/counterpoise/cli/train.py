@@ -1,0 +1,64 @@
+"""`counterpoise train`: start a run from a run file, or continue one from its directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from counterpoise.cli import console
+
+__all__ = ["train"]
+
+
+def train(
+    run: Annotated[Path, typer.Argument(help="A run file (TOML), or the directory of a run to continue.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that replace the file's.")
+    ] = None,
+) -> None:
+    r"""Train a policy and measure pass@k before and after.
+
+    \b
+    counterpoise train recipes/lab.toml
+    counterpoise train recipes/lab.toml credit.rule=nsr run.name=lab-nsr
+    counterpoise train recipes/lab.toml credit.settings.lambda=0.2 run.seed=1 run.name=lab-0.2
+    counterpoise train runs/lab                       continue after a kill or Ctrl-C
+    counterpoise train runs/lab learner.steps=200     train a finished run further
+
+    Writes metrics.jsonl, checkpoints and evaluations under run.directory/run.name (docs/engines.md).
+    """
+    from counterpoise.runfile import load_config
+
+    settings = overrides or []
+    if not run.is_dir():
+        config = load_config(run, settings)
+        if "name" not in config.run.model_fields_set:
+            config = load_config(run, [*settings, f'run.name="{run.stem}"'])
+    # torch is imported from here on, when the run file is known to be good.
+    from counterpoise.cli.live import LiveObserver
+    from counterpoise.engines.local import train as run_training
+    from counterpoise.engines.run_directory import RunDirectory
+
+    directory = RunDirectory.open(run, settings) if run.is_dir() else RunDirectory.create(config)
+    with LiveObserver() as observer:
+        result = run_training(directory, observer=observer)
+    show_result(result)
+
+
+def show_result(result: object) -> None:
+    """The pass@k table of a finished run, its directory, and what to do next."""
+    from counterpoise.engines.local import TrainResult
+    from counterpoise.evaluation.table import comparison_table, passk_table
+
+    assert isinstance(result, TrainResult)
+    config = result.run.config
+    if result.base is not None and result.final is not None:
+        title = (
+            f"pass@k of {config.model.name} on {config.tasks.name}, {config.credit.rule}, {config.learner.steps} steps"
+        )
+        console.stdout.print(comparison_table(result.base, result.final, title=title))
+    elif result.final is not None:
+        console.stdout.print(passk_table(result.final.curve, confidence=result.final.confidence))
+    console.stdout.print(f"run: {result.run.path}\nweights: {result.checkpoint.policy}", soft_wrap=True)

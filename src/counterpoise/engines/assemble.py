@@ -1,0 +1,277 @@
+"""From a run file to the parts of a run: names are looked up and files read here, before any model is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from counterpoise.config import RunConfig
+from counterpoise.credit import (
+    Controller,
+    StepStatistics,
+    credit_metrics,
+    keep_rows,
+    lambdas_for_rows,
+    make_controller,
+    make_emphasis,
+    make_rule,
+    signed_credit,
+    step_statistics,
+)
+from counterpoise.credit.emphasis import Emphasis
+from counterpoise.credit.filters import FILTERS
+from counterpoise.credit.rules.base import Rule
+from counterpoise.engines.policy import Policy
+from counterpoise.errors import DataError, UnknownNameError
+from counterpoise.learner.settings import LearnerSettings
+from counterpoise.learner.update import Learner
+from counterpoise.losses import counts, make_divide, make_loss, needs_entropy, needs_reference, with_terms
+from counterpoise.models.load import load_model
+from counterpoise.models.registry import resolve_model
+from counterpoise.pipeline import Outcome, Pipeline
+from counterpoise.prompts.templates import TEMPLATES
+from counterpoise.rewards.registry import make_reward
+from counterpoise.rollouts.embedded import EmbeddedSampler
+from counterpoise.tasks.registry import make_task
+from counterpoise.types import (
+    Credit,
+    Divide,
+    Loss,
+    Problem,
+    Prompt,
+    Reward,
+    Rollout,
+    Sampler,
+    SamplingSettings,
+    Sum,
+    Verdict,
+)
+from counterpoise.verifiers.batch import Judge
+
+__all__ = ["Assembly", "assemble", "make_learner", "make_pipeline", "make_sampler"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """Everything of a run but the model."""
+
+    train: Sequence[Problem]
+    """Training problems."""
+    test: Sequence[Problem]
+    """Test problems, none of which is a training problem."""
+    template: str
+    """Prompt template's name."""
+    controller: Controller
+    """What sets the two lambdas."""
+    reward: Callable[[Verdict], Reward]
+    """Verdict -> reward."""
+    assign: Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]
+    """Outcome -> credit."""
+    keep: Callable[[Outcome, Credit], torch.Tensor]
+    """(N,) indices of the rows that go to the learner."""
+    loss: Loss
+    """Surrogate."""
+    divide: Divide
+    """Denominator."""
+
+
+def assemble(config: RunConfig) -> Assembly:
+    """Look up every name and read every file of a run.
+
+    Raises:
+        UnknownNameError: a rule, emphasis, controller, filter, loss, denominator, reward, task, template or model has no such name.
+        ConfigError: a setting is unknown or out of range.
+        DataError: a task's file is malformed or a split is empty.
+    """
+    credit = config.credit
+    rule = make_rule(credit.rule, **credit.settings)
+    emphasis = make_emphasis(credit.emphasis, **credit.emphasis_settings)
+    controller = make_controller(credit.controller, **credit.controller_settings)
+    if credit.filter not in FILTERS:
+        raise UnknownNameError("credit.filter", credit.filter, FILTERS)
+    reward = make_reward(credit.reward, **credit.reward_settings)
+    loss = with_terms(
+        make_loss(config.loss.name, **config.loss.settings),
+        kl=config.loss.kl,
+        kl_estimator=config.loss.kl_estimator,
+        entropy=config.loss.entropy,
+    )
+    length = (
+        {"length": config.loss.constant or config.rollout.max_tokens} if config.loss.denominator == "constant" else {}
+    )
+    divide = make_divide(config.loss.denominator, **length)
+    resolve_model(config.model.name)
+    files = {"train": config.tasks.train, "test": config.tasks.test}
+    task = make_task(config.tasks.name, **{k: v for k, v in files.items() if v is not None}, **config.tasks.settings)
+    template = config.prompt.template or task.template
+    if template not in TEMPLATES:
+        raise UnknownNameError("prompt.template", template, TEMPLATES)
+    wants_test = config.evaluation.before or config.evaluation.after or config.evaluation.every
+    train = sorted(task.problems("train"), key=lambda problem: problem.problem_id)[: config.tasks.max_train]
+    test = task.problems("test") if wants_test else []
+    if not train:
+        raise DataError(f"task '{config.tasks.name}' has no training problems; give a larger file")
+    return Assembly(
+        train=train,
+        test=test,
+        template=template,
+        controller=controller,
+        reward=reward,
+        assign=_assigner(rule, emphasis, controller, credit.all_wrong_cap),
+        keep=lambda outcome, signed: _kept(outcome, signed, credit.filter),
+        loss=loss,
+        divide=divide,
+    )
+
+
+def make_pipeline(config: RunConfig, assembly: Assembly, sampler: Sampler, judge: Judge) -> Pipeline:
+    """The stages of a step."""
+
+    def verify(
+        problems: Sequence[Problem], responses: Sequence[str], truncated: Sequence[bool] | None = None
+    ) -> list[Verdict]:
+        return judge.verify(problems, responses, truncated=truncated)
+
+    return Pipeline(
+        sampler=sampler,
+        verify=verify,
+        reward=assembly.reward,
+        assign=assembly.assign,
+        settings=SamplingSettings(
+            temperature=config.rollout.temperature,
+            top_p=config.rollout.top_p,
+            top_k=config.rollout.top_k,
+            max_tokens=config.rollout.max_tokens,
+            stop=tuple(config.rollout.stop),
+        ),
+        group_size=config.rollout.group_size,
+        max_unscored=config.verification.max_unscored,
+    )
+
+
+def make_sampler(config: RunConfig, policy: Policy, accelerator: Accelerator) -> Sampler:
+    """The embedded sampler on the weights that are trained, under the precision they are trained in."""
+    sampler = EmbeddedSampler(
+        policy.model, policy.tokenizer, max_rows=config.rollout.max_rows, device=accelerator.device
+    )
+    return sampler if config.learner.mixed_precision == "no" else _Autocast(sampler, accelerator)
+
+
+def make_learner(config: RunConfig, policy: Policy, assembly: Assembly, accelerator: Accelerator) -> Learner:
+    """The optimiser around the policy, with the base as reference when a KL term needs one."""
+    settings = config.learner
+    per_epoch = math.ceil(config.rollout.prompts_per_step / (settings.minibatch or config.rollout.prompts_per_step))
+    reference = None
+    if needs_reference(assembly.loss) and not config.model.lora.rank:
+        reference = load_model(config.model.name, dtype=config.model.dtype).model
+    return Learner(
+        policy.model,
+        accelerator=accelerator,
+        settings=LearnerSettings(
+            learning_rate=settings.learning_rate,
+            betas=settings.betas,
+            epsilon=settings.epsilon,
+            weight_decay=settings.weight_decay,
+            schedule=settings.schedule,
+            warmup_steps=settings.warmup_steps,
+            total_steps=settings.steps * settings.epochs * per_epoch,
+            gradient_clip=settings.gradient_clip,
+            minibatch_prompts=settings.minibatch,
+            epochs=settings.epochs,
+            tokens_per_microbatch=settings.tokens_per_microbatch,
+            chunk_tokens=settings.chunk_tokens,
+            old_log_probs=settings.old_log_probs,
+            needs_entropy=needs_entropy(assembly.loss),
+            needs_reference=needs_reference(assembly.loss),
+        ),
+        loss=assembly.loss,
+        divide=assembly.divide,
+        make_counts=counts,
+        reference=reference,
+    )
+
+
+class _Autocast:
+    """Samples in the learner's precision, so that the two see the same policy."""
+
+    def __init__(self, sampler: Sampler, accelerator: Accelerator) -> None:
+        self._sampler = sampler
+        self._accelerator = accelerator
+
+    def sample(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        group_size: int,
+        settings: SamplingSettings,
+        seed: int,
+        policy_version: int = 0,
+    ) -> list[list[Rollout]]:
+        with self._accelerator.autocast():
+            return self._sampler.sample(
+                prompts, group_size=group_size, settings=settings, seed=seed, policy_version=policy_version
+            )
+
+
+def _assigner(
+    rule: Rule, emphasis: Emphasis | None, controller: Controller, all_wrong_cap: float | None
+) -> Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]:
+    def assign(outcome: Outcome) -> tuple[Credit, Mapping[str, Sum]]:
+        def credit(plus: float | torch.Tensor, minus: float | torch.Tensor) -> Credit:
+            return signed_credit(
+                rewards=outcome.rewards,
+                correct=outcome.correct,
+                scored=outcome.scored,
+                group_ids=outcome.group_ids,
+                rule=rule,
+                emphasis=emphasis,
+                lambda_plus=plus,
+                lambda_minus=minus,
+                all_wrong_cap=all_wrong_cap,
+            )
+
+        measured = step_statistics(
+            credit=credit(1.0, 1.0),
+            correct=outcome.correct,
+            scored=outcome.scored,
+            group_ids=outcome.group_ids,
+            lengths=outcome.lengths,
+            task_types=outcome.task_types,
+        )
+        lambdas = controller.update(_over_processes(measured))
+        plus, minus = lambdas_for_rows(lambdas, outcome.task_types)
+        weighed = credit(plus, minus)
+        metrics = credit_metrics(
+            credit=weighed,
+            correct=outcome.correct,
+            scored=outcome.scored,
+            group_ids=outcome.group_ids,
+            lengths=outcome.lengths,
+        )
+        rows = len(outcome.task_types)
+        return weighed, {
+            **metrics,
+            "lambda_plus": Sum(total=float(plus.sum()), count=rows),
+            "lambda_minus": Sum(total=float(minus.sum()), count=rows),
+        }
+
+    return assign
+
+
+def _over_processes(measured: Mapping[str, StepStatistics]) -> dict[str, StepStatistics]:
+    everywhere: list[Mapping[str, StepStatistics]] = gather_object([dict(measured)])
+    totals: dict[str, StepStatistics] = {}
+    for own in everywhere:
+        for kind, statistics in own.items():
+            totals[kind] = totals[kind] + statistics if kind in totals else statistics
+    return totals
+
+
+def _kept(outcome: Outcome, credit: Credit, name: str) -> torch.Tensor:
+    keep = keep_rows(credit, outcome.scored, outcome.group_ids, outcome.rewards, name)
+    return torch.nonzero(keep).flatten()

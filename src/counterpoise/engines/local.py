@@ -1,0 +1,307 @@
+"""The embedded engine: one loop from problems to a trained policy, on accelerate, resumable at every checkpoint."""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from counterpoise.config import RunConfig
+from counterpoise.engines.assemble import Assembly, assemble, make_learner, make_pipeline, make_sampler
+from counterpoise.engines.evaluate import evaluate_policy, first_problems
+from counterpoise.engines.interrupt import Interrupt, RunInterruptedError, watching_interrupts
+from counterpoise.engines.observer import Observer, Silent
+from counterpoise.engines.order import ProblemOrder
+from counterpoise.engines.policy import Policy, load_policy, policy_writer
+from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.errors import ConfigError, TrainingError
+from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.learner.checkpoint import Checkpoint, CheckpointStore
+from counterpoise.learner.report import RefusedStepError, UpdateReport
+from counterpoise.learner.update import Learner
+from counterpoise.pipeline import Experience, Pipeline
+from counterpoise.prompts.templates import make_prompts
+from counterpoise.streams import stream
+from counterpoise.types import Sampler, Sum
+from counterpoise.verifiers.batch import Judge
+
+__all__ = ["TrainResult", "train"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """What a finished run leaves."""
+
+    run: RunDirectory
+    """Its directory."""
+    checkpoint: Checkpoint
+    """The final weights."""
+    base: EvaluationResult | None
+    """pass@k before training, where it was asked for."""
+    final: EvaluationResult | None
+    """pass@k after training, where it was asked for."""
+
+
+def train(run: RunDirectory, *, observer: Observer | None = None) -> TrainResult:
+    """Train the run to its last step, from its newest intact checkpoint if it has one.
+
+    Raises:
+        ConfigError, DataError, ModelError: the run cannot start as configured; nothing was changed.
+        TrainingError: a step was refused (NaN loss, all rollouts unscored); the batch and all checkpoints are kept.
+        RunInterruptedError: Ctrl-C or SIGTERM; the run saved itself.
+        StoreError: the disk is full.
+    """
+    watcher = observer or Silent()
+    with run.locked(), watching_interrupts(watcher.said) as interrupt:
+        accelerator = _accelerator(run)
+        # Names and files are checked before the model is read: a spelling mistake should cost a second.
+        assembly = assemble(run.config)
+        verification = run.config.verification
+        with Judge(
+            timeout=verification.timeout, workers=verification.workers, truncated_is=verification.truncated
+        ) as judge:
+            return _Run(run, accelerator, assembly, judge, watcher, interrupt).train()
+
+
+class _EvaluationStopped(Exception):
+    """Leaves an evaluation whose store is complete up to the last block."""
+
+
+class _Run:
+    """The state of one run in progress."""
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        accelerator: Accelerator,
+        assembly: Assembly,
+        judge: Judge,
+        observer: Observer,
+        interrupt: Interrupt,
+    ) -> None:
+        self.run, self.config, self.accelerator, self.observer = run, run.config, accelerator, observer
+        self.assembly, self.judge, self.interrupt = assembly, judge, interrupt
+        self.checkpoints = CheckpointStore(run.checkpoints, keep=self.config.checkpoint.keep, say=self._say)
+        self.step = 0
+        self.order = ProblemOrder(
+            assembly.train, per_step=self.config.rollout.prompts_per_step, seed=self.config.run.seed
+        )
+        checkpoint = self.checkpoints.latest()
+        self.policy: Policy = load_policy(self.config.model, checkpoint.policy if checkpoint else None)
+        if self.config.learner.gradient_checkpointing:
+            self.policy.model.gradient_checkpointing_enable()
+        self.learner: Learner = make_learner(self.config, self.policy, assembly, accelerator)
+        self.sampler: Sampler = make_sampler(self.config, self.policy, accelerator)
+        self.pipeline: Pipeline = make_pipeline(self.config, assembly, self.sampler, judge)
+        if checkpoint is not None:
+            state = checkpoint.state()
+            self.learner.load_state_dict(state["learner"])
+            assembly.controller.load_state_dict(state["controller"])
+            self.step = checkpoint.step
+            self._say(f"resuming {run.path} after step {self.step} of {self.config.learner.steps}")
+        self.saved_at = time.monotonic()
+
+    @property
+    def main(self) -> bool:
+        return bool(self.accelerator.is_main_process)
+
+    def train(self) -> TrainResult:
+        config = self.config
+        base = self._evaluate(0) if config.evaluation.before and self.step == 0 else self._earlier(0)
+        self.observer.started(path=str(self.run.path), first_step=self.step, steps=config.learner.steps)
+        record: dict[str, float] = {}
+        while self.step < config.learner.steps:
+            record = self._one_step()
+            every = config.evaluation.every
+            if every and self.step % every == 0 and self.step < config.learner.steps:
+                self._evaluate(self.step)
+            if self._due():
+                self._save(record)
+            self._stop_if_wanted(record)
+        checkpoint = self._save(record)
+        final = self._evaluate(self.step) if config.evaluation.after else None
+        if config.tracking.trackers:
+            self.accelerator.end_training()
+        return TrainResult(run=self.run, checkpoint=checkpoint, base=base, final=final)
+
+    def _one_step(self) -> dict[str, float]:
+        started = time.perf_counter()
+        config, seed, index = self.config, self.config.run.seed, self.step
+        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
+        problems = self.order.at(index)[rank::ranks]
+        prompts = make_prompts(
+            problems, self.policy.tokenizer, template=self.assembly.template, max_prompt_tokens=config.prompt.max_tokens
+        )
+        try:
+            experience = self.pipeline.experience(
+                prompts, seed=stream(seed, "rollout", index, rank), policy_version=self.learner.updates
+            )
+            report = self._update(experience, index)
+        except TrainingError as error:
+            if self.main:
+                self.run.note("refused", index + 1, str(error))
+            raise
+        self.step = index + 1
+        record = self._record(experience, report, time.perf_counter() - started)
+        if self.main:
+            self.run.log(self.step, record)
+            self.accelerator.log({k: v for k, v in record.items() if math.isfinite(v)}, step=self.step)
+        self.observer.stepped(self.step, record)
+        return record
+
+    def _update(self, experience: Experience, index: int) -> UpdateReport:
+        every = self.config.learner.measure_signs_every
+        keep = self.assembly.keep(experience.outcome, experience.credit)
+        credit = experience.credit
+        try:
+            return self.learner.update(
+                [experience.rollouts[i] for i in keep.tolist()],
+                type(credit)(plus=credit.plus[keep], minus=credit.minus[keep]),
+                experience.outcome.scored[keep],
+                experience.outcome.group_ids[keep].numpy(),
+                seed=stream(self.config.run.seed, "update", index),
+                measure_signs=bool(every) and index % every == 0,
+            )
+        except RefusedStepError as error:
+            path = self.run.refused(index + 1)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(_evidence(error), path)
+            last = self.checkpoints.latest()
+            kept = f"the last good checkpoint is {last.path}" if last else "there is no checkpoint yet"
+            raise TrainingError(f"training step {index + 1}: {error}. The batch is saved in {path}; {kept}") from error
+
+    def _record(self, experience: Experience, report: UpdateReport, seconds: float) -> dict[str, float]:
+        totals: dict[str, Sum] = {}
+        for metrics in gather_object([dict(experience.metrics)]):
+            for name, value in metrics.items():
+                totals[name] = totals[name] + value if name in totals else value
+        tokens = totals["response_tokens"].total
+        record = {name: value.mean for name, value in {**totals, **report.metrics}.items()}
+        record |= {
+            "optimiser_steps": float(report.optimiser_steps),
+            "tokens_sampled": tokens,
+            "tokens_trained": float(report.tokens_trained),
+            "tokens_saved": tokens - report.tokens_trained / self.config.learner.epochs,
+            "sampler_gap_max": report.sampler_gap_max,
+            "tokens_per_second": tokens / seconds,
+            "seconds": seconds,
+            "seconds_update": sum(report.seconds.values()),
+            "peak_memory_gib": _peak_memory_gib(),
+        }
+        return record | {f"seconds_{stage}": value for stage, value in experience.seconds.items()}
+
+    def _evaluate(self, step: int) -> EvaluationResult | None:
+        """pass@k of the current weights; done once for each step, whatever happened in between."""
+        result = None
+        if self.main:
+            label = "base" if step == 0 else f"step {step}"
+
+            def progress(done: int, total: int) -> None:
+                self.observer.evaluating(label, done, total)
+                if self.interrupt.wanted:
+                    raise _EvaluationStopped
+
+            with suppress(_EvaluationStopped):
+                result = evaluate_policy(
+                    self.policy,
+                    first_problems(self.assembly.test, self.config.evaluation.problems),
+                    sampler=self.sampler,
+                    judge=self.judge,
+                    config=self.config.evaluation,
+                    rollout=self.config.rollout,
+                    template=self.assembly.template,
+                    task=self.config.tasks.name,
+                    model_name=self.config.model.name if step == 0 else str(self.run.path),
+                    directory=self.run.evaluation(step),
+                    seed=self.config.run.seed,
+                    policy_version=step,
+                    on_progress=progress,
+                )
+                self.observer.evaluated(label, result)
+        self.accelerator.wait_for_everyone()
+        self._stop_if_wanted({})
+        return result
+
+    def _earlier(self, step: int) -> EvaluationResult | None:
+        path = self.run.evaluation(step)
+        return EvaluationResult.load(path) if (path / "passk.json").is_file() else None
+
+    def _due(self) -> bool:
+        every, minutes = self.config.checkpoint.every_steps, self.config.checkpoint.every_minutes
+        by_step = bool(every) and self.step % every == 0
+        return by_step or (minutes is not None and time.monotonic() - self.saved_at >= 60 * minutes)
+
+    def _save(self, record: Mapping[str, float]) -> Checkpoint:
+        checkpoint = Checkpoint(step=self.step, path=self.run.checkpoints / f"step-{self.step:06d}")
+        if self.main:
+            best_by = self.config.checkpoint.best_by
+            checkpoint = self.checkpoints.save(
+                self.step,
+                write_policy=policy_writer(self.policy),
+                state={
+                    "step": self.step,
+                    "learner": self.learner.state_dict(),
+                    "controller": self.assembly.controller.state_dict(),
+                },
+                score=record.get(best_by) if best_by else None,
+            )
+        self.saved_at = time.monotonic()
+        self.accelerator.wait_for_everyone()
+        return checkpoint
+
+    def _stop_if_wanted(self, record: Mapping[str, float]) -> None:
+        if not any(gather_object([self.interrupt.wanted])):
+            return
+        self._save(record)
+        if self.main:
+            self.run.note("interrupted", self.step, "stopped by a signal")
+        raise RunInterruptedError(
+            f"stopped after step {self.step}, saved; continue with: counterpoise train {self.run.path}"
+        )
+
+    def _say(self, line: str) -> None:
+        if self.main:
+            self.run.note("said", self.step, line)
+            self.observer.said(line)
+
+
+def _accelerator(run: RunDirectory) -> Accelerator:
+    config: RunConfig = run.config
+    trackers: Any = config.tracking.trackers or None
+    try:
+        accelerator = Accelerator(
+            mixed_precision=config.learner.mixed_precision, log_with=trackers, project_dir=str(run.path)
+        )
+        if trackers:
+            accelerator.init_trackers(config.tracking.project)
+    except (ValueError, ImportError) as error:
+        raise ConfigError(f"accelerate refused this configuration: {error}") from error
+    return accelerator
+
+
+def _evidence(error: RefusedStepError) -> dict[str, Any]:
+    return {
+        "message": str(error),
+        "rows": list(error.rows),
+        "prompt_ids": [torch.from_numpy(rollout.prompt_ids) for rollout in error.rollouts],
+        "token_ids": [torch.from_numpy(rollout.token_ids) for rollout in error.rollouts],
+        "log_probs": [torch.from_numpy(rollout.log_probs) for rollout in error.rollouts],
+        "problem_ids": [rollout.problem_id for rollout in error.rollouts],
+        "texts": [rollout.text for rollout in error.rollouts],
+        "plus": error.credit.plus.cpu(),
+        "minus": error.credit.minus.cpu(),
+    }
+
+
+def _peak_memory_gib() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20

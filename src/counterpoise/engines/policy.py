@@ -1,0 +1,66 @@
+"""The policy of a run: from its base, from a checkpoint, and back to disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from counterpoise.config import ModelConfig
+from counterpoise.errors import MissingExtraError
+from counterpoise.models.load import load_model
+from counterpoise.models.lora import add_lora
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["Policy", "load_policy", "policy_writer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A model with its tokenizer."""
+
+    model: Any
+    """`transformers.PreTrainedModel`, or `peft.PeftModel` around one."""
+    tokenizer: PreTrainedTokenizerBase
+    """Its tokenizer."""
+
+
+def load_policy(config: ModelConfig, saved: Path | None = None) -> Policy:
+    """The base of `config`, with new adapters if it asks for them; or the weights a checkpoint's `policy/` holds.
+
+    Raises:
+        ModelError: the base or the saved weights cannot be loaded.
+        MissingExtraError: LoRA is asked for and `peft` is absent.
+    """
+    lora = config.lora.rank > 0
+    source = config.name if saved is None or lora else saved
+    loaded = load_model(source, dtype=config.dtype)
+    model: Any = loaded.model
+    if lora and saved is None:
+        model = add_lora(
+            model,
+            rank=config.lora.rank,
+            alpha=config.lora.alpha,
+            dropout=config.lora.dropout,
+            target_modules=config.lora.target_modules,
+        )
+    elif lora:
+        try:
+            import peft
+        except ImportError as error:
+            raise MissingExtraError("peft", extra="lora", purpose="loading a LoRA checkpoint") from error
+        model = peft.PeftModel.from_pretrained(model, str(saved), is_trainable=True)
+    return Policy(model=model, tokenizer=loaded.tokenizer)
+
+
+def policy_writer(policy: Policy) -> Callable[[Path], None]:
+    """A function that writes the policy as a Hugging Face directory (the adapter alone under LoRA)."""
+
+    def write(path: Path) -> None:
+        policy.model.save_pretrained(path)
+        policy.tokenizer.save_pretrained(path)
+
+    return write

@@ -1,0 +1,148 @@
+"""One run on disk: its resolved configuration, metrics, events, checkpoints and evaluations.
+
+runs/NAME/config.toml  metrics.jsonl  events.jsonl  checkpoints/step-…/  evaluation/step-…/  refused/step-….pt
+"""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from counterpoise.config import RunConfig
+from counterpoise.errors import StoreError, UsageError
+from counterpoise.files import Damage, append_json_lines, atomic_write_text, read_json_lines
+from counterpoise.runfile import dump_config, load_config
+
+__all__ = ["RunDirectory", "read_metrics"]
+
+# A resumed run may do more of the same or store it differently; anything else would be another run under the old name.
+RESUMABLE = (
+    "learner.steps",
+    "learner.tokens_per_microbatch",
+    "learner.chunk_tokens",
+    "learner.measure_signs_every",
+    "rollout.max_rows",
+    "verification.timeout",
+    "verification.workers",
+    "verification.max_unscored",
+    "checkpoint.",
+    "evaluation.",
+    "tracking.",
+    "run.directory",
+    "run.name",
+)
+
+
+class RunDirectory:
+    """The directory of one run; `create` starts one, `open` continues one."""
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path = path
+        self.config = config
+
+    @classmethod
+    def create(cls, config: RunConfig) -> RunDirectory:
+        """Make the directory and save the resolved configuration.
+
+        Raises:
+            UsageError: a run is already there.
+        """
+        path = config.path
+        if (path / "config.toml").exists():
+            raise UsageError(
+                f"{path} already holds a run; continue it with: counterpoise train {path}  "
+                "or give this one another name: run.name=…"
+            )
+        run = cls(path, config)
+        atomic_write_text(path / "config.toml", dump_config(config))
+        return run
+
+    @classmethod
+    def open(cls, path: Path, overrides: Sequence[str] = ()) -> RunDirectory:
+        """Open a run, with overrides that a resumed run may change.
+
+        Raises:
+            UsageError: there is no run, or an override would make it another run.
+        """
+        path = Path(path)
+        if not (path / "config.toml").is_file():
+            raise UsageError(f"{path} is no run directory: it has no config.toml")
+        for override in overrides:
+            key = override.partition("=")[0].strip()
+            if not any(key == name or (name.endswith(".") and key.startswith(name)) for name in RESUMABLE):
+                raise UsageError(
+                    f"{key} cannot change when a run is continued; start a new run with that override instead "
+                    f"(what may change: {', '.join(name.rstrip('.') for name in RESUMABLE)})"
+                )
+        config = load_config(path / "config.toml", overrides)
+        run = cls(path, config)
+        if overrides:
+            atomic_write_text(path / "config.toml", dump_config(config))
+        return run
+
+    @property
+    def checkpoints(self) -> Path:
+        """Directory of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        """File of the per-step metrics."""
+        return self.path / "metrics.jsonl"
+
+    def evaluation(self, step: int) -> Path:
+        """Directory of the evaluation store of one step."""
+        return self.path / "evaluation" / f"step-{step:06d}"
+
+    def refused(self, step: int) -> Path:
+        """File that a refused batch is saved to."""
+        return self.path / "refused" / f"step-{step:06d}.pt"
+
+    def log(self, step: int, record: Mapping[str, float]) -> None:
+        """Append one metrics line; numbers that are not finite become null, because JSON has no other word for them."""
+        values = {k: v if math.isfinite(v) else None for k, v in record.items()}
+        append_json_lines(self.metrics, [{"step": step, "time": round(time.time(), 3), **values}])
+
+    def note(self, kind: str, step: int, message: str, **extra: Any) -> None:
+        """Append one event, e.g. a resume, a damaged checkpoint or a refused step."""
+        append_json_lines(
+            self.path / "events.jsonl",
+            [{"time": round(time.time(), 3), "kind": kind, "step": step, "message": message, **extra}],
+        )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; the system releases it however the process ends.
+
+        Raises:
+            UsageError: another process is training in this directory.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".lock", "w", encoding="utf-8") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UsageError(
+                    f"{self.path} is in use by another process; wait for it or choose another run.name=…"
+                ) from error
+            handle.write(str(os.getpid()))
+            handle.flush()
+            yield
+
+
+def read_metrics(path: Path, *, on_damage: Callable[[Damage], None]) -> list[dict[str, Any]]:
+    """One record a step, in order; a step done again after a resume is read as it was done last.
+
+    Raises:
+        StoreError: there is no such file.
+    """
+    if not path.is_file():
+        raise StoreError(f"{path} does not exist: the run has not finished its first step")
+    by_step = {int(record["step"]): record for record in read_json_lines(path, on_damage=on_damage) if "step" in record}
+    return [by_step[step] for step in sorted(by_step)]

@@ -1,0 +1,176 @@
+"""One training step's data, in the order it flows: prompt -> rollout -> verdict -> reward -> credit."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from counterpoise.errors import TrainingError
+from counterpoise.types import (
+    Credit,
+    Problem,
+    Prompt,
+    Reward,
+    Rollout,
+    Sampler,
+    SamplingSettings,
+    StopReason,
+    Sum,
+    Verdict,
+    VerdictValue,
+)
+
+__all__ = ["Assign", "Experience", "Outcome", "Pipeline", "Verify"]
+
+
+class Verify(Protocol):
+    """Judges responses (`verifiers.batch.Judge.verify`)."""
+
+    def __call__(
+        self, problems: Sequence[Problem], responses: Sequence[str], truncated: Sequence[bool] | None = None
+    ) -> list[Verdict]:
+        """One verdict per response, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What credit assignment may know of N rollouts."""
+
+    rewards: torch.Tensor
+    """(N,) float64, NaN where unscored."""
+    correct: torch.Tensor
+    """(N,) bool."""
+    scored: torch.Tensor
+    """(N,) bool."""
+    group_ids: torch.Tensor
+    """(N,) int64."""
+    lengths: torch.Tensor
+    """(N,) int64 response tokens."""
+    task_types: Sequence[str]
+    """(N,) kind of task."""
+
+
+Assign = Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]
+"""From outcomes to signed credit and the statistics of that step (`engines.assemble` composes rule, emphasis and controller)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experience:
+    """A credited batch of N rollouts."""
+
+    problems: Sequence[Problem]
+    """(N,) problem of each rollout."""
+    rollouts: Sequence[Rollout]
+    """(N,) rollouts, group by group."""
+    verdicts: Sequence[Verdict]
+    """(N,) verdicts."""
+    outcome: Outcome
+    """The same as tensors."""
+    credit: Credit
+    """(N,) credit."""
+    metrics: Mapping[str, Sum]
+    """What the step measured so far."""
+    seconds: Mapping[str, float]
+    """Wall time by stage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """The stages of one step, composed."""
+
+    sampler: Sampler
+    """Prompt -> rollout."""
+    verify: Verify
+    """Rollout -> verdict."""
+    reward: Callable[[Verdict], Reward]
+    """Verdict -> reward."""
+    assign: Assign
+    """Reward -> credit."""
+    settings: SamplingSettings
+    """How rollouts are drawn."""
+    group_size: int
+    """G."""
+    max_unscored: float
+    """Unscored share above which the run stops: its statistics would no longer mean what they say."""
+
+    def experience(self, prompts: Sequence[Prompt], *, seed: int, policy_version: int) -> Experience:
+        """Draw, judge, reward and credit `group_size` rollouts for each prompt.
+
+        Raises:
+            TrainingError: too many rollouts are unscored.
+        """
+        started = time.perf_counter()
+        groups = self.sampler.sample(
+            prompts, group_size=self.group_size, settings=self.settings, seed=seed, policy_version=policy_version
+        )
+        sampled = time.perf_counter()
+        rollouts = [rollout for group in groups for rollout in group]
+        problems = [prompt.problem for prompt, group in zip(prompts, groups, strict=True) for _ in group]
+        truncated = [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts]
+        verdicts = self.verify(problems, [rollout.text for rollout in rollouts], truncated)
+        _refuse_unscored(verdicts, limit=self.max_unscored)
+        verified = time.perf_counter()
+        rewards = [self.reward(verdict) for verdict in verdicts]
+        outcome = Outcome(
+            rewards=torch.tensor([reward.value for reward in rewards], dtype=torch.float64),
+            correct=torch.tensor([verdict.correct for verdict in verdicts]),
+            scored=torch.tensor([verdict.scored for verdict in verdicts]),
+            group_ids=torch.arange(len(groups)).repeat_interleave(self.group_size),
+            lengths=torch.tensor([int(rollout.mask.sum()) for rollout in rollouts]),
+            task_types=[problem.task_type for problem in problems],
+        )
+        credit, credit_metrics = self.assign(outcome)
+        return Experience(
+            problems=problems,
+            rollouts=rollouts,
+            verdicts=verdicts,
+            outcome=outcome,
+            credit=credit,
+            metrics={**_rollout_metrics(rollouts, verdicts, rewards), **credit_metrics},
+            seconds={
+                "sample": sampled - started,
+                "verify": verified - sampled,
+                "credit": time.perf_counter() - verified,
+            },
+        )
+
+
+def _refuse_unscored(verdicts: Sequence[Verdict], *, limit: float) -> None:
+    reasons = Counter(verdict.reason or "no reason given" for verdict in verdicts if not verdict.scored)
+    unscored = reasons.total()
+    if unscored and (unscored == len(verdicts) or unscored > limit * len(verdicts)):
+        listed = ", ".join(f"{reason}: {count}" for reason, count in reasons.most_common(3))
+        raise TrainingError(
+            f"{unscored} of {len(verdicts)} rollouts could not be scored ({listed}); nothing was trained on them. Check the golds "
+            "with `counterpoise tasks selfcheck`, or raise verification.timeout or verification.max_unscored"
+        )
+
+
+def _rollout_metrics(
+    rollouts: Sequence[Rollout], verdicts: Sequence[Verdict], rewards: Sequence[Reward]
+) -> dict[str, Sum]:
+    scored = [i for i, verdict in enumerate(verdicts) if verdict.scored]
+    total = len(rollouts)
+
+    def over(indices: Sequence[int], values: Callable[[int], float]) -> Sum:
+        return Sum(total=math.fsum(values(i) for i in indices), count=len(indices))
+
+    def tokens(i: int) -> float:
+        return float(len(rollouts[i].token_ids))
+
+    everything = range(total)
+    return {
+        "reward": over(scored, lambda i: rewards[i].value),
+        "no_answer_share": over(scored, lambda i: float(verdicts[i].value is VerdictValue.NO_ANSWER)),
+        "truncated_share": over(everything, lambda i: float(rollouts[i].stop_reason is StopReason.LENGTH)),
+        "response_tokens": over(everything, tokens),
+        "response_tokens_correct": over([i for i in scored if verdicts[i].correct], tokens),
+        "response_tokens_wrong": over([i for i in scored if not verdicts[i].correct], tokens),
+    }
