@@ -12,9 +12,6 @@ import typer
 from rich.console import Console
 
 from counterpoise.errors import UsageError
-from counterpoise.evaluation.passk import k_sweep
-from counterpoise.evaluation.summary import pass_at_k_curve, read_counts
-from counterpoise.evaluation.table import passk_table
 from counterpoise.streams import numpy_generator
 
 __all__ = ["passk"]
@@ -44,6 +41,10 @@ def passk(
 
       counterpoise passk counts.jsonl --json > passk.json
     """
+    from counterpoise.evaluation.passk import k_sweep
+    from counterpoise.evaluation.summary import pass_at_k_curve, read_counts
+    from counterpoise.evaluation.table import passk_table
+
     counts = read_counts(file)
     ks = _parse_ks(k) if k else k_sweep(max(problem.n for problem in counts))
     curve = pass_at_k_curve(

@@ -1,0 +1,113 @@
+"""The command `counterpoise`: registers the commands and turns what goes wrong into one line and an exit code.
+
+A command lives in its own file of this package and imports what is heavy inside its function, so that `--help` and tab
+completion answer at once. To add one: write `cli/<name>.py` and add a line to `COMMANDS`.
+
+Exit codes: 0 done, 1 the run failed (or there is a bug), 2 wrong usage or configuration, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from counterpoise import __version__
+from counterpoise.cli import console
+from counterpoise.cli.doctor import doctor
+from counterpoise.cli.passk import passk
+from counterpoise.cli.pretrain import pretrain
+from counterpoise.cli.tasks import tasks
+from counterpoise.errors import CounterpoiseError
+
+__all__ = ["COMMANDS", "GROUPS", "TRACEBACK_VARIABLE", "app", "main"]
+
+TRACEBACK_VARIABLE = "COUNTERPOISE_TRACEBACK"
+"""Set it to 1 to see where an error came from."""
+
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "pretrain": pretrain,
+    "passk": passk,
+    "doctor": doctor,
+}
+"""Commands by name, in the order of the help page; the docstring is the help text."""
+
+GROUPS: Mapping[str, typer.Typer] = {"tasks": tasks}
+"""Commands that have commands of their own."""
+
+
+class _Group(TyperGroup):
+    """The outermost command: below it every error on purpose becomes its message and its exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CounterpoiseError as error:
+            _traceback_if_wanted()
+            console.error(str(error))
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as interrupt:
+            _traceback_if_wanted()
+            console.error("interrupted")
+            raise typer.Exit(130) from interrupt
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"counterpoise {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Train language models on verifiable rewards with positive and negative reinforcement held apart, and measure pass@k."""
+
+
+def _make_app() -> typer.Typer:
+    made = typer.Typer(
+        name="counterpoise",
+        cls=_Group,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(_root)
+    for name, command in COMMANDS.items():
+        # Escaped because `[key=value]` in a docstring would otherwise be taken for a style and vanish.
+        made.command(name, help=escape(inspect.getdoc(command) or ""))(command)
+    for name, group in GROUPS.items():
+        made.add_typer(group, name=name)
+    return made
+
+
+app = _make_app()
+
+
+def main() -> None:
+    """Console entry point: run the command of `sys.argv` and exit with its code."""
+    try:
+        app()
+    except Exception as error:
+        _traceback_if_wanted()
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        console.error(
+            f"this is a bug in counterpoise: {type(error).__name__}: {error} ({where.filename}:{where.lineno}); please report it "
+            f"with the output of the same command under {TRACEBACK_VARIABLE}=1"
+        )
+        sys.exit(1)
+
+
+def _traceback_if_wanted() -> None:
+    if os.environ.get(TRACEBACK_VARIABLE, "0") not in ("", "0"):
+        traceback.print_exc()

