@@ -1,0 +1,126 @@
+"""Tokens per second of the embedded sampler against transformers' `generate` on the same random model.
+
+Usage: OMP_NUM_THREADS=1 python benchmarks/decode.py [--shape lab|smollm2] [--prompts 64] [--group 8] [--tokens 16]
+
+Both sides draw the full number of tokens (no end id), at temperature 1, from the same prompts; the best of `--repeats`
+runs counts. The embedded sampler records log-probabilities besides; `generate` does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from counterpoise.rollouts.embedded import EmbeddedSampler
+from counterpoise.types import Problem, Prompt, SamplingSettings
+
+SHAPES = {
+    "lab": {
+        "vocab_size": 60,
+        "hidden_size": 128,
+        "intermediate_size": 352,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 256,
+    },
+    "smollm2": {
+        "vocab_size": 49152,
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "max_position_embeddings": 2048,
+        "tie_word_embeddings": True,
+    },
+}
+
+
+def build(shape: str) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    torch.manual_seed(0)
+    config = LlamaConfig(**SHAPES[shape], bos_token_id=None, eos_token_id=None, pad_token_id=0)
+    vocabulary = {f"<{index}>": index for index in range(config.vocab_size)}
+    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<0>"))
+    backend.decoder = decoders.Fuse()
+    return LlamaForCausalLM(config).eval(), PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<0>")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--shape", choices=sorted(SHAPES), default="lab")
+    parser.add_argument("--prompts", type=int, default=64)
+    parser.add_argument("--group", type=int, default=8)
+    parser.add_argument("--tokens", type=int, default=16)
+    parser.add_argument("--max-rows", type=int, default=512)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+
+    model, tokenizer = build(options.shape)
+    model = model.to(options.device, getattr(torch, options.dtype))
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(16, 24, options.prompts)
+    rows = [rng.integers(1, model.config.vocab_size, length) for length in lengths]
+    prompts = [
+        Prompt(
+            problem=Problem(problem_id=f"p{index}", task_type="bench", question="", gold="", verifier="none"),
+            text="",
+            token_ids=row,
+        )
+        for index, row in enumerate(rows)
+    ]
+    width = int(lengths.max())
+    ids = torch.zeros(options.prompts, width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for index, row in enumerate(rows):
+        ids[index, width - len(row) :] = torch.from_numpy(row)
+        mask[index, width - len(row) :] = 1
+    ids, mask = ids.to(options.device), mask.to(options.device)
+    sampler = EmbeddedSampler(model, tokenizer, max_rows=options.max_rows, eos_token_ids=())
+    settings = SamplingSettings(max_tokens=options.tokens)
+    generation = GenerationConfig(
+        do_sample=True,
+        top_k=0,
+        num_return_sequences=options.group,
+        max_new_tokens=options.tokens,
+        min_new_tokens=None,
+        pad_token_id=0,
+        eos_token_id=None,
+    )
+
+    def embedded() -> None:
+        sampler.sample(prompts, group_size=options.group, settings=settings, seed=0)
+
+    def generate() -> None:
+        with torch.inference_mode():
+            model.generate(input_ids=ids, attention_mask=mask, generation_config=generation)
+
+    drawn = options.prompts * options.group * options.tokens
+    seconds = {}
+    for name, run in (("embedded", embedded), ("generate", generate)):
+        run()
+        times = []
+        for _ in range(options.repeats):
+            if options.device != "cpu":
+                torch.cuda.synchronize()
+            start = time.perf_counter()
+            run()
+            if options.device != "cpu":
+                torch.cuda.synchronize()
+            times.append(time.perf_counter() - start)
+        seconds[name] = min(times)
+        print(f"{name:9s} {seconds[name]:7.3f} s  {drawn / seconds[name]:10.0f} tokens/s")
+    print(
+        f"ratio     {seconds['generate'] / seconds['embedded']:7.2f}x  ({options.shape}, {torch.get_num_threads()} thread)"
+    )
+
+
+if __name__ == "__main__":
+    main()
