@@ -1,0 +1,83 @@
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from counterpoise.cli.passk import passk
+from counterpoise.errors import DataError, UsageError
+
+APP = typer.Typer()
+APP.command("passk")(passk)
+
+
+@pytest.fixture
+def counts(tmp_path):
+    path = tmp_path / "counts.jsonl"
+    path.write_text('{"id":"a","n":4,"c":1}\n\n{"id":2,"n":4,"c":4,"model":"ignored"}\n')
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(APP, [str(a) for a in arguments], env={"COLUMNS": "100", "TERM": "dumb"})
+
+
+def test_table(counts):
+    result = run(counts)
+    assert result.exit_code == 0
+    assert "counts.jsonl: 2 problems" in result.stdout
+    assert [line.split("│")[2].strip() for line in result.stdout.splitlines() if line.startswith("│")] == [
+        "62.5",
+        "75.0",
+        "100.0",
+    ]
+
+
+def test_json(counts):
+    data = json.loads(run(counts, "--json", "--k", "1,8", "--k", "2").stdout)
+    assert [(row["k"], row["estimate"], row["problems"]) for row in data["pass_at_k"]] == [
+        (1, 0.625, 2),
+        (2, 0.75, 2),
+        (8, None, 0),
+    ]
+    assert data["confidence"] == 0.95
+
+
+def test_too_few_rollouts_are_a_dash_and_a_note(counts):
+    output = run(counts, "--k", 8).stdout
+    assert "–" in output
+    assert "pass@8 needs 8 scored rollouts" in output
+
+
+def test_a_seed_fixes_the_output(counts):
+    assert run(counts, "--seed", 3).stdout == run(counts, "--seed", 3).stdout
+
+
+def test_nothing_scored_is_undefined(tmp_path):
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"id":"a","n":0,"c":0,"unscored":4}\n')
+    assert json.loads(run(path, "--json").stdout)["pass_at_k"][0]["estimate"] is None
+
+
+@pytest.mark.parametrize("k", ["0", "x", "1,,2", "1.5", "²"])
+def test_a_k_that_is_no_number_is_named(counts, k):
+    error = run(counts, "--k", k).exception
+    assert isinstance(error, UsageError)
+    assert "--k takes whole numbers from 1, separated by commas, e.g. --k 1,8,64; got" in str(error)
+
+
+def test_confidence_in_per_cent_is_refused(counts):
+    error = run(counts, "--confidence", 95).exception
+    assert isinstance(error, UsageError)
+    assert "confidence must lie between 0 and 1, e.g. 0.95; got 95" in str(error)
+
+
+def test_a_malformed_line_is_named(counts):
+    counts.write_text('{"id":"a","n":4,"c":7}\n')
+    error = run(counts).exception
+    assert isinstance(error, DataError)
+    assert str(error) == f"{counts}:1: c=7 correct of n=4 rollouts; c cannot exceed n"
+
+
+def test_help_has_examples():
+    assert "counterpoise passk counts.jsonl --k 1,8,64" in run("--help").stdout
