@@ -1,0 +1,33 @@
+"""What a task is: a named source of problems with two disjoint sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from counterpoise.tasks.identity import Split
+from counterpoise.types import Problem
+
+__all__ = ["Split", "Task"]
+
+
+class Task(Protocol):
+    """Where problems come from. Implementations are frozen dataclasses whose fields are the task's settings."""
+
+    @property
+    def name(self) -> str:
+        """Registry name."""
+        ...
+
+    @property
+    def template(self) -> str:
+        """Name of the prompt template its questions are written for."""
+        ...
+
+    def problems(self, split: Split) -> Sequence[Problem]:
+        """Every problem of one side, always in the same order; never empty.
+
+        Raises:
+            DataError: the side is empty, or its source is malformed.
+        """
+        ...

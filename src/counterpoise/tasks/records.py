@@ -1,0 +1,105 @@
+"""Records of a file, each with the place it came from, so that every complaint can name the line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from counterpoise.errors import DataError, MissingExtraError, nearest
+
+__all__ = ["Record", "jsonl_records", "parquet_records"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One line or row."""
+
+    where: str
+    """`file:line`, or `file: row n`."""
+    fields: Mapping[str, Any]
+    """Its content."""
+
+    def text(self, field: str) -> str:
+        """A field that must be text with something in it; white space around it is dropped.
+
+        Raises:
+            DataError: it is missing, no text, or empty.
+        """
+        if field not in self.fields:
+            present = list(self.fields)
+            raise DataError(
+                f"{self.where}: no field '{field}'{nearest(field, present)}; the fields are: {', '.join(present) or 'none'}"
+            )
+        value = self.fields[field]
+        if not isinstance(value, str):
+            raise DataError(
+                f"{self.where}: field '{field}': expected text, found {_kind(value)} {str(value)[:40]!r}; "
+                "write it between quotes"
+            )
+        if not value.strip():
+            raise DataError(f"{self.where}: field '{field}' is empty; fill it or remove the record")
+        return value.strip()
+
+
+def jsonl_records(path: Path) -> Iterator[Record]:
+    """The JSON objects of a UTF-8 file, one a line; blank lines are skipped.
+
+    Raises:
+        DataError: a line is not UTF-8, not JSON, or not an object; the message has file and line.
+    """
+    with open(path, "rb") as handle:
+        for number, raw in enumerate(handle, start=1):
+            where = f"{path}:{number}"
+            try:
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"{where}: expected UTF-8 text, found byte 0x{raw[error.start]:02x} at column {error.start + 1}; "
+                    "convert the file with: iconv -f LATIN1 -t UTF-8"
+                ) from error
+            if not line:
+                continue
+            try:
+                value = json.loads(line)
+            except (json.JSONDecodeError, RecursionError) as error:
+                found = line if len(line) <= 60 else line[:60] + "…"
+                raise DataError(f"{where}: expected one JSON object, found {found!r} ({error})") from error
+            if not isinstance(value, dict):
+                raise DataError(f"{where}: expected one JSON object, found {_kind(value)}; write one {{…}} per line")
+            yield Record(where=where, fields=value)
+
+
+def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
+    """The rows of a Parquet file; only `columns` are read, batch by batch.
+
+    Raises:
+        MissingExtraError: `pyarrow` is not installed.
+        DataError: the file is no Parquet file or lacks a column.
+    """
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", extra="parquet", purpose="the task 'parquet'") from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            present = file.schema_arrow.names
+            for column in columns:
+                if column not in present:
+                    raise DataError(
+                        f"{path}: no column '{column}'{nearest(column, present)}; the columns are: {', '.join(present)}"
+                    )
+            row = 0
+            for batch in file.iter_batches(columns=list(columns)):
+                for fields in batch.to_pylist():
+                    row += 1
+                    yield Record(where=f"{path}: row {row}", fields=fields)
+    except (ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); copy it again") from error
+
+
+def _kind(value: object) -> str:
+    names = {list: "an array", dict: "an object", bool: "a boolean", int: "a number", float: "a number", str: "a text"}
+    return names.get(type(value), "null" if value is None else type(value).__name__)

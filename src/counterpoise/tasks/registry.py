@@ -1,0 +1,45 @@
+"""Tasks by name. A new task is one file and one line here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Final
+
+from counterpoise.errors import ConfigError, UnknownNameError, nearest
+from counterpoise.tasks.arithmetic import Arithmetic
+from counterpoise.tasks.base import Task
+from counterpoise.tasks.countdown import Countdown
+from counterpoise.tasks.files import JsonlTask, ParquetTask
+from counterpoise.tasks.gsm8k import Gsm8k
+from counterpoise.tasks.math import Math
+
+__all__ = ["TASKS", "make_task"]
+
+TASKS: Final[dict[str, Callable[..., Task]]] = {
+    "countdown": Countdown,
+    "arithmetic": Arithmetic,
+    "jsonl": JsonlTask,
+    "parquet": ParquetTask,
+    "gsm8k": Gsm8k,
+    "math": Math,
+}
+"""Frozen dataclasses by task name; their fields are the settings a run file may give."""
+
+
+def make_task(name: str, **settings: Any) -> Task:
+    """The task with its settings.
+
+    Raises:
+        UnknownNameError: no such task.
+        ConfigError: a setting the task does not have, or a value it refuses.
+    """
+    if name not in TASKS:
+        raise UnknownNameError("task", name, TASKS)
+    known = list(inspect.signature(TASKS[name]).parameters)
+    for setting in settings:
+        if setting not in known:
+            raise ConfigError(
+                f"task '{name}' has no setting '{setting}'{nearest(setting, known)}; its settings: {', '.join(known)}"
+            )
+    return TASKS[name](**settings)
