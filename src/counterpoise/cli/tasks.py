@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
+import inspect
+import os
 import tomllib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +14,10 @@ from rich.text import Text
 
 from counterpoise.cli import console
 from counterpoise.errors import UsageError
+from counterpoise.tasks.identity import Split
 
 if TYPE_CHECKING:
+    from counterpoise.tasks.selfcheck import ProbeReport, SelfCheckReport
     from counterpoise.types import Problem
 
 __all__ = ["parse_settings", "tasks"]
@@ -31,10 +34,15 @@ def _task_names(incomplete: str) -> list[str]:
     return [name for name in TASKS if name.startswith(incomplete)]
 
 
+def _task_names_or_all(incomplete: str) -> list[str]:
+    return [*_task_names(incomplete), *(["all"] if "all".startswith(incomplete) else [])]
+
+
 _Settings = Annotated[
-    list[str] | None, typer.Argument(metavar="[key=value]...", help="Settings of the task, as `tasks list` names them.")
+    list[str] | None, typer.Argument(metavar="key=value", help="Settings of the task, as `tasks list` names them.")
 ]
-_Split = Annotated[str, typer.Option("--split", help="train or test.", autocompletion=lambda: ["train", "test"])]
+_Split = Annotated[Split, typer.Option("--split", help="Which side.")]
+_NUMBERS = ("passed", "of", "rate", "unscored")
 
 
 @tasks.command("list")
@@ -44,8 +52,8 @@ def list_tasks() -> None:
 
     table = console.table("task", "what it is", "settings")
     for name, task in TASKS.items():
-        settings = [_setting(field) for field in dataclasses.fields(task) if field.init]
-        table.add_row(name, Text(_first_line(task.__doc__)), Text("\n".join(settings)))
+        settings = [_setting(parameter) for parameter in inspect.signature(task).parameters.values()]
+        table.add_row(name, Text(_first_line(task.__doc__)), Text(", ".join(settings)))
     console.stdout.print(table)
 
 
@@ -63,6 +71,81 @@ def show(
     for problem in problems[:n]:
         console.stdout.print(_described(problem))
     console.note(f"{min(n, len(problems))} of the {len(problems):,} {split} problems of {name}")
+
+
+@tasks.command()
+def selfcheck(
+    name: Annotated[
+        str, typer.Argument(metavar="TASK|all", help="Name of the task.", autocompletion=_task_names_or_all)
+    ],
+    settings: _Settings = None,
+    split: _Split = "test",
+    sample: Annotated[int, typer.Option(min=1, help="Problems to check, drawn at random.")] = 200,
+    workers: Annotated[int, typer.Option(min=1, help="Processes for verifiers that may hang.")] = 1,
+) -> None:
+    """Check a task and its verifier without a model: golds accepted; other golds, echoes, junk and injected answers rejected.
+
+    `all` checks every task whose problems are at hand and names the others. Exits with 1 when a check fails.
+    """
+    from counterpoise.tasks.registry import TASKS
+
+    given = parse_settings(settings or [])
+    if name == "all" and given:
+        raise UsageError("settings belong to one task; name it instead of 'all'")
+    if name == "all":
+        # "At hand" includes the hub's cache; without this every task that is not in it would first wait for the network.
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    table = console.table("task", "check", "must be", "passed", "of", "rate", "unscored", numbers=_NUMBERS)
+    reports: list[SelfCheckReport] = []
+    for task in TASKS if name == "all" else (name,):
+        try:
+            report = _check(task, given, split=split, sample=sample, workers=workers)
+        except UsageError as error:
+            if name != "all":
+                raise
+            console.note(f"{task} left out: {error}")
+            continue
+        reports.append(report)
+        for probe in report.probes:
+            table.add_row(*_row(report.task, probe))
+    console.stdout.print(table)
+    if _explain_failures(reports):
+        raise typer.Exit(1)
+
+
+def _check(task: str, settings: dict[str, Any], *, split: Split, sample: int, workers: int) -> SelfCheckReport:
+    from counterpoise.tasks.registry import make_task
+    from counterpoise.tasks.selfcheck import selfcheck as check
+    from counterpoise.verifiers.batch import Judge
+
+    problems = make_task(task, **settings).problems(split)
+    with console.stderr.status(f"checking {task}"), Judge(workers=workers) as judge:
+        return check(
+            problems,
+            lambda items: judge.verify([problem for problem, _ in items], [response for _, response in items]),
+            task=task,
+            sample=sample,
+        )
+
+
+def _row(task: str, probe: ProbeReport) -> tuple[str | Text, ...]:
+    rate = Text(f"{probe.rate:.1%}" if probe.count else "–", style="green" if probe.ok else "bold red")
+    wanted = "accepted" if probe.accept else "rejected"
+    return task, probe.name, wanted, f"{probe.passed:,}", f"{probe.count:,}", rate, f"{probe.unscored:,}"
+
+
+def _explain_failures(reports: Iterable[SelfCheckReport]) -> bool:
+    """Print the responses that got the wrong verdict; whether there were any."""
+    failed = [(report, probe) for report in reports for probe in report.probes if not probe.ok]
+    for report, probe in failed:
+        wanted = "accepted" if probe.accept else "rejected"
+        console.error(f"{report.task}: {probe.count - probe.passed} of {probe.count}, {probe.name}, not {wanted}, e.g.")
+        for offence in probe.offences:
+            console.note(
+                f"  {offence.problem_id[:12]}  gold {offence.gold!r}  response {offence.response!r}  "
+                f"{offence.verdict} ({offence.rule})"
+            )
+    return bool(failed)
 
 
 def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
@@ -87,12 +170,10 @@ def _first_line(docstring: str | None) -> str:
     return (docstring or "").strip().partition("\n")[0]
 
 
-def _setting(field: dataclasses.Field[Any]) -> str:
-    if field.default is not dataclasses.MISSING:
-        return f"{field.name}={field.default}"
-    if field.default_factory is not dataclasses.MISSING:
-        return f"{field.name}={field.default_factory()}"
-    return f"{field.name} (required)"
+def _setting(parameter: inspect.Parameter) -> str:
+    if parameter.default is inspect.Parameter.empty:
+        return f"{parameter.name} (required)"
+    return parameter.name if parameter.default is None else f"{parameter.name}={parameter.default}"
 
 
 def _described(problem: Problem) -> str:
