@@ -19,7 +19,7 @@ class PpoClip:
 
     This is `-min(R A, clip(R, 1 - clip_low, 1 + clip_high) A)` (arXiv 1707.06347 eq. 7) with the sign resolved: the pessimistic
     minimum lets only `clip_high` bind on positives and only `clip_low` on negatives, so the two settings *are* one bound per sign.
-    `dual_clip` bounds a negative token whose ratio has grown (arXiv 1912.09729 eq. 5; verl's `clip_ratio_c`).
+    `dual_clip` bounds a negative token whose ratio has grown (arXiv 1912.09729; verl's `clip_ratio_c`).
 
     A token inside its bound descends the logits by `+-R (1 - pi_y)` on the sampled token and `-+R pi_v` elsewhere: at R = 1 the
     log-probability form of arXiv 2506.01347 eqs. (6)-(8), which is what that paper trains. Outside it has no gradient.

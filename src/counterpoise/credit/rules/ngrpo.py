@@ -21,7 +21,7 @@ class Ngrpo:
     With `n' = n + 1`, `p' = (c + 1) / n'`: `(1 - p')/s'` if correct, `-p'/s'` if wrong; an all-wrong group is pushed down, an
     all-right one gets 0.
 
-    Source: arXiv 2509.18851, section 3.1 (advantage calibration); its example of one success in eight, 1.76 and -0.50, is
+    Source: arXiv 2509.18851, advantage calibration; its example of one success in eight, 1.76 and -0.50, is
     ddof = 1. Its other half, asymmetric clipping, is `ppo_clip` with `clip_low = 0.16, clip_high = 0.24`.
     """
 

@@ -21,7 +21,7 @@ class PassK:
     `A = q / s` if correct, `A = (q - C(n-c-1, k-1) / C(n-1, k-1)) / s` if wrong. Since `q = (n-c)/n * C(n-c-1, k-1) / C(n-1, k-1)`,
     the latter is `-(c/n) C(n-c-1, k-1) / C(n-1, k-1) / s`, which is how it is computed (no cancellation).
 
-    Source: arXiv 2508.10751, section 2.4 (analytical derivation). Changed: no 1e-6 beside `s`; 0 where s = 0 (no success, or
+    Source: arXiv 2508.10751, the analytical derivation. Changed: no 1e-6 beside `s`; 0 where s = 0 (no success, or
     fewer than k failures) and where fewer than k rollouts are scored. k = 1 is `grpo(ddof=0, eps=0)`. Polarity share rho = 1/2.
     """
 

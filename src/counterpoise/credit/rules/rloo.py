@@ -17,7 +17,7 @@ __all__ = ["Rloo"]
 class Rloo:
     """`A_i = r_i - mean of the other rewards = n / (n - 1) * (r_i - mean)`, over scored rollouts.
 
-    Source: Kool et al. 2019; arXiv 2402.14740 eq. (5). A group of one has no others and gives 0. Polarity share rho = 1/2.
+    Source: Kool et al. 2019; for language models arXiv 2402.14740. A group of one has no others and gives 0. Polarity share rho = 1/2.
     """
 
     scale: Scale = "zero_one"
