@@ -79,7 +79,7 @@ def test_terms_add_to_the_rows_on_masked_tokens_and_report_themselves_undivided(
     assert float(output.row_sums) == pytest.approx(3.0 + 0.5 * k3 - 0.1 * 5.0, rel=1e-12)
     assert output.metrics["kl_reference"].total == pytest.approx(k3, rel=1e-12)
     assert output.metrics["kl_reference"].count == 2
-    assert output.metrics["entropy"] == Sum(total=5.0, count=2.0)
+    assert output.metrics["entropy_bonus"] == Sum(total=5.0, count=2.0)
     assert output.metrics["loss_plus"] == Sum(total=3.0, count=2.0)
 
 

@@ -26,7 +26,8 @@ class WithTerms:
     - `k3`: `exp(-d) + d - 1`, value unbiased for KL(pi || pi_ref), non-negative. Its gradient is `(1 - exp(-d)) * grad log pi`, with
       on-policy expectation the gradient of KL(pi_ref || pi): what GRPO trains (arXiv 2402.03300 eq. 4).
 
-    Rows that `credit.filter` removed are not seen by either term. Metrics added: `kl_reference`, `entropy` (per token, undivided).
+    Rows that `credit.filter` removed are not seen by either term. Metrics added: `kl_reference`, `entropy_bonus` (sums over
+    tokens, without the coefficient).
     """
 
     loss: Loss
@@ -77,7 +78,7 @@ class WithTerms:
                 )
             per_token = torch.where(mask, entropy, 0.0)
             row_sums = row_sums - self.entropy * per_token.sum(dim=1)
-            metrics["entropy"] = Sum(total=float(per_token.detach().sum(dtype=torch.float64)), count=tokens)
+            metrics["entropy_bonus"] = Sum(total=float(per_token.detach().sum(dtype=torch.float64)), count=tokens)
         return LossOutput(row_sums=row_sums, lengths=output.lengths, metrics=metrics)
 
 
