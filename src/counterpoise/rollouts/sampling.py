@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from counterpoise.errors import UsageError
-from counterpoise.streams import numpy_generator
+from counterpoise.streams import stream
 from counterpoise.types import SamplingSettings
 
 __all__ = ["check_request", "draw", "inverse_cdf", "row_uniforms", "truncate"]
@@ -43,14 +43,25 @@ def check_request(settings: SamplingSettings, group_size: int) -> None:
 
 
 def row_uniforms(seed: int, rows: Sequence[tuple[str, int, int]], max_tokens: int) -> npt.NDArray[np.float64]:
-    """(rows, max_tokens) uniforms in [0, 1); row `(problem_id, occurrence, rollout)` reads its own named stream.
+    """(rows, max_tokens) uniforms in [0, 1); row `(problem_id, occurrence, rollout)` reads its own stream.
 
     A row's first n numbers do not depend on `max_tokens`, so a longer limit continues the same rollouts.
     `occurrence` counts equal problem ids within one call, so that a problem asked twice is not answered twice alike.
     """
     uniforms = np.empty((len(rows), max_tokens))
+    # One counter-based generator, set to (problem, rollout) for each row: making a fresh one costs several times the draw.
+    bits = np.random.Philox(key=0)
+    generator = np.random.Generator(bits)
+    fresh = bits.state
+    keys: dict[tuple[str, int], int] = {}
     for index, (problem_id, occurrence, rollout) in enumerate(rows):
-        numpy_generator(seed, "rollout", problem_id, occurrence, rollout).random(out=uniforms[index])
+        name = (problem_id, occurrence)
+        if name not in keys:
+            keys[name] = stream(seed, "rollout", problem_id, occurrence)
+        fresh["state"]["key"][0] = keys[name]
+        fresh["state"]["counter"][1] = rollout
+        bits.state = fresh
+        generator.random(out=uniforms[index])
     return uniforms
 
 

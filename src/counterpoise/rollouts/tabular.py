@@ -24,7 +24,7 @@ __all__ = ["TabularConfig", "TabularPolicy", "TabularSampler"]
 _LARGEST_TABLE = 10_000_000
 
 
-class TabularConfig(PreTrainedConfig):
+class TabularConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """Sizes of a `TabularPolicy`."""
 
     model_type = "counterpoise_tabular"
@@ -32,13 +32,15 @@ class TabularConfig(PreTrainedConfig):
     def __init__(
         self, problems: int = 1, vocab_size: int = 3, response_tokens: int = 3, eos_token_id: int = 0, **kwargs: Any
     ) -> None:
-        super().__init__(eos_token_id=eos_token_id, **kwargs)
+        super().__init__(**kwargs)
+        self.eos_token_id = eos_token_id
         self.problems = problems
         self.vocab_size = vocab_size
         self.response_tokens = response_tokens
+        self.end = eos_token_id
 
 
-class TabularPolicy(PreTrainedModel):
+class TabularPolicy(PreTrainedModel):  # type: ignore[no-untyped-call]
     """A softmax policy over responses of at most T tokens out of V, with free logits for each problem and prefix.
 
     `logits` has shape (problems, 1 + V + ... + V^(T-1), V): a response's prefix read as a base-V number, behind all
@@ -98,8 +100,8 @@ class TabularPolicy(PreTrainedModel):
     def sequences(self) -> list[tuple[int, ...]]:
         """Every complete response, shortest first: those that end in EOS, and those cut at T tokens."""
         config = cast(TabularConfig, self.config)
-        words = [token for token in range(config.vocab_size) if token != config.eos_token_id]
-        end = int(cast(int, config.eos_token_id))
+        words = [token for token in range(config.vocab_size) if token != config.end]
+        end = config.end
         ended = [
             (*prefix, end)
             for length in range(config.response_tokens)
@@ -194,7 +196,7 @@ class TabularSampler:
     def _rollout(
         self, prompt: Prompt, tokens: list[int], log_probs: Any, settings: SamplingSettings, policy_version: int
     ) -> Rollout:
-        end = self._policy.config.eos_token_id
+        end = cast(TabularConfig, self._policy.config).end
         ended = end in tokens
         length = tokens.index(end) + 1 if ended else len(tokens)
         return Rollout(
