@@ -1,0 +1,148 @@
+r"""Find the final answer in a response: one pass per rule, linear in the text, never raises.
+
+Rules, in the order they are tried; the first whose marker occurs decides, even when what follows is empty or broken, because a
+marker that is there and damaged means that the model did not finish, not that an earlier number was its answer:
+
+- `boxed`: the last `\boxed{…}` (or `\fbox{…}`), its end found by walking braces, `\{` and `\}` skipped;
+- `phrase`: after the last "answer is" or "answer:", to the end of the line, sentence or clause;
+- `hash`: after the last line that begins with `####` (GSM8K's own format);
+- `bare`: the whole response, when it is a single word of at most 64 characters (`72`).
+
+Only the text after the closing think tag counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from counterpoise.errors import UnknownNameError
+from counterpoise.types import Extraction
+
+__all__ = ["DEFAULT_RULES", "MAX_ANSWER", "RULES", "check_rules", "extract", "final_text"]
+
+MAX_ANSWER = 4096
+"""Characters of an answer at most; a longer one is no answer."""
+
+_MAX_BARE = 64
+_BOX = re.compile(r"\\f?box(?:ed)?[ \t]{0,8}\{")
+_PHRASE = re.compile(
+    r"\banswer[*_]{0,3}(?:(?:[ \t]to[ \t][^\n.]{1,60}?)?[ \t]{1,4}is\b[ \t]{0,4}:?|[ \t]{0,4}:)", re.IGNORECASE
+)
+# A full stop ends the sentence unless a digit follows it ("3.5"); so does what explains the number ("18, because", "18 since").
+_SENTENCE_END = re.compile(
+    r"\.(?=\s|$)|\.\*|\n|<\||</|,\s(?!and\b|or\b)(?=[A-Za-z]{3})|\s(?=(?:because|since|which|as|so)\b)", re.IGNORECASE
+)
+_PROSE = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{2,}")
+_HASH = re.compile(r"^[ \t]{0,8}####(?!#)[ \t]{0,8}(.*)$", re.MULTILINE)
+_WRAPPERS = "*_` \t\r\n\"'"
+
+
+def extract(response: str, *, rules: Sequence[str] | None = None) -> Extraction:
+    """The answer of `response` and the rule that found it.
+
+    `answer` is None with rule `none` (no marker), `unclosed_think` (the response ends inside its thought) or the name of the rule
+    whose marker occurred followed by what is wrong: `boxed_unclosed`, `boxed_empty`, `boxed_too_long`, and likewise for the others.
+    """
+    text = final_text(response)
+    if text is None:
+        return Extraction(answer=None, rule="unclosed_think")
+    for name in DEFAULT_RULES if rules is None else rules:
+        found = RULES[name](text)
+        if found is None:
+            continue
+        answer, fault = found
+        if fault is None and len(answer) > MAX_ANSWER:
+            fault = "too_long"
+        elif fault is None and not answer:
+            fault = "empty"
+        return (
+            Extraction(answer=answer, rule=name) if fault is None else Extraction(answer=None, rule=f"{name}_{fault}")
+        )
+    return Extraction(answer=None, rule="none")
+
+
+def check_rules(rules: Sequence[str]) -> tuple[str, ...]:
+    """`rules` as a tuple.
+
+    Raises:
+        UnknownNameError: a name is not in `RULES`.
+    """
+    for name in rules:
+        if name not in RULES:
+            raise UnknownNameError("extraction rule", name, RULES)
+    return tuple(rules)
+
+
+def final_text(response: str) -> str | None:
+    """What follows the last `</think>`; the whole text when there is no thought, None when a thought was opened and never closed."""
+    close = response.rfind("</think>")
+    opened = response.find("<think>", close + 1)
+    if opened >= 0 and not response[close + len("</think>") if close >= 0 else 0 : opened].strip():
+        return None
+    return response[close + len("</think>") :] if close >= 0 else response
+
+
+def _boxed(text: str) -> tuple[str, str | None] | None:
+    last = None
+    for match in _BOX.finditer(text):
+        last = match
+    if last is None:
+        return None
+    depth, position, start = 1, last.end(), last.end()
+    while position < len(text):
+        character = text[position]
+        if character == "\\":
+            position += 2
+            continue
+        if character == "{":
+            depth += 1
+        elif character == "}":
+            depth -= 1
+            if depth == 0:
+                return text[start:position].strip(), None
+        position += 1
+    return "", "unclosed"
+
+
+def _phrase(text: str) -> tuple[str, str | None] | None:
+    last = None
+    for match in _PHRASE.finditer(text):
+        last = match
+    if last is None:
+        return None
+    rest = text[last.end() :].lstrip(_WRAPPERS + ":")
+    for opening, closing in (("$$", "$$"), ("\\(", "\\)"), ("\\[", "\\]"), ("$", "$")):
+        if rest.startswith(opening):
+            end = rest.find(closing, len(opening))
+            # "$18$" is mathematics, "$18, or $2 more" is money: between its dollars are words.
+            if end > 0 and (closing != "$" or ("\n" not in rest[:end] and not _PROSE.search(rest, 0, end))):
+                return rest[len(opening) : end].strip(), None
+    stop = _SENTENCE_END.search(rest)
+    return (rest[: stop.start()] if stop else rest).strip(_WRAPPERS), None
+
+
+def _hash(text: str) -> tuple[str, str | None] | None:
+    last = None
+    for match in _HASH.finditer(text):
+        last = match
+    return None if last is None else (last.group(1).strip(_WRAPPERS), None)
+
+
+def _bare(text: str) -> tuple[str, str | None] | None:
+    if len(text) > 4 * _MAX_BARE:
+        return None
+    word = text.strip()
+    return (word, None) if 0 < len(word) <= _MAX_BARE and len(word.split()) == 1 else None
+
+
+RULES: dict[str, Callable[[str], tuple[str, str | None] | None]] = {
+    "boxed": _boxed,
+    "phrase": _phrase,
+    "hash": _hash,
+    "bare": _bare,
+}
+"""Rule name to a function from the final text to (answer, fault), or None when its marker does not occur."""
+
+DEFAULT_RULES: tuple[str, ...] = tuple(RULES)
+"""Every rule, in the order they are tried."""

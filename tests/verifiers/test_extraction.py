@@ -1,0 +1,98 @@
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from counterpoise.errors import UnknownNameError
+from counterpoise.verifiers.extraction import MAX_ANSWER, check_rules, extract, final_text
+
+
+@pytest.mark.parametrize(
+    ("response", "answer", "rule"),
+    [
+        (r"so \boxed{3}, no: \boxed{5}.", "5", "boxed"),
+        (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}", "boxed"),
+        (r"\boxed {\{1,2\}}", r"\{1,2\}", "boxed"),
+        (r"\boxed{a = \boxed{5}}", "5", "boxed"),
+        (r"\fbox{7}", "7", "boxed"),
+        (r"\boxed{3} and then \boxed{4", None, "boxed_unclosed"),
+        (r"\boxed{}", None, "boxed_empty"),
+        (r"\boxed{\}", None, "boxed_unclosed"),
+        (r"<think>\boxed{1}</think>\boxed{2}", "2", "boxed"),
+        (r"\boxed{1}</think> The answer is 2.", "2", "phrase"),
+        (r"<think> so \boxed{1}", None, "unclosed_think"),
+        (r"I <think> that it is \boxed{1}", "1", "boxed"),
+        ("The final answer is 3.5.", "3.5", "phrase"),
+        ("The answer is: **$18$**.", "18", "phrase"),
+        ("The answer is $18.", "$18", "phrase"),
+        ("The answer is $18.\nThat is $2 more.", "$18", "phrase"),
+        (r"the ANSWER is \(x+1\), as said", "x+1", "phrase"),
+        ("Answer: 1. Wait. Answer: 2\nDone", "2", "phrase"),
+        ("The answer to the question is 18, because 3 * 6 is 18.", "18", "phrase"),
+        ("The answer is 18 since 3 * 6 is", "18", "phrase"),
+        ("The answer is $18, and $2 more.", "$18, and $2 more", "phrase"),
+        ("The answer is $2, and $3$", "$2, and $3$", "phrase"),
+        ("**Answer:** 18", "18", "phrase"),
+        ("**Answer**: 18", "18", "phrase"),
+        ("The answer is x = 2, y = 3.", "x = 2, y = 3", "phrase"),
+        ("answer is", None, "phrase_empty"),
+        ("48/2 = 24\n#### 72", "72", "hash"),
+        ("#### 3\nmore\n#### 1,000\n", "1,000", "hash"),
+        ("##### 3", None, "none"),
+        (" 72\n", "72", "bare"),
+        ("it may be 72", None, "none"),
+        ("", None, "none"),
+    ],
+)
+def test_rules(response, answer, rule):
+    found = extract(response)
+    assert (found.answer, found.rule) == (answer, rule)
+
+
+def test_an_answer_beyond_the_cap_is_none():
+    assert extract(r"\boxed{%s}" % ("1" * MAX_ANSWER)).answer is not None
+    assert extract(r"\boxed{%s}" % ("1" * (MAX_ANSWER + 1))).rule == "boxed_too_long"
+
+
+def test_the_rules_are_a_setting():
+    assert extract("The answer is 3", rules=("boxed",)).rule == "none"
+    with pytest.raises(
+        UnknownNameError,
+        match=r"unknown extraction rule 'boxd'; did you mean 'boxed'\?; known: bare, boxed, hash, phrase",
+    ):
+        check_rules(["boxd"])
+
+
+def test_the_thought_is_cut_off():
+    assert final_text("<think>a</think>b</think>c") == "c"
+
+
+@given(st.text(st.sampled_from(list("\\{}boxed$#answer is:.\n<think/>*١ \x00\u202e1")), max_size=200))
+def test_extraction_is_total(text):
+    found = extract(text)
+    assert found.answer is None or (0 < len(found.answer) <= MAX_ANSWER)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        r"\boxed{" * 15_000,
+        "{" * 100_000,
+        r"\boxed{" + "{" * 100_000,
+        "answer is " * 10_000,
+        "answer:" + " " * 100_000,
+        "answer to " * 10_000,
+        "answer to " + "a" * 100_000,
+        "answer is $" + "1" * 100_000,
+        "#### \n" * 16_000,
+        "\x00\u202e" * 50_000,
+        "<think>" * 15_000,
+        "\\" * 100_001,
+        " " * 100_000 + "#" * 100_000,
+    ],
+)
+def test_a_hundred_thousand_hostile_characters_take_no_time(bomb):
+    start = time.perf_counter()
+    extract(bomb)
+    assert time.perf_counter() - start < 1.0
