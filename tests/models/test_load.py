@@ -89,6 +89,14 @@ def test_missing_path_says_how_much_of_it_exists(tmp_path: Path) -> None:
         load_model(str(tmp_path / "a/b/c"))
 
 
+def test_relative_path_beside_existing_ones_is_not_taken_for_a_hub_id(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(saved.parent.parent)
+    with pytest.raises(ModelError, match=f"no model directory {saved.parent.name}/nope; check the path"):
+        load_model(f"{saved.parent.name}/nope")
+
+
 def test_a_file_is_not_a_model(copied: Path) -> None:
     with pytest.raises(ModelError, match=f"is a file; give the directory that holds it: {copied}"):
         load_model(copied / "config.json")

@@ -35,7 +35,10 @@ def resolve_model(name_or_path: str | Path) -> Path | str:
         return path
     if path.is_file():
         raise ModelError(f"model '{name}' is a file; give the directory that holds it: {path.parent}")
-    if isinstance(name_or_path, Path) or name.startswith(("/", "./", "../", "~")) or name.count("/") > 1:
+    # A hub id has one slash too; one whose first half is a directory here is far likelier a misspelt path, and the hub would be
+    # retried for most of a minute before it said so.
+    local = name.startswith(("/", "./", "../", "~")) or name.count("/") > 1 or ("/" in name and path.parent.is_dir())
+    if isinstance(name_or_path, Path) or local:
         raise ModelError(f"no model directory {path}{_beside(path)}; check the path, or give a hub id such as org/name")
     if "/" not in name and (":" in name or nearest(name, MODELS)):
         raise ModelError(
