@@ -1,0 +1,253 @@
+"""Judge a batch of responses: extract once each, compare each distinct (verifier, gold, answer) once, isolate what can misbehave."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType, TracebackType
+from typing import Any, Literal, Protocol, Self, runtime_checkable
+
+from counterpoise.errors import UsageError
+from counterpoise.types import Extraction, Judgement, Problem, Verdict, VerdictValue, Verifier
+from counterpoise.verifiers.pool import Job, Outcome, VerifierPool, unscored
+from counterpoise.verifiers.registry import make_verifier
+
+__all__ = ["Judge", "JudgeStatistics", "Shortcut", "verify_batch"]
+
+_Key = tuple[str, str, str]
+
+
+@runtime_checkable
+class Shortcut(Protocol):
+    """An isolated verifier that settles easy pairs at once, in the caller's process."""
+
+    def shortcut(self, gold: str, answer: str) -> Judgement | None:
+        """The judgement when it is certain and cheap, else None; never raises."""
+        ...
+
+
+def verify_batch(
+    items: Sequence[tuple[Problem, str]],
+    *,
+    verifiers: Mapping[str, Verifier] | Callable[[str], Verifier],
+    pool: VerifierPool | None,
+) -> list[Verdict]:
+    """One verdict for each (problem, response), in order.
+
+    A response without an answer is NO_ANSWER. A verifier that raises, hangs or dies makes UNSCORED, with
+    the reason, for its own pair alone.
+
+    Args:
+        items: problems with one response each; a group's problem is repeated.
+        verifiers: from a problem's verifier name to the verifier.
+        pool: where isolated verifiers run; may be None when there are none.
+
+    Raises:
+        UsageError: an isolated verifier and no pool.
+    """
+    made: dict[str, Verifier] = {}
+    extractions: list[Extraction] = []
+    firsts: dict[_Key, int] = {}
+    faults: dict[int, Judgement] = {}
+    for index, (problem, response) in enumerate(items):
+        if problem.verifier not in made:
+            made[problem.verifier] = verifiers(problem.verifier) if callable(verifiers) else verifiers[problem.verifier]
+        try:
+            extraction = made[problem.verifier].extract(response)
+        except Exception as error:
+            extraction = Extraction(answer=None, rule="none")
+            faults[index] = unscored(f"crash: {type(error).__name__}: {error}")
+        extractions.append(extraction)
+        if extraction.answer is not None:
+            firsts.setdefault((problem.verifier, problem.gold, extraction.answer), index)
+    outcomes = _judge_distinct(list(firsts), made, pool)
+
+    verdicts = []
+    for index, ((problem, _), extraction) in enumerate(zip(items, extractions, strict=True)):
+        verifier = made[problem.verifier]
+        if extraction.answer is None:
+            judgement, seconds = faults.get(index) or Judgement(value=VerdictValue.NO_ANSWER, rule="none"), 0.0
+        else:
+            key = (problem.verifier, problem.gold, extraction.answer)
+            judgement = outcomes[key].judgement
+            seconds = outcomes[key].seconds if firsts[key] == index else 0.0
+        verdicts.append(
+            Verdict(
+                value=judgement.value,
+                answer=extraction.answer,
+                rule=f"{extraction.rule}/{judgement.rule}",
+                seconds=seconds,
+                verifier=verifier.name,
+                version=verifier.version,
+                reason=judgement.reason,
+                parts=judgement.parts,
+            )
+        )
+    return verdicts
+
+
+def _judge_distinct(
+    keys: Sequence[_Key], verifiers: Mapping[str, Verifier], pool: VerifierPool | None
+) -> dict[_Key, Outcome]:
+    outcomes: dict[_Key, Outcome] = {}
+    isolated: list[_Key] = []
+    for key in keys:
+        verifier = verifiers[key[0]]
+        start = time.perf_counter()
+        judgement = _inline(verifier, key[1], key[2])
+        if judgement is None:
+            isolated.append(key)
+        else:
+            outcomes[key] = Outcome(judgement=judgement, seconds=time.perf_counter() - start)
+    if isolated:
+        if pool is None:
+            raise UsageError(
+                f"verifier '{isolated[0][0]}' can hang or crash and needs a pool; pass pool=VerifierPool() or use Judge"
+            )
+        jobs = [Job(verifier=verifiers[name], gold=gold, answer=answer) for name, gold, answer in isolated]
+        outcomes.update(zip(isolated, pool.judge(jobs), strict=True))
+    return outcomes
+
+
+def _inline(verifier: Verifier, gold: str, answer: str) -> Judgement | None:
+    """The judgement reached in this process, None when it takes a worker."""
+    try:
+        if not verifier.isolated:
+            return verifier.judge(gold, answer)
+        return verifier.shortcut(gold, answer) if isinstance(verifier, Shortcut) else None
+    except Exception as error:
+        return unscored(f"crash: {type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeStatistics:
+    """What a judge has done since it was made."""
+
+    responses: int = 0
+    """Responses judged."""
+    distinct: int = 0
+    """Distinct (verifier, gold, answer) triples among them, counted per batch."""
+    seconds: float = 0.0
+    """Wall time inside `verify`."""
+    values: Mapping[VerdictValue, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Responses by verdict."""
+    unscored: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Unscored responses by kind of reason: `timeout`, `crash`, `memory`, `unparsable gold`, `truncated`."""
+
+    @property
+    def unscored_share(self) -> float:
+        """Unscored responses over all; NaN before the first."""
+        return self.values.get(VerdictValue.UNSCORED, 0) / self.responses if self.responses else float("nan")
+
+
+class Judge:
+    """Verifiers by name and the pool they run in; what the trainer and the evaluator hold.
+
+    `with Judge(timeout=5.0) as judge: verdicts = judge.verify(problems, texts)`
+
+    Args:
+        workers: processes for isolated verifiers; started when the first pair needs one.
+        timeout: seconds per pair.
+        memory_mb: mebibytes per worker.
+        max_tasks: pairs after which a worker is replaced.
+        settings: settings of verifiers by name, e.g. `{"math": {"literal": True}}`.
+        verifiers: verifiers of your own by name; they go before the registry's.
+        truncated_is: `wrong` judges a response that was cut off by what it holds, so that it is NO_ANSWER where the answer is missing;
+            `unscored` makes every response that was cut off UNSCORED.
+
+    Raises:
+        UsageError: a bad argument. UnknownNameError: a problem names no known verifier.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int = 1,
+        timeout: float = 5.0,
+        memory_mb: int = 1024,
+        max_tasks: int = 2000,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        verifiers: Mapping[str, Verifier] | None = None,
+        truncated_is: Literal["wrong", "unscored"] = "wrong",
+    ) -> None:
+        if truncated_is not in ("wrong", "unscored"):
+            raise UsageError(f"truncated_is = '{truncated_is}'; it must be 'wrong' or 'unscored'")
+        self._truncated_unscored = truncated_is == "unscored"
+        self._verifiers = dict(verifiers or {})
+        for name, values in (settings or {}).items():
+            self._verifiers[name] = make_verifier(name, **values)
+        self._pool = VerifierPool(workers=workers, timeout=timeout, memory_mb=memory_mb, max_tasks=max_tasks)
+        self._statistics = JudgeStatistics()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill the workers; safe to call twice."""
+        self._pool.close()
+
+    @property
+    def statistics(self) -> JudgeStatistics:
+        """Totals so far."""
+        return self._statistics
+
+    def verifier(self, name: str) -> Verifier:
+        """The verifier that judges problems of this name, made on first use."""
+        if name not in self._verifiers:
+            self._verifiers[name] = make_verifier(name)
+        return self._verifiers[name]
+
+    def verify(
+        self, problems: Sequence[Problem], responses: Sequence[str], *, truncated: Sequence[bool] | None = None
+    ) -> list[Verdict]:
+        """One verdict per response; `problems[i]` is what `responses[i]` answers and `truncated[i]` whether it was cut off.
+
+        Raises:
+            UsageError: the lengths differ.
+        """
+        if len(problems) != len(responses) or (truncated is not None and len(truncated) != len(responses)):
+            cut = "" if truncated is None else f", {len(truncated)} truncation flags"
+            raise UsageError(
+                f"{len(problems)} problems, {len(responses)} responses{cut}: give one of each per response (repeat a group's problem)"
+            )
+        start = time.perf_counter()
+        verdicts = verify_batch(list(zip(problems, responses, strict=True)), verifiers=self.verifier, pool=self._pool)
+        distinct = {
+            (problem.verifier, problem.gold, verdict.answer)
+            for problem, verdict in zip(problems, verdicts, strict=True)
+            if verdict.answer is not None
+        }
+        if truncated is not None and self._truncated_unscored:
+            verdicts = [_cut_off(v) if cut else v for v, cut in zip(verdicts, truncated, strict=True)]
+        self._count(verdicts, len(distinct), time.perf_counter() - start)
+        return verdicts
+
+    def _count(self, verdicts: Sequence[Verdict], distinct: int, seconds: float) -> None:
+        before = self._statistics
+        reasons = Counter((v.reason or "unknown").split(":")[0] for v in verdicts if not v.scored)
+        self._statistics = JudgeStatistics(
+            responses=before.responses + len(verdicts),
+            distinct=before.distinct + distinct,
+            seconds=before.seconds + seconds,
+            values=MappingProxyType(Counter(before.values) + Counter(v.value for v in verdicts)),
+            unscored=MappingProxyType(Counter(before.unscored) + reasons),
+        )
+
+
+def _cut_off(verdict: Verdict) -> Verdict:
+    return Verdict(
+        value=VerdictValue.UNSCORED,
+        answer=verdict.answer,
+        rule=verdict.rule,
+        seconds=verdict.seconds,
+        verifier=verdict.verifier,
+        version=verdict.version,
+        reason="truncated",
+    )

@@ -1,0 +1,28 @@
+import pytest
+
+from counterpoise.errors import UnknownNameError, UsageError
+from counterpoise.verifiers.registry import VERIFIERS, make_verifier
+
+
+@pytest.mark.parametrize("name", VERIFIERS)
+def test_every_verifier_knows_its_name_and_extracts_from_nothing(name):
+    verifier = make_verifier(name)
+    assert verifier.name == name
+    assert verifier.version
+    assert verifier.extract("").answer is None
+
+
+def test_settings_reach_the_verifier():
+    assert make_verifier("math", literal=True).judge("6", r"2\cdot 3").value == "wrong"
+
+
+def test_messages():
+    with pytest.raises(
+        UnknownNameError,
+        match=r"unknown verifier 'maths'; did you mean 'math'\?; known: countdown, exact, math, numeric",
+    ):
+        make_verifier("maths")
+    with pytest.raises(
+        UsageError, match=r"verifier 'math' has no setting 'litral'; did you mean 'literal'\?; it has: literal, rules"
+    ):
+        make_verifier("math", litral=True)
