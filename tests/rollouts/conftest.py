@@ -38,7 +38,7 @@ SHAPE = {
     "bos_token_id": None,
     "eos_token_id": EOS,
     "pad_token_id": 0,
-    "initializer_range": 0.3,
+    "initializer_range": 0.2,
 }
 
 
@@ -55,7 +55,7 @@ def build_model(family: str, **changes: object) -> PreTrainedModel:
                 bos_token_id=None,
                 eos_token_id=EOS,
                 pad_token_id=0,
-                initializer_range=0.3,
+                initializer_range=0.2,
                 **changes,
             )
         )
