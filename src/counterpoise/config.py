@@ -34,7 +34,7 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
-MEAN_BASELINE_RULES = ("grpo", "dr_grpo", "rloo")
+MEAN_BASELINE_RULES = ("grpo", "dr_grpo", "rloo", "maxrl")
 
 
 class _Section(BaseModel):
@@ -163,7 +163,7 @@ class CreditConfig(_Section):
     controller_settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of the controller, e.g. `{lambda_plus = 1.0, lambda_minus = 1.0}`."""
     filter: str = "zero_credit"
-    """Rows that never reach the learner."""
+    """Rows that are trained on: `zero_credit`, `none` or `zero_variance`; a group that loses all its rows makes no update."""
     all_wrong_cap: Probability | None = None
     """Largest share of the negative mass that all-wrong groups may carry."""
 
@@ -210,10 +210,10 @@ class LearnerConfig(_Section):
     """Prompts per optimiser update; None makes one update a step."""
     epochs: Positive = 1
     """Passes over each batch."""
-    tokens_per_microbatch: Positive = 16384
-    """Padded tokens in one forward pass at most."""
-    chunk_tokens: Positive = 1024
-    """Response tokens whose logits exist at one time."""
+    tokens_per_microbatch: Positive = 4096
+    """Padded tokens in one forward pass at most: what a CPU's caches hold; an accelerator wants 16,384 or more."""
+    chunk_tokens: Positive | None = None
+    """Response tokens whose logits exist at one time; None keeps float32 logits under 128 MiB."""
     old_log_probs: Literal["sampler", "learner"] = "sampler"
     """Who says what the sampling policy's log-probabilities were."""
     mixed_precision: Literal["no", "bf16"] = "no"

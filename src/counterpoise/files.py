@@ -92,7 +92,8 @@ def append_json_lines(path: Path, records: Sequence[Mapping[str, Any]], *, durab
         with open(path, "ab+") as handle:
             handle.seek(0, os.SEEK_END)
             size = handle.tell()
-            payload = data.encode()
+            # A lone surrogate (a model can write one) has no UTF-8 form; it is kept as its escape.
+            payload = data.encode(errors="backslashreplace")
             if size:
                 handle.seek(size - 1)
                 if handle.read(1) != b"\n":
@@ -117,7 +118,7 @@ def read_json_lines(path: Path, *, on_damage: Callable[[Damage], None]) -> Itera
                 continue
             try:
                 record = json.loads(raw.decode())
-            except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            except (ValueError, RecursionError) as error:
                 torn = " (torn by a kill while writing)" if not raw.endswith(b"\n") else ""
                 on_damage(Damage(path=Path(path), line=number, reason=f"not JSON: {error}{torn}"))
                 continue

@@ -33,6 +33,6 @@ def test_unknown_task_names_the_nearest() -> None:
 def test_unknown_setting_names_the_nearest() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"task 'arithmetic' has no setting 'operation'; did you mean 'operations'\?; its settings: operations, largest",
+        match=r"task arithmetic: unknown setting 'operation'; did you mean 'operations'\?; it takes: operations, largest",
     ):
         make_task("arithmetic", operation=3)

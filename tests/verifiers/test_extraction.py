@@ -39,6 +39,11 @@ from counterpoise.verifiers.extraction import MAX_ANSWER, check_rules, extract, 
         ("answer is", None, "phrase_empty"),
         ("48/2 = 24\n#### 72", "72", "hash"),
         ("#### 3\nmore\n#### 1,000\n", "1,000", "hash"),
+        ("The answer is 3 + 4 or so.\n#### 7", "7", "hash"),
+        ("#### Solution\nThe answer is 7.", "7", "phrase"),
+        ("The answer is 7.\n#### Check\nIt holds", "7", "phrase"),
+        ("#### 18 dollars", "18 dollars", "hash"),
+        ("The answer is therefore 3.", "3", "phrase"),
         ("##### 3", None, "none"),
         (" 72\n", "72", "bare"),
         ("it may be 72", None, "none"),
@@ -59,7 +64,7 @@ def test_the_rules_are_a_setting():
     assert extract("The answer is 3", rules=("boxed",)).rule == "none"
     with pytest.raises(
         UnknownNameError,
-        match=r"unknown extraction rule 'boxd'; did you mean 'boxed'\?; known: bare, boxed, hash, phrase",
+        match=r"unknown extraction rule 'boxd'; did you mean 'boxed'\? \(known: bare, boxed, hash, phrase\)",
     ):
         check_rules(["boxd"])
 

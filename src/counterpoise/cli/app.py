@@ -21,10 +21,14 @@ from typer.core import TyperGroup
 
 from counterpoise import __version__
 from counterpoise.cli import console
+from counterpoise.cli.demo import demo
 from counterpoise.cli.doctor import doctor
+from counterpoise.cli.eval import evaluate
 from counterpoise.cli.passk import passk
 from counterpoise.cli.pretrain import pretrain
 from counterpoise.cli.tasks import tasks
+from counterpoise.cli.train import train
+from counterpoise.cli.verify import verify
 from counterpoise.errors import CounterpoiseError
 
 __all__ = ["COMMANDS", "GROUPS", "TRACEBACK_VARIABLE", "app", "main"]
@@ -33,7 +37,11 @@ TRACEBACK_VARIABLE = "COUNTERPOISE_TRACEBACK"
 """Set it to 1 to see where an error came from."""
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
+    "demo": demo,
+    "train": train,
+    "eval": evaluate,
     "pretrain": pretrain,
+    "verify": verify,
     "passk": passk,
     "doctor": doctor,
 }

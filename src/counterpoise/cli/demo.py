@@ -16,7 +16,7 @@ DEMO_FILE = Path(__file__).parent.parent / "recipes" / "demo.toml"
 
 def demo(
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that replace the demo's.")
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings that replace the demo's.")
     ] = None,
     rule: Annotated[
         str, typer.Option(help="Credit rule: psr, nsr, weighted_reinforce, reinforce, grpo, rloo, …")
@@ -24,9 +24,8 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
     directory: Annotated[Path, typer.Option(help="Parent directory of the run.")] = Path("runs"),
 ) -> None:
-    r"""Train the lab's tiny policy on countdown with Weighted-REINFORCE and compare pass@k before and after.
+    """Train the lab's tiny policy on countdown with Weighted-REINFORCE and compare pass@k before and after.
 
-    \b
     counterpoise demo
     counterpoise demo --rule nsr
     counterpoise demo --rule psr learner.steps=200

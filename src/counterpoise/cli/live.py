@@ -9,7 +9,7 @@ from typing import Any
 
 from counterpoise.cli import console
 
-__all__ = ["LiveObserver"]
+__all__ = ["LazyProgress", "LiveObserver"]
 
 _SHOWN = (
     ("reward", "reward", "{:+.3f}"),
@@ -19,13 +19,34 @@ _SHOWN = (
 )
 
 
+class LazyProgress:
+    """A bar that appears with its first news, when its total is known; called with (done, total)."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._stack = ExitStack()
+        self._update: Callable[[int, str], None] | None = None
+
+    def __enter__(self) -> LazyProgress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def __call__(self, done: int, total: int, text: str = "") -> None:
+        """Show that `done` of `total` are done."""
+        if self._update is None:
+            # `done` may count work of an earlier run, which must not make the time left look short.
+            self._update = self._stack.enter_context(console.progress(self._label, total=total, initial=done))
+        self._update(done, text)
+
+
 class LiveObserver:
     """Shows step, reward, entropy, polarity share, tokens/s and the time left; a context manager, so that the line is closed."""
 
     def __init__(self) -> None:
-        self._stack = ExitStack()
-        self._update: Callable[[int, str], None] | None = None
-        self._label = ""
+        self._bar: tuple[str, LazyProgress] | None = None
+        self._steps = 0
 
     def __enter__(self) -> LiveObserver:
         return self
@@ -36,7 +57,8 @@ class LiveObserver:
     def started(self, *, path: str, first_step: int, steps: int) -> None:
         """Open the training bar."""
         console.note(f"training in {path}")
-        self._steps, self._done = steps, first_step
+        self._steps = steps
+        self._show("training", first_step, steps)
 
     def stepped(self, step: int, record: Mapping[str, float]) -> None:
         """Move the training bar."""
@@ -45,12 +67,11 @@ class LiveObserver:
             for name, label, template in _SHOWN
             if not math.isnan(record.get(name, math.nan))
         ]
-        self._show("training", step, self._steps, self._done, ", ".join(shown))
-        self._done = step
+        self._show("training", step, self._steps, ", ".join(shown))
 
     def evaluating(self, label: str, done: int, total: int) -> None:
         """Move the evaluation bar."""
-        self._show(f"evaluating {label}", done, total, done, "")
+        self._show(f"evaluating {label}", done, total)
 
     def evaluated(self, label: str, result: Any) -> None:
         """One line with the curve's ends."""
@@ -65,13 +86,13 @@ class LiveObserver:
         """Print a line above the bar."""
         console.note(line)
 
-    def _show(self, label: str, done: int, total: int, initial: int, text: str) -> None:
-        if self._update is None or self._label != label:
+    def _show(self, label: str, done: int, total: int, text: str = "") -> None:
+        if self._bar is None or self._bar[0] != label:
             self._close()
-            self._update = self._stack.enter_context(console.progress(label, total=total, initial=initial))
-            self._label = label
-        self._update(done, text)
+            self._bar = (label, LazyProgress(label))
+        self._bar[1](done, total, text)
 
     def _close(self) -> None:
-        self._stack.close()
-        self._update = None
+        if self._bar is not None:
+            self._bar[1].__exit__()
+        self._bar = None

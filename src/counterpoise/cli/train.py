@@ -15,12 +15,11 @@ __all__ = ["train"]
 def train(
     run: Annotated[Path, typer.Argument(help="A run file (TOML), or the directory of a run to continue.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that replace the file's.")
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings that replace the file's.")
     ] = None,
 ) -> None:
-    r"""Train a policy and measure pass@k before and after.
+    """Train a policy and measure pass@k before and after.
 
-    \b
     counterpoise train recipes/lab.toml
     counterpoise train recipes/lab.toml credit.rule=nsr run.name=lab-nsr
     counterpoise train recipes/lab.toml credit.settings.lambda=0.2 run.seed=1 run.name=lab-0.2

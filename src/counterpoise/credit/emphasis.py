@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import torch
 
-from counterpoise.credit.construct import check_number, construct
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.registry import check_number, construct
 
 __all__ = ["EMPHASES", "Emphasis", "Focal", "Inverse", "InverseSqrt", "Mad", "NoEmphasis", "make_emphasis"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from counterpoise.credit.construct import construct
 from counterpoise.credit.rules.asymmetric import Asymmetric
 from counterpoise.credit.rules.base import Rule
 from counterpoise.credit.rules.dr_grpo import DrGrpo
@@ -18,6 +17,7 @@ from counterpoise.credit.rules.psr import Psr
 from counterpoise.credit.rules.reinforce import Reinforce
 from counterpoise.credit.rules.rloo import Rloo
 from counterpoise.credit.rules.weighted_reinforce import WeightedReinforce
+from counterpoise.registry import construct
 
 __all__ = ["RULES", "make_rule"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from counterpoise.credit.construct import check_number
 from counterpoise.credit.emphasis import Emphasis
 from counterpoise.credit.groups import GroupStatistics, group_statistics
 from counterpoise.credit.rules.base import Rule
 from counterpoise.errors import ConfigError, TrainingError, UsageError
+from counterpoise.registry import check_number
 from counterpoise.types import Credit
 
 __all__ = ["signed_credit"]

@@ -37,6 +37,7 @@ from counterpoise.pipeline import Outcome, Pipeline
 from counterpoise.prompts.templates import TEMPLATES
 from counterpoise.rewards.registry import make_reward
 from counterpoise.rollouts.embedded import EmbeddedSampler
+from counterpoise.tasks.base import Task
 from counterpoise.tasks.registry import make_task
 from counterpoise.types import (
     Credit,
@@ -53,7 +54,7 @@ from counterpoise.types import (
 )
 from counterpoise.verifiers.batch import Judge
 
-__all__ = ["Assembly", "assemble", "make_learner", "make_pipeline", "make_sampler"]
+__all__ = ["Assembly", "assemble", "make_learner", "make_pipeline", "make_sampler", "task_and_template"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +73,8 @@ class Assembly:
     """Verdict -> reward."""
     assign: Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]
     """Outcome -> credit."""
-    keep: Callable[[Outcome, Credit], torch.Tensor]
-    """(N,) indices of the rows that go to the learner."""
+    select: Callable[[Outcome, Credit], tuple[torch.Tensor, torch.Tensor]]
+    """(M,) indices of the rows the learner counts, and (M,) bool those it trains on."""
     loss: Loss
     """Surrogate."""
     divide: Divide
@@ -106,11 +107,7 @@ def assemble(config: RunConfig) -> Assembly:
     )
     divide = make_divide(config.loss.denominator, **length)
     resolve_model(config.model.name)
-    files = {"train": config.tasks.train, "test": config.tasks.test}
-    task = make_task(config.tasks.name, **{k: v for k, v in files.items() if v is not None}, **config.tasks.settings)
-    template = config.prompt.template or task.template
-    if template not in TEMPLATES:
-        raise UnknownNameError("prompt.template", template, TEMPLATES)
+    task, template = task_and_template(config)
     wants_test = config.evaluation.before or config.evaluation.after or config.evaluation.every
     train = sorted(task.problems("train"), key=lambda problem: problem.problem_id)[: config.tasks.max_train]
     test = task.problems("test") if wants_test else []
@@ -123,10 +120,27 @@ def assemble(config: RunConfig) -> Assembly:
         controller=controller,
         reward=reward,
         assign=_assigner(rule, emphasis, controller, credit.all_wrong_cap),
-        keep=lambda outcome, signed: _kept(outcome, signed, credit.filter),
+        select=lambda outcome, signed: _select(
+            outcome, signed, credit.filter, terms=needs_entropy(loss) or needs_reference(loss)
+        ),
         loss=loss,
         divide=divide,
     )
+
+
+def task_and_template(config: RunConfig) -> tuple[Task, str]:
+    """The task of a run and the name of the template its problems are rendered with.
+
+    Raises:
+        UnknownNameError: no task or template has that name.
+        ConfigError: a setting of the task is unknown or out of range.
+    """
+    files = {"train": config.tasks.train, "test": config.tasks.test}
+    task = make_task(config.tasks.name, **{k: v for k, v in files.items() if v is not None}, **config.tasks.settings)
+    template = config.prompt.template or task.template
+    if template not in TEMPLATES:
+        raise UnknownNameError("prompt.template", template, TEMPLATES)
+    return task, template
 
 
 def make_pipeline(config: RunConfig, assembly: Assembly, sampler: Sampler, judge: Judge) -> Pipeline:
@@ -272,6 +286,12 @@ def _over_processes(measured: Mapping[str, StepStatistics]) -> dict[str, StepSta
     return totals
 
 
-def _kept(outcome: Outcome, credit: Credit, name: str) -> torch.Tensor:
+def _select(outcome: Outcome, credit: Credit, name: str, *, terms: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows that count and rows that are trained on.
+
+    A group of which the filter keeps nothing is no part of any mini-batch, so it makes no update; of the other groups every scored
+    row counts in the denominators. What is kept is trained on where it has a gradient: with credit, or under a KL or entropy term.
+    """
     keep = keep_rows(credit, outcome.scored, outcome.group_ids, outcome.rewards, name)
-    return torch.nonzero(keep).flatten()
+    rows = torch.nonzero(outcome.scored & torch.isin(outcome.group_ids, outcome.group_ids[keep])).flatten()
+    return rows, (keep if terms else keep & credit.signed)[rows]

@@ -1,26 +1,97 @@
-"""pass@k of a policy: sampler, prompts, judge and store put together."""
+"""pass@k of a policy: sampler, prompts, judge and store put together, for a run in progress, a finished one, or any model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from counterpoise.config import EvaluationConfig, RolloutConfig
-from counterpoise.engines.policy import Policy
-from counterpoise.errors import DataError
+from accelerate import Accelerator
+
+from counterpoise.config import RunConfig
+from counterpoise.engines.assemble import make_sampler, task_and_template
+from counterpoise.engines.policy import Policy, load_policy
+from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.errors import CheckpointError
 from counterpoise.evaluation.run import Progress, evaluate
 from counterpoise.evaluation.store import Manifest, RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings, Verdict
 from counterpoise.verifiers.batch import Judge
 
-__all__ = ["evaluate_policy", "first_problems"]
+__all__ = ["evaluate_model", "evaluate_policy", "evaluate_run", "first_problems"]
+
+OnProgress = Callable[[int, int], None]
+
+# Fixed, so that an evaluation continued with a larger n draws on from where the smaller one ended.
+_SAMPLES_PER_BLOCK = 64
 
 
 def first_problems(problems: Sequence[Problem], limit: int | None) -> list[Problem]:
-    """The first `limit` problems in the order of their ids: a fixed, content-hashed sample of the split."""
+    """The first `limit` problems in the order of their ids: a fixed sample of the split, whatever order the file has."""
     return sorted(problems, key=lambda problem: problem.problem_id)[:limit]
+
+
+def evaluate_model(config: RunConfig, *, directory: Path, on_progress: OnProgress | None = None) -> EvaluationResult:
+    """Evaluate `config.model` on the test split of `config.tasks` as `config.evaluation` says.
+
+    Raises:
+        ModelError, DataError, ConfigError: model or task cannot be loaded.
+        StoreError: the directory holds another evaluation, or the disk is full.
+    """
+    return _evaluate(config, None, directory=directory, step=0, on_progress=on_progress)
+
+
+def evaluate_run(
+    run: RunDirectory, *, step: int | None = None, on_progress: OnProgress | None = None
+) -> tuple[int, EvaluationResult]:
+    """Evaluate a checkpoint of a run (the newest by default); rollouts the run drew itself count.
+
+    Raises:
+        CheckpointError: the run has no such checkpoint, or none that is intact.
+        StoreError: the stored evaluation was drawn with other settings.
+    """
+    lines: list[str] = []
+    checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=lines.append)
+    checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
+    if checkpoint is None:
+        raise CheckpointError(
+            "; ".join([*lines, f"{run.path} has no intact checkpoint; continue it with: counterpoise train {run.path}"])
+        )
+    result = _evaluate(
+        run.config,
+        checkpoint.policy,
+        directory=run.evaluation(checkpoint.step),
+        step=checkpoint.step,
+        on_progress=on_progress,
+    )
+    return checkpoint.step, result
+
+
+def _evaluate(
+    config: RunConfig, saved: Path | None, *, directory: Path, step: int, on_progress: OnProgress | None
+) -> EvaluationResult:
+    task, template = task_and_template(config)
+    problems = first_problems(task.problems("test"), config.evaluation.problems)
+    accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
+    policy = load_policy(config.model, saved)
+    policy.model.to(accelerator.device)
+    verification = config.verification
+    with Judge(
+        timeout=verification.timeout, workers=verification.workers, truncated_is=verification.truncated
+    ) as judge:
+        return evaluate_policy(
+            policy,
+            problems,
+            sampler=make_sampler(config, policy, accelerator),
+            judge=judge,
+            config=config,
+            template=template,
+            directory=directory,
+            step=step,
+            on_progress=on_progress,
+        )
 
 
 def evaluate_policy(
@@ -29,15 +100,11 @@ def evaluate_policy(
     *,
     sampler: Sampler,
     judge: Judge,
-    config: EvaluationConfig,
-    rollout: RolloutConfig,
+    config: RunConfig,
     template: str,
-    task: str,
-    model_name: str,
     directory: Path,
-    seed: int,
-    policy_version: int = 0,
-    on_progress: Callable[[int, int], None] | None = None,
+    step: int,
+    on_progress: OnProgress | None = None,
 ) -> EvaluationResult:
     """Sample, grade and summarise into `directory`; continues what is already there.
 
@@ -45,49 +112,47 @@ def evaluate_policy(
         DataError: there are no problems.
         StoreError: the directory holds another evaluation, or the disk is full.
     """
-    if not problems:
-        raise DataError(f"task '{task}' has no test problems; give a larger file, or another split")
+    wanted = config.evaluation
     settings = SamplingSettings(
-        temperature=config.temperature,
-        top_p=config.top_p,
-        top_k=config.top_k,
-        max_tokens=config.max_tokens or rollout.max_tokens,
-        stop=tuple(rollout.stop),
+        temperature=wanted.temperature,
+        top_p=wanted.top_p,
+        top_k=wanted.top_k,
+        max_tokens=wanted.max_tokens or config.rollout.max_tokens,
+        stop=tuple(config.rollout.stop),
     )
     manifest = Manifest(
-        model=model_name,
-        task=f"{task}:test",
+        model=config.model.name,
+        task=f"{config.tasks.name}:test",
         template=template,
         settings=settings,
-        seed=seed,
-        weights=f"step {policy_version}",
+        seed=config.run.seed,
+        weights=f"{config.run.name} step {step}" if step else None,
     )
 
     def prompts(batch: Sequence[Problem]) -> list[Prompt]:
-        return make_prompts(batch, policy.tokenizer, template=template)
+        return make_prompts(batch, policy.tokenizer, template=template, max_prompt_tokens=config.prompt.max_tokens)
+
+    def verify(batch: Sequence[Problem], responses: Sequence[str], truncated: Sequence[bool]) -> list[Verdict]:
+        return judge.verify(batch, responses, truncated=truncated)
 
     def progress(progress: Progress) -> None:
         # Sampling is nearly all of the time, so it is what the bar shows.
         if on_progress is not None and progress.stage == "sample":
             on_progress(progress.done, progress.total)
 
-    def verify(batch: Sequence[Problem], responses: Sequence[str], truncated: Sequence[bool]) -> list[Verdict]:
-        return judge.verify(batch, responses, truncated=truncated)
-
-    block = min(config.n, 64)
     return evaluate(
         store=RolloutStore(directory, manifest),
         problems=problems,
         make_prompts=prompts,
         sampler=sampler,
         verify=verify,
-        n=config.n,
+        n=wanted.n,
         settings=settings,
-        seed=seed,
-        problems_per_batch=max(1, rollout.max_rows // block),
-        samples_per_block=block,
-        policy_version=policy_version,
-        ks=config.k,
-        confidence=config.confidence,
+        seed=config.run.seed,
+        problems_per_batch=max(1, config.rollout.max_rows // min(wanted.n, _SAMPLES_PER_BLOCK)),
+        samples_per_block=_SAMPLES_PER_BLOCK,
+        policy_version=step,
+        ks=wanted.k,
+        confidence=wanted.confidence,
         on_progress=progress,
     )

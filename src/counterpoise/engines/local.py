@@ -96,7 +96,9 @@ class _Run:
             assembly.train, per_step=self.config.rollout.prompts_per_step, seed=self.config.run.seed
         )
         checkpoint = self.checkpoints.latest()
-        self.policy: Policy = load_policy(self.config.model, checkpoint.policy if checkpoint else None)
+        self.policy: Policy = load_policy(
+            self.config.model, checkpoint.policy if checkpoint else None, seed=self.config.run.seed
+        )
         if self.config.learner.gradient_checkpointing:
             self.policy.model.gradient_checkpointing_enable()
         self.learner: Learner = make_learner(self.config, self.policy, assembly, accelerator)
@@ -160,14 +162,15 @@ class _Run:
 
     def _update(self, experience: Experience, index: int) -> UpdateReport:
         every = self.config.learner.measure_signs_every
-        keep = self.assembly.keep(experience.outcome, experience.credit)
+        rows, trained = self.assembly.select(experience.outcome, experience.credit)
         credit = experience.credit
         try:
             return self.learner.update(
-                [experience.rollouts[i] for i in keep.tolist()],
-                type(credit)(plus=credit.plus[keep], minus=credit.minus[keep]),
-                experience.outcome.scored[keep],
-                experience.outcome.group_ids[keep].numpy(),
+                [experience.rollouts[i] for i in rows.tolist()],
+                type(credit)(plus=credit.plus[rows], minus=credit.minus[rows]),
+                experience.outcome.scored[rows],
+                experience.outcome.group_ids[rows].numpy(),
+                trained=trained,
                 seed=stream(self.config.run.seed, "update", index),
                 measure_signs=bool(every) and index % every == 0,
             )
@@ -216,14 +219,10 @@ class _Run:
                     first_problems(self.assembly.test, self.config.evaluation.problems),
                     sampler=self.sampler,
                     judge=self.judge,
-                    config=self.config.evaluation,
-                    rollout=self.config.rollout,
+                    config=self.config,
                     template=self.assembly.template,
-                    task=self.config.tasks.name,
-                    model_name=self.config.model.name if step == 0 else str(self.run.path),
                     directory=self.run.evaluation(step),
-                    seed=self.config.run.seed,
-                    policy_version=step,
+                    step=step,
                     on_progress=progress,
                 )
                 self.observer.evaluated(label, result)

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from counterpoise.config import ModelConfig
 from counterpoise.errors import MissingExtraError
-from counterpoise.models.load import load_model
+from counterpoise.models.load import load_model, quiet
 from counterpoise.models.lora import add_lora
+from counterpoise.streams import stream
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,8 +31,8 @@ class Policy:
     """Its tokenizer."""
 
 
-def load_policy(config: ModelConfig, saved: Path | None = None) -> Policy:
-    """The base of `config`, with new adapters if it asks for them; or the weights a checkpoint's `policy/` holds.
+def load_policy(config: ModelConfig, saved: Path | None = None, *, seed: int = 0) -> Policy:
+    """The base of `config`, with new adapters (drawn from `seed`) if it asks for them; or what a checkpoint's `policy/` holds.
 
     Raises:
         ModelError: the base or the saved weights cannot be loaded.
@@ -40,13 +43,16 @@ def load_policy(config: ModelConfig, saved: Path | None = None) -> Policy:
     loaded = load_model(source, dtype=config.dtype)
     model: Any = loaded.model
     if lora and saved is None:
-        model = add_lora(
-            model,
-            rank=config.lora.rank,
-            alpha=config.lora.alpha,
-            dropout=config.lora.dropout,
-            target_modules=config.lora.target_modules,
-        )
+        # peft draws from the global stream only; fork_rng gives the caller's state back
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream(seed, "lora"))
+            model = add_lora(
+                model,
+                rank=config.lora.rank,
+                alpha=config.lora.alpha,
+                dropout=config.lora.dropout,
+                target_modules=config.lora.target_modules,
+            )
     elif lora:
         try:
             import peft
@@ -60,7 +66,8 @@ def policy_writer(policy: Policy) -> Callable[[Path], None]:
     """A function that writes the policy as a Hugging Face directory (the adapter alone under LoRA)."""
 
     def write(path: Path) -> None:
-        policy.model.save_pretrained(path)
-        policy.tokenizer.save_pretrained(path)
+        with quiet():
+            policy.model.save_pretrained(path)
+            policy.tokenizer.save_pretrained(path)
 
     return write

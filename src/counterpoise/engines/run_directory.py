@@ -70,6 +70,18 @@ class RunDirectory:
         Raises:
             UsageError: there is no run, or an override would make it another run.
         """
+        run = cls.read(path, overrides)
+        if overrides:
+            atomic_write_text(run.path / "config.toml", dump_config(run.config))
+        return run
+
+    @classmethod
+    def read(cls, path: Path, overrides: Sequence[str] = ()) -> RunDirectory:
+        """`open` without keeping the overrides.
+
+        Raises:
+            UsageError: there is no run, or an override would make it another run.
+        """
         path = Path(path)
         if not (path / "config.toml").is_file():
             raise UsageError(f"{path} is no run directory: it has no config.toml")
@@ -80,11 +92,7 @@ class RunDirectory:
                     f"{key} cannot change when a run is continued; start a new run with that override instead "
                     f"(what may change: {', '.join(name.rstrip('.') for name in RESUMABLE)})"
                 )
-        config = load_config(path / "config.toml", overrides)
-        run = cls(path, config)
-        if overrides:
-            atomic_write_text(path / "config.toml", dump_config(config))
-        return run
+        return cls(path, load_config(path / "config.toml", overrides))
 
     @property
     def checkpoints(self) -> Path:

@@ -43,8 +43,12 @@ def credited_rows(
     scored: torch.Tensor,
     group_ids: npt.NDArray[np.int64],
     device: torch.device,
+    *,
+    trained: torch.Tensor | None = None,
 ) -> CreditedRows:
     """Check that the parts of a batch fit each other and move its tensors to `device`.
+
+    Rows in `trained` (N,) bool go through a forward pass; without it, those that carry credit.
 
     Raises:
         UsageError: row numbers differ, credit covers too few tokens, an unscored row has credit, or temperatures differ.
@@ -75,7 +79,7 @@ def credited_rows(
         credit=Credit(plus=credit.plus.to(device).float(), minus=credit.minus.to(device).float()),
         scored=scored.to(device),
         lengths=lengths.to(device),
-        live=(signed & (lengths > 0)).numpy(),
+        live=((signed if trained is None else trained.cpu()) & (lengths > 0)).numpy(),
         temperature=temperatures[0] if temperatures else 1.0,
     )
 

@@ -42,8 +42,9 @@ class LearnerSettings:
     """Groups behind one optimiser step, over all processes, at most; None: the whole batch, one step an epoch."""
     epochs: int = 1
     """Passes over each batch."""
-    tokens_per_microbatch: int = 8192
-    """Rows times longest row (prompt and response) of one forward pass, at most; one longer row goes alone."""
+    tokens_per_microbatch: int = 2048
+    """Rows times longest row (prompt and response) of one forward pass, at most; one longer row goes alone. The default
+    suits a CPU, whose caches hold that much; an accelerator wants 16,384 or more."""
     chunk_tokens: int | None = None
     """Response tokens whose logits exist at once; None picks the number that keeps float32 logits under 128 MiB."""
     old_log_probs: OldLogProbs = "sampler"

@@ -33,7 +33,7 @@ from counterpoise.learner.settings import LearnerSettings
 from counterpoise.types import Counts, Credit, Divide, Loss, Rollout, Sum
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator  # type: ignore[import-untyped]
+    from accelerate import Accelerator
 
 __all__ = ["Learner", "MakeCounts"]
 
@@ -131,6 +131,7 @@ class Learner:
         group_ids: Sequence[int] | npt.NDArray[np.int64],
         *,
         seed: int,
+        trained: torch.Tensor | None = None,
         measure_signs: bool = False,
     ) -> UpdateReport:
         """Train on this process's rows (N of them) together with every other process's.
@@ -145,6 +146,8 @@ class Learner:
             scored: (N,) bool; rows without a verdict must have no credit.
             group_ids: (N,) which rows are rollouts of one prompt; a group lives on one process.
             seed: decides which groups share a mini-batch.
+            trained: (N,) bool, rows that go through a forward pass; None: those that carry credit, since without a KL or
+                entropy term the others have no gradient. All rows count in the denominators.
             measure_signs: also measure the two signs' gradients on the first mini-batch, by two more backward passes.
 
         Raises:
@@ -155,7 +158,7 @@ class Learner:
         settings = self._settings
         with tally.time("prepare"):
             groups = np.asarray(group_ids, dtype=np.int64)
-            batch = credited_rows(rollouts, credit, scored, groups, self._accelerator.device)
+            batch = credited_rows(rollouts, credit, scored, groups, self._accelerator.device, trained=trained)
             group_counts = gather(len(np.unique(groups)), self._processes)
             hands = 1
             if settings.minibatch_prompts is not None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from counterpoise.errors import TrainingError, UsageError
-from counterpoise.losses.construct import check_choice, check_number, construct
+from counterpoise.registry import check_choice, check_number, construct
 from counterpoise.types import Counts, Credit, Divide, LossOutput
 
 __all__ = [

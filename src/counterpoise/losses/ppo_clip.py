@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from counterpoise.losses.construct import check_number
 from counterpoise.losses.tokens import finish, prepare
+from counterpoise.registry import check_number
 from counterpoise.types import LossOutput
 
 __all__ = ["PpoClip"]

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from counterpoise.losses.cispo import Cispo
-from counterpoise.losses.construct import construct
 from counterpoise.losses.gspo import Gspo
 from counterpoise.losses.ppo_clip import PpoClip
 from counterpoise.losses.reinforce import ReinforceLoss
 from counterpoise.losses.topr import Topr
+from counterpoise.registry import construct
 from counterpoise.types import Loss
 
 __all__ = ["LOSSES", "make_loss"]

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 
 from counterpoise.errors import UsageError
-from counterpoise.losses.construct import check_choice, check_number
 from counterpoise.losses.tokens import MAX_LOG_RATIO
+from counterpoise.registry import check_choice, check_number
 from counterpoise.types import Loss, LossOutput, Sum
 
 __all__ = ["WithTerms", "needs_entropy", "needs_reference", "with_terms"]

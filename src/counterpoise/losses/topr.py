@@ -7,8 +7,8 @@ from typing import Literal
 
 import torch
 
-from counterpoise.losses.construct import check_choice
 from counterpoise.losses.tokens import MAX_LOG_RATIO, finish, prepare
+from counterpoise.registry import check_choice
 from counterpoise.types import LossOutput
 
 __all__ = ["Topr"]

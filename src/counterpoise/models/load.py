@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["LoadedModel", "load_model"]
+__all__ = ["LoadedModel", "load_model", "quiet"]
 
 Dtype = Literal["float32", "bfloat16", "auto"]
 
@@ -71,7 +71,7 @@ def load_model(
     auto_model: Any = transformers.AutoModelForCausalLM
     auto_tokenizer: Any = transformers.AutoTokenizer
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
-    with _quiet():
+    with quiet():
         # The tokenizer first: it is cheap, and a fault in it should not cost the loading of the weights.
         try:
             tokenizer = auto_tokenizer.from_pretrained(str(source), **options)
@@ -185,7 +185,7 @@ def _explain(source: Path | str, part: str, error: Exception) -> ModelError:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without transformers' progress bars, which would tear the live display."""
     from transformers import utils
 

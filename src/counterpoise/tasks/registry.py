@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, Final
 
-from counterpoise.errors import ConfigError, UnknownNameError, nearest
+from counterpoise.registry import construct
 from counterpoise.tasks.arithmetic import Arithmetic
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.countdown import Countdown
@@ -34,12 +33,4 @@ def make_task(name: str, **settings: Any) -> Task:
         UnknownNameError: no such task.
         ConfigError: a setting the task does not have, or a value it refuses.
     """
-    if name not in TASKS:
-        raise UnknownNameError("task", name, TASKS)
-    known = list(inspect.signature(TASKS[name]).parameters)
-    for setting in settings:
-        if setting not in known:
-            raise ConfigError(
-                f"task '{name}' has no setting '{setting}'{nearest(setting, known)}; its settings: {', '.join(known)}"
-            )
-    return TASKS[name](**settings)
+    return construct("task", TASKS, name, settings)

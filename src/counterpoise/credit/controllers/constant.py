@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from counterpoise.credit.construct import check_number
 from counterpoise.credit.controllers.base import Lambdas, StepStatistics
 from counterpoise.errors import CheckpointError
+from counterpoise.registry import check_number
 
 __all__ = ["Constant"]
 

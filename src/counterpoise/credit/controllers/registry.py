@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from counterpoise.credit.construct import construct
 from counterpoise.credit.controllers.base import Controller
 from counterpoise.credit.controllers.constant import Constant
+from counterpoise.registry import construct
 
 __all__ = ["CONTROLLERS", "make_controller"]
 

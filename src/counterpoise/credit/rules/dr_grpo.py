@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from counterpoise.credit.construct import check_choice
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SCALES, Scale, centred
+from counterpoise.registry import check_choice
 
 __all__ = ["DrGrpo"]
 

@@ -7,9 +7,9 @@ from typing import Literal
 
 import torch
 
-from counterpoise.credit.construct import check_choice, check_number
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import normalised
+from counterpoise.registry import check_choice, check_number
 
 __all__ = ["Ngrpo"]
 

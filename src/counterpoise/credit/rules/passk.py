@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from counterpoise.credit.construct import check_number
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.errors import ConfigError
+from counterpoise.registry import check_number
 
 __all__ = ["PassK"]
 

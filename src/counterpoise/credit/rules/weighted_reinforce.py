@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from counterpoise.credit.construct import check_number
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.registry import check_number
 
 __all__ = ["WeightedReinforce"]
 
