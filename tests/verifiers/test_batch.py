@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from counterpoise.errors import UnknownNameError, UsageError
@@ -114,3 +117,10 @@ def test_messages():
         Judge(truncated_is="right")
     with pytest.raises(UsageError, match="verifier 'math' can hang or crash and needs a pool"):
         verify_batch([(problem("x"), r"\boxed{2x}")], verifiers=lambda name: Judge().verifier(name), pool=None)
+
+
+def test_the_example_of_the_documentation_says_what_it_prints(capsys):
+    text = (Path(__file__).parents[2] / "docs" / "verification.md").read_text()
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    exec(code, {})
+    assert capsys.readouterr().out.strip() == code.rsplit("# ", 1)[1].strip()

@@ -19,7 +19,7 @@ class ExactVerifier:
     ignore_case: bool = False
     """Compare casefolded texts."""
     rules: Sequence[str] = DEFAULT_RULES
-    """Extraction rules, in order."""
+    """Extraction rules that may find the answer."""
 
     def __post_init__(self) -> None:
         check_rules(self.rules)

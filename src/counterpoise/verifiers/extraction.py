@@ -1,12 +1,14 @@
 r"""Find the final answer in a response: one pass per rule, linear in the text, never raises.
 
-Rules, in the order they are tried; the first whose marker occurs decides, even when what follows is empty or broken, because a
-marker that is there and damaged means that the model did not finish, not that an earlier number was its answer:
+Rules:
 
 - `boxed`: the last `\boxed{…}` (or `\fbox{…}`), its end found by walking braces, `\{` and `\}` skipped;
 - `phrase`: after the last "answer is" or "answer:", to the end of the line, sentence or clause;
-- `hash`: after the last line that begins with `####` (GSM8K's own format);
+- `hash`: after the last line that begins with `####` and is no Markdown heading (GSM8K's own format);
 - `bare`: the whole response, when it is a single word of at most 64 characters (`72`).
+
+A box goes before everything; of a phrase and a hash line the later one decides, because GSM8K's worked answers say "the answer is" on the
+way. A marker that is there and damaged gives no answer, and nothing is looked for elsewhere: the model did not finish.
 
 Only the text after the closing think tag counts.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from counterpoise.errors import UnknownNameError
 from counterpoise.types import Extraction
@@ -35,7 +38,16 @@ _SENTENCE_END = re.compile(
 )
 _PROSE = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{2,}")
 _HASH = re.compile(r"^[ \t]{0,8}####(?!#)[ \t]{0,8}(.*)$", re.MULTILINE)
+_HEADING = re.compile(r"(?![-+$\\(\d.]).*(?<![\\{A-Za-z])[A-Za-z]{2}")
+_FILLER = re.compile(r"(?:(?:therefore|thus|hence|then|simply|just|equal to)\b,?\s{1,4}){1,2}", re.IGNORECASE)
+_RANKS = {"boxed": 0, "phrase": 1, "hash": 1, "bare": 2}
 _WRAPPERS = "*_` \t\r\n\"'"
+
+
+class _Found(NamedTuple):
+    position: int
+    answer: str
+    fault: str | None = None
 
 
 def extract(response: str, *, rules: Sequence[str] | None = None) -> Extraction:
@@ -47,19 +59,19 @@ def extract(response: str, *, rules: Sequence[str] | None = None) -> Extraction:
     text = final_text(response)
     if text is None:
         return Extraction(answer=None, rule="unclosed_think")
+    best: tuple[int, int, str, _Found] | None = None
     for name in DEFAULT_RULES if rules is None else rules:
         found = RULES[name](text)
-        if found is None:
-            continue
-        answer, fault = found
-        if fault is None and len(answer) > MAX_ANSWER:
-            fault = "too_long"
-        elif fault is None and not answer:
-            fault = "empty"
-        return (
-            Extraction(answer=answer, rule=name) if fault is None else Extraction(answer=None, rule=f"{name}_{fault}")
-        )
-    return Extraction(answer=None, rule="none")
+        if found is not None:
+            candidate = (_RANKS[name], -found.position, name, found)
+            best = candidate if best is None or candidate[:2] < best[:2] else best
+    if best is None:
+        return Extraction(answer=None, rule="none")
+    name, found = best[2:]
+    fault = found.fault or ("too_long" if len(found.answer) > MAX_ANSWER else None if found.answer else "empty")
+    return (
+        Extraction(answer=found.answer, rule=name) if fault is None else Extraction(answer=None, rule=f"{name}_{fault}")
+    )
 
 
 def check_rules(rules: Sequence[str]) -> tuple[str, ...]:
@@ -83,7 +95,7 @@ def final_text(response: str) -> str | None:
     return response[close + len("</think>") :] if close >= 0 else response
 
 
-def _boxed(text: str) -> tuple[str, str | None] | None:
+def _boxed(text: str) -> _Found | None:
     last = None
     for match in _BOX.finditer(text):
         last = match
@@ -100,49 +112,52 @@ def _boxed(text: str) -> tuple[str, str | None] | None:
         elif character == "}":
             depth -= 1
             if depth == 0:
-                return text[start:position].strip(), None
+                return _Found(start, text[start:position].strip())
         position += 1
-    return "", "unclosed"
+    return _Found(start, "", "unclosed")
 
 
-def _phrase(text: str) -> tuple[str, str | None] | None:
+def _phrase(text: str) -> _Found | None:
     last = None
     for match in _PHRASE.finditer(text):
         last = match
     if last is None:
         return None
     rest = text[last.end() :].lstrip(_WRAPPERS + ":")
+    if filler := _FILLER.match(rest):
+        rest = rest[filler.end() :]
     for opening, closing in (("$$", "$$"), ("\\(", "\\)"), ("\\[", "\\]"), ("$", "$")):
         if rest.startswith(opening):
             end = rest.find(closing, len(opening))
             # "$18$" is mathematics, "$18, or $2 more" is money: between its dollars are words.
             if end > 0 and (closing != "$" or ("\n" not in rest[:end] and not _PROSE.search(rest, 0, end))):
-                return rest[len(opening) : end].strip(), None
+                return _Found(last.start(), rest[len(opening) : end].strip())
     stop = _SENTENCE_END.search(rest)
-    return (rest[: stop.start()] if stop else rest).strip(_WRAPPERS), None
+    return _Found(last.start(), (rest[: stop.start()] if stop else rest).strip(_WRAPPERS))
 
 
-def _hash(text: str) -> tuple[str, str | None] | None:
+def _hash(text: str) -> _Found | None:
     last = None
     for match in _HASH.finditer(text):
-        last = match
-    return None if last is None else (last.group(1).strip(_WRAPPERS), None)
+        if not _HEADING.match(match[1]):
+            last = match
+    return None if last is None else _Found(last.start(), last[1].strip(_WRAPPERS))
 
 
-def _bare(text: str) -> tuple[str, str | None] | None:
+def _bare(text: str) -> _Found | None:
     if len(text) > 4 * _MAX_BARE:
         return None
     word = text.strip()
-    return (word, None) if 0 < len(word) <= _MAX_BARE and len(word.split()) == 1 else None
+    return _Found(0, word) if 0 < len(word) <= _MAX_BARE and len(word.split()) == 1 else None
 
 
-RULES: dict[str, Callable[[str], tuple[str, str | None] | None]] = {
+RULES: dict[str, Callable[[str], _Found | None]] = {
     "boxed": _boxed,
     "phrase": _phrase,
     "hash": _hash,
     "bare": _bare,
 }
-"""Rule name to a function from the final text to (answer, fault), or None when its marker does not occur."""
+"""Rule name to a function from the final text to what it found, or None when its marker does not occur."""
 
 DEFAULT_RULES: tuple[str, ...] = tuple(RULES)
-"""Every rule, in the order they are tried."""
+"""Every rule."""

@@ -48,7 +48,7 @@ class MathVerifier:
     literal: bool = False
     """Require the gold's form."""
     rules: Sequence[str] = DEFAULT_RULES
-    """Extraction rules, in order."""
+    """Extraction rules that may find the answer."""
 
     def __post_init__(self) -> None:
         check_rules(self.rules)

@@ -99,7 +99,7 @@ class NumericVerifier:
     relative_tolerance: float = 0.0
     """`|answer - gold| <= relative_tolerance * |gold|` counts as equal; 0 compares exactly."""
     rules: Sequence[str] = DEFAULT_RULES
-    """Extraction rules, in order."""
+    """Extraction rules that may find the answer."""
 
     def __post_init__(self) -> None:
         check_rules(self.rules)

@@ -1,0 +1,158 @@
+"""The command `verify`: score a file of responses."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from counterpoise.cli import console
+
+if TYPE_CHECKING:
+    from counterpoise.verifiers.responses import ResponseLine
+
+__all__ = ["verify"]
+
+_CHUNK = 512
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help='JSON lines {"gold": …, "response": …}.')],
+    verifier: Annotated[str, typer.Option(help="math, numeric, exact or countdown.")] = "math",
+    out: Annotated[Path | None, typer.Option(help="Verdicts, one line each [FILE.verdicts.jsonl].")] = None,
+    gold_field: Annotated[str, typer.Option(help="Field of the right answer.")] = "gold",
+    response_field: Annotated[str, typer.Option(help="Field of the model's text.")] = "response",
+    label_field: Annotated[str | None, typer.Option(help="Field of a known verdict, to compare with.")] = None,
+    literal: Annotated[bool, typer.Option("--literal", help="math: the answer must have the gold's form.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds per answer.")] = 5.0,
+    workers: Annotated[int, typer.Option(help="Processes for answers that need algebra.")] = 1,
+    alarm: Annotated[float, typer.Option(help="Warn when a larger share is unscored.")] = 0.01,
+) -> None:
+    """Score responses: right, wrong, no answer or unscored.
+
+    Verdicts are appended as they are reached. The same command again goes on where the last one was stopped.
+
+    Examples:
+      counterpoise verify responses.jsonl
+
+      counterpoise verify gsm8k.jsonl --gold-field answer --response-field output --verifier numeric
+
+      counterpoise verify labelled.jsonl --label-field is_correct --workers 2
+    """
+    from counterpoise.errors import UsageError
+    from counterpoise.files import append_json_lines
+    from counterpoise.types import Problem
+    from counterpoise.verifiers.batch import Judge
+    from counterpoise.verifiers.responses import Scored, read_responses, read_verdicts, verdict_record
+
+    if literal and verifier != "math":
+        raise UsageError(f"--literal is a setting of the verifier math, not of {verifier}")
+    target = file.with_name(file.name + ".verdicts.jsonl") if out is None else out
+    if target.resolve() == file.resolve():
+        raise UsageError(f"--out {target} is the file that is read; name another one")
+    counts: Counter[tuple[str, str]] = Counter()
+    total = _count_lines(file)
+    with Judge(timeout=timeout, workers=workers, settings={"math": {"literal": literal}}) as judge:
+        chosen = judge.verifier(verifier)
+        scored = Scored(array("I", bytes(4 * (total + 1))))
+        if target.exists():
+            for record in read_verdicts(target, verifier=chosen.name, version=chosen.version):
+                if 0 < record["line"] <= total and not scored.keys[record["line"]]:
+                    scored.keys[record["line"]] = record["key"]
+                    _tally(counts, record)
+        done = sum(1 for key in scored.keys if key)
+        if done:
+            console.note(f"{done} lines have a verdict in {target} already; going on after them")
+        rows = read_responses(file, gold_field=gold_field, response_field=response_field, label_field=label_field)
+        with console.progress("verify", total=total, initial=done) as update:
+            for chunk in _chunks(row for row in rows if row not in scored):
+                problems = [
+                    Problem(problem_id=str(row.line), task_type="file", question="", gold=row.gold, verifier=verifier)
+                    for row in chunk
+                ]
+                verdicts = judge.verify(problems, [row.response for row in chunk])
+                records = [verdict_record(row, verdict) for row, verdict in zip(chunk, verdicts, strict=True)]
+                append_json_lines(target, records)
+                for record in records:
+                    _tally(counts, record)
+                done += len(chunk)
+                update(done, "")
+    _report(counts, target=target, alarm=alarm, labels=label_field is not None)
+
+
+def _chunks(rows: Iterator[ResponseLine]) -> Iterator[list[ResponseLine]]:
+    while chunk := list(islice(rows, _CHUNK)):
+        yield chunk
+
+
+def _count_lines(path: Path) -> int:
+    from counterpoise.errors import DataError
+
+    try:
+        with open(path, "rb") as handle:
+            return sum(1 for line in handle)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _tally(counts: Counter[tuple[str, str]], record: Mapping[str, Any]) -> None:
+    value, (extraction, _, comparison) = record["value"], record["rule"].partition("/")
+    counts["value", value] += 1
+    counts["extraction", extraction] += 1
+    counts["comparison", comparison] += 1
+    if "reason" in record:
+        counts["reason", record["reason"].split(":")[0]] += 1
+    if "label" in record and value != "unscored":
+        agreement = {(True, True): "both", (True, False): "only we", (False, True): "only label"}
+        kind = agreement.get((value == "correct", bool(record["label"])), "neither")
+        counts[kind, record["rule"]] += 1
+
+
+def _report(counts: Counter[tuple[str, str]], *, target: Path, alarm: float, labels: bool) -> None:
+    from counterpoise.errors import DataError
+    from counterpoise.types import VerdictValue
+
+    total = sum(number for (kind, _), number in counts.items() if kind == "value")
+    if not total:
+        raise DataError("the file has no line to score")
+    for kind, heading in (
+        ("value", "verdict"),
+        ("reason", "unscored because"),
+        ("extraction", "answer found by"),
+        ("comparison", "decided by"),
+    ):
+        rows = [(name, number) for (group, name), number in counts.most_common() if group == kind]
+        if kind == "value":
+            rows = [(value.value, counts["value", value.value]) for value in VerdictValue]
+        if rows:
+            table = console.table(heading, "lines", "share", numbers=("lines", "share"))
+            for name, number in rows:
+                table.add_row(name, str(number), f"{number / total:.1%}")
+            console.stdout.print(table)
+    if labels:
+        _report_labels(counts)
+    unscored = counts["value", "unscored"] / total
+    if unscored > alarm:
+        console.note(
+            f"warning: {unscored:.1%} of the lines are unscored, more than {alarm:.1%}; "
+            "the reasons are in the table, a longer --timeout may help"
+        )
+    console.note(f"verdicts: {target}")
+
+
+def _report_labels(counts: Counter[tuple[str, str]]) -> None:
+    kinds = ("both", "neither", "only we", "only label")
+    rules = sorted({name for kind, name in counts if kind in kinds})
+    headings = ("both right", "both wrong", "only we say right", "only the label says right", "agreement")
+    table = console.table("rule", *headings, numbers=headings)
+    for rule in [*rules, "all"]:
+        numbers = [sum(counts[kind, r] for r in (rules if rule == "all" else [rule])) for kind in kinds]
+        share = sum(numbers[:2]) / sum(numbers) if sum(numbers) else math.nan
+        table.add_row(rule, *map(str, numbers), f"{share:.2%}")
+    console.stdout.print(table)
