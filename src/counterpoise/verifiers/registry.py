@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
-from counterpoise.errors import UnknownNameError, UsageError, nearest
+from counterpoise.registry import construct
 from counterpoise.types import Verifier
 from counterpoise.verifiers.countdown import CountdownVerifier
 from counterpoise.verifiers.exact import ExactVerifier
@@ -28,14 +27,6 @@ def make_verifier(name: str, **settings: Any) -> Verifier:
 
     Raises:
         UnknownNameError: no such verifier.
-        UsageError: a setting it does not have, or a bad value.
+        ConfigError: a setting it does not have. UsageError: a bad value.
     """
-    if name not in VERIFIERS:
-        raise UnknownNameError("verifier", name, VERIFIERS)
-    known = sorted(inspect.signature(VERIFIERS[name]).parameters)
-    for setting in settings:
-        if setting not in known:
-            raise UsageError(
-                f"verifier '{name}' has no setting '{setting}'{nearest(setting, known)}; it has: {', '.join(known) or 'none'}"
-            )
-    return VERIFIERS[name](**settings)
+    return construct("verifier", VERIFIERS, name, settings)
