@@ -1,1 +1,0 @@
-"""What a run records about itself, per sign and per verdict."""
