@@ -28,8 +28,8 @@ class EmbeddedSampler:
 
     Reproducibility: the same seed, prompts, weights, dtype, device and thread count give the same rollouts. Rollout g
     of a prompt reads its own uniform numbers, so `max_rows`, the other prompts of the call and `group_size` change a
-    token only where rounding of the logits moves a CDF step across a uniform number (about once in 10^6 tokens in
-    float32, far more often in bfloat16).
+    token only where rounding of the logits moves a CDF step across a uniform number (rare in float32, not in bfloat16;
+    docs/rollouts.md has numbers).
     """
 
     def __init__(
