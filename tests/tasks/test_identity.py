@@ -50,5 +50,5 @@ def test_growing_the_fraction_only_moves_train_to_test(text, a, b):
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.1, math.nan])
 def test_impossible_fraction_is_refused(fraction):
-    with pytest.raises(UsageError, match="test_fraction is .*, expected a number from 0 to 1"):
+    with pytest.raises(UsageError, match=r"test_fraction is .*, expected a number from 0 to 1"):
         split_of("x", test_fraction=fraction)

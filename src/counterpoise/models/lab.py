@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Literal, get_args
 
 import torch
+from safetensors.torch import save
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from counterpoise.errors import ModelError, UnknownNameError
+from counterpoise.files import atomic_write
 from counterpoise.models.lab_tokenizer import build_lab_tokenizer
 from counterpoise.streams import stream
 
@@ -100,10 +103,22 @@ def save_lab_model(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, 
 
     Raises:
         ModelError: The directory cannot be written.
+        StoreError: The disk is full or refuses the weights; older weights in the directory are untouched.
     """
-    state = {name: tensor.detach().to(torch.float16) for name, tensor in model.state_dict().items()}
+    config = copy.deepcopy(model.config)
+    config.architectures, config.dtype = [type(model).__name__], torch.float16
+    # The head is the embedding: stored once, tied again by from_pretrained.
+    state = {
+        name: tensor.detach().to("cpu", torch.float16).contiguous()
+        for name, tensor in model.state_dict().items()
+        if name != "lm_head.weight"
+    }
     try:
-        model.save_pretrained(path, state_dict=state)
+        path.mkdir(parents=True, exist_ok=True)
+        config.save_pretrained(path)
+        model.generation_config.save_pretrained(path)
         tokenizer.save_pretrained(path)
+        # last, so that a directory with weights is complete
+        atomic_write(path / "model.safetensors", lambda handle: handle.write(save(state, metadata={"format": "pt"})))
     except OSError as error:
         raise ModelError(f"cannot write the model to {path}: {error.strerror or error}") from error

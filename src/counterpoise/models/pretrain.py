@@ -75,10 +75,13 @@ class PretrainSettings:
                 raise UsageError(f"pretrain: {name} is {getattr(self, name)}, expected zero or more")
 
 
-STRONG: Final = PretrainSettings(seed=1, steps=2000)
-WEAK: Final = PretrainSettings(seed=1, steps=900)
-PRESETS: Final = MappingProxyType[LabSize, PretrainSettings]({"strong": STRONG, "weak": WEAK})
-"""The settings of the packaged models by size (their problems are in `recipe.json` beside the weights)."""
+STRONG: Final = (
+    PretrainSettings(seed=1, steps=1500, warmup_steps=100),
+    PretrainSettings(seed=2, steps=1500, warmup_steps=50),
+)
+WEAK: Final = (PretrainSettings(seed=1, steps=1600, warmup_steps=100),)
+PRESETS: Final = MappingProxyType[LabSize, tuple[PretrainSettings, ...]]({"strong": STRONG, "weak": WEAK})
+"""The packaged models' stages by size: each starts from the weights the one before ended with, with a new optimiser and schedule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +117,10 @@ def pretrain(
     problems: Sequence[Problem],
     demonstrate: Callable[[Problem, np.random.Generator], str],
     *,
+    start: LlamaForCausalLM | None = None,
     on_step: Callable[[int, float], None] = lambda _step, _loss: None,
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast, PretrainReport]:
-    """Train a new lab model on demonstrations.
+    """Train a lab model on demonstrations.
 
     Minimises `-(1/M) sum log p(token | prefix)` over the M response tokens of a batch, EOS included; prompt tokens carry no loss.
     AdamW (betas 0.9, 0.98), gradient clipping, `learning_rate_at`. The same settings, problems and number of threads give the same
@@ -126,6 +130,7 @@ def pretrain(
         settings: Sizes, schedule and seed.
         problems: Training problems; each example is one, drawn uniformly with replacement.
         demonstrate: An answer to a problem, drawn with the given generator.
+        start: Model to go on from, trained in place (sizes and initial weights of the settings are then not used); None starts a new one.
         on_step: Called after each step with the number of steps made and that step's loss.
 
     Returns:
@@ -139,7 +144,7 @@ def pretrain(
     if not problems:
         raise UsageError("pretrain: no problems to train on; give at least one (is the train split empty?)")
     tokenizer = build_lab_tokenizer()
-    model = build_lab_model(
+    model = start or build_lab_model(
         settings.seed,
         hidden_size=settings.hidden_size,
         layers=settings.layers,
