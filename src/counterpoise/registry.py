@@ -14,13 +14,21 @@ __all__ = ["check_choice", "check_number", "construct"]
 
 T = TypeVar("T")
 
+_NUMBERS = ("an integer", "a number")
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "an integer"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "text"),
+}
+
 
 def construct(kind: str, registry: Mapping[str, Callable[..., T]], name: str, settings: Mapping[str, Any]) -> T:
     """`registry[name](**settings)`; a Python keyword such as `lambda` stands for the field `lambda_`.
 
     Raises:
         UnknownNameError: the registry has no such name.
-        ConfigError: a setting is unknown (the nearest valid one is named), missing or out of range.
+        ConfigError: a setting is unknown (the nearest valid one is named), missing, of the wrong type or out of range.
     """
     if name not in registry:
         raise UnknownNameError(kind, name, registry)
@@ -33,6 +41,11 @@ def construct(kind: str, registry: Mapping[str, Callable[..., T]], name: str, se
     for key, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and key not in arguments:
             raise ConfigError(f"{kind} {name}: the setting '{key}' is missing")
+    for key, value in arguments.items():
+        types, noun = _KINDS.get(str(parameters[key].annotation), ((object,), ""))
+        # A boolean is an integer to Python and a mistake to whoever wrote it.
+        if not isinstance(value, types) or (isinstance(value, bool) and noun in _NUMBERS):
+            raise ConfigError(f"{kind} {name}: {key.rstrip('_')} = {value!r}; expected {noun}")
     return registry[name](**arguments)
 
 
