@@ -270,6 +270,10 @@ class EvaluationConfig(_Section):
             raise ValueError(
                 f"k={too_large[0]} is larger than n={self.n}: pass@k is undefined for n < k; raise n or drop that k"
             )
+        if self.temperature == 0 and self.n > 1:
+            raise ValueError(
+                f"temperature=0 is greedy, so all n={self.n} responses to a problem would be equal; set n=1 or a temperature above 0"
+            )
         return self
 
 
