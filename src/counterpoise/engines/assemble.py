@@ -53,8 +53,17 @@ from counterpoise.types import (
     Verdict,
 )
 from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.registry import make_verifier
 
-__all__ = ["Assembly", "assemble", "make_learner", "make_pipeline", "make_sampler", "task_and_template"]
+__all__ = [
+    "Assembly",
+    "assemble",
+    "check_verifiers",
+    "make_learner",
+    "make_pipeline",
+    "make_sampler",
+    "task_and_template",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +122,7 @@ def assemble(config: RunConfig) -> Assembly:
     test = task.problems("test") if wants_test else []
     if not train:
         raise DataError(f"task '{config.tasks.name}' has no training problems; give a larger file")
+    check_verifiers([*train, *test])
     return Assembly(
         train=train,
         test=test,
@@ -143,6 +153,16 @@ def task_and_template(config: RunConfig) -> tuple[Task, str]:
     return task, template
 
 
+def check_verifiers(problems: Sequence[Problem]) -> None:
+    """See that every problem's verifier can be made, before a model is read and responses are drawn for it.
+
+    Raises:
+        UnknownNameError: a problem names no known verifier.
+    """
+    for name in sorted({problem.verifier for problem in problems}):
+        make_verifier(name)
+
+
 def make_pipeline(config: RunConfig, assembly: Assembly, sampler: Sampler, judge: Judge) -> Pipeline:
     """The stages of a step."""
 
@@ -165,6 +185,7 @@ def make_pipeline(config: RunConfig, assembly: Assembly, sampler: Sampler, judge
         ),
         group_size=config.rollout.group_size,
         max_unscored=config.verification.max_unscored,
+        everywhere=gather_object,
     )
 
 

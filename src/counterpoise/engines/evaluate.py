@@ -8,7 +8,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
-from counterpoise.engines.assemble import make_sampler, task_and_template
+from counterpoise.engines.assemble import check_verifiers, make_sampler, task_and_template
 from counterpoise.engines.policy import Policy, load_policy
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.errors import CheckpointError
@@ -23,6 +23,9 @@ from counterpoise.verifiers.batch import Judge
 __all__ = ["evaluate_model", "evaluate_policy", "evaluate_run", "first_problems"]
 
 OnProgress = Callable[[int, int], None]
+Say = Callable[[str], None]
+
+_DAMAGES_SAID = 5
 
 # Fixed, so that an evaluation continued with a larger n draws on from where the smaller one ended.
 _SAMPLES_PER_BLOCK = 64
@@ -33,47 +36,52 @@ def first_problems(problems: Sequence[Problem], limit: int | None) -> list[Probl
     return sorted(problems, key=lambda problem: problem.problem_id)[:limit]
 
 
-def evaluate_model(config: RunConfig, *, directory: Path, on_progress: OnProgress | None = None) -> EvaluationResult:
-    """Evaluate `config.model` on the test split of `config.tasks` as `config.evaluation` says.
+def _unsaid(line: str) -> None:
+    pass
+
+
+def evaluate_model(
+    config: RunConfig, *, directory: Path, on_progress: OnProgress | None = None, say: Say = _unsaid
+) -> EvaluationResult:
+    """Evaluate `config.model` on the test split of `config.tasks` as `config.evaluation` says; `say` gets a line for each damage.
 
     Raises:
         ModelError, DataError, ConfigError: model or task cannot be loaded.
         StoreError: the directory holds another evaluation, or the disk is full.
     """
-    return _evaluate(config, None, directory=directory, step=0, on_progress=on_progress)
+    return _evaluate(config, None, directory=directory, step=0, on_progress=on_progress, say=say)
 
 
 def evaluate_run(
-    run: RunDirectory, *, step: int | None = None, on_progress: OnProgress | None = None
+    run: RunDirectory, *, step: int | None = None, on_progress: OnProgress | None = None, say: Say = _unsaid
 ) -> tuple[int, EvaluationResult]:
-    """Evaluate a checkpoint of a run (the newest by default); rollouts the run drew itself count.
+    """Evaluate a checkpoint of a run (the newest intact one by default); rollouts the run drew itself count.
 
     Raises:
         CheckpointError: the run has no such checkpoint, or none that is intact.
         StoreError: the stored evaluation was drawn with other settings.
     """
-    lines: list[str] = []
-    checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=lines.append)
+    checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
     checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
     if checkpoint is None:
-        raise CheckpointError(
-            "; ".join([*lines, f"{run.path} has no intact checkpoint; continue it with: counterpoise train {run.path}"])
-        )
+        raise CheckpointError(f"{run.path} has no intact checkpoint; continue it with: counterpoise train {run.path}")
     result = _evaluate(
         run.config,
         checkpoint.policy,
         directory=run.evaluation(checkpoint.step),
         step=checkpoint.step,
         on_progress=on_progress,
+        say=say,
     )
     return checkpoint.step, result
 
 
 def _evaluate(
-    config: RunConfig, saved: Path | None, *, directory: Path, step: int, on_progress: OnProgress | None
+    config: RunConfig, saved: Path | None, *, directory: Path, step: int, on_progress: OnProgress | None, say: Say
 ) -> EvaluationResult:
     task, template = task_and_template(config)
     problems = first_problems(task.problems("test"), config.evaluation.problems)
+    check_verifiers(problems)
     accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
     policy = load_policy(config.model, saved)
     policy.model.to(accelerator.device)
@@ -91,6 +99,7 @@ def _evaluate(
             directory=directory,
             step=step,
             on_progress=on_progress,
+            say=say,
         )
 
 
@@ -105,8 +114,9 @@ def evaluate_policy(
     directory: Path,
     step: int,
     on_progress: OnProgress | None = None,
+    say: Say = _unsaid,
 ) -> EvaluationResult:
-    """Sample, grade and summarise into `directory`; continues what is already there.
+    """Sample, grade and summarise into `directory`; continues what is already there. `say` gets a line for each damaged line of the store.
 
     Raises:
         DataError: there are no problems.
@@ -140,19 +150,28 @@ def evaluate_policy(
         if on_progress is not None and progress.stage == "sample":
             on_progress(progress.done, progress.total)
 
-    return evaluate(
-        store=RolloutStore(directory, manifest),
-        problems=problems,
-        make_prompts=prompts,
-        sampler=sampler,
-        verify=verify,
-        n=wanted.n,
-        settings=settings,
-        seed=config.run.seed,
-        problems_per_batch=max(1, config.rollout.max_rows // min(wanted.n, _SAMPLES_PER_BLOCK)),
-        samples_per_block=_SAMPLES_PER_BLOCK,
-        policy_version=step,
-        ks=wanted.k,
-        confidence=wanted.confidence,
-        on_progress=progress,
-    )
+    # One prompt now: a template that does not fit the tokenizer is refused before a store is begun.
+    prompts(problems[:1])
+    store = RolloutStore(directory, manifest)
+    try:
+        return evaluate(
+            store=store,
+            problems=problems,
+            make_prompts=prompts,
+            sampler=sampler,
+            verify=verify,
+            n=wanted.n,
+            settings=settings,
+            seed=config.run.seed,
+            problems_per_batch=max(1, config.rollout.max_rows // min(wanted.n, _SAMPLES_PER_BLOCK)),
+            samples_per_block=_SAMPLES_PER_BLOCK,
+            policy_version=step,
+            ks=wanted.k,
+            confidence=wanted.confidence,
+            on_progress=progress,
+        )
+    finally:
+        for damage in store.damages[:_DAMAGES_SAID]:
+            say(str(damage))
+        if len(store.damages) > _DAMAGES_SAID:
+            say(f"and {len(store.damages) - _DAMAGES_SAID} more damaged lines in {directory}")

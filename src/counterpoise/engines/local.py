@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import math
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,16 +24,18 @@ from counterpoise.engines.interrupt import Interrupt, RunInterruptedError, watch
 from counterpoise.engines.observer import Observer, Silent
 from counterpoise.engines.order import ProblemOrder
 from counterpoise.engines.policy import Policy, load_policy, policy_writer
+from counterpoise.engines.processes import anywhere, is_main, on_main
 from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.errors import ConfigError, TrainingError
+from counterpoise.errors import ConfigError, StoreError, TrainingError
 from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.files import atomic_write
 from counterpoise.learner.checkpoint import Checkpoint, CheckpointStore
 from counterpoise.learner.report import RefusedStepError, UpdateReport
 from counterpoise.learner.update import Learner
 from counterpoise.pipeline import Experience, Pipeline
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.streams import stream
-from counterpoise.types import Sampler, Sum
+from counterpoise.types import Problem, Prompt, Sampler, Sum
 from counterpoise.verifiers.batch import Judge
 
 __all__ = ["TrainResult", "train"]
@@ -54,17 +58,19 @@ class TrainResult:
 def train(run: RunDirectory, *, observer: Observer | None = None) -> TrainResult:
     """Train the run to its last step, from its newest intact checkpoint if it has one.
 
+    Launched as several processes, all of them train; the main one alone writes, evaluates and tells the observer.
+
     Raises:
         ConfigError, DataError, ModelError: the run cannot start as configured; nothing was changed.
         TrainingError: a step was refused (NaN loss, all rollouts unscored); the batch and all checkpoints are kept.
         RunInterruptedError: Ctrl-C or SIGTERM; the run saved itself.
         StoreError: the disk is full.
     """
-    watcher = observer or Silent()
+    watcher = observer if observer is not None and is_main() else Silent()
     with run.locked(), watching_interrupts(watcher.said) as interrupt:
-        accelerator = _accelerator(run)
         # Names and files are checked before the model is read: a spelling mistake should cost a second.
         assembly = assemble(run.config)
+        accelerator = _accelerator(run)
         verification = run.config.verification
         with Judge(
             timeout=verification.timeout, workers=verification.workers, truncated_is=verification.truncated
@@ -95,10 +101,12 @@ class _Run:
         self.order = ProblemOrder(
             assembly.train, per_step=self.config.rollout.prompts_per_step, seed=self.config.run.seed
         )
-        checkpoint = self.checkpoints.latest()
+        checkpoint = on_main(self.checkpoints.latest)
         self.policy: Policy = load_policy(
             self.config.model, checkpoint.policy if checkpoint else None, seed=self.config.run.seed
         )
+        # One prompt now: a template that does not fit the tokenizer is refused before anything is written.
+        self._prompts(assembly.train[:1])
         if self.config.learner.gradient_checkpointing:
             self.policy.model.gradient_checkpointing_enable()
         self.learner: Learner = make_learner(self.config, self.policy, assembly, accelerator)
@@ -137,12 +145,10 @@ class _Run:
 
     def _one_step(self) -> dict[str, float]:
         started = time.perf_counter()
-        config, seed, index = self.config, self.config.run.seed, self.step
+        seed, index = self.config.run.seed, self.step
         rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
-        problems = self.order.at(index)[rank::ranks]
-        prompts = make_prompts(
-            problems, self.policy.tokenizer, template=self.assembly.template, max_prompt_tokens=config.prompt.max_tokens
-        )
+        # Every process renders all prompts, so that one that is too long stops all of them.
+        prompts = self._prompts(self.order.at(index))[rank::ranks]
         try:
             experience = self.pipeline.experience(
                 prompts, seed=stream(seed, "rollout", index, rank), policy_version=self.learner.updates
@@ -150,7 +156,8 @@ class _Run:
             report = self._update(experience, index)
         except TrainingError as error:
             if self.main:
-                self.run.note("refused", index + 1, str(error))
+                with suppress(StoreError):  # on a full disk too, the refusal is the news
+                    self.run.note("refused", index + 1, str(error))
             raise
         self.step = index + 1
         record = self._record(experience, report, time.perf_counter() - started)
@@ -159,6 +166,14 @@ class _Run:
             self.accelerator.log({k: v for k, v in record.items() if math.isfinite(v)}, step=self.step)
         self.observer.stepped(self.step, record)
         return record
+
+    def _prompts(self, problems: Sequence[Problem]) -> list[Prompt]:
+        return make_prompts(
+            problems,
+            self.policy.tokenizer,
+            template=self.assembly.template,
+            max_prompt_tokens=self.config.prompt.max_tokens,
+        )
 
     def _update(self, experience: Experience, index: int) -> UpdateReport:
         every = self.config.learner.measure_signs_every
@@ -175,12 +190,10 @@ class _Run:
                 measure_signs=bool(every) and index % every == 0,
             )
         except RefusedStepError as error:
-            path = self.run.refused(index + 1)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(_evidence(error), path)
-            last = self.checkpoints.latest()
+            saved = _save_evidence(error, self.run.refused(index + 1, process=self.accelerator.process_index))
+            last = on_main(self.checkpoints.latest)
             kept = f"the last good checkpoint is {last.path}" if last else "there is no checkpoint yet"
-            raise TrainingError(f"training step {index + 1}: {error}. The batch is saved in {path}; {kept}") from error
+            raise TrainingError(f"training step {index + 1}: {error}. {saved}; {kept}") from error
 
     def _record(self, experience: Experience, report: UpdateReport, seconds: float) -> dict[str, float]:
         totals: dict[str, Sum] = {}
@@ -204,46 +217,49 @@ class _Run:
 
     def _evaluate(self, step: int) -> EvaluationResult | None:
         """pass@k of the current weights; done once for each step, whatever happened in between."""
-        result = None
-        if self.main:
-            label = "base" if step == 0 else f"step {step}"
-
-            def progress(done: int, total: int) -> None:
-                self.observer.evaluating(label, done, total)
-                if self.interrupt.wanted:
-                    raise _EvaluationStopped
-
-            with suppress(_EvaluationStopped):
-                result = evaluate_policy(
-                    self.policy,
-                    first_problems(self.assembly.test, self.config.evaluation.problems),
-                    sampler=self.sampler,
-                    judge=self.judge,
-                    config=self.config,
-                    template=self.assembly.template,
-                    directory=self.run.evaluation(step),
-                    step=step,
-                    on_progress=progress,
-                )
-                self.observer.evaluated(label, result)
-        self.accelerator.wait_for_everyone()
+        result = on_main(lambda: self._evaluate_here(step))
         self._stop_if_wanted({})
         return result
 
+    def _evaluate_here(self, step: int) -> EvaluationResult | None:
+        label = "base" if step == 0 else f"step {step}"
+
+        def progress(done: int, total: int) -> None:
+            self.observer.evaluating(label, done, total)
+            if self.interrupt.wanted:
+                raise _EvaluationStopped
+
+        with suppress(_EvaluationStopped):
+            result = evaluate_policy(
+                self.policy,
+                first_problems(self.assembly.test, self.config.evaluation.problems),
+                sampler=self.sampler,
+                judge=self.judge,
+                config=self.config,
+                template=self.assembly.template,
+                directory=self.run.evaluation(step),
+                step=step,
+                on_progress=progress,
+                say=self._say,
+            )
+            self.observer.evaluated(label, result)
+            return result
+        return None
+
     def _earlier(self, step: int) -> EvaluationResult | None:
         path = self.run.evaluation(step)
-        return EvaluationResult.load(path) if (path / "passk.json").is_file() else None
+        return on_main(lambda: EvaluationResult.load(path) if (path / "passk.json").is_file() else None)
 
     def _due(self) -> bool:
         every, minutes = self.config.checkpoint.every_steps, self.config.checkpoint.every_minutes
         by_step = bool(every) and self.step % every == 0
-        return by_step or (minutes is not None and time.monotonic() - self.saved_at >= 60 * minutes)
+        # Clocks differ between processes, and saving is something all of them must do together.
+        return anywhere(by_step or (minutes is not None and time.monotonic() - self.saved_at >= 60 * minutes))
 
     def _save(self, record: Mapping[str, float]) -> Checkpoint:
-        checkpoint = Checkpoint(step=self.step, path=self.run.checkpoints / f"step-{self.step:06d}")
-        if self.main:
-            best_by = self.config.checkpoint.best_by
-            checkpoint = self.checkpoints.save(
+        best_by = self.config.checkpoint.best_by
+        checkpoint = on_main(
+            lambda: self.checkpoints.save(
                 self.step,
                 write_policy=policy_writer(self.policy),
                 state={
@@ -253,12 +269,12 @@ class _Run:
                 },
                 score=record.get(best_by) if best_by else None,
             )
+        )
         self.saved_at = time.monotonic()
-        self.accelerator.wait_for_everyone()
         return checkpoint
 
     def _stop_if_wanted(self, record: Mapping[str, float]) -> None:
-        if not any(gather_object([self.interrupt.wanted])):
+        if not anywhere(self.interrupt.wanted):
             return
         self._save(record)
         if self.main:
@@ -284,7 +300,23 @@ def _accelerator(run: RunDirectory) -> Accelerator:
             accelerator.init_trackers(config.tracking.project)
     except (ValueError, ImportError) as error:
         raise ConfigError(f"accelerate refused this configuration: {error}") from error
+    prompts, processes = config.rollout.prompts_per_step, accelerator.num_processes
+    if prompts < processes:
+        raise ConfigError(
+            f"rollout.prompts_per_step={prompts} leaves some of the {processes} processes without a prompt; raise it, or start fewer"
+        )
     return accelerator
+
+
+def _save_evidence(error: RefusedStepError, path: Path) -> str:
+    """Save the refused batch; what is to be said of it, also where the disk has no room: the refusal is the news."""
+    buffer = io.BytesIO()
+    torch.save(_evidence(error), buffer)
+    try:
+        atomic_write(path, lambda handle: handle.write(buffer.getbuffer()))
+    except StoreError as failed:
+        return f"The batch is lost ({failed})"
+    return f"The batch is saved in {path}"
 
 
 def _evidence(error: RefusedStepError) -> dict[str, Any]:

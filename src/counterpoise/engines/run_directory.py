@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import fcntl
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from counterpoise.config import RunConfig
+from counterpoise.engines.processes import on_main
 from counterpoise.errors import StoreError, UsageError
 from counterpoise.files import Damage, append_json_lines, atomic_write_text, read_json_lines
 from counterpoise.runfile import dump_config, load_config
@@ -42,34 +42,43 @@ RESUMABLE = (
 class RunDirectory:
     """The directory of one run; `create` starts one, `open` continues one."""
 
-    def __init__(self, path: Path, config: RunConfig) -> None:
+    def __init__(self, path: Path, config: RunConfig, *, created: bool = False) -> None:
         self.path = path
         self.config = config
+        self._created = created
 
     @classmethod
     def create(cls, config: RunConfig) -> RunDirectory:
-        """Make the directory and save the resolved configuration.
+        """Make the directory and save the resolved configuration; of several processes the main one does it.
 
         Raises:
             UsageError: a run is already there.
         """
+        return on_main(lambda: cls._create(config))
+
+    @classmethod
+    def _create(cls, config: RunConfig) -> RunDirectory:
         path = config.path
         if (path / "config.toml").exists():
             raise UsageError(
                 f"{path} already holds a run; continue it with: counterpoise train {path}  "
                 "or give this one another name: run.name=…"
             )
-        run = cls(path, config)
+        run = cls(path, config, created=True)
         atomic_write_text(path / "config.toml", dump_config(config))
         return run
 
     @classmethod
     def open(cls, path: Path, overrides: Sequence[str] = ()) -> RunDirectory:
-        """Open a run, with overrides that a resumed run may change.
+        """Open a run, with overrides that a resumed run may change; of several processes the main one does it.
 
         Raises:
             UsageError: there is no run, or an override would make it another run.
         """
+        return on_main(lambda: cls._open(path, overrides))
+
+    @classmethod
+    def _open(cls, path: Path, overrides: Sequence[str]) -> RunDirectory:
         run = cls.read(path, overrides)
         if overrides:
             atomic_write_text(run.path / "config.toml", dump_config(run.config))
@@ -108,9 +117,9 @@ class RunDirectory:
         """Directory of the evaluation store of one step."""
         return self.path / "evaluation" / f"step-{step:06d}"
 
-    def refused(self, step: int) -> Path:
-        """File that a refused batch is saved to."""
-        return self.path / "refused" / f"step-{step:06d}.pt"
+    def refused(self, step: int, *, process: int = 0) -> Path:
+        """File that a refused batch is saved to; each process saves its share."""
+        return self.path / "refused" / (f"step-{step:06d}" + (f"-process-{process}" if process else "") + ".pt")
 
     def log(self, step: int, record: Mapping[str, float]) -> None:
         """Append one metrics line; numbers that are not finite become null, because JSON has no other word for them."""
@@ -126,22 +135,46 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process; the system releases it however the process ends.
+        """Hold the run for this process and those launched with it; the system releases it however they end.
+
+        A run just created that is refused inside the block before it did anything leaves its name free, so that the mistake can be
+        mended and the same command given again.
 
         Raises:
-            UsageError: another process is training in this directory.
+            UsageError: somebody else is training in this directory.
+            StoreError: the lock cannot be written.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "w", encoding="utf-8") as handle:
+        with ExitStack() as held:
+            on_main(lambda: held.enter_context(self._flock()))
+            yield
+
+    @contextmanager
+    def _flock(self) -> Iterator[None]:
+        path = self.path / ".lock"
+        with ExitStack() as stack:
             try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                handle = stack.enter_context(open(path, "w", encoding="utf-8"))
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise UsageError(
                     f"{self.path} is in use by another process; wait for it or choose another run.name=…"
                 ) from error
-            handle.write(str(os.getpid()))
-            handle.flush()
-            yield
+            except OSError as error:
+                raise StoreError(f"cannot lock {path}: {error.strerror or error}") from error
+            try:
+                yield
+            except UsageError:
+                self._withdraw()
+                raise
+
+    def _withdraw(self) -> None:
+        done = ("metrics.jsonl", "events.jsonl", "checkpoints", "evaluation", "refused")
+        if self._created and not any((self.path / name).exists() for name in done):
+            for name in ("config.toml", ".lock"):
+                (self.path / name).unlink(missing_ok=True)
+            with suppress(OSError):  # what else may be there is not ours
+                self.path.rmdir()
 
 
 def read_metrics(path: Path, *, on_damage: Callable[[Damage], None]) -> list[dict[str, Any]]:
