@@ -30,8 +30,14 @@ def demo(
     counterpoise demo --rule nsr
     counterpoise demo --rule psr learner.steps=200
     """
+    from counterpoise.errors import UsageError
     from counterpoise.runfile import load_config
 
+    own_flags = {"credit.rule": "--rule", "run.seed": "--seed", "run.directory": "--directory"}
+    for override in overrides or []:
+        flag = own_flags.get(override.partition("=")[0].strip())
+        if flag is not None:
+            raise UsageError(f"{override}: the demo has a flag for it, {flag}")
     name = _free_name(directory, f"demo-{rule}-seed{seed}")
     own = [f'credit.rule="{rule}"', f"run.seed={seed}", f'run.directory="{directory}"', f'run.name="{name}"']
     config = load_config(DEMO_FILE, [*own, *(overrides or [])])

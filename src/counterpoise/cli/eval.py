@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,15 @@ import typer
 from counterpoise.cli import console
 
 __all__ = ["evaluate"]
+
+_FLAGS = {
+    "tasks.name": "--task",
+    "evaluation.n": "--n",
+    "evaluation.k": "--k",
+    "evaluation.problems": "--problems",
+    "run.seed": "--seed",
+}
+"""Settings that have a flag of their own."""
 
 
 def evaluate(
@@ -35,7 +45,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Where rollouts and passk.json go; runs/eval-MODEL-TASK otherwise.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed for a model (a run has its own).")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed for a model, 0 otherwise; a run has its own.")] = None,
 ) -> None:
     """Draw n responses for each test problem, grade them, and print pass@k with intervals over problems.
 
@@ -47,39 +57,70 @@ def evaluate(
     counterpoise eval HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.test=test.jsonl --problems 50 --n 8
     """
     from counterpoise.errors import UsageError
-    from counterpoise.evaluation.table import passk_table
+    from counterpoise.evaluation.table import passk_table, result_lines
     from counterpoise.runfile import parse_config
 
-    wanted = {"n": n, "k": k or None, "problems": problems}
-    settings = [
-        *(overrides or []),
-        *(f"evaluation.{name}={value}" for name, value in wanted.items() if value is not None),
-    ]
-    is_run = (Path(target) / "config.toml").is_file()
-    if not is_run:
+    flags = {
+        "tasks.name": task,
+        "evaluation.n": n,
+        "evaluation.k": k or None,
+        "evaluation.problems": problems,
+        "run.seed": seed,
+    }
+    given = {name: value for name, value in flags.items() if value is not None}
+    settings = overrides or []
+    _refuse_contradictions(settings, given)
+    path = Path(target)
+    is_run = (path / "config.toml").is_file()
+    if is_run:
+        if any(value is not None for value in (task, out, seed)):
+            raise UsageError("a run has its own task, seed and directory; leave --task, --seed and --out away")
+        config = None
+        settings = [*settings, *(f"{name}={value}" for name, value in given.items())]
+    else:
+        # check_directory has words of its own for a LoRA adapter.
+        if path.is_dir() and not any((path / name).exists() for name in ("config.json", "adapter_config.json")):
+            raise UsageError(
+                f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "
+                "a directory that save_pretrained wrote, or a model's name"
+            )
         if task is None:
             raise UsageError(
                 f"'{target}' is a model, so a task is needed: --task countdown (see: counterpoise tasks list)"
             )
         if step is not None:
             raise UsageError(f"--step chooses a checkpoint of a run, and {target} is no run directory")
-        own = [f'model.name="{target}"', f'tasks.name="{task}"', f"run.seed={seed}"]
-        config = parse_config({}, [*own, *settings], source="command line")
+        sections: dict[str, dict[str, object]] = {"model": {"name": target}}
+        for name, value in given.items():
+            section, _, key = name.partition(".")
+            sections.setdefault(section, {})[key] = value
+        config = parse_config(sections, settings, source="command line")
 
     from counterpoise.cli.live import LazyProgress
     from counterpoise.engines.evaluate import evaluate_model, evaluate_run
     from counterpoise.engines.run_directory import RunDirectory
 
     with LazyProgress(f"evaluating {target}") as show:
-        if is_run:
-            if task is not None or out is not None:
-                raise UsageError("a run has its own task and directory; leave --task and --out away")
-            run = RunDirectory.read(Path(target), settings)
-            step, result = evaluate_run(run, step=step, on_progress=show)
+        if config is None:
+            run = RunDirectory.read(path, settings)
+            step, result = evaluate_run(run, step=step, on_progress=show, say=console.note)
             directory = run.evaluation(step)
         else:
             directory = out or Path("runs") / f"eval-{re.sub(r'[^A-Za-z0-9.]+', '-', target)}-{task}"
-            result = evaluate_model(config, directory=directory, on_progress=show)
+            result = evaluate_model(config, directory=directory, on_progress=show, say=console.note)
     label = f"{target} at step {step}" if is_run else target
     console.stdout.print(passk_table(result.curve, confidence=result.confidence, title=f"pass@k of {label}"))
+    for line in result_lines(result):
+        console.note(line)
     console.stdout.print(f"rollouts, verdicts and passk.json: {directory}", soft_wrap=True)
+
+
+def _refuse_contradictions(overrides: Sequence[str], given: Mapping[str, object]) -> None:
+    from counterpoise.errors import UsageError
+
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if key in given:
+            raise UsageError(f"{override} and {_FLAGS[key]} say the same thing twice; leave one of them away")
+        if key == "model.name":
+            raise UsageError(f"{override}: the model is the first argument; leave {key} away")
