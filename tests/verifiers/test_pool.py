@@ -72,8 +72,8 @@ def test_a_hung_job_does_not_delay_fifty_good_ones(hostile):
     assert [outcome.judgement.value for outcome in outcomes] == ["unscored"] + ["correct"] * 50
     assert outcomes[0].judgement.reason == "timeout: 3 s"
     assert outcomes[0].seconds == 3.0
-    # The hung job's own deadline, not more for the fifty beside it.
-    assert seconds < 9.0
+    # The hung job's own deadline and slack for a busy machine, not 51 deadlines.
+    assert seconds < 15.0
 
 
 def test_what_goes_wrong_costs_only_itself(hostile):
@@ -103,7 +103,7 @@ def test_workers_are_reused_then_recycled_and_do_not_load_torch(hostile):
 
 
 def test_algebra_in_a_worker():
-    with VerifierPool(timeout=2.0) as pool:
+    with VerifierPool(timeout=4.0) as pool:
         outcomes = pool.judge(
             [
                 Job(verifier=MathVerifier(), gold="x/2", answer=r"\frac{x}{2}"),
@@ -165,7 +165,7 @@ def run(script, tmp_path):
     return subprocess.Popen([sys.executable, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def gone(pid, seconds=5.0):
+def gone(pid, seconds=20.0):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -181,7 +181,7 @@ def gone(pid, seconds=5.0):
 
 def test_an_interpreter_that_ends_leaves_no_orphan_and_no_noise(tmp_path):
     process = run("", tmp_path)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     # `main` once: workers do not run a script that has no main guard.
     first, pid = out.split()
     assert (first, err, process.returncode) == ("main", "", 0)
