@@ -63,6 +63,21 @@ def test_rows_without_credit_never_reach_the_model(build):
     assert report.optimiser_steps == 1
 
 
+def test_chosen_rows_without_credit_feel_the_other_terms_of_the_loss(build):
+    rollouts, credit, scored, groups = _batch(build)
+    scored[7] = False
+    ends = []
+    for trained in (None, credit.signed, torch.ones(8, dtype=torch.bool)):
+        model = build.llama()
+        learner = build.learner(model, needs_entropy=True)
+        report = learner.update(rollouts, credit, scored, groups, seed=0, trained=trained)
+        ends.append((report.tokens_trained, build.parameters(model)))
+    assert ends[2][0] == sum(
+        len(row.token_ids) for row in rollouts[:7]
+    )  # the unscored one stays out whatever is chosen
+    assert torch.equal(ends[0][1], ends[1][1]) and not torch.equal(ends[0][1], ends[2][1])
+
+
 def test_a_batch_without_credit_takes_no_step(build):
     model = build.llama()
     learner = build.learner(model)
@@ -415,4 +430,4 @@ def test_unfit_batches_are_refused(build):
         ),
     ):
         with pytest.raises(UsageError, match=message):
-            learner.update(*arguments, seed=0)
+            learner.update(*arguments[:4], seed=0, trained=arguments[4] if len(arguments) > 4 else None)

@@ -28,7 +28,7 @@ class CreditedRows:
     lengths: torch.Tensor
     """(N,) int64 response tokens that may be trained on."""
     live: npt.NDArray[np.bool_]
-    """(N,) rows that go through the model: some credit and at least one token."""
+    """(N,) rows that go through the model: chosen by the caller, or with credit; with a verdict and at least one token."""
     temperature: float
     """What all of them were drawn at; greedy rollouts count as 1, at which their log-probabilities are recorded."""
     old: torch.Tensor | None = None
@@ -58,6 +58,7 @@ def credited_rows(
         "credit.minus": len(credit.minus),
         "scored": len(scored),
         "group_ids": len(group_ids),
+        "trained": len(rollouts) if trained is None else len(trained),
     }
     for name, size in sizes.items():
         if size != len(rollouts):
@@ -79,7 +80,7 @@ def credited_rows(
         credit=Credit(plus=credit.plus.to(device).float(), minus=credit.minus.to(device).float()),
         scored=scored.to(device),
         lengths=lengths.to(device),
-        live=((signed if trained is None else trained.cpu()) & (lengths > 0)).numpy(),
+        live=((signed if trained is None else trained.cpu() & scored.cpu()) & (lengths > 0)).numpy(),
         temperature=temperatures[0] if temperatures else 1.0,
     )
 

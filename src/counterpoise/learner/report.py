@@ -26,7 +26,7 @@ class UpdateReport:
     tokens_trained: int
     """Response tokens that went through a forward and a backward pass, each epoch counted."""
     tokens_saved: int
-    """Response tokens of rows without credit, which went through neither, each epoch counted."""
+    """Response tokens of the other rows, which went through neither, each epoch counted."""
     sampler_gap_max: float
     """Largest |log-probability of the sampler - of the learner| over the first mini-batch; NaN when nothing was trained."""
     seconds: Mapping[str, float]
