@@ -64,7 +64,7 @@ def jsonl_records(path: Path) -> Iterator[Record]:
                 continue
             try:
                 value = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 found = line if len(line) <= 60 else line[:60] + "…"
                 raise DataError(f"{where}: expected one JSON object, found {found!r} ({error})") from error
             if not isinstance(value, dict):
