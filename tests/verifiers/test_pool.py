@@ -64,7 +64,7 @@ def jobs(verifier, *answers):
 
 
 def test_a_hung_job_does_not_delay_fifty_good_ones(hostile):
-    with VerifierPool(workers=2, timeout=3.0) as pool:
+    with VerifierPool(workers=2, timeout=3.0, prepare=()) as pool:
         pool.judge(jobs(hostile, "good", "good"))
         start = time.perf_counter()
         outcomes = pool.judge(jobs(hostile, "hang", *["good"] * 50))
@@ -78,7 +78,7 @@ def test_a_hung_job_does_not_delay_fifty_good_ones(hostile):
 
 def test_what_goes_wrong_costs_only_itself(hostile):
     answers = ("exit", "good", "segfault", "good", "memory", "raise", "recursion", "sys.exit", "hang in C", "good")
-    with VerifierPool(workers=1, timeout=1.5, memory_mb=512) as pool:
+    with VerifierPool(workers=1, timeout=1.5, memory_mb=512, prepare=()) as pool:
         outcomes = pool.judge(jobs(hostile, *answers))
     assert [outcome.judgement.reason for outcome in outcomes] == [
         "crash: the worker left with exit code 3",
@@ -96,7 +96,7 @@ def test_what_goes_wrong_costs_only_itself(hostile):
 
 
 def test_workers_are_reused_then_recycled_and_do_not_load_torch(hostile):
-    with VerifierPool(workers=1, max_tasks=2) as pool:
+    with VerifierPool(workers=1, max_tasks=2, prepare=()) as pool:
         pids = [outcome.judgement.rule for outcome in pool.judge(jobs(hostile, "pid", "pid", "pid"))]
         assert pool.judge(jobs(hostile, "modules"))[0].judgement.rule == "False"
     assert pids[0] == pids[1] != pids[2]
@@ -121,10 +121,11 @@ def test_an_unused_pool_starts_nothing_and_a_closed_one_says_so():
         pool.judge(jobs(MathVerifier(), "x"))
 
 
-def test_workers_that_cannot_start_are_an_error(hostile, monkeypatch):
-    # Closing a file that is not open raises in the worker, before its first job.
-    monkeypatch.setattr("counterpoise.verifiers.pool._initialise", os.close)
-    with VerifierPool() as pool, pytest.raises(VerifierError, match="verifier workers die as soon as they start"):
+def test_workers_that_cannot_start_are_an_error(hostile):
+    with (
+        VerifierPool(prepare=["no.such.module"]) as pool,
+        pytest.raises(VerifierError, match="verifier workers die as soon as they start"),
+    ):
         pool.judge(jobs(hostile, "good"))
 
 

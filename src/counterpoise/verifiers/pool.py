@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.context
@@ -34,7 +35,7 @@ from counterpoise.types import Judgement, VerdictValue, Verifier
 __all__ = ["Job", "Outcome", "VerifierPool", "unscored"]
 
 _MAX_RESTARTS = 3
-_MAX_START = 60.0
+_MAX_START = 300.0
 _ORPHAN_GRACE = 10.0
 _OPEN: weakref.WeakSet[VerifierPool] = weakref.WeakSet()
 _Answer = tuple[str, str, str | None, dict[str, float], float]
@@ -70,13 +71,22 @@ class VerifierPool:
         timeout: seconds a job may take, imports not counted; the worker is killed at the deadline (checked ten times a second).
         memory_mb: mebibytes of address space a worker may take beyond what it needs to start.
         max_tasks: jobs after which a worker is replaced, against leaks.
+        prepare: modules whose `prepare()` a worker calls before its first job, so that no deadline runs while they load.
 
     Raises:
         UsageError: an argument out of range, or a verifier whose class a worker cannot import.
         VerifierError: workers cannot be started at all.
     """
 
-    def __init__(self, *, workers: int = 1, timeout: float = 5.0, memory_mb: int = 1024, max_tasks: int = 2000) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int = 1,
+        timeout: float = 5.0,
+        memory_mb: int = 1024,
+        max_tasks: int = 2000,
+        prepare: Sequence[str] = ("counterpoise.verifiers.symbolic",),
+    ) -> None:
         for name, value, least in (
             ("workers", workers, 1),
             ("timeout", timeout, 0.1),
@@ -86,6 +96,7 @@ class VerifierPool:
             if not value >= least:
                 raise UsageError(f"the verifier pool was given {name} = {value}; it must be at least {least}")
         self._workers, self._timeout, self._memory_mb, self._max_tasks = workers, timeout, memory_mb, max_tasks
+        self._prepare = tuple(prepare)
         self._pool: ProcessPool | None = None
         self._context: _SpawnWithoutMain | None = None
         self._closed = False
@@ -164,7 +175,7 @@ class VerifierPool:
                     max_workers=self._workers,
                     max_tasks=self._max_tasks,
                     initializer=_initialise,
-                    initargs=(self._memory_mb,),
+                    initargs=(self._memory_mb, self._prepare),
                     context=self._context,
                 )
             future: Future[_Answer] = self._pool.schedule(
@@ -221,14 +232,13 @@ def _run(verifier: Verifier, gold: str, answer: str, timeout: float) -> _Answer:
     return judgement.value.value, judgement.rule, judgement.reason, dict(judgement.parts), seconds
 
 
-def _initialise(memory_mb: int) -> None:
+def _initialise(memory_mb: int, prepare: Sequence[str]) -> None:
     """In the worker, before its first job: die with the parent and on SIGTERM, load what is slow to load, then cap the memory."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    from counterpoise.verifiers import symbolic
-
-    symbolic.prepare()
+    for module in prepare:
+        importlib.import_module(module).prepare()
     with contextlib.suppress(ValueError, OSError):  # an inherited hard limit below ours is stricter and stays
         limit = _address_space() + memory_mb * 2**20
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
