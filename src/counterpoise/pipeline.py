@@ -99,6 +99,8 @@ class Pipeline:
     """G."""
     max_unscored: float
     """Unscored share above which the run stops: its statistics would no longer mean what they say."""
+    everywhere: Callable[[list[Counter[str]]], list[Counter[str]]]
+    """From one process's list to that of all of them (`accelerate.utils.gather_object`)."""
 
     def experience(self, prompts: Sequence[Prompt], *, seed: int, policy_version: int) -> Experience:
         """Draw, judge, reward and credit `group_size` rollouts for each prompt.
@@ -115,7 +117,7 @@ class Pipeline:
         problems = [prompt.problem for prompt, group in zip(prompts, groups, strict=True) for _ in group]
         truncated = [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts]
         verdicts = self.verify(problems, [rollout.text for rollout in rollouts], truncated)
-        _refuse_unscored(verdicts, limit=self.max_unscored)
+        _refuse_unscored(self.everywhere([_reasons(verdicts)]), limit=self.max_unscored)
         verified = time.perf_counter()
         rewards = [self.reward(verdict) for verdict in verdicts]
         outcome = Outcome(
@@ -142,13 +144,22 @@ class Pipeline:
         )
 
 
-def _refuse_unscored(verdicts: Sequence[Verdict], *, limit: float) -> None:
-    reasons = Counter(verdict.reason or "no reason given" for verdict in verdicts if not verdict.scored)
-    unscored = reasons.total()
-    if unscored and (unscored == len(verdicts) or unscored > limit * len(verdicts)):
+_SCORED = "scored"
+
+
+def _reasons(verdicts: Sequence[Verdict]) -> Counter[str]:
+    return Counter(_SCORED if verdict.scored else verdict.reason or "no reason given" for verdict in verdicts)
+
+
+def _refuse_unscored(counts: Sequence[Counter[str]], *, limit: float) -> None:
+    """Decided on the rollouts of all processes, so that all of them go on or none does."""
+    reasons: Counter[str] = sum(counts, Counter())
+    rollouts = reasons.total()
+    unscored = rollouts - reasons.pop(_SCORED, 0)
+    if unscored and (unscored == rollouts or unscored > limit * rollouts):
         listed = ", ".join(f"{reason}: {count}" for reason, count in reasons.most_common(3))
         raise TrainingError(
-            f"{unscored} of {len(verdicts)} rollouts could not be scored ({listed}); nothing was trained on them. Check the golds "
+            f"{unscored} of {rollouts} rollouts could not be scored ({listed}); nothing was trained on them. Check the golds "
             "with `counterpoise tasks selfcheck`, or raise verification.timeout or verification.max_unscored"
         )
 

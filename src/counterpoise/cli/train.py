@@ -38,12 +38,14 @@ def train(
     # torch is imported from here on, when the run file is known to be good.
     from counterpoise.cli.live import LiveObserver
     from counterpoise.engines.local import train as run_training
+    from counterpoise.engines.processes import is_main
     from counterpoise.engines.run_directory import RunDirectory
 
     directory = RunDirectory.open(run, settings) if run.is_dir() else RunDirectory.create(config)
     with LiveObserver() as observer:
         result = run_training(directory, observer=observer)
-    show_result(result)
+    if is_main():
+        show_result(result)
 
 
 def show_result(result: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,6 +12,9 @@ from types import FrameType
 from counterpoise.errors import CounterpoiseError
 
 __all__ = ["Interrupt", "RunInterruptedError", "watching_interrupts"]
+
+# Ctrl-C reaches a launched process twice: from the terminal, and passed on by its launcher.
+_SAME_WISH_SECONDS = 1.0
 
 
 class RunInterruptedError(CounterpoiseError):
@@ -34,10 +38,15 @@ def watching_interrupts(say: Callable[[str], None]) -> Iterator[Interrupt]:
         yield interrupt
         return
 
+    first = 0.0
+
     def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal first
         if interrupt.wanted:
-            raise KeyboardInterrupt
-        interrupt.wanted = True
+            if time.monotonic() - first > _SAME_WISH_SECONDS:
+                raise KeyboardInterrupt
+            return
+        interrupt.wanted, first = True, time.monotonic()
         say(f"{signal.Signals(number).name}: finishing what is in progress, then saving (once more stops at once)")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -1,0 +1,70 @@
+"""The processes of one run (`torchrun`, `accelerate launch`): which is the main one, and what it does for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from counterpoise.errors import CounterpoiseError
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
+
+__all__ = ["anywhere", "is_main", "on_main"]
+
+T = TypeVar("T")
+
+# The others wait while the main process evaluates or saves; the usual ten minutes would end a healthy run there.
+_PATIENCE = timedelta(days=1)
+
+
+def is_main() -> bool:
+    """Whether this process writes files and talks to the user."""
+    return bool(_processes().is_main_process)
+
+
+def anywhere(flag: bool) -> bool:
+    """Whether the flag is set in any process, so that all of them take the same branch; every process must call it."""
+    from accelerate.utils import gather_object
+
+    _processes()
+    return any(gather_object([flag]))
+
+
+def on_main(action: Callable[[], T]) -> T:
+    """Do something in the main process alone and give its result, or its error, to every process.
+
+    Every process must call it; the others wait. The result must be picklable.
+
+    Raises:
+        CounterpoiseError: what the action raised, in every process.
+    """
+    if _processes().num_processes == 1:
+        return action()
+    from accelerate.utils import broadcast_object_list
+
+    outcome: list[T | None] = [None]
+    failure: tuple[type[CounterpoiseError], str] | None = None
+    if is_main():
+        try:
+            outcome = [action()]
+        except CounterpoiseError as error:
+            broadcast_object_list([None, (type(error), str(error))])
+            raise
+    result, failure = broadcast_object_list([*outcome, failure])
+    if failure is not None:
+        kind, message = failure
+        # Not `kind(message)`: several of these classes build their message from other arguments.
+        raise kind.__new__(kind, message)
+    return result  # type: ignore[no-any-return]
+
+
+def _processes() -> PartialState:
+    import torch
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
+
+    # Without `cpu`, accelerate takes two processes started on a machine without an accelerator for two runs of one.
+    cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
+    return PartialState(cpu=cpu, timeout=_PATIENCE)
