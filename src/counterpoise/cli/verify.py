@@ -56,6 +56,8 @@ def verify(
     target = file.with_name(file.name + ".verdicts.jsonl") if out is None else out
     if target.resolve() == file.resolve():
         raise UsageError(f"--out {target} is the file that is read; name another one")
+    if target.is_dir():
+        raise UsageError(f"--out {target} is a directory; name a file in it")
     counts: Counter[tuple[str, str]] = Counter()
     total = _count_lines(file)
     with Judge(timeout=timeout, workers=workers, settings={"math": {"literal": literal}}) as judge:
