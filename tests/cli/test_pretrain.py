@@ -1,0 +1,48 @@
+import json
+from dataclasses import asdict
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from counterpoise.cli.pretrain import TASKS, pretrain
+from counterpoise.errors import UsageError
+from counterpoise.models.lab import lab_path
+
+APP = typer.Typer()
+APP.command()(pretrain)
+
+
+def run(*arguments):
+    return CliRunner().invoke(APP, list(arguments))
+
+
+def test_two_steps_make_a_model_with_its_recipe(tmp_path):
+    result = run("--size", "strong", "--steps", "2", "--largest", "4", "--seed", "7", "--out", str(tmp_path / "m"))
+    assert result.exit_code == 0, result.output
+    recipe = json.loads((tmp_path / "m" / "recipe.json").read_text())
+    assert [stage["steps"] for stage in recipe["stages"]] == [2, 2]
+    assert len({stage["seed"] for stage in recipe["stages"]}) == 2 and recipe["task"]["largest"] == 4
+    assert {
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    } <= {file.name for file in (tmp_path / "m").iterdir()}
+    assert f"4 steps, last loss {recipe['final_loss']}" in result.stdout
+
+
+def test_impossible_problems_are_a_message(tmp_path):
+    result = run("--count", "9", "--out", str(tmp_path))
+    assert isinstance(result.exception, UsageError)
+    assert "count is 9, expected 2 to 5" in str(result.exception)
+
+
+def test_help_shows_examples():
+    assert "counterpoise pretrain --size weak --steps 200" in run("--help").output
+
+
+@pytest.mark.parametrize("size", ["strong", "weak"])
+def test_packaged_recipe_is_this_commands(size):
+    assert json.loads((lab_path(size) / "recipe.json").read_text())["task"] == asdict(TASKS[size])
