@@ -1,5 +1,6 @@
 import errno
 import os
+import resource
 
 import pytest
 
@@ -53,6 +54,21 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, monkeypatch):
         atomic_write_text(path, "other")
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize("room", [0, 1, 1000])
+def test_a_write_that_ends_half_way_is_cut_back_whole(tmp_path, room):
+    path = tmp_path / "a.jsonl"
+    append_json_lines(path, [{"x": 1}])
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + room, limits[1]))
+    try:
+        with pytest.raises(StoreError, match="File too large"):
+            append_json_lines(path, [{"x": "2" * 5000}])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
 
 
 def test_atomic_write_keeps_the_old_file_when_the_writer_fails(tmp_path):

@@ -89,9 +89,9 @@ def append_json_lines(path: Path, records: Sequence[Mapping[str, Any]], *, durab
     data = "".join(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in records)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab+") as handle:
-            handle.seek(0, os.SEEK_END)
-            size = handle.tell()
+        # Unbuffered: closing a buffered file would write once more, behind the cut below, what could not be written.
+        with open(path, "ab+", buffering=0) as handle:
+            size = handle.seek(0, os.SEEK_END)
             # A lone surrogate (a model can write one) has no UTF-8 form; it is kept as its escape.
             payload = data.encode(errors="backslashreplace")
             if size:
@@ -99,8 +99,9 @@ def append_json_lines(path: Path, records: Sequence[Mapping[str, Any]], *, durab
                 if handle.read(1) != b"\n":
                     payload = b"\n" + payload
             try:
-                handle.write(payload)
-                handle.flush()
+                rest = memoryview(payload)
+                while rest:
+                    rest = rest[handle.write(rest) :]
                 if durable:
                     os.fsync(handle.fileno())
             except OSError:
