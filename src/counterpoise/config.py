@@ -210,7 +210,7 @@ class LearnerConfig(_Section):
     """Prompts per optimiser update; None makes one update a step."""
     epochs: Positive = 1
     """Passes over each batch."""
-    tokens_per_microbatch: Positive = 4096
+    tokens_per_microbatch: Positive = 2048
     """Padded tokens in one forward pass at most: what a CPU's caches hold; an accelerator wants 16,384 or more."""
     chunk_tokens: Positive | None = None
     """Response tokens whose logits exist at one time; None keeps float32 logits under 128 MiB."""
@@ -329,11 +329,6 @@ class RunConfig(_Section):
             raise ValueError(
                 "loss.name=reinforce has no importance ratio, so it is wrong for more than one update on the same batch "
                 "(learner.minibatch below rollout.prompts_per_step, or learner.epochs above 1); use ppo_clip, cispo, gspo or topr"
-            )
-        if self.model.lora.rank == 0 and self.model.dtype == "bfloat16" and self.learner.learning_rate < 1e-5:
-            raise ValueError(
-                f"model.dtype=bfloat16 keeps 8 bits of a weight, so full fine-tuning at learner.learning_rate="
-                f"{self.learner.learning_rate:g} rounds most updates away; keep model.dtype=float32 with learner.mixed_precision=bf16"
             )
         if self.loss.denominator != "constant" and self.loss.constant is not None:
             raise ValueError(

@@ -16,7 +16,7 @@ from counterpoise.engines.interrupt import RunInterruptedError
 from counterpoise.engines.local import train
 from counterpoise.engines.observer import Silent
 from counterpoise.engines.run_directory import RunDirectory, read_metrics
-from counterpoise.errors import TrainingError, UsageError
+from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.runfile import dump_config
 from counterpoise.types import LossOutput, Verdict, VerdictValue
@@ -249,6 +249,15 @@ def test_a_run_is_not_started_over_nor_changed_into_another(configure):
         RunDirectory.open(run.path.parent)
     with run.locked(), pytest.raises(UsageError, match="in use by another process"), run.locked():
         pass
+
+
+def test_low_precision_weights_are_refused_before_the_model_is_read(configure, monkeypatch):
+    monkeypatch.setattr(local, "load_policy", lambda *_, **__: pytest.fail("the model was read"))
+    with pytest.raises(
+        ConfigError,
+        match=r"model.dtype=bfloat16 with full fine-tuning would round most updates away.*model.lora.rank=16",
+    ):
+        train(RunDirectory.create(configure("model.dtype=bfloat16")))
 
 
 def test_the_sampler_and_the_learner_agree_on_every_step(configure):

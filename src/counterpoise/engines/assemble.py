@@ -27,7 +27,7 @@ from counterpoise.credit.emphasis import Emphasis
 from counterpoise.credit.filters import FILTERS
 from counterpoise.credit.rules.base import Rule
 from counterpoise.engines.policy import Policy
-from counterpoise.errors import DataError, UnknownNameError
+from counterpoise.errors import ConfigError, DataError, UnknownNameError
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.learner.update import Learner
 from counterpoise.losses import counts, make_divide, make_loss, needs_entropy, needs_reference, with_terms
@@ -98,6 +98,12 @@ def assemble(config: RunConfig) -> Assembly:
         ConfigError: a setting is unknown or out of range.
         DataError: a task's file is malformed or a split is empty.
     """
+    # Here and not in the run file's own checks: evaluating in bfloat16 is fine.
+    if config.model.lora.rank == 0 and config.model.dtype != "float32":
+        raise ConfigError(
+            f"model.dtype={config.model.dtype} with full fine-tuning would round most updates away (bfloat16 keeps 8 bits of a "
+            "weight); keep model.dtype=float32 with learner.mixed_precision=bf16, or train adapters: model.lora.rank=16"
+        )
     credit = config.credit
     rule = make_rule(credit.rule, **credit.settings)
     emphasis = make_emphasis(credit.emphasis, **credit.emphasis_settings)

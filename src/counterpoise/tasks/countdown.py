@@ -37,7 +37,7 @@ class _Tree(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Countdown:
-    """Settings of the countdown task; `problems` enumerates it.
+    """Combine every given number once, with `+ - * /` and parentheses, into the target, e.g. `3,7,9=30` -> `3*7+9`.
 
     Example: `Countdown(count=3, largest=10).problems("test")[0].question == "3,7,9=30"` (some such question).
 
