@@ -26,6 +26,7 @@ from counterpoise.engines.order import ProblemOrder
 from counterpoise.engines.policy import Policy, load_policy, policy_writer
 from counterpoise.engines.processes import anywhere, is_main, on_main
 from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.engines.trackers import check_trackers
 from counterpoise.errors import ConfigError, StoreError, TrainingError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import atomic_write
@@ -292,6 +293,7 @@ class _Run:
 def _accelerator(run: RunDirectory) -> Accelerator:
     config: RunConfig = run.config
     trackers: Any = config.tracking.trackers or None
+    check_trackers(config.tracking.trackers)
     try:
         accelerator = Accelerator(
             mixed_precision=config.learner.mixed_precision, log_with=trackers, project_dir=str(run.path)
