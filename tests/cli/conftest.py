@@ -1,0 +1,94 @@
+"""The whole command line in this process, on a tiny random policy: a training run of a few steps takes a second."""
+
+import json
+
+import pytest
+import tomli_w
+from typer.testing import CliRunner
+
+from counterpoise.cli.app import app
+from counterpoise.engines import assemble, policy
+from counterpoise.models.lab import build_lab_model, save_lab_model
+from counterpoise.models.lab_tokenizer import build_lab_tokenizer
+
+
+@pytest.fixture(scope="session")
+def tiny_policy(tmp_path_factory):
+    path = tmp_path_factory.mktemp("policy")
+    save_lab_model(build_lab_model(seed=0, hidden_size=32, layers=1), build_lab_tokenizer(), path)
+    return path
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path):
+    """`command("train", file, …)`: what `counterpoise train file …` answers, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        # What is no `CounterpoiseError` is raised again here, so that the test shows where the bug is.
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+        assert "Traceback" not in result.output
+        return result
+
+    return call
+
+
+@pytest.fixture
+def refused(command):
+    """Call, expect one error with every sentence given and the exit code of a user's mistake (or `code`)."""
+
+    def call(*arguments, says, code=2):
+        result = command(*arguments)
+        for sentence in (says,) if isinstance(says, str) else says:
+            assert str(sentence) in result.stderr
+        assert result.exit_code == code
+        assert result.stderr.count("error: ") == 1
+        return result
+
+    return call
+
+
+@pytest.fixture
+def run_file(tiny_policy, tmp_path):
+    """Write a run file of a few small steps; `changes` go over it section by section."""
+
+    def make(name="run", **changes):
+        sections = {
+            "run": {"directory": str(tmp_path / "runs")},
+            "model": {"name": str(tiny_policy)},
+            "tasks": {"name": "countdown", "settings": {"count": 2, "largest": 6}},
+            "rollout": {"prompts_per_step": 4, "group_size": 4, "max_tokens": 6},
+            "learner": {"steps": 4, "learning_rate": 1e-3},
+            "checkpoint": {"every_steps": 2},
+            "evaluation": {"problems": 4, "n": 4, "temperature": 1.0, "top_p": 1.0, "before": False, "after": False},
+        }
+        for section, values in changes.items():
+            sections[section] = values if section == "tasks" else {**sections.get(section, {}), **values}
+        path = tmp_path / f"{name}.toml"
+        path.write_text(tomli_w.dumps(sections))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def jsonl(tmp_path):
+    """Write lines, objects as JSON and texts as they are; the path."""
+
+    def make(name, *lines):
+        path = tmp_path / name
+        path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def no_model(monkeypatch):
+    """Reading a model fails the test: the mistake had to be found before."""
+
+    def load_model(*arguments, **settings):
+        pytest.fail("the model was read before the mistake was found")
+
+    monkeypatch.setattr(policy, "load_model", load_model)
+    monkeypatch.setattr(assemble, "load_model", load_model)
