@@ -1,0 +1,70 @@
+"""Every example runs, with small settings where it trains."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from counterpoise.models.lab import build_lab_model, save_lab_model
+from counterpoise.models.lab_tokenizer import build_lab_tokenizer
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+TESTED = ("train_lab", "credit_by_hand", "custom_rule", "plot_passk")
+
+
+def _run(name, *arguments):
+    result = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_no_example_is_left_out():
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(TESTED)
+
+
+def test_credit_by_hand():
+    out = _run("credit_by_hand").splitlines()
+    assert out[0] == "plus  [0.1, 0.0, 0.0, 0.0, 0.1, 0.1, 0.0, 0.0]"
+    assert out[2].startswith("loss ")
+
+
+def test_custom_rule():
+    assert "0.25, 0.25, 0.25" in _run("custom_rule")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """What the example that trains printed, and its run."""
+    directory = tmp_path_factory.mktemp("runs")
+    save_lab_model(build_lab_model(seed=0, hidden_size=32, layers=1), build_lab_tokenizer(), directory / "policy")
+    out = _run(
+        "train_lab",
+        f'model.name="{directory / "policy"}"',
+        f'run.directory="{directory}"',
+        "rollout.prompts_per_step=2",
+        "learner.minibatch=2",
+        "learner.steps=2",
+        "evaluation.problems=2",
+        "evaluation.n=2",
+    )
+    return out, directory / "example"
+
+
+@pytest.mark.slow
+def test_train_lab(trained):
+    words = [line.split()[0] for line in trained[0].splitlines()]
+    assert words == ["step", "step", "pass@1", "pass@2", "weights:"]
+
+
+@pytest.mark.slow
+def test_plot_passk(trained, tmp_path):
+    pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
+    _run("plot_passk", str(trained[1]), "-o", str(tmp_path / "passk.png"))
+    assert (tmp_path / "passk.png").stat().st_size > 1000
