@@ -1,0 +1,93 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from counterpoise.engines.local import train
+from counterpoise.engines.processes import anywhere, is_main, on_main
+from counterpoise.engines.run_directory import RunDirectory, read_metrics
+from counterpoise.errors import UsageError
+from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.runfile import dump_config
+
+WORKER = Path(__file__).with_name("process_worker.py")
+
+
+def test_one_process_is_the_main_one_and_acts_at_once():
+    assert is_main()
+    assert [anywhere(False), anywhere(True)] == [False, True]
+    assert on_main(lambda: 3) == 3
+
+    def refuse():
+        raise UsageError("no")
+
+    with pytest.raises(UsageError, match=r"^no$"):
+        on_main(refuse)
+
+
+@pytest.fixture
+def launched(configure, tmp_path):
+    """Two processes on the CPU, each of which says how its four commands ended, and with which weights."""
+    config = configure("learner.steps=2", "checkpoint.every_steps=0", "evaluation.before=true", "evaluation.after=true")
+    run_file = tmp_path / "run.toml"
+    run_file.write_text(dump_config(config))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launch = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
+    result = subprocess.run(
+        [sys.executable, *launch, str(WORKER), str(run_file), str(tmp_path)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return tmp_path, result
+
+
+def _lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_two_processes_make_one_run_that_one_process_can_continue(launched):
+    directory, output = launched
+    said = [json.loads((directory / f"{rank}.json").read_text()) for rank in (0, 1)]
+    # trained; the same name again is refused in both; stopped by a signal to the second process alone; too few prompts
+    assert said == [{"processes": 2, "codes": [0, 2, 130, 2]}] * 2
+    assert "leaves some of the 2 processes without a prompt" in output.stderr
+    assert output.stdout.count("weights: ") == 1
+
+    whole = directory / "runs" / "whole"
+    records = _lines(whole / "metrics.jsonl")
+    assert [record["step"] for record in records] == [1, 2]
+    # 4 prompts x 4 rollouts over both processes
+    rollouts = [record["tokens_sampled"] / record["response_tokens"] for record in records]
+    assert rollouts == pytest.approx([16, 16])
+    assert sorted(path.name for path in (whole / "checkpoints").iterdir()) == ["best.json", "step-000002"]
+
+    one, other = (torch.load(directory / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    saved = load_file(whole / "checkpoints" / "step-000002" / "policy" / "model.safetensors")
+    assert all(torch.equal(one["parameters"][name], other["parameters"][name]) for name in one["parameters"])
+    assert all(torch.equal(one["parameters"][name].to(saved[name].dtype), saved[name]) for name in saved)
+    assert one["learner"]["updates"] == other["learner"]["updates"] == sum(r["optimiser_steps"] for r in records)
+    for key, state in one["learner"]["optimiser"]["state"].items():
+        for name, value in state.items():
+            assert torch.equal(value, other["learner"]["optimiser"]["state"][key][name]), (key, name)
+    assert one["final"] == other["final"]
+    assert len(EvaluationResult.load(whole / "evaluation" / "step-000002").counts) == 4
+    assert len(_lines(whole / "evaluation" / "step-000000" / "rollouts.jsonl")) == 4 * 4
+
+    stopped = RunDirectory.open(directory / "runs" / "stopped")
+    assert sorted(path.name for path in stopped.checkpoints.iterdir()) == ["best.json", "step-000001"]
+    result = train(stopped)
+    assert result.checkpoint.step == 2
+    assert [r["step"] for r in read_metrics(stopped.metrics, on_damage=lambda damage: None)] == [1, 2]
