@@ -21,8 +21,8 @@ def test_two_steps_make_a_model_with_its_recipe(tmp_path):
     result = run("--size", "strong", "--steps", "2", "--largest", "4", "--seed", "7", "--out", str(tmp_path / "m"))
     assert result.exit_code == 0, result.output
     recipe = json.loads((tmp_path / "m" / "recipe.json").read_text())
-    assert [stage["steps"] for stage in recipe["stages"]] == [2, 2]
-    assert len({stage["seed"] for stage in recipe["stages"]}) == 2 and recipe["task"]["largest"] == 4
+    assert [stage["steps"] for stage in recipe["stages"]] == [2, 2, 2]
+    assert len({stage["seed"] for stage in recipe["stages"]}) == 3 and recipe["task"]["largest"] == 4
     assert {
         "config.json",
         "generation_config.json",
@@ -30,7 +30,7 @@ def test_two_steps_make_a_model_with_its_recipe(tmp_path):
         "tokenizer.json",
         "tokenizer_config.json",
     } <= {file.name for file in (tmp_path / "m").iterdir()}
-    assert f"4 steps, last loss {recipe['final_loss']}" in result.stdout
+    assert f"6 steps, last loss {recipe['final_loss']}" in result.stdout
 
 
 def test_impossible_problems_are_a_message(tmp_path):

@@ -19,7 +19,7 @@ from counterpoise.verifiers.countdown import CountdownVerifier
 
 DOCS = Path(__file__).parents[2] / "docs" / "lab.md"
 SIZES = ["strong", "weak"]
-TARGETS = {"strong": ((0.35, 0.58), 0.95), "weak": ((0.06, 0.11), 0.85)}
+TARGETS = {"strong": ((0.42, 0.58), 0.95), "weak": ((0.06, 0.11), 0.85)}
 PROBLEMS, SAMPLES = 60, 32
 
 

@@ -40,7 +40,7 @@ def pretrain(
         int, typer.Option(help="CPU threads; other numbers than 1 are rarely faster and round differently.", min=1)
     ] = 1,
 ) -> None:
-    """Train a tiny base model from scratch on countdown solutions, ten to fifteen minutes on one core.
+    """Train a tiny base model from scratch on countdown solutions, ten to twenty-five minutes on one idle core.
 
     The model learns the format and a wide guess at the answer; making it reason better is what `counterpoise train` is for.
 

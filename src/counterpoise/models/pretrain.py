@@ -78,6 +78,7 @@ class PretrainSettings:
 STRONG: Final = (
     PretrainSettings(seed=1, steps=1500, warmup_steps=100),
     PretrainSettings(seed=2, steps=1500, warmup_steps=50),
+    PretrainSettings(seed=3, steps=1500, warmup_steps=50),
 )
 WEAK: Final = (PretrainSettings(seed=1, steps=1600, warmup_steps=100),)
 PRESETS: Final = MappingProxyType[LabSize, tuple[PretrainSettings, ...]]({"strong": STRONG, "weak": WEAK})
