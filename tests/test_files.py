@@ -82,3 +82,12 @@ def test_atomic_write_keeps_the_old_file_when_the_writer_fails(tmp_path):
         atomic_write(tmp_path / "a", fail)
     assert (tmp_path / "a").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_is_as_readable_as_the_user_makes_files(tmp_path):
+    before = os.umask(0o027)
+    try:
+        atomic_write_text(tmp_path / "a", "text")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640  # 0666 & ~027

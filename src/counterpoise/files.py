@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +55,10 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        with os.fdopen(descriptor, "wb") as handle:
+        beside = str(path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"))
+        # Not tempfile: its files are private, and a run directory is often read by others than its owner.
+        with open(beside, "xb") as handle:
+            temporary = beside
             write(handle)
             handle.flush()
             os.fsync(handle.fileno())
