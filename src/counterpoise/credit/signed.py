@@ -58,7 +58,8 @@ def signed_credit(
         weighted = advantage.double() if emphasis is None else advantage.double() * emphasis(statistics)
         weighted = torch.where(scored, weighted, 0.0)
         plus = torch.relu(weighted) * _weight("lambda_plus", lambda_plus, rewards)
-        minus = torch.relu(-weighted) * _weight("lambda_minus", lambda_minus, rewards)
+        # + 0.0: the negative of a zero is -0.0, which would be shown
+        minus = (torch.relu(-weighted) + 0.0) * _weight("lambda_minus", lambda_minus, rewards)
         if all_wrong_cap is not None:
             minus = _cap_all_wrong(minus, statistics, all_wrong_cap)
         credit = Credit(plus=plus.float(), minus=minus.float())

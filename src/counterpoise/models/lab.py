@@ -75,7 +75,7 @@ def lab_path(size: LabSize) -> Path:
     """Directory of a packaged lab model (`from_pretrained` reads it; compute in float32).
 
     Args:
-        size: `strong` (pass@1 a little under one half on its task) or `weak` (about one in fifteen); `docs/lab.md` has the measured figures.
+        size: `strong` (pass@1 a little under one half on its task) or `weak` (about one in fifteen): `docs/lab.md` has the figures.
 
     Raises:
         UnknownNameError: There is no such size.
