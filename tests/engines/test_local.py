@@ -2,6 +2,7 @@ import json
 import math
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -249,6 +250,20 @@ def test_a_run_is_not_started_over_nor_changed_into_another(configure):
         RunDirectory.open(run.path.parent)
     with run.locked(), pytest.raises(UsageError, match="in use by another process"), run.locked():
         pass
+
+
+def test_responses_that_are_cut_off_are_spoken_of_once(configure):
+    lines = []
+
+    class Hear(Silent):
+        def said(self, line):
+            lines.append(line)
+
+    train(RunDirectory.create(configure("rollout.max_tokens=1", "learner.steps=2")), observer=Hear())
+    (line,) = lines
+    assert re.match(
+        r"\d+% of the responses of step 1 were cut off at rollout.max_tokens=1 .*verification.truncated=unscored", line
+    )
 
 
 def test_low_precision_weights_are_refused_before_the_model_is_read(configure, monkeypatch):

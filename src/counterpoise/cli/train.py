@@ -56,10 +56,11 @@ def show_result(result: object) -> None:
     assert isinstance(result, TrainResult)
     config = result.run.config
     if result.base is not None and result.final is not None:
-        title = (
-            f"pass@k of {config.model.name} on {config.tasks.name}, {config.credit.rule}, {config.learner.steps} steps"
+        # Not the table's own title, which would be folded to the table's width.
+        console.stdout.print(
+            f"\npass@k of {config.model.name} on {config.tasks.name}: {config.credit.rule}, {config.learner.steps} steps"
         )
-        console.stdout.print(comparison_table(result.base, result.final, title=title))
+        console.stdout.print(comparison_table(result.base, result.final))
     elif result.final is not None:
         console.stdout.print(passk_table(result.final.curve, confidence=result.final.confidence))
     console.stdout.print(f"run: {result.run.path}\nweights: {result.checkpoint.policy}", soft_wrap=True)

@@ -41,6 +41,9 @@ from counterpoise.verifiers.batch import Judge
 
 __all__ = ["TrainResult", "train"]
 
+_TRUNCATED = 0.5
+"""Share of cut responses that is worth a word."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
@@ -120,6 +123,7 @@ class _Run:
             self.step = checkpoint.step
             self._say(f"resuming {run.path} after step {self.step} of {self.config.learner.steps}")
         self.saved_at = time.monotonic()
+        self.warned = False
 
     @property
     def main(self) -> bool:
@@ -166,7 +170,19 @@ class _Run:
             self.run.log(self.step, record)
             self.accelerator.log({k: v for k, v in record.items() if math.isfinite(v)}, step=self.step)
         self.observer.stepped(self.step, record)
+        self._warn_of_truncation(record)
         return record
+
+    def _warn_of_truncation(self, record: Mapping[str, float]) -> None:
+        """Once: responses that are cut off before their answer count as wrong, which negative reinforcement takes at its word."""
+        share = record["truncated_share"]
+        if self.warned or share <= _TRUNCATED or self.config.verification.truncated == "unscored":
+            return
+        self.warned = True
+        self._say(
+            f"{share:.0%} of the responses of step {self.step} were cut off at rollout.max_tokens={self.config.rollout.max_tokens} and "
+            "are judged as they are, mostly wrong; raise it, or leave them out with verification.truncated=unscored"
+        )
 
     def _prompts(self, problems: Sequence[Problem]) -> list[Prompt]:
         return make_prompts(
