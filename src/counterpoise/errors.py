@@ -52,10 +52,10 @@ class ModelError(UsageError):
 class MissingExtraError(UsageError):
     """An optional dependency is needed and absent."""
 
-    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+    def __init__(self, package: str, *, extra: str, purpose: str, command: str | None = None) -> None:
         super().__init__(
             f"{purpose} needs the package '{package}', which is not installed; "
-            f"install it with: pip install 'counterpoise[{extra}]'"
+            "install it with: " + (command or f"pip install 'counterpoise[{extra}]'")
         )
 
 

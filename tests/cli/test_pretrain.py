@@ -46,3 +46,10 @@ def test_help_shows_examples():
 @pytest.mark.parametrize("size", ["strong", "weak"])
 def test_packaged_recipe_is_this_commands(size):
     assert json.loads((lab_path(size) / "recipe.json").read_text())["task"] == asdict(TASKS[size])
+
+
+def test_an_out_that_cannot_be_made_is_refused_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = run("--out", str(tmp_path / "file" / "model"))
+    assert isinstance(result.exception, UsageError)
+    assert "cannot be made (Not a directory); choose a directory you may write to" in str(result.exception)

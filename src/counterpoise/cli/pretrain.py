@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from counterpoise.cli import console
+from counterpoise.errors import UsageError
 from counterpoise.files import atomic_write_text
 from counterpoise.streams import stream
 from counterpoise.tasks.countdown import Countdown, solutions
@@ -58,6 +60,7 @@ def pretrain(
     from counterpoise.models.pretrain import PRESETS
     from counterpoise.models.pretrain import pretrain as train
 
+    _refuse_unwritable(out)
     base = TASKS[size]
     stages = [
         replace(stage, seed=stage.seed if seed is None else stream(seed, "stage", i), steps=steps or stage.steps)
@@ -98,6 +101,18 @@ def pretrain(
         f"last loss {recipe['final_loss']}, {console.duration(seconds)}: {out}",
         soft_wrap=True,
     )
+
+
+def _refuse_unwritable(out: Path) -> None:
+    """Now, and not after twenty minutes of training."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"--out {out} cannot be made ({error.strerror}); choose a directory you may write to"
+        ) from error
+    if not os.access(out, os.W_OK):
+        raise UsageError(f"--out {out} cannot be written to; choose a directory you may write to")
 
 
 def _show(update: Callable[[int, str], None], step: int, loss: float) -> None:

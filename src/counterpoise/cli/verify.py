@@ -64,7 +64,13 @@ def verify(
         chosen = judge.verifier(verifier)
         scored = Scored(array("I", bytes(4 * (total + 1))))
         if target.exists():
-            for record in read_verdicts(target, verifier=chosen.name, version=chosen.version):
+            earlier = read_verdicts(
+                target,
+                verifier=chosen.name,
+                version=chosen.version,
+                on_damage=lambda damage: console.note(f"{damage}; scored again"),
+            )
+            for record in earlier:
                 if 0 < record["line"] <= total and not scored.keys[record["line"]]:
                     scored.keys[record["line"]] = record["key"]
                     _tally(counts, record)

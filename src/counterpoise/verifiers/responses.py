@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import DataError
-from counterpoise.files import read_json_lines
+from counterpoise.files import Damage, read_json_lines
 from counterpoise.types import Verdict
 
 __all__ = ["ResponseLine", "Scored", "read_responses", "read_verdicts", "verdict_record"]
@@ -98,13 +98,15 @@ def read_responses(
             yield ResponseLine(line=number, gold=gold, response=response, label=label)
 
 
-def read_verdicts(path: Path, *, verifier: str, version: str) -> Iterator[dict[str, Any]]:
-    """The verdict records of an earlier run; damaged lines are skipped, so that they are scored again.
+def read_verdicts(
+    path: Path, *, verifier: str, version: str, on_damage: Callable[[Damage], None]
+) -> Iterator[dict[str, Any]]:
+    """The verdict records of an earlier run; damaged lines go to `on_damage` and are skipped, so that they are scored again.
 
     Raises:
         DataError: the records are another verifier's or another version's.
     """
-    for record in read_json_lines(path, on_damage=lambda damage: None):
+    for record in read_json_lines(path, on_damage=on_damage):
         if record.get("verifier") != verifier or record.get("version") != version:
             raise DataError(
                 f"{path} holds verdicts of {record.get('verifier')} {record.get('version')}, not of {verifier} {version}; "
