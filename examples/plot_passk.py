@@ -7,7 +7,10 @@ import argparse
 from pathlib import Path
 
 from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.evaluation.intervals import paired_differences
+from counterpoise.evaluation.passk import pass_at_k
 from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.streams import numpy_generator
 
 
 def curves(paths):
@@ -15,6 +18,23 @@ def curves(paths):
     yield "base", EvaluationResult.load(runs[0].evaluation(0))
     for run in runs:
         yield run.config.credit.rule, EvaluationResult.load(run.evaluation(run.config.learner.steps))
+
+
+def differences(base, result, ks):
+    (base_ids, base_PK), (ids, values_PK) = (
+        ([p.problem_id for p in r.counts], pass_at_k([p.n for p in r.counts], [p.c for p in r.counts], ks))
+        for r in (base, result)
+    )
+    generator = numpy_generator(base.manifest.seed, "plot", "paired")
+    return paired_differences(
+        base_ids, base_PK, ids, values_PK, generator=generator, confidence=base.confidence, resamples=10_000
+    )
+
+
+def band(axes, ks, rows, color, label, style):
+    middle, low, high = ([100 * getattr(row, name) for row in rows] for name in ("estimate", "low", "high"))
+    axes.plot(ks, middle, style, color=color, marker="o", markersize=3, label=label)
+    axes.fill_between(ks, low, high, color=color, alpha=0.12, linewidth=0)
 
 
 def main():
@@ -29,18 +49,26 @@ def main():
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(7.5, 4.5), dpi=150, layout="constrained")
-    for index, (label, result) in enumerate(curves(arguments.runs)):
+    results = list(curves(arguments.runs))
+    base = results[0][1]
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.2), dpi=130, layout="constrained")
+    for index, (label, result) in enumerate(results):
+        color = "black" if index == 0 else f"C{index - 1}"
         ks = [row.k for row in result.curve]
-        style = {"color": "black", "linestyle": "--"} if index == 0 else {"color": f"C{index - 1}"}
-        axes.plot(ks, [100 * row.estimate for row in result.curve], marker="o", markersize=3, label=label, **style)
-        low, high = ([100 * getattr(row, end) for row in result.curve] for end in ("low", "high"))
-        axes.fill_between(ks, low, high, alpha=0.12, linewidth=0, color=style["color"])
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(ks, [str(k) for k in ks])
-    axes.set(xlabel="k", ylabel="pass@k, %", title=arguments.title)
-    axes.grid(alpha=0.25)
-    axes.legend(frameon=False)
+        band(left, ks, result.curve, color, label, "--" if index == 0 else "-")
+        if index:
+            band(right, ks, differences(base, result, ks), color, label, "-")
+    for axes, title, unit in (
+        (left, "pass@k, interval over problems", "%"),
+        (right, "difference from the base, paired interval", "points"),
+    ):
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(ks, [str(k) for k in ks])
+        axes.set(xlabel="k", ylabel=unit, title=title)
+        axes.grid(alpha=0.25)
+    right.axhline(0, color="black", linestyle="--", linewidth=1)
+    left.legend(frameon=False)
+    figure.suptitle(arguments.title)
     figure.savefig(arguments.out)
     print(arguments.out)
 

@@ -176,12 +176,24 @@ def _rollout_metrics(
     def tokens(i: int) -> float:
         return float(len(rollouts[i].token_ids))
 
+    def surprisal(indices: Sequence[int]) -> Sum:
+        chosen = [rollouts[i].log_probs[rollouts[i].mask] for i in indices]
+        return Sum(
+            total=-math.fsum(float(row.sum(dtype="float64")) for row in chosen), count=sum(len(row) for row in chosen)
+        )
+
     everything = range(total)
+    correct = [i for i in scored if verdicts[i].correct]
+    wrong = [i for i in scored if not verdicts[i].correct]
     return {
         "reward": over(scored, lambda i: rewards[i].value),
         "no_answer_share": over(scored, lambda i: float(verdicts[i].value is VerdictValue.NO_ANSWER)),
         "truncated_share": over(everything, lambda i: float(rollouts[i].stop_reason is StopReason.LENGTH)),
         "response_tokens": over(everything, tokens),
-        "response_tokens_correct": over([i for i in scored if verdicts[i].correct], tokens),
-        "response_tokens_wrong": over([i for i in scored if not verdicts[i].correct], tokens),
+        "response_tokens_correct": over(correct, tokens),
+        "response_tokens_wrong": over(wrong, tokens),
+        # the mean of -log p over sampled tokens estimates the policy's entropy, for every rule on the same rows
+        "entropy_sampled": surprisal(everything),
+        "entropy_sampled_correct": surprisal(correct),
+        "entropy_sampled_wrong": surprisal(wrong),
     }

@@ -139,7 +139,8 @@ def test_completion_names_the_commands():
     assert "doctor" in done.stdout
 
 
-def test_tables_in_a_pipe_are_not_folded_at_80_columns():
+def test_tables_in_a_pipe_are_not_folded_at_80_columns(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)  # the workers of pytest-xdist set it
     done = run_python(
         "from counterpoise.cli import console; t = console.table('a'); t.add_row('x' * 120); console.stdout.print(t)"
     )

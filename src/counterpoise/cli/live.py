@@ -13,7 +13,7 @@ __all__ = ["LazyProgress", "LiveObserver"]
 
 _SHOWN = (
     ("reward", "reward", "{:+.3f}"),
-    ("entropy", "entropy", "{:.3f}"),
+    ("entropy_sampled", "entropy", "{:.3f}"),
     ("polarity_share_tokens", "rho", "{:.3f}"),
     ("tokens_per_second", "tokens/s", "{:,.0f}"),
 )
