@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 from counterpoise.errors import DataError, UsageError
 
-__all__ = ["Interval", "bootstrap_intervals", "paired_differences", "t_intervals"]
+__all__ = ["Interval", "bootstrap_intervals", "paired_differences", "resampled_means", "t_intervals"]
 
 _DRAWS_AT_ONCE = 1 << 21
 """Problem draws held in memory at a time (16 MiB of indices)."""
@@ -53,6 +53,32 @@ def bootstrap_intervals(
         UsageError: no problems, confidence outside (0, 1), fewer than 2 resamples.
     """
     values_PK = _columns(values, confidence)
+    means_BK = resampled_means(values_PK, generator=generator, resamples=resamples)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    intervals = []
+    for value, means in zip(values_PK.T, means_BK.T, strict=True):
+        defined = value[~np.isnan(value)]
+        low, high = np.quantile(means[~np.isnan(means)], tails) if defined.size > 1 else (np.nan, np.nan)
+        intervals.append(Interval(estimate=_mean(defined), low=float(low), high=float(high), problems=defined.size))
+    return intervals
+
+
+def resampled_means(
+    values_PK: npt.NDArray[np.float64], *, generator: np.random.Generator, resamples: int
+) -> npt.NDArray[np.float64]:
+    """Means over problems of bootstrap resamples of the problems; one resample serves all columns.
+
+    Args:
+        values_PK: one value for each problem and column; NaN is undefined and takes no part.
+        generator: source of the resamples.
+        resamples: B, their number.
+
+    Returns:
+        (B, K) means; NaN where a resample holds no problem in which the column is defined.
+
+    Raises:
+        UsageError: fewer than 2 resamples.
+    """
     if resamples < 2:
         raise UsageError(f"resamples must be at least 2; got {resamples}")
     problems, columns = values_PK.shape
@@ -66,13 +92,7 @@ def bootstrap_intervals(
         counts = np.bincount(picks.ravel(), minlength=size * problems).reshape(size, problems).astype(np.float64)
         weights = counts @ defined_PK.astype(np.float64)
         np.divide(counts @ filled_PK, weights, out=means_BK[start : start + size], where=weights > 0)
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    intervals = []
-    for value, defined, means in zip(values_PK.T, defined_PK.T, means_BK.T, strict=True):
-        count = int(defined.sum())
-        low, high = np.quantile(means[~np.isnan(means)], tails) if count > 1 else (np.nan, np.nan)
-        intervals.append(Interval(estimate=_mean(value[defined]), low=float(low), high=float(high), problems=count))
-    return intervals
+    return means_BK
 
 
 def t_intervals(values: npt.ArrayLike, *, confidence: float = 0.95) -> list[Interval]:
