@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from counterpoise import __version__
 from counterpoise.cli import console
+from counterpoise.cli.compare import compare
 from counterpoise.cli.demo import demo
 from counterpoise.cli.doctor import doctor
 from counterpoise.cli.eval import evaluate
@@ -40,6 +41,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "demo": demo,
     "train": train,
     "eval": evaluate,
+    "compare": compare,
     "pretrain": pretrain,
     "verify": verify,
     "passk": passk,

@@ -14,7 +14,7 @@ from rich.console import Console
 from counterpoise.errors import UsageError
 from counterpoise.streams import numpy_generator
 
-__all__ = ["passk"]
+__all__ = ["parse_ks", "passk"]
 
 
 def passk(
@@ -46,7 +46,7 @@ def passk(
     from counterpoise.evaluation.table import passk_table
 
     counts = read_counts(file)
-    ks = _parse_ks(k) if k else k_sweep(max(problem.n for problem in counts))
+    ks = parse_ks(k) if k else k_sweep(max(problem.n for problem in counts))
     curve = pass_at_k_curve(
         counts, ks or [1], generator=numpy_generator(seed, "evaluation", "bootstrap"), confidence=confidence
     )
@@ -61,7 +61,12 @@ def passk(
         Console().print(passk_table(curve, confidence=confidence, title=f"{file.name}: {len(counts)} problems"))
 
 
-def _parse_ks(options: list[str]) -> list[int]:
+def parse_ks(options: list[str]) -> list[int]:
+    """The k of `--k 1,8 --k 64`, ascending.
+
+    Raises:
+        UsageError: a word is no whole number from 1.
+    """
     words = [word.strip() for option in options for word in option.split(",")]
     wrong = [word for word in words if not word.isascii() or not word.isdigit() or not 0 < int(word) < 1 << 31]
     if wrong:

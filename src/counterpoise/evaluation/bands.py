@@ -90,7 +90,7 @@ class Detectable:
 def simultaneous_band(
     values: npt.ArrayLike, *, generator: np.random.Generator, confidence: float = 0.95, resamples: int = 10_000
 ) -> list[BandPoint]:
-    """Bootstrap band that holds the means of all columns at once (max-t; Montiel Olea and Plagborg-Møller 2019, section 2).
+    """Bootstrap band that holds the means of all columns at once (max-t; Montiel Olea and Plagborg-Møller 2019).
 
     With m the means, s the standard deviations (ddof 0) over the P_k problems where column k is defined and m* the means of a resample of
     the problems, q is the `confidence` quantile over resamples of `max_k |m*_k - m_k| sqrt(P_k) / s_k`. The band is

@@ -1,0 +1,226 @@
+"""`counterpoise compare A B …`: evaluations side by side, with what their problems can and cannot show."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from counterpoise.cli import console
+from counterpoise.cli.passk import parse_ks
+from counterpoise.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from counterpoise.evaluation.comparison import Comparison, Contender
+    from counterpoise.evaluation.summary import PassAtK
+
+__all__ = ["compare"]
+
+
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A B …",
+            help="Run directories (newest evaluation; RUN@STEP chooses), evaluation directories, or {id, n, c} files.",
+        ),
+    ],
+    k: Annotated[
+        list[str] | None,
+        typer.Option("--k", help="Tries, e.g. 1,8,64; may be repeated. Default: powers of two up to the largest n."),
+    ] = None,
+    common: Annotated[bool, typer.Option("--common", help="Compare on the problems that all runs have.")] = False,
+    unpaired: Annotated[
+        bool, typer.Option("--unpaired", help="Compare the means of each run's own problems, without pairing.")
+    ] = False,
+    confidence: Annotated[float, typer.Option(help="Coverage of intervals and bands.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables; shares in [0, 1].")] = False,
+) -> None:
+    """pass@k of several runs, and the differences of each from the first on the same problems.
+
+    Beside each difference stand its own interval, the band that holds all k at once, and the smallest difference that so many problems
+    would find four times out of five; then in words where the runs can be told apart, where not, and where one drops under the other.
+
+    counterpoise compare runs/base runs/nsr
+    counterpoise compare runs/nsr@0 runs/nsr@100 runs/nsr@200 --k 1,16,256
+    counterpoise compare base.jsonl nsr.jsonl --common --json
+    """
+    from counterpoise.evaluation.comparison import compare as compare_runs
+    from counterpoise.evaluation.comparison import on_common_problems, read_contender
+    from counterpoise.evaluation.passk import k_sweep
+
+    if len(runs) < 2:
+        raise UsageError(f"a comparison needs two runs or more; got {', '.join(runs)} alone")
+    if common and unpaired:
+        raise UsageError("--common pairs the problems all runs have and --unpaired pairs none; leave one of them away")
+    found = _named([read_contender(target) for target in runs], runs)
+    if common:
+        found = on_common_problems(found)
+    ks = parse_ks(k) if k else k_sweep(max(problem.n for run in found for problem in run.counts)) or [1]
+    curves, made = compare_runs(found, ks, paired=not unpaired, confidence=confidence, seed=seed)
+    notes = [*(note for run in found for note in run.notes), *_differing_settings(found), *_unscored(found)]
+    if as_json:
+        console.print_json(json.dumps(_as_json(found, curves, made, confidence, not unpaired, notes), indent=2))
+        return
+    title = "each on its own problems" if unpaired else f"{len(found[0].counts)} problems"
+    console.stdout.print(_curves_table(found, curves, ks, confidence, f"pass@k %, {title}"))
+    for comparison in made:
+        console.stdout.print(_differences_table(comparison, confidence))
+        for sentence in comparison.sentences():
+            console.stdout.print(sentence, soft_wrap=True, markup=False)
+        console.stdout.print()
+    for note in notes:
+        console.note(note)
+
+
+def _named(found: Sequence[Contender], targets: Sequence[str]) -> list[Contender]:
+    """Runs of one name get what was typed instead; the same evaluation twice is a slip."""
+    paths = [run.path.resolve() for run in found]
+    for target, path in zip(targets, paths, strict=True):
+        if paths.count(path) > 1:
+            raise UsageError(f"{target} is given twice: both times it is {path}; name two different evaluations")
+    names = [run.name for run in found]
+    return [
+        replace(run, name=target) if names.count(run.name) > 1 else run
+        for run, target in zip(found, targets, strict=True)
+    ]
+
+
+def _differing_settings(found: Sequence[Contender]) -> list[str]:
+    """Runs that were not measured alike: their difference is not the model's alone."""
+    notes = []
+    base, *others = found
+    for other in others:
+        if base.manifest is None or other.manifest is None:
+            continue
+        ours, theirs = (
+            {"task": m.task, "template": m.template, **asdict(m.settings)} for m in (base.manifest, other.manifest)
+        )
+        differing = [key for key, value in ours.items() if theirs[key] != value]
+        if differing:
+            what = ", ".join(f"{key} {ours[key]} and {theirs[key]}" for key in differing)
+            notes.append(
+                f"{base.name} and {other.name} were measured differently, so part of the difference may be that: {what}"
+            )
+    return notes
+
+
+def _unscored(found: Sequence[Contender]) -> list[str]:
+    counts = [(run.name, sum(problem.unscored for problem in run.counts)) for run in found]
+    return [f"{name}: {count} rollouts are unscored and left out of n" for name, count in counts if count]
+
+
+def _curves_table(
+    found: Sequence[Contender], curves: Sequence[Sequence[PassAtK]], ks: Sequence[int], confidence: float, title: str
+) -> Table:
+    names = tuple(run.name for run in found)
+    table = console.table("k", *names, title=f"{title}, {100 * confidence:g}% intervals", numbers=("k", *names))
+    for row, k in enumerate(ks):
+        cells = [_shown(curve[row].estimate) + _range(curve[row].low, curve[row].high) for curve in curves]
+        table.add_row(str(k), *cells)
+    reasons = [
+        f"{run.name}, k={point.k}: {point.reason}"
+        for run, curve in zip(found, curves, strict=True)
+        for point in curve
+        if point.reason
+    ]
+    if reasons:
+        from rich.text import Text
+
+        table.caption = Text("\n".join(reasons))
+        table.caption_justify = "left"
+    return table
+
+
+def _differences_table(comparison: Comparison, confidence: float) -> Table:
+    from rich.text import Text
+
+    per_cent = f"{100 * confidence:g}%"
+    columns = ["k", "difference", f"{per_cent} interval", f"{per_cent} band over all k"]
+    if comparison.detectable:
+        columns += ["detectable", "problems", "needed"]
+    table = console.table(
+        *columns, title=f"{comparison.after} - {comparison.base}, percentage points", numbers=tuple(columns)
+    )
+    for row, (k, point) in enumerate(zip(comparison.ks, comparison.points, strict=True)):
+        style = "green" if point.band_low > 0 else "red" if point.band_high < 0 else ""
+        cells = [
+            str(k),
+            _shown(point.estimate, signed=True),
+            _range(point.low, point.high, signed=True).strip() or "–",
+            _range(point.band_low, point.band_high, signed=True).strip() or "–",
+        ]
+        if comparison.detectable:
+            detectable = comparison.detectable[row]
+            needed = "–" if math.isnan(detectable.needed) else f"{detectable.needed:.0f}"
+            cells += [_shown(detectable.minimum), str(point.problems), needed]
+        table.add_row(*(Text(cell, style=style) for cell in cells))
+    return table
+
+
+def _as_json(
+    found: Sequence[Contender],
+    curves: Sequence[Sequence[PassAtK]],
+    made: Sequence[Comparison],
+    confidence: float,
+    paired: bool,
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    runs = [
+        {"name": run.name, "path": str(run.path), "problems": len(run.counts), "pass_at_k": [asdict(p) for p in curve]}
+        for run, curve in zip(found, curves, strict=True)
+    ]
+    differences = []
+    for comparison in made:
+        rows = [{"k": k, **asdict(point)} for k, point in zip(comparison.ks, comparison.points, strict=True)]
+        for row, detectable in zip(rows, comparison.detectable, strict=False):
+            row |= {"detectable": detectable.minimum, "needed": detectable.needed}
+        differences.append(
+            {
+                "name": comparison.after,
+                "against": comparison.base,
+                "pass_at_k": rows,
+                "crossing": None
+                if comparison.crossing is None
+                else {"lower": comparison.lower, **asdict(comparison.crossing)},
+                "sentences": comparison.sentences(),
+            }
+        )
+    made_json = {
+        "confidence": confidence,
+        "paired": paired,
+        "runs": runs,
+        "differences": differences,
+        "notes": list(notes),
+    }
+    cleaned: dict[str, Any] = _finite(made_json)
+    return cleaned
+
+
+def _finite(value: Any) -> Any:
+    """NaN (undefined) and infinity (beyond the last k) become null: JSON has no other word for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _shown(share: float, *, signed: bool = False) -> str:
+    if math.isnan(share):
+        return "–"
+    # Adding zero turns a rounded -0.0 into 0.0.
+    return format(round(100 * share, 1) + 0.0, "+.1f" if signed else ".1f")
+
+
+def _range(low: float, high: float, *, signed: bool = False) -> str:
+    return "" if math.isnan(low) else f" [{_shown(low, signed=signed)}, {_shown(high, signed=signed)}]"

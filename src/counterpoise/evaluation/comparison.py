@@ -1,0 +1,333 @@
+"""Two or more evaluations side by side: where they are found on disk, whether they may be compared, and what the comparison says."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from counterpoise.errors import DataError, UsageError
+from counterpoise.evaluation.bands import (
+    BandPoint,
+    Crossing,
+    Detectable,
+    crossing_k,
+    minimum_detectable,
+    simultaneous_band,
+    unpaired_band,
+)
+from counterpoise.evaluation.passk import pass_at_k
+from counterpoise.evaluation.store import Manifest
+from counterpoise.evaluation.summary import EvaluationResult, PassAtK, ProblemCounts, pass_at_k_curve, read_counts
+from counterpoise.streams import numpy_generator
+
+__all__ = ["Comparison", "Contender", "compare", "on_common_problems", "read_contender"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """One evaluation that takes part in a comparison."""
+
+    name: str
+    """Short name for headings."""
+    path: Path
+    """Directory or file the counts come from."""
+    counts: tuple[ProblemCounts, ...]
+    """Counts of each problem."""
+    manifest: Manifest | None = None
+    """How the rollouts were drawn, where that is known."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know about how it was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One run against the first: `after - base` at each k, and what follows from it."""
+
+    base: str
+    """Name of the first run."""
+    after: str
+    """Name of the other one."""
+    ks: tuple[int, ...]
+    """Numbers of tries."""
+    points: tuple[BandPoint, ...]
+    """Difference at each k, with its own interval and the band over all k."""
+    detectable: tuple[Detectable, ...]
+    """What so many problems can show at each k; empty for an unpaired comparison."""
+    lower: str
+    """The run that `crossing` speaks of: it lies lower at the last k, or at none."""
+    crossing: Crossing | None
+    """Where that run drops under the other; None for an unpaired comparison and with fewer than two k."""
+
+    def sentences(self) -> list[str]:
+        """The comparison in words: where the runs can be told apart, where not and what would be needed, and the crossing."""
+        if all(math.isnan(point.band_low) for point in self.points):
+            return [
+                f"{self.after} and {self.base} have fewer than two problems at every k: nothing can be said of others"
+            ]
+        said = [*self._apart(), *self._alike()]
+        if self.crossing is not None:
+            upper = self.base if self.lower == self.after else self.after
+            said.append(_crossing_sentence(self.crossing, self.lower, upper))
+        return said
+
+    def _apart(self) -> list[str]:
+        said = []
+        for word, sign in (("above", 1), ("below", -1)):
+            ks = [
+                k for k, p in zip(self.ks, self.points, strict=True) if min(sign * p.band_low, sign * p.band_high) > 0
+            ]
+            if ks:
+                said.append(f"{self.after} lies {word} {self.base} at k={_listed(ks)}, outside the band over all k")
+        return said
+
+    def _alike(self) -> list[str]:
+        inside = [i for i, p in enumerate(self.points) if p.band_low <= 0 <= p.band_high]
+        equal = [self.ks[i] for i in inside if self.points[i].band_low == self.points[i].band_high]
+        inside = [i for i in inside if self.ks[i] not in equal]
+        said = [f"{self.after} and {self.base} are equal on every problem at k={_listed(equal)}"] if equal else []
+        if not inside:
+            return said
+        most = max(inside, key=lambda i: abs(self.points[i].estimate))
+        point, where = self.points[most], _listed([self.ks[i] for i in inside])
+        sentence = f"{point.problems} problems cannot tell {self.after} from {self.base} at k={where}"
+        if self.detectable:
+            found = self.detectable[most]
+            sentence += f": the largest difference there is {_points(point.estimate)} points at k={self.ks[most]}"
+            sentence += f", and {point.problems} problems find {_points(found.minimum, signed=False)} points or more (power 80%)"
+            if not math.isnan(found.needed):
+                sentence += f"; a difference this large would take about {found.needed:.0f} problems"
+        return [*said, sentence]
+
+
+def read_contender(target: str) -> Contender:
+    """Find the counts that `target` names: an evaluation directory, a run directory (`RUN@STEP` chooses the step), or an {id, n, c} file.
+
+    Of a run the newest evaluation that was finished counts.
+
+    Raises:
+        DataError: nothing is there, nothing was evaluated or the evaluation is unfinished, or counts are malformed.
+        StoreError: a result cannot be read.
+    """
+    path, step = Path(target), None
+    chosen = re.fullmatch(r"(.+)@(\d+)", target)
+    if chosen and not path.exists():
+        path, step = Path(chosen[1]), int(chosen[2])
+    if step is None and path.is_file():
+        name = path.parent.name if path.name == "problems.jsonl" and path.parent.name else path.stem
+        return Contender(name=name, path=path, counts=tuple(read_counts(path)))
+    if not path.is_dir():
+        raise DataError(f"{path} does not exist; give a run's directory, an evaluation's directory or a file of counts")
+    if (path / "config.toml").is_file():
+        return _read_run(path, step)
+    if step is not None:
+        raise DataError(f"{target}: @ chooses a step of a run, and {path} is no run directory (no config.toml)")
+    if (path / "passk.json").is_file():
+        return _read_evaluation(path, path.name)
+    if (path / "manifest.json").is_file() or (path / "rollouts.jsonl").is_file():
+        raise DataError(
+            f"the evaluation in {path} is unfinished: it has no passk.json; run the same counterpoise eval again to finish it"
+        )
+    raise DataError(
+        f"{path} holds neither a run (config.toml) nor an evaluation (passk.json); give one of these or a file of counts"
+    )
+
+
+def on_common_problems(contenders: Sequence[Contender]) -> list[Contender]:
+    """The same runs with the problems that all of them have.
+
+    Raises:
+        DataError: there is none.
+    """
+    common = set.intersection(*map(_ids, contenders))
+    if not common:
+        raise DataError("the runs have no problem in common; --unpaired compares their means without pairing")
+    return [replace(run, counts=tuple(p for p in run.counts if p.problem_id in common)) for run in contenders]
+
+
+def compare(
+    contenders: Sequence[Contender],
+    ks: Sequence[int],
+    *,
+    paired: bool = True,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> tuple[list[tuple[PassAtK, ...]], list[Comparison]]:
+    """The pass@k curve of each run, and the comparison of each against the first.
+
+    Args:
+        contenders: two runs or more.
+        ks: numbers of tries; a run whose n is smaller is undefined there.
+        paired: take differences problem by problem, which needs the same problems in all runs; otherwise the means of each run's own
+            problems are compared, which is less precise.
+        confidence: coverage of intervals and bands.
+        resamples: bootstrap resamples.
+        seed: of the streams (seed, "evaluation", "compare", …).
+
+    Raises:
+        DataError: the problems differ and `paired` is wanted.
+        UsageError: fewer than two runs, no k, or numbers out of range.
+    """
+    if len(contenders) < 2 or not ks:
+        raise UsageError(
+            f"a comparison needs two runs or more and at least one k; got {len(contenders)} runs and {len(ks)} k"
+        )
+    ks = sorted(set(ks))
+    base, *others = contenders
+    for other in others if paired else ():
+        _check_same(base, other)
+    curves = [
+        pass_at_k_curve(
+            run.counts,
+            ks,
+            generator=numpy_generator(seed, "evaluation", "compare", "curve"),
+            confidence=confidence,
+            resamples=resamples,
+        )
+        for run in (base, *others)
+    ]
+    base_PK = _values(base.counts, ks)
+    made = []
+    for other in others:
+        generator = numpy_generator(seed, "evaluation", "compare", "band")
+        if not paired:
+            unpaired = unpaired_band(
+                base_PK, _values(other.counts, ks), generator=generator, confidence=confidence, resamples=resamples
+            )
+            made.append(
+                Comparison(
+                    base=base.name,
+                    after=other.name,
+                    ks=tuple(ks),
+                    points=tuple(unpaired),
+                    detectable=(),
+                    lower=other.name,
+                    crossing=None,
+                )
+            )
+            continue
+        by_id = {problem.problem_id: problem for problem in other.counts}
+        differences_PK = _values([by_id[problem.problem_id] for problem in base.counts], ks) - base_PK
+        points = simultaneous_band(differences_PK, generator=generator, confidence=confidence, resamples=resamples)
+        lower, crossing = _crossing(base.name, other.name, ks, differences_PK, confidence, resamples, seed)
+        made.append(
+            Comparison(
+                base=base.name,
+                after=other.name,
+                ks=tuple(ks),
+                points=tuple(points),
+                detectable=tuple(
+                    minimum_detectable(
+                        differences_PK, confidence=confidence, critical=[point.critical for point in points]
+                    )
+                ),
+                lower=lower,
+                crossing=crossing,
+            )
+        )
+    return curves, made
+
+
+def _crossing(
+    base: str,
+    after: str,
+    ks: Sequence[int],
+    differences_PK: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> tuple[str, Crossing | None]:
+    defined = [column for column in range(len(ks)) if not np.isnan(differences_PK[:, column]).all()]
+    if len(defined) < 2:
+        return after, None
+
+    def crossing(sign: int) -> Crossing:
+        return crossing_k(
+            [ks[column] for column in defined],
+            sign * differences_PK[:, defined],
+            generator=numpy_generator(seed, "evaluation", "compare", "crossing"),
+            confidence=confidence,
+            resamples=resamples,
+        )
+
+    found, turned = crossing(1), crossing(-1)
+    return (base, turned) if found.state == "above" and turned.state != "above" else (after, found)
+
+
+def _read_run(path: Path, step: int | None) -> Contender:
+    found = {
+        int(match[1]): directory
+        for directory in (path / "evaluation").glob("step-*")
+        if (match := re.fullmatch(r"step-(\d+)", directory.name))
+    }
+    done = {number: directory for number, directory in found.items() if (directory / "passk.json").is_file()}
+    again = f"counterpoise eval {path}" + ("" if step is None else f" --step {step}")
+    if step is not None and step not in done:
+        what = "is unfinished (no passk.json)" if step in found else "was not made"
+        steps = ", ".join(map(str, sorted(done))) or "none"
+        raise DataError(
+            f"the evaluation of step {step} of {path} {what}; make it with: {again}  (evaluated steps: {steps})"
+        )
+    if not done:
+        what = "none of its evaluations is finished" if found else "it has no evaluation yet"
+        raise DataError(f"the run {path} cannot be compared: {what}; make one with: {again}")
+    newest = max(done) if step is None else step
+    notes = [
+        f"{path.name}: the evaluation of step {number} is unfinished, so step {newest} is used"
+        for number in sorted(found.keys() - done.keys())
+        if step is None and number > newest
+    ]
+    return replace(_read_evaluation(done[newest], f"{path.resolve().name}@{newest}"), notes=tuple(notes))
+
+
+def _read_evaluation(path: Path, name: str) -> Contender:
+    result = EvaluationResult.load(path)
+    return Contender(name=name, path=path, counts=result.counts, manifest=result.manifest)
+
+
+def _ids(run: Contender) -> set[str]:
+    return {problem.problem_id for problem in run.counts}
+
+
+def _check_same(base: Contender, other: Contender) -> None:
+    ours, theirs = _ids(base), _ids(other)
+    if ours == theirs:
+        return
+    common = len(ours & theirs)
+    ways = [f"--common compares on the {common} in common"] if common else []
+    raise DataError(
+        f"{base.name} and {other.name} did not answer the same problems: {common} in common, {len(ours - theirs)} only in {base.name}, "
+        f"{len(theirs - ours)} only in {other.name}, so their differences cannot be paired; "
+        + ", ".join([*ways, "--unpaired compares the means (wider intervals)"])
+    )
+
+
+def _values(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    return pass_at_k([problem.n for problem in counts], [problem.c for problem in counts], ks)
+
+
+def _crossing_sentence(crossing: Crossing, lower: str, upper: str) -> str:
+    if crossing.state == "above":
+        return f"no crossing: neither run lies under the other at k={crossing.last_k}"
+    if crossing.state == "under":
+        said = f"{lower} lies under {upper} at every k from {crossing.first_k} to {crossing.last_k}"
+        return f"{said}; so it does in {crossing.under_share:.0%} of the resamples, and they cross in {crossing.crossing_share:.0%}"
+    low = f"{crossing.low:.1f}" if crossing.low > crossing.first_k else f"<={crossing.first_k}"
+    high = f">{crossing.last_k}" if math.isinf(crossing.high) else f"{crossing.high:.1f}"
+    return (
+        f"{lower} drops under {upper} at k={crossing.k:.1f} [{low}, {high}]; "
+        f"the curves cross so in {crossing.crossing_share:.0%} of the resamples"
+    )
+
+
+def _listed(ks: Sequence[int]) -> str:
+    return ", ".join(map(str, ks))
+
+
+def _points(share: float, *, signed: bool = True) -> str:
+    return f"{100 * share:+.1f}" if signed else f"{100 * share:.1f}"
