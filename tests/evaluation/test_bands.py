@@ -36,7 +36,7 @@ def test_the_band_holds_the_whole_curve_as_often_as_promised_and_the_intervals_d
         band += all(p.band_low <= t <= p.band_high for p, t in zip(points, truth, strict=True))
         pointwise += all(p.low <= t <= p.high for p, t in zip(points, truth, strict=True))
     assert 0.93 <= band / trials <= 0.97  # the binomial error of 500 trials is 0.010
-    assert pointwise / trials < 0.92
+    assert pointwise / trials < 0.91  # 0.89 in 1000 trials
 
 
 def test_the_unpaired_band_holds_what_it_promises():
