@@ -194,6 +194,15 @@ def test_a_seed_fixes_the_output(command, counted):
     assert one == same != other
 
 
+def test_a_crossing_that_may_be_chance_is_called_so(command, counted):
+    # Each solves what the other does not; b is 5 - 3 of 16 rollouts ahead at k=1 and one problem behind at k=16.
+    ups, downs = [0, 3] * 15, [3, 0] * 13 + [8, 0] + [0, 0]
+    text = said(command("compare", counted("a.jsonl", counts(*ups)), counted("b.jsonl", counts(*downs))))
+    assert "30 problems cannot tell b from a at k=1, 2, 4, 8, 16" in text
+    assert "[<=1, >16]" in text
+    assert "these problems do not tell whether they cross" in text
+
+
 def test_names_that_clash_become_what_was_typed(command, counted, tmp_path):
     files = counted("a.jsonl", BASE), tmp_path / "more" / "a.jsonl"
     files[1].parent.mkdir()

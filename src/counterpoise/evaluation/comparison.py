@@ -319,10 +319,12 @@ def _crossing_sentence(crossing: Crossing, lower: str, upper: str) -> str:
         return f"{said}; so it does in {crossing.under_share:.0%} of the resamples, and they cross in {crossing.crossing_share:.0%}"
     low = f"{crossing.low:.1f}" if crossing.low > crossing.first_k else f"<={crossing.first_k}"
     high = f">{crossing.last_k}" if math.isinf(crossing.high) else f"{crossing.high:.1f}"
-    return (
+    said = (
         f"{lower} drops under {upper} at k={crossing.k:.1f} [{low}, {high}]; "
         f"the curves cross so in {crossing.crossing_share:.0%} of the resamples"
     )
+    open_ends = crossing.low <= crossing.first_k and math.isinf(crossing.high)
+    return f"{said}: these problems do not tell whether they cross" if open_ends else said
 
 
 def _listed(ks: Sequence[int]) -> str:
