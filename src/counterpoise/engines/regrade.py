@@ -1,0 +1,185 @@
+"""Grading stored rollouts again, with the task's verifier or another one; nothing is sampled and no earlier verdict is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from counterpoise.config import RunConfig
+from counterpoise.engines.assemble import check_verifiers, task_and_template
+from counterpoise.errors import DataError, StoreError
+from counterpoise.evaluation.agreement import Agreement, Grader, agreement
+from counterpoise.evaluation.run import Progress, grade
+from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.summary import EvaluationResult, summarise
+from counterpoise.files import atomic_write_text
+from counterpoise.types import Problem, Verdict
+from counterpoise.verifiers.batch import Judge
+
+__all__ = ["Regraded", "regrade"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regraded:
+    """What grading again led to."""
+
+    result: EvaluationResult
+    """The new `passk.json`."""
+    agreement: Agreement | None
+    """Against the verdicts of the result before; None when there was none, or when the same verifiers made it."""
+    before: Mapping[str, str]
+    """Verifiers of the result before, by name, with their version."""
+    kept: Path | None
+    """Where the result before is now; None when the same verifiers made it or there was none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Earlier:
+    """The parts of an earlier `passk.json` that grading needs."""
+
+    text: str
+    verifiers: Mapping[str, str]
+    n: int
+    ks: tuple[int, ...]
+    confidence: float
+
+
+def regrade(
+    directory: Path,
+    config: RunConfig,
+    *,
+    verifier: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    n: int | None = None,
+    ks: Sequence[int] | None = None,
+    examples: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None],
+) -> Regraded:
+    """Grade what a store holds and write its `passk.json` anew.
+
+    The verdicts of each verifier version stand in a file of their own, so only draws without a verdict of that version are judged. A
+    result that other verifiers made moves to `passk-<verifier>-<version>.json` and `problems-<verifier>-<version>.jsonl`.
+
+    Args:
+        directory: an evaluation.
+        config: its task and how to verify.
+        verifier: judges all problems in the place of their own verifier.
+        settings: settings of that verifier; without one, of the task's only verifier.
+        n: first draws of each problem that count; all by default.
+        ks: numbers of tries; those of the result before when it has the same n, else powers of two up to n.
+        examples: changed rollouts to return at most.
+        on_progress: told (graded, of all).
+        say: told each damaged line.
+
+    Raises:
+        DataError: nothing is stored, or the task has not the stored problems.
+        UnknownNameError, ConfigError: no such verifier or setting.
+        StoreError: a file cannot be read or written, or every rollout is unscored.
+    """
+    store = RolloutStore(directory)
+    drawn: dict[str, int] = {}
+    for rollout in store.rollouts():
+        drawn[rollout.problem_id] = max(drawn.get(rollout.problem_id, 0), rollout.sample + 1)
+    if not drawn:
+        raise DataError(
+            f"{directory} holds no rollouts, so there is nothing to grade; draw some with counterpoise eval"
+        )
+    own = _problems(config, drawn, directory)
+    problems = [replace(problem, verifier=verifier) for problem in own] if verifier else own
+    check_verifiers(problems)
+    n = max(drawn.values()) if n is None else n
+    earlier = _earlier(directory, say)
+
+    def told(progress: Progress) -> None:
+        if on_progress is not None:
+            on_progress(progress.done, progress.total)
+
+    verification = config.verification
+    name = verifier or problems[0].verifier
+    with Judge(
+        timeout=verification.timeout,
+        workers=verification.workers,
+        truncated_is=verification.truncated,
+        settings={name: settings} if settings else None,
+    ) as judge:
+
+        def verify(batch: Sequence[Problem], responses: Sequence[str], truncated: Sequence[bool]) -> list[Verdict]:
+            return judge.verify(batch, responses, truncated=truncated)
+
+        graders = grade(store=store, problems=problems, verify=verify, n=n, on_progress=told)
+    if ks is None and earlier is not None and earlier.n == n:
+        ks = earlier.ks
+    confidence = 0.95 if earlier is None else earlier.confidence
+    result = summarise(store, problems, n=n, graders=graders, ks=ks, confidence=confidence)
+    kept, compared = None, None
+    if earlier is not None and dict(earlier.verifiers) != dict(result.verifiers):
+        before = {problem.problem_id: grader for problem in own for grader in _graders(problem, earlier.verifiers)}
+        after = {problem.problem_id: graders[problem.verifier] for problem in problems if problem.verifier in graders}
+        compared = agreement(store, before, after, n=n, examples=examples)
+        kept = _keep(store, earlier)
+    result.save(directory)
+    for damage in store.damages:
+        say(str(damage))
+    return Regraded(result=result, agreement=compared, before={} if earlier is None else earlier.verifiers, kept=kept)
+
+
+def _problems(config: RunConfig, drawn: Mapping[str, int], directory: Path) -> list[Problem]:
+    task, _ = task_and_template(config)
+    problems = [problem for problem in task.problems("test") if problem.problem_id in drawn]
+    if len(problems) < len(drawn):
+        raise DataError(
+            f"{len(drawn) - len(problems)} of the {len(drawn)} problems in {directory} are not in the test split of "
+            f"{config.tasks.name} as it is set now; give the settings and files the evaluation had, e.g. "
+            "tasks.settings.count=4 or tasks.test=test.jsonl"
+        )
+    return sorted(problems, key=lambda problem: problem.problem_id)
+
+
+def _graders(problem: Problem, verifiers: Mapping[str, str]) -> list[Grader]:
+    """Who of `verifiers` judged the problem: its own verifier, or the one that was put in the place of all."""
+    if problem.verifier in verifiers:
+        return [(problem.verifier, verifiers[problem.verifier])]
+    return list(verifiers.items()) if len(verifiers) == 1 else []
+
+
+def _earlier(directory: Path, say: Callable[[str], None]) -> _Earlier | None:
+    path = directory / "passk.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+        fields = json.loads(text)
+        return _Earlier(
+            text=text,
+            verifiers=dict(fields["verifiers"]),
+            n=fields["n"],
+            ks=tuple(row["k"] for row in fields["curve"]),
+            confidence=fields["confidence"],
+        )
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        say(f"{path} cannot be read ({type(error).__name__}: {error}); it is made anew from the stored rollouts")
+        return None
+
+
+def _keep(store: RolloutStore, earlier: _Earlier) -> Path:
+    """Put the result before aside. After a kill behind this point `problems.jsonl` may be the new one, so what is kept stays."""
+    names = [
+        store.verdicts_path(*grader).stem.removeprefix("verdicts-") for grader in sorted(earlier.verifiers.items())
+    ]
+    label = "+".join(names)
+    kept = store.directory / f"passk-{label}.json"
+    try:
+        if not kept.is_file() or kept.read_text(encoding="utf-8") != earlier.text:
+            counts = store.directory / "problems.jsonl"
+            if counts.is_file():
+                atomic_write_text(store.directory / f"problems-{label}.jsonl", counts.read_text(encoding="utf-8"))
+            atomic_write_text(kept, earlier.text)
+    except OSError as error:
+        raise StoreError(f"cannot read {kept}: {error.strerror or error}") from error
+    return kept
