@@ -25,6 +25,7 @@ from counterpoise.cli.compare import compare
 from counterpoise.cli.demo import demo
 from counterpoise.cli.doctor import doctor
 from counterpoise.cli.eval import evaluate
+from counterpoise.cli.grade import grade
 from counterpoise.cli.passk import passk
 from counterpoise.cli.pretrain import pretrain
 from counterpoise.cli.tasks import tasks
@@ -41,6 +42,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "demo": demo,
     "train": train,
     "eval": evaluate,
+    "grade": grade,
     "compare": compare,
     "pretrain": pretrain,
     "verify": verify,
