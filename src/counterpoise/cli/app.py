@@ -31,6 +31,7 @@ from counterpoise.cli.pretrain import pretrain
 from counterpoise.cli.tasks import tasks
 from counterpoise.cli.train import train
 from counterpoise.cli.verify import verify
+from counterpoise.cli.watch import watch
 from counterpoise.errors import CounterpoiseError
 
 __all__ = ["COMMANDS", "GROUPS", "TRACEBACK_VARIABLE", "app", "main"]
@@ -41,6 +42,7 @@ TRACEBACK_VARIABLE = "COUNTERPOISE_TRACEBACK"
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "demo": demo,
     "train": train,
+    "watch": watch,
     "eval": evaluate,
     "grade": grade,
     "compare": compare,

@@ -1,0 +1,250 @@
+"""`counterpoise watch`: a run in progress, or one that is done, on the terminal."""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from counterpoise.cli import console
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from counterpoise.cli.following import FollowedRun
+    from counterpoise.config import RunConfig
+
+__all__ = ["watch"]
+
+_ROWS = (
+    ("reward", "reward", "+.3f", 1),
+    ("success rate %", "success_rate", ".1f", 100),
+    ("entropy, nats", "entropy_sampled", ".3f", 1),
+    ("polarity share, tokens", "polarity_share_tokens", ".3f", 1),
+    ("lambda plus", "lambda_plus", ".3f", 1),
+    ("lambda minus", "lambda_minus", ".3f", 1),
+    ("groups all right %", "groups_all_right", ".1f", 100),
+    ("groups all wrong %", "groups_all_wrong", ".1f", 100),
+    ("groups mixed %", "groups_mixed", ".1f", 100),
+    ("truncated %", "truncated_share", ".1f", 100),
+    ("unscored %", "unscored", ".1f", 100),
+    ("no answer %", "no_answer_share", ".1f", 100),
+    ("gradient norm", "gradient_norm", ".3g", 1),
+    ("tokens/s", "tokens_per_second", ",.0f", 1),
+    ("peak memory, GiB", "peak_memory_gib", ".2f", 1),
+)
+"""Heading, column of metrics.jsonl, format and factor of each row."""
+
+_BARS = "▁▂▃▄▅▆▇█"
+_CURVE = 20  # the table is then 78 columns wide
+_EVERY = 1.0
+# Less silence than this says nothing: the last steps of a tiny run take milliseconds, its checkpoint does not.
+_SILENCE = 10.0
+
+
+def watch(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.", show_default=False)],
+    once: Annotated[bool, typer.Option("--once", help="Print one look at the run and exit.")] = False,
+) -> None:
+    """Follow a run from its files: progress, metrics over the run, evaluations, events. Ends with q or Ctrl-C; the run goes on.
+
+    For each metric: its latest value, the mean of the last 10 steps, how far that is from the mean of the first 10, and its course over the
+    steps so far. Without a terminal it prints one look and exits.
+
+    counterpoise watch runs/nsr
+    counterpoise watch runs/nsr --once
+    """
+    from counterpoise.cli.following import FollowedRun
+    from counterpoise.engines.run_directory import RunDirectory
+
+    config = RunDirectory.read(run).config
+    followed = FollowedRun(run, [column for _, column, _, _ in _ROWS])
+    followed.refresh()
+    if not once and console.stdout.is_terminal:
+        config = _follow(followed, config)
+    for part in _look(followed, config, now=time.time()):
+        console.stdout.print(part, soft_wrap=isinstance(part, str), markup=False)
+    for damage in followed.damages:
+        console.note(str(damage))
+    if followed.damaged > len(followed.damages):
+        console.note(f"{followed.damaged - len(followed.damages)} more could not be read")
+
+
+def _follow(followed: FollowedRun, config: RunConfig) -> RunConfig:
+    """Draw the run anew every second until q or Ctrl-C; the configuration as it is then."""
+    from rich.console import Group
+    from rich.live import Live
+    from rich.text import Text
+
+    from counterpoise.engines.run_directory import RunDirectory
+
+    def drawn() -> Group:
+        lines = _look(followed, config, now=time.time(), height=console.stdout.height - 2)
+        # The first two lines hold the command that continues the run, which must not be cut.
+        parts = [
+            Text(part, no_wrap=i > 1, overflow="ellipsis" if i > 1 else "fold") if isinstance(part, str) else part
+            for i, part in enumerate(lines)
+        ]
+        if followed.damaged:
+            parts.append(Text(f"{followed.damaged} could not be read, the first: {followed.damages[0]}"))
+        return Group(*parts, Text("q ends this view, the run goes on", style="dim"))
+
+    try:
+        with Live(drawn(), console=console.stdout, screen=True, auto_refresh=False) as live, _keys() as keys:
+            while not _pressed(keys, "q", seconds=_EVERY):
+                # A resume may ask for more steps.
+                config = RunDirectory.read(followed.path).config
+                followed.refresh()
+                live.update(drawn(), refresh=True)
+    except KeyboardInterrupt:
+        pass
+    return config
+
+
+def _look(
+    followed: FollowedRun, config: RunConfig, *, now: float, height: int | None = None
+) -> list[RenderableType | str]:
+    """Everything there is to see, in no more than `height` lines as far as evaluations and events can make room."""
+    parts: list[RenderableType | str] = [*_state(followed, config, now)]
+    if followed.step:
+        parts.append(_table(followed))
+    room = 16 if height is None else max(2, height - len(parts) - len(_ROWS))
+    evaluations = [followed.evaluations[step] for step in sorted(followed.evaluations)]
+    events = list(followed.events)[-max(1, room - len(evaluations)) :]
+    for found in evaluations[-max(1, room - len(events)) :]:
+        ends = ", ".join(f"pass@{k} {_shown(value, '.1f', 100)}%" for k, value in found.points)
+        parts.append(f"evaluated {_named(found.step)}: {ends} ({found.problems} problems x {found.n})")
+    for event in events:
+        kind = "" if event.get("kind") == "said" else f"{event.get('kind')}: "
+        parts.append(_plain(f"{_clock(event.get('time'))} step {event.get('step')}: {kind}{event.get('message')}"))
+    return parts
+
+
+def _state(followed: FollowedRun, config: RunConfig, now: float) -> Iterator[str]:
+    """How far the run is, and in a second line whatever is not plain progress."""
+    step, steps, seconds = followed.step, config.learner.steps, followed.step_seconds
+    again = f"continue it with: counterpoise train {followed.path}"
+    # Before the first step there is no telling how long a step takes: then no silence is too long.
+    patience = math.inf if math.isnan(seconds) else max(5 * seconds, _SILENCE)
+    silent = now - followed.alive_at
+    finished = step >= steps and (not config.evaluation.after or step in followed.evaluations)
+    stop = followed.stop
+    progress = f"{followed.path}: step {step} of {steps}" if step else f"{followed.path}: {steps} steps"
+    if not math.isnan(seconds):
+        progress += f", {console.duration(seconds)} a step"
+        if step < steps and stop is None:
+            progress += f", {console.duration(seconds * (steps - step))} left"
+    yield progress
+    if finished:
+        yield "finished"
+    elif stop is not None:
+        yield _plain(f"{stop['kind']} at step {stop.get('step')} ({stop.get('message')}); {again}")
+    elif silent > patience:
+        yield f"nothing was written for {console.duration(silent)}, so it may have stopped; if it has, {again}"
+    elif followed.evaluating is not None:
+        yield f"evaluating {_named(followed.evaluating)}"
+    elif step >= steps:
+        yield "all steps are done, the last evaluation is not"
+    elif not step:
+        yield "waiting for the first step"
+
+
+def _table(followed: FollowedRun) -> Table:
+    from rich.table import Table
+
+    from counterpoise.cli.following import WINDOW, mean
+
+    headings = ("latest", f"last {WINDOW}", f"since first {WINDOW}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("over the run", no_wrap=True, style="cyan")
+    history = followed.history
+    for label, column, form, factor in _ROWS:
+        signed = form if form.startswith("+") else "+" + form
+        table.add_row(
+            label,
+            _shown(history.latest(column), form, factor),
+            _shown(mean(history.last(column)), form, factor),
+            _shown(history.change(column), signed, factor),
+            _sparkline(history.curve(column, _CURVE)),
+        )
+    return table
+
+
+def _sparkline(values: Sequence[float]) -> str:
+    """One bar for each value between the smallest and the largest, a space for NaN; a line in the middle when all are equal."""
+    defined = [value for value in values if not math.isnan(value)]
+    low, high = min(defined, default=0.0), max(defined, default=0.0)
+    top = len(_BARS) - 1
+
+    def bar(value: float) -> str:
+        if math.isnan(value):
+            return " "
+        return _BARS[round(top * (value - low) / (high - low))] if high > low else _BARS[top // 2]
+
+    return "".join(map(bar, values))
+
+
+def _shown(value: float, form: str, factor: float) -> str:
+    # Adding zero turns -0.0 into 0.0.
+    return "–" if math.isnan(value) else format(value * factor + 0.0, form)
+
+
+def _named(step: int) -> str:
+    return f"step {step}" if step else "base"
+
+
+def _plain(text: str) -> str:
+    """The text on one line, without what could steer the terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _clock(seconds: object) -> str:
+    try:
+        if isinstance(seconds, int | float):
+            return time.strftime("%H:%M:%S", time.localtime(seconds))
+    except (ValueError, OverflowError, OSError):  # a number that is no time
+        pass
+    return "--:--:--"
+
+
+@contextmanager
+def _keys() -> Iterator[int | None]:
+    """The keyboard's descriptor, giving single keys without echo; None where standard input is no terminal."""
+    if not sys.stdin.isatty():
+        yield None
+        return
+    import termios
+    import tty
+
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    try:
+        tty.setcbreak(descriptor)
+        yield descriptor
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _pressed(descriptor: int | None, key: str, *, seconds: float) -> bool:
+    """Whether the key was pressed within that time; other keys are swallowed."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        ready, _, _ = select.select([] if descriptor is None else [descriptor], [], [], left)
+        if ready and descriptor is not None:
+            typed = os.read(descriptor, 64)
+            # No bytes: the terminal is gone, and with it whoever watched.
+            if not typed or key.encode() in typed.lower():
+                return True
+    return False
