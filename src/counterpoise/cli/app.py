@@ -26,6 +26,7 @@ from counterpoise.cli.demo import demo
 from counterpoise.cli.doctor import doctor
 from counterpoise.cli.eval import evaluate
 from counterpoise.cli.grade import grade
+from counterpoise.cli.merge import merge
 from counterpoise.cli.passk import passk
 from counterpoise.cli.pretrain import pretrain
 from counterpoise.cli.tasks import tasks
@@ -45,6 +46,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "watch": watch,
     "eval": evaluate,
     "grade": grade,
+    "merge": merge,
     "compare": compare,
     "pretrain": pretrain,
     "verify": verify,
