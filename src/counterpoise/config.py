@@ -59,6 +59,8 @@ class RunSection(_Section):
     """Parent of all runs."""
     seed: int = 0
     """Every random draw comes from named streams of this seed."""
+    threads: Positive | None = None
+    """CPU threads of torch; None keeps torch's choice. Tiny models are fastest with 1, on a busy machine by far."""
 
 
 class LoraConfig(_Section):

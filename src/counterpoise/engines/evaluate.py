@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from counterpoise.config import RunConfig
 from counterpoise.engines.assemble import check_verifiers, make_sampler, task_and_template
 from counterpoise.engines.policy import Policy, load_policy
+from counterpoise.engines.processes import use_threads
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.errors import CheckpointError
 from counterpoise.evaluation.run import Progress, evaluate
@@ -79,6 +80,7 @@ def evaluate_run(
 def _evaluate(
     config: RunConfig, saved: Path | None, *, directory: Path, step: int, on_progress: OnProgress | None, say: Say
 ) -> EvaluationResult:
+    use_threads(config.run.threads)
     task, template = task_and_template(config)
     problems = first_problems(task.problems("test"), config.evaluation.problems)
     check_verifiers(problems)

@@ -24,7 +24,7 @@ from counterpoise.engines.interrupt import Interrupt, RunInterruptedError, watch
 from counterpoise.engines.observer import Observer, Silent
 from counterpoise.engines.order import ProblemOrder
 from counterpoise.engines.policy import Policy, load_policy, policy_writer
-from counterpoise.engines.processes import anywhere, is_main, on_main
+from counterpoise.engines.processes import anywhere, is_main, on_main, use_threads
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.engines.trackers import check_trackers
 from counterpoise.errors import ConfigError, StoreError, TrainingError
@@ -72,6 +72,7 @@ def train(run: RunDirectory, *, observer: Observer | None = None) -> TrainResult
     """
     watcher = observer if observer is not None and is_main() else Silent()
     with run.locked(), watching_interrupts(watcher.said) as interrupt:
+        use_threads(run.config.run.threads)
         # Names and files are checked before the model is read: a spelling mistake should cost a second.
         assembly = assemble(run.config)
         accelerator = _accelerator(run)

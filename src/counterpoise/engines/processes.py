@@ -11,7 +11,7 @@ from counterpoise.errors import CounterpoiseError
 if TYPE_CHECKING:
     from accelerate import PartialState
 
-__all__ = ["anywhere", "is_main", "on_main"]
+__all__ = ["anywhere", "is_main", "on_main", "use_threads"]
 
 T = TypeVar("T")
 
@@ -58,6 +58,14 @@ def on_main(action: Callable[[], T]) -> T:
         # Not `kind(message)`: several of these classes build their message from other arguments.
         raise kind.__new__(kind, message)
     return result  # type: ignore[no-any-return]
+
+
+def use_threads(threads: int | None) -> None:
+    """Give torch so many CPU threads in this process; None leaves its own choice."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 def _processes() -> PartialState:
