@@ -297,6 +297,8 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             env=environment | {"COLUMNS": "160"},
+            # A shell starts what it runs in the background with Ctrl-C ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         os.close(theirs)
         self.text = ""
@@ -315,8 +317,11 @@ class Terminal:
                 return False
         return True
 
-    def ended(self):
+    def ended(self, *, seconds=60.0):
+        until = time.monotonic() + seconds
         while self.process.poll() is None:
+            if time.monotonic() > until:
+                self.process.kill()
             self.read()
         while select.select([self.ours], [], [], 0)[0] and self.read():
             pass
