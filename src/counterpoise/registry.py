@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import keyword
 import math
+import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from counterpoise.errors import ConfigError, UnknownNameError, nearest
 
-__all__ = ["check_choice", "check_number", "construct"]
+__all__ = ["check_choice", "check_number", "construct", "setting_value"]
 
 T = TypeVar("T")
 
@@ -85,3 +86,11 @@ def check_choice(where: str, setting: str, value: object, choices: tuple[str, ..
     """
     if value not in choices:
         raise ConfigError(f"{where}: {setting} = {value!r}; expected one of: {', '.join(choices)}")
+
+
+def setting_value(text: str) -> Any:
+    """The value of `key=value` as typed on a command line: TOML (`3`, `0.1`, `true`, `[1, 2]`), and plain text where it is not."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from counterpoise.config import RunConfig
 from counterpoise.errors import ConfigError, nearest
+from counterpoise.registry import setting_value
 
 __all__ = ["dump_config", "load_config", "parse_config"]
 
@@ -73,14 +74,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
         if not isinstance(inner, dict):
             raise ConfigError(f"'{override}': {part} is a value, not a section")
         table = inner
-    table[parts[-1]] = _value(text.strip())
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+    table[parts[-1]] = setting_value(text.strip())
 
 
 def _explain(error: Mapping[str, Any]) -> str:

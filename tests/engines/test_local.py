@@ -205,7 +205,7 @@ def test_a_loss_that_is_not_finite_is_refused_and_the_batch_kept(configure, monk
 
 
 def test_a_step_whose_rollouts_are_all_unscored_stops_the_run(configure, monkeypatch):
-    def unscored(self, problems, responses, *, truncated=None):
+    def unscored(self, problems, responses, truncated=None):
         return [
             Verdict(
                 value=VerdictValue.UNSCORED,

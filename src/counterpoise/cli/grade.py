@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,7 @@ import typer
 from counterpoise.cli import console
 from counterpoise.cli.passk import parse_ks
 from counterpoise.errors import UsageError
+from counterpoise.registry import setting_value
 
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig
@@ -122,10 +122,7 @@ def _setting(override: str) -> tuple[str, Any]:
     key, equals, text = override.removeprefix(_VERIFIER).partition("=")
     if not equals or not key:
         raise UsageError(f"'{override}' is no setting; write verifier.key=value, e.g. verifier.literal=true")
-    try:
-        return key, tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key, text
+    return key, setting_value(text)
 
 
 def _named(verifiers: Any) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import tomllib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from counterpoise.cli import console
 from counterpoise.errors import UsageError
+from counterpoise.registry import setting_value
 from counterpoise.tasks.identity import Split
 
 if TYPE_CHECKING:
@@ -159,10 +159,7 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
         key, equals, text = pair.partition("=")
         if not equals or not key.isidentifier():
             raise UsageError(f"'{pair}' is not a setting; write key=value, e.g. count=3")
-        try:
-            settings[key] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            settings[key] = text
+        settings[key] = setting_value(text)
     return settings
 
 

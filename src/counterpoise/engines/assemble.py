@@ -171,15 +171,9 @@ def check_verifiers(problems: Sequence[Problem]) -> None:
 
 def make_pipeline(config: RunConfig, assembly: Assembly, sampler: Sampler, judge: Judge) -> Pipeline:
     """The stages of a step."""
-
-    def verify(
-        problems: Sequence[Problem], responses: Sequence[str], truncated: Sequence[bool] | None = None
-    ) -> list[Verdict]:
-        return judge.verify(problems, responses, truncated=truncated)
-
     return Pipeline(
         sampler=sampler,
-        verify=verify,
+        verify=judge.verify,
         reward=assembly.reward,
         assign=assembly.assign,
         settings=SamplingSettings(

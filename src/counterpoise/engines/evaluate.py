@@ -18,7 +18,7 @@ from counterpoise.evaluation.store import Manifest, RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.prompts.templates import make_prompts
-from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings, Verdict
+from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings
 from counterpoise.verifiers.batch import Judge
 
 __all__ = ["evaluate_model", "evaluate_policy", "evaluate_run", "first_problems"]
@@ -144,9 +144,6 @@ def evaluate_policy(
     def prompts(batch: Sequence[Problem]) -> list[Prompt]:
         return make_prompts(batch, policy.tokenizer, template=template, max_prompt_tokens=config.prompt.max_tokens)
 
-    def verify(batch: Sequence[Problem], responses: Sequence[str], truncated: Sequence[bool]) -> list[Verdict]:
-        return judge.verify(batch, responses, truncated=truncated)
-
     def progress(progress: Progress) -> None:
         # Sampling is nearly all of the time, so it is what the bar shows.
         if on_progress is not None and progress.stage == "sample":
@@ -161,7 +158,7 @@ def evaluate_policy(
             problems=problems,
             make_prompts=prompts,
             sampler=sampler,
-            verify=verify,
+            verify=judge.verify,
             n=wanted.n,
             settings=settings,
             seed=config.run.seed,

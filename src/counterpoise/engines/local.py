@@ -36,7 +36,7 @@ from counterpoise.learner.update import Learner
 from counterpoise.pipeline import Experience, Pipeline
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.streams import stream
-from counterpoise.types import Problem, Prompt, Sampler, Sum
+from counterpoise.types import Credit, Problem, Prompt, Sampler, Sum
 from counterpoise.verifiers.batch import Judge
 
 __all__ = ["TrainResult", "train"]
@@ -200,7 +200,7 @@ class _Run:
         try:
             return self.learner.update(
                 [experience.rollouts[i] for i in rows.tolist()],
-                type(credit)(plus=credit.plus[rows], minus=credit.minus[rows]),
+                Credit(plus=credit.plus[rows], minus=credit.minus[rows]),
                 experience.outcome.scored[rows],
                 experience.outcome.group_ids[rows].numpy(),
                 trained=trained,

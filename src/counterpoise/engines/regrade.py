@@ -16,7 +16,7 @@ from counterpoise.evaluation.run import Progress, grade
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.files import atomic_write_text
-from counterpoise.types import Problem, Verdict
+from counterpoise.types import Problem
 from counterpoise.verifiers.batch import Judge
 
 __all__ = ["Regraded", "regrade"]
@@ -106,11 +106,7 @@ def regrade(
         truncated_is=verification.truncated,
         settings={name: settings} if settings else None,
     ) as judge:
-
-        def verify(batch: Sequence[Problem], responses: Sequence[str], truncated: Sequence[bool]) -> list[Verdict]:
-            return judge.verify(batch, responses, truncated=truncated)
-
-        graders = grade(store=store, problems=problems, verify=verify, n=n, on_progress=told)
+        graders = grade(store=store, problems=problems, verify=judge.verify, n=n, on_progress=told)
     if ks is None and earlier is not None and earlier.n == n:
         ks = earlier.ks
     confidence = 0.95 if earlier is None else earlier.confidence

@@ -49,8 +49,6 @@ class Gsm8k:
             load=lambda path: _load(jsonl_records(path)),
             train=self.train,
             test=self.test,
-            path=None,
-            test_fraction=0.0,
             allow_overlap=self.allow_overlap,
         )
         return files.side(split)

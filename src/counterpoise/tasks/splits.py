@@ -87,11 +87,11 @@ class FileSplits:
     """File of the training side."""
     test: str | Path | None
     """File of the test side."""
-    path: str | Path | None
+    path: str | Path | None = None
     """One file for both sides, instead."""
-    test_fraction: float
+    test_fraction: float = 0.0
     """Expected share of `path` on the test side."""
-    allow_overlap: bool
+    allow_overlap: bool = False
     """Do not refuse test problems that are in the training file."""
 
     def side(self, split: Split) -> Loaded:

@@ -205,7 +205,7 @@ class Judge:
         return self._verifiers[name]
 
     def verify(
-        self, problems: Sequence[Problem], responses: Sequence[str], *, truncated: Sequence[bool] | None = None
+        self, problems: Sequence[Problem], responses: Sequence[str], truncated: Sequence[bool] | None = None
     ) -> list[Verdict]:
         """One verdict per response; `problems[i]` is what `responses[i]` answers and `truncated[i]` whether it was cut off.
 

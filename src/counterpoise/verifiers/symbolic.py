@@ -56,7 +56,7 @@ def parse(text: str) -> Any:
         parsed = parse_latex_cached(normalize_latex(rf"\boxed{{{text}}}", config=_CONFIG))
     except _OURS:
         raise
-    except Exception:
+    except Exception:  # the parser raises whatever its grammar met; text nobody can read is the answer's own fault
         return None
     return parsed if isinstance(parsed, (sympy.Basic, sympy.MatrixBase)) else None
 
@@ -92,7 +92,7 @@ def compare(gold: str, answer: str, *, literal: bool) -> Judgement:
         )
     except _OURS:
         raise
-    except Exception:
+    except Exception:  # sympy has no class for "these two kinds of object have no order"
         return _judgement(False, "incomparable")
     if not equal and _equal_at_integers(left, right):
         return _judgement(True, "integers")
@@ -155,7 +155,7 @@ def _value(expression: Any) -> Any:
         parts = expression.evalf(_DIGITS).as_real_imag()
     except _OURS:
         raise
-    except Exception:
+    except Exception:  # sympy cannot evaluate it, so it is no number
         return None
     if not all(part.is_number and part.is_finite and (part.is_Float or part.is_Rational) for part in parts):
         return None
