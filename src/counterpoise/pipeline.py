@@ -53,6 +53,8 @@ class Outcome:
     """(N,) int64."""
     lengths: torch.Tensor
     """(N,) int64 response tokens."""
+    surprisal: torch.Tensor
+    """(N,) float64 sum of -log p over the response tokens, in nats: estimates the policy's entropy, summed over positions."""
     task_types: Sequence[str]
     """(N,) kind of task."""
 
@@ -126,6 +128,10 @@ class Pipeline:
             scored=torch.tensor([verdict.scored for verdict in verdicts]),
             group_ids=torch.arange(len(groups)).repeat_interleave(self.group_size),
             lengths=torch.tensor([int(rollout.mask.sum()) for rollout in rollouts]),
+            surprisal=torch.tensor(
+                [-float(rollout.log_probs[rollout.mask].sum(dtype="float64")) for rollout in rollouts],
+                dtype=torch.float64,
+            ),
             task_types=[problem.task_type for problem in problems],
         )
         credit, credit_metrics = self.assign(outcome)

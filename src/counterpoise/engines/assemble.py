@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -12,6 +14,7 @@ from accelerate.utils import gather_object
 
 from counterpoise.config import RunConfig
 from counterpoise.credit import (
+    CONTROLLERS,
     Controller,
     StepStatistics,
     credit_metrics,
@@ -107,7 +110,7 @@ def assemble(config: RunConfig) -> Assembly:
     credit = config.credit
     rule = make_rule(credit.rule, **credit.settings)
     emphasis = make_emphasis(credit.emphasis, **credit.emphasis_settings)
-    controller = make_controller(credit.controller, **credit.controller_settings)
+    controller = make_controller(credit.controller, **_controller_settings(config))
     if credit.filter not in FILTERS:
         raise UnknownNameError("credit.filter", credit.filter, FILTERS)
     reward = make_reward(credit.reward, **credit.reward_settings)
@@ -142,6 +145,15 @@ def assemble(config: RunConfig) -> Assembly:
         loss=loss,
         divide=divide,
     )
+
+
+def _controller_settings(config: RunConfig) -> Mapping[str, Any]:
+    """The run file's settings; a schedule that is not told its length takes the run's."""
+    credit = config.credit
+    builder = CONTROLLERS.get(credit.controller)
+    if builder is None or "steps" not in inspect.signature(builder).parameters:
+        return credit.controller_settings
+    return {"steps": config.learner.steps, **credit.controller_settings}
 
 
 def task_and_template(config: RunConfig) -> tuple[Task, str]:
@@ -277,6 +289,7 @@ def _assigner(
             group_ids=outcome.group_ids,
             lengths=outcome.lengths,
             task_types=outcome.task_types,
+            entropy_sums=outcome.surprisal,
         )
         lambdas = controller.update(_over_processes(measured))
         plus, minus = lambdas_for_rows(lambdas, outcome.task_types)
@@ -293,6 +306,7 @@ def _assigner(
             **metrics,
             "lambda_plus": Sum(total=float(plus.sum()), count=rows),
             "lambda_minus": Sum(total=float(minus.sum()), count=rows),
+            **{f"controller_{name}": Sum(total=value, count=1.0) for name, value in controller.report().items()},
         }
 
     return assign

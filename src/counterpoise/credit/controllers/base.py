@@ -75,6 +75,13 @@ class Controller(Protocol):
         """
         ...
 
+    def report(self) -> Mapping[str, float]:
+        """What the last `update` decided and on what, by name; `name/task_type` for what differs between task types.
+
+        NaN stands for what is not known yet. The two lambdas are not repeated: every run records them.
+        """
+        ...
+
     def state_dict(self) -> dict[str, Any]:
         """Everything `update` depends on beside its argument, as JSON-serialisable values."""
         ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from counterpoise.credit.controllers.base import Lambdas, StepStatistics
-from counterpoise.errors import CheckpointError
+from counterpoise.credit.controllers.state import check_state
 from counterpoise.registry import check_number
 
 __all__ = ["Constant"]
@@ -31,6 +31,10 @@ class Constant:
         fixed = Lambdas(plus=self.lambda_plus, minus=self.lambda_minus)
         return dict.fromkeys(statistics, fixed)
 
+    def report(self) -> Mapping[str, float]:
+        """Nothing: there is no decision."""
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         """Empty: the settings are in the run file."""
         return {}
@@ -41,8 +45,4 @@ class Constant:
         Raises:
             CheckpointError: the state belongs to another controller.
         """
-        if state:
-            raise CheckpointError(
-                f"the checkpoint holds the state of another controller (keys: {', '.join(sorted(state))}), "
-                "not of 'constant'; resume with the controller it was written by"
-            )
+        check_state("constant", state, ())

@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from counterpoise.credit.controllers.accuracy import Accuracy
 from counterpoise.credit.controllers.base import Controller
 from counterpoise.credit.controllers.constant import Constant
+from counterpoise.credit.controllers.entropy_step import EntropyStep
+from counterpoise.credit.controllers.schedules import cosine, exponential, linear, warmup_psr
+from counterpoise.credit.controllers.share import Share
 from counterpoise.registry import construct
 
 __all__ = ["CONTROLLERS", "make_controller"]
 
 CONTROLLERS: Mapping[str, Callable[..., Controller]] = {
     "constant": Constant,
+    "linear": linear,
+    "cosine": cosine,
+    "exponential": exponential,
+    "warmup_psr": warmup_psr,
+    "accuracy": Accuracy,
+    "entropy_step": EntropyStep,
+    "share": Share,
 }
 
 
