@@ -12,7 +12,7 @@ import torch
 from counterpoise.errors import UsageError
 from counterpoise.types import Credit, Rollout
 
-__all__ = ["CreditedRows", "credited_rows", "rows_of"]
+__all__ = ["CreditedRows", "common_temperature", "credited_rows", "rows_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +71,7 @@ def credited_rows(
     signed = (credit.signed if credit.signed.ndim == 1 else credit.signed.any(dim=1)).cpu()
     if bool((signed & ~scored.cpu()).any()):
         raise UsageError("a rollout without a verdict carries credit; unscored rows must be zero in plus and minus")
-    temperatures = sorted({rollout.temperature or 1.0 for rollout in rollouts})
-    if len(temperatures) > 1:
-        raise UsageError(f"the rollouts of one batch were drawn at temperatures {temperatures}; use one for all")
+    temperature = common_temperature(rollouts)
     lengths = torch.tensor([int(rollout.mask.sum()) for rollout in rollouts], dtype=torch.int64)
     return CreditedRows(
         rollouts=rollouts,
@@ -81,8 +79,20 @@ def credited_rows(
         scored=scored.to(device),
         lengths=lengths.to(device),
         live=((signed if trained is None else trained.cpu() & scored.cpu()) & (lengths > 0)).numpy(),
-        temperature=temperatures[0] if temperatures else 1.0,
+        temperature=temperature,
     )
+
+
+def common_temperature(rollouts: Sequence[Rollout]) -> float:
+    """What all of them were drawn at; greedy rollouts count as 1, at which their log-probabilities are recorded.
+
+    Raises:
+        UsageError: there are several temperatures.
+    """
+    temperatures = sorted({rollout.temperature or 1.0 for rollout in rollouts})
+    if len(temperatures) > 1:
+        raise UsageError(f"the rollouts of one batch were drawn at temperatures {temperatures}; use one for all")
+    return temperatures[0] if temperatures else 1.0
 
 
 def rows_of(credit: Credit, rows: torch.Tensor, span: int | None = None) -> Credit:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from counterpoise.errors import TrainingError
+from counterpoise.learner.gradients import gather
 from counterpoise.types import Credit, Rollout, Sum
 
-__all__ = ["RefusedStepError", "Tally", "UpdateReport"]
+__all__ = ["RefusedStepError", "Tally", "UpdateReport", "gathered_report"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,3 +115,26 @@ class Tally:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+
+def gathered_report(
+    tally: Tally, *, optimiser_steps: int, skipped_steps: int, tokens: npt.NDArray[np.int64], processes: int
+) -> UpdateReport:
+    """The report of all processes from each one's tally and (2,) tokens trained and saved.
+
+    The numbers of steps are the same on every process, and seconds stay this one's.
+    """
+    everywhere = gather((tally.metrics, tally.gap_max, tokens), processes)
+    merged = Tally()
+    for metrics, _, _ in everywhere:
+        merged.add(metrics)
+    trained, saved = np.sum([own for _, _, own in everywhere], axis=0).tolist()
+    return UpdateReport(
+        metrics=merged.metrics,
+        optimiser_steps=optimiser_steps,
+        skipped_steps=skipped_steps,
+        tokens_trained=trained,
+        tokens_saved=saved,
+        sampler_gap_max=max((gap for _, gap, _ in everywhere if not math.isnan(gap)), default=math.nan),
+        seconds=tally.seconds,
+    )

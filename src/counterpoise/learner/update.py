@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from counterpoise.errors import CheckpointError, UsageError
-from counterpoise.learner.batches import deal_groups, micro_batches, row_width
-from counterpoise.learner.credited import CreditedRows, credited_rows, rows_of
-from counterpoise.learner.forward import ResponseLogProbs, Route, evaluating, find_route, response_log_probs
+from counterpoise.learner.batches import deal_groups
+from counterpoise.learner.credited import CreditedRows, common_temperature, credited_rows, rows_of
+from counterpoise.learner.forward import ResponseLogProbs, evaluating
 from counterpoise.learner.gradients import (
     broadcast_parameters,
     clip_gradients,
@@ -26,11 +26,13 @@ from counterpoise.learner.gradients import (
     sign_statistics,
     sum_gradients,
 )
+from counterpoise.learner.measure import Observe, measure
 from counterpoise.learner.optimiser import make_optimiser, trainable_parameters
-from counterpoise.learner.report import RefusedStepError, Tally, UpdateReport
+from counterpoise.learner.passes import Passes
+from counterpoise.learner.report import RefusedStepError, Tally, UpdateReport, gathered_report
 from counterpoise.learner.schedules import learning_rate
 from counterpoise.learner.settings import LearnerSettings
-from counterpoise.types import Counts, Credit, Divide, Loss, Rollout, Sum
+from counterpoise.types import Counts, Credit, Divide, Loss, Rollout
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -96,7 +98,8 @@ class Learner:
         self._parameters = trainable_parameters(model)
         broadcast_parameters(self._parameters, self._processes)
         self._optimiser = make_optimiser(self._parameters, settings)
-        self._route = find_route(model)
+        self._passes = Passes(model, accelerator, settings)
+        self._reference_passes = None if reference is None else Passes(reference, accelerator, settings)
         self._updates = 0
 
     @property
@@ -133,6 +136,7 @@ class Learner:
         seed: int,
         trained: torch.Tensor | None = None,
         measure_signs: bool = False,
+        observe: Observe | None = None,
     ) -> UpdateReport:
         """Train on this process's rows (N of them) together with every other process's.
 
@@ -149,6 +153,7 @@ class Learner:
             trained: (N,) bool, rows that go through a forward pass; None: those that carry credit, since without a KL or
                 entropy term the others have no gradient. All rows count in the denominators.
             measure_signs: also measure the two signs' gradients on the first mini-batch, by two more backward passes.
+            observe: shown every micro-batch that is trained on.
 
         Raises:
             RefusedStepError: loss or gradient is not finite; that step was not taken.
@@ -179,13 +184,31 @@ class Learner:
                     if measure_signs and taken == 0:
                         with tally.time("signs"):
                             self._measure_signs(batch, live, counts, tally)
-                    total = self._accumulate(batch, live, counts, tally, measure_gap=taken == 0)
+                    total = self._accumulate(batch, live, counts, tally, observe=observe, with_gap=taken == 0)
                     with tally.time("optimiser"):
                         evidence = self._step(total, tally)
                     if evidence is not None:
                         raise self._refusal(batch, live, evidence, epoch=epoch, minibatch=index, minibatches=hands)
                     taken += 1
-        return self._report(batch, tally, taken, skipped)
+        tokens = np.array([batch.lengths.cpu()[batch.live].sum(), batch.lengths.cpu()[~batch.live].sum()])
+        return gathered_report(
+            tally,
+            optimiser_steps=taken,
+            skipped_steps=skipped,
+            tokens=tokens * settings.epochs,
+            processes=self._processes,
+        )
+
+    def log_probs(self, rollouts: Sequence[Rollout]) -> list[npt.NDArray[np.float32]]:
+        """(T,) log-probabilities of each rollout's chosen tokens under the current weights, by forward passes without gradient.
+
+        Raises:
+            UsageError: the rollouts were drawn at different temperatures.
+        """
+        rows = np.flatnonzero([rollout.mask.any() for rollout in rollouts])
+        with self._mode():
+            table = self._passes.table(rollouts, rows, temperature=common_temperature(rollouts)).cpu().numpy()
+        return [row[: len(rollout.mask)][rollout.mask] for row, rollout in zip(table, rollouts, strict=True)]
 
     @contextmanager
     def _mode(self) -> Iterator[None]:
@@ -196,54 +219,21 @@ class Learner:
                     module.training = True
             yield
 
-    def _forward(
-        self,
-        model: nn.Module,
-        route: Route,
-        batch: CreditedRows,
-        rows: npt.NDArray[np.int64],
-        *,
-        with_entropy: bool = False,
-    ) -> ResponseLogProbs:
-        with self._accelerator.autocast():
-            return response_log_probs(
-                model,
-                [batch.rollouts[row] for row in rows],
-                temperature=batch.temperature,
-                chunk_tokens=self._settings.chunk_tokens,
-                with_entropy=with_entropy,
-                route=route,
-            )
-
-    def _micro_batches(self, batch: CreditedRows, rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
-        widths = [row_width(batch.rollouts[row]) for row in rows]
-        return [rows[part] for part in micro_batches(widths, self._settings.tokens_per_microbatch)]
-
     def _frozen_log_probs(self, batch: CreditedRows, tally: Tally, *, one_step: bool) -> CreditedRows:
         """Log-probabilities that stay fixed during the update: each costs a forward pass without gradient, so only if needed."""
         if self._settings.old_log_probs == "learner" and not one_step:
             with tally.time("old"):
-                batch = replace(batch, old=self._fixed(self._model, self._route, batch))
+                batch = replace(batch, old=_fixed(self._passes, batch))
         if self._settings.needs_reference:
             with tally.time("reference"):
-                if self._reference is not None:
+                if self._reference is not None and self._reference_passes is not None:
                     with evaluating(self._reference):
-                        table = self._fixed(self._reference, find_route(self._reference), batch)
+                        table = _fixed(self._reference_passes, batch)
                 else:
                     with self._model.disable_adapter():  # type: ignore[operator]
-                        table = self._fixed(self._model, self._route, batch)
+                        table = _fixed(self._passes, batch)
                 batch = replace(batch, reference=table)
         return batch
-
-    @torch.no_grad()
-    def _fixed(self, model: nn.Module, route: Route, batch: CreditedRows) -> torch.Tensor:
-        """(N, T) log-probabilities of the rows with credit, zero elsewhere."""
-        span = max((len(rollout.token_ids) for rollout in batch.rollouts), default=0)
-        table = torch.zeros(len(batch.rollouts), span, device=self._accelerator.device)
-        for rows in self._micro_batches(batch, np.flatnonzero(batch.live)):
-            log_probs = self._forward(model, route, batch, rows).log_probs
-            table[torch.from_numpy(rows), : log_probs.shape[1]] = log_probs
-        return table
 
     def _counts(self, batch: CreditedRows, rows: npt.NDArray[np.int64]) -> Counts:
         where = torch.from_numpy(rows).to(batch.lengths.device)
@@ -257,20 +247,29 @@ class Learner:
         )
 
     def _accumulate(
-        self, batch: CreditedRows, rows: npt.NDArray[np.int64], counts: Counts, tally: Tally, *, measure_gap: bool
+        self,
+        batch: CreditedRows,
+        rows: npt.NDArray[np.int64],
+        counts: Counts,
+        tally: Tally,
+        *,
+        observe: Observe | None = None,
+        with_gap: bool = False,
     ) -> torch.Tensor:
         """Add the gradient of this process's share; returns the share of the divided loss, detached."""
         total = torch.zeros((), device=self._accelerator.device)
-        for part in self._micro_batches(batch, rows):
+        for part in self._passes.parts(batch.rollouts, rows):
             where = torch.from_numpy(part).to(total.device)
             with tally.time("forward"):
-                out = self._forward(self._model, self._route, batch, part, with_entropy=self._settings.needs_entropy)
+                out = self._passes.forward(
+                    batch.rollouts, part, temperature=batch.temperature, with_entropy=self._settings.needs_entropy
+                )
             with tally.time("loss"):
                 span = out.mask.shape[1]
-                credit = rows_of(batch.credit, where, span)
+                credit, old = rows_of(batch.credit, where, span), self._old(batch, out, where)
                 output = self._loss(
                     log_probs=out.log_probs,
-                    old_log_probs=self._old(batch, out, where),
+                    old_log_probs=old,
                     plus=credit.plus,
                     minus=credit.minus,
                     mask=out.mask,
@@ -279,7 +278,7 @@ class Learner:
                 )
                 share = self._divide(output, counts)
                 tally.add(output.metrics)
-                _measure(out, credit, tally, measure_gap=measure_gap)
+                measure(out, old, credit, tally, observe=observe, with_gap=with_gap)
             with tally.time("backward"):
                 # not accelerator.backward: it would divide by its own gradient_accumulation_steps, and only Divide divides
                 torch.autograd.backward(share)
@@ -320,7 +319,7 @@ class Learner:
         for credit in (Credit(plus=batch.credit.plus, minus=nothing), Credit(plus=nothing, minus=batch.credit.minus)):
             signed = credit.signed if credit.signed.ndim == 1 else credit.signed.any(dim=1)
             own = rows[signed.cpu().numpy()[rows]]
-            self._accumulate(replace(batch, credit=credit), own, counts, Tally(), measure_gap=False)
+            self._accumulate(replace(batch, credit=credit), own, counts, Tally())
             sum_gradients(self._parameters, self._processes)
             flat.append(flat_gradient(self._parameters))
             self._optimiser.zero_grad(set_to_none=True)
@@ -357,41 +356,10 @@ class Learner:
             notes=notes,
         )
 
-    def _report(self, batch: CreditedRows, tally: Tally, taken: int, skipped: int) -> UpdateReport:
-        trained = int(batch.lengths[torch.from_numpy(batch.live)].sum()) * self._settings.epochs
-        saved = int(batch.lengths.sum()) * self._settings.epochs - trained
-        metrics = Tally()
-        gaps = []
-        tokens = np.zeros(2, dtype=np.int64)
-        for other, gap, counted in gather((tally.metrics, tally.gap_max, (trained, saved)), self._processes):
-            metrics.add(other)
-            gaps.append(gap)
-            tokens += counted
-        seen = [gap for gap in gaps if not math.isnan(gap)]
-        return UpdateReport(
-            metrics=metrics.metrics,
-            optimiser_steps=taken,
-            skipped_steps=skipped,
-            tokens_trained=int(tokens[0]),
-            tokens_saved=int(tokens[1]),
-            sampler_gap_max=max(seen, default=float("nan")),
-            seconds=tally.seconds,
-        )
 
-
-def _measure(out: ResponseLogProbs, credit: Credit, tally: Tally, *, measure_gap: bool) -> None:
-    """Numbers that cost no forward pass of their own, read off the training pass in one transfer from the device."""
-    plus, minus = (sign > 0 if sign.ndim == 2 else (sign > 0)[:, None] for sign in (credit.plus, credit.minus))
-    entropy = out.entropy.detach()
-    gap = (out.sampler_log_probs - out.log_probs.detach()).abs()
-    chosen = (out.mask, out.mask & plus, out.mask & minus)
-    sums = [(entropy * mask).sum() for mask in chosen] + [mask.sum() for mask in chosen] + [gap.sum(), gap.max()]
-    values = torch.stack([value.double() for value in sums]).tolist()
-    for name, total, count in zip(("entropy", "entropy_plus", "entropy_minus"), values[:3], values[3:6], strict=True):
-        tally.add({name: Sum(total=total, count=count)})
-    if measure_gap:
-        tally.add({"sampler_gap": Sum(total=values[6], count=values[3])})
-        tally.gap_max = values[7] if math.isnan(tally.gap_max) else max(tally.gap_max, values[7])
+def _fixed(passes: Passes, batch: CreditedRows) -> torch.Tensor:
+    """(N, T) log-probabilities of the rows that go through the model, zero elsewhere."""
+    return passes.table(batch.rollouts, np.flatnonzero(batch.live), temperature=batch.temperature)
 
 
 def _has_adapters(model: nn.Module) -> bool:

@@ -1,0 +1,65 @@
+"""Forward passes of one model over rows of a batch, in micro-batches and under the learner's precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from counterpoise.learner.batches import micro_batches, row_width
+from counterpoise.learner.forward import ResponseLogProbs, find_route, response_log_probs
+from counterpoise.learner.settings import LearnerSettings
+from counterpoise.types import Rollout
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["Passes"]
+
+
+class Passes:
+    """A model, the way to its log-probabilities, and the settings that bound one pass."""
+
+    def __init__(self, model: nn.Module, accelerator: Accelerator, settings: LearnerSettings) -> None:
+        self._model = model
+        self._accelerator = accelerator
+        self._settings = settings
+        self._route = find_route(model)
+
+    def parts(self, rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+        """The rows in micro-batches of at most `tokens_per_microbatch` padded tokens."""
+        widths = [row_width(rollouts[row]) for row in rows]
+        return [rows[part] for part in micro_batches(widths, self._settings.tokens_per_microbatch)]
+
+    def forward(
+        self,
+        rollouts: Sequence[Rollout],
+        rows: npt.NDArray[np.int64],
+        *,
+        temperature: float,
+        with_entropy: bool = False,
+    ) -> ResponseLogProbs:
+        """One pass over some rows, with gradient where it is on."""
+        with self._accelerator.autocast():
+            return response_log_probs(
+                self._model,
+                [rollouts[row] for row in rows],
+                temperature=temperature,
+                chunk_tokens=self._settings.chunk_tokens,
+                with_entropy=with_entropy,
+                route=self._route,
+            )
+
+    @torch.no_grad()
+    def table(self, rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64], *, temperature: float) -> torch.Tensor:
+        """(N, T) log-probabilities of the rows, zero elsewhere."""
+        span = max((len(rollout.token_ids) for rollout in rollouts), default=0)
+        table = torch.zeros(len(rollouts), span, device=self._accelerator.device)
+        for part in self.parts(rollouts, rows):
+            log_probs = self.forward(rollouts, part, temperature=temperature).log_probs
+            table[torch.from_numpy(part), : log_probs.shape[1]] = log_probs
+        return table
