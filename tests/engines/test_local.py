@@ -16,7 +16,8 @@ from counterpoise.engines import assemble, local
 from counterpoise.engines.interrupt import RunInterruptedError
 from counterpoise.engines.local import train
 from counterpoise.engines.observer import Silent
-from counterpoise.engines.run_directory import RunDirectory, read_metrics
+from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.engines.run_records import read_metrics
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.runfile import dump_config

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 from counterpoise.engines.local import train
 from counterpoise.engines.processes import anywhere, is_main, on_main
-from counterpoise.engines.run_directory import RunDirectory, read_metrics
+from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.engines.run_records import read_metrics
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.runfile import dump_config

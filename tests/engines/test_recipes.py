@@ -9,7 +9,8 @@ import pytest
 from counterpoise.cli.demo import DEMO_FILE
 from counterpoise.engines.assemble import assemble
 from counterpoise.engines.local import train
-from counterpoise.engines.run_directory import RunDirectory, read_metrics
+from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.engines.run_records import read_metrics
 from counterpoise.errors import MissingExtraError
 from counterpoise.models.smollm2 import cache_directory, gguf_path, smollm2_path
 from counterpoise.runfile import load_config

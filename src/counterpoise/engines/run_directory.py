@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ from typing import Any
 from counterpoise.config import RunConfig
 from counterpoise.engines.processes import on_main
 from counterpoise.errors import StoreError, UsageError
-from counterpoise.files import Damage, append_json_lines, atomic_write_text, read_json_lines
+from counterpoise.files import append_json_lines, atomic_write_text
 from counterpoise.runfile import dump_config, load_config
 
-__all__ = ["RunDirectory", "read_metrics"]
+__all__ = ["RunDirectory"]
 
 # A resumed run may do more of the same or store it differently; anything else would be another run under the old name.
 RESUMABLE = (
@@ -175,15 +175,3 @@ class RunDirectory:
                 (self.path / name).unlink(missing_ok=True)
             with suppress(OSError):  # what else may be there is not ours
                 self.path.rmdir()
-
-
-def read_metrics(path: Path, *, on_damage: Callable[[Damage], None]) -> list[dict[str, Any]]:
-    """One record a step, in order; a step done again after a resume is read as it was done last.
-
-    Raises:
-        StoreError: there is no such file.
-    """
-    if not path.is_file():
-        raise StoreError(f"{path} does not exist: the run has not finished its first step")
-    by_step = {int(record["step"]): record for record in read_json_lines(path, on_damage=on_damage) if "step" in record}
-    return [by_step[step] for step in sorted(by_step)]
