@@ -167,7 +167,7 @@ class Judgement:
     """What a verifier says of one (gold, answer) pair."""
 
     value: VerdictValue
-    """CORRECT, WRONG or UNSCORED."""
+    """CORRECT, WRONG, UNSCORED, or NO_ANSWER for an answer that says it is none ("I don't know")."""
     rule: str
     """Comparison that decided, e.g. `symbolic`."""
     reason: str | None = None

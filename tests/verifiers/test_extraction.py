@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterpoise.errors import UnknownNameError
-from counterpoise.verifiers.extraction import MAX_ANSWER, check_rules, extract, final_text
+from counterpoise.verifiers.extraction import MAX_ANSWER, TAGGED_RULES, check_rules, extract, final_text
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_rules_are_a_setting():
     assert extract("The answer is 3", rules=("boxed",)).rule == "none"
     with pytest.raises(
         UnknownNameError,
-        match=r"unknown extraction rule 'boxd'; did you mean 'boxed'\?.*known: bare, boxed, hash, phrase",
+        match=r"unknown extraction rule 'boxd'; did you mean 'boxed'\?.*known: bare, boxed, hash, last_line, phrase, statement, tagged",
     ):
         check_rules(["boxd"])
 
@@ -101,3 +101,21 @@ def test_a_hundred_thousand_hostile_characters_take_no_time(bomb):
     start = time.perf_counter()
     extract(bomb)
     assert time.perf_counter() - start < 1.0
+
+
+@pytest.mark.parametrize(
+    ("response", "answer", "rule"),
+    [
+        ("<answer>1 2\n3 4</answer>", "1 2\n3 4", "tagged"),
+        ("<answer>a</answer> no, <answer>b</answer>", "b", "tagged"),
+        (r"<answer>a</answer> \boxed{b}", "b", "boxed"),
+        (r"\boxed{b} <answer>a</answer>", "a", "tagged"),
+        ("<answer>a</answer><answer>b", None, "tagged_unclosed"),
+        ("<answer> </answer>", None, "tagged_empty"),
+        ("<think><answer>a</answer></think>", None, "none"),
+        ("a", None, "none"),
+    ],
+)
+def test_tags(response, answer, rule):
+    extraction = extract(response, rules=TAGGED_RULES)
+    assert (extraction.answer, extraction.rule) == (answer, rule)

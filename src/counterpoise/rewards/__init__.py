@@ -1,7 +1,8 @@
 """From verdicts to rewards in a declared range."""
 
+from counterpoise.rewards.abstention import Abstention
 from counterpoise.rewards.binary import Binary, binary
 from counterpoise.rewards.graded import Graded
 from counterpoise.rewards.registry import REWARDS, RewardFunction, make_reward
 
-__all__ = ["REWARDS", "Binary", "Graded", "RewardFunction", "binary", "make_reward"]
+__all__ = ["REWARDS", "Abstention", "Binary", "Graded", "RewardFunction", "binary", "make_reward"]

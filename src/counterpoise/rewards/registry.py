@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from counterpoise.registry import construct
+from counterpoise.rewards.abstention import Abstention
 from counterpoise.rewards.binary import Binary
 from counterpoise.rewards.graded import Graded
 from counterpoise.types import Reward, Verdict
@@ -22,6 +23,7 @@ class RewardFunction(Protocol):
 
 
 REWARDS: Mapping[str, Callable[..., RewardFunction]] = {
+    "abstention": Abstention,
     "binary": Binary,
     "graded": Graded,
 }

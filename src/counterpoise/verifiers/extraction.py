@@ -7,6 +7,12 @@ Rules:
 - `hash`: after the last line that begins with `####` and is no Markdown heading (GSM8K's own format);
 - `bare`: the whole response, when it is a single word of at most 64 characters (`72`).
 
+Rules for tasks whose answers are no mathematics, used only where a verifier names them:
+
+- `tagged`: the last `<answer>…</answer>`, several lines of it if need be; beside a box the later one decides;
+- `statement`: `phrase` for names and titles: commas and full stops after initials and abbreviations (`R. H. Thomson`) do not end it;
+- `last_line`: the last line that is not blank.
+
 A box goes before everything; of a phrase and a hash line the later one decides, because GSM8K's worked answers say "the answer is" on the
 way. A marker that is there and damaged gives no answer, and nothing is looked for elsewhere: the model did not finish.
 
@@ -22,7 +28,16 @@ from typing import NamedTuple
 from counterpoise.errors import UnknownNameError
 from counterpoise.types import Extraction
 
-__all__ = ["DEFAULT_RULES", "MAX_ANSWER", "RULES", "check_rules", "extract", "final_text"]
+__all__ = [
+    "DEFAULT_RULES",
+    "MAX_ANSWER",
+    "RULES",
+    "TAGGED_RULES",
+    "TEXT_RULES",
+    "check_rules",
+    "extract",
+    "final_text",
+]
 
 MAX_ANSWER = 4096
 """Characters of an answer at most; a longer one is no answer."""
@@ -40,7 +55,16 @@ _PROSE = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{2,}")
 _HASH = re.compile(r"^[ \t]{0,8}####(?!#)[ \t]{0,8}(.*)$", re.MULTILINE)
 _HEADING = re.compile(r"(?![-+$\\(\d.]).*(?<![\\{A-Za-z])[A-Za-z]{2}")
 _FILLER = re.compile(r"(?:(?:therefore|thus|hence|then|simply|just|equal to)\b,?\s{1,4}){1,2}", re.IGNORECASE)
-_RANKS = {"boxed": 0, "phrase": 1, "hash": 1, "bare": 2}
+_STATEMENT_END = re.compile(
+    r"\n|<\||</|\.[*_]|(?<!^),?\s(?=(?:because|since)\s)|,\s(?=(?:which|who|whose|where|as|so)\s)|(?P<stop>\.)\s+(?=[\"'“(]?[A-Z0-9])"
+)
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s.(\"'“-])(?:[A-Za-z]|Mr|Mrs|Ms|Dr|St|Ste|Jr|Sr|Mt|Ft|No|Nos|vs|Prof|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Sen|Gov)\Z"
+)
+# After "vitamin C. It" the initial was none.
+_SENTENCE_START = re.compile(r"(?:It|Its|This|That|These|He|She|They|The|In|I|We|However|But|So)\b")
+_OPENING_TAG, _CLOSING_TAG = "<answer>", "</answer>"
+_RANKS = {"tagged": 0, "boxed": 0, "phrase": 1, "statement": 1, "hash": 1, "bare": 2, "last_line": 3}
 _WRAPPERS = "*_` \t\r\n\"'"
 
 
@@ -151,13 +175,51 @@ def _bare(text: str) -> _Found | None:
     return _Found(0, word) if 0 < len(word) <= _MAX_BARE and len(word.split()) == 1 else None
 
 
+def _tagged(text: str) -> _Found | None:
+    opening = text.rfind(_OPENING_TAG)
+    if opening < 0:
+        return None
+    start = opening + len(_OPENING_TAG)
+    end = text.find(_CLOSING_TAG, start)
+    return _Found(start, text[start:end].strip()) if end >= 0 else _Found(start, "", "unclosed")
+
+
+def _statement(text: str) -> _Found | None:
+    last = None
+    for match in _PHRASE.finditer(text):
+        last = match
+    if last is None:
+        return None
+    rest = text[last.end() :].lstrip(_WRAPPERS + ":")
+    for match in _STATEMENT_END.finditer(rest):
+        abbreviation = match["stop"] and _ABBREVIATION.search(rest, max(0, match.start() - 8), match.start())
+        if not abbreviation or _SENTENCE_START.match(rest, match.end()):
+            return _Found(last.start(), rest[: match.start()].strip(_WRAPPERS))
+    return _Found(last.start(), rest.strip(_WRAPPERS))
+
+
+def _last_line(text: str) -> _Found | None:
+    text = text.rstrip()
+    start = text.rfind("\n") + 1
+    return _Found(start, text[start:].strip(_WRAPPERS)) if text else None
+
+
 RULES: dict[str, Callable[[str], _Found | None]] = {
     "boxed": _boxed,
     "phrase": _phrase,
     "hash": _hash,
     "bare": _bare,
+    "tagged": _tagged,
+    "statement": _statement,
+    "last_line": _last_line,
 }
 """Rule name to a function from the final text to what it found, or None when its marker does not occur."""
 
-DEFAULT_RULES: tuple[str, ...] = tuple(RULES)
-"""Every rule."""
+DEFAULT_RULES: tuple[str, ...] = ("boxed", "phrase", "hash", "bare")
+"""What a verifier of short formal answers uses."""
+
+TEXT_RULES: tuple[str, ...] = ("boxed", "statement", "hash", "last_line")
+"""For answers that are names, dates or phrases."""
+
+TAGGED_RULES: tuple[str, ...] = ("tagged", "boxed")
+"""For answers of several lines (grids, lists of moves)."""

@@ -11,6 +11,7 @@ from counterpoise.verifiers.countdown import CountdownVerifier
 from counterpoise.verifiers.exact import ExactVerifier
 from counterpoise.verifiers.math import MathVerifier
 from counterpoise.verifiers.numeric import NumericVerifier
+from counterpoise.verifiers.qa import QaVerifier
 
 __all__ = ["VERIFIERS", "make_verifier"]
 
@@ -19,6 +20,7 @@ VERIFIERS: dict[str, Callable[..., Verifier]] = {
     "exact": ExactVerifier,
     "math": MathVerifier,
     "numeric": NumericVerifier,
+    "qa": QaVerifier,
 }
 
 

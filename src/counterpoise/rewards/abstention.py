@@ -1,0 +1,35 @@
+"""Right is +1, wrong is -1, and saying that one does not know is worth what the run file says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from counterpoise.registry import check_number
+from counterpoise.types import Reward, Verdict
+
+__all__ = ["Abstention"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abstention:
+    """`r = +1` if correct, `abstained` if the model declined (`parts["abstained"] == 1`), `-1` if wrong, NaN if unscored.
+
+    An answer that is missing for another reason is -1. Rules that split by verdict do not read rewards: they push a declined answer
+    down like a wrong one. Rules with a group baseline and `scale="as_given"` read it.
+    """
+
+    abstained: float = 0.0
+    """Worth of a declined answer, in [-1, 1)."""
+
+    def __post_init__(self) -> None:
+        check_number("reward abstention", "abstained", self.abstained, low=-1.0, high=0.999)
+
+    def __call__(self, verdict: Verdict) -> Reward:
+        """Reward of one verdict."""
+        if not verdict.scored:
+            value = float("nan")
+        elif verdict.correct:
+            value = 1.0
+        else:
+            value = self.abstained if verdict.parts.get("abstained") == 1.0 else -1.0
+        return Reward(value=value, low=-1.0, high=1.0, parts=verdict.parts)

@@ -1,0 +1,86 @@
+"""Open questions with short answers: exact match over aliases is the verdict, token F1 a graded part, declining an outcome of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from counterpoise.errors import ConfigError
+from counterpoise.types import Extraction, Judgement, VerdictValue
+from counterpoise.verifiers import squad
+from counterpoise.verifiers.extraction import TEXT_RULES, check_rules, extract
+from counterpoise.verifiers.short_answers import abstains, answer_tokens, parse_gold
+
+__all__ = ["QaVerifier"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QaVerifier:
+    """CORRECT when the answer has the same words as one of the golds (`short_answers.answer_tokens`).
+
+    Parts: `f1`, the largest token F1 over the golds; `squad_exact` and `squad_f1`, SQuAD's own figures; `abstained`, 1 when the model
+    declined to answer. A declined question is NO_ANSWER: not right for pass@k, told apart for a reward.
+    """
+
+    max_words: int = 16
+    """An answer with more words is wrong, with F1 0: a list of names would hold the right one. Golds longer than this raise the limit."""
+    rules: Sequence[str] = TEXT_RULES
+    """Extraction rules that may find the answer."""
+
+    def __post_init__(self) -> None:
+        check_rules(self.rules)
+        if self.max_words < 1:
+            raise ConfigError(f"verifier qa: max_words = {self.max_words}; expected at least 1 word")
+
+    @property
+    def name(self) -> str:
+        """`qa`."""
+        return "qa"
+
+    @property
+    def version(self) -> str:
+        """Changes whenever a verdict could change."""
+        return "1" + (f"+words{self.max_words}" if self.max_words != 16 else "")
+
+    @property
+    def isolated(self) -> bool:
+        """False: lengths are capped and every step is linear."""
+        return False
+
+    def extract(self, response: str) -> Extraction:
+        """The answer inside a response; see `counterpoise.verifiers.extraction`."""
+        return extract(response, rules=self.rules)
+
+    def judge(self, gold: str, answer: str) -> Judgement:
+        """Compare with every gold; a gold that is empty or damaged JSON is UNSCORED."""
+        accepted = parse_gold(gold)
+        golds = [] if accepted is None else [answer_tokens(text) for text in accepted.answers]
+        if accepted is None or not all(golds):
+            return Judgement(
+                value=VerdictValue.UNSCORED,
+                rule="gold",
+                reason="unparsable gold: expected text, or a JSON list of texts with a letter or digit in each",
+            )
+        words = answer_tokens(answer)
+        if words in golds:
+            return _judgement(VerdictValue.CORRECT, "exact", accepted.answers, answer, f1=1.0)
+        if abstains(words):
+            return Judgement(value=VerdictValue.NO_ANSWER, rule="abstention", parts=_parts(abstained=1.0))
+        if len(words) > max(self.max_words, *map(len, golds)):
+            return Judgement(value=VerdictValue.WRONG, rule="too_long", parts=_parts())
+        f1 = max(squad.f1(tokens, words) for tokens in golds)
+        return _judgement(VerdictValue.WRONG, "different", accepted.answers, answer, f1=f1)
+
+
+def _judgement(value: VerdictValue, rule: str, golds: Sequence[str], answer: str, *, f1: float) -> Judgement:
+    words = squad.tokens(answer)
+    candidates = [squad.tokens(gold) for gold in golds]
+    parts = _parts(f1=f1, squad_exact=float(words in candidates), squad_f1=max(squad.f1(c, words) for c in candidates))
+    return Judgement(value=value, rule=rule, parts=parts)
+
+
+def _parts(
+    *, f1: float = 0.0, squad_exact: float = 0.0, squad_f1: float = 0.0, abstained: float = 0.0
+) -> Mapping[str, float]:
+    return MappingProxyType({"f1": f1, "squad_exact": squad_exact, "squad_f1": squad_f1, "abstained": abstained})

@@ -1,0 +1,119 @@
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from counterpoise.errors import ConfigError, UnknownNameError
+from counterpoise.types import Problem
+from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.qa import QaVerifier
+
+QA = QaVerifier()
+GOLD = '["14 December 1972 UTC", "December 1972"]'
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "value", "rule"),
+    [
+        (GOLD, "december, 1972.", "correct", "exact"),
+        (GOLD, "1972", "wrong", "different"),
+        (GOLD, "December 1972 or December 1971", "wrong", "different"),
+        (GOLD, "I don't know", "no_answer", "abstention"),
+        ('["unknown"]', "unknown", "correct", "exact"),
+        ("Paris", "London Paris Rome Bonn Bern Oslo Riga Kiev Lima Cairo Sofia Dakar Minsk Quito Doha Male Baku", "wrong", "too_long"),
+        ("one two three four five six seven eight nine ten eleven twelve thirteen fourteen x y zed", "x", "wrong", "different"),
+        ('["Paris"', "Paris", "unscored", "gold"),
+        ('["Paris", "..."]', "Paris", "unscored", "gold"),
+        ("", "Paris", "unscored", "gold"),
+    ],
+)  # fmt: skip
+def test_verdicts(gold, answer, value, rule):
+    judgement = QA.judge(gold, answer)
+    assert (judgement.value, judgement.rule) == (value, rule)
+
+
+def test_parts():
+    # tokens 14 december 1972 utc | december 1972, answer december 1972 gmt: 2*2/(4+3) and 2*2/(2+3)
+    assert QA.judge(GOLD, "December 1972 GMT").parts == {
+        "f1": 0.8,
+        "squad_exact": 0.0,
+        "squad_f1": 0.8,
+        "abstained": 0.0,
+    }
+    assert QA.judge("Beyoncé", "Beyonce").parts == {"f1": 1.0, "squad_exact": 0.0, "squad_f1": 0.0, "abstained": 0.0}
+    # SQuAD deletes the decimal point: right for it, wrong here
+    assert QA.judge("3.5", "35").parts == {"f1": 0.0, "squad_exact": 1.0, "squad_f1": 1.0, "abstained": 0.0}
+    assert QA.judge("Paris", "no idea").parts == {"f1": 0.0, "squad_exact": 0.0, "squad_f1": 0.0, "abstained": 1.0}
+    assert QA.judge("Paris", "Paris and " * 9).parts["f1"] == 0.0
+
+
+def test_the_longest_gold_raises_the_limit():
+    gold = " ".join(f"w{i}" for i in range(30))
+    assert QA.judge(gold, gold.upper()).value == "correct"
+    assert QA.judge(gold, gold + " more").rule == "too_long"
+
+
+@pytest.mark.parametrize(
+    ("response", "answer", "rule"),
+    [
+        ("The answer is R. H. Thomson. He acts.", "R. H. Thomson", "statement"),
+        ("The answer is vitamin C. It is sour.", "vitamin C", "statement"),
+        ("The answer is St. Louis, Missouri.", "St. Louis, Missouri.", "statement"),
+        ("Final answer: Paris, because it is the capital", "Paris", "statement"),
+        ("The answer is Since U Been Gone since you ask", "Since U Been Gone", "statement"),
+        ("The answer is 3.5 million. In words", "3.5 million", "statement"),
+        ("Paris? No.\n**Rome**\n\n", "Rome", "last_line"),
+        (r"The answer is Rome. \boxed{\text{Paris}}", r"\text{Paris}", "boxed"),
+        ("<think>Rome</think>Paris", "Paris", "last_line"),
+        ("<think>Paris", None, "unclosed_think"),
+        (r"Paris \boxed{", None, "boxed_unclosed"),
+        ("Paris\nThe answer is", None, "statement_empty"),
+        ("", None, "none"),
+        ("\n \n", None, "none"),
+        ("x" * 5000, None, "last_line_too_long"),
+    ],
+)
+def test_extraction(response, answer, rule):
+    extraction = QA.extract(response)
+    assert (extraction.answer, extraction.rule) == (answer, rule)
+
+
+def test_a_declined_question_is_no_answer_in_a_verdict():
+    problem = Problem(problem_id="1", task_type="qa", question="Where?", gold='["Paris"]', verifier="qa")
+    with Judge() as judge:
+        verdicts = judge.verify([problem] * 3, ["I don't know.", r"\boxed{paris}", ""])
+    assert [v.value for v in verdicts] == ["no_answer", "correct", "no_answer"]
+    assert [v.rule for v in verdicts] == ["last_line/abstention", "boxed/exact", "none/none"]
+    assert [v.parts.get("abstained") for v in verdicts] == [1.0, 0.0, None]
+
+
+def test_settings():
+    assert QaVerifier(max_words=3).version != QA.version
+    assert QaVerifier(max_words=1).judge("Paris", "Paris France").rule == "too_long"
+    with pytest.raises(ConfigError, match="verifier qa: max_words = 0; expected at least 1 word"):
+        QaVerifier(max_words=0)
+    with pytest.raises(UnknownNameError, match="unknown extraction rule 'box'"):
+        QaVerifier(rules=("box",))
+
+
+PIECES = [
+    *("\x00", "\u202e", "\ufdfa", "\ud800", "{", "[", '["', "-", "a. ", "1,234,"),
+    *(r"\boxed{", "<answer>", "<think>", "</think>", "The answer is "),
+]
+HOSTILE = st.text(max_size=200) | st.sampled_from(PIECES).flatmap(
+    lambda piece: st.integers(1, 100_000 // len(piece)).map(lambda count: piece * count)
+)
+
+
+@settings(max_examples=150)
+@given(HOSTILE, HOSTILE)
+def test_any_text_costs_little_and_is_never_right_by_accident(gold, response):
+    started = time.perf_counter()
+    answer = QA.extract(response).answer
+    assert answer is None or len(answer) <= 4096
+    for text in (answer or "", response):
+        judgement = QA.judge(gold, text)
+        assert all(0 <= part <= 1 for part in judgement.parts.values())
+    assert QA.judge("Paris", response).value != "correct" or "paris" in response.casefold()
+    assert time.perf_counter() - started < 2
