@@ -24,7 +24,10 @@ GOLD = '["14 December 1972 UTC", "December 1972"]'
         ("Paris", "London Paris Rome Bonn Bern Oslo Riga Kiev Lima Cairo Sofia Dakar Minsk Quito Doha Male Baku", "wrong", "too_long"),
         ("one two three four five six seven eight nine ten eleven twelve thirteen fourteen x y zed", "x", "wrong", "different"),
         ('["Paris"', "Paris", "unscored", "gold"),
-        ('["Paris", "..."]', "Paris", "unscored", "gold"),
+        ('["times", "*"]', "*", "correct", "exact"),
+        ('["times", "*"]', "+", "wrong", "different"),
+        ('[")"]', "7", "unscored", "gold"),
+        ('["---", "."]', "340", "unscored", "gold"),
         ("", "Paris", "unscored", "gold"),
     ],
 )  # fmt: skip

@@ -9,9 +9,11 @@ from counterpoise.registry import construct
 from counterpoise.tasks.arithmetic import Arithmetic
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.countdown import Countdown
+from counterpoise.tasks.facts import Facts
 from counterpoise.tasks.files import JsonlTask, ParquetTask
 from counterpoise.tasks.gsm8k import Gsm8k
 from counterpoise.tasks.math import Math
+from counterpoise.tasks.nq_open import NqOpen
 
 __all__ = ["TASKS", "make_task"]
 
@@ -22,6 +24,8 @@ TASKS: Final[dict[str, Callable[..., Task]]] = {
     "parquet": ParquetTask,
     "gsm8k": Gsm8k,
     "math": Math,
+    "nq_open": NqOpen,
+    "facts": Facts,
 }
 """Frozen dataclasses by task name; their fields are the settings a run file may give."""
 

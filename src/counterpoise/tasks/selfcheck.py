@@ -5,6 +5,7 @@ A verifier that accepts an echo of the question, or the right answer hidden besi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -158,16 +159,23 @@ def _report(
 
 def _other(problem: Problem, problems: Sequence[Problem], *, start: int) -> Problem | None:
     """The first problem from `start` on, cyclically, whose gold is another one; None when there is none."""
-    gold = _squeezed(problem.gold)
+    golds = _golds(problem.gold)
     for offset in range(len(problems)):
         candidate = problems[(start + offset) % len(problems)]
-        if _squeezed(candidate.gold) != gold:
+        if not golds & _golds(candidate.gold):
             return candidate
     return None
 
 
-def _squeezed(gold: str) -> str:
-    return "".join(gold.split()).casefold()
+def _golds(gold: str) -> set[str]:
+    """The gold, or each of the answers it lists, without case and white space: two lists may share an answer."""
+    try:
+        value = json.loads(gold) if gold.startswith(("[", "{")) else gold
+    except (ValueError, RecursionError):
+        value = gold
+    answers = value.get("answers", gold) if isinstance(value, dict) else value
+    texts = answers if isinstance(answers, list) else [gold]
+    return {"".join(str(text).split()).casefold() for text in texts}
 
 
 def _boxed(content: str) -> str:
@@ -175,10 +183,10 @@ def _boxed(content: str) -> str:
 
 
 def _answer_of(problem: Problem) -> str:
-    """The answer inside a right response: the demonstration where that is one bare expression (boxed or not), else the gold."""
+    """The answer inside a right response: the demonstration where that is one box or one bare expression, else the gold."""
     answer = problem.demonstration or ""
-    if answer.startswith("\\boxed{") and answer.endswith("}"):
-        answer = answer.removeprefix("\\boxed{").removesuffix("}")
+    if answer.startswith("\\boxed{") and answer.endswith("}") and answer.count("\\boxed{") == 1:
+        return answer.removeprefix("\\boxed{").removesuffix("}")
     return answer if answer and not any(character in answer for character in " \n\\") else problem.gold
 
 

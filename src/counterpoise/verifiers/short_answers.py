@@ -11,7 +11,7 @@ from itertools import groupby
 
 from counterpoise.verifiers.normalise import unwrap_text
 
-__all__ = ["ABSTENTIONS", "ShortGold", "abstains", "answer_tokens", "gold_text", "parse_gold"]
+__all__ = ["ABSTENTIONS", "ShortGold", "abstains", "answer_tokens", "parse_gold"]
 
 _MAX_FOLDED = 4096
 _TYPOGRAPHY = str.maketrans(
@@ -87,12 +87,6 @@ class ShortGold:
     """The question, for a judge that reads it."""
 
 
-def gold_text(answers: tuple[str, ...], *, question: str | None = None) -> str:
-    """The gold as a verifier reads it: a JSON list of answers, or a JSON object with the question too."""
-    value: object = list(answers) if question is None else {"question": question, "answers": list(answers)}
-    return json.dumps(value, ensure_ascii=False)
-
-
 def parse_gold(gold: str) -> ShortGold | None:
     """A plain text, a JSON list of texts, or `{"answers": […], "question": "…"}`; None for damaged JSON and for no answer at all.
 
@@ -127,9 +121,13 @@ def answer_tokens(text: str) -> tuple[str, ...]:
     - other punctuation is a blank, and single letters in a row are one word: `U.S.` is `US`, `J. K.` is `J.K.`;
     - number words up to ninety-nine and ordinals up to twentieth are figures;
     - full dates have one order, whatever their spelling (`Dec. 14, 1972`, `1972-12-14`);
-    - an article at the end is none: `vitamin A`, `The The`.
+    - an article at the end is none: `vitamin A`;
+    - a text without a letter or digit (`*`) is its characters.
     """
-    words = list(_numbers(list(_initials(_NOT_WORD.sub(" ", _fold(text[:_MAX_FOLDED])).split()))))
+    folded = _fold(text[:_MAX_FOLDED])
+    words = list(_numbers(list(_initials(_NOT_WORD.sub(" ", folded).split()))))
+    if not words:
+        return tuple(folded.split())
     return tuple(word for place, word in enumerate(words, start=1) if word not in _ARTICLES or place == len(words))
 
 

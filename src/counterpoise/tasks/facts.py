@@ -1,0 +1,125 @@
+"""A few hundred plain facts for tests and the lab: open questions with short answers, shipped with the package."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar, Final, NamedTuple
+
+from counterpoise.errors import ConfigError, DataError
+from counterpoise.tasks.aliases import alias_gold, check_verifier
+from counterpoise.tasks.fact_tables import CAPITALS, COUNTS, ELEMENTS, NAMES, PLANETS, POLYGONS
+from counterpoise.tasks.identity import Split, split_of
+from counterpoise.tasks.splits import content_id
+from counterpoise.types import Problem
+
+__all__ = ["Fact", "Facts"]
+
+_ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+
+
+class Fact(NamedTuple):
+    """One question and what answers it."""
+
+    kind: str
+    """`capital`, `element`, `number`, `name`, `planet` or `product`."""
+    question: str
+    """As it is asked."""
+    answers: tuple[str, ...]
+    """Any one is right; the first is the usual one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Plain facts with short answers (capitals, elements, planets, counts, names, products), shipped with the package.
+
+    Raises:
+        ConfigError: a setting is out of range; the message names it.
+    """
+
+    test_fraction: float = 0.2
+    """Expected share of problems on the test side."""
+    verifier: str = "qa"
+    """`qa`, or `llm` for the rules of `qa` and a language model behind them."""
+
+    name: ClassVar[str] = "facts"
+    template: ClassVar[str] = "step_by_step_chat"
+
+    def __post_init__(self) -> None:
+        check_verifier(self.name, self.verifier)
+        if not 0.0 <= self.test_fraction <= 1.0:
+            raise ConfigError(f"facts: test_fraction is {self.test_fraction}, expected a number from 0 to 1")
+
+    def problems(self, split: Split) -> tuple[Problem, ...]:
+        """Every fact of one side, in the tables' order.
+
+        Raises:
+            DataError: the side is empty.
+        """
+        problems = (self._problem(fact) for fact in _facts())
+        chosen = tuple(p for p in problems if split_of(p.problem_id, test_fraction=self.test_fraction) == split)
+        if not chosen:
+            raise DataError(
+                f"task 'facts' has no {split} problems with test_fraction={self.test_fraction}; move it away from 0 and 1"
+            )
+        return chosen
+
+    def _problem(self, fact: Fact) -> Problem:
+        return Problem(
+            problem_id=content_id("facts", fact.question),
+            task_type="facts",
+            question=fact.question,
+            gold=alias_gold(fact.answers, question=fact.question, verifier=self.verifier),
+            verifier=self.verifier,
+            demonstration=f"\\boxed{{{fact.answers[0]}}}",
+            meta=MappingProxyType({"kind": fact.kind}),
+        )
+
+
+@functools.cache
+def _facts() -> tuple[Fact, ...]:
+    return (*_capitals(), *_elements(), *_planets(), *_numbers(), *_names(), *_products())
+
+
+def _pairs(table: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for entry in table.split(";"):
+        key, _, answers = entry.strip().partition("=")
+        yield key, tuple(answers.split("/"))
+
+
+def _capitals() -> Iterator[Fact]:
+    for country, answers in _pairs(CAPITALS):
+        yield Fact("capital", f"What is the capital of {country}?", answers)
+
+
+def _elements() -> Iterator[Fact]:
+    for number, (symbol, names) in enumerate(_pairs(ELEMENTS), start=1):
+        yield Fact("element", f"Which chemical element has the symbol {symbol}?", names)
+        yield Fact("element", f"What is the chemical symbol of {names[0]}?", (symbol,))
+        yield Fact("number", f"What is the atomic number of {names[0]}?", (str(number),))
+
+
+def _planets() -> Iterator[Fact]:
+    for ordinal, planet in zip(_ORDINALS, PLANETS.split("; "), strict=True):
+        yield Fact("planet", f"Which is the {ordinal} planet from the Sun?", tuple(planet.split("/")))
+
+
+def _numbers() -> Iterator[Fact]:
+    for polygon, sides in _pairs(POLYGONS):
+        article = "an" if polygon[0] in "aeiou" else "a"
+        yield Fact("number", f"How many sides does {article} {polygon} have?", sides)
+    for thing, count in _pairs(COUNTS):
+        yield Fact("number", f"How many {thing}?", count)
+
+
+def _names() -> Iterator[Fact]:
+    for question, answers in _pairs(NAMES):
+        yield Fact("name", question, answers)
+
+
+def _products() -> Iterator[Fact]:
+    for left in range(2, 13):
+        for right in range(left, 13):
+            yield Fact("product", f"What is {left} times {right}?", (str(left * right),))
