@@ -36,6 +36,9 @@ _AMPERSAND = re.compile(r"(?<=\w) ?& ?(?=\w)")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d) ?([./:-]) ?(?=\d)")
 _SIGN = re.compile(r"(?<![\w)])-(?=\.?\d)")
 _LEADING_POINT = re.compile(r"(?<!\d)\.(?=\d)")
+_WHOLE = re.compile(r"(?<![.\d])(\d+)\.0+(?![\d.])")
+_GRADE = re.compile(r"(?<=[a-z])(\+{1,2}|#)(?!\w)|(?<=\b[a-z])-(?!\w)|(?<=\bab)-(?!\w)")
+_GRADES = {"+": " plus", "++": " plus plus", "#": " sharp", "-": " minus"}
 _NAMES = {".": "point", "/": "over", ":": "colon", "-": "dash"}
 _HYPHEN = re.compile(r"(?<=[^\W\d])-(?=[^\W\d])")
 _NOT_WORD = re.compile(r"[^\w\s]|_")
@@ -118,6 +121,7 @@ def answer_tokens(text: str) -> tuple[str, ...]:
     - typography first: compatibility forms (NFKC), accents, direction marks, kinds of dash and quote, `\text{…}`, footnote marks `[4]`;
       a hyphen between letters is a blank;
     - inside numbers `.`, `/`, `:`, `-` and a leading minus count, so that `3.5` is not `35` nor `-5` `5`; thousands separators do not;
+    - `+`, `#` and `-` after a letter count: `C++`, `C#`, `A+`, `A-`;
     - other punctuation is a blank, and single letters in a row are one word: `U.S.` is `US`, `J. K.` is `J.K.`;
     - number words up to ninety-nine and ordinals up to twentieth are figures;
     - full dates have one order, whatever their spelling (`Dec. 14, 1972`, `1972-12-14`);
@@ -145,6 +149,7 @@ def _fold(text: str) -> str:
         text = pattern.sub(_date, text)
     text = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text)
     text = _AMPERSAND.sub(" and ", _PERCENT.sub("%", text)).replace("'", "")
+    text = _GRADE.sub(lambda match: _GRADES[match.group()], _WHOLE.sub(r"\1", text))
     text = _LEADING_POINT.sub("0.", _SIGN.sub("minus", text))
     return _HYPHEN.sub(" ", _BETWEEN_DIGITS.sub(lambda match: _NAMES[match[1]], text))
 
