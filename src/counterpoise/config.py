@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 __all__ = [
     "CheckpointConfig",
     "CreditConfig",
+    "DiagnosticsConfig",
     "EvaluationConfig",
     "LearnerConfig",
     "LoraConfig",
@@ -222,8 +223,17 @@ class LearnerConfig(_Section):
     """bf16 autocast where the device has it."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass."""
-    measure_signs_every: Count = 0
-    """Every so many steps, gradient norms of the two signs and their cosine (two more backward passes); 0 is never."""
+
+
+class DiagnosticsConfig(_Section):
+    """Measurements that cost passes or room of their own, taken every so many steps from the first on."""
+
+    every: Count = 25
+    """Steps between two looks at the signs' gradients and at how far the update moved responses and anchors; 0 is never."""
+    rollouts: Positive = 64
+    """Correct rollouts, wrong rollouts and anchors read at such a look, at most, each."""
+    samples_every: Count = 25
+    """Steps between two that leave a few of their rollouts in samples.jsonl; 0 is never."""
 
 
 class CheckpointConfig(_Section):
@@ -305,6 +315,7 @@ class RunConfig(_Section):
     credit: CreditConfig = CreditConfig()
     loss: LossConfig = LossConfig()
     learner: LearnerConfig = LearnerConfig()
+    diagnostics: DiagnosticsConfig = DiagnosticsConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +10,8 @@ from typing import Protocol
 
 import torch
 
+from counterpoise.diagnostics.histogram import Histogram
+from counterpoise.diagnostics.rollouts import rollout_metrics, surprisal_histograms
 from counterpoise.errors import TrainingError
 from counterpoise.types import (
     Credit,
@@ -23,7 +24,6 @@ from counterpoise.types import (
     StopReason,
     Sum,
     Verdict,
-    VerdictValue,
 )
 
 __all__ = ["Assign", "Experience", "Outcome", "Pipeline", "Verify"]
@@ -67,18 +67,22 @@ Assign = Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]
 class Experience:
     """A credited batch of N rollouts."""
 
-    problems: Sequence[Problem]
-    """(N,) problem of each rollout."""
+    prompts: Sequence[Prompt]
+    """(N,) prompt of each rollout."""
     rollouts: Sequence[Rollout]
     """(N,) rollouts, group by group."""
     verdicts: Sequence[Verdict]
     """(N,) verdicts."""
+    rewards: Sequence[Reward]
+    """(N,) rewards."""
     outcome: Outcome
     """The same as tensors."""
     credit: Credit
     """(N,) credit."""
     metrics: Mapping[str, Sum]
     """What the step measured so far."""
+    histograms: Mapping[str, Histogram]
+    """Distributions over its tokens."""
     seconds: Mapping[str, float]
     """Wall time by stage."""
 
@@ -116,7 +120,8 @@ class Pipeline:
         )
         sampled = time.perf_counter()
         rollouts = [rollout for group in groups for rollout in group]
-        problems = [prompt.problem for prompt, group in zip(prompts, groups, strict=True) for _ in group]
+        asked = [prompt for prompt, group in zip(prompts, groups, strict=True) for _ in group]
+        problems = [prompt.problem for prompt in asked]
         truncated = [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts]
         verdicts = self.verify(problems, [rollout.text for rollout in rollouts], truncated)
         _refuse_unscored(self.everywhere([_reasons(verdicts)]), limit=self.max_unscored)
@@ -135,17 +140,23 @@ class Pipeline:
             task_types=[problem.task_type for problem in problems],
         )
         credit, credit_metrics = self.assign(outcome)
+        credited = time.perf_counter()
+        metrics = rollout_metrics(rollouts, verdicts, rewards, group_size=self.group_size)
+        histograms = surprisal_histograms(rollouts, verdicts)
         return Experience(
-            problems=problems,
+            prompts=asked,
             rollouts=rollouts,
             verdicts=verdicts,
+            rewards=rewards,
             outcome=outcome,
             credit=credit,
-            metrics={**_rollout_metrics(rollouts, verdicts, rewards), **credit_metrics},
+            metrics={**metrics, **credit_metrics},
+            histograms=histograms,
             seconds={
                 "sample": sampled - started,
                 "verify": verified - sampled,
-                "credit": time.perf_counter() - verified,
+                "credit": credited - verified,
+                "diagnostics": time.perf_counter() - credited,
             },
         )
 
@@ -168,38 +179,3 @@ def _refuse_unscored(counts: Sequence[Counter[str]], *, limit: float) -> None:
             f"{unscored} of {rollouts} rollouts could not be scored ({listed}); nothing was trained on them. Check the golds "
             "with `counterpoise tasks selfcheck`, or raise verification.timeout or verification.max_unscored"
         )
-
-
-def _rollout_metrics(
-    rollouts: Sequence[Rollout], verdicts: Sequence[Verdict], rewards: Sequence[Reward]
-) -> dict[str, Sum]:
-    scored = [i for i, verdict in enumerate(verdicts) if verdict.scored]
-    total = len(rollouts)
-
-    def over(indices: Sequence[int], values: Callable[[int], float]) -> Sum:
-        return Sum(total=math.fsum(values(i) for i in indices), count=len(indices))
-
-    def tokens(i: int) -> float:
-        return float(len(rollouts[i].token_ids))
-
-    def surprisal(indices: Sequence[int]) -> Sum:
-        chosen = [rollouts[i].log_probs[rollouts[i].mask] for i in indices]
-        return Sum(
-            total=-math.fsum(float(row.sum(dtype="float64")) for row in chosen), count=sum(len(row) for row in chosen)
-        )
-
-    everything = range(total)
-    correct = [i for i in scored if verdicts[i].correct]
-    wrong = [i for i in scored if not verdicts[i].correct]
-    return {
-        "reward": over(scored, lambda i: rewards[i].value),
-        "no_answer_share": over(scored, lambda i: float(verdicts[i].value is VerdictValue.NO_ANSWER)),
-        "truncated_share": over(everything, lambda i: float(rollouts[i].stop_reason is StopReason.LENGTH)),
-        "response_tokens": over(everything, tokens),
-        "response_tokens_correct": over(correct, tokens),
-        "response_tokens_wrong": over(wrong, tokens),
-        # the mean of -log p over sampled tokens estimates the policy's entropy, for every rule on the same rows
-        "entropy_sampled": surprisal(everything),
-        "entropy_sampled_correct": surprisal(correct),
-        "entropy_sampled_wrong": surprisal(wrong),
-    }

@@ -11,7 +11,7 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "engines.md").read_text(encodin
 
 
 def test_every_column_is_documented_and_no_other(configure):
-    extras = ["learner.measure_signs_every=1", "loss.kl=0.01", "loss.entropy=0.001"]
+    extras = ["diagnostics.every=1", "loss.kl=0.01", "loss.entropy=0.001"]
     run = RunDirectory.create(configure(*extras, "learner.steps=1"))
     train(run)
     (line,) = run.metrics.read_text().splitlines()

@@ -179,7 +179,7 @@ def test_a_truncated_checkpoint_is_said_aloud_and_the_one_before_it_used(configu
 
 
 def test_a_loss_that_is_not_finite_is_refused_and_the_batch_kept(configure, monkeypatch):
-    run = RunDirectory.create(configure("loss.name=reinforce", "learner.minibatch=none"))
+    run = RunDirectory.create(configure("loss.name=reinforce", "learner.minibatch=none", "diagnostics.every=0"))
     calls = iter(range(100))
     real = assemble.make_loss
 

@@ -30,6 +30,7 @@ from counterpoise.credit.emphasis import Emphasis
 from counterpoise.credit.filters import FILTERS
 from counterpoise.credit.rules.base import Rule
 from counterpoise.engines.policy import Policy
+from counterpoise.engines.task_types import task_type_metrics
 from counterpoise.errors import ConfigError, DataError, UnknownNameError
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.learner.update import Learner
@@ -132,13 +133,14 @@ def assemble(config: RunConfig) -> Assembly:
     if not train:
         raise DataError(f"task '{config.tasks.name}' has no training problems; give a larger file")
     check_verifiers([*train, *test])
+    kinds = sorted({problem.task_type for problem in train})
     return Assembly(
         train=train,
         test=test,
         template=template,
         controller=controller,
         reward=reward,
-        assign=_assigner(rule, emphasis, controller, credit.all_wrong_cap),
+        assign=_assigner(rule, emphasis, controller, credit.all_wrong_cap, kinds),
         select=lambda outcome, signed: _select(
             outcome, signed, credit.filter, terms=needs_entropy(loss) or needs_reference(loss)
         ),
@@ -266,7 +268,7 @@ class _Autocast:
 
 
 def _assigner(
-    rule: Rule, emphasis: Emphasis | None, controller: Controller, all_wrong_cap: float | None
+    rule: Rule, emphasis: Emphasis | None, controller: Controller, all_wrong_cap: float | None, kinds: Sequence[str]
 ) -> Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]:
     def assign(outcome: Outcome) -> tuple[Credit, Mapping[str, Sum]]:
         def credit(plus: float | torch.Tensor, minus: float | torch.Tensor) -> Credit:
@@ -307,6 +309,7 @@ def _assigner(
             "lambda_plus": Sum(total=float(plus.sum()), count=rows),
             "lambda_minus": Sum(total=float(minus.sum()), count=rows),
             **{f"controller_{name}": Sum(total=value, count=1.0) for name, value in controller.report().items()},
+            **task_type_metrics(kinds, outcome, weighed, plus, minus),
         }
 
     return assign

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import resource
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,10 +13,11 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 
 from counterpoise.config import RunConfig
+from counterpoise.engines.anchors import draw_anchors, load_anchors
 from counterpoise.engines.assemble import Assembly, assemble, make_learner, make_pipeline, make_sampler
+from counterpoise.engines.diagnose import Diagnose, UpdateMeasures, saved_tokens
 from counterpoise.engines.evaluate import evaluate_policy, first_problems
 from counterpoise.engines.interrupt import Interrupt, RunInterruptedError, watching_interrupts
 from counterpoise.engines.observer import Observer, Silent
@@ -26,17 +25,19 @@ from counterpoise.engines.order import ProblemOrder
 from counterpoise.engines.policy import Policy, load_policy, policy_writer
 from counterpoise.engines.processes import anywhere, is_main, on_main, use_threads
 from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.engines.step_record import step_record
 from counterpoise.engines.trackers import check_trackers
 from counterpoise.errors import ConfigError, StoreError, TrainingError
 from counterpoise.evaluation.summary import EvaluationResult
-from counterpoise.files import atomic_write
+from counterpoise.files import append_json_lines, atomic_write
 from counterpoise.learner.checkpoint import Checkpoint, CheckpointStore
 from counterpoise.learner.report import RefusedStepError, UpdateReport
 from counterpoise.learner.update import Learner
 from counterpoise.pipeline import Experience, Pipeline
 from counterpoise.prompts.templates import make_prompts
+from counterpoise.rollouts.stopping import decode_rows
 from counterpoise.streams import stream
-from counterpoise.types import Credit, Problem, Prompt, Sampler, Sum
+from counterpoise.types import Credit, Problem, Prompt, Rollout, Sampler
 from counterpoise.verifiers.batch import Judge
 
 __all__ = ["TrainResult", "train"]
@@ -123,6 +124,13 @@ class _Run:
             assembly.controller.load_state_dict(state["controller"])
             self.step = checkpoint.step
             self._say(f"resuming {run.path} after step {self.step} of {self.config.learner.steps}")
+        self.diagnose = Diagnose(
+            self.config.diagnostics,
+            self.learner,
+            on_main(self._anchors),
+            process=accelerator.process_index,
+            processes=accelerator.num_processes,
+        )
         self.saved_at = time.monotonic()
         self.warned = False
 
@@ -159,15 +167,18 @@ class _Run:
             experience = self.pipeline.experience(
                 prompts, seed=stream(seed, "rollout", index, rank), policy_version=self.learner.updates
             )
-            report = self._update(experience, index)
+            report, measures = self._update(experience, index)
         except TrainingError as error:
             if self.main:
                 with suppress(StoreError):  # on a full disk too, the refusal is the news
                     self.run.note("refused", index + 1, str(error))
             raise
         self.step = index + 1
-        record = self._record(experience, report, time.perf_counter() - started)
+        samples = self.diagnose.samples(experience, index, lambda ids: decode_rows(self.policy.tokenizer, [ids])[0])
+        seconds, epochs = time.perf_counter() - started, self.config.learner.epochs
+        record = step_record(experience, report, measures, seconds=seconds, epochs=epochs)
         if self.main:
+            append_json_lines(self.run.samples, samples)
             self.run.log(self.step, record)
             self.accelerator.log({k: v for k, v in record.items() if math.isfinite(v)}, step=self.step)
         self.observer.stepped(self.step, record)
@@ -193,45 +204,47 @@ class _Run:
             max_prompt_tokens=self.config.prompt.max_tokens,
         )
 
-    def _update(self, experience: Experience, index: int) -> UpdateReport:
-        every = self.config.learner.measure_signs_every
+    def _anchors(self) -> list[Rollout]:
+        """Drawn from the base before the first step, read where a run goes on."""
+        path, config = self.run.anchors, self.config
+        if path.is_file():
+            return load_anchors(path)
+        if not config.diagnostics.every:
+            return []
+        if self.step:
+            self._say(f"{path} is missing, and the base is gone: log_prob_change_anchor and anchor_kl stay empty")
+            return []
+        problems = first_problems(self.assembly.test or self.assembly.train, config.diagnostics.rollouts)
+        return draw_anchors(
+            path,
+            self._prompts(problems),
+            sampler=self.sampler,
+            settings=self.pipeline.settings,
+            seed=stream(config.run.seed, "anchors"),
+        )
+
+    def _update(self, experience: Experience, index: int) -> tuple[UpdateReport, UpdateMeasures]:
         rows, trained = self.assembly.select(experience.outcome, experience.credit)
         credit = experience.credit
         try:
-            return self.learner.update(
-                [experience.rollouts[i] for i in rows.tolist()],
-                Credit(plus=credit.plus[rows], minus=credit.minus[rows]),
-                experience.outcome.scored[rows],
-                experience.outcome.group_ids[rows].numpy(),
-                trained=trained,
-                seed=stream(self.config.run.seed, "update", index),
-                measure_signs=bool(every) and index % every == 0,
-            )
+            with self.diagnose.update(experience, index) as measures:
+                report = self.learner.update(
+                    [experience.rollouts[i] for i in rows.tolist()],
+                    Credit(plus=credit.plus[rows], minus=credit.minus[rows]),
+                    experience.outcome.scored[rows],
+                    experience.outcome.group_ids[rows].numpy(),
+                    trained=trained,
+                    seed=stream(self.config.run.seed, "update", index),
+                    measure_signs=self.diagnose.due(index),
+                    observe=measures.tokens,
+                )
+            measures.metrics |= saved_tokens(experience, rows[trained])
+            return report, measures
         except RefusedStepError as error:
             saved = _save_evidence(error, self.run.refused(index + 1, process=self.accelerator.process_index))
             last = on_main(self.checkpoints.latest)
             kept = f"the last good checkpoint is {last.path}" if last else "there is no checkpoint yet"
             raise TrainingError(f"training step {index + 1}: {error}. {saved}; {kept}") from error
-
-    def _record(self, experience: Experience, report: UpdateReport, seconds: float) -> dict[str, float]:
-        totals: dict[str, Sum] = {}
-        for metrics in gather_object([dict(experience.metrics)]):
-            for name, value in metrics.items():
-                totals[name] = totals[name] + value if name in totals else value
-        tokens = totals["response_tokens"].total
-        record = {name: value.mean for name, value in {**totals, **report.metrics}.items()}
-        record |= {
-            "optimiser_steps": float(report.optimiser_steps),
-            "tokens_sampled": tokens,
-            "tokens_trained": float(report.tokens_trained),
-            "tokens_saved": tokens - report.tokens_trained / self.config.learner.epochs,
-            "sampler_gap_max": report.sampler_gap_max,
-            "tokens_per_second": tokens / seconds,
-            "seconds": seconds,
-            "seconds_update": sum(report.seconds.values()),
-            "peak_memory_gib": _peak_memory_gib(),
-        }
-        return record | {f"seconds_{stage}": value for stage, value in experience.seconds.items()}
 
     def _evaluate(self, step: int) -> EvaluationResult | None:
         """pass@k of the current weights; done once for each step, whatever happened in between."""
@@ -350,8 +363,3 @@ def _evidence(error: RefusedStepError) -> dict[str, Any]:
         "plus": error.credit.plus.cpu(),
         "minus": error.credit.minus.cpu(),
     }
-
-
-def _peak_memory_gib() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20

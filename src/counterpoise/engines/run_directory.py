@@ -1,6 +1,6 @@
 """One run on disk: its resolved configuration, metrics, events, checkpoints and evaluations.
 
-runs/NAME/config.toml  metrics.jsonl  events.jsonl  checkpoints/step-…/  evaluation/step-…/  refused/step-….pt
+runs/NAME/config.toml  metrics.jsonl  samples.jsonl  anchors.jsonl  events.jsonl  checkpoints/step-…/  evaluation/step-…/  refused/step-….pt
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ RESUMABLE = (
     "learner.steps",
     "learner.tokens_per_microbatch",
     "learner.chunk_tokens",
-    "learner.measure_signs_every",
     "rollout.max_rows",
     "verification.timeout",
     "verification.workers",
     "verification.max_unscored",
+    "diagnostics.",
     "checkpoint.",
     "evaluation.",
     "tracking.",
@@ -113,6 +113,16 @@ class RunDirectory:
         """File of the per-step metrics."""
         return self.path / "metrics.jsonl"
 
+    @property
+    def samples(self) -> Path:
+        """File of a few training rollouts."""
+        return self.path / "samples.jsonl"
+
+    @property
+    def anchors(self) -> Path:
+        """File of the base's responses that later policies are measured on."""
+        return self.path / "anchors.jsonl"
+
     def evaluation(self, step: int) -> Path:
         """Directory of the evaluation store of one step."""
         return self.path / "evaluation" / f"step-{step:06d}"
@@ -171,7 +181,7 @@ class RunDirectory:
     def _withdraw(self) -> None:
         done = ("metrics.jsonl", "events.jsonl", "checkpoints", "evaluation", "refused")
         if self._created and not any((self.path / name).exists() for name in done):
-            for name in ("config.toml", ".lock"):
+            for name in ("config.toml", ".lock", "anchors.jsonl"):
                 (self.path / name).unlink(missing_ok=True)
             with suppress(OSError):  # what else may be there is not ours
                 self.path.rmdir()

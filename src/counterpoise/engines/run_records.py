@@ -1,4 +1,4 @@
-"""What a run has written, read back without torch: its metrics."""
+"""What a run has written, read back without torch: its metrics and a few of its rollouts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from counterpoise.errors import StoreError
 from counterpoise.files import Damage, read_json_lines
 
-__all__ = ["read_metrics"]
+__all__ = ["read_metrics", "read_samples"]
 
 
 def read_metrics(path: Path, *, on_damage: Callable[[Damage], None]) -> list[dict[str, Any]]:
@@ -43,3 +43,32 @@ def read_metrics(path: Path, *, on_damage: Callable[[Damage], None]) -> list[dic
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
     return [by_step[step] for step in sorted(by_step)]
+
+
+def read_samples(path: Path, *, on_damage: Callable[[Damage], None]) -> list[dict[str, Any]]:
+    """The rollouts of samples.jsonl in order; a run that keeps none, or none yet, has none.
+
+    A step that comes again takes back what was drawn from that step on, as in `read_metrics`.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    samples: list[dict[str, Any]] = []
+    seen: set[tuple[int, str, str]] = set()
+    try:
+        for record in read_json_lines(path, on_damage=on_damage):
+            step = record.get("step")
+            if type(step) is not int:
+                continue
+            # A step has several lines: it comes again with a smaller number, or with a rollout that it has already.
+            key = (step, str(record.get("problem_id")), str(record.get("text")))
+            if key in seen or (samples and step < samples[-1]["step"]):
+                samples = [sample for sample in samples if sample["step"] < step]
+                seen = {kept for kept in seen if kept[0] < step}
+            seen.add(key)
+            samples.append(record)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+    return samples
