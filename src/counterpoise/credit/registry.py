@@ -9,6 +9,7 @@ from counterpoise.credit.rules.asymmetric import Asymmetric
 from counterpoise.credit.rules.base import Rule
 from counterpoise.credit.rules.dr_grpo import DrGrpo
 from counterpoise.credit.rules.grpo import Grpo
+from counterpoise.credit.rules.hinge import Hinge
 from counterpoise.credit.rules.maxrl import MaxRl
 from counterpoise.credit.rules.ngrpo import Ngrpo
 from counterpoise.credit.rules.nsr import Nsr
@@ -16,6 +17,7 @@ from counterpoise.credit.rules.passk import PassK
 from counterpoise.credit.rules.psr import Psr
 from counterpoise.credit.rules.reinforce import Reinforce
 from counterpoise.credit.rules.rloo import Rloo
+from counterpoise.credit.rules.soft import Soft
 from counterpoise.credit.rules.weighted_reinforce import WeightedReinforce
 from counterpoise.registry import construct
 
@@ -33,6 +35,8 @@ RULES: Mapping[str, Callable[..., Rule]] = {
     "maxrl": MaxRl,
     "passk": PassK,
     "ngrpo": Ngrpo,
+    "hinge": Hinge,
+    "soft": Soft,
 }
 
 

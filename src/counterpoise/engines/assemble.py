@@ -12,9 +12,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from counterpoise.config import RunConfig
+from counterpoise.config import CreditConfig, RunConfig
 from counterpoise.credit import (
     CONTROLLERS,
+    RULES,
     Controller,
     StepStatistics,
     credit_metrics,
@@ -39,7 +40,7 @@ from counterpoise.models.load import load_model
 from counterpoise.models.registry import resolve_model
 from counterpoise.pipeline import Outcome, Pipeline
 from counterpoise.prompts.templates import TEMPLATES
-from counterpoise.rewards.registry import make_reward
+from counterpoise.rewards.registry import RewardFunction, make_reward
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.registry import make_task
@@ -109,12 +110,12 @@ def assemble(config: RunConfig) -> Assembly:
             "weight); keep model.dtype=float32 with learner.mixed_precision=bf16, or train adapters: model.lora.rank=16"
         )
     credit = config.credit
-    rule = make_rule(credit.rule, **credit.settings)
+    reward = make_reward(credit.reward, **credit.reward_settings)
+    rule = make_rule(credit.rule, **_rule_settings(credit, reward))
     emphasis = make_emphasis(credit.emphasis, **credit.emphasis_settings)
     controller = make_controller(credit.controller, **_controller_settings(config))
     if credit.filter not in FILTERS:
         raise UnknownNameError("credit.filter", credit.filter, FILTERS)
-    reward = make_reward(credit.reward, **credit.reward_settings)
     loss = with_terms(
         make_loss(config.loss.name, **config.loss.settings),
         kl=config.loss.kl,
@@ -149,13 +150,23 @@ def assemble(config: RunConfig) -> Assembly:
     )
 
 
+def _rule_settings(credit: CreditConfig, reward: RewardFunction) -> Mapping[str, Any]:
+    """The run file's settings; a rule that is not told the reward's range takes the declared one."""
+    low, high = reward.range
+    return {**_taken(RULES, credit.rule, {"low": low, "high": high}), **credit.settings}
+
+
 def _controller_settings(config: RunConfig) -> Mapping[str, Any]:
     """The run file's settings; a schedule that is not told its length takes the run's."""
     credit = config.credit
-    builder = CONTROLLERS.get(credit.controller)
-    if builder is None or "steps" not in inspect.signature(builder).parameters:
-        return credit.controller_settings
-    return {"steps": config.learner.steps, **credit.controller_settings}
+    known = _taken(CONTROLLERS, credit.controller, {"steps": config.learner.steps})
+    return {**known, **credit.controller_settings}
+
+
+def _taken(registry: Mapping[str, Callable[..., Any]], name: str, known: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of the settings that the named object takes; nothing for a name that is about to be refused."""
+    parameters = inspect.signature(registry[name]).parameters if name in registry else {}
+    return {key: value for key, value in known.items() if key in parameters}
 
 
 def task_and_template(config: RunConfig) -> tuple[Task, str]:

@@ -15,7 +15,7 @@ class Abstention:
     """`r = +1` if correct, `abstained` if the model declined (`parts["abstained"] == 1`), `-1` if wrong, NaN if unscored.
 
     An answer that is missing for another reason is -1. Rules that split by verdict do not read rewards: they push a declined answer
-    down like a wrong one. Rules with a group baseline and `scale="as_given"` read it.
+    down like a wrong one. `hinge` reads it, where 0 is no credit, and so do rules with a group baseline and `scale="as_given"`.
     """
 
     abstained: float = 0.0
@@ -23,6 +23,11 @@ class Abstention:
 
     def __post_init__(self) -> None:
         check_number("reward abstention", "abstained", self.abstained, low=-1.0, high=0.999)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """-1 and +1."""
+        return -1.0, 1.0
 
     def __call__(self, verdict: Verdict) -> Reward:
         """Reward of one verdict."""

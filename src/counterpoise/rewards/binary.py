@@ -22,6 +22,11 @@ def binary(verdict: Verdict) -> Reward:
 class Binary:
     """`binary` as a registry entry; it has no settings."""
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """-1 and +1."""
+        return -1.0, 1.0
+
     def __call__(self, verdict: Verdict) -> Reward:
         """`binary(verdict)`."""
         return binary(verdict)

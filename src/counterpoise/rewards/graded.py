@@ -15,8 +15,8 @@ __all__ = ["Graded"]
 class Graded:
     """`r = parts[part]` in [0, 1]; 0 without an answer, NaN if unscored.
 
-    The verdict stays the judge of right and wrong: rules that split by verdict ignore this value, rules with a group
-    baseline read it with `scale="as_given"`.
+    The verdict stays the judge of right and wrong: rules that split by verdict ignore this value, `hinge` and `soft` split it, and
+    rules with a group baseline read it with `scale="as_given"`.
     """
 
     part: str
@@ -25,6 +25,11 @@ class Graded:
     def __post_init__(self) -> None:
         if not self.part:
             raise ConfigError("reward graded: part is empty; write e.g. part = 'tests_passed'")
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """0 and 1."""
+        return 0.0, 1.0
 
     def __call__(self, verdict: Verdict) -> Reward:
         """Reward of one verdict.

@@ -9,6 +9,7 @@ from counterpoise.registry import construct
 from counterpoise.rewards.abstention import Abstention
 from counterpoise.rewards.binary import Binary
 from counterpoise.rewards.graded import Graded
+from counterpoise.rewards.vector import Vector
 from counterpoise.types import Reward, Verdict
 
 __all__ = ["REWARDS", "RewardFunction", "make_reward"]
@@ -16,6 +17,11 @@ __all__ = ["REWARDS", "RewardFunction", "make_reward"]
 
 class RewardFunction(Protocol):
     """What a verdict is worth."""
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest reward it can give."""
+        ...
 
     def __call__(self, verdict: Verdict) -> Reward:
         """Reward of one verdict; NaN when it is unscored."""
@@ -26,6 +32,7 @@ REWARDS: Mapping[str, Callable[..., RewardFunction]] = {
     "abstention": Abstention,
     "binary": Binary,
     "graded": Graded,
+    "vector": Vector,
 }
 
 

@@ -7,8 +7,9 @@ from typing import Literal, Protocol
 import torch
 
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.errors import DataError
 
-__all__ = ["SCALES", "Rule", "Scale", "centred", "normalised"]
+__all__ = ["SCALES", "Rule", "Scale", "centred", "in_range", "normalised"]
 
 Scale = Literal["zero_one", "as_given"]
 """Which reward a baseline rule centres: the success indicator in {0, 1} (the convention of the rules' papers, whatever the
@@ -40,3 +41,20 @@ def normalised(
     variance = squares / (n - ddof)
     spread = variance.sqrt() + eps if eps_to == "std" else (variance + eps).sqrt()
     return torch.where(squares > 0, deviation / spread, 0.0)
+
+
+def in_range(rule: str, rewards: torch.Tensor, scored: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """(N,) float64 rewards; unscored rows hold `low`, so that no NaN goes through arithmetic.
+
+    Raises:
+        DataError: the reward of a scored row is outside [low, high].
+    """
+    values = torch.where(scored, rewards.double(), low)
+    outside = ~((values >= low) & (values <= high))
+    if bool(outside.any()):
+        row = int(torch.nonzero(outside)[0])
+        raise DataError(
+            f"credit.rule {rule}: the reward of rollout {row} is {float(values[row]):g}, outside [{low:g}, {high:g}]; "
+            "set the rule's low and high to the reward's range"
+        )
+    return values

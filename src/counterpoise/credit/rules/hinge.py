@@ -1,0 +1,89 @@
+"""Graded rewards split at a threshold: above it pushed up, below it pushed down, each by its distance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from counterpoise.credit.groups import GroupStatistics, segment_sum
+from counterpoise.credit.quantile import group_quantile
+from counterpoise.credit.rules.base import in_range
+from counterpoise.registry import check_choice, check_number
+
+__all__ = ["Hinge"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hinge:
+    """`A = lambda g+ - g-`, with `g+ = ((r - tau) / (high - tau))^a` above tau and `g- = ((tau - r) / (tau - low))^b` below it.
+
+    For r in {low, high} it is (1, 0) or (0, 1) for every tau strictly between them and all a, b > 0, so that Weighted-REINFORCE is
+    recovered bit for bit, NSR with `lambda = 0` and PSR with `lambda = 1, minus = 0`. `nu` gives that share of the mass taken in a
+    group to its better rollouts, in proportion to g+, instead of to the policy's prior: `A += nu (sum g- / sum g+) g+`. With binary
+    rewards and lambda = 0, nu = 1 is zero-sum and the same as MaxRL wherever a group has a success. A threshold that follows the
+    group mean would fix the polarity share at 1/2; a quantile does not. Source: our own.
+    """
+
+    lambda_: float = 1.0
+    """Weight of the positive part, >= 0; `lambda` in a run file."""
+    minus: float = 1.0
+    """Weight of the negative part, >= 0."""
+    low: float = -1.0
+    """Smallest possible reward; the run's reward declares it unless set."""
+    high: float = 1.0
+    """Largest possible reward; the same."""
+    tau: float | None = None
+    """The threshold, in (low, high), or the quantile in (0, 1) with `threshold = "group_quantile"`; None is the middle of either."""
+    threshold: Literal["constant", "group_quantile"] = "constant"
+    """`constant`, or the group's own quantile (type 7: linear between order statistics)."""
+    plus_power: float = 1.0
+    """a > 0: above 1 only rewards near the top are pushed up much."""
+    minus_power: float = 1.0
+    """b > 0."""
+    nu: float = 0.0
+    """Share in [0, 1] of the negative mass of a group that goes to its better rollouts; 0 is off."""
+
+    def __post_init__(self) -> None:
+        where = "credit.rule hinge"
+        check_number(where, "lambda", self.lambda_, low=0.0)
+        check_number(where, "minus", self.minus, low=0.0)
+        check_number(where, "low", self.low)
+        check_number(where, "high", self.high, low=self.low, exclusive=True)
+        check_choice(where, "threshold", self.threshold, ("constant", "group_quantile"))
+        if self.tau is not None:
+            low, high = self._between()
+            check_number(where, "tau", self.tau, low=low, high=high, exclusive=True)
+        check_number(where, "plus_power", self.plus_power, low=0.0, exclusive=True)
+        check_number(where, "minus_power", self.minus_power, low=0.0, exclusive=True)
+        check_number(where, "nu", self.nu, low=0.0, high=1.0)
+
+    def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 credit.
+
+        Raises:
+            DataError: a reward is outside [low, high].
+        """
+        values = in_range("hinge", rewards, statistics.scored, self.low, self.high)
+        where = sum(self._between()) / 2.0 if self.tau is None else self.tau
+        tau = where if self.threshold == "constant" else group_quantile(values, statistics, where)
+        up = _share(values - tau, self.high - tau) ** self.plus_power
+        down = _share(tau - values, tau - self.low) ** self.minus_power
+        up, down = (torch.where(statistics.scored, share, 0.0) for share in (up, down))
+        down = self.minus * down
+        given = 0.0
+        if self.nu:
+            taken = segment_sum(down, statistics.group, statistics.groups)
+            better = segment_sum(up, statistics.group, statistics.groups)
+            given = torch.where(better > 0, self.nu * taken / better, 0.0) * up
+        return self.lambda_ * up + given - down
+
+    def _between(self) -> tuple[float, float]:
+        return (self.low, self.high) if self.threshold == "constant" else (0.0, 1.0)
+
+
+def _share(distance: torch.Tensor, room: torch.Tensor | float) -> torch.Tensor:
+    """`clip(distance / room, 0, 1)`; 0 where there is no room (a quantile at the end of the range)."""
+    room = torch.as_tensor(room, dtype=torch.float64, device=distance.device)
+    return torch.where(room > 0, distance / torch.where(room > 0, room, 1.0), 0.0).clamp(0.0, 1.0)

@@ -1,0 +1,45 @@
+"""Calibrated scores: the chance of being right pushes up, the chance of being wrong pushes down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.base import in_range
+from counterpoise.registry import check_number
+
+__all__ = ["Soft"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Soft:
+    """`A = lambda c - (1 - c)` with `c = (r - low) / (high - low)`, for a reward that measures the probability of being right.
+
+    It is the expectation of Weighted-REINFORCE (arXiv 2506.01347 eq. (9)) over the verdict: `g+ = c`, `g- = 1 - c`, of which one
+    rollout keeps the difference, because a token cannot be pushed up and down at once. For c in {0, 1} it is Weighted-REINFORCE.
+    """
+
+    lambda_: float = 1.0
+    """Weight of the positive part, >= 0; `lambda` in a run file."""
+
+    low: float = -1.0
+    """Reward that means certainly wrong; the run's reward declares its range unless these are set."""
+    high: float = 1.0
+    """Reward that means certainly right."""
+
+    def __post_init__(self) -> None:
+        check_number("credit.rule soft", "lambda", self.lambda_, low=0.0)
+        check_number("credit.rule soft", "low", self.low)
+        check_number("credit.rule soft", "high", self.high, low=self.low, exclusive=True)
+
+    def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
+        """(N,) float64 credit.
+
+        Raises:
+            DataError: a reward is outside [low, high].
+        """
+        values = in_range("soft", rewards, statistics.scored, self.low, self.high)
+        c = (values - self.low) / (self.high - self.low)
+        return self.lambda_ * c - (1.0 - c)
