@@ -1,0 +1,155 @@
+"""What the page draws, as plain JSON values: curves, differences, evaluations over training, and the columns of metrics.
+
+The page's script turns them into Plotly figures, so that theme, smoothing and hidden runs change without this.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from counterpoise.report.metrics import Panel
+from counterpoise.report.paper import PublishedCurves
+from counterpoise.report.records import Against, Difference, Report, Run, Section
+from counterpoise.report.words import visible
+
+__all__ = ["DASHES", "SYMBOLS", "chart_data", "compact", "style_slot"]
+
+DASHES = ("solid", "dot", "dashdot", "longdash", "longdashdot", "dash", "solid", "dot")
+"""Line dash of each run, by `style_slot`."""
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star")
+"""Marker of each run, by `style_slot`."""
+
+_DIGITS = 5
+_MESSAGE = 300
+
+
+def style_slot(style: int) -> int:
+    """Position in the palette: 1 to 8 for runs, which then repeat; 0 for a base."""
+    return (style - 1) % len(SYMBOLS) + 1 if style > 0 else 0
+
+
+def compact(values: Iterable[float | None]) -> list[float | int | None]:
+    """Numbers rounded to five significant digits; None for what is undefined."""
+    return [_rounded(value) for value in values]
+
+
+def chart_data(report: Report, panels: Sequence[Panel], published: Sequence[PublishedCurves]) -> dict[str, Any]:
+    """Everything the page's script needs."""
+    charts: dict[str, Any] = {}
+    for number, section in enumerate(report.sections):
+        charts[f"curve-{number}"] = _curve_chart(section)
+        if section.against:
+            charts[f"difference-{number}"] = _difference_chart(section)
+    over_training = _evaluations(report.runs)
+    if over_training:
+        charts["evaluations"] = {"type": "evaluations", "unit": "pass@k, %", "series": over_training}
+    drawn = set()
+    for panel in panels:
+        drawn |= set(panel.columns)
+        charts[panel.key] = {"type": "metric", "unit": panel.unit, "columns": list(panel.columns.items())}
+    return {
+        "dashes": DASHES,
+        "symbols": SYMBOLS,
+        "runs": [_run(style, run, drawn) for style, run in enumerate(report.runs, start=1) if run.steps],
+        "charts": charts,
+        "paper": [
+            {
+                "key": curve.key,
+                "label": curve.label,
+                "source": curve.source,
+                "ks": curve.ks,
+                "methods": {name: _percents(values) for name, values in curve.methods.items()},
+            }
+            for curve in published
+        ],
+    }
+
+
+def _curve_chart(section: Section) -> dict[str, Any]:
+    series = [
+        {
+            "style": entry.style,
+            "name": entry.name,
+            "y": _percents(p.estimate for p in curve),
+            "low": _percents(max(p.band_low, 0.0) for p in curve),
+            "high": _percents(min(p.band_high, 1.0) for p in curve),
+        }
+        for entry, curve in zip(section.entries, section.curves, strict=True)
+    ]
+    return {"type": "curve", "ks": section.ks, "series": series}
+
+
+def _difference_chart(section: Section) -> dict[str, Any]:
+    styles = {entry.name: entry.style for entry in section.entries}
+    references = {against.reference: _differences(against, styles) for against in section.against}
+    return {"type": "difference", "ks": section.ks, "references": references}
+
+
+def _differences(against: Against, styles: dict[str, int]) -> list[dict[str, Any]]:
+    return [
+        {
+            "style": styles[difference.comparison.after],
+            "name": difference.comparison.after,
+            "paired": difference.refused is None,
+            "y": _percents(p.estimate for p in difference.comparison.points),
+            "low": _percents(p.band_low for p in difference.comparison.points),
+            "high": _percents(p.band_high for p in difference.comparison.points),
+            "crossing": _crossing(difference),
+        }
+        for difference in against.differences
+    ]
+
+
+def _crossing(difference: Difference) -> list[float] | None:
+    """The k with the ends of its interval, an end beyond the sweep at its edge."""
+    crossing = difference.comparison.crossing
+    if crossing is None or crossing.state != "crosses":
+        return None
+    return [round(k, 3) for k in (crossing.k, crossing.low, min(crossing.high, float(crossing.last_k)))]
+
+
+def _evaluations(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """pass@1 and pass@k at the largest k by training step, for runs with two evaluations or more."""
+    series = []
+    for style, run in enumerate(runs, start=1):
+        if len(run.evaluations) < 2:
+            continue
+        common = set.intersection(*({point.k for point in done.result.curve} for done in run.evaluations))
+        for dash, k in enumerate(sorted({min(common), max(common)} if common else ())):
+            chosen = [next(p for p in done.result.curve if p.k == k) for done in run.evaluations]
+            series.append(
+                {
+                    "style": style,
+                    "name": f"{run.name}, pass@{k}",
+                    "dash": dash,
+                    "x": [done.step for done in run.evaluations],
+                    "y": _percents(p.estimate for p in chosen),
+                    "low": _percents(p.low for p in chosen),
+                    "high": _percents(p.high for p in chosen),
+                }
+            )
+    return series
+
+
+def _run(style: int, run: Run, drawn: set[str]) -> dict[str, Any]:
+    return {
+        "style": style,
+        "name": run.name,
+        "steps": run.steps,
+        "columns": {name: compact(values) for name, values in run.columns.items() if name in drawn},
+        "events": [[event.step, visible(event.kind), visible(event.message[:_MESSAGE])] for event in run.events],
+        "checkpoints": run.checkpoints,
+    }
+
+
+def _percents(shares: Iterable[float]) -> list[float | int | None]:
+    return [_rounded(100 * share) for share in shares]
+
+
+def _rounded(value: float | None) -> float | int | None:
+    if value is None or not math.isfinite(value):
+        return None
+    rounded = float(f"{value:.{_DIGITS}g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded

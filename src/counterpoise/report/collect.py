@@ -1,0 +1,213 @@
+"""From what the user names to a `Run`: reads whatever is there, while another process may be writing it, and names what is not."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from counterpoise.engines.run_records import read_metrics
+from counterpoise.errors import CounterpoiseError, DataError, StoreError, UsageError
+from counterpoise.evaluation.comparison import Contender, read_contender
+from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.files import Damage, read_json_lines
+from counterpoise.report.records import Evaluated, Event, Run
+
+__all__ = ["read_runs"]
+
+_DAMAGES = 5
+"""Damaged lines named for each run; the others are counted."""
+
+
+def read_runs(targets: Sequence[str]) -> list[Run]:
+    """Read runs (`RUN@STEP` chooses an evaluation), evaluations and files of counts, each under a name of its own.
+
+    A run needs nothing but its config.toml; lines that cannot be read are named in `notes` and left out.
+
+    Raises:
+        UsageError: no target, or one given twice.
+        DataError: a target is not there, or a step was asked for that was not evaluated.
+        StoreError: an evaluation cannot be read.
+    """
+    if not targets:
+        raise UsageError("a report needs a run; give a run's directory, an evaluation's directory or a file of counts")
+    runs = [_read(target) for target in targets]
+    met: dict[tuple[Path, int | None], str] = {}
+    for run in runs:
+        key = (run.path.resolve(), run.step)
+        if key in met:
+            raise UsageError(f"{run.target} is given twice: {met[key]} is the same; name every run once")
+        met[key] = run.target
+    return _named(runs)
+
+
+def _read(target: str) -> Run:
+    path = Path(target)
+    chosen = re.fullmatch(r"(.+)@(\d+)", target)
+    if chosen and not path.exists():
+        path = Path(chosen[1])
+    else:
+        chosen = None
+    if (path / "config.toml").is_file():
+        return _read_run(target, path, explicit=chosen is not None)
+    contender = read_contender(target)
+    result = EvaluationResult.load(path) if path.is_dir() else None
+    return Run(
+        name=contender.name,
+        target=target,
+        path=path,
+        kind="counts" if result is None else "evaluation",
+        config={},
+        config_text="",
+        steps=(),
+        columns={},
+        events=(),
+        checkpoints=(),
+        evaluations=(),
+        contender=contender,
+        step=None,
+        result=result,
+        started=None,
+        ended=None,
+        notes=contender.notes,
+    )
+
+
+def _read_run(target: str, path: Path, *, explicit: bool) -> Run:
+    notes: list[str] = []
+    config, text = _read_config(path / "config.toml", notes)
+    records = _read_metrics(path / "metrics.jsonl", notes)
+    evaluations = _read_evaluations(path, notes)
+    contender: Contender | None = None
+    try:
+        contender = read_contender(target)
+        notes += contender.notes
+    except DataError as error:
+        if explicit:
+            raise
+        notes.append(str(error))
+    except StoreError as error:
+        if explicit:
+            raise
+        if evaluations:  # the newest one is damaged; the one before it serves
+            newest = evaluations[-1]
+            contender = Contender(
+                name="", path=newest.path, counts=newest.result.counts, manifest=newest.result.manifest
+            )
+            notes.append(f"the evaluation of step {newest.step} is used instead: {error}")
+    used = next((done for done in evaluations if contender and done.path == contender.path), None)
+    times = [time for record in records if (time := _number(record.get("time"))) is not None]
+    return Run(
+        name=path.resolve().name,
+        target=target,
+        path=path,
+        kind="run",
+        config=config,
+        config_text=text,
+        steps=tuple(record["step"] for record in records),
+        columns=_columns(records),
+        events=_read_events(path / "events.jsonl", notes),
+        checkpoints=tuple(sorted(_numbered(path / "checkpoints"))),
+        evaluations=evaluations,
+        contender=contender,
+        step=used.step if used else None,
+        result=used.result if used else None,
+        started=times[0] if times else None,
+        ended=times[-1] if times else None,
+        notes=tuple(notes),
+    )
+
+
+def _read_config(path: Path, notes: list[str]) -> tuple[dict[str, Any], str]:
+    # As text, not as a RunConfig: a run of another version must still be shown.
+    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        return _flat(tomllib.loads(text)), text
+    except tomllib.TOMLDecodeError as error:
+        notes.append(f"{path} is not valid TOML ({error}); it is shown as it is and not compared")
+        return {}, text
+
+
+def _read_metrics(path: Path, notes: list[str]) -> list[dict[str, Any]]:
+    damages: list[Damage] = []
+    try:
+        records = read_metrics(path, on_damage=damages.append)
+    except StoreError as error:
+        notes.append(str(error))
+        return []
+    _tell(damages, notes)
+    return records
+
+
+def _read_events(path: Path, notes: list[str]) -> tuple[Event, ...]:
+    if not path.is_file():
+        return ()
+    damages: list[Damage] = []
+    events = tuple(
+        Event(
+            step=step if type(step := record.get("step")) is int else 0,
+            kind=str(record.get("kind", "event")),
+            message=str(record.get("message", "")),
+        )
+        for record in read_json_lines(path, on_damage=damages.append)
+    )
+    _tell(damages, notes)
+    return events
+
+
+def _read_evaluations(path: Path, notes: list[str]) -> tuple[Evaluated, ...]:
+    found = []
+    for step, directory in sorted(_numbered(path / "evaluation").items()):
+        if not (directory / "passk.json").is_file():
+            notes.append(f"the evaluation of step {step} is unfinished and left out")
+            continue
+        try:
+            found.append(Evaluated(step=step, path=directory, result=EvaluationResult.load(directory)))
+        except CounterpoiseError as error:
+            notes.append(f"the evaluation of step {step} is left out: {error}")
+    return tuple(found)
+
+
+def _numbered(parent: Path) -> dict[int, Path]:
+    found = ((re.fullmatch(r"step-(\d+)", directory.name), directory) for directory in parent.glob("step-*"))
+    return {int(match[1]): directory for match, directory in found if match}
+
+
+def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float | None, ...]]:
+    names = dict.fromkeys(name for record in records for name in record if name not in ("step", "time"))
+    columns = {name: tuple(_number(record.get(name)) for record in records) for name in names}
+    return {name: values for name, values in columns.items() if any(value is not None for value in values)}
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _tell(damages: Sequence[Damage], notes: list[str]) -> None:
+    notes += [str(damage) for damage in damages[:_DAMAGES]]
+    if len(damages) > _DAMAGES:
+        notes.append(f"{damages[0].path}: {len(damages) - _DAMAGES} more lines cannot be read")
+
+
+def _named(runs: Sequence[Run]) -> list[Run]:
+    """Runs of one name get their step, or else what was typed."""
+    names = [run.name for run in runs]
+    stepped = [run.name if names.count(run.name) == 1 or run.step is None else f"{run.name}@{run.step}" for run in runs]
+    final = [name if stepped.count(name) == 1 else run.target for name, run in zip(stepped, runs, strict=True)]
+    return [
+        replace(run, name=name, contender=run.contender and replace(run.contender, name=name))
+        for run, name in zip(runs, final, strict=True)
+    ]

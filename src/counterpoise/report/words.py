@@ -1,0 +1,163 @@
+"""The report's sentences: what differs between runs, what a curve says, and text that a model wrote made safe to look at."""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from counterpoise.report.metrics import Panel
+from counterpoise.report.records import Difference, Report, Run, Section
+
+__all__ = [
+    "config_differences",
+    "crossing_words",
+    "curve_summary",
+    "difference_summary",
+    "differing_keys",
+    "findings",
+    "panel_summary",
+    "percent",
+    "points",
+    "visible",
+]
+
+_NAMING = ("run.name", "run.directory")
+_ENDS = 10
+"""Steps in the means that stand for the beginning and the end of a run."""
+_UNDEFINED = "–"
+
+
+def percent(share: float, *, digits: int = 1) -> str:
+    """`53.4`; a dash where it is undefined."""
+    # Adding zero turns a rounded -0.0 into 0.0.
+    return _UNDEFINED if math.isnan(share) else f"{round(100 * share, digits) + 0.0:.{digits}f}"
+
+
+def points(share: float, *, digits: int = 1) -> str:
+    """`+4.9` percentage points; a dash where it is undefined."""
+    return _UNDEFINED if math.isnan(share) else f"{round(100 * share, digits) + 0.0:+.{digits}f}"
+
+
+def visible(text: str) -> str:
+    """The text with what a page would hide or obey made visible: control characters, direction overrides, lone surrogates.
+
+    Line feeds and tabs stay. Escaping for HTML is the template's.
+    """
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    if character in "\n\t":
+        return character
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
+        return f"⟨U+{code:04X}⟩"
+    return character
+
+
+def differing_keys(runs: Sequence[Run]) -> list[str]:
+    """Dotted keys of the configuration that are not equal in all runs, names and directories left out."""
+    configs = [run.config for run in runs if run.config]
+    keys = dict.fromkeys(key for config in configs for key in config)
+    return [
+        key for key in keys if key not in _NAMING and any(config.get(key) != configs[0].get(key) for config in configs)
+    ]
+
+
+def config_differences(runs: Sequence[Run]) -> list[str]:
+    """One sentence for each key that differs: `credit.rule is psr in A; nsr in B and C`."""
+    configured = [run for run in runs if run.config]
+    said = []
+    for key in differing_keys(runs):
+        holders: dict[str, list[str]] = {}
+        for run in configured:
+            holders.setdefault(_value(run.config, key), []).append(run.name)
+        parts = [f"{value} in {_listed(names)}" for value, names in holders.items()]
+        said.append(f"{key} is {'; '.join(parts)}")
+    return said
+
+
+def findings(report: Report) -> list[tuple[str, list[str]]]:
+    """What the comparison with the report's reference says: a heading and its sentences for each other entry."""
+    if not report.sections:
+        return [("", ["No run has a finished evaluation, so there is no pass@k to compare."])]
+    section = report.sections[0]
+    if not section.against:
+        return [("", [curve_summary(section), "There is nothing to compare it with."])]
+    said = []
+    for difference in section.against[0].differences:
+        refused = [] if difference.refused is None else [_sentence(difference.refused)]
+        heading = f"{difference.comparison.after} against {difference.comparison.base}"
+        said.append((heading, refused + [_sentence(text) for text in difference.comparison.sentences()]))
+    return said
+
+
+def curve_summary(section: Section) -> str:
+    """The curves in one text."""
+    parts = []
+    for entry, curve in zip(section.entries, section.curves, strict=True):
+        known = [(k, p) for k, p in zip(section.ks, curve, strict=True) if not math.isnan(p.estimate)]
+        if known:
+            (k0, p0), (k1, p1) = known[0], known[-1]
+            parts.append(
+                f"{entry.name} goes from {percent(p0.estimate)}% at k={k0} to {percent(p1.estimate)}% at k={k1}"
+            )
+    return "; ".join(parts) + "." if parts else "No problem has a scored rollout."
+
+
+def difference_summary(difference: Difference) -> str:
+    """One comparison in one text."""
+    comparison = difference.comparison
+    defined = [(k, p) for k, p in zip(comparison.ks, comparison.points, strict=True) if not math.isnan(p.estimate)]
+    if not defined:
+        return f"{comparison.after} and {comparison.base} have no k in common."
+    (k0, p0), (k1, p1) = defined[0], defined[-1]
+    ends = f"{comparison.after} minus {comparison.base}: {points(p0.estimate)} points at k={k0}, {points(p1.estimate)} at k={k1}"
+    return ends + ("." if difference.refused is None else " (unpaired).")
+
+
+def crossing_words(difference: Difference) -> str:
+    """Where one drops under the other: `3.4 [1.4, >32]`; a dash without a crossing or for an unpaired comparison."""
+    crossing = difference.comparison.crossing
+    if crossing is None or crossing.state == "above":
+        return _UNDEFINED
+    if crossing.state == "under":
+        return f"{difference.comparison.lower} lies under throughout"
+    low = f"{crossing.low:.1f}" if crossing.low > crossing.first_k else f"≤{crossing.first_k}"
+    high = f">{crossing.last_k}" if math.isinf(crossing.high) else f"{crossing.high:.1f}"
+    return f"{difference.comparison.lower} from k={crossing.k:.1f} [{low}, {high}]"
+
+
+def panel_summary(panel: Panel, runs: Sequence[Run]) -> str:
+    """How each run's columns went: mean of the first and of the last ten defined values."""
+    parts = []
+    for run in runs:
+        for column, label in panel.columns.items():
+            values = [value for value in run.columns.get(column, ()) if value is not None]
+            if values:
+                first, last = values[:_ENDS], values[-_ENDS:]
+                before, after = (math.fsum(part) / len(part) for part in (first, last))
+                parts.append(f"{run.name}, {label}: from {before:.4g} to {after:.4g}")
+    return f"Means of the first and the last {_ENDS} values. " + "; ".join(parts) + "."
+
+
+def _value(config: Mapping[str, Any], key: str) -> str:
+    if key not in config:
+        return "not set"
+    value = config[key]
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else text + "."
