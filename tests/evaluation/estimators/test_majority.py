@@ -103,6 +103,18 @@ def test_two_classes_at_256_are_a_hypergeometric_tail(k):
     assert value([(131, True), (125, False)], 0, k) == pytest.approx(wins[0, 0], abs=1e-12)
 
 
+@pytest.mark.parametrize("k", [2, 9, 40, 90])
+def test_many_classes_of_few_sizes_agree_with_rational_arithmetic(k):
+    # 91 responses: what is left out below 1e-18 and the powers over classes of one size do not show
+    classes = [(23, True), (2, True), (17, False)] + [(3, False)] * 5 + [(1, False)] * 31
+    assert value(classes, 3, k) == pytest.approx(float(counted(classes, 3, k)), abs=1e-12)
+
+
+def test_equal_problems_have_equal_values_wherever_they_stand():
+    values = maj_at_k([[3, 1], [2, 2], [1, 3]], [[True, False], [True, False], [False, True]], [2, 3])
+    assert values[0].tolist() == values[2].tolist() != values[1].tolist()
+
+
 def test_fifty_classes_by_monte_carlo():
     generator = np.random.default_rng(2)
     sizes = generator.multinomial(256, generator.dirichlet(np.full(50, 0.6)))
