@@ -228,7 +228,7 @@ class LearnerConfig(_Section):
 class DiagnosticsConfig(_Section):
     """Measurements that cost passes or room of their own, taken every so many steps from the first on."""
 
-    every: Count = 25
+    every: Count = 50
     """Steps between two looks at the signs' gradients and at how far the update moved responses and anchors; 0 is never."""
     rollouts: Positive = 64
     """Correct rollouts, wrong rollouts and anchors read at such a look, at most, each."""

@@ -35,7 +35,10 @@ def test_one_process_is_the_main_one_and_acts_at_once():
 @pytest.fixture
 def launched(configure, tmp_path):
     """Two processes on the CPU, each of which says how its four commands ended, and with which weights."""
-    config = configure("learner.steps=2", "checkpoint.every_steps=0", "evaluation.before=true", "evaluation.after=true")
+    looks = ("diagnostics.every=1", "diagnostics.samples_every=1", "diagnostics.rollouts=3")
+    config = configure(
+        *looks, "learner.steps=2", "checkpoint.every_steps=0", "evaluation.before=true", "evaluation.after=true"
+    )
     run_file = tmp_path / "run.toml"
     run_file.write_text(dump_config(config))
     with socket.socket() as free:
@@ -73,6 +76,18 @@ def test_two_processes_make_one_run_that_one_process_can_continue(launched):
     # 4 prompts x 4 rollouts over both processes
     rollouts = [record["tokens_sampled"] / record["response_tokens"] for record in records]
     assert rollouts == pytest.approx([16, 16])
+    for record in records:
+        parts = ("tokens_trained", "tokens_saved")
+        assert sum(record[part] for part in parts) == record["tokens_sampled"]
+        assert record["tokens_saved_correct"] + record["tokens_saved_wrong"] == record["tokens_saved"]
+        assert record["surprisal_p50"] <= record["surprisal_p99"]
+        assert record["log_prob_change_wrong"] is not None
+    # before its first update the policy is the base: over the anchors of both processes one is the other with its sign changed
+    assert records[0]["anchor_kl"] == pytest.approx(-records[0]["log_prob_change_anchor"], abs=1e-6)
+    assert len(_lines(whole / "anchors.jsonl")) == 3
+    samples = _lines(whole / "samples.jsonl")
+    assert {sample["step"] for sample in samples} == {1, 2}
+    assert all(1 <= sum(sample["step"] == step for sample in samples) <= 5 for step in (1, 2))
     assert sorted(path.name for path in (whole / "checkpoints").iterdir()) == ["best.json", "step-000002"]
 
     one, other = (torch.load(directory / f"{rank}.pt", weights_only=True) for rank in (0, 1))

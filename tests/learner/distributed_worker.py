@@ -9,6 +9,10 @@ import learner_builders as build
 import torch
 from accelerate import Accelerator
 
+from counterpoise.diagnostics.histogram import add_histograms
+from counterpoise.diagnostics.trained import TrainedTokens
+from counterpoise.learner.gradients import gather
+
 SHARES = {1: [range(8)], 2: [range(6), range(6, 8)]}
 """Rows by number of processes; the second process holds one group, without credit unless every row has some."""
 CASES = {
@@ -26,6 +30,7 @@ def main(output: Path) -> None:
     for name, (settings, advantages) in CASES.items():
         model = build.llama(seed=rank)  # processes start apart and must be brought together
         learner = build.learner(model, accelerator=accelerator, **settings)
+        tokens, histograms = TrainedTokens(), {}
         report = learner.update(
             [everything[row] for row in rows],
             build.credit(*(advantages[row] for row in rows)),
@@ -33,10 +38,16 @@ def main(output: Path) -> None:
             [row // 2 for row in rows],
             seed=0,
             measure_signs=True,
+            observe=tokens,
         )
+        for own in gather(tokens.histograms(), processes):
+            add_histograms(histograms, own)
         metrics = {key: (value.total, value.count) for key, value in report.metrics.items()}
         counts = (report.optimiser_steps, report.tokens_trained, report.tokens_saved)
-        result[name] = (build.parameters(model), metrics, counts, report.sampler_gap_max)
+        quantiles = {
+            key: (value.count, value.low, value.high, value.quantile(0.5)) for key, value in histograms.items()
+        }
+        result[name] = (build.parameters(model), metrics, counts, report.sampler_gap_max, quantiles)
     torch.save(result, output / f"{processes}-{rank}.pt")
     accelerator.end_training()
 

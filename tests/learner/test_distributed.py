@@ -32,13 +32,21 @@ def test_two_processes_with_unequal_shares_end_where_one_does(ends):
     assert [ends[name]["processes"] for name in sorted(ends)] == [1, 2, 2]
     single = ends["1-0"]["whole"]
     for rank in (0, 1):
-        weights, metrics, counts, gap = ends[f"2-{rank}"]["whole"]
+        weights, metrics, counts, gap, quantiles = ends[f"2-{rank}"]["whole"]
         assert torch.allclose(weights, single[0], rtol=0, atol=1e-6)
         assert counts == single[2]
         assert gap == pytest.approx(single[3], abs=1e-5)
         assert metrics.keys() == single[1].keys()
         for name, (total, count) in metrics.items():
             assert (total, count) == (pytest.approx(single[1][name][0], rel=1e-4, abs=1e-5), single[1][name][1]), name
+
+        assert quantiles["entropy_plus"][0] > 0 < quantiles["log_ratio_minus"][0]
+        for name, (count, low, high, median) in quantiles.items():
+            expected = single[4][name]
+            assert count == expected[0], name
+            # the extremes are exact up to rounding, the median up to its bin
+            assert (low, high) == pytest.approx(expected[1:3], abs=1e-5), name
+            assert median == pytest.approx(expected[3], rel=0.021, abs=2e-4), name
 
 
 @pytest.mark.slow
