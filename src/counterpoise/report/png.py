@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +37,15 @@ _LINES: Mapping[str, Any] = {
 }
 _VARIANTS = ("solid", "dot", "dash", "dashdot", "longdash", "longdashdot")
 _DPI = 160
-_OVERVIEW = ("entropy", "polarity", "groups", "success")
+_OVERVIEW = ("entropy", "success", "polarity", "groups")
+_SMOOTHED = 0.04
 
 
 def write_png(report: Report, directory: Path, *, paper: str | None = None) -> list[Path]:
     """Write passk.png, differences.png, training.png and overview.png; those without anything to show are left out. The files.
 
-    overview.png holds pass@k, the differences from the reference, and up to four charts of training: the picture of a report.
+    overview.png holds pass@k, the differences from the reference, and up to four charts of training with
+    their first column alone: the picture of a report. Values of training are smoothed, the raw ones faint behind them.
 
     Args:
         report: what to draw.
@@ -56,7 +59,7 @@ def write_png(report: Report, directory: Path, *, paper: str | None = None) -> l
     """
     published = find_published(paper) if paper is not None else None
     panels = [panel for panel in choose_panels(n for run in report.runs for n in run.columns) if panel.main]
-    overview = [panel for key in _OVERVIEW for panel in panels if panel.key == key]
+    overview = [_first_column(panel) for key in _OVERVIEW for panel in panels if panel.key == key]
     curves: list[Callable[[Axes], None]] = []
     if report.sections:
         curves.append(lambda axes: _curves(axes, report.sections[0], published))
@@ -176,13 +179,21 @@ def _ends(points: Sequence[BandPoint]) -> tuple[list[float], list[float]]:
     return [point.band_low for point in points], [point.band_high for point in points]
 
 
+def _first_column(panel: Panel) -> Panel:
+    column, label = next(iter(panel.columns.items()))
+    title = panel.title if len(panel.columns) == 1 else f"{panel.title}: {label}"
+    return replace(panel, title=title, columns={column: label})
+
+
 def _panel_drawer(panel: Panel, runs: Sequence[Run]) -> Callable[[Axes], None]:
     return lambda axes: _panel(axes, panel, runs)
 
 
 def _panel(axes: Axes, panel: Panel, runs: Sequence[Run]) -> None:
     from matplotlib.lines import Line2D
+    from matplotlib.ticker import MaxNLocator
 
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     for style, run in enumerate(runs, start=1):
         for variant, column in enumerate(panel.columns):
             pairs = zip(run.steps, run.columns.get(column, (None,) * len(run.steps)), strict=True)
@@ -190,7 +201,10 @@ def _panel(axes: Axes, panel: Panel, runs: Sequence[Run]) -> None:
             if known:
                 steps, values = zip(*known, strict=True)
                 dash = _LINES[_VARIANTS[variant % len(_VARIANTS)]]
-                axes.plot(steps, values, color=_colour(style), linestyle=dash, linewidth=1.2)
+                colour, smooth = _colour(style), _smoothed(values)
+                if smooth != list(values):
+                    axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.25)
+                axes.plot(steps, smooth, color=colour, linestyle=dash, linewidth=1.3)
     axes.set_title(f"{panel.title} ({panel.unit})" if panel.unit else panel.title, loc="left", fontsize=9)
     if len(panel.columns) > 1:
         handles = [
@@ -198,6 +212,13 @@ def _panel(axes: Axes, panel: Panel, runs: Sequence[Run]) -> None:
             for i, label in enumerate(panel.columns.values())
         ]
         axes.legend(handles=handles, fontsize=7, frameon=False, handlelength=2.6)
+
+
+def _smoothed(values: Sequence[float]) -> list[float]:
+    """Centred means over 4% of the values, as far to the left as to the right."""
+    half = round(len(values) * _SMOOTHED / 2)
+    reaches = (min(half, i, len(values) - 1 - i) for i in range(len(values)))
+    return [math.fsum(values[i - reach : i + reach + 1]) / (2 * reach + 1) for i, reach in enumerate(reaches)]
 
 
 def _log_axis(axes: Axes, ks: Sequence[int]) -> None:
