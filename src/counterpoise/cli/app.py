@@ -29,6 +29,7 @@ from counterpoise.cli.grade import grade
 from counterpoise.cli.merge import merge
 from counterpoise.cli.passk import passk
 from counterpoise.cli.pretrain import pretrain
+from counterpoise.cli.report import report
 from counterpoise.cli.tasks import tasks
 from counterpoise.cli.train import train
 from counterpoise.cli.verify import verify
@@ -48,6 +49,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "grade": grade,
     "merge": merge,
     "compare": compare,
+    "report": report,
     "pretrain": pretrain,
     "verify": verify,
     "passk": passk,
