@@ -35,6 +35,8 @@ _ROWS = (
     ("groups all right %", "groups_all_right", ".1f", 100),
     ("groups all wrong %", "groups_all_wrong", ".1f", 100),
     ("groups mixed %", "groups_mixed", ".1f", 100),
+    ("distinct answers a group", "distinct_answers", ".2f", 1),
+    ("repetition %", "repetition", ".1f", 100),
     ("truncated %", "truncated_share", ".1f", 100),
     ("unscored %", "unscored", ".1f", 100),
     ("no answer %", "no_answer_share", ".1f", 100),
