@@ -25,6 +25,7 @@ from counterpoise.cli.compare import compare
 from counterpoise.cli.demo import demo
 from counterpoise.cli.doctor import doctor
 from counterpoise.cli.eval import evaluate
+from counterpoise.cli.explain import explain
 from counterpoise.cli.grade import grade
 from counterpoise.cli.merge import merge
 from counterpoise.cli.passk import passk
@@ -50,6 +51,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "merge": merge,
     "compare": compare,
     "report": report,
+    "explain": explain,
     "pretrain": pretrain,
     "verify": verify,
     "passk": passk,

@@ -1,0 +1,156 @@
+"""`counterpoise explain`: what one step of a rule does to one response, token by token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from counterpoise.cli import console
+from counterpoise.errors import UsageError
+
+if TYPE_CHECKING:
+    from counterpoise.config import RunConfig
+
+__all__ = ["explain"]
+
+RULES = ("nsr", "psr", "weighted_reinforce", "grpo")
+
+
+def explain(
+    target: Annotated[
+        str,
+        typer.Argument(metavar="MODEL|RUN|RUN@STEP", help="Model name, path or hub id; or a run, at its newest step."),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Settings of a run file, e.g. loss.denominator=tokens_all."),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Task (a model other than lab needs one; a run has its own).")
+    ] = None,
+    problem: Annotated[
+        str | None, typer.Option(metavar="ID", help="Problem of the task, or the beginning of its id.")
+    ] = None,
+    question: Annotated[str | None, typer.Option(metavar="TEXT", help="A question of your own instead.")] = None,
+    gold: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Its answer, where the question does not say it.")
+    ] = None,
+    response: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="A response of your own; drawn otherwise.")
+    ] = None,
+    pick: Annotated[str, typer.Option(help="Rollout to explain: wrong, right, or its number in the group.")] = "wrong",
+    rule: Annotated[
+        list[str] | None, typer.Option(help=f"Credit rule; repeat it for more. {', '.join(RULES)} otherwise.")
+    ] = None,
+    rollouts: Annotated[int | None, typer.Option(min=1, help="Rollouts for each problem.")] = None,
+    problems: Annotated[int, typer.Option(min=1, help="Problems behind the quadrants.")] = 32,
+    learning_rate: Annotated[float | None, typer.Option(help="Of the one optimiser step.")] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens shown in full on the terminal; the page has all.")] = 3,
+    seed: Annotated[int | None, typer.Option(help="Seed of the draws.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything as one page.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON instead of tables.")] = False,
+) -> None:
+    """Put one response under the microscope: the gradient of each rule on every token, where the probability should go, and where it went.
+
+    A group of responses is drawn and judged, each rule gives its credit, and the learner takes one real optimiser step on a copy of the
+    model. Nothing is trained or kept. See docs/explain.md for the formulas.
+
+    counterpoise explain lab
+    counterpoise explain lab:weak --task countdown --pick right --html explain.html
+    counterpoise explain lab --question 3,7,9=30 --response 3+7*9 --rule nsr
+    counterpoise explain runs/demo-nsr-seed0@100 --rule nsr --rule psr
+    counterpoise explain smollm2 --task arithmetic --problems 2 --rollouts 4 --rule nsr rollout.max_tokens=64
+    """
+    given = {
+        "tasks.name": task,
+        "rollout.group_size": rollouts,
+        "learner.learning_rate": learning_rate,
+        "run.seed": seed,
+        # one rule: settings such as credit.settings.k=2 are its own
+        "credit.rule": rule[0] if rule and len(rule) == 1 else None,
+    }
+    settings = [*(overrides or []), *(f"{name}={value}" for name, value in given.items() if value is not None)]
+    from counterpoise.engines.explain_request import Request
+
+    request = Request(
+        rules=tuple(rule or RULES),
+        problems=problems,
+        problem=problem,
+        question=question,
+        gold=gold,
+        response=response,
+        pick=pick,
+    )
+    config, saved, name = _subject(target, settings, task)
+
+    from counterpoise.cli.explain_view import show
+    from counterpoise.cli.live import LazyProgress
+    from counterpoise.diagnostics.explanation import to_json
+    from counterpoise.engines.explain import explain as look
+
+    with LazyProgress("explaining") as progress:
+        found = look(config, request, saved=saved, name=name, on_progress=progress)
+    if html is not None:
+        from counterpoise.files import atomic_write_text
+        from counterpoise.report.explain_page import explain_page
+
+        atomic_write_text(html, explain_page(found))
+    if json:
+        console.print_json(to_json(found))
+    else:
+        show(found, tokens=tokens)
+    if html is not None:
+        console.note(f"page: {html}")
+
+
+def _subject(target: str, settings: list[str], task: str | None) -> tuple[RunConfig, Path | None, str]:
+    """Configuration, saved weights (None: those of the configuration) and name of what is explained."""
+    import re
+
+    from counterpoise.runfile import load_config
+
+    path, step = Path(target), None
+    chosen = re.fullmatch(r"(.+)@(\d+)", target)
+    if chosen and not path.exists():
+        path, step = Path(chosen[1]), int(chosen[2])
+    if (path / "config.toml").is_file():
+        if task is not None:
+            raise UsageError(f"{path} is a run and has its own task; leave --task away")
+        return _of_run(path, load_config(path / "config.toml", settings), step)
+    if step is not None:
+        raise UsageError(f"{target}: @ chooses a step of a run, and {path} is no run directory (no config.toml)")
+    return _of_model(target, settings, task), None, target
+
+
+def _of_run(path: Path, config: RunConfig, step: int | None) -> tuple[RunConfig, Path | None, str]:
+    from counterpoise.errors import CheckpointError
+    from counterpoise.learner.checkpoint import CheckpointStore
+
+    if step == 0:
+        return config, None, f"{path} before its first step"
+    checkpoints = CheckpointStore(path / "checkpoints", keep=config.checkpoint.keep, say=console.note)
+    checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
+    if checkpoint is None:
+        raise CheckpointError(f"{path} has no intact checkpoint; {path}@0 explains the model it starts from")
+    return config, checkpoint.policy, f"{path} at step {checkpoint.step}"
+
+
+def _of_model(target: str, settings: list[str], task: str | None) -> RunConfig:
+    from counterpoise.cli.demo import DEMO_FILE
+    from counterpoise.runfile import load_config, parse_config
+
+    path = Path(target)
+    if path.is_dir() and not any((path / name).exists() for name in ("config.json", "adapter_config.json")):
+        raise UsageError(
+            f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "
+            "a directory that save_pretrained wrote, or a model's name"
+        )
+    own: list[str] = [f'model.name="{target}"']
+    if target in ("lab", "lab:weak") and task in (None, "countdown"):
+        return load_config(DEMO_FILE, [*own, *settings])
+    if task is None:
+        raise UsageError(f"'{target}' is a model, so a task is needed: --task countdown (see: counterpoise tasks list)")
+    sections: dict[str, Any] = {"run": {"threads": 1}} if target.startswith("lab") else {}
+    return parse_config(sections, [*own, *settings], source="command line")

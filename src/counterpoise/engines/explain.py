@@ -1,0 +1,141 @@
+"""The token microscope put together: sampler, verifier, credit rule, and one optimiser step of each rule on a copy of the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+
+from counterpoise.config import RunConfig
+from counterpoise.diagnostics import microscope
+from counterpoise.diagnostics.explanation import Explanation
+from counterpoise.engines.assemble import (
+    assemble,
+    check_verifiers,
+    make_pipeline,
+    make_sampler,
+    task_and_template,
+)
+from counterpoise.engines.explain_bench import Bench, StepTaken
+from counterpoise.engines.explain_request import Request, choose_problems, choose_rollout, given_rollout
+from counterpoise.engines.policy import load_policy
+from counterpoise.engines.processes import use_threads
+from counterpoise.prompts.templates import make_prompts
+from counterpoise.runfile import parse_config
+from counterpoise.streams import stream
+from counterpoise.types import Prompt, Rollout, Sampler, SamplingSettings
+from counterpoise.verifiers.batch import Judge
+
+__all__ = ["explain"]
+
+OnProgress = Callable[[int, int, str], None]
+
+
+def explain(
+    config: RunConfig,
+    request: Request,
+    *,
+    saved: Path | None = None,
+    name: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> Explanation:
+    """Draw a batch, credit it by each rule, take one step on the explained group and one on the whole batch, and compare.
+
+    The steps are the learner's own (loss, denominator, optimiser and gradient clip of `config`), on a copy and with a fresh optimiser;
+    mini-batches, epochs and warm-up are left out, so that each is one step at the full rate.
+
+    Args:
+        config: of a run, or made for a model.
+        request: what to explain.
+        saved: weights of a checkpoint; None takes `config.model`.
+        name: what the model is called; None takes `config.model.name`.
+        on_progress: gets (done, total, what is next).
+
+    Raises:
+        UnknownNameError, ConfigError: a rule, task or setting is not known.
+        DataError: no such problem, or the response has no tokens, cannot be spelled by the tokenizer or is too long.
+        TrainingError: too many rollouts could not be scored, or a step was refused.
+    """
+    say = on_progress or (lambda done, total, text: None)
+    total = 3 + 2 * len(request.rules)
+    use_threads(config.run.threads)
+    rules = {rule: _one_step(config, rule) for rule in request.rules}
+    accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
+    assemblies = {rule: assemble(own) for rule, own in rules.items()}
+    task, template = task_and_template(config)
+    problems = choose_problems(task, request)
+    check_verifiers(problems)
+    say(0, total, "reading the model")
+    policy = load_policy(config.model, saved)
+    policy.model.to(accelerator.device).eval()
+    prompts = _distinct(
+        make_prompts(problems, policy.tokenizer, template=template, max_prompt_tokens=config.prompt.max_tokens)
+    )
+    sampler: Sampler = make_sampler(config, policy, accelerator)
+    if request.response is not None:
+        row = given_rollout(policy, prompts[0], request.response, temperature=config.rollout.temperature)
+        (logits,) = microscope.response_logits(policy.model, [row])
+        log_probs = microscope.measure(logits, row, temperature=row.temperature).log_prob
+        sampler = _WithGiven(sampler, replace(row, log_probs=log_probs.astype(np.float32)))
+    say(1, total, "sampling and judging")
+    first = assemblies[request.rules[0]]
+    verification = config.verification
+    with Judge(
+        timeout=verification.timeout, workers=verification.workers, truncated_is=verification.truncated
+    ) as judge:
+        experience = make_pipeline(config, first, sampler, judge).experience(
+            prompts, seed=stream(config.run.seed, "explain"), policy_version=0
+        )
+    row_index, chosen_as = choose_rollout(experience, request)
+    say(2, total, "reading the policy")
+    bench = Bench.read(config, policy, experience, row_index, assemblies)
+    steps: list[StepTaken] = []
+    for rule, own in rules.items():
+        done = 3 + 2 * len(steps)
+        say(done, total, f"one step of {rule}")
+        half = partial(say, done + 1, total, f"one step of {rule} on the batch")
+        steps.append(bench.steps(rule, own, accelerator, half))
+    say(total, total, "done")
+    return bench.explanation(request, prompts, chosen_as, steps, name=name or config.model.name)
+
+
+def _one_step(config: RunConfig, rule: str) -> RunConfig:
+    """The same run with this rule, one full-rate update a batch and no evaluation; a rule's settings belong to the run's own rule."""
+    data: dict[str, Any] = config.model_dump(mode="json")
+    if rule != config.credit.rule:
+        data["credit"] |= {"rule": rule, "settings": {}}
+    data["learner"] |= {"minibatch": None, "epochs": 1, "warmup_steps": 0, "schedule": "constant"}
+    data["evaluation"] |= {"before": False, "after": False, "every": 0}
+    return parse_config(data, source=f"rule {rule}")
+
+
+def _distinct(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Each prompt once, so that contexts and bootstrap units are those of one problem."""
+    return list({prompt.token_ids.tobytes(): prompt for prompt in reversed(prompts)}.values())[::-1]
+
+
+class _WithGiven:
+    """Puts a response of the user's in the place of the first rollout of the first prompt."""
+
+    def __init__(self, sampler: Sampler, given: Rollout) -> None:
+        self._sampler = sampler
+        self._given = given
+
+    def sample(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        group_size: int,
+        settings: SamplingSettings,
+        seed: int,
+        policy_version: int = 0,
+    ) -> list[list[Rollout]]:
+        groups = self._sampler.sample(
+            prompts, group_size=group_size, settings=settings, seed=seed, policy_version=policy_version
+        )
+        return [[self._given, *groups[0][1:]], *groups[1:]]
