@@ -10,7 +10,7 @@ from typing import Any
 
 from counterpoise.errors import DataError, MissingExtraError, nearest
 
-__all__ = ["Record", "jsonl_records", "parquet_records"]
+__all__ = ["Record", "jsonl_records", "parquet_records", "records"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,33 @@ class Record:
         if not value.strip():
             raise DataError(f"{self.where}: field '{field}' is empty; fill it or remove the record")
         return value.strip()
+
+    def error(self, field: str, expected: str) -> DataError:
+        """The complaint about a field that is there and not as it should be."""
+        value = self.fields.get(field)
+        return DataError(
+            f"{self.where}: field '{field}': expected {expected}, found {_kind(value)} {str(value)[:40]!r}"
+        )
+
+
+def records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
+    """The records of a file: Parquet where its name says so, of which those of `columns` that are there are read; else JSON lines.
+
+    Raises:
+        MissingExtraError: `pyarrow` is not installed. DataError: the file is malformed, or has none of the columns.
+    """
+    if path.suffix != ".parquet":
+        yield from jsonl_records(path)
+        return
+    parquet = _parquet()
+    try:
+        present = parquet.read_schema(path).names
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); copy it again") from error
+    chosen = [column for column in columns if column in present]
+    if not chosen:
+        raise DataError(f"{path}: none of the columns {', '.join(columns)}; the columns are: {', '.join(present)}")
+    yield from parquet_records(path, chosen)
 
 
 def jsonl_records(path: Path) -> Iterator[Record]:
@@ -79,10 +106,7 @@ def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
         MissingExtraError: `pyarrow` is not installed.
         DataError: the file is no Parquet file or lacks a column.
     """
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError as error:
-        raise MissingExtraError("pyarrow", extra="parquet", purpose="the task 'parquet'") from error
+    parquet = _parquet()
     try:
         with parquet.ParquetFile(path) as file:
             present = file.schema_arrow.names
@@ -96,8 +120,16 @@ def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
                 for fields in batch.to_pylist():
                     row += 1
                     yield Record(where=f"{path}: row {row}", fields=fields)
-    except (ArrowException, OSError) as error:
+    except (ValueError, OSError) as error:
         raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); copy it again") from error
+
+
+def _parquet() -> Any:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", extra="parquet", purpose="a Parquet file of problems") from error
+    return parquet
 
 
 def _kind(value: object) -> str:

@@ -1,0 +1,114 @@
+"""MBPP, short Python problems with asserts (Austin et al. 2021, arXiv:2108.07732), and files of its shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Final
+
+from counterpoise.errors import ConfigError
+from counterpoise.tasks.identity import Split
+from counterpoise.tasks.programs import LIBRARY, make_problem, texts
+from counterpoise.tasks.records import Record, records
+from counterpoise.tasks.splits import FileSplits, Loaded, check_split_settings, unique
+from counterpoise.types import Problem
+
+__all__ = ["Mbpp"]
+
+_COLUMNS: Final = (
+    "task_id",
+    "text",
+    "prompt",
+    "code",
+    "test_list",
+    "test_setup_code",
+    "test_imports",
+    "challenge_test_list",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mbpp:
+    """Python problems with asserts in files of MBPP's shape: JSON lines or Parquet, the full set's columns or the sanitized one's.
+
+    Columns: `text` (or `prompt`), `test_list`, and where they are there `code` (a reference solution), `test_setup_code`, `test_imports`,
+    `task_id`. The asserts are part of the question, as in the paper: they alone say what the function is called.
+
+    Raises:
+        ConfigError: settings that contradict each other, or no file at all.
+    """
+
+    train: str | Path | None = None
+    """File of the training side."""
+    test: str | Path | None = None
+    """File of the test side."""
+    path: str | Path | None = None
+    """One file for both sides, split by content hash; instead of `train` and `test`."""
+    shown_tests: int = 3
+    """Asserts that the question shows; all are judged."""
+    challenge: bool = False
+    """Judge the `challenge_test_list` too; it is never shown."""
+    test_fraction: float = 0.1
+    """Expected share of `path` on the test side."""
+    allow_overlap: bool = False
+    """Accept test problems that are also in the training file."""
+
+    name: ClassVar[str] = "mbpp"
+    template: ClassVar[str] = "chat"
+
+    def __post_init__(self) -> None:
+        check_split_settings(
+            self.name, train=self.train, test=self.test, path=self.path, test_fraction=self.test_fraction
+        )
+        if self.path is None and self.train is None and self.test is None:
+            raise ConfigError("task 'mbpp' needs a file: give train=FILE and test=FILE, or path=FILE to split one file")
+        if self.shown_tests < 1:
+            raise ConfigError(f"task 'mbpp': shown_tests = {self.shown_tests}; at least one names the function")
+
+    def loaded(self, split: Split) -> Loaded:
+        """One side with the count of duplicates."""
+        files = FileSplits(
+            name=self.name,
+            load=lambda path: self._load(records(path, _COLUMNS)),
+            train=self.train,
+            test=self.test,
+            path=self.path,
+            test_fraction=self.test_fraction,
+            allow_overlap=self.allow_overlap,
+        )
+        return files.side(split)
+
+    def problems(self, split: Split) -> tuple[Problem, ...]:
+        """One side, in the file's order.
+
+        Raises:
+            ConfigError: no file was given for this side.
+            DataError: a record is malformed, the side is empty, or the sides overlap.
+            MissingExtraError: a Parquet file and no `pyarrow`.
+        """
+        return self.loaded(split).problems
+
+    def _load(self, rows: Iterable[Record]) -> Loaded:
+        return unique(self._problem(record) for record in rows)
+
+    def _problem(self, record: Record) -> Problem:
+        text = record.text("text" if "text" in record.fields else "prompt")
+        tests = texts(record, "test_list")
+        if not tests:
+            raise record.error("test_list", "at least one assert")
+        setup = [*texts(record, "test_imports"), str(record.fields.get("test_setup_code") or "")]
+        shown = "\n".join(tests[: self.shown_tests])
+        judged = [*tests, *(texts(record, "challenge_test_list") if self.challenge else [])]
+        code = record.fields.get("code")
+        number = record.fields.get("task_id")
+        return make_problem(
+            task_type="mbpp",
+            question=(
+                f"{text}\nYour code must pass these tests:\n{shown}\nGive the code in one block that begins with ```python. {LIBRARY}"
+            ),
+            verifier="code",
+            gold={"kind": "asserts", "setup": "\n".join(setup).strip(), "tests": "\n".join(judged)},
+            solution=code if isinstance(code, str) and code.strip() else None,
+            meta={} if number is None else {"name": f"MBPP/{number}"},
+        )
