@@ -25,14 +25,14 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from multiprocessing import popen_spawn_posix, spawn
 from types import FunctionType, SimpleNamespace, TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from pebble import ProcessExpired, ProcessPool
 
 from counterpoise.errors import UsageError, VerifierError
 from counterpoise.types import Judgement, VerdictValue, Verifier
 
-__all__ = ["Job", "Outcome", "VerifierPool", "unscored"]
+__all__ = ["Job", "Outcome", "Timed", "VerifierPool", "unscored"]
 
 _MAX_RESTARTS = 3
 _MAX_START = 300.0
@@ -63,12 +63,23 @@ class Outcome:
     """Wall time in the worker; the time-out itself where it expired, 0 where it is unknown."""
 
 
+@runtime_checkable
+class Timed(Protocol):
+    """An isolated verifier with deadlines of its own, which the pool's must not cut short."""
+
+    @property
+    def deadline(self) -> float:
+        """Seconds for one job; takes the place of the pool's time-out."""
+        ...
+
+
 class VerifierPool:
     """Judges jobs in worker processes; a context manager, started by its first job.
 
     Args:
         workers: processes.
-        timeout: seconds a job may take, imports not counted; the worker is killed at the deadline (checked ten times a second).
+        timeout: seconds a job may take, imports not counted; the worker is killed at the deadline (checked ten times a second). A `Timed`
+            verifier names its own.
         memory_mb: mebibytes of address space a worker may take beyond what it needs to start.
         max_tasks: jobs after which a worker is replaced, against leaks.
         prepare: modules whose `prepare()` a worker calls before its first job, so that no deadline runs while they load.
@@ -127,6 +138,7 @@ class VerifierPool:
         waiting = deque(range(len(jobs)))
         running: dict[Future[_Answer], int] = {}
         restarts = 0
+        patience = max((self._deadline(job) for job in jobs), default=0.0)
         try:
             while waiting or running:
                 while waiting and len(running) < 4 * self._workers:
@@ -137,11 +149,11 @@ class VerifierPool:
                         waiting.appendleft(index)
                         break
                 # Workers that neither answer nor are killed by their deadline are a fault of the pool, not of a job.
-                done, _ = wait(running, timeout=2 * self._timeout + _MAX_START, return_when=FIRST_COMPLETED)
+                done, _ = wait(running, timeout=2 * patience + _MAX_START, return_when=FIRST_COMPLETED)
                 broken = not done
                 for future in done:
                     index = running.pop(future)
-                    outcome = self._outcome(future)
+                    outcome = self._outcome(future, self._deadline(jobs[index]))
                     if outcome is None:
                         waiting.append(index)
                         broken = True
@@ -164,7 +176,11 @@ class VerifierPool:
                     future.cancel()
         return [outcome for outcome in outcomes if outcome is not None]
 
+    def _deadline(self, job: Job) -> float:
+        return job.verifier.deadline if isinstance(job.verifier, Timed) else self._timeout
+
     def _schedule(self, job: Job) -> Future[_Answer]:
+        deadline = self._deadline(job)
         with self._lock:
             if self._closed:
                 raise UsageError("the verifier pool is closed; make a new one")
@@ -179,16 +195,16 @@ class VerifierPool:
                     context=self._context,
                 )
             future: Future[_Answer] = self._pool.schedule(
-                _run, args=(job.verifier, job.gold, job.answer, self._timeout), timeout=self._timeout
+                _run, args=(job.verifier, job.gold, job.answer, deadline), timeout=deadline
             )
             return future
 
-    def _outcome(self, future: Future[_Answer]) -> Outcome | None:
+    def _outcome(self, future: Future[_Answer], deadline: float) -> Outcome | None:
         """None when the pool broke under the job and it has to be run again."""
         try:
             value, rule, reason, parts, seconds = future.result()
         except TimeoutError:
-            return Outcome(judgement=unscored(f"timeout: {self._timeout:g} s"), seconds=self._timeout)
+            return Outcome(judgement=unscored(f"timeout: {deadline:g} s"), seconds=deadline)
         except ProcessExpired as error:
             return Outcome(judgement=unscored(_explain_exit(error.exitcode)), seconds=0.0)
         except BrokenExecutor:
