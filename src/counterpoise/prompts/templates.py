@@ -113,6 +113,7 @@ _LLAMA3: Final = (
 
 TEMPLATES: Final[dict[str, Template]] = {
     "plain": TextTemplate(text="{question}\n", add_special_tokens=True),
+    "bare": TextTemplate(text="{question}", add_special_tokens=True),
     "chat": ChatTemplate(),
     "step_by_step_chat": ChatTemplate(user=STEP_BY_STEP),
     "paper_qwen2.5_math": TextTemplate(text=_CHATML, add_special_tokens=False),

@@ -12,8 +12,11 @@ from counterpoise.tasks.countdown import Countdown
 from counterpoise.tasks.facts import Facts
 from counterpoise.tasks.files import JsonlTask, ParquetTask
 from counterpoise.tasks.gsm8k import Gsm8k
+from counterpoise.tasks.humaneval import HumanEval
 from counterpoise.tasks.math import Math
+from counterpoise.tasks.mbpp import Mbpp
 from counterpoise.tasks.nq_open import NqOpen
+from counterpoise.tasks.stdio import Stdio
 
 __all__ = ["TASKS", "make_task"]
 
@@ -26,6 +29,9 @@ TASKS: Final[dict[str, Callable[..., Task]]] = {
     "math": Math,
     "nq_open": NqOpen,
     "facts": Facts,
+    "humaneval": HumanEval,
+    "mbpp": Mbpp,
+    "stdio": Stdio,
 }
 """Frozen dataclasses by task name; their fields are the settings a run file may give."""
 

@@ -7,20 +7,24 @@ from typing import Any
 
 from counterpoise.registry import construct
 from counterpoise.types import Verifier
+from counterpoise.verifiers.code import CodeVerifier
 from counterpoise.verifiers.countdown import CountdownVerifier
 from counterpoise.verifiers.exact import ExactVerifier
 from counterpoise.verifiers.math import MathVerifier
 from counterpoise.verifiers.numeric import NumericVerifier
 from counterpoise.verifiers.qa import QaVerifier
+from counterpoise.verifiers.stdio import StdioVerifier
 
 __all__ = ["VERIFIERS", "make_verifier"]
 
 VERIFIERS: dict[str, Callable[..., Verifier]] = {
+    "code": CodeVerifier,
     "countdown": CountdownVerifier,
     "exact": ExactVerifier,
     "math": MathVerifier,
     "numeric": NumericVerifier,
     "qa": QaVerifier,
+    "stdio": StdioVerifier,
 }
 
 
