@@ -16,6 +16,7 @@ from counterpoise.tasks.humaneval import HumanEval
 from counterpoise.tasks.math import Math
 from counterpoise.tasks.mbpp import Mbpp
 from counterpoise.tasks.nq_open import NqOpen
+from counterpoise.tasks.reasoning_gym import ReasoningGym
 from counterpoise.tasks.stdio import Stdio
 
 __all__ = ["TASKS", "make_task"]
@@ -29,6 +30,7 @@ TASKS: Final[dict[str, Callable[..., Task]]] = {
     "math": Math,
     "nq_open": NqOpen,
     "facts": Facts,
+    "reasoning_gym": ReasoningGym,
     "humaneval": HumanEval,
     "mbpp": Mbpp,
     "stdio": Stdio,

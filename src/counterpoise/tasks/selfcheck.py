@@ -170,12 +170,12 @@ def _other(problem: Problem, problems: Sequence[Problem], *, start: int) -> Prob
 
 
 def _golds(gold: str) -> set[str]:
-    """The gold, or each of the answers it lists, without case and white space: two lists may share an answer."""
+    """The gold, or each answer that its JSON names, without case and white space: two golds may share an answer."""
     try:
         value = json.loads(gold) if gold.startswith(("[", "{")) else gold
     except (ValueError, RecursionError):
         value = gold
-    answers = value.get("answers", gold) if isinstance(value, dict) else value
+    answers = value.get("answers", [value.get("answer") or gold]) if isinstance(value, dict) else value
     texts = answers if isinstance(answers, list) else [gold]
     return {"".join(str(text).split()).casefold() for text in texts}
 

@@ -74,8 +74,8 @@ class _Found(NamedTuple):
     fault: str | None = None
 
 
-def extract(response: str, *, rules: Sequence[str] | None = None) -> Extraction:
-    """The answer of `response` and the rule that found it.
+def extract(response: str, *, rules: Sequence[str] | None = None, longest: int = MAX_ANSWER) -> Extraction:
+    """The answer of `response`, of at most `longest` characters, and the rule that found it.
 
     `answer` is None with rule `none` (no marker), `unclosed_think` (the response ends inside its thought) or the name of the rule
     whose marker occurred followed by what is wrong: `boxed_unclosed`, `boxed_empty`, `boxed_too_long`, and likewise for the others.
@@ -92,7 +92,7 @@ def extract(response: str, *, rules: Sequence[str] | None = None) -> Extraction:
     if best is None:
         return Extraction(answer=None, rule="none")
     name, found = best[2:]
-    fault = found.fault or ("too_long" if len(found.answer) > MAX_ANSWER else None if found.answer else "empty")
+    fault = found.fault or ("too_long" if len(found.answer) > longest else None if found.answer else "empty")
     return (
         Extraction(answer=found.answer, rule=name) if fault is None else Extraction(answer=None, rule=f"{name}_{fault}")
     )

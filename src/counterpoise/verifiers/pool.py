@@ -20,7 +20,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from multiprocessing import popen_spawn_posix, spawn
@@ -32,7 +32,7 @@ from pebble import ProcessExpired, ProcessPool
 from counterpoise.errors import UsageError, VerifierError
 from counterpoise.types import Judgement, VerdictValue, Verifier
 
-__all__ = ["Job", "Outcome", "Timed", "VerifierPool", "unscored"]
+__all__ = ["Job", "Outcome", "Prepared", "Timed", "VerifierPool", "unscored"]
 
 _MAX_RESTARTS = 3
 _MAX_START = 300.0
@@ -64,6 +64,16 @@ class Outcome:
 
 
 @runtime_checkable
+class Prepared(Protocol):
+    """An isolated verifier that needs something slow to load."""
+
+    @property
+    def prepares(self) -> str:
+        """Module whose `prepare()` a worker calls before its first job."""
+        ...
+
+
+@runtime_checkable
 class Timed(Protocol):
     """An isolated verifier with deadlines of its own, which the pool's must not cut short."""
 
@@ -82,7 +92,8 @@ class VerifierPool:
             verifier names its own.
         memory_mb: mebibytes of address space a worker may take beyond what it needs to start.
         max_tasks: jobs after which a worker is replaced, against leaks.
-        prepare: modules whose `prepare()` a worker calls before its first job, so that no deadline runs while they load.
+        prepare: modules whose `prepare()` a worker calls before its first job, so that no deadline runs while they load. Those of
+            `Prepared` verifiers join them when such a job comes; workers that run already are then replaced.
 
     Raises:
         UsageError: an argument out of range, or a verifier whose class a worker cannot import.
@@ -134,6 +145,7 @@ class VerifierPool:
                     f"the verifier class {type(job.verifier).__name__} is defined in the script that is running, which a worker cannot "
                     "import; move it into a module"
                 )
+        self._load(job.verifier for job in jobs)
         outcomes: list[Outcome | None] = [None] * len(jobs)
         waiting = deque(range(len(jobs)))
         running: dict[Future[_Answer], int] = {}
@@ -175,6 +187,12 @@ class VerifierPool:
                 for future in running:
                     future.cancel()
         return [outcome for outcome in outcomes if outcome is not None]
+
+    def _load(self, verifiers: Iterable[Verifier]) -> None:
+        wanted = {verifier.prepares for verifier in verifiers if isinstance(verifier, Prepared)}
+        if missing := sorted(wanted - set(self._prepare)):
+            self._prepare += tuple(missing)
+            self._discard()
 
     def _deadline(self, job: Job) -> float:
         return job.verifier.deadline if isinstance(job.verifier, Timed) else self._timeout

@@ -13,6 +13,7 @@ from counterpoise.verifiers.exact import ExactVerifier
 from counterpoise.verifiers.math import MathVerifier
 from counterpoise.verifiers.numeric import NumericVerifier
 from counterpoise.verifiers.qa import QaVerifier
+from counterpoise.verifiers.reasoning_gym import ReasoningGymVerifier
 from counterpoise.verifiers.stdio import StdioVerifier
 
 __all__ = ["VERIFIERS", "make_verifier"]
@@ -24,6 +25,7 @@ VERIFIERS: dict[str, Callable[..., Verifier]] = {
     "math": MathVerifier,
     "numeric": NumericVerifier,
     "qa": QaVerifier,
+    "reasoning_gym": ReasoningGymVerifier,
     "stdio": StdioVerifier,
 }
 

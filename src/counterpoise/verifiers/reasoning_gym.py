@@ -1,0 +1,279 @@
+"""The scorers of reasoning-gym (extra `procedural`), none of which gets to run a model's text."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import importlib
+import inspect
+import io
+import json
+import math
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
+from typing import Any, Final
+
+from counterpoise.errors import MissingExtraError
+from counterpoise.types import Extraction, Judgement, VerdictValue
+from counterpoise.verifiers.extraction import TAGGED_RULES, extract
+
+__all__ = [
+    "EXPRESSIONS",
+    "LITERALS",
+    "REVIEWED",
+    "ReasoningGymVerifier",
+    "dangerous_calls",
+    "plain_arithmetic",
+    "prepare",
+]
+
+_MAX_ANSWER: Final = 16_384
+_MAX_EXPRESSION: Final = 512
+
+LITERALS: Final = frozenset(("binary_matrix", "n_queens", "spiral_matrix", "string_insertion"))
+"""Generators whose scorer calls `eval` on an answer that is not right as it stands, for partial credit; here it reads literals only."""
+
+EXPRESSIONS: Final = frozenset(
+    ("countdown", "intermediate_integration", "polynomial_multiplication", "puzzle24", "simple_integration")
+)
+"""Generators whose scorer calls sympy's `parse_expr`, which evaluates; here it only ever sees `plain_arithmetic`."""
+
+REVIEWED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "basic_arithmetic": "eval of its own expression, while an item is made",
+        "bf": "a compiler of its own language, while an item is made",
+        "bitwise_arithmetic": "eval of its own expression, in making and in scoring",
+        "codeio": "exec of the data set's own program, while an item is made",
+        "number_sorting": "eval of the item's answer, not of the model's",
+        "propositional_logic": "a parser of its own that happens to be called parse_expr",
+    }
+)
+"""Generators whose module calls such a function, and why no model's text reaches it (read in version 0.1.25)."""
+
+_RUNNERS: Final = "eval exec compile __import__ parse_expr sympify lambdify parse_latex parse_mathematica system popen"
+_DANGEROUS: Final = frozenset(_RUNNERS.split())
+_DANGEROUS_MODULES: Final = frozenset(("pickle", "marshal", "subprocess", "os", "shelve", "runpy"))
+_SUSPECT: Final = re.compile(rf"\b(?:{'|'.join(sorted(_DANGEROUS | _DANGEROUS_MODULES))})\b")
+_ELEMENTARY: Final = "Abs acos acosh asin asinh atan atanh cos cosh cot csc exp ln log sec sin sinh sqrt tan tanh"
+_FUNCTIONS: Final = frozenset(_ELEMENTARY.split())
+_MAX_POWER: Final = 1000
+_NAME: Final = re.compile(r"[A-Za-z]|pi")
+_NODES: Final = (
+    *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.Constant, ast.Name, ast.Call, ast.Load),
+    *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.UAdd, ast.USub),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasoningGymVerifier:
+    """CORRECT when the generator's own scorer gives exactly 1; its score travels as the part `score`.
+
+    The gold is the JSON that the task `reasoning_gym` writes. A scorer that raises on an answer, and not on the item's own one, could
+    not read it: WRONG. The answer stands between `<answer>` and `</answer>`, or in a box.
+    """
+
+    @property
+    def name(self) -> str:
+        """`reasoning_gym`."""
+        return "reasoning_gym"
+
+    @property
+    def version(self) -> str:
+        """This module's version and the package's, whose scorers change."""
+        try:
+            return f"1+reasoning-gym-{version('reasoning-gym')}"
+        except PackageNotFoundError:
+            return "1+reasoning-gym-absent"
+
+    @property
+    def isolated(self) -> bool:
+        """True: the scorers are somebody else's, and some search or simplify."""
+        return True
+
+    @property
+    def prepares(self) -> str:
+        """Module that a worker loads before its first job."""
+        return __name__
+
+    def extract(self, response: str) -> Extraction:
+        """The answer inside a response, at most 16,384 characters; see `counterpoise.verifiers.extraction`."""
+        return extract(response, rules=TAGGED_RULES, longest=_MAX_ANSWER)
+
+    def judge(self, gold: str, answer: str) -> Judgement:
+        """Score; a gold that cannot be read, or whose own answer the scorer does not accept, is UNSCORED."""
+        item = _read(gold)
+        if item is None:
+            return _unscored("unparsable gold: expected the JSON of the task reasoning_gym")
+        generator, entry, options = item
+        dataset = _dataset(generator, options)
+        if isinstance(dataset, str):
+            return _unscored(dataset)
+        if generator in EXPRESSIONS and not plain_arithmetic(answer):
+            return _judgement(0.0, "no_expression")
+        try:
+            with _quietly():
+                score = float(dataset.score_answer(answer, entry))
+        except (MemoryError, RecursionError):
+            raise
+        except Exception as error:
+            again = _read(gold)
+            assert again is not None
+            if not _accepts_own(dataset, again[1]):
+                return _unscored(f"crash: the scorer of {generator} raised {type(error).__name__}: {error}")
+            return _judgement(0.0, "unreadable")
+        if not math.isfinite(score):
+            return _unscored(f"crash: the scorer of {generator} returned {score}")
+        return _judgement(score, "score")
+
+
+def prepare() -> None:
+    """Load the package: one and a half seconds that no deadline should count."""
+    _package()
+
+
+def plain_arithmetic(text: str) -> bool:
+    """True when a text is an expression of numbers, one-letter names and elementary functions, and so harmless to evaluate.
+
+    No attribute, subscript, string, comparison, keyword or other name passes; at most 512 characters, numbers of at most 12 digits, and
+    nested exponents whose product is at most 1,000.
+    """
+    if len(text) > _MAX_EXPRESSION or not text.isascii():
+        return False
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return all(_harmless(node, called=id(node) in functions) for node in ast.walk(tree)) and _power(tree) <= _MAX_POWER
+
+
+def dangerous_calls(source: str) -> list[str]:
+    """Names in a module's source through which text could be run, e.g. `eval` or `sympy.parse_expr`, in the source's order."""
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(source)) if _SUSPECT.search(source) else ():
+        if isinstance(node, ast.Name) and node.id in _DANGEROUS:
+            found.append((node.lineno, node.id))
+        elif isinstance(node, ast.Attribute):
+            owner = node.value.id if isinstance(node.value, ast.Name) else ""
+            if owner in _DANGEROUS_MODULES or (node.attr in _DANGEROUS and owner != "re"):
+                found.append((node.lineno, ast.unparse(node)))
+    return [name for _, name in sorted(found)]
+
+
+def _harmless(node: ast.AST, *, called: bool) -> bool:
+    if isinstance(node, ast.Name):
+        return node.id in _FUNCTIONS if called else _NAME.fullmatch(node.id) is not None
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, (int, float)) and not isinstance(node.value, bool) and abs(node.value) < 10**12
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and not node.keywords
+    return isinstance(node, _NODES)
+
+
+def _power(node: ast.AST) -> float:
+    """Largest product of nested exponents, infinite where an exponent holds a power: `9**9**9` would fill any memory."""
+    inside = max((_power(child) for child in ast.iter_child_nodes(node)), default=1.0)
+    if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)):
+        return inside
+    exponent = list(ast.walk(node.right))
+    if any(isinstance(part, ast.Pow) for part in exponent):
+        return math.inf
+    numbers = (part.value for part in exponent if isinstance(part, ast.Constant))
+    return inside * math.prod(max(1.0, abs(number)) for number in numbers if isinstance(number, (int, float)))
+
+
+def _read(gold: str) -> tuple[str, dict[str, Any], str] | None:
+    """Generator, entry as its scorer wants it (a fresh one: scorers write into it), and options as JSON."""
+    try:
+        value = json.loads(gold)
+        entry = {"question": "", "answer": value["answer"], "metadata": _thaw(value["metadata"])}
+        return str(value["generator"]), entry, json.dumps(value["options"], sort_keys=True)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _thaw(value: Any) -> Any:
+    """The task's JSON with its tuples and its keys that are no text."""
+    if isinstance(value, list):
+        return [_thaw(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"__tuple__"}:
+        return tuple(_thaw(item) for item in value["__tuple__"])
+    if set(value) == {"__pairs__"}:
+        return {_thaw(key): _thaw(item) for key, item in value["__pairs__"]}
+    return {key: _thaw(item) for key, item in value.items()}
+
+
+@functools.lru_cache(maxsize=128)
+def _dataset(generator: str, options: str) -> Any:
+    """The generator's object with its scorer made safe, or the reason why there is none."""
+    factory = _package()
+    if generator not in factory.DATASETS:
+        return f"unparsable gold: reasoning-gym has no generator '{generator}'"
+    kind = factory.DATASETS[generator][0]
+    if refusal := _refusal(generator, kind):
+        return refusal
+    if generator in LITERALS:
+        # The module's own `eval` goes before the built-in one.
+        vars(importlib.import_module(kind.__module__))["eval"] = ast.literal_eval
+    try:
+        with _quietly():
+            return factory.create_dataset(generator, seed=0, size=1, **json.loads(options))
+    except Exception as error:
+        return f"unparsable gold: options of {generator} refused ({type(error).__name__}: {error})"
+
+
+def _refusal(generator: str, kind: type) -> str | None:
+    calls = [call for module in _modules(kind) for call in dangerous_calls(inspect.getsource(module))]
+    if not calls or generator in LITERALS | EXPRESSIONS | set(REVIEWED):
+        return None
+    return f"refused: the module of {generator} calls {', '.join(dict.fromkeys(calls))}, and nobody has read whether on a model's text"
+
+
+def _modules(kind: type) -> Iterator[Any]:
+    """Modules of the class and of its bases inside the package, whose `score_answer` may be the one that runs."""
+    for base in kind.__mro__:
+        if base.__module__.startswith("reasoning_gym."):
+            yield importlib.import_module(base.__module__)
+
+
+def _accepts_own(dataset: Any, entry: dict[str, Any]) -> bool:
+    try:
+        with _quietly():
+            return entry["answer"] is None or float(dataset.score_answer(entry["answer"], entry)) == 1.0
+    except Exception:
+        return False
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without what the package prints, and without its dependencies' warnings of syntax and of files they leave open."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _package() -> Any:
+    try:
+        with _quietly():
+            return importlib.import_module("reasoning_gym.factory")
+    except ImportError as error:
+        raise MissingExtraError("reasoning-gym", extra="procedural", purpose="the verifier 'reasoning_gym'") from error
+
+
+def _judgement(score: float, rule: str) -> Judgement:
+    return Judgement(
+        value=VerdictValue.CORRECT if score == 1.0 else VerdictValue.WRONG,
+        rule=rule,
+        parts=MappingProxyType({"score": min(1.0, max(0.0, score))}),
+    )
+
+
+def _unscored(reason: str) -> Judgement:
+    return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=reason[:200])
