@@ -101,6 +101,8 @@ class TasksConfig(_Section):
     """Further settings of the task."""
     max_train: Positive | None = None
     """Use at most this many training problems (the first by identity hash)."""
+    weights: dict[str, Annotated[float, Field(gt=0.0)]] = Field(default_factory=dict)
+    """How often each task type is drawn in training, relative to the others; empty draws every problem equally often."""
 
 
 class PromptConfig(_Section):
@@ -259,7 +261,7 @@ class EvaluationConfig(_Section):
     after: bool = True
     """Evaluate the final policy."""
     problems: Positive | None = 128
-    """The first so many test problems by identity hash; None takes all."""
+    """The first so many test problems of each task type by identity hash; None takes all."""
     n: Positive = 256
     """Rollouts per problem."""
     k: list[Positive] | None = None

@@ -62,6 +62,8 @@ class Problem:
     """Name of the verifier that judges responses."""
     demonstration: str | None = None
     """A worked answer, where the source has one (supervised pre-training and self-checks use it; RL does not)."""
+    template: str | None = None
+    """Name of the prompt template its question is written for, where problems of one task differ in it (mixtures)."""
     meta: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     """Source-specific extras, e.g. MATH's level and subject."""
 

@@ -7,8 +7,19 @@ from counterpoise.tasks.registry import TASKS, make_task
 
 
 def test_names_are_the_tasks_own() -> None:
-    files = {"jsonl": {"path": "x"}, "parquet": {"path": "x"}}
-    assert list(TASKS) == ["countdown", "arithmetic", "jsonl", "parquet", "gsm8k", "math", "nq_open", "facts", "reasoning_gym"]
+    files = {"jsonl": {"path": "x"}, "parquet": {"path": "x"}, "mixture": {"sources": [{"name": "facts"}]}}
+    assert list(TASKS) == [
+        "countdown",
+        "arithmetic",
+        "jsonl",
+        "parquet",
+        "gsm8k",
+        "math",
+        "nq_open",
+        "facts",
+        "reasoning_gym",
+        "mixture",
+    ]
     for name in TASKS:
         assert make_task(name, **files.get(name, {})).name == name
 

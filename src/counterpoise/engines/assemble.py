@@ -39,7 +39,7 @@ from counterpoise.losses import counts, make_divide, make_loss, needs_entropy, n
 from counterpoise.models.load import load_model
 from counterpoise.models.registry import resolve_model
 from counterpoise.pipeline import Outcome, Pipeline
-from counterpoise.prompts.templates import TEMPLATES
+from counterpoise.prompts.templates import PER_PROBLEM, TEMPLATES
 from counterpoise.rewards.registry import RewardFunction, make_reward
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.tasks.base import Task
@@ -179,7 +179,7 @@ def task_and_template(config: RunConfig) -> tuple[Task, str]:
     files = {"train": config.tasks.train, "test": config.tasks.test}
     task = make_task(config.tasks.name, **{k: v for k, v in files.items() if v is not None}, **config.tasks.settings)
     template = config.prompt.template or task.template
-    if template not in TEMPLATES:
+    if template != PER_PROBLEM and template not in TEMPLATES:
         raise UnknownNameError("prompt.template", template, TEMPLATES)
     return task, template
 

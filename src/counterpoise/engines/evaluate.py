@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -20,6 +22,7 @@ from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings
 from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.equivalence import equivalent_answers
 
 __all__ = ["evaluate_model", "evaluate_policy", "evaluate_run", "first_problems"]
 
@@ -33,8 +36,14 @@ _SAMPLES_PER_BLOCK = 64
 
 
 def first_problems(problems: Sequence[Problem], limit: int | None) -> list[Problem]:
-    """The first `limit` problems in the order of their ids: a fixed sample of the split, whatever order the file has."""
-    return sorted(problems, key=lambda problem: problem.problem_id)[:limit]
+    """The first `limit` problems of each task type in the order of their ids: a fixed sample of the split, whatever order the file has."""
+    seen: Counter[str] = Counter()
+    chosen: list[Problem] = []
+    for problem in sorted(problems, key=lambda problem: problem.problem_id):
+        seen[problem.task_type] += 1
+        if limit is None or seen[problem.task_type] <= limit:
+            chosen.append(problem)
+    return chosen
 
 
 def _unsaid(line: str) -> None:
@@ -165,6 +174,7 @@ def evaluate_policy(
             problems_per_batch=max(1, config.rollout.max_rows // min(wanted.n, _SAMPLES_PER_BLOCK)),
             samples_per_block=_SAMPLES_PER_BLOCK,
             policy_version=step,
+            equivalent=partial(equivalent_answers, judge),
             ks=wanted.k,
             confidence=wanted.confidence,
             on_progress=progress,

@@ -105,7 +105,10 @@ class _Run:
         self.checkpoints = CheckpointStore(run.checkpoints, keep=self.config.checkpoint.keep, say=self._say)
         self.step = 0
         self.order = ProblemOrder(
-            assembly.train, per_step=self.config.rollout.prompts_per_step, seed=self.config.run.seed
+            assembly.train,
+            per_step=self.config.rollout.prompts_per_step,
+            seed=self.config.run.seed,
+            weights=self.config.tasks.weights,
         )
         checkpoint = on_main(self.checkpoints.latest)
         self.policy: Policy = load_policy(

@@ -11,26 +11,15 @@ import numpy as np
 from counterpoise.errors import ConfigError, DataError, UnknownNameError
 from counterpoise.types import Problem, Prompt
 
-__all__ = [
-    "ANSWER_TAGS",
-    "STEP_BY_STEP",
-    "TEMPLATES",
-    "ChatTemplate",
-    "Template",
-    "TextTemplate",
-    "Tokenizer",
-    "make_prompts",
-]
+__all__ = ["STEP_BY_STEP", "TEMPLATES", "ChatTemplate", "Template", "TextTemplate", "Tokenizer", "make_prompts"]
 
 _SLOT: Final = "{question}"
 
+PER_PROBLEM: Final = "per_problem"
+"""In the place of a template's name: each problem is rendered with the one it names itself."""
+
 STEP_BY_STEP: Final = "{question}\nPlease reason step by step, and put your final answer within \\boxed{}."
 """The user message of the source paper (arXiv:2506.01347, appendix), whatever the model."""
-
-ANSWER_TAGS: Final = (
-    "{question}\nPlease reason step by step, and put only your final answer between <answer> and </answer>."
-)
-"""For answers of several lines, which do not fit a box."""
 
 
 class Tokenizer(Protocol):
@@ -127,16 +116,25 @@ _LLAMA3: Final = (
 
 TEMPLATES: Final[dict[str, Template]] = {
     "plain": TextTemplate(text="{question}\n", add_special_tokens=True),
-    "bare": TextTemplate(text="{question}", add_special_tokens=True),
     "chat": ChatTemplate(),
     "step_by_step_chat": ChatTemplate(user=STEP_BY_STEP),
-    "answer_tags_chat": ChatTemplate(user=ANSWER_TAGS),
     "paper_qwen2.5_math": TextTemplate(text=_CHATML, add_special_tokens=False),
     # The empty think block is how Qwen3 is told not to think.
     "paper_qwen3": TextTemplate(text=_CHATML + "<think>\n\n</think>\n\n", add_special_tokens=False),
     "paper_llama3.1": TextTemplate(text=_LLAMA3, add_special_tokens=False),
 }
 """Templates by name. The `paper_` ones are the source paper's texts, independent of the tokenizer's own chat format."""
+
+
+def find_template(name: str) -> Template:
+    """The template called `name`.
+
+    Raises:
+        UnknownNameError: there is none; `PER_PROBLEM` is none either.
+    """
+    if name not in TEMPLATES:
+        raise UnknownNameError("prompt template", name, TEMPLATES)
+    return TEMPLATES[name]
 
 
 def make_prompts(
@@ -152,7 +150,7 @@ def make_prompts(
     Args:
         problems: rendered in their order.
         tokenizer: the policy's.
-        template: a key of `TEMPLATES`.
+        template: a key of `TEMPLATES` for all of them, or `PER_PROBLEM`.
         max_prompt_tokens: longest prompt, special tokens included; None for no limit. Prompts are never cut: a question
             without its end is another question.
         on_too_long: `drop` leaves longer prompts out (their number is `len(problems) - len(result)`), `error` refuses them.
@@ -162,14 +160,12 @@ def make_prompts(
         ConfigError: a chat template is wanted and the tokenizer has none, or `on_too_long` is unknown.
         DataError: a prompt is empty or too long, or none is short enough.
     """
-    if template not in TEMPLATES:
-        raise UnknownNameError("prompt template", template, TEMPLATES)
     if on_too_long not in ("error", "drop"):
         raise ConfigError(f"on_too_long is '{on_too_long}'; it must be error or drop")
-    chosen = TEMPLATES[template]
     prompts: list[Prompt] = []
     too_long: list[tuple[int, Problem]] = []
     for problem in problems:
+        chosen = find_template((problem.template or template) if template == PER_PROBLEM else template)
         text = chosen.render(problem.question, tokenizer)
         ids = tokenizer.encode(text, add_special_tokens=chosen.add_special_tokens)
         if not ids:

@@ -14,6 +14,7 @@ from counterpoise.tasks.files import JsonlTask, ParquetTask
 from counterpoise.tasks.gsm8k import Gsm8k
 from counterpoise.tasks.humaneval import HumanEval
 from counterpoise.tasks.math import Math
+from counterpoise.tasks.mixture import Mixture
 from counterpoise.tasks.mbpp import Mbpp
 from counterpoise.tasks.nq_open import NqOpen
 from counterpoise.tasks.reasoning_gym import ReasoningGym
@@ -34,6 +35,7 @@ TASKS: Final[dict[str, Callable[..., Task]]] = {
     "humaneval": HumanEval,
     "mbpp": Mbpp,
     "stdio": Stdio,
+    "mixture": Mixture,
 }
 """Frozen dataclasses by task name; their fields are the settings a run file may give."""
 
