@@ -11,7 +11,18 @@ import numpy as np
 from counterpoise.errors import ConfigError, DataError, UnknownNameError
 from counterpoise.types import Problem, Prompt
 
-__all__ = ["STEP_BY_STEP", "TEMPLATES", "ChatTemplate", "Template", "TextTemplate", "Tokenizer", "make_prompts"]
+__all__ = [
+    "ANSWER_TAGS",
+    "PER_PROBLEM",
+    "STEP_BY_STEP",
+    "TEMPLATES",
+    "ChatTemplate",
+    "Template",
+    "TextTemplate",
+    "Tokenizer",
+    "find_template",
+    "make_prompts",
+]
 
 _SLOT: Final = "{question}"
 
@@ -20,6 +31,11 @@ PER_PROBLEM: Final = "per_problem"
 
 STEP_BY_STEP: Final = "{question}\nPlease reason step by step, and put your final answer within \\boxed{}."
 """The user message of the source paper (arXiv:2506.01347, appendix), whatever the model."""
+
+ANSWER_TAGS: Final = (
+    "{question}\nPlease reason step by step, and put only your final answer between <answer> and </answer>."
+)
+"""For answers of several lines, which do not fit a box."""
 
 
 class Tokenizer(Protocol):
@@ -116,8 +132,10 @@ _LLAMA3: Final = (
 
 TEMPLATES: Final[dict[str, Template]] = {
     "plain": TextTemplate(text="{question}\n", add_special_tokens=True),
+    "bare": TextTemplate(text="{question}", add_special_tokens=True),
     "chat": ChatTemplate(),
     "step_by_step_chat": ChatTemplate(user=STEP_BY_STEP),
+    "answer_tags_chat": ChatTemplate(user=ANSWER_TAGS),
     "paper_qwen2.5_math": TextTemplate(text=_CHATML, add_special_tokens=False),
     # The empty think block is how Qwen3 is told not to think.
     "paper_qwen3": TextTemplate(text=_CHATML + "<think>\n\n</think>\n\n", add_special_tokens=False),
