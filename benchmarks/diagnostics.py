@@ -20,12 +20,14 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from counterpoise.diagnostics.rollouts import rollout_metrics, surprisal_histograms
 from counterpoise.engines.anchors import draw_anchors
 from counterpoise.engines.assemble import assemble, make_learner, make_pipeline, make_sampler
 from counterpoise.engines.diagnose import Diagnose, saved_tokens
 from counterpoise.engines.order import ProblemOrder
 from counterpoise.engines.policy import load_policy
 from counterpoise.engines.step_record import step_record
+from counterpoise.pipeline import Experience
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.rollouts.stopping import decode_rows
 from counterpoise.runfile import load_config
@@ -84,7 +86,7 @@ def main() -> None:
                     watching[-1] += time.process_time() - begun
 
                 if kind == "every step":
-                    watching.append(experience.seconds["diagnostics"])
+                    watching.append(0.0)
                 report = learner.update(
                     [experience.rollouts[row] for row in rows.tolist()],
                     Credit(plus=experience.credit.plus[rows], minus=experience.credit.minus[rows]),
@@ -96,13 +98,24 @@ def main() -> None:
                     observe={"without": None, "every step": observe}.get(kind, measures.tokens),
                 )
             if kind == "without":
+                spent = time.process_time() - started
                 # what the pipeline measured of the rollouts comes off
-                return time.process_time() - started - experience.seconds["diagnostics"]
+                return spent - rollouts_measured(experience)
             measures.metrics |= saved_tokens(experience, rows[trained])
             step_record(experience, report, measures, seconds=1.0, epochs=1)
             if kind == "look and samples":
                 diagnose.samples(experience, 0, lambda ids: decode_rows(policy.tokenizer, [ids])[0])
-            return time.process_time() - started
+            spent = time.process_time() - started
+            if kind == "every step":
+                watching[-1] += rollouts_measured(experience)
+            return spent
+
+        def rollouts_measured(experience: Experience) -> float:
+            begun = time.process_time()
+            parts = experience.rollouts, experience.verdicts
+            rollout_metrics(*parts, experience.rewards, group_size=config.rollout.group_size)
+            surprisal_histograms(*parts)
+            return time.process_time() - begun
 
         step("look", 0)
         draw = np.random.default_rng(0)

@@ -62,6 +62,17 @@ def test_kinds_that_are_missing_are_left_out_and_equal_texts_count_once():
     assert [s.kind for s in choose_samples(step=1, credit=credit, decode=_decode, **batch)] == ["largest_minus"]
 
 
+def test_of_equals_another_problem_goes_first():
+    one, other = (_batch(["a", "b"], ["wrong", "correct"], problem=name) for name in ("p", "r"))
+    batch = {name: [*one[name], *other[name]] for name in one}
+    credit = Credit(plus=torch.zeros(4), minus=torch.tensor([1.0, 0.0, 1.0, 0.0]))
+    samples = choose_samples(step=1, credit=credit, decode=_decode, **batch)
+    # a of p is pushed down; the right one is b of r; a of r is left for the wrong one
+    assert [(s.kind, s.record["problem_id"], s.record["text"]) for s in samples] == [
+        ("largest_minus", "p", "a"), ("correct", "r", "b"), ("wrong", "r", "a"),
+    ]  # fmt: skip
+
+
 def test_the_line_is_what_the_report_reads():
     batch = _batch(["é7"], ["correct"])
     credit = Credit(plus=torch.tensor([0.25]), minus=torch.zeros(1))

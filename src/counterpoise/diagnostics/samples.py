@@ -41,8 +41,8 @@ def choose_samples(
 ) -> list[Sample]:
     """Of N rollouts: the one with the most positive credit, the one with the most negative, one correct, one wrong, one truncated.
 
-    The first row wins a tie, no response is taken twice, and a kind of which there is none is left out: the choice is a function of
-    the batch alone. Credit for each token counts by its sum.
+    Of equals a problem that has no sample yet goes first, then the first row; no response is taken twice, and a kind of which there is
+    none is left out: the choice is a function of the batch alone. Credit for each token counts by its sum.
 
     Args:
         step: the training step.
@@ -61,7 +61,8 @@ def choose_samples(
         rows = [row for row in range(len(rollouts)) if names[row] not in taken and fits(row)]
         if not rows:
             continue
-        row = max(rows, key=lambda r: (size(r), -r))
+        shown = {problem for problem, _ in taken}
+        row = max(rows, key=lambda r: (size(r), names[r][0] not in shown, -r))
         taken.add(names[row])
         record = _record(step, prompts[row], rollouts[row], verdicts[row], rewards[row], credit, row, decode)
         samples.append(Sample(kind=kind, size=size(row), record=record))
