@@ -4,9 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from counterpoise.evaluation.counts import ProblemCounts
+from counterpoise.evaluation.curve import pass_at_k_curve
 from counterpoise.evaluation.passk import k_sweep
 from counterpoise.evaluation.store import Manifest
-from counterpoise.evaluation.summary import EvaluationResult, ProblemCounts, pass_at_k_curve
+from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.types import SamplingSettings
 
 N = 16

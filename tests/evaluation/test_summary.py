@@ -4,15 +4,11 @@ import numpy as np
 import pytest
 
 from counterpoise.errors import DataError, StoreError
+from counterpoise.evaluation.counts import ProblemCounts, read_counts
+from counterpoise.evaluation.curve import pass_at_k_curve
 from counterpoise.evaluation.store import RolloutStore, StoredRollout, StoredVerdict
-from counterpoise.evaluation.summary import (
-    EvaluationResult,
-    ProblemCounts,
-    pass_at_k_curve,
-    read_counts,
-    summarise,
-)
-from counterpoise.types import StopReason
+from counterpoise.evaluation.summary import EvaluationResult, summarise
+from counterpoise.types import StopReason, Verdict, VerdictValue
 
 GRADERS = {"toy": ("toy", "1")}
 
@@ -91,6 +87,77 @@ def test_saved_result_is_loaded(filled, tmp_path):
     assert EvaluationResult.load(tmp_path) == result
 
 
+def test_the_other_estimators_are_stored(filled, tmp_path):
+    result = summarise(*filled, n=3, graders=GRADERS, ks=[1, 2])
+    result.save(tmp_path)
+    data = json.loads((tmp_path / "passk.json").read_text(), parse_constant=pytest.fail)
+    stored = {(row["metric"], row["k"], row["tau"]): row for row in data["estimates"]}
+    assert stored["mean@n", None, None]["estimate"] == pytest.approx((1 / 3 + 1) / 2)
+    assert stored["pass^k", 2, None]["estimate"] == pytest.approx((0 + 1) / 2)
+    # p000 has right, wrong 1 and a silent one: pairs R1 is half right, R- right, 1- wrong
+    assert stored["maj@k", 2, None]["estimate"] == pytest.approx((1.5 / 3 + 1) / 2)
+    assert stored["maj@k", 2, None]["bound_low"] is None  # nobody knows what the unscored one answered
+    assert stored["best@k", 1, None]["reason"].startswith("no verdict has a part between 0 and 1")
+    assert data["estimates_by_task_type"] == {"toy": data["estimates"]}
+
+
+def test_wrong_answers_are_grouped_by_what_is_passed_in(filled):
+    store, problems = filled
+    asked = []
+
+    def equivalent(problem, one, other):
+        asked.append((problem.problem_id, one, other))
+        return True
+
+    for sample, text in ((3, "wrong 2"), (4, "wrong 2")):
+        store.append(
+            [StoredRollout(problem_id="p000", sample=sample, seed=0, text=text, tokens=2, stop_reason=StopReason.EOS)]
+        )
+        verdict = Verdict(value=VerdictValue.WRONG, answer=text, rule="", seconds=0, verifier="toy", version="1")
+        store.append_verdicts([StoredVerdict(problem_id="p000", sample=sample, verdict=verdict)])
+    assert summarise(store, problems, n=5, graders=GRADERS).counts[0].wrong_classes == (2, 1)
+    assert summarise(store, problems, n=5, graders=GRADERS, equivalent=equivalent).counts[0].wrong_classes == (3,)
+    assert asked == [("p000", "wrong 2", "wrong 1")]
+
+
+def test_graded_parts_are_counted_and_no_answer_is_zero(tmp_path, fake):
+    store, [problem] = RolloutStore(tmp_path, fake.manifest()), fake.make_problems(1)
+    judged = [
+        (VerdictValue.WRONG, {"f1": 0.5}),
+        (VerdictValue.CORRECT, {"f1": 1.0}),
+        (VerdictValue.NO_ANSWER, {}),
+        (VerdictValue.UNSCORED, {"f1": 0.3}),
+        (VerdictValue.WRONG, {"f1": float("nan")}),
+    ]
+    for sample, (value, parts) in enumerate(judged):
+        store.append(
+            [StoredRollout(problem_id="p000", sample=sample, seed=0, text="", tokens=0, stop_reason=StopReason.EOS)]
+        )
+        verdict = Verdict(
+            value=value, answer="x", rule="", seconds=0, verifier="toy", version="1", parts=parts, reason="r"
+        )
+        store.append_verdicts([StoredVerdict(problem_id="p000", sample=sample, verdict=verdict)])
+    result = summarise(store, [problem], n=5, graders=GRADERS, ks=[1])
+    assert result.counts[0].parts == {"f1": ((0.0, 1), (0.5, 1), (1.0, 1))}
+    [best] = [one for one in result.estimates if one.metric == "best@k"]
+    assert (best.part, best.estimate) == ("f1", 0.5)
+    result.save(tmp_path)
+    assert EvaluationResult.load(tmp_path).counts == result.counts
+
+
+def test_a_result_from_before_the_other_estimators_is_read(filled, tmp_path):
+    result = summarise(*filled, n=3, graders=GRADERS)
+    result.save(tmp_path)
+    data = json.loads((tmp_path / "passk.json").read_text())
+    del data["estimates"], data["estimates_by_task_type"]
+    (tmp_path / "passk.json").write_text(json.dumps(data))
+    lines = [json.loads(line) for line in (tmp_path / "problems.jsonl").read_text().splitlines()]
+    old = [{key: line[key] for key in ("id", "n", "c", "unscored", "task_type")} for line in lines]
+    (tmp_path / "problems.jsonl").write_text("".join(json.dumps(line) + "\n" for line in old))
+    loaded = EvaluationResult.load(tmp_path)
+    assert (loaded.curve, loaded.estimates, loaded.counts[0].wrong_classes) == (result.curve, (), None)
+
+
 def test_passk_json_is_strict_json(filled, tmp_path):
     summarise(*filled, n=3, graders=GRADERS, ks=[1, 4]).save(tmp_path)
     data = json.loads((tmp_path / "passk.json").read_text(), parse_constant=pytest.fail)
@@ -103,7 +170,7 @@ def test_problems_file_is_what_read_counts_reads(filled, tmp_path):
     result = summarise(*filled, n=3, graders=GRADERS)
     result.save(tmp_path)
     first = json.loads((tmp_path / "problems.jsonl").read_text().splitlines()[0])
-    assert first == {"id": "p000", "n": 3, "c": 1, "unscored": 0, "task_type": "toy"}
+    assert first == {"id": "p000", "n": 3, "c": 1, "unscored": 0, "task_type": "toy", "wrong_classes": [1]}
     assert tuple(read_counts(tmp_path / "problems.jsonl")) == result.counts
 
 
@@ -150,6 +217,17 @@ def test_no_problems(tmp_path, fake):
         ('{"id":"b","n":4,"c":1,"unscored":-1}', ":2: unscored is -1; expected a whole number"),
         ('{"id":"a","n":4,"c":1}', ":2: id 'a' stands at line 1 already; one line for each problem"),
         ('{"id":"b","n":' + "9" * 5000 + ',"c":1}', ":2: not JSON (Exceeds the limit"),
+        (
+            '{"id":"b","n":4,"c":1,"wrong_classes":[3,1]}',
+            ":2: wrong_classes is [3, 1]; expected how often each wrong answer",
+        ),
+        ('{"id":"b","n":4,"c":1,"wrong_classes":7}', ":2: wrong_classes is 7; expected how often"),
+        (
+            '{"id":"b","n":4,"c":1,"parts":{"f1":[[0.5]]}}',
+            ":2: parts is {'f1': [[0.5]]}; expected {name: [[value, how often]",
+        ),
+        ('{"id":"b","n":4,"c":1,"parts":[1]}', ":2: parts is [1]; expected {name: [[value, how often]"),
+        ('{"id":"b","n":4,"c":1,"parts":{"f1":[[0.5,5]]}}', ":2: parts.f1 has more values than the 4 scored rollouts"),
         ("[" * 100_000, ":2: not JSON (maximum recursion depth"),
     ],
 )

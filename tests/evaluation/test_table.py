@@ -6,11 +6,9 @@ import pytest
 from rich.console import Console
 
 from counterpoise.errors import DataError
-from counterpoise.evaluation.summary import (
-    EvaluationResult,
-    ProblemCounts,
-    pass_at_k_curve,
-)
+from counterpoise.evaluation.counts import ProblemCounts
+from counterpoise.evaluation.curve import pass_at_k_curve
+from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.evaluation.table import comparison_table, passk_table, result_lines
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from counterpoise.evaluation.comparison import Comparison, Contender
-    from counterpoise.evaluation.summary import PassAtK
+    from counterpoise.evaluation.curve import PassAtK
 
 __all__ = ["compare"]
 

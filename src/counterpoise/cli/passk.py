@@ -41,8 +41,9 @@ def passk(
 
       counterpoise passk counts.jsonl --json > passk.json
     """
+    from counterpoise.evaluation.counts import read_counts
+    from counterpoise.evaluation.curve import pass_at_k_curve
     from counterpoise.evaluation.passk import k_sweep
-    from counterpoise.evaluation.summary import pass_at_k_curve, read_counts
     from counterpoise.evaluation.table import passk_table
 
     counts = read_counts(file)

@@ -20,9 +20,11 @@ from counterpoise.evaluation.bands import (
     simultaneous_band,
     unpaired_band,
 )
+from counterpoise.evaluation.counts import ProblemCounts, read_counts
+from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
 from counterpoise.evaluation.passk import pass_at_k
 from counterpoise.evaluation.store import Manifest
-from counterpoise.evaluation.summary import EvaluationResult, PassAtK, ProblemCounts, pass_at_k_curve, read_counts
+from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
 
 __all__ = ["Comparison", "Contender", "compare", "on_common_problems", "read_contender"]

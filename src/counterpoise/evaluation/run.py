@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from counterpoise.errors import DataError, StoreError, UsageError
+from counterpoise.evaluation.answers import Equivalent
 from counterpoise.evaluation.passk import MAX_ROLLOUTS
 from counterpoise.evaluation.store import RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.summary import EvaluationResult, summarise
@@ -49,6 +50,7 @@ def evaluate(
     problems_per_batch: int = 8,
     samples_per_block: int = 32,
     policy_version: int = 0,
+    equivalent: Equivalent | None = None,
     ks: Sequence[int] | None = None,
     confidence: float = 0.95,
     on_progress: OnProgress | None = None,
@@ -70,6 +72,7 @@ def evaluate(
         problems_per_batch: problems drawn together.
         samples_per_block: responses drawn together for each of them; what a kill can lose at most is one such block.
         policy_version: optimiser steps behind the weights, recorded with each rollout.
+        equivalent: says which wrong answers are equal, for maj@k; None compares their texts.
         ks: numbers of tries; by default the powers of two up to n.
         confidence: coverage of the intervals.
         on_progress: told after every block.
@@ -94,7 +97,7 @@ def evaluate(
         on_progress=on_progress,
     )
     graders = grade(store=store, problems=problems, verify=verify, n=n, on_progress=on_progress)
-    result = summarise(store, problems, n=n, graders=graders, ks=ks, confidence=confidence)
+    result = summarise(store, problems, n=n, graders=graders, equivalent=equivalent, ks=ks, confidence=confidence)
     result.save(store.directory)
     return result
 

@@ -9,61 +9,27 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from counterpoise.errors import DataError, StoreError
-from counterpoise.evaluation.intervals import bootstrap_intervals
-from counterpoise.evaluation.passk import MAX_ROLLOUTS, k_sweep, pass_at_k, pass_at_k_bounds
+from counterpoise.evaluation.answers import Equivalent
+from counterpoise.evaluation.counts import ProblemCounts, read_counts
+from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
+from counterpoise.evaluation.metrics import Estimate, columns, estimates
+from counterpoise.evaluation.passk import k_sweep
 from counterpoise.evaluation.store import Manifest, RolloutStore
+from counterpoise.evaluation.tally import count_verdicts
 from counterpoise.files import atomic_write_text
 from counterpoise.streams import numpy_generator
-from counterpoise.types import Problem, StopReason, VerdictValue
+from counterpoise.types import Problem, StopReason
 
-__all__ = ["EvaluationResult", "PassAtK", "ProblemCounts", "pass_at_k_curve", "read_counts", "summarise"]
+__all__ = ["EvaluationResult", "summarise"]
 
 _SCHEMA = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProblemCounts:
-    """What pass@k needs of one problem; one line of `problems.jsonl`."""
-
-    problem_id: str
-    """Problem."""
-    n: int
-    """Scored rollouts: correct, wrong and no answer."""
-    c: int
-    """Correct ones."""
-    unscored: int = 0
-    """Rollouts drawn beside the n that no verifier could judge."""
-    task_type: str = ""
-    """Kind of task."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PassAtK:
-    """pass@k of a set of problems at one k; every share is in [0, 1]."""
-
-    k: int
-    """Tries."""
-    estimate: float
-    """Mean of the unbiased estimate over the problems with n >= k; NaN when there is none."""
-    low: float
-    """Lower end of the bootstrap interval over problems; NaN with fewer than two such problems."""
-    high: float
-    """Upper end."""
-    problems: int
-    """Problems with n >= k."""
-    bound_low: float
-    """Mean over the problems with n + unscored >= k had every unscored rollout been wrong."""
-    bound_high: float
-    """The same had every one been right."""
-    reason: str | None = None
-    """Why the estimate is undefined or leaves problems out; None when it covers every problem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +68,10 @@ class EvaluationResult:
     """Store lines ignored because an earlier line holds the same draw."""
     damaged_lines: int = 0
     """Store lines that could not be read."""
+    estimates: tuple[Estimate, ...] = ()
+    """The other estimators; none in a result written before they were stored."""
+    estimates_by_task_type: Mapping[str, tuple[Estimate, ...]] = field(default_factory=dict)
+    """The same for the problems of each kind."""
 
     def save(self, directory: str | Path) -> Path:
         """Write `problems.jsonl`, then `passk.json`, each atomically; the path of the latter.
@@ -110,13 +80,13 @@ class EvaluationResult:
             StoreError: a file cannot be written.
         """
         directory = Path(directory)
-        lines = [
-            {"id": p.problem_id, "n": p.n, "c": p.c, "unscored": p.unscored, "task_type": p.task_type}
-            for p in self.counts
-        ]
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        text = "".join(json.dumps(problem.to_json(), ensure_ascii=False) + "\n" for problem in self.counts)
         atomic_write_text(directory / "problems.jsonl", text)
-        fields = asdict(self) | {"schema": _SCHEMA, "problems": len(self.counts), "manifest": self.manifest.to_json()}
+        fields = asdict(replace(self, counts=())) | {
+            "schema": _SCHEMA,
+            "problems": len(self.counts),
+            "manifest": self.manifest.to_json(),
+        }
         del fields["counts"]
         path = directory / "passk.json"
         atomic_write_text(path, json.dumps(_nan_to_null(fields), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
@@ -140,6 +110,9 @@ class EvaluationResult:
             fields["manifest"] = Manifest.from_json(fields["manifest"])
             fields["curve"] = _curve_from_json(fields["curve"])
             fields["by_task_type"] = {kind: _curve_from_json(rows) for kind, rows in fields["by_task_type"].items()}
+            for name, read in (("estimates", _estimates_from_json), ("estimates_by_task_type", _kinds_from_json)):
+                if name in fields:
+                    fields[name] = read(fields[name])
             rates = ("truncation_rate", "no_answer_rate", "mean_tokens", "distinct_answers")
             fields |= {name: _number(fields[name]) for name in rates}
             counts = tuple(read_counts(path.parent / "problems.jsonl"))
@@ -157,70 +130,25 @@ class EvaluationResult:
         return result
 
 
-def pass_at_k_curve(
-    counts: Sequence[ProblemCounts],
-    ks: Sequence[int],
-    *,
-    generator: np.random.Generator,
-    confidence: float = 0.95,
-    resamples: int = 10_000,
-) -> tuple[PassAtK, ...]:
-    """pass@k over problems at each k, with its bootstrap interval and its bounds for unscored rollouts.
-
-    A problem with n < k has no pass@k and takes no part at that k; `problems` and `reason` say so.
-
-    Raises:
-        DataError: no problems.
-        UsageError: impossible counts, k < 1, confidence outside (0, 1).
-    """
-    if not counts:
-        raise DataError("no problems to take pass@k over; the split, the file or the filter leaves nothing")
-    n, c, unscored = ([getattr(p, name) for p in counts] for name in ("n", "c", "unscored"))
-    if not ks:
-        return ()
-    intervals = bootstrap_intervals(
-        pass_at_k(n, c, ks), generator=generator, confidence=confidence, resamples=resamples
-    )
-    bounds = pass_at_k_bounds(n, c, unscored, ks)
-    curve = []
-    for k, interval, low_P, high_P in zip(ks, intervals, bounds[0].T, bounds[1].T, strict=True):
-        left_out, reason = len(counts) - interval.problems, None
-        if not interval.problems:
-            reason = f"pass@{k} needs {k} scored rollouts of a problem; the most any has is {max(n)}"
-        elif left_out:
-            reason = f"{left_out} of {len(counts)} problems left out: fewer than {k} scored rollouts"
-        curve.append(
-            PassAtK(
-                k=k,
-                estimate=interval.estimate,
-                low=interval.low,
-                high=interval.high,
-                problems=interval.problems,
-                bound_low=_defined_mean(low_P),
-                bound_high=_defined_mean(high_P),
-                reason=reason,
-            )
-        )
-    return tuple(curve)
-
-
 def summarise(
     store: RolloutStore,
     problems: Sequence[Problem],
     *,
     n: int,
     graders: Mapping[str, tuple[str, str]],
+    equivalent: Equivalent | None = None,
     ks: Sequence[int] | None = None,
     confidence: float = 0.95,
     resamples: int = 10_000,
 ) -> EvaluationResult:
-    """Count the verdicts on the first n draws of each problem and estimate pass@k from them.
+    """Count the verdicts on the first n draws of each problem and take every estimator from them.
 
     Args:
         store: rollouts and verdicts; both files are streamed.
         problems: the problems the result speaks of; others in the store are ignored.
         n: draws of each problem that count (sample index below n).
         graders: for each `Problem.verifier`, the (name, version) whose verdicts count.
+        equivalent: says which wrong answers are equal, for maj@k; None compares their texts.
         ks: numbers of tries; by default the powers of two up to n.
         confidence: coverage of the intervals.
         resamples: bootstrap resamples; they come from the stream (manifest's seed, "evaluation", "bootstrap").
@@ -238,112 +166,47 @@ def summarise(
             rollouts += 1
             tokens += rollout.tokens
             truncated += rollout.stop_reason is StopReason.LENGTH
-    values: dict[str, Counter[VerdictValue]] = {problem_id: Counter() for problem_id in by_id}
-    answers: dict[str, set[int]] = {problem_id: set() for problem_id in by_id}
-    reasons: Counter[str] = Counter()
-    for grader in sorted(set(graders.values())):
-        for line in store.verdicts(*grader):
-            problem = by_id.get(line.problem_id)
-            if problem is None or graders.get(problem.verifier) != grader:
-                continue
-            if line.sample < n and store.holds(line.problem_id, line.sample):
-                values[line.problem_id][line.verdict.value] += 1
-                if line.verdict.answer is not None:
-                    answers[line.problem_id].add(
-                        hash(line.verdict.answer)
-                    )  # equal within this process, which is enough
-                if not line.verdict.scored:
-                    reasons[line.verdict.reason or "no reason given"] += 1
-    counts = tuple(_counts(problem, values[problem_id]) for problem_id, problem in by_id.items())
+    tally = count_verdicts(store, by_id, n=n, graders=graders, equivalent=equivalent)
+    counts = tally.counts
     scored, unscored = sum(p.n for p in counts), sum(p.unscored for p in counts)
     if not scored:
-        raise StoreError(_nothing_scored(store, unscored, reasons, graders))
-    no_answers = sum(value[VerdictValue.NO_ANSWER] for value in values.values())
-    kinds = sorted({problem.task_type for problem in by_id.values()})
+        raise StoreError(_nothing_scored(store, unscored, tally.reasons, graders))
     wanted = list(k_sweep(n)) if ks is None else sorted(set(ks))
+    table = columns(counts, wanted)
 
-    def curve(kind: str | None) -> tuple[PassAtK, ...]:
-        rows = [p for p in counts if kind is None or p.task_type == kind]
-        generator = numpy_generator(store.manifest.seed, "evaluation", "bootstrap")
-        return pass_at_k_curve(rows, wanted, generator=generator, confidence=confidence, resamples=resamples)
+    def generator() -> np.random.Generator:
+        return numpy_generator(store.manifest.seed, "evaluation", "bootstrap")
 
+    def curve(rows: Sequence[int]) -> tuple[PassAtK, ...]:
+        chosen = [counts[row] for row in rows]
+        return pass_at_k_curve(chosen, wanted, generator=generator(), confidence=confidence, resamples=resamples)
+
+    def others(rows: Sequence[int]) -> tuple[Estimate, ...]:
+        return estimates(table, counts, rows=rows, generator=generator(), confidence=confidence, resamples=resamples)
+
+    kinds: dict[str, list[int]] = {kind: [] for kind in sorted({problem.task_type for problem in counts})}
+    for row, problem in enumerate(counts):
+        kinds[problem.task_type].append(row)
+    everything = range(len(counts))
     return EvaluationResult(
         manifest=store.manifest,
         n=n,
         verifiers=dict(sorted(set(graders.values()))),
         confidence=confidence,
-        curve=curve(None),
-        by_task_type={kind: curve(kind) for kind in kinds},
+        curve=curve(everything),
+        by_task_type={kind: curve(rows) for kind, rows in kinds.items()},
         counts=counts,
         rollouts=rollouts,
         unscored=unscored,
-        unscored_reasons=dict(reasons.most_common()),
+        unscored_reasons=dict(tally.reasons.most_common()),
         truncation_rate=truncated / rollouts if rollouts else float("nan"),
-        no_answer_rate=no_answers / scored,
+        no_answer_rate=tally.no_answers / scored,
         mean_tokens=tokens / rollouts if rollouts else float("nan"),
-        distinct_answers=_defined_mean(np.array([len(found) for found in answers.values()], dtype=np.float64)),
+        distinct_answers=tally.distinct_answers,
         duplicates=store.duplicates,
         damaged_lines=len(store.damages),
-    )
-
-
-def read_counts(path: str | Path) -> list[ProblemCounts]:
-    """Read lines `{"id", "n", "c"}` (and optionally `"unscored"`, `"task_type"`); other keys are ignored.
-
-    Raises:
-        DataError: the file is missing or empty, or a line is malformed: file, line, what was expected.
-    """
-    path = Path(path)
-    counts: list[ProblemCounts] = []
-    lines: dict[str, int] = {}
-    try:
-        with open(path, "rb") as handle:
-            for number, raw in enumerate(handle, start=1):
-                if raw.strip():
-                    problem = _parse_counts(f"{path}:{number}", raw)
-                    earlier = lines.setdefault(problem.problem_id, number)
-                    if earlier != number:
-                        raise DataError(
-                            f"{path}:{number}: id '{problem.problem_id}' stands at line {earlier} already; one line for each problem"
-                        )
-                    counts.append(problem)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    if not counts:
-        raise DataError(f'{path} is empty; expected lines such as {{"id": "p1", "n": 256, "c": 17}}')
-    return counts
-
-
-def _parse_counts(where: str, raw: bytes) -> ProblemCounts:
-    expected = 'expected {"id": …, "n": rollouts, "c": correct ones}'
-    try:
-        data = json.loads(raw.decode())
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not JSON ({error}); {expected}") from error
-    if not isinstance(data, dict):
-        raise DataError(f"{where}: a JSON {type(data).__name__}, not an object; {expected}")
-    absent = [key for key in ("id", "n", "c") if key not in data]
-    if absent:
-        raise DataError(f"{where}: no '{absent[0]}' (found: {', '.join(data) or 'nothing'}); {expected}")
-    if isinstance(data["id"], bool) or not isinstance(data["id"], str | int):
-        raise DataError(f"{where}: id is {data['id']!r}; expected text or an integer")
-    numbers = {"n": data["n"], "c": data["c"], "unscored": data.get("unscored", 0)}
-    for key, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_ROLLOUTS:
-            raise DataError(f"{where}: {key} is {value!r}; expected a whole number from 0 to {MAX_ROLLOUTS}")
-    if numbers["c"] > numbers["n"]:
-        raise DataError(f"{where}: c={numbers['c']} correct of n={numbers['n']} rollouts; c cannot exceed n")
-    return ProblemCounts(problem_id=str(data["id"]), task_type=str(data.get("task_type", "")), **numbers)
-
-
-def _counts(problem: Problem, values: Counter[VerdictValue]) -> ProblemCounts:
-    unscored = values[VerdictValue.UNSCORED]
-    return ProblemCounts(
-        problem_id=problem.problem_id,
-        n=values.total() - unscored,
-        c=values[VerdictValue.CORRECT],
-        unscored=unscored,
-        task_type=problem.task_type,
+        estimates=others(everything),
+        estimates_by_task_type={kind: others(rows) for kind, rows in kinds.items()},
     )
 
 
@@ -360,11 +223,6 @@ def _nothing_scored(
     )
 
 
-def _defined_mean(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if defined.size else float("nan")
-
-
 def _nan_to_null(value: Any) -> Any:
     if isinstance(value, float) and math.isnan(value):
         return None
@@ -377,6 +235,14 @@ def _nan_to_null(value: Any) -> Any:
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else value
+
+
+def _estimates_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Estimate, ...]:
+    return tuple(map(Estimate.from_json, rows))
+
+
+def _kinds_from_json(kinds: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, tuple[Estimate, ...]]:
+    return {kind: _estimates_from_json(rows) for kind, rows in kinds.items()}
 
 
 def _curve_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[PassAtK, ...]:

@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from counterpoise.errors import DataError
+from counterpoise.evaluation.curve import PassAtK
 from counterpoise.evaluation.intervals import Interval, paired_differences
 from counterpoise.evaluation.passk import pass_at_k
-from counterpoise.evaluation.summary import EvaluationResult, PassAtK
+from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
 
 __all__ = ["comparison_table", "passk_table", "result_lines"]

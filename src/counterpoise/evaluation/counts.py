@@ -1,0 +1,141 @@
+"""What is counted of each problem, and the lines `{"id", "n", "c"}` it is kept in and exchanged with other tools."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from counterpoise.errors import DataError
+from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS
+
+__all__ = ["ProblemCounts", "read_counts"]
+
+_NO_PARTS: Mapping[str, tuple[tuple[float, int], ...]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemCounts:
+    """What pass@k needs of one problem; one line of `problems.jsonl`."""
+
+    problem_id: str
+    """Problem."""
+    n: int
+    """Scored rollouts: correct, wrong and no answer."""
+    c: int
+    """Correct ones."""
+    unscored: int = 0
+    """Rollouts drawn beside the n that no verifier could judge."""
+    task_type: str = ""
+    """Kind of task."""
+    wrong_classes: tuple[int, ...] | None = None
+    """Wrong answers by equality, largest class first: what maj@k needs beside n and c. None where only counts are known."""
+    parts: Mapping[str, tuple[tuple[float, int], ...]] = field(default_factory=lambda: _NO_PARTS)
+    """Graded dimensions by name: each value ascending with how many scored rollouts have it; empty for a binary verifier."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The line of `problems.jsonl`, with `wrong_classes` and `parts` where there are any."""
+        line: dict[str, Any] = {"id": self.problem_id, "n": self.n, "c": self.c, "unscored": self.unscored}
+        line["task_type"] = self.task_type
+        if self.wrong_classes is not None:
+            line["wrong_classes"] = list(self.wrong_classes)
+        if self.parts:
+            line["parts"] = {name: [list(pair) for pair in pairs] for name, pairs in self.parts.items()}
+        return line
+
+
+def read_counts(path: str | Path) -> list[ProblemCounts]:
+    """Read lines `{"id", "n", "c"}` (and optionally `"unscored"`, `"task_type"`, `"wrong_classes"`, `"parts"`); other keys are ignored.
+
+    Raises:
+        DataError: the file is missing or empty, or a line is malformed: file, line, what was expected.
+    """
+    path = Path(path)
+    counts: list[ProblemCounts] = []
+    lines: dict[str, int] = {}
+    try:
+        with open(path, "rb") as handle:
+            for number, raw in enumerate(handle, start=1):
+                if raw.strip():
+                    problem = _parse_counts(f"{path}:{number}", raw)
+                    earlier = lines.setdefault(problem.problem_id, number)
+                    if earlier != number:
+                        raise DataError(
+                            f"{path}:{number}: id '{problem.problem_id}' stands at line {earlier} already; one line for each problem"
+                        )
+                    counts.append(problem)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    if not counts:
+        raise DataError(f'{path} is empty; expected lines such as {{"id": "p1", "n": 256, "c": 17}}')
+    return counts
+
+
+def _parse_counts(where: str, raw: bytes) -> ProblemCounts:
+    expected = 'expected {"id": …, "n": rollouts, "c": correct ones}'
+    try:
+        data = json.loads(raw.decode())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not JSON ({error}); {expected}") from error
+    if not isinstance(data, dict):
+        raise DataError(f"{where}: a JSON {type(data).__name__}, not an object; {expected}")
+    absent = [key for key in ("id", "n", "c") if key not in data]
+    if absent:
+        raise DataError(f"{where}: no '{absent[0]}' (found: {', '.join(data) or 'nothing'}); {expected}")
+    if isinstance(data["id"], bool) or not isinstance(data["id"], str | int):
+        raise DataError(f"{where}: id is {data['id']!r}; expected text or an integer")
+    numbers = {"n": data["n"], "c": data["c"], "unscored": data.get("unscored", 0)}
+    for key, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_ROLLOUTS:
+            raise DataError(f"{where}: {key} is {value!r}; expected a whole number from 0 to {MAX_ROLLOUTS}")
+    if numbers["c"] > numbers["n"]:
+        raise DataError(f"{where}: c={numbers['c']} correct of n={numbers['n']} rollouts; c cannot exceed n")
+    return ProblemCounts(
+        problem_id=str(data["id"]),
+        task_type=str(data.get("task_type", "")),
+        wrong_classes=_parse_classes(where, data.get("wrong_classes"), most=numbers["n"] - numbers["c"]),
+        parts=_parse_parts(where, data.get("parts", {}), most=numbers["n"]),
+        **numbers,
+    )
+
+
+def _parse_classes(where: str, sizes: Any, *, most: int) -> tuple[int, ...] | None:
+    if sizes is None:
+        return None
+    if not isinstance(sizes, list) or not all(_is_count(size) for size in sizes) or sum(sizes) > most:
+        raise DataError(
+            f"{where}: wrong_classes is {_short(sizes)}; expected how often each wrong answer was given, {most} (n - c) at most"
+        )
+    return tuple(sizes)
+
+
+def _parse_parts(where: str, parts: Any, *, most: int) -> dict[str, tuple[tuple[float, int], ...]]:
+    named = isinstance(parts, dict)
+    if not named or not all(isinstance(pairs, list) and all(map(_is_pair, pairs)) for pairs in parts.values()):
+        raise DataError(f"{where}: parts is {_short(parts)}; expected {{name: [[value, how often], …]}}")
+    for name, pairs in parts.items():
+        if sum(times for _, times in pairs) > most:
+            raise DataError(f"{where}: parts.{name} has more values than the {most} scored rollouts")
+    return {name: tuple((float(value), times) for value, times in pairs) for name, pairs in parts.items()}
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_ROLLOUTS
+
+
+def _is_pair(pair: Any) -> bool:
+    if not isinstance(pair, list) or len(pair) != 2:
+        return False
+    value = pair[0]
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and _is_count(pair[1])
+    )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"

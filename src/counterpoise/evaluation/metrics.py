@@ -1,0 +1,337 @@
+"""Every estimator of the registry beside pass@k for a set of problems: means, intervals, bounds, and differences between two runs.
+
+The values of each problem are taken once (`columns`); means over all problems, over those of one kind and over paired differences follow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from counterpoise.errors import DataError, UnknownNameError
+from counterpoise.evaluation.bands import unpaired_band
+from counterpoise.evaluation.counts import ProblemCounts
+from counterpoise.evaluation.curve import defined_mean
+from counterpoise.evaluation.estimators.bayes import bayes_at_n, bayes_over_problems
+from counterpoise.evaluation.estimators.bounds import bounds
+from counterpoise.evaluation.estimators.registry import ESTIMATORS, Estimator
+from counterpoise.evaluation.estimators.subsets import FloatArray
+from counterpoise.evaluation.intervals import bootstrap_intervals, paired_differences
+
+__all__ = ["METRICS", "TAUS", "Column", "Difference", "Estimate", "columns", "differences", "estimates", "metric_names"]
+
+METRICS = tuple(name for name in ESTIMATORS if name != "pass@k")
+"""Estimators beside pass@k, which has a curve of its own."""
+
+TAUS = (0.5, 0.75, 1.0)
+"""Thresholds of G-Pass@k and Cover@tau."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Which number: an estimator and what was asked of it."""
+
+    metric: str
+    """Name in `ESTIMATORS`."""
+    k: int | None = None
+    """Tries, where it takes any."""
+    tau: float | None = None
+    """Threshold, where it takes one."""
+    part: str | None = None
+    """Graded part of the verdict, for best@k."""
+
+    @property
+    def label(self) -> str:
+        """As it is written: `pass^8`, `g-pass@8 tau 0.5`, `best@8 f1`."""
+        label = self.metric if self.k is None else self.metric.replace("k", str(self.k))
+        if self.tau is not None:
+            label = label.replace("tau", f"{self.tau:g}") if "tau" in label else f"{label} tau {self.tau:g}"
+        return label if self.part is None else f"{label} {self.part}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One number of each of P problems."""
+
+    setting: Setting
+    """Which number."""
+    values: FloatArray
+    """(P,) values; NaN where undefined."""
+    low: FloatArray
+    """(P,) values had every unscored rollout been wrong; NaN where that cannot be said."""
+    high: FloatArray
+    """(P,) values had every one been right."""
+    needs: int = 1
+    """Scored rollouts of a problem without which the value is undefined."""
+    absent: str | None = None
+    """Why a problem with enough rollouts may be undefined all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """An estimator's mean over a set of problems."""
+
+    metric: str
+    """Name in `ESTIMATORS`."""
+    k: int | None
+    """Tries, where it takes any; `area` runs over all k of the curve."""
+    tau: float | None
+    """Threshold, where it takes one."""
+    part: str | None
+    """Graded part of the verdict, for best@k."""
+    estimate: float
+    """Mean over the problems where it is defined; NaN when there is none."""
+    low: float
+    """Lower end of the bootstrap interval over problems; NaN with fewer than two such problems."""
+    high: float
+    """Upper end."""
+    problems: int
+    """Problems where it is defined."""
+    bound_low: float
+    """Mean had every unscored rollout been wrong; NaN where that cannot be said (maj@k and best@k with unscored rollouts)."""
+    bound_high: float
+    """The same had every one been right."""
+    posterior_low: float | None = None
+    """Bayes@N alone: lower end of its posterior interval, which speaks of these problems and not of others."""
+    posterior_high: float | None = None
+    """Upper end."""
+    reason: str | None = None
+    """Why it is undefined or leaves problems out; None when it covers every problem."""
+
+    @property
+    def label(self) -> str:
+        """As it is written, e.g. `pass^8`."""
+        return Setting(metric=self.metric, k=self.k, tau=self.tau, part=self.part).label
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Estimate:
+        """Inverse of `asdict` with null for NaN."""
+        numbers = ("estimate", "low", "high", "bound_low", "bound_high")
+        return cls(**{**row, **{name: math.nan if row[name] is None else row[name] for name in numbers}})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """An estimator of one run minus that of another."""
+
+    setting: Setting
+    """Which number."""
+    estimate: float
+    """Mean difference; NaN where a run has no value."""
+    low: float
+    """Lower end of the interval over problems."""
+    high: float
+    """Upper end."""
+    problems: int
+    """Problems behind it; of two sets of problems, those of the smaller one."""
+
+
+def metric_names(options: Sequence[str]) -> list[str]:
+    """The estimators of `--metric pass^k,maj@k`, in the registry's order; `all` is all of them.
+
+    Raises:
+        UnknownNameError: none has that name; the nearest is named.
+    """
+    words = [word.strip() for option in options for word in option.split(",")]
+    for word in words:
+        if word not in ESTIMATORS and word != "all":
+            raise UnknownNameError("metric", word, [*ESTIMATORS, "all"])
+    return [name for name in METRICS if name in words or "all" in words]
+
+
+def columns(counts: Sequence[ProblemCounts], ks: Sequence[int], *, metrics: Sequence[str] = METRICS) -> list[Column]:
+    """The values of each problem, column by column, estimators in the registry's order.
+
+    Args:
+        counts: the problems; maj@k reads `wrong_classes` and best@k `parts`.
+        ks: numbers of tries.
+        metrics: which estimators.
+
+    Raises:
+        DataError: no problems.
+        UsageError: impossible counts or k.
+    """
+    if not counts:
+        raise DataError("no problems to estimate anything of; the split, the file or the filter leaves nothing")
+    made: list[Column] = []
+    for name in METRICS:
+        if name in metrics:
+            build = {"maj@k": _majority, "best@k": _best}.get(name)
+            made += build(counts, ks) if build else _from_counts(name, ESTIMATORS[name], counts, ks)
+    return made
+
+
+def estimates(
+    table: Sequence[Column],
+    counts: Sequence[ProblemCounts],
+    *,
+    generator: np.random.Generator,
+    rows: Sequence[int] | None = None,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+) -> tuple[Estimate, ...]:
+    """Means over the problems `rows` (all by default) with bootstrap intervals; one resample serves all columns."""
+    if not table:
+        return ()
+    rows = range(len(counts)) if rows is None else rows
+    at = np.asarray(rows, dtype=np.int64)
+    chosen = [counts[row] for row in rows]
+    most = max(problem.n for problem in chosen)
+    values_PC = np.stack([column.values[at] for column in table], axis=1)
+    intervals = bootstrap_intervals(values_PC, generator=generator, confidence=confidence, resamples=resamples)
+    made = []
+    for column, interval in zip(table, intervals, strict=True):
+        posterior = None
+        if column.setting.metric == "bayes@n":
+            posterior = bayes_over_problems([p.n for p in chosen], [p.c for p in chosen], confidence=confidence)
+        made.append(
+            Estimate(
+                **asdict(column.setting),
+                estimate=_one_nan(interval.estimate),
+                low=_one_nan(interval.low),
+                high=_one_nan(interval.high),
+                problems=interval.problems,
+                bound_low=_one_nan(defined_mean(column.low[at])),
+                bound_high=_one_nan(defined_mean(column.high[at])),
+                reason=_reason(column, interval.problems, chosen, most),
+                posterior_low=None if posterior is None else _one_nan(posterior.low),
+                posterior_high=None if posterior is None else _one_nan(posterior.high),
+            )
+        )
+    return tuple(made)
+
+
+def differences(
+    base: Sequence[Column],
+    after: Sequence[Column],
+    *,
+    base_ids: Sequence[str],
+    after_ids: Sequence[str],
+    paired: bool,
+    generator: np.random.Generator,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+) -> list[Difference]:
+    """`after - base` with its interval over problems, for the columns both runs have.
+
+    Raises:
+        DataError: `paired`, and the runs have not the same problems.
+    """
+    theirs = {column.setting: column for column in after}
+    pairs = [(column, theirs[column.setting]) for column in base if column.setting in theirs]
+    if not pairs:
+        return []
+    base_PC, after_PC = (np.stack([column.values for column in side], axis=1) for side in zip(*pairs, strict=True))
+    if paired:
+        found: Sequence[Any] = paired_differences(
+            base_ids, base_PC, after_ids, after_PC, generator=generator, confidence=confidence, resamples=resamples
+        )
+    else:
+        found = unpaired_band(base_PC, after_PC, generator=generator, confidence=confidence, resamples=resamples)
+    return [
+        Difference(setting=column.setting, estimate=d.estimate, low=d.low, high=d.high, problems=d.problems)
+        for (column, _), d in zip(pairs, found, strict=True)
+    ]
+
+
+def _from_counts(
+    name: str, estimator: Estimator, counts: Sequence[ProblemCounts], ks: Sequence[int]
+) -> Iterator[Column]:
+    n, c, unscored = ([getattr(problem, field) for problem in counts] for field in ("n", "c", "unscored"))
+    function: Callable[..., FloatArray] = _posterior_means if name == "bayes@n" else estimator.function
+    for setting, given, needs in _calls(name, estimator.settings, ks):
+        if needs is None:
+            yield _undefined(setting, len(counts), "an area needs at least two different k")
+            continue
+        values = np.asarray(function(n, c, *given))
+        low, high = bounds(function, n, c, unscored, *given)
+        flat = (column.reshape(len(counts)) for column in (values, low, high))
+        absent = "the sum over thresholds is empty at k=1" if name == "mg-pass@k" and setting.k == 1 else None
+        yield Column(
+            setting=setting, **dict(zip(("values", "low", "high"), flat, strict=True)), needs=needs, absent=absent
+        )
+
+
+def _calls(
+    name: str, settings: Sequence[str], ks: Sequence[int]
+) -> Iterator[tuple[Setting, tuple[Any, ...], int | None]]:
+    """What to ask for, the arguments behind n and c, and the rollouts it needs (None: it cannot be asked for)."""
+    if name == "area":
+        several = len(set(ks)) > 1
+        yield Setting(metric=name), (ks,), max(ks) if several else None
+        return
+    for k in ks if "k" in settings else (None,):
+        for tau in TAUS if "tau" in settings else (None,):
+            given = ([k] if k is not None else None, tau)
+            yield Setting(metric=name, k=k, tau=tau), tuple(part for part in given if part is not None), k or 1
+
+
+def _posterior_means(n: Any, c: Any) -> FloatArray:
+    return bayes_at_n(n, c).mean
+
+
+def _majority(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> Iterator[Column]:
+    known = [row for row, problem in enumerate(counts) if problem.wrong_classes is not None]
+    values_PK = np.full((len(counts), len(ks)), np.nan)
+    if known:
+        classes = [[counts[row].c, *(counts[row].wrong_classes or ())] for row in known]
+        flags = [[True] + [False] * (len(sizes) - 1) for sizes in classes]
+        silent = [counts[row].n - sum(sizes) for row, sizes in zip(known, classes, strict=True)]
+        values_PK[known] = ESTIMATORS["maj@k"].function(classes, flags, ks, silent=silent)
+    absent = "counts alone do not say which wrong answers are equal; grade the rollouts to know (counterpoise grade)"
+    for k, values in zip(ks, values_PK.T, strict=True):
+        yield _unbounded(Setting(metric="maj@k", k=k), values, counts, k, None if len(known) == len(counts) else absent)
+
+
+def _best(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> Iterator[Column]:
+    names = sorted({name for problem in counts for name in problem.parts})
+    graded = [
+        name
+        for name in names
+        if any(0.0 < value < 1.0 for problem in counts for value, _ in problem.parts.get(name, ()))
+    ]
+    if not graded:
+        why = "no verdict has a part between 0 and 1; for answers that are right or wrong best@k is pass@k"
+        yield from (_undefined(Setting(metric="best@k", k=k), len(counts), why) for k in ks)
+    for name in graded:
+        rewards_PN = np.full((len(counts), max(problem.n for problem in counts)), np.nan)
+        for row, problem in enumerate(counts):
+            pairs = problem.parts.get(name, ())
+            filled = np.repeat([value for value, _ in pairs], [times for _, times in pairs])
+            rewards_PN[row, : filled.size] = filled
+        absent = f"too few verdicts of a problem have a part {name}"
+        for k, values in zip(ks, ESTIMATORS["best@k"].function(rewards_PN, ks).T, strict=True):
+            yield _unbounded(Setting(metric="best@k", k=k, part=name), values, counts, k, absent)
+
+
+def _unbounded(
+    setting: Setting, values: FloatArray, counts: Sequence[ProblemCounts], needs: int, absent: str | None
+) -> Column:
+    """What unscored rollouts would have answered is not known, and a mean over the problems without any would bound another number."""
+    bound = np.full(len(counts), np.nan) if any(problem.unscored for problem in counts) else values
+    return Column(setting=setting, values=values, low=bound, high=bound, needs=needs, absent=absent)
+
+
+def _one_nan(value: float) -> float:
+    """Every NaN as the same object: equal results then compare as equal, since Python looks at identity first."""
+    return math.nan if math.isnan(value) else value
+
+
+def _undefined(setting: Setting, problems: int, why: str) -> Column:
+    nothing = np.full(problems, np.nan)
+    return Column(setting=setting, values=nothing, low=nothing, high=nothing, absent=why)
+
+
+def _reason(column: Column, defined: int, counts: Sequence[ProblemCounts], most: int) -> str | None:
+    if defined == len(counts):
+        return None
+    few = sum(problem.n < column.needs for problem in counts)
+    if few == len(counts):
+        return f"{column.setting.label} needs {column.needs} scored rollouts of a problem; the most any has is {most}"
+    left = len(counts) - defined
+    why = f"fewer than {column.needs} scored rollouts" if few == left or column.absent is None else column.absent
+    return f"{left} of {len(counts)} problems left out: {why}" if defined else why
