@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.files import atomic_write_text
 from counterpoise.types import Problem
 from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.equivalence import equivalent_answers
 
 __all__ = ["Regraded", "regrade"]
 
@@ -107,10 +109,11 @@ def regrade(
         settings={name: settings} if settings else None,
     ) as judge:
         graders = grade(store=store, problems=problems, verify=judge.verify, n=n, on_progress=told)
-    if ks is None and earlier is not None and earlier.n == n:
-        ks = earlier.ks
-    confidence = 0.95 if earlier is None else earlier.confidence
-    result = summarise(store, problems, n=n, graders=graders, ks=ks, confidence=confidence)
+        if ks is None and earlier is not None and earlier.n == n:
+            ks = earlier.ks
+        confidence = 0.95 if earlier is None else earlier.confidence
+        equivalent = partial(equivalent_answers, judge)
+        result = summarise(store, problems, n=n, graders=graders, equivalent=equivalent, ks=ks, confidence=confidence)
     kept, compared = None, None
     if earlier is not None and dict(earlier.verifiers) != dict(result.verifiers):
         before = {problem.problem_id: grader for problem in own for grader in _graders(problem, earlier.verifiers)}
