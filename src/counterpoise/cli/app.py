@@ -26,7 +26,9 @@ from counterpoise.cli.demo import demo
 from counterpoise.cli.doctor import doctor
 from counterpoise.cli.eval import evaluate
 from counterpoise.cli.explain import explain
+from counterpoise.cli.export import export
 from counterpoise.cli.grade import grade
+from counterpoise.cli.import_ import import_rollouts
 from counterpoise.cli.merge import merge
 from counterpoise.cli.passk import passk
 from counterpoise.cli.pretrain import pretrain
@@ -49,6 +51,8 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "eval": evaluate,
     "grade": grade,
     "merge": merge,
+    "import": import_rollouts,
+    "export": export,
     "compare": compare,
     "report": report,
     "explain": explain,

@@ -13,6 +13,7 @@ from counterpoise.config import RunConfig
 from counterpoise.engines.assemble import check_verifiers, task_and_template
 from counterpoise.errors import DataError, StoreError
 from counterpoise.evaluation.agreement import Agreement, Grader, agreement
+from counterpoise.evaluation.golds import KeptProblem, kept_problems
 from counterpoise.evaluation.run import Progress, grade
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult, summarise
@@ -127,6 +128,9 @@ def regrade(
 
 
 def _problems(config: RunConfig, drawn: Mapping[str, int], directory: Path) -> list[Problem]:
+    kept = kept_problems(directory)
+    if kept:
+        return _imported(kept, drawn, directory)
     task, _ = task_and_template(config)
     problems = [problem for problem in task.problems("test") if problem.problem_id in drawn]
     if len(problems) < len(drawn):
@@ -136,6 +140,17 @@ def _problems(config: RunConfig, drawn: Mapping[str, int], directory: Path) -> l
             "tasks.settings.count=4 or tasks.test=test.jsonl"
         )
     return sorted(problems, key=lambda problem: problem.problem_id)
+
+
+def _imported(kept: Mapping[str, KeptProblem], drawn: Mapping[str, int], directory: Path) -> list[Problem]:
+    """The problems that came with imported rollouts."""
+    lacking = [name for name in drawn if name not in kept or kept[name].gold is None]
+    if lacking:
+        raise DataError(
+            f"{len(lacking)} of the {len(drawn)} problems in {directory} came without a gold, so no verifier can judge them; import the "
+            "same files again into another evaluation with --gold-column COLUMN, --gold FILE or --task TASK"
+        )
+    return [kept[name].problem() for name in sorted(drawn)]
 
 
 def _graders(problem: Problem, verifiers: Mapping[str, str]) -> list[Grader]:

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import StoreError, UsageError
+from counterpoise.evaluation.golds import append_problems, kept_problems
 from counterpoise.evaluation.passk import MAX_ROLLOUTS
 from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout
 from counterpoise.files import Damage, append_json_lines, read_json_lines
 
-__all__ = ["Merged", "merge_stores"]
+__all__ = ["DRAWN_AS", "HeldDraws", "Merged", "merge_stores"]
 
-_DRAWN_AS = "drawn_as"
+DRAWN_AS = "drawn_as"
+"""Field of a draw's line that holds the sample index it was made under, where it could not keep it."""
 _WRITTEN_AT_ONCE = 512
 
 
@@ -66,23 +68,31 @@ def merge_stores(target: str | Path, sources: Sequence[str | Path]) -> list[Merg
     for store in stores:
         _check_same(reference, store)
     into = RolloutStore(target, None if begun else reference.manifest)
-    held = _Held(into)
+    held, kept = HeldDraws(into), kept_problems(into.directory)
+    for store in stores:
+        fresh = {name: one for name, one in kept_problems(store.directory).items() if name not in kept}
+        append_problems(into.directory, list(fresh.values()))
+        kept |= fresh
     return [_merge(store, into, held) for store in stores]
 
 
-class _Held:
-    """What the target has: taken sample indices, and draws by how they were made."""
+class HeldDraws:
+    """What a store has: taken sample indices, and draws by how they were made."""
 
     def __init__(self, store: RolloutStore) -> None:
         self._taken: dict[str, set[int]] = {}
-        self._made: dict[str, set[tuple[int, int]]] = {}
+        self._made: dict[str, dict[tuple[int, int], int]] = {}
         self._lowest: dict[str, int] = {}
         for rollout, drawn_as in _lines(store.rollouts_path, []):
             self._note(rollout.problem_id, rollout.sample, drawn_as, rollout.seed)
 
+    def found(self, problem_id: str, drawn_as: int, seed: int) -> int | None:
+        """The sample index under which the store has the draw; None when it has it not."""
+        return self._made.get(problem_id, {}).get((drawn_as, seed))
+
     def place(self, problem_id: str, drawn_as: int, seed: int) -> int | None:
         """The sample index a draw gets from now on; None when the draw is here."""
-        if (drawn_as, seed) in self._made.get(problem_id, ()):
+        if self.found(problem_id, drawn_as, seed) is not None:
             return None
         taken = self._taken.get(problem_id, set())
         sample = drawn_as
@@ -98,10 +108,10 @@ class _Held:
 
     def _note(self, problem_id: str, sample: int, drawn_as: int, seed: int) -> None:
         self._taken.setdefault(problem_id, set()).add(sample)
-        self._made.setdefault(problem_id, set()).add((drawn_as, seed))
+        self._made.setdefault(problem_id, {})[drawn_as, seed] = sample
 
 
-def _merge(source: RolloutStore, target: RolloutStore, held: _Held) -> Merged:
+def _merge(source: RolloutStore, target: RolloutStore, held: HeldDraws) -> Merged:
     damages: list[Damage] = []
     batch: list[dict[str, Any]] = []
     added = known = 0
@@ -111,7 +121,7 @@ def _merge(source: RolloutStore, target: RolloutStore, held: _Held) -> Merged:
             known += 1
             continue
         line = asdict(rollout) | {"sample": sample}
-        batch.append(line if sample == drawn_as else line | {_DRAWN_AS: drawn_as})
+        batch.append(line if sample == drawn_as else line | {DRAWN_AS: drawn_as})
         added += 1
         if len(batch) == _WRITTEN_AT_ONCE:
             append_json_lines(target.rollouts_path, batch)
@@ -136,7 +146,7 @@ def _lines(path: Path, damages: list[Damage]) -> Iterator[tuple[StoredRollout, i
         for met, data in enumerate(read_json_lines(path, on_damage=skip), start=1):
             try:
                 rollout = StoredRollout.from_json(data)
-                drawn_as = int(data.get(_DRAWN_AS, rollout.sample))
+                drawn_as = int(data.get(DRAWN_AS, rollout.sample))
             except (KeyError, TypeError, ValueError) as error:
                 # No blank lines are written, so objects met and lines skipped add up to the line number.
                 what = f"{type(error).__name__}: {error}"

@@ -1,0 +1,291 @@
+"""Rollouts that other tools made become an evaluation: their draws, their problems, and their own verdicts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from counterpoise.errors import DataError, UsageError
+from counterpoise.evaluation.golds import KeptProblem, append_problems, kept_problems
+from counterpoise.evaluation.imports.draws import Draw
+from counterpoise.evaluation.imports.source import Source
+from counterpoise.evaluation.merge import DRAWN_AS, HeldDraws
+from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout, StoredVerdict
+from counterpoise.evaluation.summary import EvaluationResult, summarise
+from counterpoise.files import Damage, append_json_lines
+from counterpoise.tasks.identity import problem_id
+from counterpoise.types import Problem, SamplingSettings, Verdict, VerdictValue
+
+__all__ = ["IMPORTED", "Imported", "import_rollouts"]
+
+IMPORTED = "imported"
+"""Name of the verifier whose verdicts are the files' own."""
+
+_AT_ONCE = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What one import led to."""
+
+    added: Mapping[Path, int]
+    """Draws of each file that were new."""
+    known: Mapping[Path, int]
+    """Draws of each file that were there."""
+    damages: tuple[Damage, ...]
+    """Rows that could not be used; they are not in the evaluation."""
+    without_gold: int
+    """Problems of the evaluation nobody gave a gold for."""
+    between: int
+    """Scores that are none of -1, 0 and 1, so that the threshold decides what they mean."""
+    result: EvaluationResult | None
+    """pass@k by the files' own scores; None when they have none, or another verifier has graded the evaluation."""
+
+
+def import_rollouts(
+    directory: Path,
+    sources: Sequence[Source],
+    *,
+    model: str = IMPORTED,
+    settings: SamplingSettings | None = None,
+    verifier: str = "math",
+    threshold: float = 0.5,
+    steps: Collection[int] = (),
+    task: Sequence[Problem] = (),
+) -> Imported:
+    """Add the draws of files to an evaluation, which is begun where there is none.
+
+    A draw is known by the hash of its file and step and by its place among that file's draws of the problem: the same file adds nothing
+    twice, whatever it is called, and after a kill the same call goes on. A draw keeps that place as its sample index where it is free and
+    takes the lowest free one otherwise.
+
+    A problem is known by its prompt and gold, or by the file's own id, or as the one of `task` whose question its prompt holds.
+
+    Args:
+        directory: the evaluation.
+        sources: files to read, twice each: for their steps, then for their draws.
+        model: who drew them, for the manifest.
+        settings: how they were drawn, for the manifest; nothing else depends on it.
+        verifier: of the problems that are not of `task`.
+        threshold: a score counts as right from here on.
+        steps: training steps that count; needed when the files have more than one.
+        task: problems whose gold and identity replace the files'.
+
+    Raises:
+        UsageError: several steps and none chosen, or none of those chosen.
+        DataError: no row could be used, or no prompt holds a question of `task`.
+        StoreError: the directory holds another evaluation, or the disk is full.
+    """
+    label = _steps(sources, steps)
+    manifest = Manifest(
+        model=model,
+        task="jsonl:test",
+        template=IMPORTED,
+        settings=settings or SamplingSettings(max_tokens=0),
+        seed=0,
+        weights=label,
+    )
+    store = RolloutStore(directory, manifest)
+    writer = _Writer(store, _Problems(store.directory, task, verifier), threshold)
+    added: dict[Path, int] = {}
+    known: dict[Path, int] = {}
+    damages: list[Damage] = []
+    for source in sources:
+        added[source.path], known[source.path] = writer.write(source, steps, damages)
+    if not any(added.values()) and not any(known.values()):
+        why = f"; the first: {damages[0]}" if damages else ""
+        raise DataError(f"no row of {', '.join(str(source.path) for source in sources)} could be used{why}")
+    problems = kept_problems(store.directory)
+    return Imported(
+        added=added,
+        known=known,
+        damages=tuple(damages),
+        without_gold=sum(problem.gold is None for problem in problems.values()),
+        between=writer.between,
+        result=_summary(RolloutStore(directory), writer) if writer.scored else None,
+    )
+
+
+def _steps(sources: Sequence[Source], wanted: Collection[int]) -> str | None:
+    found: set[int] = set().union(*(source.steps() for source in sources))
+    listed = ", ".join(map(str, sorted(found))) or "none"
+    absent = sorted(set(wanted) - found)
+    if absent:
+        raise UsageError(f"step {absent[0]} is not in the files; their steps: {listed}")
+    if not wanted and len(found) > 1:
+        raise UsageError(
+            f"the files hold draws of {len(found)} training steps ({listed}), which are as many policies; choose with --steps, "
+            "e.g. --steps " + str(max(found))
+        )
+    chosen = sorted(wanted or found)
+    return f"step {','.join(map(str, chosen))}" if chosen else None
+
+
+class _Problems:
+    """Which problem a draw answers."""
+
+    def __init__(self, directory: Path, task: Sequence[Problem], verifier: str) -> None:
+        self._directory = directory
+        self._verifier = verifier
+        self._task = {_words(problem.question): problem for problem in task}
+        self._kept = kept_problems(directory)
+        self._fresh: dict[str, KeptProblem] = {}
+        self._met: dict[str, Problem | None] = {}
+
+    def of(self, draw: Draw) -> str:
+        """The problem's id; a new problem waits for `flush`."""
+        if self._task:
+            problem = self._in_task(draw.prompt or "")
+            if problem is None:
+                raise ValueError("no question of the task is in the prompt")
+            kept = KeptProblem(
+                problem_id=problem.problem_id,
+                task_type=problem.task_type,
+                question=problem.question,
+                gold=problem.gold,
+                verifier=problem.verifier,
+            )
+        else:
+            content = (draw.prompt or "", *(() if draw.gold is None else (draw.gold,)))
+            kept = KeptProblem(
+                problem_id=draw.problem_id or problem_id(IMPORTED, *content),
+                task_type=IMPORTED,
+                question=draw.prompt,
+                gold=draw.gold,
+                verifier=self._verifier,
+            )
+        before = self._kept.get(kept.problem_id)
+        if before is None or (before.gold is None and kept.gold is not None):
+            self._kept[kept.problem_id] = self._fresh[kept.problem_id] = kept
+        elif kept.gold is not None and kept.gold != before.gold:
+            raise ValueError(f"problem {kept.problem_id} has the gold {before.gold!r} already and {kept.gold!r} here")
+        return kept.problem_id
+
+    def flush(self) -> None:
+        append_problems(self._directory, list(self._fresh.values()))
+        self._fresh.clear()
+
+    def _in_task(self, prompt: str) -> Problem | None:
+        words = _words(prompt)
+        if words not in self._met:
+            inside = [question for question in self._task if question in words]
+            self._met[words] = self._task.get(words) or (self._task[max(inside, key=len)] if inside else None)
+        return self._met[words]
+
+
+class _Writer:
+    """Puts draws and their verdicts into the store, batch by batch."""
+
+    def __init__(self, store: RolloutStore, problems: _Problems, threshold: float) -> None:
+        self._store = store
+        self._problems = problems
+        self._held = HeldDraws(store)
+        self._threshold = threshold
+        self.version = f"from-{threshold:g}"
+        self._graded = store.graded(IMPORTED, self.version)
+        self.scored = self.between = 0
+
+    def write(self, source: Source, steps: Collection[int], damages: list[Damage]) -> tuple[int, int]:
+        """(new, known) draws of one file."""
+        added = known = 0
+        for batch in _batches(self._placed(source, steps, damages)):
+            lines = [line for line, _ in batch if line is not None]
+            self._problems.flush()
+            append_json_lines(self._store.rollouts_path, lines)
+            self._store.append_verdicts([verdict for _, verdict in batch if verdict is not None])
+            added, known = added + len(lines), known + len(batch) - len(lines)
+        return added, known
+
+    def _placed(
+        self, source: Source, steps: Collection[int], damages: list[Damage]
+    ) -> Iterator[tuple[dict[str, Any] | None, StoredVerdict | None]]:
+        places: Counter[tuple[str, int | None]] = Counter()
+        for line, draw in source.draws(damages.append):
+            if steps and draw.step not in steps:
+                continue
+            try:
+                problem = self._problems.of(draw)
+            except ValueError as error:
+                damages.append(Damage(path=source.path, line=line, reason=str(error)))
+                continue
+            seed = int(problem_id("file", source.digest, str(draw.step))[:13], 16)
+            drawn_as = places[problem, draw.step]
+            places[problem, draw.step] += 1
+            before = self._held.found(problem, drawn_as, seed)
+            sample = self._held.place(problem, drawn_as, seed) if before is None else before
+            assert sample is not None
+            fresh = None if before is not None else self._line(draw, problem, sample, drawn_as, seed)
+            yield fresh, self._verdict(draw, problem, sample)
+
+    def _line(self, draw: Draw, problem: str, sample: int, drawn_as: int, seed: int) -> dict[str, Any]:
+        rollout = StoredRollout(
+            problem_id=problem,
+            sample=sample,
+            seed=seed,
+            text=draw.response.encode("utf-8", "replace").decode(),
+            tokens=draw.tokens,
+            stop_reason=draw.stop_reason,
+            policy_version=draw.step or 0,
+        )
+        return asdict(rollout) | ({} if sample == drawn_as else {DRAWN_AS: drawn_as})
+
+    def _verdict(self, draw: Draw, problem: str, sample: int) -> StoredVerdict | None:
+        if draw.score is None:
+            return None
+        self.scored += 1
+        self.between += draw.score not in (-1, 0, 1) and not math.isnan(draw.score)
+        if self._graded(problem, sample):
+            return None
+        unscored = math.isnan(draw.score)
+        right = VerdictValue.CORRECT if draw.score >= self._threshold else VerdictValue.WRONG
+        verdict = Verdict(
+            value=VerdictValue.UNSCORED if unscored else right,
+            answer=None,
+            rule=f"{IMPORTED}/score>={self._threshold:g}",
+            seconds=0.0,
+            verifier=IMPORTED,
+            version=self.version,
+            reason="the file has no score" if unscored else None,
+            parts={} if unscored else {"score": draw.score},
+        )
+        return StoredVerdict(problem_id=problem, sample=sample, verdict=verdict)
+
+
+def _summary(store: RolloutStore, writer: _Writer) -> EvaluationResult | None:
+    """pass@k by the imported scores, unless the result in place is another verifier's."""
+    try:
+        verifiers = json.loads((store.directory / "passk.json").read_text(encoding="utf-8"))["verifiers"]
+    except (OSError, ValueError, KeyError):
+        verifiers = {IMPORTED: writer.version}
+    if set(verifiers) != {IMPORTED}:
+        return None
+    drawn: Counter[str] = Counter()
+    for rollout in store.rollouts():
+        drawn[rollout.problem_id] = max(drawn[rollout.problem_id], rollout.sample + 1)
+    problems = [kept.problem() for name, kept in sorted(kept_problems(store.directory).items()) if name in drawn]
+    graders = {problem.verifier: (IMPORTED, writer.version) for problem in problems}
+    result = summarise(store, problems, n=max(drawn.values()), graders=graders)
+    result.save(store.directory)
+    return result
+
+
+def _batches(
+    placed: Iterator[tuple[dict[str, Any] | None, StoredVerdict | None]],
+) -> Iterator[list[tuple[dict[str, Any] | None, StoredVerdict | None]]]:
+    batch = []
+    for one in placed:
+        batch.append(one)
+        if len(batch) == _AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())

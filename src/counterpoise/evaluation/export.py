@@ -1,0 +1,120 @@
+"""An evaluation as plain rows, one for each rollout with its verdict, for other tools and for `counterpoise import`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from counterpoise.errors import DataError, MissingExtraError, StoreError, UsageError
+from counterpoise.evaluation.golds import kept_problems
+from counterpoise.evaluation.store import RolloutStore
+from counterpoise.files import atomic_write
+from counterpoise.types import VerdictValue
+
+__all__ = ["export"]
+
+_VALUES = tuple(VerdictValue)
+_AT_ONCE = 512
+
+
+def export(directory: Path, target: Path) -> int:
+    """Write every stored rollout to `target`, JSON lines or Parquet by its suffix; the number of rollouts.
+
+    A row has `problem_id`, `sample`, `prompt` and `gold` (null unless the evaluation was imported), `response`, `tokens`, `stop_reason`,
+    `step`, and from the verifiers of `passk.json` `verdict` and `score` (1 right, 0 wrong or no answer, null unscored or not judged).
+
+    Raises:
+        StoreError: the directory is no evaluation, or a file cannot be read or written.
+        DataError: nothing is stored.
+        UsageError: the suffix is neither .jsonl nor .parquet. MissingExtraError: Parquet without `pyarrow`.
+    """
+    store = RolloutStore(directory)
+    if target.suffix not in (".jsonl", ".parquet"):
+        raise UsageError(f"{target} ends in neither .jsonl nor .parquet; the ending says what is written")
+    verdicts = _verdicts(store)
+    count = 0
+
+    def counted() -> Iterator[dict[str, Any]]:
+        nonlocal count
+        for row in _rows(store, verdicts):
+            count += 1
+            yield row
+        if not count:
+            raise DataError(f"{directory} holds no rollouts, so there is nothing to export")
+
+    if target.suffix == ".parquet":
+        _parquet(target, counted())
+    else:
+        atomic_write(target, lambda handle: _jsonl(handle, counted()))
+    return count
+
+
+def _rows(store: RolloutStore, verdicts: Mapping[str, bytearray]) -> Iterator[dict[str, Any]]:
+    problems = kept_problems(store.directory)
+    for rollout in store.rollouts():
+        codes = verdicts.get(rollout.problem_id, bytearray())
+        code = codes[rollout.sample] if rollout.sample < len(codes) else 0
+        value = _VALUES[code - 1] if code else None
+        judged = value is not None and value is not VerdictValue.UNSCORED
+        problem = problems.get(rollout.problem_id)
+        yield {
+            "problem_id": rollout.problem_id,
+            "sample": rollout.sample,
+            "prompt": None if problem is None else problem.question,
+            "gold": None if problem is None else problem.gold,
+            "response": rollout.text,
+            "score": int(value is VerdictValue.CORRECT) if judged else None,
+            "verdict": None if value is None else value.value,
+            "tokens": rollout.tokens,
+            "stop_reason": rollout.stop_reason.value,
+            "step": rollout.policy_version,
+        }
+
+
+def _verdicts(store: RolloutStore) -> dict[str, bytearray]:
+    """One byte for each judged draw: 1 + the index of its verdict, 0 for none."""
+    path = store.directory / "passk.json"
+    try:
+        graders = json.loads(path.read_text(encoding="utf-8"))["verifiers"]
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"cannot read {path}: {error}; grade the evaluation again") from error
+    codes: dict[str, bytearray] = {}
+    for grader in sorted(graders.items()):
+        for line in store.verdicts(*grader):
+            row = codes.setdefault(line.problem_id, bytearray())
+            row.extend(bytes(max(0, line.sample + 1 - len(row))))
+            row[line.sample] = 1 + _VALUES.index(line.verdict.value)
+    return codes
+
+
+def _jsonl(handle: BinaryIO, rows: Iterator[dict[str, Any]]) -> None:
+    for row in rows:
+        handle.write((json.dumps(row, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
+
+
+def _parquet(target: Path, rows: Iterator[dict[str, Any]]) -> None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", extra="parquet", purpose=f"writing {target}") from error
+    texts = ("problem_id", "prompt", "gold", "response", "verdict", "stop_reason")
+    numbers = ("sample", "score", "tokens", "step")
+    schema = pyarrow.schema([(n, pyarrow.string()) for n in texts] + [(n, pyarrow.int64()) for n in numbers])
+
+    def write(handle: BinaryIO) -> None:
+        with parquet.ParquetWriter(handle, schema) as writer:
+            batch = []
+            for row in rows:
+                batch.append(row)
+                if len(batch) == _AT_ONCE:
+                    writer.write_batch(pyarrow.RecordBatch.from_pylist(batch, schema=schema))
+                    batch = []
+            if batch:
+                writer.write_batch(pyarrow.RecordBatch.from_pylist(batch, schema=schema))
+
+    atomic_write(target, write)

@@ -1,0 +1,165 @@
+"""What a row of another tool's file becomes, and which of its columns is what."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from counterpoise.errors import DataError, nearest
+from counterpoise.types import StopReason
+
+__all__ = ["Columns", "Draw", "Fields", "Format", "as_score", "as_text", "find", "flat_draws", "messages_text"]
+
+Fields = Mapping[str, Any]
+"""One row of a file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """One response that another tool drew."""
+
+    prompt: str | None
+    """What was asked; None where the row has an id instead."""
+    response: str
+    """The response."""
+    gold: str | None = None
+    """What a verifier compares with, where the file says."""
+    score: float | None = None
+    """The tool's own judgement; NaN where it has none for this row, None where the format has none at all."""
+    problem_id: str | None = None
+    """The tool's own name of the problem."""
+    step: int | None = None
+    """Training step, where the row says."""
+    tokens: int = 0
+    """Response tokens; 0 where the file does not say."""
+    stop_reason: StopReason = StopReason.EOS
+    """Why it ended; EOS where the file does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Names of a row's columns; of several the first that is there counts. Empty: the format has no such column."""
+
+    prompt: tuple[str, ...]
+    """What was asked: text or chat messages."""
+    response: tuple[str, ...]
+    """The response: text or chat messages."""
+    gold: tuple[str, ...] = ()
+    """What a verifier compares with."""
+    score: tuple[str, ...] = ()
+    """The tool's own judgement, a number or a boolean."""
+    id: tuple[str, ...] = ()
+    """Name of the problem."""
+    step: tuple[str, ...] = ("step",)
+    """Training step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One tool's files."""
+
+    pattern: str
+    """Which files of a directory are meant."""
+    columns: Columns
+    """Its usual columns."""
+    sign: Callable[[Fields], bool]
+    """Whether a row looks like this tool's."""
+    draws: Callable[[Fields, Columns], Sequence[Draw]]
+    """The responses of a row; DataError where a column is missing, ValueError where a value cannot be used."""
+    score_of: Callable[[Fields], tuple[str, ...]] = lambda _: ()
+    """Columns of the first row that may be the score, where the name is the user's own."""
+
+
+def find(fields: Fields, names: tuple[str, ...], what: str) -> Any:
+    """The value of the first of `names` that the row has.
+
+    Raises:
+        DataError: it has none; the message has the row's columns and the flag that maps them.
+    """
+    for name in names:
+        if name in fields:
+            return fields[name]
+    present = [str(name) for name in fields]
+    wanted = " or ".join(f"'{name}'" for name in names) or "(none named)"
+    guess = nearest(names[0], present) if names else ""
+    raise DataError(
+        f"no column {wanted} for the {what}{guess}; the columns are: {', '.join(present) or 'none'}. "
+        f"Name it with --{what}-column"
+    )
+
+
+def flat_draws(fields: Fields, columns: Columns) -> Sequence[Draw]:
+    """One row, one response."""
+    problem_id = _optional(fields, columns.id)
+    prompt = _optional(fields, columns.prompt) if problem_id is not None else find(fields, columns.prompt, "prompt")
+    response = find(fields, columns.response, "response")
+    if response is None:
+        raise ValueError("the response is null")
+    if prompt is None and problem_id is None:
+        raise ValueError("the prompt is null")
+    gold, step = _optional(fields, columns.gold), _optional(fields, columns.step)
+    scored = any(name in fields for name in columns.score)
+    draw = Draw(
+        prompt=None if prompt is None else messages_text(prompt, roles=True),
+        response=messages_text(response, roles=False),
+        gold=None if gold is None else as_text(gold),
+        score=as_score(_optional(fields, columns.score)) if scored else None,
+        problem_id=None if problem_id is None else as_text(problem_id),
+        step=None if step is None else int(step),
+        tokens=int(fields.get("tokens") or 0),
+        stop_reason=StopReason(fields.get("stop_reason") or StopReason.EOS),
+    )
+    return (draw,)
+
+
+def messages_text(value: Any, *, roles: bool) -> str:
+    """A text, or chat messages as one.
+
+    A prompt of one message is its content; longer ones, with `roles`, name who speaks. A response is what the assistant says.
+    """
+    if not isinstance(value, list) or not all(isinstance(m, Mapping) and "content" in m for m in value):
+        return as_text(value)
+    contents = [(str(m.get("role", "user")), _content(m["content"])) for m in value]
+    if not roles:
+        spoken = [text for role, text in contents if role == "assistant"] or [text for _, text in contents]
+        return "\n\n".join(spoken)
+    if len(contents) == 1:
+        return contents[0][1]
+    return "\n\n".join(f"{role}: {text}" for role, text in contents)
+
+
+def as_text(value: Any) -> str:
+    """A text as it is, a list of one thing as that thing, everything else as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and len(value) == 1:
+        return as_text(value[0])
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def as_score(value: Any) -> float:
+    """A number, a boolean, or a text of one; NaN for null.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if value is None:
+        return math.nan
+    if isinstance(value, str):
+        value = {"true": 1.0, "false": 0.0}.get(value.strip().lower(), value)
+    if not isinstance(value, (str, int, float)):
+        raise ValueError(f"the score is {value!r}, expected a number; name another column with --score-column")
+    return float(value)
+
+
+def _content(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(part.get("text") or "" for part in content if isinstance(part, Mapping))
+    return "" if content is None else as_text(content)
+
+
+def _optional(fields: Fields, names: tuple[str, ...]) -> Any:
+    return next((fields[name] for name in names if name in fields), None)

@@ -1,0 +1,19 @@
+"""verl's dumps: `{step}.jsonl` in `trainer.validation_data_dir` and `trainer.rollout_data_dir`.
+
+A line has `input`, `output`, `gts`, `score`, `step` and what the reward function returned beside its score (`acc`, `pred`, …). Older
+versions have no `gts`.
+"""
+
+from __future__ import annotations
+
+from counterpoise.evaluation.imports.draws import Columns, Format, flat_draws
+
+__all__ = ["VERL"]
+
+VERL = Format(
+    pattern="[0-9]*.jsonl",
+    columns=Columns(prompt=("input",), response=("output",), gold=("gts",), score=("score",)),
+    sign=lambda fields: {"input", "output", "score"} <= fields.keys(),
+    draws=flat_draws,
+)
+"""`{step}.jsonl`; the score is `score`."""
