@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Source:
     """Its columns, after what the first row says and the user named."""
     filter: str | None = None
     """lm-eval: the only filter whose lines count, because every filter repeats the same responses."""
-    candidates: tuple[str, ...] = field(default=())
+    candidates: tuple[str, ...] = ()
     """Columns that could be the score, when there are several and none was named."""
 
     def draws(self, on_damage: Callable[[Damage], None]) -> Iterator[tuple[int, Draw]]:
