@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
-from counterpoise.errors import UsageError
+from counterpoise.errors import CounterpoiseError, UsageError
 from counterpoise.types import Extraction, Judgement, Problem, Verdict, VerdictValue, Verifier
 from counterpoise.verifiers.pool import Job, Outcome, VerifierPool, unscored
 from counterpoise.verifiers.registry import make_verifier
 
-__all__ = ["Judge", "JudgeStatistics", "Shortcut", "verify_batch"]
+__all__ = ["Judge", "JudgeStatistics", "Shortcut", "Together", "verify_batch"]
 
 _Key = tuple[str, str, str]
 
@@ -25,6 +25,15 @@ class Shortcut(Protocol):
 
     def shortcut(self, gold: str, answer: str) -> Judgement | None:
         """The judgement when it is certain and cheap, else None; never raises."""
+        ...
+
+
+@runtime_checkable
+class Together(Protocol):
+    """A verifier that judges many pairs at a time in the caller's process, e.g. by asking an endpoint."""
+
+    def judge_all(self, pairs: Sequence[tuple[str, str]]) -> list[Judgement]:
+        """One judgement for each (gold, answer), in order; failures of single pairs are UNSCORED."""
         ...
 
 
@@ -93,14 +102,20 @@ def _judge_distinct(
 ) -> dict[_Key, Outcome]:
     outcomes: dict[_Key, Outcome] = {}
     isolated: list[_Key] = []
+    together: dict[str, list[_Key]] = {}
     for key in keys:
         verifier = verifiers[key[0]]
+        if isinstance(verifier, Together):
+            together.setdefault(key[0], []).append(key)
+            continue
         start = time.perf_counter()
         judgement = _inline(verifier, key[1], key[2])
         if judgement is None:
             isolated.append(key)
         else:
             outcomes[key] = Outcome(judgement=judgement, seconds=time.perf_counter() - start)
+    for name, wanted in together.items():
+        outcomes.update(zip(wanted, _together(verifiers[name], wanted), strict=True))
     if isolated:
         if pool is None:
             raise UsageError(
@@ -109,6 +124,20 @@ def _judge_distinct(
         jobs = [Job(verifier=verifiers[name], gold=gold, answer=answer) for name, gold, answer in isolated]
         outcomes.update(zip(isolated, pool.judge(jobs), strict=True))
     return outcomes
+
+
+def _together(verifier: Verifier, keys: Sequence[_Key]) -> list[Outcome]:
+    """Each with its share of the time."""
+    assert isinstance(verifier, Together)
+    start = time.perf_counter()
+    try:
+        judgements = verifier.judge_all([(gold, answer) for _, gold, answer in keys])
+    except CounterpoiseError:  # a missing package, a cache that cannot be written: not this batch's alone
+        raise
+    except Exception as error:
+        judgements = [unscored(f"crash: {type(error).__name__}: {error}")] * len(keys)
+    seconds = (time.perf_counter() - start) / len(keys)
+    return [Outcome(judgement=judgement, seconds=seconds) for judgement in judgements]
 
 
 def _inline(verifier: Verifier, gold: str, answer: str) -> Judgement | None:

@@ -10,6 +10,7 @@ from counterpoise.types import Verifier
 from counterpoise.verifiers.code import CodeVerifier
 from counterpoise.verifiers.countdown import CountdownVerifier
 from counterpoise.verifiers.exact import ExactVerifier
+from counterpoise.verifiers.llm import LlmVerifier
 from counterpoise.verifiers.math import MathVerifier
 from counterpoise.verifiers.numeric import NumericVerifier
 from counterpoise.verifiers.qa import QaVerifier
@@ -22,6 +23,7 @@ VERIFIERS: dict[str, Callable[..., Verifier]] = {
     "code": CodeVerifier,
     "countdown": CountdownVerifier,
     "exact": ExactVerifier,
+    "llm": LlmVerifier,
     "math": MathVerifier,
     "numeric": NumericVerifier,
     "qa": QaVerifier,

@@ -1,0 +1,215 @@
+"""Questions to a language model behind an OpenAI-compatible endpoint: bounded in time, size, number and patience."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from counterpoise.errors import ConfigError, MissingExtraError
+from counterpoise.registry import check_choice, check_number
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Chat", "Endpoint", "Failure"]
+
+_MAX_REPLY = 2**20
+_LONGEST_PAUSE = 30.0
+_PASSING = frozenset((408, 409, 425, 429))
+
+Chat = tuple[str, str]
+"""System message and user message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A reply that did not come."""
+
+    reason: str
+    """What happened, without any text of the server's, which might repeat the key."""
+    passing: bool
+    """Whether asking again may help."""
+    after: float = 0.0
+    """Seconds to wait first, as the server asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where to ask, and how long.
+
+    Raises:
+        ConfigError: a setting is out of range; the address is no plain http(s) URL.
+    """
+
+    url: str
+    """Base address, e.g. `http://localhost:8000/v1`; `/chat/completions` is added."""
+    model: str
+    """The model's name there."""
+    key_variable: str
+    """Environment variable that holds the key, read at each request and written nowhere; where it is unset no key is sent."""
+    timeout: float
+    """Seconds for one request, from connecting to the reply's last byte."""
+    retries: int
+    """Further attempts after a time-out, a lost connection, 429 or 5xx, with pauses of 0.5, 1, 2, … seconds."""
+    concurrency: int
+    """Requests at a time."""
+    patience: int
+    """Requests that fail in a row (after their retries) before the others of the call are given up."""
+    max_tokens: int
+    """Tokens of a reply; models that think aloud need many."""
+    token_field: str = "max_tokens"
+    """Name of that limit in the request: some servers want `max_completion_tokens`."""
+
+    def __post_init__(self) -> None:
+        where = "verifier llm"
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ConfigError(
+                f"{where}: url = {_hidden(self.url)!r}; expected a base address such as http://localhost:8000/v1"
+            )
+        if parts.username is not None or parts.password is not None:
+            raise ConfigError(
+                f"{where}: url holds a user name or password; put the key into the environment variable {self.key_variable}"
+            )
+        if not self.model:
+            raise ConfigError(f"{where}: model is empty; name the endpoint's model")
+        check_number(where, "timeout", self.timeout, low=0.05, high=3600)
+        check_number(where, "retries", self.retries, low=0, high=10, integer=True)
+        check_number(where, "concurrency", self.concurrency, low=1, high=256, integer=True)
+        check_number(where, "patience", self.patience, low=1, high=10**6, integer=True)
+        check_number(where, "max_tokens", self.max_tokens, low=1, high=10**6, integer=True)
+        check_choice(where, "token_field", self.token_field, ("max_tokens", "max_completion_tokens"))
+
+    def ask(self, chats: Sequence[Chat]) -> list[str | Failure]:
+        """The replies' texts, or why there is none, in order. Never raises for what the endpoint does.
+
+        Raises:
+            MissingExtraError: httpx is not installed.
+        """
+        if not chats:
+            return []
+        try:
+            import httpx
+        except ImportError as error:
+            raise MissingExtraError("httpx", extra="judge", purpose="the verifier 'llm'") from error
+        return _run(self._all(httpx, chats))
+
+    async def _all(self, library: Any, chats: Sequence[Chat]) -> list[str | Failure]:
+        gate, failed = asyncio.Semaphore(self.concurrency), _Streak(self.patience)
+        limits = library.Limits(max_connections=self.concurrency)
+        async with library.AsyncClient(limits=limits, timeout=self.timeout, follow_redirects=False) as client:
+
+            async def one(chat: Chat) -> str | Failure:
+                async with gate:
+                    if failed.over:
+                        return Failure(
+                            reason=f"given up after {self.patience} failures in a row, the last: {failed.last}",
+                            passing=True,
+                        )
+                    reply = await self._patiently(client, chat)
+                    failed.count(reply)
+                    return reply
+
+            return list(await asyncio.gather(*map(one, chats)))
+
+    async def _patiently(self, client: httpx.AsyncClient, chat: Chat) -> str | Failure:
+        for attempt in range(self.retries + 1):
+            reply = await self._once(client, chat)
+            if isinstance(reply, str) or not reply.passing or attempt == self.retries:
+                return reply
+            await asyncio.sleep(min(_LONGEST_PAUSE, max(reply.after, 0.5 * 2**attempt)))
+        raise AssertionError
+
+    async def _once(self, client: httpx.AsyncClient, chat: Chat) -> str | Failure:
+        import httpx
+
+        key = os.environ.get(self.key_variable, "")
+        if not key.isascii() or not key.isprintable():
+            return Failure(
+                reason=f"the key in {self.key_variable} has characters that no header may have", passing=False
+            )
+        # A compressed megabyte may be a gigabyte: ask for plain bytes, and count them.
+        headers = {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {key}"} if key else {})}
+        try:
+            async with asyncio.timeout(self.timeout):
+                async with client.stream("POST", self._address, headers=headers, json=self._request(chat)) as response:
+                    body = bytearray()
+                    async for part in response.aiter_raw():
+                        body += part
+                        if len(body) > _MAX_REPLY:
+                            return Failure(reason="bad reply: longer than a mebibyte", passing=False)
+                    return _read(response.status_code, bytes(body), _after(response.headers.get("retry-after", "")))
+        except (TimeoutError, httpx.TimeoutException):
+            return Failure(reason=f"timeout: no reply within {self.timeout:g} s", passing=True)
+        except httpx.TransportError as error:
+            return Failure(reason=f"connection failed ({type(error).__name__})", passing=True)
+        except Exception as error:  # its message may hold the request's headers
+            return Failure(reason=f"request failed ({type(error).__name__})", passing=False)
+
+    @property
+    def _address(self) -> str:
+        return self.url.rstrip("/") + "/chat/completions"
+
+    def _request(self, chat: Chat) -> dict[str, Any]:
+        system, user = chat
+        return {
+            "model": self.model,
+            "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
+            "temperature": 0,
+            self.token_field: self.max_tokens,
+        }
+
+
+class _Streak:
+    """Failures since the last reply."""
+
+    def __init__(self, patience: int) -> None:
+        self._patience, self._length, self.last = patience, 0, ""
+
+    @property
+    def over(self) -> bool:
+        return self._length >= self._patience
+
+    def count(self, reply: str | Failure) -> None:
+        self._length = self._length + 1 if isinstance(reply, Failure) else 0
+        self.last = reply.reason if isinstance(reply, Failure) else self.last
+
+
+def _run(asking: Coroutine[Any, Any, list[str | Failure]]) -> list[str | Failure]:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(asking)
+    # In a notebook a loop runs already, and a second one needs a thread of its own.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        run: Callable[[Coroutine[Any, Any, list[str | Failure]]], list[str | Failure]] = asyncio.run
+        return thread.submit(run, asking).result()
+
+
+def _read(status: int, body: bytes, after: float) -> str | Failure:
+    if status != HTTPStatus.OK:
+        known = status in set(HTTPStatus)
+        phrase = f" {HTTPStatus(status).phrase}" if known else ""
+        return Failure(reason=f"HTTP {status}{phrase}", passing=status in _PASSING or status >= 500, after=after)
+    try:
+        value = json.loads(body)
+        content = value["choices"][0]["message"]["content"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return Failure(reason="bad reply: not the JSON of a chat completion", passing=False)
+    return content if isinstance(content, str) else Failure(reason="bad reply: its content is no text", passing=False)
+
+
+def _after(header: str) -> float:
+    """Seconds of a Retry-After header; a date or nonsense counts as none."""
+    return float(header) if header.isascii() and header.isdigit() and len(header) < 6 else 0.0
+
+
+def _hidden(url: str) -> str:
+    return url if "@" not in url else "…@" + url.rpartition("@")[2]
