@@ -1,4 +1,6 @@
+import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 import typer
@@ -6,6 +8,13 @@ from typer.testing import CliRunner
 
 from counterpoise.cli.verify import verify
 from counterpoise.errors import DataError, UsageError
+
+_SPEC = importlib.util.spec_from_file_location(
+    "chat_server", Path(__file__).parents[1] / "verifiers" / "chat_server.py"
+)
+assert _SPEC is not None and _SPEC.loader is not None
+chat_server = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(chat_server)
 
 app = typer.Typer()
 app.command()(verify)
@@ -116,3 +125,59 @@ def test_what_was_scored_before_a_malformed_line_is_kept(tmp_path, monkeypatch):
 
 def test_help_has_examples():
     assert "counterpoise verify responses.jsonl" in run("--help").output
+
+
+ANSWERS = [
+    {"q": "Which city?", "gold": ["New York"], "response": "new york", "ok": True},
+    {"q": "Which city?", "gold": ["New York"], "response": "NYC", "ok": True},
+    {"q": "Which city?", "gold": ["New York"], "response": "Boston", "ok": True},
+    {"q": "Which city?", "gold": "New York", "response": "I don't know", "ok": False},
+]
+
+
+@pytest.fixture
+def answers(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ANSWERS))
+    return path
+
+
+def rows_of_rules(output):
+    return {line.split()[0]: line.split()[1:] for line in output.splitlines() if "%" in line and len(line.split()) == 6}
+
+
+def test_short_answers_and_settings(answers):
+    result = run(answers, "--verifier", "qa", "--label-field", "ok", "--set", "max_words=1")
+    assert result.exit_code == 0, result.output
+    assert rows_of_rules(result.output) == {
+        "last_line/abstention": ["0", "1", "0", "0", "100.00%"],
+        "last_line/different": ["0", "0", "0", "2", "0.00%"],
+        "last_line/exact": ["1", "0", "0", "0", "100.00%"],
+        "all": ["1", "1", "0", "2", "50.00%"],
+    }
+    assert isinstance(run(answers, "--question-field", "q").exception, UsageError)
+
+
+def test_a_language_model_is_measured_on_labels(answers, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = chat_server.ChatServer()
+    try:
+        result = run(
+            *(answers, "--verifier", "llm", "--question-field", "q", "--label-field", "ok"),
+            *("--set", f"url={server.url}", "--set", "model=tiny"),
+        )
+    finally:
+        server.close()
+    assert result.exit_code == 0, result.output
+    assert rows_of_rules(result.output) == {
+        "last_line/abstention": ["0", "1", "0", "0", "100.00%"],
+        "last_line/exact": ["1", "0", "0", "0", "100.00%"],
+        "last_line/llm": ["1", "0", "0", "1", "50.00%"],
+        "all": ["2", "1", "0", "1", "75.00%"],
+    }
+    assert "Which city?" in server.seen[0]["messages"][1]["content"]
+
+
+def test_a_language_model_is_off_until_an_endpoint_is_named(answers, monkeypatch):
+    monkeypatch.delenv("COUNTERPOISE_JUDGE_URL", raising=False)
+    assert "verifier llm: no url" in str(run(answers, "--verifier", "llm").exception)

@@ -59,3 +59,15 @@ def test_verdicts_of_another_version_are_refused_and_damaged_ones_skipped(tmp_pa
         DataError, match=r"holds verdicts of math 1, not of math 2; write to another file with --out, or delete it"
     ):
         list(read_verdicts(path, verifier="math", version="2", on_damage=lambda damage: None))
+
+
+def test_lists_of_golds_and_questions(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"gold": ["a", "é"], "response": "x", "q": "?"}\n{"gold": "b", "response": "y", "q": "!"}\n')
+    assert [row.gold for row in read_responses(path, aliases=True)] == ['["a", "é"]', "b"]
+    assert [row.gold for row in read_responses(path, aliases=True, question_field="q")] == [
+        '{"question": "?", "answers": ["a", "é"]}',
+        '{"question": "!", "answers": ["b"]}',
+    ]
+    with pytest.raises(DataError, match=r"no field 'question'; .*name it with --question-field"):
+        list(read_responses(path, aliases=True, question_field="question"))

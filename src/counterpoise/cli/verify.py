@@ -24,11 +24,15 @@ _CHUNK = 512
 
 def verify(
     file: Annotated[Path, typer.Argument(help='JSON lines {"gold": …, "response": …}.')],
-    verifier: Annotated[str, typer.Option(help="math, numeric, exact or countdown.")] = "math",
+    verifier: Annotated[str, typer.Option(help="math, numeric, exact, countdown, qa or llm, ….")] = "math",
     out: Annotated[Path | None, typer.Option(help="Verdicts, one line each [FILE.verdicts.jsonl].")] = None,
     gold_field: Annotated[str, typer.Option(help="Field of the right answer.")] = "gold",
     response_field: Annotated[str, typer.Option(help="Field of the model's text.")] = "response",
     label_field: Annotated[str | None, typer.Option(help="Field of a known verdict, to compare with.")] = None,
+    question_field: Annotated[str | None, typer.Option(help="qa, llm: field of the question, for the model.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="key=value", help="A setting of the verifier.")
+    ] = None,
     literal: Annotated[bool, typer.Option("--literal", help="math: the answer must have the gold's form.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds per answer.")] = 5.0,
     workers: Annotated[int, typer.Option(help="Processes for answers that need algebra.")] = 1,
@@ -44,7 +48,13 @@ def verify(
       counterpoise verify gsm8k.jsonl --gold-field answer --response-field output --verifier numeric
 
       counterpoise verify labelled.jsonl --label-field is_correct --workers 2
+
+      counterpoise verify answers.jsonl --verifier qa --set max_words=8
+
+      counterpoise verify answers.jsonl --verifier llm --question-field question --label-field is_correct --set
+      url=http://localhost:8000/v1 --set model=judge
     """
+    from counterpoise.cli.tasks import parse_settings
     from counterpoise.errors import UsageError
     from counterpoise.files import append_json_lines
     from counterpoise.types import Problem
@@ -53,6 +63,10 @@ def verify(
 
     if literal and verifier != "math":
         raise UsageError(f"--literal is a setting of the verifier math, not of {verifier}")
+    aliases = verifier in ("qa", "llm")
+    if question_field is not None and not aliases:
+        raise UsageError(f"--question-field is for the verifiers qa and llm; {verifier} reads no question")
+    chosen_settings = {**parse_settings(settings or []), **({"literal": True} if literal else {})}
     target = file.with_name(file.name + ".verdicts.jsonl") if out is None else out
     if target.resolve() == file.resolve():
         raise UsageError(f"--out {target} is the file that is read; name another one")
@@ -60,7 +74,9 @@ def verify(
         raise UsageError(f"--out {target} is a directory; name a file in it")
     counts: Counter[tuple[str, str]] = Counter()
     total = _count_lines(file)
-    with Judge(timeout=timeout, workers=workers, settings={"math": {"literal": literal}}) as judge:
+    with Judge(
+        timeout=timeout, workers=workers, settings={verifier: chosen_settings} if chosen_settings else None
+    ) as judge:
         chosen = judge.verifier(verifier)
         scored = Scored(array("I", bytes(4 * (total + 1))))
         if target.exists():
@@ -77,7 +93,14 @@ def verify(
         done = sum(1 for key in scored.keys if key)
         if done:
             console.note(f"{done} lines have a verdict in {target} already; going on after them")
-        rows = read_responses(file, gold_field=gold_field, response_field=response_field, label_field=label_field)
+        rows = read_responses(
+            file,
+            gold_field=gold_field,
+            response_field=response_field,
+            label_field=label_field,
+            question_field=question_field,
+            aliases=aliases,
+        )
         with console.progress("verify", total=total, initial=done) as update:
             for chunk in _chunks(row for row in rows if row not in scored):
                 problems = [

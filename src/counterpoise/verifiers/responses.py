@@ -63,9 +63,23 @@ class Scored:
 
 
 def read_responses(
-    path: Path, *, gold_field: str = "gold", response_field: str = "response", label_field: str | None = None
+    path: Path,
+    *,
+    gold_field: str = "gold",
+    response_field: str = "response",
+    label_field: str | None = None,
+    question_field: str | None = None,
+    aliases: bool = False,
 ) -> Iterator[ResponseLine]:
     """The lines of a file, one at a time; blank ones are skipped. Golds that are numbers are read as their text.
+
+    Args:
+        path: the file.
+        gold_field: field of the right answer.
+        response_field: field of the model's text.
+        label_field: field of a known verdict.
+        question_field: field of the question, which becomes part of the gold; needs `aliases`.
+        aliases: a gold may be a list of texts, any of which is right; it is read as JSON.
 
     Raises:
         DataError: the file is missing, or a line is no JSON object, lacks a field or has an empty gold; names file and line.
@@ -89,9 +103,8 @@ def read_responses(
                 raise DataError(
                     f"{where}: a JSON {type(record).__name__}, expected an object with '{gold_field}' and '{response_field}'"
                 )
-            gold, response = (
-                _text(record, name, flag, where) for name, flag in ((gold_field, "gold"), (response_field, "response"))
-            )
+            gold = _gold(record, gold_field, question_field, where, aliases=aliases)
+            response = _text(record, response_field, "response", where)
             if not gold.strip():
                 raise DataError(f"{where}: the field '{gold_field}' is empty; nothing can be compared with it")
             label = None if label_field is None else _label(record, label_field, where)
@@ -134,6 +147,17 @@ def verdict_record(row: ResponseLine, verdict: Verdict) -> dict[str, Any]:
     if row.label is not None:
         record["label"] = row.label
     return record
+
+
+def _gold(record: Mapping[str, Any], field: str, question: str | None, where: str, *, aliases: bool) -> str:
+    value = record.get(field)
+    several = aliases and isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if question is not None:
+        answers = value if several else [_text(record, field, "gold", where)]
+        return json.dumps(
+            {"question": _text(record, question, "question", where), "answers": answers}, ensure_ascii=False
+        )
+    return json.dumps(value, ensure_ascii=False) if several else _text(record, field, "gold", where)
 
 
 def _text(record: Mapping[str, Any], field: str, flag: str, where: str) -> str:
