@@ -210,3 +210,29 @@ def test_names_that_clash_become_what_was_typed(command, counted, tmp_path):
     files[1].parent.mkdir()
     files[1].write_text(files[0].read_text())
     assert "more/a.jsonl and a.jsonl are equal" in said(command("compare", "a.jsonl", "more/a.jsonl"))
+
+
+def test_other_estimators_side_by_side(command, evaluation):
+    base, sharp = evaluation("base", BASE), evaluation("sharp", SHARP)
+    result = command("compare", base, sharp, "--metric", "cover@tau,pass^k,maj@k", "--k", "1,16")
+    rows = {line.split()[0]: line.split() for line in result.stdout.splitlines() if line.split()}
+    # no problem of the base is right in half of its rollouts, two in five of the other are always right
+    assert (rows["cover@0.5"][1], rows["pass^16"][1]) == ("0.0", "0.0")
+    assert "+40.0" in rows["cover@0.5"] and "+40.0" in rows["pass^16"]
+    assert "base: counts alone do not say which wrong answers are equal" in said(result).replace("maj@1, maj@16, ", "")
+    assert "mean@n" not in result.stdout
+
+
+def test_json_has_the_differences_of_every_estimator(command, evaluation):
+    data = json.loads(command("compare", evaluation("base", BASE), evaluation("sharp", SHARP), "--json").stdout)
+    [mean] = [row for row in data["differences"][0]["estimates"] if row["metric"] == "mean@n"]
+    assert mean["estimate"] == pytest.approx(0.275)
+    assert mean["low"] < 0.275 < mean["high"]
+    assert {row["metric"] for row in data["runs"][0]["estimates"]} >= {"area", "maj@k", "bayes@n"}
+
+
+def test_other_estimators_of_other_problems(command, evaluation, refused):
+    base, other = evaluation("base", BASE), evaluation("other", counts(*[16, 0] * 5, first=100))
+    refused("compare", base, other, "--metric", "mean@n", says="--unpaired compares the means")
+    text = said(command("compare", base, other, "--metric", "mean@n", "--unpaired"))
+    assert "mean@n 12.5" in text and "+37.5" in text

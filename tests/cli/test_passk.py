@@ -81,3 +81,34 @@ def test_a_malformed_line_is_named(counts):
 
 def test_help_has_examples():
     assert "counterpoise passk counts.jsonl --k 1,8,64" in run("--help").stdout
+
+
+def test_other_estimators(counts):
+    shown = run(counts, "--metric", "pass^k,area", "--metric", "maj@k").stdout
+    rows = {
+        line.split("│")[1].strip(): line.split("│")[2].strip() for line in shown.splitlines() if line.startswith("│")
+    }
+    # a: C(1,2) = 0, b: 1; areas (1/4 + 1/2)/4 + (1/2 + 1)/4 and 1
+    assert (rows["pass^2"], rows["area"], rows["maj@2"]) == ("50.0", "78.1", "–")
+    assert "mean@n" not in rows
+    assert "counts alone do not say which wrong answers are equal" in " ".join(shown.split())
+
+
+def test_json_has_every_estimator(counts):
+    data = json.loads(run(counts, "--json", "--k", "1,2").stdout)
+    found = {(row["metric"], row["k"], row["tau"]): row for row in data["estimates"]}
+    assert found["mean@n", None, None]["estimate"] == 0.625
+    assert found["cover@tau", None, 0.5]["estimate"] == 0.5
+    assert found["maj@k", 2, None]["estimate"] is None
+    assert "counts alone" in found["maj@k", 2, None]["reason"]
+
+
+def test_a_metric_that_does_not_exist_is_named(counts):
+    error = run(counts, "--metric", "pas^k").exception
+    assert "unknown metric 'pas^k'; did you mean 'pass^k'?" in str(error)
+
+
+def test_an_empty_file_is_named(tmp_path):
+    path = tmp_path / "empty.jsonl"
+    path.write_text("")
+    assert "empty.jsonl is empty; expected lines such as" in str(run(path, "--metric", "all").exception)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from counterpoise.cli import console
-from counterpoise.cli.passk import parse_ks
+from counterpoise.cli.passk import METRIC_HELP, parse_ks
 from counterpoise.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from counterpoise.evaluation.comparison import Comparison, Contender
     from counterpoise.evaluation.curve import PassAtK
+    from counterpoise.evaluation.metrics import Difference, Estimate
 
 __all__ = ["compare"]
 
@@ -35,6 +36,7 @@ def compare(
         list[str] | None,
         typer.Option("--k", help="Tries, e.g. 1,8,64; may be repeated. Default: powers of two up to the largest n."),
     ] = None,
+    metric: Annotated[list[str] | None, typer.Option("--metric", help=METRIC_HELP)] = None,
     common: Annotated[bool, typer.Option("--common", help="Compare on the problems that all runs have.")] = False,
     unpaired: Annotated[
         bool, typer.Option("--unpaired", help="Compare the means of each run's own problems, without pairing.")
@@ -50,24 +52,32 @@ def compare(
 
     counterpoise compare runs/base runs/nsr
     counterpoise compare runs/nsr@0 runs/nsr@100 runs/nsr@200 --k 1,16,256
+    counterpoise compare runs/base runs/nsr --metric pass^k,maj@k,area
     counterpoise compare base.jsonl nsr.jsonl --common --json
     """
     from counterpoise.evaluation.comparison import compare as compare_runs
-    from counterpoise.evaluation.comparison import on_common_problems, read_contender
+    from counterpoise.evaluation.comparison import compare_metrics, on_common_problems, read_contender
+    from counterpoise.evaluation.metrics import METRICS, metric_names
     from counterpoise.evaluation.passk import k_sweep
 
     if len(runs) < 2:
         raise UsageError(f"a comparison needs two runs or more; got {', '.join(runs)} alone")
     if common and unpaired:
         raise UsageError("--common pairs the problems all runs have and --unpaired pairs none; leave one of them away")
+    metrics = metric_names(metric or [])
     found = _named([read_contender(target) for target in runs], runs)
     if common:
         found = on_common_problems(found)
     ks = parse_ks(k) if k else k_sweep(max(problem.n for run in found for problem in run.counts)) or [1]
     curves, made = compare_runs(found, ks, paired=not unpaired, confidence=confidence, seed=seed)
+    others, changes = compare_metrics(
+        found, ks, METRICS if as_json else metrics, paired=not unpaired, confidence=confidence, seed=seed
+    )
     notes = [*(note for run in found for note in run.notes), *_differing_settings(found), *_unscored(found)]
     if as_json:
-        console.print_json(json.dumps(_as_json(found, curves, made, confidence, not unpaired, notes), indent=2))
+        console.print_json(
+            json.dumps(_as_json(found, curves, made, others, changes, confidence, not unpaired, notes), indent=2)
+        )
         return
     title = "each on its own problems" if unpaired else f"{len(found[0].counts)} problems"
     console.stdout.print(_curves_table(found, curves, ks, confidence, f"pass@k %, {title}"))
@@ -76,6 +86,8 @@ def compare(
         for sentence in comparison.sentences():
             console.stdout.print(sentence, soft_wrap=True, markup=False)
         console.stdout.print()
+    if metrics:
+        console.stdout.print(_metrics_table(found, others, changes, confidence))
     for note in notes:
         console.note(note)
 
@@ -165,20 +177,73 @@ def _differences_table(comparison: Comparison, confidence: float) -> Table:
     return table
 
 
+def _metrics_table(
+    found: Sequence[Contender],
+    others: Sequence[Sequence[Estimate]],
+    changes: Sequence[Sequence[Difference]],
+    confidence: float,
+) -> Table:
+    """One row for each number; each run after the first has a column for its difference from the first."""
+    from rich.text import Text
+
+    base, *after = found
+    names = [base.name, *(name for run in after for name in (run.name, f"{run.name} - {base.name}"))]
+    title = f"other estimators %, {100 * confidence:g}% intervals; differences in percentage points"
+    table = console.table("estimator", *names, title=title, numbers=tuple(names))
+    values = [{row.label: row for row in rows} for rows in others]
+    moved = [{row.setting.label: row for row in rows} for rows in changes]
+    # A graded part that one run lacks is a row of the other's alone.
+    labels = list(dict.fromkeys(label for rows in values for label in rows))
+    for label in labels:
+        cells = [Text(label), Text(_estimate(values[0].get(label)))]
+        for rows, differences in zip(values[1:], moved, strict=True):
+            change = differences.get(label)
+            cells.append(Text(_estimate(rows.get(label))))
+            cells.append(Text(_estimate(change, signed=True), style=_colour(change)))
+        table.add_row(*cells)
+    reasons: dict[str, list[str]] = {}
+    for run, rows in zip(found, values, strict=True):
+        for label, row in rows.items():
+            if row.reason:
+                reasons.setdefault(f"{run.name}: {row.reason.removeprefix(f'{label} ')}", []).append(label)
+    if reasons:
+        table.caption = Text("\n".join(f"{', '.join(where)}, {why}" for why, where in reasons.items()))
+        table.caption_justify = "left"
+    return table
+
+
+def _estimate(row: Estimate | Difference | None, *, signed: bool = False) -> str:
+    return "–" if row is None else _shown(row.estimate, signed=signed) + _range(row.low, row.high, signed=signed)
+
+
+def _colour(change: Difference | None) -> str:
+    if change is None:
+        return ""
+    return "green" if change.low > 0 else "red" if change.high < 0 else ""
+
+
 def _as_json(
     found: Sequence[Contender],
     curves: Sequence[Sequence[PassAtK]],
     made: Sequence[Comparison],
+    others: Sequence[Sequence[Estimate]],
+    changes: Sequence[Sequence[Difference]],
     confidence: float,
     paired: bool,
     notes: Sequence[str],
 ) -> dict[str, Any]:
     runs = [
-        {"name": run.name, "path": str(run.path), "problems": len(run.counts), "pass_at_k": [asdict(p) for p in curve]}
-        for run, curve in zip(found, curves, strict=True)
+        {
+            "name": run.name,
+            "path": str(run.path),
+            "problems": len(run.counts),
+            "pass_at_k": [asdict(p) for p in curve],
+            "estimates": [asdict(row) for row in rows],
+        }
+        for run, curve, rows in zip(found, curves, others, strict=True)
     ]
     differences = []
-    for comparison in made:
+    for comparison, change in zip(made, changes, strict=True):
         rows = [{"k": k, **asdict(point)} for k, point in zip(comparison.ks, comparison.points, strict=True)]
         for row, detectable in zip(rows, comparison.detectable, strict=False):
             row |= {"detectable": detectable.minimum, "needed": detectable.needed}
@@ -187,6 +252,7 @@ def _as_json(
                 "name": comparison.after,
                 "against": comparison.base,
                 "pass_at_k": rows,
+                "estimates": [_difference_json(difference) for difference in change],
                 "crossing": None
                 if comparison.crossing is None
                 else {"lower": comparison.lower, **asdict(comparison.crossing)},
@@ -202,6 +268,11 @@ def _as_json(
     }
     cleaned: dict[str, Any] = _finite(made_json)
     return cleaned
+
+
+def _difference_json(difference: Difference) -> dict[str, Any]:
+    fields = asdict(difference)
+    return {**fields.pop("setting"), **fields}
 
 
 def _finite(value: Any) -> Any:

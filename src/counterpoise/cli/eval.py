@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from counterpoise.cli import console
+from counterpoise.cli.passk import METRIC_HELP
 
 __all__ = ["evaluate"]
 
@@ -38,6 +39,7 @@ def evaluate(
     k: Annotated[
         list[int] | None, typer.Option(help="A k of the curve; repeat it for more. Powers of two up to n otherwise.")
     ] = None,
+    metric: Annotated[list[str] | None, typer.Option("--metric", help=METRIC_HELP)] = None,
     problems: Annotated[
         int | None, typer.Option(min=1, help="Use so many test problems; 128 unless the run says otherwise.")
     ] = None,
@@ -57,8 +59,11 @@ def evaluate(
     counterpoise eval HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.test=test.jsonl --problems 50 --n 8
     """
     from counterpoise.errors import UsageError
-    from counterpoise.evaluation.table import passk_table, result_lines
+    from counterpoise.evaluation.metrics import metric_names
+    from counterpoise.evaluation.table import estimates_table, passk_table, result_lines
     from counterpoise.runfile import parse_config
+
+    metrics = metric_names(metric or [])
 
     flags = {
         "tasks.name": task,
@@ -110,6 +115,8 @@ def evaluate(
             result = evaluate_model(config, directory=directory, on_progress=show, say=console.note)
     label = f"{target} at step {step}" if is_run else target
     console.stdout.print(passk_table(result.curve, confidence=result.confidence, title=f"pass@k of {label}"))
+    if metrics:
+        console.stdout.print(estimates_table(result.estimates, metrics, confidence=result.confidence))
     for line in result_lines(result):
         console.note(line)
     console.stdout.print(f"rollouts, verdicts and passk.json: {directory}", soft_wrap=True)

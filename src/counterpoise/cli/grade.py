@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from counterpoise.cli import console
-from counterpoise.cli.passk import parse_ks
+from counterpoise.cli.passk import METRIC_HELP, parse_ks
 from counterpoise.errors import UsageError
 from counterpoise.registry import setting_value
 
@@ -40,6 +40,7 @@ def grade(
         int | None, typer.Option(min=1, help="First rollouts of each problem that count; all otherwise.")
     ] = None,
     k: Annotated[list[str] | None, typer.Option("--k", help="Tries, e.g. 1,8,64; may be repeated.")] = None,
+    metric: Annotated[list[str] | None, typer.Option("--metric", help=METRIC_HELP)] = None,
     examples: Annotated[
         bool, typer.Option("--examples", help=f"Show up to {_EXAMPLES} rollouts whose verdict changed.")
     ] = False,
@@ -62,8 +63,10 @@ def grade(
 
     from counterpoise.cli.live import LazyProgress
     from counterpoise.engines.regrade import regrade
-    from counterpoise.evaluation.table import passk_table, result_lines
+    from counterpoise.evaluation.metrics import metric_names
+    from counterpoise.evaluation.table import estimates_table, passk_table, result_lines
 
+    metrics = metric_names(metric or [])
     with LazyProgress("grading") as show:
         done = regrade(
             directory,
@@ -79,6 +82,8 @@ def grade(
     judges = _named(done.result.verifiers)
     title = f"pass@k of {target}, judged by {judges}"
     console.stdout.print(passk_table(done.result.curve, confidence=done.result.confidence, title=title))
+    if metrics:
+        console.stdout.print(estimates_table(done.result.estimates, metrics, confidence=done.result.confidence))
     if done.agreement is not None:
         _show_agreement(done.agreement, _named(done.before), judges)
     for line in (*result_lines(done.result), *_notes(done, judges)):

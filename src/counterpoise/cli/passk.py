@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,7 +14,13 @@ from rich.console import Console
 from counterpoise.errors import UsageError
 from counterpoise.streams import numpy_generator
 
-__all__ = ["parse_ks", "passk"]
+if TYPE_CHECKING:
+    from counterpoise.evaluation.curve import PassAtK
+    from counterpoise.evaluation.metrics import Estimate
+
+__all__ = ["METRIC_HELP", "parse_ks", "passk"]
+
+METRIC_HELP = "Further estimators, e.g. pass^k,maj@k, or all (docs/evaluation.md lists them)."
 
 
 def passk(
@@ -25,6 +31,7 @@ def passk(
         list[str] | None,
         typer.Option("--k", help="Tries, e.g. 1,8,64; may be repeated. Default: powers of two up to n."),
     ] = None,
+    metric: Annotated[list[str] | None, typer.Option("--metric", help=METRIC_HELP)] = None,
     confidence: Annotated[float, typer.Option(help="Coverage of the intervals over problems.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table; shares in [0, 1].")] = False,
@@ -32,34 +39,45 @@ def passk(
     """Unbiased pass@k, with bootstrap intervals over problems, from counts: n rollouts of a problem, c of them correct.
 
     A problem with n below k has no pass@k and is left out at that k; where none is left the estimate is undefined, shown as – (null in
-    JSON).
+    JSON). JSON always has every estimator; what counts alone do not tell (maj@k, best@k) is null there, with the reason.
 
     For example:
       counterpoise passk runs/base/problems.jsonl
 
       counterpoise passk counts.jsonl --k 1,8,64 --confidence 0.9
 
+      counterpoise passk counts.jsonl --metric all
+
       counterpoise passk counts.jsonl --json > passk.json
     """
     from counterpoise.evaluation.counts import read_counts
     from counterpoise.evaluation.curve import pass_at_k_curve
+    from counterpoise.evaluation.metrics import METRICS, columns, estimates, metric_names
     from counterpoise.evaluation.passk import k_sweep
-    from counterpoise.evaluation.table import passk_table
+    from counterpoise.evaluation.table import estimates_table, passk_table
+
+    metrics = metric_names(metric or [])
 
     counts = read_counts(file)
-    ks = parse_ks(k) if k else k_sweep(max(problem.n for problem in counts))
+    ks = (parse_ks(k) if k else k_sweep(max(problem.n for problem in counts))) or [1]
     curve = pass_at_k_curve(
-        counts, ks or [1], generator=numpy_generator(seed, "evaluation", "bootstrap"), confidence=confidence
+        counts, ks, generator=numpy_generator(seed, "evaluation", "bootstrap"), confidence=confidence
+    )
+    others = estimates(
+        columns(counts, ks, metrics=METRICS if as_json else metrics),
+        counts,
+        generator=numpy_generator(seed, "evaluation", "bootstrap"),
+        confidence=confidence,
     )
     if as_json:
-        rows = [{key: None if _nan(value) else value for key, value in asdict(row).items()} for row in curve]
-        typer.echo(
-            json.dumps(
-                {"file": str(file), "problems": len(counts), "confidence": confidence, "pass_at_k": rows}, indent=2
-            )
-        )
-    else:
-        Console().print(passk_table(curve, confidence=confidence, title=f"{file.name}: {len(counts)} problems"))
+        about = {"file": str(file), "problems": len(counts), "confidence": confidence}
+        rows = {"pass_at_k": [_row(row) for row in curve], "estimates": [_row(row) for row in others]}
+        typer.echo(json.dumps(about | rows, indent=2))
+        return
+    title = f"{file.name}: {len(counts)} problems"
+    Console().print(passk_table(curve, confidence=confidence, title=title))
+    if metrics:
+        Console().print(estimates_table(others, metrics, confidence=confidence, title=title))
 
 
 def parse_ks(options: list[str]) -> list[int]:
@@ -75,5 +93,7 @@ def parse_ks(options: list[str]) -> list[int]:
     return sorted({int(word) for word in words})
 
 
-def _nan(value: object) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+def _row(row: PassAtK | Estimate) -> dict[str, Any]:
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value for key, value in asdict(row).items()
+    }

@@ -22,12 +22,13 @@ from counterpoise.evaluation.bands import (
 )
 from counterpoise.evaluation.counts import ProblemCounts, read_counts
 from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
+from counterpoise.evaluation.metrics import Difference, Estimate, columns, differences, estimates
 from counterpoise.evaluation.passk import pass_at_k
 from counterpoise.evaluation.store import Manifest
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
 
-__all__ = ["Comparison", "Contender", "compare", "on_common_problems", "read_contender"]
+__all__ = ["Comparison", "Contender", "compare", "compare_metrics", "on_common_problems", "read_contender"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +234,52 @@ def compare(
             )
         )
     return curves, made
+
+
+def compare_metrics(
+    contenders: Sequence[Contender],
+    ks: Sequence[int],
+    metrics: Sequence[str],
+    *,
+    paired: bool = True,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> tuple[list[tuple[Estimate, ...]], list[list[Difference]]]:
+    """The other estimators of each run, and their differences of each run from the first; arguments as `compare`.
+
+    A difference has its own interval only: the band of `compare` is that of the pass@k curve.
+
+    Raises:
+        DataError: the problems differ and `paired` is wanted.
+    """
+    ks = sorted(set(ks))
+    tables = [columns(run.counts, ks, metrics=metrics) for run in contenders]
+    found = [
+        estimates(
+            table,
+            run.counts,
+            generator=numpy_generator(seed, "evaluation", "compare", "curve"),
+            confidence=confidence,
+            resamples=resamples,
+        )
+        for table, run in zip(tables, contenders, strict=True)
+    ]
+    base_ids, *other_ids = ([problem.problem_id for problem in run.counts] for run in contenders)
+    made = [
+        differences(
+            tables[0],
+            table,
+            base_ids=base_ids,
+            after_ids=ids,
+            paired=paired,
+            generator=numpy_generator(seed, "evaluation", "compare", "band"),
+            confidence=confidence,
+            resamples=resamples,
+        )
+        for table, ids in zip(tables[1:], other_ids, strict=True)
+    ]
+    return found, made
 
 
 def _crossing(

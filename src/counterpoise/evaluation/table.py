@@ -11,11 +11,12 @@ from rich.text import Text
 from counterpoise.errors import DataError
 from counterpoise.evaluation.curve import PassAtK
 from counterpoise.evaluation.intervals import Interval, paired_differences
+from counterpoise.evaluation.metrics import Estimate
 from counterpoise.evaluation.passk import pass_at_k
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
 
-__all__ = ["comparison_table", "passk_table", "result_lines"]
+__all__ = ["comparison_table", "estimates_table", "passk_table", "result_lines"]
 
 _UNDEFINED = "–"
 
@@ -25,20 +26,54 @@ def passk_table(curve: Sequence[PassAtK], *, confidence: float = 0.95, title: st
 
     An undefined estimate is an en dash, and every reason stands once under the table.
     """
-    table = Table(title=None if title is None else Text(title), title_justify="left", caption_justify="left")
-    for header in ("k", "pass@k %", f"{100 * confidence:g}% interval", "problems"):
-        table.add_column(Text(header), justify="right")
-    bounded = any(_shown(row.bound_low) != _shown(row.bound_high) for row in curve)
-    if bounded:
-        table.add_column("unscored wrong … right", justify="right")
-    for row in curve:
-        cells = [str(row.k), _shown(row.estimate), _range(row.low, row.high), str(row.problems)]
-        if bounded:
-            cells.append(f"{_shown(row.bound_low)} … {_shown(row.bound_high)}")
-        table.add_row(*map(Text, cells))
+    rows = [(str(row.k), row) for row in curve]
+    table = _estimates(("k", "pass@k %"), rows, confidence, title)
     notes = [f"k={row.k}: {row.reason}" for row in curve if row.reason]
     if notes:
         table.caption = Text("\n".join(notes))
+    return table
+
+
+def estimates_table(
+    found: Sequence[Estimate], metrics: Sequence[str], *, confidence: float = 0.95, title: str | None = None
+) -> Table:
+    """The same of the other estimators named in `metrics`, one row each; reasons and Bayes@N's own interval stand under the table."""
+    chosen = [row for row in found if row.metric in metrics]
+    table = _estimates(("estimator", "%"), [(row.label, row) for row in chosen], confidence, title)
+    # The same reason at several k is said once.
+    labels: dict[str, list[str]] = {}
+    for row in chosen:
+        if row.reason:
+            labels.setdefault(row.reason.removeprefix(f"{row.label} "), []).append(row.label)
+    notes = [f"{', '.join(names)}: {reason}" for reason, names in labels.items()]
+    notes += [
+        f"{row.label}: posterior {_range(row.posterior_low, row.posterior_high)}, of these problems alone"
+        for row in chosen
+        if row.posterior_low is not None and row.posterior_high is not None
+    ]
+    if notes:
+        table.caption = Text("\n".join(notes))
+    return table
+
+
+def _estimates(
+    headers: tuple[str, str],
+    rows: Sequence[tuple[str, PassAtK | Estimate]],
+    confidence: float,
+    title: str | None,
+) -> Table:
+    table = Table(title=None if title is None else Text(title), title_justify="left", caption_justify="left")
+    for header in (*headers, f"{100 * confidence:g}% interval", "problems"):
+        table.add_column(Text(header), justify="left" if header == "estimator" else "right")
+    bounded = any(_shown(row.bound_low) != _shown(row.bound_high) for _, row in rows)
+    if bounded:
+        table.add_column("unscored wrong … right", justify="right")
+    for label, row in rows:
+        cells = [label, _shown(row.estimate), _range(row.low, row.high), str(row.problems)]
+        if bounded:
+            bound = f"{_shown(row.bound_low)} … {_shown(row.bound_high)}"
+            cells.append(_UNDEFINED if math.isnan(row.bound_low) else bound)
+        table.add_row(*map(Text, cells))
     return table
 
 
