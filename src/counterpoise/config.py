@@ -232,7 +232,7 @@ class DiagnosticsConfig(_Section):
 
     every: Count = 50
     """Steps between two looks at the signs' gradients and at how far the update moved responses and anchors; 0 is never."""
-    rollouts: Positive = 64
+    rollouts: Positive = 48
     """Correct rollouts, wrong rollouts and anchors read at such a look, at most, each."""
     samples_every: Count = 25
     """Steps between two that leave a few of their rollouts in samples.jsonl; 0 is never."""
