@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+from functools import cache
 from importlib import resources
 
 from counterpoise.errors import MissingExtraError
@@ -11,6 +12,7 @@ from counterpoise.errors import MissingExtraError
 __all__ = ["packed_plotly"]
 
 
+@cache
 def packed_plotly() -> str:
     """plotly.min.js, gzip-compressed, in base64; equal bytes for an equal version.
 

@@ -137,16 +137,15 @@ def _swatch(style: int) -> dict[str, str]:
 def _card(report: Report, run: Run) -> dict[str, Any]:
     facts = []
     if run.config:
-        facts.append(("rule", str(run.config.get("credit.rule", "default"))))
-        facts.append(("model", str(run.config.get("model.name", "default"))))
-        facts.append(("task", str(run.config.get("tasks.name", "default"))))
+        named = {"rule": "credit.rule", "model": "model.name", "task": "tasks.name"}
+        facts += [(label, str(run.config[key])) for label, key in named.items() if key in run.config]
     if run.kind == "run":
         wanted = run.config.get("learner.steps")
         done = run.steps[-1] if run.steps else 0
         facts.append(("steps", f"{done} of {wanted}" if wanted is not None else str(done)))
     if run.started is not None and run.ended is not None and run.ended > run.started:
-        facts.append(("first to last step", _duration(run.ended - run.started)))
-        facts.append(("last step", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run.ended))))
+        facts.append(("trained for", _duration(run.ended - run.started)))
+        facts.append(("last step at", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run.ended))))
     if run.kind != "run":
         facts.append(("kind", "evaluation" if run.kind == "evaluation" else "file of counts"))
     return {"name": run.name, "style": report.runs.index(run) + 1, "facts": facts, "scores": _scores(report, run)}
@@ -222,8 +221,8 @@ def _rollout(sample: Sample) -> dict[str, Any]:
     if sample.reward is not None:
         facts.append(f"reward {sample.reward:+.3g}")
     if sample.credit:
-        up, down = (math.fsum(c for c in sample.credit if sign * c > 0) for sign in (1, -1))
-        facts.append(f"credit over its tokens {up + down:+.3g}")
+        low, high = min(sample.credit), max(sample.credit)
+        facts.append(f"credit {high:+.3g}" if low == high else f"credit {low:+.3g} to {high:+.3g}")
     if sample.stop_reason == "length":
         facts.append("cut off at the token limit")
     return {
@@ -254,7 +253,9 @@ def _configurations(runs: Sequence[Run]) -> list[tuple[Run, list[tuple[str, bool
     for run in runs:
         section, key, lines = "", "", []
         for line in run.config_text.splitlines():
-            if line.startswith("["):
+            if not line.strip():
+                key = ""
+            elif line.startswith("["):
                 section, key = line.strip("[] ") + ".", ""
             elif "=" in line and not line.startswith((" ", "\t", "]")):
                 key = section + line.partition("=")[0].strip().strip("\"'")

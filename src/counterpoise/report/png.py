@@ -215,10 +215,13 @@ def _panel(axes: Axes, panel: Panel, runs: Sequence[Run]) -> None:
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:
-    """Centred means over 4% of the values, as far to the left as to the right."""
+    """Centred means over 4% of the values, as the page draws them: shorter towards the ends, but never over a few values alone."""
     half = round(len(values) * _SMOOTHED / 2)
-    reaches = (min(half, i, len(values) - 1 - i) for i in range(len(values)))
-    return [math.fsum(values[i - reach : i + reach + 1]) / (2 * reach + 1) for i, reach in enumerate(reaches)]
+    if not half:
+        return list(values)
+    reaches = (max(min(half, i, len(values) - 1 - i), math.ceil(half / 3)) for i in range(len(values)))
+    near = [values[max(0, i - reach) : i + reach + 1] for i, reach in enumerate(reaches)]
+    return [math.fsum(part) / len(part) for part in near]
 
 
 def _log_axis(axes: Axes, ks: Sequence[int]) -> None:

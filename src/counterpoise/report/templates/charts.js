@@ -2,7 +2,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("report-data").textContent);
   const plots = [...document.querySelectorAll(".plot")];
-  const hidden = new Set(), drawn = new Set();
+  const hidden = new Set(), drawn = new Set(), hiddenVariants = new Set();
   const compare = Object.fromEntries([...document.querySelectorAll("select.reference")].map((s) => [s.dataset.chart, s.value]));
   const VARIANTS = ["solid", "dot", "dash", "dashdot", "longdash", "longdashdot"];
   const EVENTS = { interrupted: "triangle-down", refused: "x", guard: "diamond" };
@@ -23,16 +23,16 @@
     if (half < 1) return values;
     return values.map((value, i) => {
       if (!known(value)) return null;
-      // As far to the left as to the right, so that the ends are not drawn towards the middle.
-      const reach = Math.min(half, i, values.length - 1 - i);
-      const near = values.slice(i - reach, i + reach + 1).filter(known);
+      // As far to the left as to the right, so that the ends are not drawn towards the middle; but never over a few values alone.
+      const reach = Math.max(Math.min(half, i, values.length - 1 - i), Math.ceil(half / 3));
+      const near = values.slice(Math.max(0, i - reach), i + reach + 1).filter(known);
       return near.reduce((sum, v) => sum + v, 0) / near.length;
     });
   };
 
-  const band = (x, series, ink) => [
+  const band = (x, series, ink, among) => [
     { x, y: series.high, mode: "lines", line: { width: 0 }, hoverinfo: "skip" },
-    { x, y: series.low, mode: "lines", line: { width: 0 }, fill: "tonexty", fillcolor: faint(ink, 0.13), hoverinfo: "skip" },
+    { x, y: series.low, mode: "lines", line: { width: 0 }, fill: "tonexty", fillcolor: faint(ink, among > 3 ? 0.08 : 0.13), hoverinfo: "skip" },
   ];
   const shown = (series) => series.filter((one) => !hidden.has(one.style));
   const line = (x, one, suffix) => ({
@@ -48,7 +48,7 @@
 
   function curve(chart) {
     const series = shown(chart.series);
-    const traces = series.flatMap((one) => band(chart.ks, one, color(one.style)));
+    const traces = series.flatMap((one) => band(chart.ks, one, color(one.style), series.length));
     const ks = [...chart.ks];
     const published = data.paper.find((one) => one.key === paper);
     if (published) {
@@ -66,7 +66,7 @@
 
   function difference(chart, id) {
     const series = shown(chart.references[compare[id]]);
-    const traces = series.flatMap((one) => band(chart.ks, one, color(one.style)));
+    const traces = series.flatMap((one) => band(chart.ks, one, color(one.style), series.length));
     traces.push(...series.map((one) => line(chart.ks, { ...one, name: one.paired ? one.name : `${one.name} (unpaired)` }, " points")));
     for (const one of series) {
       if (!one.crossing) continue;
@@ -91,19 +91,19 @@
 
   function metric(chart) {
     const runs = data.runs.filter((run) => !hidden.has(run.style));
-    const traces = [];
+    const traces = [], lines = runs.length * chart.columns.length;
     for (const run of runs) {
       chart.columns.forEach(([column, label], variant) => {
         const raw = run.columns[column];
-        if (!raw) return;
+        if (!raw || hiddenVariants.has(column)) return;
         // One run alone: the colour tells the columns apart as well.
         const ink = color(data.runs.length === 1 ? variant + 1 : run.style);
         const smoothed = smooth(raw, smoothing), isSmoothed = smoothed !== raw, sparse = raw.filter(known).length < raw.length / 2;
         const name = data.runs.length === 1 ? label : chart.columns.length === 1 ? run.name : `${run.name}, ${label}`;
-        if (isSmoothed) traces.push({ x: run.steps, y: raw, mode: "lines", line: { color: faint(ink, 0.22), width: 1 }, connectgaps: sparse, hoverinfo: "skip" });
+        if (isSmoothed) traces.push({ x: run.steps, y: raw, mode: "lines", line: { color: faint(ink, lines > 6 ? 0.12 : 0.22), width: 1 }, connectgaps: sparse, hoverinfo: "skip" });
         traces.push({
           x: run.steps, y: smoothed, name: plain(name), mode: "lines+markers", connectgaps: sparse,
-          line: { color: ink, width: 2, dash: VARIANTS[variant % VARIANTS.length] },
+          line: { color: ink, width: variant ? 1.6 : 2.2, dash: VARIANTS[variant % VARIANTS.length] },
           marker: { symbol: symbol(run.style), size: 6, maxdisplayed: 6 }, hovertemplate: "%{y:.4g}",
         });
       });
@@ -111,7 +111,7 @@
     }
     const over = { overlaying: "y", range: [0, 1], visible: false, fixedrange: true };
     const positive = traces.every((trace) => trace.yaxis || trace.y.every((value) => !known(value) || value >= 0));
-    return { traces, layout: { xaxis: {}, yaxis: { rangemode: positive ? "nonnegative" : "normal" }, yaxis2: over } };
+    return { traces, layout: { xaxis: { zeroline: false }, yaxis: { rangemode: positive ? "nonnegative" : "normal" }, yaxis2: over } };
   }
 
   function marks(run) {
@@ -147,10 +147,12 @@
       yaxis: { ...axis, ...layout.yaxis, title: narrow || small ? undefined : layout.yaxis.title },
     };
     plot.querySelector(".waiting")?.remove();
-    window.Plotly.react(plot, traces, merged, { responsive: true, displaylogo: false, displayModeBar: coarse ? false : "hover", modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]] });
+    window.Plotly.react(plot, traces, merged, { responsive: true, displaylogo: false, displayModeBar: coarse || small ? false : "hover", modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]] });
     drawn.add(plot);
   }
-  const redraw = () => { for (const plot of drawn) if (plot.offsetParent) draw(plot); else drawn.delete(plot); };
+  // What stands in a closed <details> has a box and is not seen.
+  const seen = (plot) => (plot.checkVisibility ? plot.checkVisibility() : plot.offsetParent !== null);
+  const redraw = () => { for (const plot of drawn) if (seen(plot)) draw(plot); else drawn.delete(plot); };
   const near = new IntersectionObserver((entries) => {
     for (const entry of entries) if (ready && entry.isIntersecting && !drawn.has(entry.target)) draw(entry.target);
   }, { rootMargin: "400px" });
@@ -164,6 +166,14 @@
       const style = Number(button.dataset.hide);
       if (!hidden.delete(style)) hidden.add(style);
       for (const twin of document.querySelectorAll(`[data-hide="${style}"]`)) twin.setAttribute("aria-pressed", String(!hidden.has(style)));
+      redraw();
+    });
+  }
+  for (const button of document.querySelectorAll(".variant")) {
+    button.addEventListener("click", () => {
+      const column = button.dataset.variant;
+      if (!hiddenVariants.delete(column)) hiddenVariants.add(column);
+      button.setAttribute("aria-pressed", String(!hiddenVariants.has(column)));
       redraw();
     });
   }
@@ -218,7 +228,7 @@
       place.append(made);
     });
   }
-  addEventListener("beforeprint", () => { if (ready) for (const plot of plots) if (plot.offsetParent && !drawn.has(plot)) draw(plot); });
+  addEventListener("beforeprint", () => { if (ready) for (const plot of plots) if (seen(plot) && !drawn.has(plot)) draw(plot); });
 
   function giveUp(why) {
     const notice = document.getElementById("no-charts");

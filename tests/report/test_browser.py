@@ -1,0 +1,260 @@
+"""The page in a real Chromium: from a file, without a network."""
+
+import json
+
+import pytest
+
+from counterpoise.report.build import build_report
+from counterpoise.report.page import render_page
+
+MEGABYTE = 1_000_000
+DRAWN = "return document.querySelectorAll('.plot .main-svg').length"
+OPEN = "document.querySelectorAll('details:not(.grid .numbers)').forEach((d) => { d.open = true; })"
+COUNT_SHIFTS = """
+window.shifts = 0;
+new PerformanceObserver((list) => { for (const e of list.getEntries()) if (!e.hadRecentInput) window.shifts += e.value; })
+  .observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory, disk):
+    """The page of five runs of 500 steps."""
+    directory = tmp_path_factory.mktemp("five")
+    runs = disk.five_runs(directory / "runs")
+    report = build_report([str(run) for run in runs], resamples=200)
+    path = directory / "report.html"
+    path.write_text(render_page(report), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def open_page(browser):
+    """`open_page(path, chart=…, width=…, dark=…)`: the page, and the chart in sight and drawn."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def call(path, *, chart="", width=1280, height=900, dark=False, before=""):
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        calm = {"name": "prefers-reduced-motion", "value": "reduce"}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme, calm]})
+        for log in ("browser", "performance"):
+            browser.get_log(log)
+        script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": before})["identifier"]
+        browser.get(path.as_uri())
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": script})
+        if "DecompressionStream" not in before:
+            WebDriverWait(browser, 30).until(lambda b: b.execute_script("return !!window.Plotly"))
+        if chart:
+            plot = browser.find_element("css selector", f".plot[data-chart={chart}]")
+            browser.execute_script("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", plot)
+            WebDriverWait(browser, 30).until(lambda b: plot.find_elements("css selector", ".main-svg"))
+        return browser
+
+    return call
+
+
+def scroll_through(browser):
+    """Down to the end, waiting for the charts that come into sight."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    height = browser.execute_script("return document.documentElement.scrollHeight")
+    for y in range(0, height, 600):
+        browser.execute_script(f"window.scrollTo({{ top: {y}, behavior: 'instant' }})")
+        WebDriverWait(browser, 30).until(
+            lambda b: b.execute_script(
+                "return [...document.querySelectorAll('.plot')].filter((p) => p.checkVisibility() && p.getBoundingClientRect().top < innerHeight"
+                " && p.getBoundingClientRect().bottom > 0).every((p) => p.querySelector('.main-svg'))"
+            )
+        )
+
+
+def errors(browser):
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] != "DEBUG"]
+
+
+def requests(browser):
+    """Addresses asked for, beside the page itself and what it made in memory."""
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    assert any(url.startswith("file:") for url in asked)  # the log is on
+    return [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
+
+
+def test_it_is_small(five):
+    assert five.stat().st_size < 6 * MEGABYTE
+
+
+def test_it_draws_without_errors_requests_or_shifts(open_page, five):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser = open_page(five, before=COUNT_SHIFTS)
+    scroll_through(browser)
+    visible = browser.execute_script(
+        "return [...document.querySelectorAll('.plot')].filter((p) => p.checkVisibility()).length"
+    )
+    # three layers of SVG for each chart in sight; charts in closed tabs and details are not drawn
+    assert visible >= 18
+    assert browser.execute_script(DRAWN) == 3 * visible
+    # six curves with two edges of a band each
+    first = "document.querySelector('.plot[data-chart=curve-0]')"
+    assert browser.execute_script(f"return {first}.data.length") == 18
+    assert browser.execute_script("return window.shifts") < 0.01
+    assert errors(browser) == []
+    assert requests(browser) == []
+    # The meter would have seen one.
+    browser.execute_script("window.scrollTo(0, 0); document.querySelector('h1').style.paddingTop = '300px'")
+    WebDriverWait(browser, 10).until(lambda b: b.execute_script("return window.shifts") > 0.01)
+
+
+@pytest.mark.parametrize("width", [320, 360, 414, 1280])
+def test_no_page_scrolls_sideways(open_page, five, width):
+    browser = open_page(five, width=width, height=740)
+    browser.execute_script(OPEN)
+    # A window with a scroll bar is a little narrower inside.
+    assert (
+        browser.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        == 0
+    )
+
+
+def test_tabs_by_mouse_and_keyboard(open_page, five):
+    from selenium.webdriver.common.keys import Keys
+
+    browser = open_page(five)
+
+    def shown():
+        return [
+            panel.get_attribute("id")
+            for panel in browser.find_elements("css selector", "[id^=panel-types-]")
+            if panel.is_displayed()
+        ]
+
+    tabs = browser.find_elements("css selector", "[id^=tab-types-]")
+    assert [tab.text for tab in tabs] == ["all problems", "algebra", "toy"] and shown() == ["panel-types-0"]
+    browser.execute_script("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", tabs[1])
+    tabs[1].click()
+    assert shown() == ["panel-types-1"]
+    scroll_through(browser)
+    assert browser.execute_script("return !!document.querySelector('.plot[data-chart=curve-1] .main-svg')")
+    tabs[1].send_keys(Keys.ARROW_RIGHT)
+    assert shown() == ["panel-types-2"] and browser.switch_to.active_element == tabs[2]
+    tabs[2].send_keys(Keys.ARROW_RIGHT)
+    assert shown() == ["panel-types-0"]
+    tabs[0].send_keys(Keys.END)
+    assert shown() == ["panel-types-2"] and tabs[2].get_attribute("aria-selected") == "true"
+    assert errors(browser) == []
+
+
+def test_the_first_stop_of_the_keyboard_leads_past_the_head(open_page, five):
+    from selenium.webdriver.common.keys import Keys
+
+    browser = open_page(five)
+    browser.find_element("css selector", "body").send_keys(Keys.TAB)
+    skip = browser.switch_to.active_element
+    assert skip.text == "Skip to the findings" and skip.is_displayed()
+    assert browser.execute_script("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    skip.send_keys(Keys.ENTER)
+    assert browser.execute_script("return document.activeElement.id") == "findings"
+
+
+def test_dark_by_wish_and_by_switch(open_page, five):
+    ink = "return document.querySelector('.plot[data-chart=curve-0]').layout.font.color"
+    page = "return getComputedStyle(document.body).backgroundColor"
+    browser = open_page(five, chart="curve-0", dark=True)
+    assert (browser.execute_script(ink), browser.execute_script(page)) == ("#e8eaf0", "rgb(17, 20, 27)")
+    switch = browser.find_element("css selector", ".theme")
+    assert switch.get_attribute("aria-pressed") == "true"
+    switch.click()
+    assert (browser.execute_script(ink), browser.execute_script(page)) == ("#1b2130", "rgb(247, 246, 242)")
+    assert switch.get_attribute("aria-pressed") == "false"
+
+
+def test_controls(open_page, five):
+    from selenium.webdriver.support.ui import Select
+
+    browser = open_page(five, chart="curve-0")
+    lines = "return document.querySelector('.plot[data-chart=curve-0]').data.map((t) => t.name).filter(Boolean)"
+    names = ["base", "psr", "nsr", "weighted_reinforce", "grpo", "dynamic"]
+    assert browser.execute_script(lines) == names
+    browser.find_element("css selector", "#passk [data-hide='1']").click()
+    assert browser.execute_script(lines) == [name for name in names if name != "psr"]
+    # the run's other button says so too
+    assert browser.find_element("css selector", "#training [data-hide='1']").get_attribute("aria-pressed") == "false"
+    Select(browser.find_element("id", "paper")).select_by_value("qwen2.5-math-7b:AMC23")
+    assert "paper: NSR" in browser.execute_script(lines)
+    assert "Table 1" in browser.find_element("id", "paper-source").text
+    Select(browser.find_element("css selector", "select.reference")).select_by_value("nsr")
+    differences = (
+        "return document.querySelector('.plot[data-chart=difference-0]').data.map((t) => t.name).filter(Boolean)"
+    )
+    assert browser.execute_script(differences) == ["base", "weighted_reinforce", "grpo", "dynamic"]
+    assert "nsr" in browser.find_element("css selector", ".plot[data-chart=difference-0]").get_attribute("aria-label")
+    assert errors(browser) == []
+
+
+def test_smoothing_is_a_centred_mean_and_can_be_switched_off(open_page, five):
+    from selenium.webdriver.support.ui import Select
+
+    browser = open_page(five, chart="reward")
+    values = "return document.querySelector('.plot[data-chart=reward]').data.slice(0, 2).map((t) => Array.from(t.y))"
+    raw, smooth = browser.execute_script(values)
+    # 4% of 500 steps: ten to the left, ten to the right
+    assert smooth[100] == pytest.approx(sum(raw[90:111]) / 21)
+    Select(browser.find_element("id", "smoothing")).select_by_value("0")
+    assert browser.execute_script(values)[0] == raw
+
+
+def test_the_data_of_a_chart_as_a_table(open_page, five):
+    browser = open_page(five)
+    details = browser.find_element("css selector", "details.numbers[data-chart=lambdas]")
+    browser.execute_script("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", details)
+    details.find_element("css selector", "summary").click()
+    heads = [cell.get_attribute("textContent") for cell in details.find_elements("css selector", "thead th")]
+    assert heads[:3] == ["step", "psr, λ plus", "psr, λ minus"] and len(heads) == 11
+    assert browser.execute_script("return arguments[0].querySelectorAll('tbody tr').length", details) == 500
+
+
+def test_a_browser_that_cannot_unpack_says_so(open_page, five):
+    browser = open_page(five, before="delete window.DecompressionStream;")
+    notice = browser.find_element("id", "no-charts")
+    assert notice.is_displayed() and "this browser has no DecompressionStream" in notice.text
+    assert browser.find_element("css selector", ".table1").is_displayed()
+    assert errors(browser) == []
+
+
+def test_hostile_texts_do_nothing(open_page, make_run, disk, tmp_path):
+    hostile = (
+        '</script><script>document.title="owned"</script><img src=x onerror="document.title=1"><a href="javascript:1">'
+    )
+    path = make_run(
+        "nsr",
+        records=[{"step": s, f"reward{hostile}": 0.1 * s, "reward": 0.5} for s in range(1, 9)],
+        events=[{"kind": hostile, "step": 4, "message": hostile}],
+        evaluations={0: disk.counts(1, 2), 8: disk.counts(3, 4)},
+        samples=[disk.sample(step=8, tokens=list(hostile), question=hostile)],
+    )
+    page = tmp_path / "hostile.html"
+    page.write_text(render_page(build_report([str(path)], resamples=50, title=hostile)), encoding="utf-8")
+    browser = open_page(page)
+    browser.execute_script(OPEN)
+    scroll_through(browser)
+    assert browser.title == hostile
+    assert browser.execute_script("return document.querySelectorAll('img, a[href^=javascript]').length") == 0
+    assert errors(browser) == [] and requests(browser) == []
+
+
+@pytest.mark.parametrize("what", ["empty", "counts"])
+def test_pages_with_little_in_them(browser, make_run, disk, tmp_path, what):
+    if what == "empty":
+        target = make_run("empty")
+    else:
+        target = tmp_path / "counts.jsonl"
+        disk.lines(target, [{"id": "a", "n": 4, "c": 2}, {"id": "b", "n": 4, "c": 4}])
+    page = tmp_path / "page.html"
+    page.write_text(render_page(build_report([str(target)], resamples=50)), encoding="utf-8")
+    browser.get_log("browser")
+    browser.get(page.as_uri())
+    assert browser.find_element("id", "findings").is_displayed()
+    assert errors(browser) == []

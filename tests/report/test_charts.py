@@ -1,0 +1,66 @@
+import math
+
+import pytest
+
+from counterpoise.report.build import build_report
+from counterpoise.report.charts import chart_data, compact, style_slot
+from counterpoise.report.metrics import choose_panels
+
+
+def data_of(*paths):
+    report = build_report([str(path) for path in paths], resamples=50)
+    return chart_data(report, choose_panels(name for run in report.runs for name in run.columns), [])
+
+
+def test_numbers_are_rounded_to_five_digits_and_undefined_ones_are_null():
+    assert compact([1 / 3, 12345678.0, 1.0, None, math.nan, math.inf, 1e-7]) == [
+        0.33333,
+        12346000,
+        1,
+        None,
+        None,
+        None,
+        1e-7,
+    ]
+
+
+def test_styles_repeat_after_eight_runs_and_bases_have_their_own():
+    assert [style_slot(style) for style in (-1, 0, 1, 8, 9)] == [0, 0, 1, 8, 1]
+
+
+def test_curves_and_differences(make_run, disk):
+    charts = data_of(make_run("a", evaluations={0: disk.counts(4, 8), 9: disk.counts(8, 12)}))["charts"]
+    base, a = charts["curve-0"]["series"]
+    # pass@1: (4 + 8) / 32 and (8 + 12) / 32
+    assert (base["y"][0], a["y"][0]) == (37.5, 62.5)
+    assert all(0 <= low <= high <= 100 for low, high in zip(a["low"], a["high"], strict=True))
+    [difference] = charts["difference-0"]["references"]["base"]
+    assert difference["y"][0] == 25 and difference["paired"]
+
+
+def test_a_crossing_beyond_the_sweep_ends_at_its_edge(make_run, disk):
+    sharp, broad = disk.counts(16, 0, 16, 0, 0, 1), disk.counts(2, 1, 3, 1, 0, 1)
+    charts = data_of(make_run("a", evaluations={0: broad, 9: sharp}))["charts"]
+    k, low, high = charts["difference-0"]["references"]["base"][0]["crossing"]
+    assert 1 <= low <= k <= high == pytest.approx(16)
+
+
+def test_evaluations_over_training(make_run, disk):
+    path = make_run("a", evaluations={0: disk.counts(4, 8), 5: disk.counts(8, 8), 9: disk.counts(16, 16)})
+    first, last = data_of(path)["charts"]["evaluations"]["series"]
+    assert (first["name"], first["x"], first["y"]) == ("a, pass@1", [0, 5, 9], [37.5, 50, 100])
+    assert (last["name"], last["y"]) == ("a, pass@16", [100, 100, 100])
+
+
+def test_columns_events_and_checkpoints_of_a_run(make_run):
+    path = make_run(
+        "a",
+        records=[{"step": 1, "reward": 0.123456}, {"step": 2, "reward": None}],
+        events=[{"kind": "guard\u202e", "step": 2, "message": "x" * 999}],
+        checkpoints=(2,),
+    )
+    data = data_of(path)
+    [run] = data["runs"]
+    assert run["columns"] == {"reward": [0.12346, None]} and run["checkpoints"] == (2,)
+    assert run["events"] == [[2, "guard⟨U+202E⟩", "x" * 300]]
+    assert data["charts"]["reward"]["columns"] == [("reward", "reward")]

@@ -1,0 +1,24 @@
+from counterpoise.report.metrics import PANELS, choose_panels
+
+
+def test_every_column_is_drawn_once():
+    declared = [name for panel in PANELS for name in panel.columns]
+    assert len(declared) == len(set(declared))
+    assert len({panel.key for panel in PANELS}) == len(PANELS)
+
+
+def test_a_panel_keeps_the_columns_there_are():
+    [panel] = choose_panels(["entropy_sampled_wrong"])
+    assert (panel.key, panel.columns) == ("entropy", {"entropy_sampled_wrong": "wrong"})
+    assert choose_panels([]) == []
+
+
+def test_columns_that_nobody_declared_stand_by_family():
+    panels = choose_panels(
+        ["reward", "drift_plus", "drift_minus", "speed/algebra", "speed/toy", "tail_p50", "tail_p99"]
+    )
+    assert [(p.title, list(p.columns), p.main) for p in panels[1:]] == [
+        ("drift", ["drift_plus", "drift_minus"], False),
+        ("speed", ["speed/algebra", "speed/toy"], False),
+        ("tail", ["tail_p50", "tail_p99"], False),
+    ]

@@ -1,0 +1,85 @@
+import pytest
+
+from counterpoise.errors import UsageError
+from counterpoise.report.build import build_report
+
+
+def build(*paths, **given):
+    return build_report([str(path) for path in paths], resamples=50, **given)
+
+
+def test_runs_share_a_base_that_was_drawn_alike(make_run, disk):
+    base, better = disk.counts(4, 8, 0), disk.counts(8, 12, 1)
+    report = build(make_run("a", evaluations={0: base, 9: better}), make_run("b", evaluations={0: base, 9: better}))
+    assert [(e.name, e.base, e.style) for e in report.entries] == [("base", True, 0), ("a", False, 1), ("b", False, 2)]
+    [section] = report.sections
+    # pass@1 of the base: (4 + 8 + 0) / (3 * 16)
+    assert section.curves[0][0].estimate == pytest.approx(0.25)
+    # of the runs (8 + 12 + 1) / 48, so the difference is 9/48
+    assert [d.comparison.points[0].estimate for d in section.against[0].differences] == pytest.approx([9 / 48] * 2)
+
+
+def test_a_sibling_without_a_base_of_its_own_is_compared_with_the_shared_one(make_run, disk):
+    report = build(
+        make_run("a", evaluations={0: disk.counts(1, 2), 9: disk.counts(3, 4)}),
+        make_run("b", evaluations={9: disk.counts(5, 6)}),
+    )
+    assert [d.comparison.after for d in report.sections[0].against[0].differences] == ["a", "b"]
+
+
+def test_bases_that_differ_are_told_apart(make_run, disk):
+    report = build(
+        make_run("a", evaluations={0: disk.counts(1, 2), 9: disk.counts(3, 4)}),
+        make_run("b", evaluations={0: disk.counts(2, 2), 9: disk.counts(3, 4)}),
+    )
+    assert [e.name for e in report.entries] == ["base of a", "base of b", "a", "b"]
+
+
+def test_every_entry_can_be_the_reference(make_run, disk):
+    report = build(
+        make_run("a", evaluations={0: disk.counts(1, 2), 9: disk.counts(3, 4)}),
+        make_run("b", evaluations={9: disk.counts(5, 6)}),
+        against="b",
+    )
+    assert [against.reference for against in report.sections[0].against] == ["b", "base", "a"]
+    first, last = report.sections[0].against[0], report.sections[0].against[2]
+    b_to_a = next(d for d in last.differences if d.comparison.after == "b").comparison.points[0]
+    a_to_b = next(d for d in first.differences if d.comparison.after == "a").comparison.points[0]
+    assert a_to_b.estimate == pytest.approx(-b_to_a.estimate)
+    with pytest.raises(UsageError, match=r"--against c: no such curve.*there are: base, a, b"):
+        build(*[run.path for run in report.runs], against="c")
+
+
+def test_other_problems_are_compared_unpaired_and_the_reason_is_said(make_run, disk):
+    report = build(
+        make_run("a", evaluations={9: disk.counts(3, 4, 5)}),
+        make_run("b", evaluations={9: disk.counts(5, 6, 7, first=1)}),
+    )
+    [difference] = report.sections[0].against[0].differences
+    assert difference.comparison.crossing is None
+    # p1 and p2 are in both, p0 only in a, p3 only in b
+    assert "2 in common, 1 only in a, 1 only in b" in difference.refused
+    assert difference.comparison.points[0].estimate == pytest.approx(18 / 48 - 12 / 48)
+
+
+def test_a_section_for_each_task_type(make_run, disk):
+    rows = disk.counts(4, 4) + disk.counts(8, first=2, task_type="algebra")
+    report = build(make_run("a", evaluations={9: rows}))
+    assert [s.title for s in report.sections] == ["all problems", "algebra", "toy"]
+    assert [s.curves[0][0].estimate for s in report.sections] == pytest.approx([16 / 48, 0.5, 0.25])
+    assert report.sections[0].against == ()
+
+
+def test_settings_that_differ_are_noted(make_run, disk):
+    report = build(
+        make_run("a", evaluations={9: disk.counts(3, 4)}),
+        make_run("b", evaluations={9: disk.counts(3, 4)}, template="chat"),
+    )
+    assert report.notes == (
+        "a and b were measured differently, so part of their difference may be that: template plain and chat",
+    )
+
+
+def test_no_evaluation_at_all(make_run):
+    report = build(make_run("a"))
+    assert report.entries == report.sections == ()

@@ -1,0 +1,66 @@
+import math
+
+import pytest
+
+from counterpoise.report import words
+from counterpoise.report.build import build_report
+from counterpoise.report.collect import read_runs
+from counterpoise.report.metrics import choose_panels
+
+
+def test_numbers():
+    assert words.percent(0.12345) == "12.3" and words.percent(math.nan) == "–"
+    # -0.04 points rounds to zero, which has no minus
+    assert words.points(-0.0004) == "+0.0" and words.points(0.0491) == "+4.9" and words.points(math.nan) == "–"
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("a\x00b\x1b[31m", "a␀b␛[31m"),
+        ("gnirts\u202eevil", "gnirts⟨U+202E⟩evil"),
+        ("\ud800", "⟨U+D800⟩"),
+        ("two\nlines\tkept <b>", "two\nlines\tkept <b>"),
+        ("ν ≤ 5 日本", "ν ≤ 5 日本"),
+    ],
+)
+def test_what_a_page_would_hide_is_made_visible(text, seen):
+    assert words.visible(text) == seen
+
+
+def test_differences_of_configurations_leave_names_out(make_run):
+    runs = read_runs([str(make_run(name, rule=rule)) for name, rule in (("a", "psr"), ("b", "nsr"), ("c", "nsr"))])
+    assert words.config_differences(runs) == ["credit.rule is psr in a; nsr in b and c"]
+    bare = read_runs([str(make_run("d", config={"credit": {"rule": "nsr"}})), str(runs[1].path)])
+    assert words.config_differences(bare) == [
+        "run.seed is not set in d; 0 in b",
+        "learner.steps is not set in d; 500 in b",
+    ]
+
+
+def test_findings_say_who_is_compared_and_why_not_paired(make_run, disk):
+    paths = [
+        make_run("a", evaluations={0: disk.counts(1, 2, 3), 9: disk.counts(16, 16, 16)}),
+        make_run("b", evaluations={9: disk.counts(5, 6, first=7)}),
+    ]
+    found = words.findings(build_report([str(path) for path in paths], resamples=50))
+    assert [heading for heading, _ in found] == ["a against base", "b against base"]
+    assert found[0][1][0].startswith("a lies above base at k=1")
+    assert found[1][1][0].startswith(
+        "base and b did not answer the same problems (0 in common, 3 only in base, 2 only in b)"
+    )
+
+
+def test_findings_of_one_and_of_none(make_run, disk):
+    lone = build_report([str(make_run("a", evaluations={9: disk.counts(4, 8)}))], resamples=50)
+    # (4 + 8) / 32 and both solved
+    assert words.findings(lone)[0][1][0] == "a goes from 37.5% at k=1 to 100.0% at k=16."
+    none = build_report([str(make_run("b"))], resamples=50)
+    assert words.findings(none) == [("", ["No run has a finished evaluation, so there is no pass@k to compare."])]
+
+
+def test_a_panel_in_words(make_run):
+    [run] = read_runs([str(make_run("a", records=[{"step": s, "reward": s / 10} for s in range(1, 21)]))])
+    [panel] = choose_panels(run.columns)
+    # means of 0.1..1.0 and 1.1..2.0
+    assert words.panel_summary(panel, [run]).endswith("a, reward: from 0.55 to 1.55.")
