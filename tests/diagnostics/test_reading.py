@@ -91,8 +91,8 @@ def test_a_confident_wrong_token_in_full():
         "The policy was sure of 'a': p = 0.600, rank 1, entropy 0.90 nats; the answer is wrong.",
         "4 rollouts of the group pass here (1 right, 3 wrong); 2 of them go on with 'a' (0 right, 2 wrong).",
         "nsr pushes it down with credit -1.00: on its logit -0.400 as trained (log-probability form), -0.240 in the probability form.",
-        "p = 0.600 is above Σpi² = 0.460, so every alternative gains, in proportion to pi_v (pi_v + pi_y - Σpi²), which favours the "
-        "likely: 'b' 84.6% (prior share 75.0%), 'c' 15.4% (prior share 25.0%).",
+        "p = 0.600 is above Σpi² = 0.460, so every alternative gains, in proportion to pi_v (pi_v + pi_y - Σpi²), which weighs on "
+        "the likely more than the prior does: 'b' 84.6% (prior share 75.0%), 'c' 15.4% (prior share 25.0%).",
         "Predicted (tabular, all rollouts that pass here): 60.0% → 55.0%, entropy +0.0100.",
         "Really, after one step: 60.0% → 57.5%, entropy +0.0050; 'b' gained most (30.0% → 32.5%): 0.50 of the prediction.",
     ]
@@ -118,10 +118,17 @@ def test_a_prediction_against_the_token_s_own_credit_is_explained():
 
 
 def test_other_tokens_are_read_as_what_they_are():
+    rare = replace(TOKEN, collision=0.7)
     assert "nsr gives this rollout no credit; what moves here comes from other rollouts." in said(credit=0.0)
-    assert any("It takes from the others" in line for line in said(credit=1.0))
+    assert any("so every alternative loses" in line for line in said(credit=1.0))
     assert any("hardly move it: one step cannot take" in line for line in said(replace(TOKEN, probability=0.9999)))
-    assert any("is below Σpi² = 0.700: pushing down so rare" in line for line in said(replace(TOKEN, collision=0.7)))
+    # .7 - .6 = .1
+    low = "p = 0.600 is below Σpi² = 0.700: alternatives rarer than 0.100"
+    # .3 (.3 + .6 - .7) = .06 and .1 (.1 + .6 - .7) = 0
+    fall = f"{low} fall with it, and the likelier ones gain ('b' +0.0600, 'c' +0.0000 for each unit of the logit step)."
+    rise = f"{low} rise with it, and the likelier ones pay ('b' -0.0600, 'c' -0.0000 for each unit of the logit step)."
+    assert fall in said(rare)
+    assert rise in said(rare, credit=1.0)
 
 
 def test_a_step_in_one_sentence():

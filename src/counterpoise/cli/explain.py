@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 RULES = ("nsr", "psr", "weighted_reinforce", "grpo")
+_LAB_TASKS = {
+    "lab": ("tasks.settings.count=3", "tasks.settings.largest=20"),
+    "lab:weak": ("tasks.settings.count=4", "tasks.settings.largest=10"),
+}
+"""What each packaged base was pre-trained on (docs/lab.md)."""
 
 
 def explain(
@@ -148,8 +153,8 @@ def _of_model(target: str, settings: list[str], task: str | None) -> RunConfig:
             "a directory that save_pretrained wrote, or a model's name"
         )
     own: list[str] = [f'model.name="{target}"']
-    if target in ("lab", "lab:weak") and task in (None, "countdown"):
-        return load_config(DEMO_FILE, [*own, *settings])
+    if target in _LAB_TASKS and task in (None, "countdown"):
+        return load_config(DEMO_FILE, [*own, *_LAB_TASKS[target], *settings])
     if task is None:
         raise UsageError(f"'{target}' is a model, so a task is needed: --task countdown (see: counterpoise tasks list)")
     sections: dict[str, Any] = {"run": {"threads": 1}} if target.startswith("lab") else {}

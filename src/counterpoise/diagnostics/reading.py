@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from counterpoise.diagnostics.explanation import Explanation, Move, RuleStep, TokenView
+from counterpoise.diagnostics.explanation import Alternative, Explanation, Move, RuleStep, TokenView
 
 __all__ = ["decisive", "percent", "quoted", "read_step", "read_token"]
 
@@ -74,32 +74,38 @@ def _asked(token: TokenView, move: Move) -> list[str]:
             *lines,
             "It is nearly certain, so both forms hardly move it: one step cannot take from a token that leaves no room.",
         ]
-    if move.credit > 0:
-        return [*lines, f"It takes from the others in proportion to pi_v (pi_v + pi_y - Σpi²): {_shares(token, move)}."]
-    if token.probability > token.collision:
-        why = f"p = {token.probability:.3f} is above Σpi² = {token.collision:.3f}, so every alternative gains"
-        return [
-            *lines,
-            f"{why}, in proportion to pi_v (pi_v + pi_y - Σpi²), which favours the likely: {_shares(token, move)}.",
-        ]
-    return [
-        *lines,
-        f"p = {token.probability:.3f} is below Σpi² = {token.collision:.3f}: pushing down so rare a token also takes from other rare ones "
-        f"and feeds the likeliest ({_shares(token, move)}).",
-    ]
+    up, margin = move.credit > 0, token.probability - token.collision
+    level = f"p = {token.probability:.3f} is {'above' if margin > 0 else 'below'} Σpi² = {token.collision:.3f}"
+    if margin > 0:
+        whose = "loses" if up else "gains"
+        law = "in proportion to pi_v (pi_v + pi_y - Σpi²), which weighs on the likely more than the prior does"
+        return [*lines, f"{level}, so every alternative {whose}, {law}: {_shares(token, move)}."]
+    what = f"alternatives rarer than {-margin:.3f} {'rise' if up else 'fall'} with it, and the likelier ones {'pay' if up else 'gain'}"
+    return [*lines, f"{level}: {what} ({_slopes(token, move)} for each unit of the logit step)."]
 
 
 def _shares(token: TokenView, move: Move) -> str:
-    """First-order share of the moved mass of the likeliest alternatives, beside their share of the prior."""
-    others = [alternative for alternative in move.alternatives if not alternative.chosen][:_LISTED]
+    """First-order share of the likeliest alternatives in the mass that moves, beside their share of the prior."""
     rest = 1.0 - token.probability
     # sum over v != y of pi_v (pi_v + pi_y - S) = pi_y (1 - 2 pi_y + S): what the chosen token loses
     lost = token.probability * (1.0 - 2.0 * token.probability + token.collision)
     return ", ".join(
-        f"{quoted(v.text)} {percent(v.probability * (v.probability + token.probability - token.collision) / lost)} "
-        f"(prior share {percent(v.probability / rest)})"
-        for v in others
+        f"{quoted(v.text)} {percent(_gain(token, v) / lost)} (prior share {percent(v.probability / rest)})"
+        for v in _others(move)
     )
+
+
+def _slopes(token: TokenView, move: Move) -> str:
+    """First-order changes of the likeliest alternatives' probabilities, which have both signs where the chosen token is rare."""
+    return ", ".join(f"{quoted(v.text)} {-move.credit * _gain(token, v):+.4f}" for v in _others(move))
+
+
+def _others(move: Move) -> list[Alternative]:
+    return [alternative for alternative in move.alternatives if not alternative.chosen][:_LISTED]
+
+
+def _gain(token: TokenView, v: Alternative) -> float:
+    return v.probability * (v.probability + token.probability - token.collision)
 
 
 def _happened(token: TokenView, move: Move) -> list[str]:
