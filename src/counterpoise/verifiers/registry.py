@@ -7,6 +7,7 @@ from typing import Any
 
 from counterpoise.registry import construct
 from counterpoise.types import Verifier
+from counterpoise.verifiers.choice import ChoiceVerifier
 from counterpoise.verifiers.code import CodeVerifier
 from counterpoise.verifiers.countdown import CountdownVerifier
 from counterpoise.verifiers.exact import ExactVerifier
@@ -14,6 +15,7 @@ from counterpoise.verifiers.llm import LlmVerifier
 from counterpoise.verifiers.math import MathVerifier
 from counterpoise.verifiers.numeric import NumericVerifier
 from counterpoise.verifiers.qa import QaVerifier
+from counterpoise.verifiers.quantity import QuantityVerifier
 from counterpoise.verifiers.reasoning_gym import ReasoningGymVerifier
 from counterpoise.verifiers.stdio import StdioVerifier
 
@@ -21,12 +23,14 @@ __all__ = ["VERIFIERS", "make_verifier"]
 
 VERIFIERS: dict[str, Callable[..., Verifier]] = {
     "code": CodeVerifier,
+    "choice": ChoiceVerifier,
     "countdown": CountdownVerifier,
     "exact": ExactVerifier,
     "llm": LlmVerifier,
     "math": MathVerifier,
     "numeric": NumericVerifier,
     "qa": QaVerifier,
+    "quantity": QuantityVerifier,
     "reasoning_gym": ReasoningGymVerifier,
     "stdio": StdioVerifier,
 }

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import sympy  # type: ignore[import-untyped]
@@ -25,7 +26,7 @@ from math_verify.parser import LatexExtractionConfig, parse_latex_cached
 from counterpoise.types import Judgement, VerdictValue
 from counterpoise.verifiers.normalise import balanced
 
-__all__ = ["compare", "parse", "prepare", "probe"]
+__all__ = ["compare", "constant", "parse", "prepare", "probe"]
 
 _CONFIG = replace(LatexExtractionConfig().normalization_config, boxed="last")
 _OURS = (MemoryError, RecursionError)
@@ -59,6 +60,15 @@ def parse(text: str) -> Any:
     except Exception:  # the parser raises whatever its grammar met; text nobody can read is the answer's own fault
         return None
     return parsed if isinstance(parsed, (sympy.Basic, sympy.MatrixBase)) else None
+
+
+def constant(text: str) -> Fraction | None:
+    """A normalised text's value to 30 digits when it is a real number between 1e-300 and 1e300 in size, else None."""
+    parsed = parse(text)
+    value = None if not isinstance(parsed, sympy.Expr) or parsed.free_symbols else _value(parsed)
+    if value is None or not value.is_real or not sympy.Float("1e-300") < abs(value) < sympy.Float("1e300"):
+        return None
+    return Fraction(str(sympy.N(value, 30)))
 
 
 def compare(gold: str, answer: str, *, literal: bool) -> Judgement:
