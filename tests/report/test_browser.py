@@ -10,6 +10,11 @@ from counterpoise.report.page import render_page
 MEGABYTE = 1_000_000
 DRAWN = "return document.querySelectorAll('.plot .main-svg').length"
 OPEN = "document.querySelectorAll('details:not(.grid .numbers)').forEach((d) => { d.open = true; })"
+ALL_IN_SIGHT_DRAWN = """
+const inSight = (box) => box.top < innerHeight && box.bottom > 0;
+const plots = [...document.querySelectorAll(".plot")];
+return plots.filter((p) => p.checkVisibility() && inSight(p.getBoundingClientRect())).every((p) => p.querySelector(".main-svg"));
+"""
 COUNT_SHIFTS = """
 window.shifts = 0;
 new PerformanceObserver((list) => { for (const e of list.getEntries()) if (!e.hadRecentInput) window.shifts += e.value; })
@@ -62,12 +67,7 @@ def scroll_through(browser):
     height = browser.execute_script("return document.documentElement.scrollHeight")
     for y in range(0, height, 600):
         browser.execute_script(f"window.scrollTo({{ top: {y}, behavior: 'instant' }})")
-        WebDriverWait(browser, 30).until(
-            lambda b: b.execute_script(
-                "return [...document.querySelectorAll('.plot')].filter((p) => p.checkVisibility() && p.getBoundingClientRect().top < innerHeight"
-                " && p.getBoundingClientRect().bottom > 0).every((p) => p.querySelector('.main-svg'))"
-            )
-        )
+        WebDriverWait(browser, 30).until(lambda b: b.execute_script(ALL_IN_SIGHT_DRAWN))
 
 
 def errors(browser):
