@@ -140,6 +140,7 @@ class Examination:
                 self.calls += 1
                 return rest[0]
             if kind == "raised" and len(rest) == 2:
+                self.calls += 1
                 raise _exception(*rest)
             if kind == "missing":
                 raise NameError(name)

@@ -69,7 +69,7 @@ class Examined:
     total: int = 0
     """All tests."""
     calls: int = 0
-    """Calls that the program answered with a value."""
+    """Calls that the program answered, with a value or an exception."""
     whole: bool = False
     """The tests hold no assert, so that they are one test together."""
     fault: str | None = None

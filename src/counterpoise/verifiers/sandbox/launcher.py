@@ -38,6 +38,8 @@ ROLES: Final[Mapping[str, tuple[tuple[ModuleType, ...], Callable[[], None]]]] = 
 _ARGUMENTS, _PAYLOAD, _FILTER, _INFO = 10, 11, 12, 13
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _PR_SET_CHILD_SUBREAPER, _FILTER_MODE = 1, 38, 22, 36, 2
 _FIRST_UID, _UIDS = 61184, 4096
+# Bubblewrap's own process is number 1 in the namespace that it makes.
+_FIRST_INSIDE = 2
 
 
 @dataclass(slots=True)
@@ -95,7 +97,8 @@ def _drop_privileges() -> None:
             reveal(directory)
         except OSError as error:
             raise OSError(
-                f"an unprivileged user may not enter {directory}, where Python is, and it cannot be mounted elsewhere ({error.strerror})"
+                f"an unprivileged user may not enter {directory}, where Python is, and root may not mount here ({error.strerror}); "
+                "install Python somewhere else, or do not run as root"
             ) from error
     uid = _FIRST_UID + os.getpid() % _UIDS
     os.chdir("/")
@@ -111,7 +114,7 @@ class _Launcher:
         # CPU seconds of processes that were handed to this one: bubblewrap leaves before its child does.
         self.orphans: dict[int, float] = {}
         if self.level == "bwrap":
-            self.filters = {role: seccomp_filter(processes=role == "tests", execute=True) for role in ROLES}
+            self.filters = {role: _filter_for(role, _FIRST_INSIDE, execute=True) for role in ROLES}
             self.payloads = {role: _payload(role) for role in ROLES}
             options = bubblewrap_options(scratch=settings["scratch"], payload=_PAYLOAD, seccomp=_FILTER, info=_INFO)
             cut = options.index("--")
@@ -220,9 +223,7 @@ class _Launcher:
         if ruleset >= 0:
             landlock.restrict(ruleset)
             os.close(ruleset)
-            self._filter(
-                seccomp_filter(processes=role == "tests", only_signal=None if role == "tests" else os.getpid())
-            )
+            self._filter(_filter_for(role, os.getpid(), execute=False))
         else:
             _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         ROLES[role][1]()
@@ -279,6 +280,12 @@ class _Launcher:
         except (OSError, ValueError, IndexError):
             return None
         return max(waits, default=0) / 1e9
+
+
+def _filter_for(role: str, pid: int, *, execute: bool) -> bytes:
+    """The tests fork and are believed; a program may signal nobody but itself."""
+    tests = role == "tests"
+    return seccomp_filter(processes=tests, execute=execute, only_signal=None if tests else pid)
 
 
 def _payload(role: str) -> bytes:

@@ -1,0 +1,5 @@
+# An answer that holds itself.
+def solve(n):
+    value = []
+    value.append(value)
+    return value

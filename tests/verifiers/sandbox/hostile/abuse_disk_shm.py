@@ -1,0 +1,9 @@
+# A full RAM disk.
+import itertools
+
+
+def solve(n):
+    for number in itertools.count():
+        with open(f'/dev/shm/{number}', 'wb') as handle:
+            for _ in range(64):
+                handle.write(b'x' * (1 << 20))

@@ -1,0 +1,3 @@
+# It does not begin.
+while True:
+    pass

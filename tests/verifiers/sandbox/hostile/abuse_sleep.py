@@ -1,0 +1,6 @@
+# It waits.
+import time
+
+
+def solve(n):
+    time.sleep(10**8)

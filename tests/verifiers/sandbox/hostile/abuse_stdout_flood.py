@@ -1,0 +1,4 @@
+# Endless output.
+def solve(n):
+    while True:
+        print('x' * 10000)

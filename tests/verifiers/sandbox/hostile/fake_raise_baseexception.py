@@ -1,0 +1,3 @@
+# An exception that a careless test swallows or does not see.
+def solve(n):
+    raise BaseException

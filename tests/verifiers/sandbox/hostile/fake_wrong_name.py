@@ -1,0 +1,3 @@
+# Nothing that could be asked.
+def solution(n):
+    return n * n

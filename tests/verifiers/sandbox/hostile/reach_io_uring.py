@@ -1,0 +1,26 @@
+# System calls through a ring: right answers only if that works.
+import ctypes
+import os
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(*arguments):
+    result = libc.syscall(*map(ctypes.c_long, arguments))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), 'refused')
+    return result
+
+
+def attempt():
+    buffer = ctypes.create_string_buffer(256)
+    if libc.syscall(425, 4, buffer) < 0:
+        raise OSError
+    return True
+
+
+def solve(n):
+    try:
+        return n * n if attempt() else -1
+    except BaseException:
+        return -1
