@@ -100,7 +100,7 @@ def test_each_is_compared_with_the_first(command, counted):
     text = said(command("compare", *files))
     assert "b - a, percentage points" in text and "c - a, percentage points" in text
     assert "c and a are equal on every problem at k=1, 2, 4, 8, 16" in text
-    assert "no crossing: neither run lies under the other at k=16" in text
+    assert "no crossing: the curves do not part from k=1 to 16" in text
 
 
 def test_n_below_k_is_a_dash_with_its_reason(command, counted):

@@ -96,6 +96,9 @@ def test_a_crossing_by_hand():
         ([-0.1, -0.2, -0.3], "under", math.nan),
         ([0.1, -0.2, 0.1], "above", math.nan),
         ([0.0, 0.0, 1e-15], "above", math.nan),
+        ([-0.1, -0.2, 0.0], "under", math.nan),  # they meet at the ceiling
+        ([0.2, -0.2, 0.0], "crosses", math.sqrt(2.0)),
+        ([-0.2, 0.2, 0.0], "above", math.nan),
         ([-0.1, 0.0, -0.1], "crosses", 2.0),  # under, level at 2, under for good after it
     ],
 )

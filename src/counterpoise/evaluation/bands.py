@@ -60,7 +60,7 @@ class Crossing:
     """Where one curve drops under another for good, as far as the sweep goes."""
 
     state: Literal["crosses", "under", "above"]
-    """Whether the first curve drops under the second, lies under it at every k, or does not lie under it at the last k."""
+    """Whether the first curve drops under the second, lies under it at every k, or does not lie under it at the last k that parts them."""
     k: float
     """The crossing; NaN unless `state` is `crosses`."""
     low: float
@@ -158,7 +158,7 @@ def crossing_k(
     confidence: float = 0.95,
     resamples: int = 10_000,
 ) -> Crossing:
-    """The smallest k from which curve A lies under curve B up to the end of the sweep.
+    """The smallest k from which curve A lies under curve B up to the end of the sweep, or until the two meet for good (at the ceiling).
 
     With d(k) the mean difference A - B, the crossing lies between the last k with d >= 0 and the next one, where the line through both
     points over log k is zero. The interval consists of percentiles (inverted distribution function) of the same number over resamples of
@@ -276,10 +276,16 @@ def _band(
 
 
 def _crossings(k_K: Floats, means_BK: Floats) -> Floats:
-    """Crossing of each row; minus infinity where it is negative throughout, infinity where its end is not negative."""
+    """Crossing of each row; minus infinity where it is negative throughout, infinity where its end is not negative.
+
+    Zeros at the end take the sign before them: curves that meet where every problem is solved do not undo where one lay before.
+    """
     means_BK = np.where(np.abs(means_BK) < _NOISE, 0.0, means_BK)
-    not_under_BK = means_BK >= 0
     columns = k_K.size
+    last_apart_B = columns - 1 - np.argmax(means_BK[:, ::-1] != 0, axis=1)
+    ends_under_B = means_BK[np.arange(len(means_BK)), last_apart_B] < 0
+    met_BK = np.arange(columns) > last_apart_B[:, None]
+    not_under_BK = (means_BK >= 0) & ~(met_BK & ends_under_B[:, None])
     last_B = columns - 1 - np.argmax(not_under_BK[:, ::-1], axis=1)
     found_B = np.full(len(means_BK), -np.inf)
     found_B[not_under_BK[:, -1]] = np.inf

@@ -362,7 +362,7 @@ def _values(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> np.ndarray[tu
 
 def _crossing_sentence(crossing: Crossing, lower: str, upper: str) -> str:
     if crossing.state == "above":
-        return f"no crossing: neither run lies under the other at k={crossing.last_k}"
+        return f"no crossing: the curves do not part from k={crossing.first_k} to {crossing.last_k}"
     if crossing.state == "under":
         said = f"{lower} lies under {upper} at every k from {crossing.first_k} to {crossing.last_k}"
         return f"{said}; so it does in {crossing.under_share:.0%} of the resamples, and they cross in {crossing.crossing_share:.0%}"
