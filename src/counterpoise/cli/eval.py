@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from counterpoise.cli import console
 from counterpoise.cli.passk import METRIC_HELP
+
+if TYPE_CHECKING:
+    from counterpoise.engines.run_directory import RunDirectory
 
 __all__ = ["evaluate"]
 
@@ -44,6 +48,12 @@ def evaluate(
         int | None, typer.Option(min=1, help="Use so many test problems; 128 unless the run says otherwise.")
     ] = None,
     step: Annotated[int | None, typer.Option(help="Checkpoint of a run; the newest otherwise.")] = None,
+    checkpoints: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHICH", help="Several checkpoints of a run: all, base, best, last or steps, e.g. base,100,200."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where rollouts and passk.json go; runs/eval-MODEL-TASK otherwise.")
     ] = None,
@@ -56,6 +66,7 @@ def evaluate(
     counterpoise eval lab --task countdown --n 256
     counterpoise eval lab:weak --task countdown tasks.settings.count=4
     counterpoise eval runs/demo-nsr-seed0 --n 512
+    counterpoise eval runs/demo-nsr-seed0 --checkpoints all
     counterpoise eval HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.test=test.jsonl --problems 50 --n 8
     """
     from counterpoise.errors import UsageError
@@ -80,6 +91,8 @@ def evaluate(
     if is_run:
         if any(value is not None for value in (task, out, seed)):
             raise UsageError("a run has its own task, seed and directory; leave --task, --seed and --out away")
+        if step is not None and checkpoints is not None:
+            raise UsageError("--step chooses one checkpoint and --checkpoints several; leave one of them away")
         config = None
         settings = [*settings, *(f"{name}={value}" for name, value in given.items())]
     else:
@@ -93,8 +106,9 @@ def evaluate(
             raise UsageError(
                 f"'{target}' is a model, so a task is needed: --task countdown (see: counterpoise tasks list)"
             )
-        if step is not None:
-            raise UsageError(f"--step chooses a checkpoint of a run, and {target} is no run directory")
+        if step is not None or checkpoints is not None:
+            option = "--checkpoints" if step is None else "--step"
+            raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is no run directory")
         sections: dict[str, dict[str, object]] = {"model": {"name": target}}
         for name, value in given.items():
             section, _, key = name.partition(".")
@@ -105,6 +119,9 @@ def evaluate(
     from counterpoise.engines.evaluate import evaluate_model, evaluate_run
     from counterpoise.engines.run_directory import RunDirectory
 
+    if checkpoints is not None:
+        _checkpoints(RunDirectory.read(path, settings), checkpoints, metrics)
+        return
     with LazyProgress(f"evaluating {target}") as show:
         if config is None:
             run = RunDirectory.read(path, settings)
@@ -120,6 +137,44 @@ def evaluate(
     for line in result_lines(result):
         console.note(line)
     console.stdout.print(f"rollouts, verdicts and passk.json: {directory}", soft_wrap=True)
+
+
+def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str]) -> None:
+    """Evaluate several checkpoints and show them in one table; exit code 1 when one could not be evaluated."""
+    from counterpoise.cli.live import LazyProgress
+    from counterpoise.engines.checkpoints import chosen_steps, evaluate_checkpoints
+    from counterpoise.evaluation.progression import progression_table
+    from counterpoise.evaluation.table import estimates_table
+
+    steps = chosen_steps(run, [word.strip() for word in which.split(",")], say=console.note)
+    with ExitStack() as stack:
+        bars: dict[int, LazyProgress] = {}
+
+        def show(step: int, done: int, total: int) -> None:
+            if step not in bars:
+                stack.close()
+                label = f"evaluating {f'step {step}' if step else 'base'} ({steps.index(step) + 1} of {len(steps)})"
+                bars[step] = stack.enter_context(LazyProgress(label))
+            bars[step](done, total)
+
+        made = evaluate_checkpoints(run, steps, on_progress=show, say=console.note)
+    failed = [one for one in made if one.result is None]
+    results = [(one.step, one.result) for one in made if one.result is not None]
+    if results:
+        console.stdout.print(progression_table(results, title=f"pass@k of {run.path} by training step"))
+    for step, result in results if metrics else ():
+        title = f"step {step}" if step else "base"
+        console.stdout.print(estimates_table(result.estimates, metrics, confidence=result.confidence, title=title))
+    reused = [str(one.step) for one in made if one.reused]
+    if reused:
+        console.note(f"finished before and not drawn again: step {', '.join(reused)}")
+    if results and results[0][0] != 0 and len(results) > 1:
+        console.note(f"differences are from step {results[0][0]}; add base to compare with the model before training")
+    for one in failed:
+        console.error(f"step {one.step} was skipped: {one.error}")
+    console.stdout.print(f"rollouts, verdicts and passk.json: {run.path / 'evaluation'}/step-…", soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
 
 
 def _refuse_contradictions(overrides: Sequence[str], given: Mapping[str, object]) -> None:

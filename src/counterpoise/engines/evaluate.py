@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +26,15 @@ from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings
 from counterpoise.verifiers.batch import Judge
 from counterpoise.verifiers.equivalence import equivalent_answers
 
-__all__ = ["evaluate_model", "evaluate_policy", "evaluate_run", "first_problems"]
+__all__ = [
+    "Bench",
+    "evaluate_model",
+    "evaluate_policy",
+    "evaluate_run",
+    "first_problems",
+    "manifest_of",
+    "open_bench",
+]
 
 OnProgress = Callable[[int, int], None]
 Say = Callable[[str], None]
@@ -59,7 +69,8 @@ def evaluate_model(
         ModelError, DataError, ConfigError: model or task cannot be loaded.
         StoreError: the directory holds another evaluation, or the disk is full.
     """
-    return _evaluate(config, None, directory=directory, step=0, on_progress=on_progress, say=say)
+    with open_bench(config) as bench:
+        return bench.evaluate(None, directory=directory, step=0, on_progress=on_progress, say=say)
 
 
 def evaluate_run(
@@ -75,43 +86,95 @@ def evaluate_run(
     checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
     if checkpoint is None:
         raise CheckpointError(f"{run.path} has no intact checkpoint; continue it with: counterpoise train {run.path}")
-    result = _evaluate(
-        run.config,
-        checkpoint.policy,
-        directory=run.evaluation(checkpoint.step),
-        step=checkpoint.step,
-        on_progress=on_progress,
-        say=say,
-    )
+    with open_bench(run.config) as bench:
+        result = bench.evaluate(
+            checkpoint.policy,
+            directory=run.evaluation(checkpoint.step),
+            step=checkpoint.step,
+            on_progress=on_progress,
+            say=say,
+        )
     return checkpoint.step, result
 
 
-def _evaluate(
-    config: RunConfig, saved: Path | None, *, directory: Path, step: int, on_progress: OnProgress | None, say: Say
-) -> EvaluationResult:
-    use_threads(config.run.threads)
-    task, template = task_and_template(config)
-    problems = first_problems(task.problems("test"), config.evaluation.problems)
-    check_verifiers(problems)
-    accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
-    policy = load_policy(config.model, saved)
-    policy.model.to(accelerator.device)
-    verification = config.verification
-    with Judge(
-        timeout=verification.timeout, workers=verification.workers, truncated_is=verification.truncated
-    ) as judge:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What the evaluations of one configuration share, whatever the weights."""
+
+    config: RunConfig
+    """What to evaluate, and how."""
+    problems: Sequence[Problem]
+    """The problems of `config.evaluation`."""
+    template: str
+    """Prompt template's name."""
+    accelerator: Accelerator
+    """Device and precision."""
+    judge: Judge
+    """Judges the responses."""
+
+    def evaluate(
+        self,
+        saved: Path | None,
+        *,
+        directory: Path,
+        step: int,
+        on_progress: OnProgress | None = None,
+        say: Say = _unsaid,
+    ) -> EvaluationResult:
+        """Read the weights in `saved` (None: the model as it was before training) and `evaluate_policy` them."""
+        policy = load_policy(self.config.model, saved)
+        policy.model.to(self.accelerator.device)
         return evaluate_policy(
             policy,
-            problems,
-            sampler=make_sampler(config, policy, accelerator),
-            judge=judge,
-            config=config,
-            template=template,
+            self.problems,
+            sampler=make_sampler(self.config, policy, self.accelerator),
+            judge=self.judge,
+            config=self.config,
+            template=self.template,
             directory=directory,
             step=step,
             on_progress=on_progress,
             say=say,
         )
+
+
+@contextmanager
+def open_bench(config: RunConfig) -> Iterator[Bench]:
+    """Read the task and start the judge, whose workers end with the block; no model is read yet.
+
+    Raises:
+        DataError, ConfigError: the task cannot be loaded.
+        UnknownNameError: a problem names no known verifier.
+    """
+    use_threads(config.run.threads)
+    task, template = task_and_template(config)
+    problems = first_problems(task.problems("test"), config.evaluation.problems)
+    check_verifiers(problems)
+    accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
+    verification = config.verification
+    with Judge(
+        timeout=verification.timeout, workers=verification.workers, truncated_is=verification.truncated
+    ) as judge:
+        yield Bench(config=config, problems=problems, template=template, accelerator=accelerator, judge=judge)
+
+
+def manifest_of(config: RunConfig, template: str, step: int) -> Manifest:
+    """What the store of an evaluation is begun with."""
+    wanted = config.evaluation
+    return Manifest(
+        model=config.model.name,
+        task=f"{config.tasks.name}:test",
+        template=template,
+        settings=SamplingSettings(
+            temperature=wanted.temperature,
+            top_p=wanted.top_p,
+            top_k=wanted.top_k,
+            max_tokens=wanted.max_tokens or config.rollout.max_tokens,
+            stop=tuple(config.rollout.stop),
+        ),
+        seed=config.run.seed,
+        weights=f"{config.run.name} step {step}" if step else None,
+    )
 
 
 def evaluate_policy(
@@ -134,21 +197,7 @@ def evaluate_policy(
         StoreError: the directory holds another evaluation, or the disk is full.
     """
     wanted = config.evaluation
-    settings = SamplingSettings(
-        temperature=wanted.temperature,
-        top_p=wanted.top_p,
-        top_k=wanted.top_k,
-        max_tokens=wanted.max_tokens or config.rollout.max_tokens,
-        stop=tuple(config.rollout.stop),
-    )
-    manifest = Manifest(
-        model=config.model.name,
-        task=f"{config.tasks.name}:test",
-        template=template,
-        settings=settings,
-        seed=config.run.seed,
-        weights=f"{config.run.name} step {step}" if step else None,
-    )
+    manifest = manifest_of(config, template, step)
 
     def prompts(batch: Sequence[Problem]) -> list[Prompt]:
         return make_prompts(batch, policy.tokenizer, template=template, max_prompt_tokens=config.prompt.max_tokens)
@@ -169,7 +218,7 @@ def evaluate_policy(
             sampler=sampler,
             verify=judge.verify,
             n=wanted.n,
-            settings=settings,
+            settings=manifest.settings,
             seed=config.run.seed,
             problems_per_batch=max(1, config.rollout.max_rows // min(wanted.n, _SAMPLES_PER_BLOCK)),
             samples_per_block=_SAMPLES_PER_BLOCK,

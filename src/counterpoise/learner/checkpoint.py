@@ -93,6 +93,10 @@ class CheckpointStore:
             self._say(f"checkpoint {path} is damaged ({damage}); set aside as {aside.name}, trying the one before it")
         return None
 
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints there are, intact or not, ascending."""
+        return sorted(step for step, _ in self._all())
+
     def best(self) -> Checkpoint | None:
         """The checkpoint with the highest score seen, where it is still intact."""
         step = self._best()[0]

@@ -1,0 +1,134 @@
+"""Several checkpoints of a run evaluated in one go; what is finished is not done again, and one that is damaged stops no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from counterpoise.engines.evaluate import Bench, manifest_of, open_bench
+from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.errors import CheckpointError, ModelError, StoreError, UsageError
+from counterpoise.evaluation.passk import k_sweep
+from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.learner.checkpoint import CheckpointStore
+
+__all__ = ["EvaluatedCheckpoint", "chosen_steps", "evaluate_checkpoints"]
+
+_BASE = 0
+"""Step of the model as it was before training."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatedCheckpoint:
+    """One checkpoint's evaluation."""
+
+    step: int
+    """Training steps behind the weights; 0 is the model before training."""
+    result: EvaluationResult | None
+    """Its result; None when it could not be evaluated."""
+    error: str | None = None
+    """Why not."""
+    reused: bool = False
+    """Whether it had been finished before."""
+
+
+def chosen_steps(run: RunDirectory, words: Sequence[str], *, say: Callable[[str], None]) -> list[int]:
+    """The steps that `all`, `base`, `best`, `last` and numbers name, ascending, each once; `all` is the base and every checkpoint.
+
+    Raises:
+        UsageError: another word.
+        CheckpointError: the run has no such checkpoint.
+    """
+    checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
+    there = checkpoints.steps()
+    chosen: set[int] = set()
+    for word in words:
+        if word == "all":
+            chosen |= {_BASE, *there}
+        elif word == "base":
+            chosen.add(_BASE)
+        elif word in ("best", "last"):
+            found = checkpoints.best() if word == "best" else checkpoints.latest()
+            if found is None:
+                raise CheckpointError(f"{run.path} has no {word} checkpoint; {_named(there)}")
+            chosen.add(found.step)
+        elif word.isascii() and word.isdigit():
+            if int(word) not in (_BASE, *there):
+                raise CheckpointError(f"{run.path} has no checkpoint of step {int(word)}; {_named(there)}")
+            chosen.add(int(word))
+        else:
+            raise UsageError(f"'{word}' chooses no checkpoint; write all, base, best, last or steps, e.g. base,100,200")
+    return sorted(chosen)
+
+
+def evaluate_checkpoints(
+    run: RunDirectory,
+    steps: Sequence[int],
+    *,
+    on_progress: Callable[[int, int, int], None] | None = None,
+    say: Callable[[str], None],
+) -> list[EvaluatedCheckpoint]:
+    """Evaluate each step into its own store, `run.evaluation(step)`.
+
+    Task and judge are made once, each model is read once. An evaluation that stands as it is asked for (same settings, problems, n, k and
+    verifiers, no rollout missing) is read and nothing is drawn, so the same call goes on where another was interrupted. A checkpoint that
+    is damaged, or whose store holds another evaluation, is reported in the list.
+
+    Args:
+        run: the run.
+        steps: as `chosen_steps` gives them.
+        on_progress: told (step, rollouts drawn, of all).
+        say: told every damage.
+
+    Raises:
+        DataError, ConfigError: the task cannot be loaded.
+    """
+    checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
+    made = []
+    with open_bench(run.config) as bench:
+        for step in steps:
+            finished = _finished(run, bench, step)
+            if finished is not None:
+                made.append(EvaluatedCheckpoint(step=step, result=finished, reused=True))
+                continue
+            try:
+                result = bench.evaluate(
+                    None if step == _BASE else checkpoints.at(step).policy,
+                    directory=run.evaluation(step),
+                    step=step,
+                    on_progress=_with_step(on_progress, step),
+                    say=say,
+                )
+                made.append(EvaluatedCheckpoint(step=step, result=result))
+            except (CheckpointError, ModelError, StoreError) as error:
+                made.append(EvaluatedCheckpoint(step=step, result=None, error=str(error)))
+    return made
+
+
+def _finished(run: RunDirectory, bench: Bench, step: int) -> EvaluationResult | None:
+    """The stored result, where evaluating again would change nothing."""
+    wanted = run.config.evaluation
+    try:
+        result = EvaluationResult.load(run.evaluation(step))
+    except StoreError:
+        return None
+    ids = {problem.problem_id for problem in bench.problems}
+    verifiers = {name: bench.judge.verifier(name).version for name in {p.verifier for p in bench.problems}}
+    same = (
+        result.manifest == manifest_of(run.config, bench.template, step)
+        and (result.n, result.confidence) == (wanted.n, wanted.confidence)
+        and [point.k for point in result.curve] == sorted(set(wanted.k or k_sweep(wanted.n)))
+        and {problem.problem_id for problem in result.counts} == ids
+        and all(problem.n + problem.unscored == wanted.n for problem in result.counts)
+        and dict(result.verifiers) == verifiers
+        and bool(result.estimates)
+    )
+    return result if same else None
+
+
+def _with_step(on_progress: Callable[[int, int, int], None] | None, step: int) -> Callable[[int, int], None] | None:
+    return None if on_progress is None else lambda done, total: on_progress(step, done, total)
+
+
+def _named(steps: Sequence[int]) -> str:
+    return f"steps there: {', '.join(map(str, steps)) or 'none'} (and base, the model before training)"
