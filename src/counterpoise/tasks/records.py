@@ -99,6 +99,25 @@ def jsonl_records(path: Path) -> Iterator[Record]:
             yield Record(where=where, fields=value)
 
 
+def json_records(path: Path) -> Iterator[Record]:
+    """The objects of a UTF-8 file that is one JSON array.
+
+    Raises:
+        DataError: the file is no such array, or an element is no object; the message has file and element.
+    """
+    try:
+        values = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: expected one JSON array of objects, found something else ({error})") from error
+    if not isinstance(values, list):
+        raise DataError(f"{path}: expected one JSON array of objects, found {_kind(values)}")
+    for number, value in enumerate(values, start=1):
+        where = f"{path}: element {number}"
+        if not isinstance(value, dict):
+            raise DataError(f"{where}: expected a JSON object, found {_kind(value)}")
+        yield Record(where=where, fields=value)
+
+
 def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     """The rows of a Parquet file; only `columns` are read, batch by batch.
 

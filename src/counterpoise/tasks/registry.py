@@ -8,16 +8,19 @@ from typing import Any, Final
 from counterpoise.registry import construct
 from counterpoise.tasks.arithmetic import Arithmetic
 from counterpoise.tasks.base import Task
+from counterpoise.tasks.choice import ChoiceTask
 from counterpoise.tasks.countdown import Countdown
 from counterpoise.tasks.facts import Facts
 from counterpoise.tasks.files import JsonlTask, ParquetTask
 from counterpoise.tasks.gsm8k import Gsm8k
 from counterpoise.tasks.humaneval import HumanEval
 from counterpoise.tasks.math import Math
-from counterpoise.tasks.mixture import Mixture
 from counterpoise.tasks.mbpp import Mbpp
+from counterpoise.tasks.mixture import Mixture
 from counterpoise.tasks.nq_open import NqOpen
 from counterpoise.tasks.reasoning_gym import ReasoningGym
+from counterpoise.tasks.scibench import Scibench
+from counterpoise.tasks.science import Science
 from counterpoise.tasks.stdio import Stdio
 
 __all__ = ["TASKS", "make_task"]
@@ -32,6 +35,9 @@ TASKS: Final[dict[str, Callable[..., Task]]] = {
     "nq_open": NqOpen,
     "facts": Facts,
     "reasoning_gym": ReasoningGym,
+    "science": Science,
+    "scibench": Scibench,
+    "choice": ChoiceTask,
     "humaneval": HumanEval,
     "mbpp": Mbpp,
     "stdio": Stdio,

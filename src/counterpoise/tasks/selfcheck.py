@@ -6,6 +6,7 @@ A verifier that accepts an echo of the question, or the right answer hidden besi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +21,7 @@ JudgeBatch = Callable[[Sequence[tuple[Problem, str]]], Sequence[Verdict]]
 """One verdict for each (problem, response), in order."""
 
 _EXAMPLES: Final = 5
+_LEADING_NUMBER: Final = re.compile(r"[-+]?\d+(?:\.\d+)?")
 _JUNK: Final = (
     "",
     "I do not know.",
@@ -164,9 +166,19 @@ def _other(problem: Problem, problems: Sequence[Problem], *, start: int) -> Prob
     golds = _golds(problem.gold)
     for offset in range(len(problems)):
         candidate = problems[(start + offset) % len(problems)]
-        if not golds & _golds(candidate.gold):
+        if not golds & _golds(candidate.gold) and not _close(problem, candidate):
             return candidate
     return None
+
+
+def _close(problem: Problem, other: Problem) -> bool:
+    """Whether a task that allows a tolerance may take one gold for the other: their numbers differ by less than twice as much."""
+    tolerance = problem.meta.get("tolerance")
+    matches = [_LEADING_NUMBER.match(p.gold) for p in (problem, other)]
+    numbers = [float(match[0]) for match in matches if match is not None]
+    if tolerance is None or len(numbers) < 2:
+        return False
+    return abs(numbers[0] - numbers[1]) <= 2 * float(tolerance) * max(map(abs, numbers))
 
 
 def _golds(gold: str) -> set[str]:
@@ -185,10 +197,10 @@ def _boxed(content: str) -> str:
 
 
 def _answer_of(problem: Problem) -> str:
-    """The answer inside a right response: the demonstration where that is one box or one bare expression, else the gold."""
+    """The answer inside a right response: what is in the box that ends the demonstration, or a bare demonstration, else the gold."""
     answer = problem.demonstration or ""
-    if answer.startswith("\\boxed{") and answer.endswith("}") and answer.count("\\boxed{") == 1:
-        return answer.removeprefix("\\boxed{").removesuffix("}")
+    if answer.count("\\boxed{") == 1 and answer.endswith("}"):
+        return answer.partition("\\boxed{")[2].removesuffix("}")
     return answer if answer and not any(character in answer for character in " \n\\") else problem.gold
 
 
