@@ -19,6 +19,6 @@ def test_columns_that_nobody_declared_stand_by_family():
     )
     assert [(p.title, list(p.columns), p.main) for p in panels[1:]] == [
         ("drift", ["drift_plus", "drift_minus"], False),
-        ("speed", ["speed/algebra", "speed/toy"], False),
+        ("speed by task type", ["speed/algebra", "speed/toy"], False),
         ("tail", ["tail_p50", "tail_p99"], False),
     ]

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 from html.parser import HTMLParser
 
@@ -113,6 +114,18 @@ def test_an_empty_run_and_a_file_of_counts(page, tmp_path, disk):
     text = page("empty", tmp_path / "c.jsonl")
     assert "Not evaluated yet." in text and "it has no evaluation yet" in text
     assert "c goes from 75.0% at k=1 to 100.0% at k=4." in text
+
+
+def test_tokens_are_coloured_by_probability_and_signed_by_credit(page, make_run, disk):
+    tokens, chances = ["<", "", "b", ""], [-math.inf, -0.1, math.log(0.35), 0.0]
+    text = page(
+        make_run("a", samples=[disk.sample(tokens=tokens, log_probs=chances, plus=[0, 0.5, 0, 0], minus=[1, 0, 0, 0])])
+    )
+    assert '<span class="t p0 d" title="p 0, credit -1">&lt;</span>' in text
+    # e^-0.1 is 0.905
+    assert '<span class="t p9 u" title="p 0.905, credit +0.5">·</span>' in text
+    assert '<span class="t p3" title="p 0.35, credit +0">b</span>' in text
+    assert '<span class="t p9" title="p 1, credit +0">⟨end⟩</span>' in text
 
 
 def test_published_curves_are_chosen_by_name(page):

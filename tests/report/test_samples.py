@@ -46,13 +46,14 @@ def test_late_rollouts_are_shown(make_run, disk):
 def test_lines_that_are_no_rollouts_are_counted(make_run, disk):
     bad = [
         disk.sample(tokens=("a",), log_probs=[-0.1, -0.2]),
-        disk.sample(plus=[1.0]),
-        disk.sample(minus="x"),
+        disk.sample(problem="p1", plus=[1.0]),
+        disk.sample(problem="p2", minus="x"),
         {"step": 1},
         "torn",
     ]
     found = choose(make_run("nsr", samples=[disk.sample(), *bad]))
-    assert len(found.best) == 1 and "5 lines could not be read" in found.note and "samples.jsonl:6" in found.note
+    assert len(found.best) == 1 and "4 lines of these steps hold no rollout." in found.note
+    assert "1 lines could not be read, the first: " in found.note and "samples.jsonl:6: not JSON" in found.note
 
 
 def test_without_samples_the_evaluation_is_shown_and_why_there_are_no_colours(make_run, disk):
@@ -73,9 +74,14 @@ def test_without_samples_the_evaluation_is_shown_and_why_there_are_no_colours(ma
     assert "tokens have no colours here: the run has no samples.jsonl" in found.note
 
 
-def test_a_probability_that_is_no_number_is_no_winner(make_run, disk):
-    samples = [disk.sample(problem="p0", log_probs=[math.nan] * 3), disk.sample(problem="p1")]
-    assert choose(make_run("nsr", samples=samples)).best[0].problem_id == "p1"
+def test_what_is_no_number_cannot_be_coloured(make_run, disk):
+    samples = [
+        disk.sample(problem="p0", log_probs=[math.nan] * 3),
+        disk.sample(problem="p1", plus=math.nan),
+        disk.sample(problem="p2", log_probs=[-math.inf, 0.1, 0.0]),
+    ]
+    found = choose(make_run("nsr", samples=samples))
+    assert [s.problem_id for s in found.best] == ["p2"] and "2 lines of these steps hold no rollout" in found.note
 
 
 def test_nothing_to_show(make_run, disk):

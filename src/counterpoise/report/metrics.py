@@ -27,12 +27,15 @@ class Panel:
     """Whether it is shown at once; others stand under `other`."""
 
 
-def _by_verdict(column: str) -> dict[str, str]:
-    return {column: "all", f"{column}_correct": "correct", f"{column}_wrong": "wrong"}
+_QUANTILES = {50: "median", 90: "90% lie below", 99: "99% lie below"}
 
 
-def _by_sign(column: str) -> dict[str, str]:
-    return {column: "all", f"{column}_plus": "pushed up", f"{column}_minus": "pushed down"}
+def _by_verdict(column: str, end: str = "") -> dict[str, str]:
+    return {f"{column}{end}": "all", f"{column}_correct{end}": "correct", f"{column}_wrong{end}": "wrong"}
+
+
+def _by_sign(column: str, end: str = "") -> dict[str, str]:
+    return {f"{column}{end}": "all", f"{column}_plus{end}": "pushed up", f"{column}_minus{end}": "pushed down"}
 
 
 PANELS: tuple[Panel, ...] = (
@@ -126,6 +129,12 @@ PANELS: tuple[Panel, ...] = (
         key="throughput", title="Throughput", unit="sampled tokens/s", columns={"tokens_per_second": "sampled tokens/s"}
     ),
     Panel(
+        key="diversity",
+        title="Distinct answers in a group",
+        unit="answers",
+        columns={"distinct_answers": "answers"},
+    ),
+    Panel(
         key="credit",
         title="Credit given",
         unit="credit per rollout",
@@ -139,12 +148,43 @@ PANELS: tuple[Panel, ...] = (
         columns={"loss": "divided", "loss_plus": "per token up", "loss_minus": "per token down"},
         main=False,
     ),
+    *(
+        Panel(
+            key=f"surprisal-p{share}",
+            title=f"Surprise of sampled tokens, {word}",
+            unit="nats",
+            columns=_by_verdict("surprisal", f"_p{share}"),
+            main=False,
+        )
+        for share, word in _QUANTILES.items()
+    ),
     Panel(
         key="trained-entropy",
         title="Entropy of trained tokens",
         unit="nats per token",
         columns=_by_sign("entropy"),
         main=False,
+    ),
+    *(
+        Panel(
+            key=f"trained-entropy-p{share}",
+            title=f"Entropy of trained tokens, {word}",
+            unit="nats",
+            columns=_by_sign("entropy", f"_p{share}"),
+            main=False,
+        )
+        for share, word in _QUANTILES.items()
+    ),
+    *(
+        Panel(
+            key=f"ratio-{sign}",
+            title=f"Ratio of tokens pushed {word}",
+            unit="ratio",
+            columns={f"ratio_{sign}_p{share}": f"{share}%" for share in ("01", "50", "99")}
+            | {f"ratio_{sign}_max": "largest"},
+            main=False,
+        )
+        for sign, word in (("plus", "up"), ("minus", "down"))
     ),
     Panel(key="repetition", title="Repetition by verdict", unit="share", columns=_by_verdict("repetition"), main=False),
     Panel(
@@ -174,6 +214,25 @@ PANELS: tuple[Panel, ...] = (
         main=False,
     ),
     Panel(
+        key="tokens-signs",
+        title="Trained and saved tokens",
+        unit="tokens",
+        columns={
+            "tokens_trained_plus": "pushed up",
+            "tokens_trained_minus": "pushed down",
+            "tokens_saved_correct": "saved, correct",
+            "tokens_saved_wrong": "saved, wrong",
+        },
+        main=False,
+    ),
+    Panel(
+        key="speed",
+        title="Throughput of the stages",
+        unit="tokens/s",
+        columns={f"tokens_per_second_{stage}": stage for stage in ("sample", "verify", "update")},
+        main=False,
+    ),
+    Panel(
         key="seconds",
         title="Time of a step",
         unit="s",
@@ -181,7 +240,9 @@ PANELS: tuple[Panel, ...] = (
             "seconds": "all",
             "seconds_sample": "sampling",
             "seconds_verify": "verdicts",
+            "seconds_credit": "credit",
             "seconds_update": "update",
+            "seconds_diagnostics": "diagnostics",
         },
         main=False,
     ),
@@ -210,7 +271,7 @@ def choose_panels(columns: Iterable[str]) -> list[Panel]:
     return panels + [
         Panel(
             key=f"other-{number}",
-            title=family,
+            title=f"{family} by task type" if any("/" in name for name in names) else family,
             unit="",
             columns={name: name for name in names},
             main=False,

@@ -210,11 +210,15 @@ def _samples(found: Any) -> dict[str, Any]:
 def _rollout(sample: Sample) -> dict[str, Any]:
     """What the page shows of a rollout; a token has its text, the tenth its probability lies in, its sign and a tip."""
     tokens = []
-    for text, log_prob, credit in zip(sample.tokens, sample.log_probs, sample.credit, strict=True):
+    for place, (text, log_prob, credit) in enumerate(
+        zip(sample.tokens, sample.log_probs, sample.credit, strict=True), 1
+    ):
+        # An end-of-sequence token has no text, nor has a part of a character.
+        seen = words.visible(text) or ("⟨end⟩" if place == len(sample.tokens) else "·")
         probability = math.exp(min(log_prob, 0.0))
         sign = "u" if credit > 0 else "d" if credit < 0 else "z"
         tip = f"p {probability:.3g}, credit {credit:+.3g}"
-        tokens.append((words.visible(text), min(int(10 * probability), 9), sign, tip))
+        tokens.append((seen, min(int(10 * probability), 9), sign, tip))
     facts = [f"step {sample.step}"] if sample.step is not None else []
     if sample.mean_log_prob is not None:
         facts.append(f"mean log p {sample.mean_log_prob:.3f}")

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from counterpoise.engines.run_records import read_samples
 from counterpoise.errors import CounterpoiseError
 from counterpoise.evaluation.store import RolloutStore, StoredRollout
-from counterpoise.files import Damage, read_json_lines
+from counterpoise.files import Damage
 from counterpoise.report.records import Run, Sample, Samples
 from counterpoise.types import VerdictValue
 
@@ -34,27 +35,23 @@ def choose_samples(run: Run, *, count: int = 3) -> Samples | None:
 
 
 def _from_samples(path: Path, count: int) -> Samples:
-    unusable: list[str] = []
-
-    def note(damage: Damage) -> None:
-        unusable.append(str(damage))
-
-    last = max((s for r in read_json_lines(path, on_damage=lambda _: None) if (s := _step(r)) is not None), default=0)
+    damages: list[Damage] = []
+    records = read_samples(path, on_damage=damages.append)
+    last = max((record["step"] for record in records), default=0)
     late, broken = [], 0
-    for record in read_json_lines(path, on_damage=note):
-        step = _step(record)
-        if step is not None and step < _LATE * last:
-            continue
-        try:
-            late.append(_sample(record))
-        except (KeyError, TypeError, ValueError, AttributeError):
-            broken += 1
+    for record in records:
+        if record["step"] >= _LATE * last:
+            try:
+                late.append(_sample(record))
+            except (KeyError, TypeError, ValueError):
+                broken += 1
     said = [
         f"From {path.name}, written while the run trained, steps {math.ceil(_LATE * last)} to {last}; one rollout a problem."
     ]
-    if broken or unusable:
-        named = f": {unusable[0]}" if unusable else ""
-        said.append(f"{broken + len(unusable)} lines could not be read{named}.")
+    if broken:
+        said.append(f"{broken} lines of these steps hold no rollout.")
+    if damages:
+        said.append(f"{len(damages)} lines could not be read, the first: {damages[0]}.")
     return _chosen(late, count, " ".join(said))
 
 
@@ -139,9 +136,11 @@ def _sample(record: Mapping[str, Any]) -> Sample:
     if len(tokens) != len(log_probs):
         raise ValueError(f"{len(tokens)} tokens and {len(log_probs)} log-probabilities")
     plus, minus = (_per_token(record[sign], len(tokens)) for sign in ("plus", "minus"))
+    if any(map(math.isnan, (*log_probs, *plus, *minus))):
+        raise ValueError("a log-probability or a credit is no number")
     reward = record["reward"]
     return Sample(
-        step=_step(record),
+        step=record["step"],
         problem_id=str(record["problem_id"]),
         question=_text(record.get("question")),
         gold=_text(record.get("gold")),
@@ -190,11 +189,6 @@ def _first_of_each_problem(
 
 def _or(value: float | None, otherwise: float) -> float:
     return otherwise if value is None or math.isnan(value) else value
-
-
-def _step(record: Mapping[str, Any]) -> int | None:
-    step = record.get("step")
-    return step if type(step) is int else None
 
 
 def _text(value: object) -> str | None:
