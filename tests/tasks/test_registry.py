@@ -11,6 +11,8 @@ def test_names_are_the_tasks_own() -> None:
         "jsonl": {"path": "x"},
         "parquet": {"path": "x"},
         "choice": {"path": "x"},
+        "mbpp": {"path": "x"},
+        "stdio": {"path": "x"},
         "mixture": {"sources": [{"name": "facts"}]},
     }
     for name in TASKS:
