@@ -47,6 +47,9 @@ EXCLUDED: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Generators that are left out, and why: a scorer that accepts a wrong answer teaches it."""
 
+_SLOW: Final = frozenset(("knight_swap",))
+"""Generators that take a second for an item: `all` does not mean them."""
+
 _WORKED: Final = {"rubiks_cube": "example_correct_answer"}
 """Where the metadata hold a right answer that the item itself leaves out."""
 
@@ -60,7 +63,7 @@ class ReasoningGym:
     """
 
     generators: str | Sequence[str] = "all"
-    """Names with commas between them, or `all` that are not left out."""
+    """Names with commas between them, or `all` that are not left out (and `knight_swap`, which is slow, by name only)."""
     size: int = 10
     """Items of each generator, both sides together, before equal ones are dropped."""
     options: Mapping[str, Any] | None = None
@@ -87,7 +90,8 @@ class ReasoningGym:
 
     def loaded(self, split: Split) -> Loaded:
         """One side with the count of duplicates of both."""
-        whole = unique(problem for name in self._resolved() for problem in self._items(name))
+        options = json.dumps(dict(self.options or {}), sort_keys=True)
+        whole = unique(problem for name in self._resolved() for problem in _items(name, self.seed, self.size, options))
         chosen = tuple(p for p in whole.problems if split_of(p.problem_id, test_fraction=self.test_fraction) == split)
         return Loaded(problems=chosen, duplicates=whole.duplicates, conflicts=whole.conflicts)
 
@@ -118,16 +122,7 @@ class ReasoningGym:
         for name in self._names():
             if name not in known:
                 raise UnknownNameError("reasoning-gym generator", name, known)
-        return self._names() or known
-
-    def _items(self, generator: str) -> list[Problem]:
-        options = dict(self.options or {})
-        with _quietly():
-            try:
-                dataset = _factory().create_dataset(generator, seed=self.seed, size=self.size, **options)
-            except (TypeError, AssertionError, ValueError) as error:
-                raise ConfigError(f"task reasoning_gym: {generator} refuses the options {options} ({error})") from error
-            return [_problem(generator, dataset[index], options) for index in range(self.size)]
+        return self._names() or tuple(name for name in known if name not in _SLOW)
 
 
 @functools.cache
@@ -138,6 +133,18 @@ def generator_names() -> tuple[str, ...]:
         MissingExtraError: reasoning-gym is not installed.
     """
     return tuple(sorted(set(_factory().DATASETS) - set(EXCLUDED)))
+
+
+@functools.lru_cache(maxsize=256)
+def _items(generator: str, seed: int, size: int, options: str) -> tuple[Problem, ...]:
+    """All items, made once for both sides."""
+    given = json.loads(options)
+    with _quietly():
+        try:
+            dataset = _factory().create_dataset(generator, seed=seed, size=size, **given)
+        except (TypeError, AssertionError, ValueError) as error:
+            raise ConfigError(f"task reasoning_gym: {generator} refuses the options {given} ({error})") from error
+        return tuple(_problem(generator, dataset[index], given) for index in range(size))
 
 
 def _problem(generator: str, item: Mapping[str, Any], options: Mapping[str, Any]) -> Problem:
