@@ -140,6 +140,19 @@ def test_mistakes_in_the_response(refused, tiny_policy, arguments, says):
     refused("explain", tiny_policy, *SMALL, "--question", "2,3=5", *arguments, says=says)
 
 
+def test_a_question_that_the_verifier_cannot_read(refused, tiny_policy):
+    refused(
+        "explain",
+        tiny_policy,
+        *SMALL,
+        "--question",
+        "25",
+        "--response",
+        "3",
+        says="the response you gave could not be judged (",
+    )
+
+
 def test_a_question_of_a_task_whose_golds_are_not_its_questions_needs_one(refused, no_model, tiny_policy):
     arguments = ("explain", tiny_policy, "--task", "arithmetic", "--question", "1+1")
     refused(*arguments, says="--question needs its answer, or nobody knows which responses are right: add --gold TEXT")

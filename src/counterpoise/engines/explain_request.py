@@ -156,8 +156,19 @@ def choose_rollout(experience: Experience, request: Request) -> tuple[int, str]:
     where there are any; where none has that verdict, the likeliest of all.
 
     Raises:
-        DataError: the group has no such rollout, or nothing was scored.
+        DataError: the group has no such rollout, it has no verdict, or nothing was scored.
     """
+    row, why = _row(experience, request)
+    verdict = experience.verdicts[row]
+    if not verdict.scored:
+        raise DataError(
+            f"{why} could not be judged ({verdict.reason or 'no reason given'}), so no rule gives it credit; see that the question and "
+            "its gold are what the verifier reads (counterpoise verify), or choose another with --pick"
+        )
+    return row, why
+
+
+def _row(experience: Experience, request: Request) -> tuple[int, str]:
     group = experience.outcome.group_ids
     own = (group == group[0]).nonzero().flatten().tolist()
     if request.response is not None:
