@@ -124,3 +124,27 @@ def test_the_example_of_the_documentation_says_what_it_prints(capsys):
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
     exec(code, {})
     assert capsys.readouterr().out.strip() == code.rsplit("# ", 1)[1].strip()
+
+
+class Choir:
+    name, version, isolated = "choir", "1", False
+
+    def extract(self, response):
+        return Extraction(answer=response, rule="all")
+
+    def judge(self, gold, answer):
+        raise AssertionError("judged one by one")
+
+    def judge_all(self, pairs):
+        if any(answer == "storm" for _, answer in pairs):
+            raise OSError("the hall is closed")
+        return [Judgement(value=VerdictValue.CORRECT, rule=f"{len(pairs)} together") for _ in pairs]
+
+
+def test_a_verifier_that_judges_many_at_a_time_gets_a_batch_once():
+    problem = Problem(problem_id="1", task_type="t", question="q", gold="g", verifier="choir")
+    with Judge(verifiers={"choir": Choir()}) as judge:
+        verdicts = judge.verify([problem] * 3, ["a", "b", "a"])
+        assert [v.rule for v in verdicts] == ["all/2 together"] * 3
+        fallen = judge.verify([problem] * 2, ["a", "storm"])
+    assert [(v.value.value, v.reason) for v in fallen] == [("unscored", "crash: OSError: the hall is closed")] * 2
