@@ -1,8 +1,8 @@
 """CPU seconds that each estimator takes for a large evaluation and the whole sweep of k.
 
 `OMP_NUM_THREADS=1 python benchmarks/estimators.py [PROBLEMS] [N]`, by default 10,000 problems with 1,024 rollouts each; k is 1, 2, 4, …, N.
-Problems differ in difficulty (Beta(0.5, 1)), and a tenth of the wrong responses has no answer; the other wrong ones repeat like words (Zipf,
-exponent 1.6). maj@k, which looks at every class of answers, is timed on fewer problems and scaled up.
+Problems differ in difficulty (Beta(0.5, 1)), and a tenth of the wrong responses has no answer; the other wrong ones repeat like words
+(Zipf, exponent 1.6). maj@k, which looks at every class of answers, is timed on fewer problems and scaled up.
 """
 
 from __future__ import annotations

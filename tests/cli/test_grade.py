@@ -213,3 +213,52 @@ def test_a_run_is_graded_by_its_own_settings(command, refused, run_file):
     said(command("grade", "runs/run"))
     said(command("grade", "runs/run/evaluation/step-000004", "--verifier", "exact"))
     refused("grade", "runs/run@3", says="the evaluation of step 3")
+
+
+def test_other_estimators_of_the_new_verdicts(command, graded, task, problems):
+    result = command("grade", graded, *task, "--verifier", "numeric", "--metric", "maj@k", "--k", "1,2")
+    # a: pairs RR three times, RW three times: 3/4; b: RR, RW twice, R- twice, W-: 4/6; c: none right
+    assert "maj@2 │ 47.2" in said(result)
+    assert "mean@n" not in result.stdout
+    stored = {row["id"]: row["wrong_classes"] for row in lines(graded / "problems.jsonl")}
+    assert [stored[problems[question]] for question in "abc"] == [[1], [1], [1, 1, 1, 1]]
+
+
+def test_wrong_answers_that_are_equal_numbers_are_one_class(command, drawn, task, problems):
+    store = RolloutStore(drawn)
+    for sample, text in enumerate((r"\boxed{1.0}", r"\boxed{2/2}"), start=4):
+        store.append(
+            [
+                StoredRollout(
+                    problem_id=problems["c"], sample=sample, seed=1, text=text, tokens=3, stop_reason=StopReason.EOS
+                )
+            ]
+        )
+    command("grade", drawn, *task, "--verifier", "numeric")
+    stored = {row["id"]: row["wrong_classes"] for row in lines(drawn / "problems.jsonl")}
+    assert stored[problems["c"]] == [3, 1, 1, 1]
+    command("grade", drawn, *task)  # exact: six texts
+    stored = {row["id"]: row["wrong_classes"] for row in lines(drawn / "problems.jsonl")}
+    assert stored[problems["c"]] == [1] * 6
+
+
+def test_settings_of_verifiers_come_from_the_run_file_too(graded, command, task):
+    assert command("grade", graded, *task, "verification.settings.exact.ignore_case=true").exit_code == 0
+    assert (graded / "verdicts-exact-1+ignore-case.jsonl").exists()
+    # what is said of the verifier that is named goes before
+    named = ("--verifier", "exact", "verifier.ignore_case=false")
+    result = command("grade", graded, *task, "verification.settings.exact.ignore_case=true", *named)
+    assert result.exit_code == 0
+    assert [(g.verifier, g.version) for g in graders(graded)] == [("exact", "1")]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("verification.settings.exat.ignore_case=true", "unknown verifier 'exat'; did you mean 'exact'?"),
+        ("verification.settings.exact.ignorecase=true", "verifier exact: unknown setting 'ignorecase'; did you mean"),
+    ],
+)
+def test_bad_settings_of_verifiers(graded, command, task, override, message):
+    result = command("grade", graded, *task, override)
+    assert message in str(result.exception)
