@@ -171,6 +171,20 @@ def test_dark_by_wish_and_by_switch(open_page, five):
     assert switch.get_attribute("aria-pressed") == "false"
 
 
+def test_paper_is_white_and_has_no_tabs(open_page, five):
+    browser = open_page(five, chart="curve-0", dark=True)
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    ink = "return document.querySelector('.plot[data-chart=curve-1]').layout.font.color"
+    assert browser.execute_script(ink) == "#1b2130"
+    assert browser.execute_script("return document.querySelectorAll('[role=tabpanel][hidden]').length") == 0
+    browser.execute_script("dispatchEvent(new Event('afterprint'))")
+    # of three task types, five runs' rollouts and five configurations one each is shown
+    assert browser.execute_script("return document.querySelectorAll('[role=tabpanel][hidden]').length") == 2 + 4 + 4
+    first = "return document.querySelector('.plot[data-chart=curve-0]').layout.font.color"
+    assert browser.execute_script(first) == "#e8eaf0"
+    assert errors(browser) == []
+
+
 def test_controls(open_page, five):
     from selenium.webdriver.support.ui import Select
 

@@ -228,7 +228,23 @@
       place.append(made);
     });
   }
-  addEventListener("beforeprint", () => { if (ready) for (const plot of plots) if (seen(plot) && !drawn.has(plot)) draw(plot); });
+  // Paper is white and has no tabs: all panels, by daylight, and back again.
+  let put = null;
+  addEventListener("beforeprint", () => {
+    const root = document.documentElement, panels = [...document.querySelectorAll('[role="tabpanel"][hidden]')];
+    put = { theme: root.dataset.theme, panels };
+    root.dataset.theme = "light";
+    for (const panel of panels) panel.hidden = false;
+    if (ready) for (const plot of plots) if (seen(plot)) draw(plot);
+  });
+  addEventListener("afterprint", () => {
+    if (!put) return;
+    if (put.theme) document.documentElement.dataset.theme = put.theme;
+    else delete document.documentElement.dataset.theme;
+    for (const panel of put.panels) panel.hidden = true;
+    put = null;
+    redraw();
+  });
 
   function giveUp(why) {
     const notice = document.getElementById("no-charts");
