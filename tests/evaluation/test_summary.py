@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +86,16 @@ def test_saved_result_is_loaded(filled, tmp_path):
     result = summarise(*filled, n=3, graders=GRADERS, ks=[1, 2])
     result.save(tmp_path)
     assert EvaluationResult.load(tmp_path) == result
+
+
+def test_the_guess_floor_is_kept(filled, tmp_path):
+    store, problems = filled
+    offered = [replace(problem, meta={"guess_rate": 0.25}) for problem in problems]
+    result = summarise(store, offered, n=3, graders=GRADERS, ks=[1, 2])
+    assert result.guess_floor == {"1": 0.25, "2": 0.4375}  # 1 - (3/4)^2 = 7/16
+    result.save(tmp_path)
+    assert EvaluationResult.load(tmp_path) == result
+    assert summarise(store, problems, n=3, graders=GRADERS).guess_floor == {}
 
 
 def test_the_other_estimators_are_stored(filled, tmp_path):

@@ -104,6 +104,7 @@ def test_what_belongs_beside_the_numbers(fake):
         "1 problems, n=4: 4 rollouts, 12.3 tokens on average",
         "cut off at the token limit 25.0%, no answer found 10.0%, 2.5 distinct answers a problem",
     ]
+    assert result_lines(replace(plain, guess_floor={"1": 0.25}))[2] == "guess floor: k=1 25.0%"
     troubled = replace(plain, unscored=2, unscored_reasons={"timeout": 2}, damaged_lines=1, duplicates=3)
     assert result_lines(troubled)[2:] == [
         "unscored 2 of 4 rollouts, left out of n: timeout (2)",

@@ -19,6 +19,7 @@ from counterpoise.errors import DataError, StoreError
 from counterpoise.evaluation.answers import Equivalent
 from counterpoise.evaluation.counts import ProblemCounts, read_counts
 from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
+from counterpoise.evaluation.guessing import guess_floor
 from counterpoise.evaluation.metrics import Estimate, columns, estimates
 from counterpoise.evaluation.passk import k_sweep
 from counterpoise.evaluation.store import Manifest, RolloutStore
@@ -72,6 +73,8 @@ class EvaluationResult:
     """The other estimators; none in a result written before they were stored."""
     estimates_by_task_type: Mapping[str, tuple[Estimate, ...]] = field(default_factory=dict)
     """The same for the problems of each kind."""
+    guess_floor: Mapping[str, float] = field(default_factory=dict)
+    """pass@k of blind guessing by k, where problems offer their answers; empty where none does."""
 
     def save(self, directory: str | Path) -> Path:
         """Write `problems.jsonl`, then `passk.json`, each atomically; the path of the latter.
@@ -207,6 +210,7 @@ def summarise(
         damaged_lines=len(store.damages),
         estimates=others(everything),
         estimates_by_task_type={kind: others(rows) for kind, rows in kinds.items()},
+        guess_floor=guess_floor(list(by_id.values()), wanted),
     )
 
 

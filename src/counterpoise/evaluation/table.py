@@ -10,6 +10,7 @@ from rich.text import Text
 
 from counterpoise.errors import DataError
 from counterpoise.evaluation.curve import PassAtK
+from counterpoise.evaluation.guessing import guess_line
 from counterpoise.evaluation.intervals import Interval, paired_differences
 from counterpoise.evaluation.metrics import Estimate
 from counterpoise.evaluation.passk import pass_at_k
@@ -130,12 +131,14 @@ def comparison_table(
 
 
 def result_lines(result: EvaluationResult) -> list[str]:
-    """What belongs beside the numbers: rollouts, unscored, truncated, without answer, length, distinct answers, damaged lines."""
+    """What belongs beside the numbers: rollouts, unscored, truncated, without answer, length, distinct answers, guesses, damaged lines."""
     lines = [
         f"{len(result.counts)} problems, n={result.n}: {result.rollouts} rollouts, {result.mean_tokens:.1f} tokens on average",
         f"cut off at the token limit {result.truncation_rate:.1%}, no answer found {result.no_answer_rate:.1%}, "
         f"{result.distinct_answers:.1f} distinct answers a problem",
     ]
+    if result.guess_floor:
+        lines.append(guess_line(result.guess_floor))
     if result.unscored:
         causes = ", ".join(f"{reason} ({count})" for reason, count in result.unscored_reasons.items())
         lines.append(f"unscored {result.unscored} of {result.rollouts} rollouts, left out of n: {causes}")
