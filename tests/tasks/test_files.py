@@ -186,6 +186,6 @@ def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     rows = table(tmp_path / "a.parquet", question=["a"], answer=["1"])
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(
-        MissingExtraError, match=r"the task 'parquet' needs the package 'pyarrow'.*counterpoise\[parquet\]"
+        MissingExtraError, match=r"a Parquet file of problems needs the package 'pyarrow'.*counterpoise\[parquet\]"
     ):
         ParquetTask(train=rows).problems("train")
