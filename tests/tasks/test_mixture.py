@@ -18,6 +18,13 @@ def test_the_sources_stand_one_after_the_other_each_with_its_template() -> None:
     assert task.template == "per_problem"
 
 
+def test_a_source_of_several_types_can_count_as_one() -> None:
+    own = make_task("mixture", sources=[{"name": "science", "size": 60}])
+    assert {"mechanics", "circuits"} <= {problem.task_type for problem in own.problems("train")}
+    one = make_task("mixture", sources=[{"name": "science", "size": 60, "task_type": "science"}])
+    assert {problem.task_type for problem in one.problems("train")} == {"science"}
+
+
 def test_files_are_given_as_text(tmp_path: Path) -> None:
     for name in ("train", "test"):
         (tmp_path / f"{name}.jsonl").write_text(f'{{"question": "{name}?", "answer": "work\\n#### {len(name)}"}}\n')

@@ -16,6 +16,7 @@ from counterpoise.types import Problem
 __all__ = ["Mixture"]
 
 _FILES = ("train", "test")
+_OVERRIDES = ("name", "template", "task_type")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class Mixture:
     """
 
     sources: Sequence[Mapping[str, Any]] = ()
-    """One table each: `name`, optionally `template` (instead of the task's own), and the task's settings (`train`, `test`, …)."""
+    """One table each: `name`, optionally `template` and `task_type` (instead of the task's own), and the task's settings."""
 
     name: ClassVar[str] = "mixture"
     template: ClassVar[str] = "per_problem"
@@ -51,14 +52,16 @@ class Mixture:
         found: dict[str, Problem] = {}
         for source in self.sources:
             task = _task(source)
-            template = source.get("template", task.template)
+            template, kind = source.get("template", task.template), source.get("task_type")
             for problem in task.problems(split):
                 if problem.problem_id in found:
                     raise DataError(
                         f"mixture: problem {problem.problem_id} of {task.name} is there twice ({problem.question[:60]!r}); "
                         "name each source once"
                     )
-                found[problem.problem_id] = dataclasses.replace(problem, template=problem.template or template)
+                found[problem.problem_id] = dataclasses.replace(
+                    problem, template=problem.template or template, task_type=kind or problem.task_type
+                )
         return tuple(found.values())
 
 
@@ -70,6 +73,6 @@ def _task(source: Any) -> Task:
         raise ConfigError(f"mixture: a source is {source!r}; expected a table with the task's name in it")
     if source["name"] == Mixture.name:
         raise ConfigError("mixture: a source is itself a mixture; list its sources instead")
-    settings = {key: value for key, value in source.items() if key not in ("name", "template")}
+    settings = {key: value for key, value in source.items() if key not in _OVERRIDES}
     files = {key: Path(settings[key]) for key in _FILES if isinstance(settings.get(key), str)}
     return make_task(source["name"], **{**settings, **files})
