@@ -56,8 +56,8 @@ class Move:
     rule: str
     """Name of the rule."""
     credit: float
-    """Signed credit of this token: what the rule gave the rollout, times what loss and denominator make of it (mean over the group's
-    credited tokens: the rule's own size)."""
+    """Signed credit of this token: what loss and denominator make of the rule's advantage, in the rule's unit (the mean of |credit|
+    over the batch's credited tokens)."""
     context_credit: float
     """The same on this token summed over the rollouts of the group that chose it in this very context."""
     predicted: float
@@ -148,7 +148,7 @@ class RuleStep:
     rule: str
     """Registry name."""
     advantage: float
-    """Signed credit of the explained rollout."""
+    """Signed credit of the explained rollout, mean over its tokens where they differ."""
     group_advantages: tuple[float, ...]
     """Signed credit of each rollout of the group."""
     gradient_norm: float

@@ -20,7 +20,6 @@ from counterpoise.diagnostics.quadrants import TokenTable, quadrants
 from counterpoise.engines.assemble import Assembly, make_learner
 from counterpoise.engines.explain_request import Request
 from counterpoise.engines.policy import Policy
-from counterpoise.errors import DataError
 from counterpoise.losses import counts, make_loss
 from counterpoise.pipeline import Experience, Outcome
 from counterpoise.streams import numpy_generator
@@ -130,8 +129,9 @@ class Bench:
         if len(self.group) < len(everything):
             batch_norm, batch_after, _ = self._step(own, config, accelerator, everything)
         batch_fit = None if math.isnan(batch_norm) else self._fit(own, everything, batch_after)
-        by_probability, by_entropy = self._quadrants(own, everything, batch_after, batch_fit)
-        advantages = own.credit.advantages
+        by_probability, by_entropy = self._quadrants(own, batch_after, batch_fit)
+        credit = own.credit.advantages
+        advantages = credit if credit.ndim == 1 else credit.sum(dim=1) / self.experience.outcome.lengths
         return StepTaken(
             logits=logits,
             record=RuleStep(
@@ -177,30 +177,28 @@ class Bench:
         return microscope.fit(np.concatenate([own.slopes[row][0] for row in rows]), np.concatenate(realised))
 
     def _quadrants(
-        self, own: RuleCredit, rows: Sequence[int], after: Sequence[TokenMeasures], fitted: Fit | None
+        self, own: RuleCredit, after: Sequence[TokenMeasures], fitted: Fit | None
     ) -> tuple[tuple[Quadrant, ...], ...]:
-        outcome = self.experience.outcome
-        scored = [index for index, row in enumerate(rows) if bool(outcome.scored[row])]
-        if not scored:
-            raise DataError("no rollout could be scored, so nothing can be said of right and wrong ones")
-        eta = fitted.step if fitted is not None else math.nan
+        """Split by probability, and by entropy; rollouts without a verdict are left out."""
+        outcome, eta = self.experience.outcome, math.nan if fitted is None else fitted.step
+        scored = torch.nonzero(outcome.scored).flatten().tolist()
 
-        def column(values: Callable[[int], Floats]) -> Any:
-            return np.concatenate([values(index) for index in scored])
+        def column(values: Callable[[int], Floats]) -> Floats:
+            return np.concatenate([values(row) for row in scored])
 
-        def lengths(value: Any) -> Any:
-            return np.concatenate([np.full(len(self.measures[rows[i]].entropy), int(value[rows[i]])) for i in scored])
+        def repeated(value: torch.Tensor) -> Any:
+            return np.concatenate([np.full(len(self.measures[row].entropy), value[row].item()) for row in scored])
 
         table = TokenTable(
-            problem=lengths(outcome.group_ids),
-            right=lengths(outcome.correct).astype(bool),
-            credit=column(lambda i: own.pushes[rows[i]]),
-            log_prob=column(lambda i: self.measures[rows[i]].log_prob),
-            entropy=column(lambda i: self.measures[rows[i]].entropy),
-            log_prob_change=column(lambda i: after[i].log_prob - self.measures[rows[i]].log_prob),
-            entropy_change=column(lambda i: after[i].entropy - self.measures[rows[i]].entropy),
-            predicted_log_prob_change=column(lambda i: eta * own.slopes[rows[i]][0]),
-            predicted_entropy_change=column(lambda i: eta * own.slopes[rows[i]][1]),
+            problem=repeated(outcome.group_ids),
+            right=repeated(outcome.correct),
+            credit=column(lambda row: own.pushes[row]),
+            log_prob=column(lambda row: self.measures[row].log_prob),
+            entropy=column(lambda row: self.measures[row].entropy),
+            log_prob_change=column(lambda row: after[row].log_prob - self.measures[row].log_prob),
+            entropy_change=column(lambda row: after[row].entropy - self.measures[row].entropy),
+            predicted_log_prob_change=column(lambda row: eta * own.slopes[row][0]),
+            predicted_entropy_change=column(lambda row: eta * own.slopes[row][1]),
         )
         sure = table.log_prob >= math.log(CONFIDENT), table.entropy <= self.entropy_threshold()
         generator = numpy_generator(self.config.run.seed, "explain", "bootstrap")
