@@ -240,25 +240,3 @@ def test_wrong_answers_that_are_equal_numbers_are_one_class(command, drawn, task
     command("grade", drawn, *task)  # exact: six texts
     stored = {row["id"]: row["wrong_classes"] for row in lines(drawn / "problems.jsonl")}
     assert stored[problems["c"]] == [1] * 6
-
-
-def test_settings_of_verifiers_come_from_the_run_file_too(graded, command, task):
-    assert command("grade", graded, *task, "verification.settings.exact.ignore_case=true").exit_code == 0
-    assert (graded / "verdicts-exact-1+ignore-case.jsonl").exists()
-    # what is said of the verifier that is named goes before
-    named = ("--verifier", "exact", "verifier.ignore_case=false")
-    result = command("grade", graded, *task, "verification.settings.exact.ignore_case=true", *named)
-    assert result.exit_code == 0
-    assert [(g.verifier, g.version) for g in graders(graded)] == [("exact", "1")]
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("verification.settings.exat.ignore_case=true", "unknown verifier 'exat'; did you mean 'exact'?"),
-        ("verification.settings.exact.ignorecase=true", "verifier exact: unknown setting 'ignorecase'; did you mean"),
-    ],
-)
-def test_bad_settings_of_verifiers(graded, command, task, override, message):
-    result = command("grade", graded, *task, override)
-    assert message in str(result.exception)
