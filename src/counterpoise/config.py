@@ -146,6 +146,8 @@ class VerificationConfig(_Section):
     """What a response without an answer is that hit `max_tokens`."""
     max_unscored: Probability = 0.5
     """A step with a larger unscored share stops the run."""
+    settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of verifiers by name, e.g. `{qa = {max_words = 8}}`."""
 
 
 class CreditConfig(_Section):

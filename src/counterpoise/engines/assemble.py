@@ -133,7 +133,7 @@ def assemble(config: RunConfig) -> Assembly:
     test = task.problems("test") if wants_test else []
     if not train:
         raise DataError(f"task '{config.tasks.name}' has no training problems; give a larger file")
-    check_verifiers([*train, *test])
+    check_verifiers([*train, *test], config.verification.settings)
     kinds = sorted({problem.task_type for problem in train})
     return Assembly(
         train=train,
@@ -184,14 +184,15 @@ def task_and_template(config: RunConfig) -> tuple[Task, str]:
     return task, template
 
 
-def check_verifiers(problems: Sequence[Problem]) -> None:
+def check_verifiers(problems: Sequence[Problem], settings: Mapping[str, Mapping[str, Any]]) -> None:
     """See that every problem's verifier can be made, before a model is read and responses are drawn for it.
 
     Raises:
-        UnknownNameError: a problem names no known verifier.
+        UnknownNameError: a problem, or one of the settings, names no known verifier.
+        ConfigError: a setting that its verifier does not have, or a bad value.
     """
-    for name in sorted({problem.verifier for problem in problems}):
-        make_verifier(name)
+    for name in sorted({problem.verifier for problem in problems} | set(settings)):
+        make_verifier(name, **settings.get(name, {}))
 
 
 def make_pipeline(config: RunConfig, assembly: Assembly, sampler: Sampler, judge: Judge) -> Pipeline:

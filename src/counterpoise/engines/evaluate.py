@@ -149,11 +149,14 @@ def open_bench(config: RunConfig) -> Iterator[Bench]:
     use_threads(config.run.threads)
     task, template = task_and_template(config)
     problems = first_problems(task.problems("test"), config.evaluation.problems)
-    check_verifiers(problems)
+    check_verifiers(problems, config.verification.settings)
     accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
     verification = config.verification
     with Judge(
-        timeout=verification.timeout, workers=verification.workers, truncated_is=verification.truncated
+        timeout=verification.timeout,
+        workers=verification.workers,
+        truncated_is=verification.truncated,
+        settings=verification.settings,
     ) as judge:
         yield Bench(config=config, problems=problems, template=template, accelerator=accelerator, judge=judge)
 

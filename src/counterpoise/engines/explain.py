@@ -69,7 +69,7 @@ def explain(
     assemblies = {rule: assemble(own) for rule, own in rules.items()}
     task, template = task_and_template(config)
     problems = choose_problems(task, request)
-    check_verifiers(problems)
+    check_verifiers(problems, config.verification.settings)
     say(0, total, "reading the model")
     policy = load_policy(config.model, saved)
     policy.model.to(accelerator.device).eval()
@@ -86,7 +86,10 @@ def explain(
     first = assemblies[request.rules[0]]
     verification = config.verification
     with Judge(
-        timeout=verification.timeout, workers=verification.workers, truncated_is=verification.truncated
+        timeout=verification.timeout,
+        workers=verification.workers,
+        truncated_is=verification.truncated,
+        settings=verification.settings,
     ) as judge:
         experience = make_pipeline(config, first, sampler, judge).experience(
             prompts, seed=stream(config.run.seed, "explain"), policy_version=0

@@ -79,7 +79,10 @@ def train(run: RunDirectory, *, observer: Observer | None = None) -> TrainResult
         accelerator = _accelerator(run)
         verification = run.config.verification
         with Judge(
-            timeout=verification.timeout, workers=verification.workers, truncated_is=verification.truncated
+            timeout=verification.timeout,
+            workers=verification.workers,
+            truncated_is=verification.truncated,
+            settings=verification.settings,
         ) as judge:
             return _Run(run, accelerator, assembly, judge, watcher, interrupt).train()
 

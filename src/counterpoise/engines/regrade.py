@@ -93,7 +93,10 @@ def regrade(
         )
     own = _problems(config, drawn, directory)
     problems = [replace(problem, verifier=verifier) for problem in own] if verifier else own
-    check_verifiers(problems)
+    verification = config.verification
+    name = verifier or problems[0].verifier
+    given = {**verification.settings, **({name: settings} if settings else {})}
+    check_verifiers(problems, given)
     n = max(drawn.values()) if n is None else n
     earlier = _earlier(directory, say)
 
@@ -101,13 +104,11 @@ def regrade(
         if on_progress is not None:
             on_progress(progress.done, progress.total)
 
-    verification = config.verification
-    name = verifier or problems[0].verifier
     with Judge(
         timeout=verification.timeout,
         workers=verification.workers,
         truncated_is=verification.truncated,
-        settings={name: settings} if settings else None,
+        settings=given,
     ) as judge:
         graders = grade(store=store, problems=problems, verify=judge.verify, n=n, on_progress=told)
         if ks is None and earlier is not None and earlier.n == n:
