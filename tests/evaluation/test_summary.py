@@ -47,6 +47,19 @@ def test_counts_and_rates(filled):
     assert (result.mean_tokens, result.distinct_answers) == (2.0, 2.0)  # {right, wrong 1} and {right, hang}
 
 
+def test_a_length_nobody_told_is_in_no_mean(filled):
+    store, problems = filled
+    for sample, (tokens, stop) in enumerate([(None, None), (10, StopReason.LENGTH)], start=3):
+        rollout = StoredRollout(problem_id="p000", sample=sample, seed=0, text="x", tokens=tokens, stop_reason=stop)
+        store.append([rollout])
+    result = summarise(RolloutStore(store.directory), problems, n=5, graders=GRADERS)
+    assert (result.rollouts, result.mean_tokens, result.truncation_rate) == (
+        8,
+        22 / 7,
+        2 / 7,
+    )  # 6 of 2 tokens and one of 10
+
+
 def test_pass_at_k_hand_worked(filled):
     at_1, at_2 = summarise(*filled, n=3, graders=GRADERS).curve
     assert at_1.estimate == pytest.approx((1 / 3 + 1) / 2)

@@ -56,6 +56,12 @@ def test_one_run():
     assert "t [0]" in shown(table)
 
 
+def test_an_unknown_length_is_a_dash(fake):
+    unknown = replace(result(fake, rows((4, 1, 0))), mean_tokens=float("nan"), truncation_rate=float("nan"))
+    assert "4 rollouts, – tokens on average" in result_lines(unknown)[0]
+    assert "cut off at the token limit –, no answer" in result_lines(unknown)[1]
+
+
 def test_undefined_is_a_dash_with_its_reason():
     table = passk_table(curve(rows((2, 1, 0), (2, 0, 0)), (2, 4)))
     assert (cells(table, "pass@k %")[1], cells(table, "95% interval")[1]) == ("–", "–")

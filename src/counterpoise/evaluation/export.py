@@ -68,7 +68,7 @@ def _rows(store: RolloutStore, verdicts: Mapping[str, bytearray]) -> Iterator[di
             "score": int(value is VerdictValue.CORRECT) if judged else None,
             "verdict": None if value is None else value.value,
             "tokens": rollout.tokens,
-            "stop_reason": rollout.stop_reason.value,
+            "stop_reason": None if rollout.stop_reason is None else rollout.stop_reason.value,
             "step": rollout.policy_version,
         }
 

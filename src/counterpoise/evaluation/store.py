@@ -68,10 +68,10 @@ class StoredRollout:
     """Seed the sampler got for the block this draw is part of."""
     text: str
     """The response."""
-    tokens: int
-    """Response tokens, EOS included."""
-    stop_reason: StopReason
-    """Why it ended."""
+    tokens: int | None
+    """Response tokens, EOS included; None where another tool drew it and did not say."""
+    stop_reason: StopReason | None
+    """Why it ended; None where another tool did not say."""
     policy_version: int = 0
     """Optimiser steps behind the weights that drew it."""
     mean_log_prob: float | None = None
@@ -100,8 +100,8 @@ class StoredRollout:
             sample=_sample(data["sample"]),
             seed=int(data["seed"]),
             text=_text(data["text"]),
-            tokens=int(data["tokens"]),
-            stop_reason=StopReason(data["stop_reason"]),
+            tokens=None if data["tokens"] is None else int(data["tokens"]),
+            stop_reason=None if data["stop_reason"] is None else StopReason(data["stop_reason"]),
             policy_version=int(data["policy_version"]),
             mean_log_prob=data["mean_log_prob"],
         )

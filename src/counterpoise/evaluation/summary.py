@@ -58,11 +58,11 @@ class EvaluationResult:
     unscored_reasons: Mapping[str, int]
     """Why, with how often."""
     truncation_rate: float
-    """Share of all rollouts cut off at the token limit."""
+    """Share of the rollouts cut off at the token limit, of those whose end is known; NaN where none is."""
     no_answer_rate: float
     """Share of the scored rollouts in which no answer was found (they count as wrong)."""
     mean_tokens: float
-    """Mean response length of all rollouts, in tokens."""
+    """Mean response length in tokens, of the rollouts whose length is known; NaN where none is."""
     distinct_answers: float
     """Mean over problems of the number of different answer texts among their rollouts."""
     duplicates: int = 0
@@ -163,12 +163,14 @@ def summarise(
     if not problems:
         raise DataError("no problems to summarise; the split or the filter leaves nothing")
     by_id = {problem.problem_id: problem for problem in problems}
-    tokens, truncated, rollouts = 0, 0, 0
+    tokens, measured, truncated, ended, rollouts = 0, 0, 0, 0, 0
     for rollout in store.rollouts():
         if rollout.problem_id in by_id and rollout.sample < n:
             rollouts += 1
-            tokens += rollout.tokens
+            tokens += rollout.tokens or 0
+            measured += rollout.tokens is not None
             truncated += rollout.stop_reason is StopReason.LENGTH
+            ended += rollout.stop_reason is not None
     tally = count_verdicts(store, by_id, n=n, graders=graders, equivalent=equivalent)
     counts = tally.counts
     scored, unscored = sum(p.n for p in counts), sum(p.unscored for p in counts)
@@ -202,9 +204,9 @@ def summarise(
         rollouts=rollouts,
         unscored=unscored,
         unscored_reasons=dict(tally.reasons.most_common()),
-        truncation_rate=truncated / rollouts if rollouts else float("nan"),
+        truncation_rate=truncated / ended if ended else float("nan"),
         no_answer_rate=tally.no_answers / scored,
-        mean_tokens=tokens / rollouts if rollouts else float("nan"),
+        mean_tokens=tokens / measured if measured else float("nan"),
         distinct_answers=tally.distinct_answers,
         duplicates=store.duplicates,
         damaged_lines=len(store.damages),

@@ -133,8 +133,8 @@ def comparison_table(
 def result_lines(result: EvaluationResult) -> list[str]:
     """What belongs beside the numbers: rollouts, unscored, truncated, without answer, length, distinct answers, guesses, damaged lines."""
     lines = [
-        f"{len(result.counts)} problems, n={result.n}: {result.rollouts} rollouts, {result.mean_tokens:.1f} tokens on average",
-        f"cut off at the token limit {result.truncation_rate:.1%}, no answer found {result.no_answer_rate:.1%}, "
+        f"{len(result.counts)} problems, n={result.n}: {result.rollouts} rollouts, {_or_dash(result.mean_tokens, '.1f')} tokens on average",
+        f"cut off at the token limit {_or_dash(result.truncation_rate, '.1%')}, no answer found {result.no_answer_rate:.1%}, "
         f"{result.distinct_answers:.1f} distinct answers a problem",
     ]
     if result.guess_floor:
@@ -147,6 +147,10 @@ def result_lines(result: EvaluationResult) -> list[str]:
             f"store: {result.damaged_lines} damaged lines skipped, {result.duplicates} duplicate draws not counted"
         )
     return lines
+
+
+def _or_dash(value: float, form: str) -> str:
+    return _UNDEFINED if math.isnan(value) else format(value, form)
 
 
 def _shown(share: float, *, signed: bool = False) -> str:
