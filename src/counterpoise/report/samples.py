@@ -126,7 +126,7 @@ def _stored(
         reward=None,
         verdict=verdict,
         answer=answers.get((rollout.problem_id, rollout.sample)),
-        stop_reason=rollout.stop_reason.value,
+        stop_reason=str(rollout.stop_reason or ""),
     )
 
 
