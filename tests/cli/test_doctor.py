@@ -1,5 +1,4 @@
 import json
-import subprocess
 
 import pytest
 from typer.testing import CliRunner
@@ -7,6 +6,7 @@ from typer.testing import CliRunner
 from counterpoise.cli import doctor as doctor_module
 from counterpoise.cli.app import app
 from counterpoise.cli.doctor import examine
+from counterpoise.verifiers.sandbox import levels
 
 
 def find(checks, section, name):
@@ -80,35 +80,38 @@ def test_without_torch_it_still_reports(monkeypatch):
     assert find(checks, "engines", "local").status == "no"
 
 
+def sandbox(monkeypatch, *, installed=True, **reasons):
+    monkeypatch.setattr(levels, "refusal", lambda level: reasons.get(level.partition("+")[0]))
+    monkeypatch.setattr(
+        doctor_module.shutil, "which", lambda name: f"/usr/bin/{name}" if installed or name == "dnf" else None
+    )
+    return examine()
+
+
 def test_a_sandbox_that_is_installed_but_refused_is_not_counted(monkeypatch):
-    refused = subprocess.CompletedProcess([], 1, "", "bwrap: setting up uid map: Permission denied\n")
-    monkeypatch.setattr(doctor_module.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(doctor_module.subprocess, "run", lambda *_, **__: refused)
-    check = find(examine(), "sandbox", "bwrap")
-    assert check.status == "no"
-    assert check.detail == "installed but refused: bwrap: setting up uid map: Permission denied"
+    check = find(sandbox(monkeypatch, bwrap="installed but refused: no uid map"), "sandbox", "bwrap")
+    assert (check.status, check.detail) == ("no", "installed but refused: no uid map")
     assert check.remedy.startswith("allow unprivileged user namespaces")
 
 
 def test_a_missing_sandbox_comes_with_the_install_command(monkeypatch):
-    monkeypatch.setattr(doctor_module.shutil, "which", lambda name: "/usr/bin/dnf" if name == "dnf" else None)
-    assert find(examine(), "sandbox", "bwrap").remedy == "sudo dnf install bubblewrap"
+    checks = sandbox(monkeypatch, installed=False, bwrap="bubblewrap is not installed")
+    assert find(checks, "sandbox", "bwrap").remedy == "sudo dnf install bubblewrap"
 
 
 @pytest.mark.parametrize(
-    ("bwrap", "landlock", "seccomp", "level"),
+    ("reasons", "level", "status"),
     [
-        (None, 0, False, "bwrap"),
-        ("absent", 4, True, "landlock+seccomp"),
-        ("absent", 4, False, "rlimits only"),
-        ("absent", 0, True, "rlimits only"),
+        ({}, "bwrap", "yes"),
+        ({"bwrap": "absent"}, "landlock+seccomp", "yes"),
+        ({"bwrap": "absent", "landlock": "old"}, "rlimits", "no"),
+        ({"bwrap": "absent", "landlock": "old", "rlimits": "hidden"}, "none", "no"),
     ],
 )
-def test_the_level_is_the_strongest_that_works(monkeypatch, bwrap, landlock, seccomp, level):
-    monkeypatch.setattr(doctor_module, "_bwrap_refusal", lambda: bwrap)
-    monkeypatch.setattr(doctor_module, "_landlock_version", lambda: landlock)
-    monkeypatch.setattr(doctor_module, "_seccomp", lambda: seccomp)
-    assert find(examine(), "sandbox", "level").detail.startswith(f"{level} (")
+def test_the_level_is_the_strongest_that_works(monkeypatch, reasons, level, status):
+    check = find(sandbox(monkeypatch, **reasons), "sandbox", "level")
+    assert check.status == status and check.detail.startswith(f"{level} (bwrap > landlock+seccomp > rlimits)")
+    assert ("unsafe=true" in check.detail) == (level == "rlimits")
 
 
 def test_the_hub_is_asked_only_when_wanted(monkeypatch):

