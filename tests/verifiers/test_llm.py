@@ -109,30 +109,30 @@ def test_one_strict_letter(reply, found):
 @pytest.mark.parametrize(
     ("mode", "reason"),
     [
-        ("always_a", "judge: judge disagrees with itself"),
-        ("chatty", "judge: bad reply: expected the letter A or B alone"),
-        ("empty", "judge: bad reply: expected the letter A or B alone"),
-        ("lower", "judge: bad reply: expected the letter A or B alone"),
-        ("both", "judge: bad reply: expected the letter A or B alone"),
-        ("unfinished", "judge: bad reply: expected the letter A or B alone"),
-        ("unauthorised", "judge: HTTP 401 Unauthorized"),
-        ("busy", "judge: HTTP 429 Too Many Requests"),
-        ("later", "judge: HTTP 503 Service Unavailable"),
-        ("broken", "judge: HTTP 500 Internal Server Error"),
-        ("odd_status", "judge: HTTP 299"),
-        ("redirect", "judge: HTTP 307 Temporary Redirect"),
-        ("html", "judge: bad reply: not the JSON of a chat completion"),
-        ("no_choices", "judge: bad reply: not the JSON of a chat completion"),
-        ("no_text", "judge: bad reply: its content is no text"),
-        ("nested", "judge: bad reply: not the JSON of a chat completion"),
-        ("bytes", "judge: bad reply: not the JSON of a chat completion"),
-        ("huge", "judge: bad reply: longer than a mebibyte"),
-        ("truncated", "judge: connection failed (RemoteProtocolError)"),
-        ("garbage", "judge: connection failed (RemoteProtocolError)"),
-        ("close", "judge: connection failed (RemoteProtocolError)"),
-        ("hang", "judge: timeout: no reply within 0.4 s"),
-        ("drip", "judge: timeout: no reply within 0.4 s"),
-        ("drip_headers", "judge: timeout: no reply within 0.4 s"),
+        ("always_a", "judge disagrees with itself"),
+        ("chatty", "judge bad reply: expected the letter A or B alone"),
+        ("empty", "judge bad reply: expected the letter A or B alone"),
+        ("lower", "judge bad reply: expected the letter A or B alone"),
+        ("both", "judge bad reply: expected the letter A or B alone"),
+        ("unfinished", "judge bad reply: expected the letter A or B alone"),
+        ("unauthorised", "judge HTTP 401 Unauthorized"),
+        ("busy", "judge HTTP 429 Too Many Requests"),
+        ("later", "judge HTTP 503 Service Unavailable"),
+        ("broken", "judge HTTP 500 Internal Server Error"),
+        ("odd_status", "judge HTTP 299"),
+        ("redirect", "judge HTTP 307 Temporary Redirect"),
+        ("html", "judge bad reply: not the JSON of a chat completion"),
+        ("no_choices", "judge bad reply: not the JSON of a chat completion"),
+        ("no_text", "judge bad reply: its content is no text"),
+        ("nested", "judge bad reply: not the JSON of a chat completion"),
+        ("bytes", "judge bad reply: not the JSON of a chat completion"),
+        ("huge", "judge bad reply: longer than a mebibyte"),
+        ("truncated", "judge connection failed (RemoteProtocolError)"),
+        ("garbage", "judge connection failed (RemoteProtocolError)"),
+        ("close", "judge connection failed (RemoteProtocolError)"),
+        ("hang", "judge timeout: no reply within 0.4 s"),
+        ("drip", "judge timeout: no reply within 0.4 s"),
+        ("drip_headers", "judge timeout: no reply within 0.4 s"),
     ],
 )
 def test_every_failure_is_unscored_with_its_reason(server, monkeypatch, mode, reason):
@@ -163,7 +163,7 @@ def test_what_passes_is_asked_again(server):
 def test_pauses_grow_and_end(server):
     server.mode = "broken"
     started = time.perf_counter()
-    assert llm(server, retries=2).judge(GOLD, "NYC").reason == "judge: HTTP 500 Internal Server Error"
+    assert llm(server, retries=2).judge(GOLD, "NYC").reason == "judge HTTP 500 Internal Server Error"
     assert 1.5 <= time.perf_counter() - started < 10  # 0.5 + 1
     assert len(server.seen) == 6
 
@@ -174,10 +174,8 @@ def test_nobody_listens():
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
         verifier = LlmVerifier(url=url, model="m", retries=0, patience=3, concurrency=1)
         judgements = verifier.judge_all([(GOLD, f"city {i}") for i in range(40)])
-    assert judgements[0].reason == "judge: connection failed (ConnectError)"
-    assert (
-        judgements[-1].reason == "judge: given up after 3 failures in a row, the last: connection failed (ConnectError)"
-    )
+    assert judgements[0].reason == "judge connection failed (ConnectError)"
+    assert judgements[-1].reason == "judge given up: 3 failures in a row, the last: connection failed (ConnectError)"
     assert {judgement.value for judgement in judgements} == {"unscored"}
 
 
@@ -198,10 +196,10 @@ def test_a_batch_asks_once_for_each_pair_and_never_again(server):
         judge.verify([problem], ["NYC"])
         assert len(server.seen) == 4
         server.mode = "broken"
-        assert judge.verify([problem], ["The Big Apple"])[0].reason == "judge: HTTP 500 Internal Server Error"
+        assert judge.verify([problem], ["The Big Apple"])[0].reason == "judge HTTP 500 Internal Server Error"
         server.mode = "honest"
         assert judge.verify([problem], ["The Big Apple"])[0].value == "wrong"
-        assert judge.statistics.unscored == {"judge": 1}
+        assert judge.statistics.unscored == {"judge HTTP 500 Internal Server Error": 1}
 
 
 def test_decisions_on_disk(server, tmp_path):
@@ -239,7 +237,7 @@ def test_the_key_comes_from_the_environment_and_stays_there(server, monkeypatch,
         assert "secret" not in text
     monkeypatch.setenv("MY_KEY", "sk-secret-123\nX: y")
     reason = verifier.judge(GOLD, "Boston").reason
-    assert reason == "judge: the key in MY_KEY has characters that no header may have"
+    assert reason == "judge the key in MY_KEY has characters that no header may have"
 
 
 def test_without_a_key_none_is_sent(server):

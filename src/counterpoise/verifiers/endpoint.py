@@ -110,7 +110,7 @@ class Endpoint:
                 async with gate:
                     if failed.over:
                         return Failure(
-                            reason=f"given up after {self.patience} failures in a row, the last: {failed.last}",
+                            reason=f"given up: {self.patience} failures in a row, the last: {failed.last}",
                             passing=True,
                         )
                     reply = await self._patiently(client, chat)

@@ -212,7 +212,7 @@ def _decide(first: str | Failure, second: str | Failure, ruled: Judgement) -> Ju
         return _unscored("bad reply: expected the letter A or B alone")
     if letters[0] == letters[1]:
         # The letters' meanings were swapped: the same letter twice is both verdicts, or a fondness for a letter.
-        return _unscored("judge disagrees with itself")
+        return _unscored("disagrees with itself")
     return _judgement("correct" if letters == ("A", "B") else "wrong", dict(ruled.parts))
 
 
@@ -227,4 +227,4 @@ def _judgement(value: str, parts: dict[str, float]) -> Judgement:
 
 
 def _unscored(reason: str) -> Judgement:
-    return Judgement(value=VerdictValue.UNSCORED, rule="llm", reason=f"judge: {reason}"[:200])
+    return Judgement(value=VerdictValue.UNSCORED, rule="llm", reason=f"judge {reason}"[:200])
