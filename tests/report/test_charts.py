@@ -22,6 +22,9 @@ def test_numbers_are_rounded_to_five_digits_and_undefined_ones_are_null():
         None,
         1e-7,
     ]
+    assert compact([0.0, 0.0]) == [0, 0] and compact([None]) == [None] and compact([-123456.7]) == [-123460]
+    # a spread of 0.0005 in steps of 1e-8
+    assert compact([0.9998, 1.00012345678, 1.0003]) == [0.9998, 1.00012346, 1.0003]
 
 
 def test_styles_repeat_after_eight_runs_and_bases_have_their_own():

@@ -30,9 +30,14 @@ def style_slot(style: int) -> int:
     return (style - 1) % len(SYMBOLS) + 1 if style > 0 else 0
 
 
-def compact(values: Iterable[float | None]) -> list[float | int | None]:
-    """Numbers rounded to five significant digits; None for what is undefined."""
-    return [_rounded(value) for value in values]
+def compact(values: Sequence[float | None]) -> list[float | int | None]:
+    """Numbers rounded to five significant digits, or to 1e-4 of their spread where that is finer; None for what is undefined.
+
+    A ratio that moves between 0.9998 and 1.0003 would be a staircase in five digits.
+    """
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    spread = max(known) - min(known) if known else 0.0
+    return [_rounded(value, finest=_DIGITS - 1 - _exponent(spread) if spread else None) for value in values]
 
 
 def chart_data(report: Report, panels: Sequence[Panel], published: Sequence[PublishedCurves]) -> dict[str, Any]:
@@ -65,6 +70,10 @@ def chart_data(report: Report, panels: Sequence[Panel], published: Sequence[Publ
             for curve in published
         ],
     }
+
+
+def _exponent(value: float) -> int:
+    return math.floor(math.log10(abs(value)))
 
 
 def _curve_chart(section: Section) -> dict[str, Any]:
@@ -148,8 +157,11 @@ def _percents(shares: Iterable[float]) -> list[float | int | None]:
     return [_rounded(100 * share) for share in shares]
 
 
-def _rounded(value: float | None) -> float | int | None:
+def _rounded(value: float | None, *, finest: int | None = None) -> float | int | None:
+    """Rounded to so many decimals that five digits are left, or to `finest` where these are more."""
     if value is None or not math.isfinite(value):
         return None
-    rounded = float(f"{value:.{_DIGITS}g}")
-    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
+    if value:
+        decimals = _DIGITS - 1 - _exponent(value)
+        value = round(value, decimals if finest is None else max(decimals, finest))
+    return int(value) if float(value).is_integer() and abs(value) < 1e15 else value

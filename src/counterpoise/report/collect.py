@@ -124,7 +124,10 @@ def _read_run(target: str, path: Path, *, explicit: bool) -> Run:
 
 def _read_config(path: Path, notes: list[str]) -> tuple[dict[str, Any], str]:
     # As text, not as a RunConfig: a run of another version must still be shown.
-    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
     try:
         return _flat(tomllib.loads(text)), text
     except tomllib.TOMLDecodeError as error:

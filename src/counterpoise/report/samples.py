@@ -45,9 +45,9 @@ def _from_samples(path: Path, count: int) -> Samples:
                 late.append(_sample(record))
             except (KeyError, TypeError, ValueError):
                 broken += 1
-    said = [
-        f"From {path.name}, written while the run trained, steps {math.ceil(_LATE * last)} to {last}; one rollout a problem."
-    ]
+    first = min((sample.step for sample in late if sample.step is not None), default=last)
+    steps = f"step {last}" if first == last else f"steps {first} to {last}"
+    said = [f"From {path.name}, written while the run trained, {steps}; one rollout a problem."]
     if broken:
         said.append(f"{broken} lines of these steps hold no rollout.")
     if damages:
