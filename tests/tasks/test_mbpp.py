@@ -75,6 +75,12 @@ def test_parquet_holds_the_same(tmp_path, rows):
     assert Mbpp(test=tmp_path / "m.parquet").problems("test") == lines
 
 
+def test_a_function_named_like_one_of_pythons(tmp_path):
+    row = FULL[0] | {"code": "def helper(x): ...\ndef sum(a, b): return a * b", "test_list": ["assert sum(2, 3) == 6"]}
+    (problem,) = Mbpp(test=write(tmp_path / "m.jsonl", [row])).problems("test")
+    assert json.loads(problem.gold)["program_names"] == ["sum"]
+
+
 def test_mistakes(tmp_path):
     with pytest.raises(ConfigError, match="task 'mbpp' needs a file"):
         Mbpp()

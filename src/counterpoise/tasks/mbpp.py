@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from counterpoise.errors import ConfigError
 from counterpoise.tasks.identity import Split
@@ -108,7 +110,17 @@ class Mbpp:
                 f"{text}\nYour code must pass these tests:\n{shown}\nGive the code in one block that begins with ```python. {LIBRARY}"
             ),
             verifier="code",
-            gold={"kind": "asserts", "setup": "\n".join(setup).strip(), "tests": "\n".join(judged)},
+            gold={"kind": "asserts", "setup": "\n".join(setup).strip(), "tests": "\n".join(judged)} | _shadowed(code),
             solution=code if isinstance(code, str) and code.strip() else None,
             meta={} if number is None else {"name": f"MBPP/{number}"},
         )
+
+
+def _shadowed(code: Any) -> dict[str, list[str]]:
+    """`program_names`: functions of the reference solution that have the name of one of Python's own, which is what tests would call."""
+    try:
+        body = ast.parse(code).body if isinstance(code, str) else []
+    except (SyntaxError, ValueError):
+        return {}
+    names = [node.name for node in body if isinstance(node, ast.FunctionDef) and node.name in vars(builtins)]
+    return {"program_names": names} if names else {}

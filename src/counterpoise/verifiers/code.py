@@ -29,7 +29,8 @@ class CodeVerifier:
     The gold is JSON with `kind`:
 
     - `check` (HumanEval): `prompt`, `entry_point`, `tests`, which defines `check(candidate)`;
-    - `asserts` (MBPP): `tests`, statements with asserts; `setup`, run before them; a name that neither defines is asked of the program;
+    - `asserts` (MBPP): `tests`, statements with asserts; `setup`, run before them. A name that neither they nor Python define is asked of
+      the program, and so are the `program_names`;
     - `cases`: `entry_point` (a name or an expression such as `Solution().run`), `cases`, pairs of arguments and result.
 
     Every kind may have `preamble`, which goes before the program. One assert is one test, in a loop too; tests without asserts are one

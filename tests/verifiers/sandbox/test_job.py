@@ -110,6 +110,25 @@ def test_classes_of_the_program_can_be_used_by_the_tests(sandbox):
     assert sandbox.examine(program, exam("assert f([Pair(1), Pair(2)]) == 3"), Limits()).correct
 
 
+def test_objects_of_the_program_can_be_built_upon(sandbox):
+    program = (
+        "class Node:\n    def __init__(self, x): self.x, self.left = x, None\n    def depth(self): return f(self)\n"
+        "def f(node): return 0 if node is None else 1 + f(node.left)"
+    )
+    setup = "root = Node(1)\nroot.left = Node(2)\nroot.left.left = Node(3)"
+    tests = "assert f(root) == 3\nassert root.left.x == 2\nassert root.left.depth() == 2\nassert root != 3"
+    assert sandbox.examine(program, exam(tests, setup=setup), Limits()).correct
+    # A program without the class fails; the tests are not to blame.
+    without = sandbox.examine("def f(node): return 3", exam(tests, setup=setup), Limits())
+    assert (facts(without), without.fault) == (("tests_stopped", 0, 4), None)
+
+
+def test_names_of_python_are_pythons_unless_the_tests_say_otherwise(sandbox):
+    program = "def sum(a, b): return a * b\ndef f(x): return [x]"
+    assert sandbox.examine(program, exam("assert sum(2, 3) == 6", program_names=["sum"]), Limits()).correct
+    assert sandbox.examine(program, exam("assert sum(f(2)) == 2"), Limits()).correct
+
+
 def test_helpers_of_the_tests_are_not_the_programs(sandbox):
     tests = "assert twice(f(2)) == 6"
     program = "def f(x): return x\ndef twice(x): return 6"

@@ -1,4 +1,5 @@
 import contextlib
+import itertools
 import math
 from collections import Counter, OrderedDict, namedtuple
 
@@ -116,6 +117,7 @@ def test_not_a_number_arrives_as_such():
 def test_iterators_arrive_as_iterators():
     arrived = crossed(x * x for x in range(4))
     assert next(arrived) == 0 and list(arrived) == [1, 4, 9]
+    assert list(crossed(itertools.permutations("ab"))) == [("a", "b"), ("b", "a")]
     assert crossed({1: 2}.keys()) == {1} and list(crossed({1: 2}.values())) == [2]
 
 

@@ -16,6 +16,7 @@ from counterpoise.verifiers.sandbox.plain import Unsendable, decode, encode, loa
 
 __all__ = ["Examination", "serve", "split_asserts"]
 
+_APPLY = "lambda function, *arguments, **keywords: function(*arguments, **keywords)"
 _PASSED, _FAILED = "__counterpoise_passed__", "__counterpoise_failed__"
 
 
@@ -28,12 +29,24 @@ class _CandidateError(Exception):
 
 
 class _Kept:
-    """Stands for an object that stayed in the program's process; equal to nothing but itself."""
+    """Stands for an object that stayed in the program's process: equal to nothing but itself, its attributes and calls are asked for."""
 
-    __slots__ = ("number",)
+    __slots__ = ("_examination", "_number")
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, number: int, examination: Examination) -> None:
+        object.__setattr__(self, "_number", number)
+        object.__setattr__(self, "_examination", examination)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._examination.function("getattr")(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._examination.function("setattr")(self, name, value)
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self._examination.function(_APPLY)(self, *arguments, **keywords)
 
 
 def serve() -> None:
@@ -73,7 +86,7 @@ class Examination:
 
     def __init__(self, exam: dict[str, Any], pending: bytearray) -> None:
         self.exam, self.pending = exam, pending
-        self.calls = 0
+        self.asked = self.calls = 0
         self.passed: set[int] = set()
         self.failed: set[int] = set()
 
@@ -88,22 +101,31 @@ class Examination:
         if self.exam["kind"] == "cases":
             count, ended = self._run_cases()
         else:
-            exec(compile(self.exam["setup"], "<setup>", "exec", dont_inherit=True), namespace)
-            tree, count = split_asserts(self.exam["tests"])
-            code = compile(tree, "<tests>", "exec", dont_inherit=True)
-            if entry := self.exam["entry_point"]:
-                namespace[entry] = self.function(entry)
-            if self.exam["kind"] == "check":
-                exec(code, namespace)
-                ended = _ended(namespace["check"], namespace[entry])
-            else:
-                ended = _ended(exec, code, namespace)
+            count, ended = self._run_statements(namespace)
         self.passed -= self.failed
         # An assert that was never reached counts as failed, unless the tests came to their end without it.
         total = len(self.passed) + len(self.failed) if ended and count else count
         if not count:
             total, self.passed = 1, {0} if ended else set()
         return encode(["verdict", len(self.passed), total, self.calls, ended, not count], _number)
+
+    def _run_statements(self, namespace: dict[str, Any]) -> tuple[int, bool]:
+        tree, count = split_asserts(self.exam["tests"])
+        code = compile(tree, "<tests>", "exec", dont_inherit=True)
+        for name in self.exam.get("program_names", ()):
+            namespace[name] = self.function(name)
+        try:
+            exec(compile(self.exam["setup"], "<setup>", "exec", dont_inherit=True), namespace)
+        except (_Gone, Exception, SystemExit):
+            # Setup that makes objects of the program's classes fails with the program.
+            if not self.asked:
+                raise
+            return count, False
+        if self.exam["kind"] == "asserts":
+            return count, _ended(exec, code, namespace)
+        namespace[self.exam["entry_point"]] = candidate = self.function(self.exam["entry_point"])
+        exec(code, namespace)
+        return count, _ended(namespace["check"], candidate)
 
     def _run_cases(self) -> tuple[int, bool]:
         call = self.function(self.exam["entry_point"])
@@ -127,12 +149,13 @@ class Examination:
         """A function that asks the program and returns a plain value."""
 
         def proxy(*arguments: Any, **keywords: Any) -> Any:
+            self.asked += 1
             say(encode(["call", name, arguments, keywords], _number))
             line = read_line(self.pending)
             if line is None:
                 raise _Gone("the supervisor has gone")
             try:
-                reply = decode(load(line), _Kept)
+                reply = decode(load(line), lambda number: _Kept(number, self))
                 kind, *rest = reply
             except (Unsendable, TypeError, ValueError) as error:
                 raise _Gone("malformed reply") from error
@@ -230,5 +253,6 @@ def _same(left: Any, right: Any) -> bool:
 
 def _number(value: object) -> int:
     if type(value) is _Kept:
-        return value.number
+        number: int = value._number
+        return number
     raise Unsendable("the tests pass a value that is not plain")

@@ -23,21 +23,6 @@ __all__ = ["Unsendable", "decode", "encode", "load"]
 _MAX_DEPTH = 100
 _MAX_ITEMS = 1_000_000
 _MAX_INT = 2**53
-_GENERATOR: type = type(x for x in [0])
-_ITERATORS: tuple[type, ...] = (
-    type(iter([])),
-    type(iter(())),
-    type(iter({})),
-    type(iter(set())),
-    type(iter("")),
-    type(iter(range(0))),
-    type(reversed([])),
-    _GENERATOR,
-    map,
-    filter,
-    zip,
-    enumerate,
-)
 
 
 class Unsendable(Exception):
@@ -139,7 +124,7 @@ class _Encoder:
             self._sequence("k", iter(value), depth)
         elif isinstance(value, type({}.values())):
             self._sequence("v", iter(value), depth)
-        elif isinstance(value, _ITERATORS):
+        elif getattr(type(value), "__next__", None) is not None:
             self._sequence("n", value, depth)  # type: ignore[arg-type]
         else:
             self.put(f'["o",{self.keep(value)}]')
