@@ -1,5 +1,6 @@
 """A real HTTP server on 127.0.0.1 that speaks the chat-completions protocol, and misbehaves as it is told."""
 
+import contextlib
 import json
 import threading
 import time
@@ -24,15 +25,8 @@ class ChatServer:
                     owner.seen.append(body)
                     owner.keys.append(self.headers.get("Authorization"))
                     owner.paths.append(self.path)
-                    owner.active += 1
-                    owner.most_active = max(owner.most_active, owner.active)
-                try:
+                with contextlib.suppress(OSError):
                     owner.answer(self, body)
-                except OSError:
-                    pass
-                finally:
-                    with owner.lock:
-                        owner.active -= 1
 
             def log_message(self, *args):
                 pass
@@ -66,13 +60,22 @@ class ChatServer:
             "thinking": f"<think>A or B? B!</think>\n {self.honest(body)}\n",
             "unfinished": "<think>A",
         }
-        if mode in ("honest", "slow", "echo_key"):
+        if mode in ("honest", "slow"):
             if mode == "slow":
-                self.released.wait(0.05)
+                self.linger()
             return self.reply(handler, self.honest(body))
         if mode in replies:
             return self.reply(handler, replies[mode])
         return getattr(self, f"do_{mode}")(handler)
+
+    def linger(self):
+        """Count who waits here together; nobody does once the reply is on its way."""
+        with self.lock:
+            self.active += 1
+            self.most_active = max(self.most_active, self.active)
+        self.released.wait(0.1)
+        with self.lock:
+            self.active -= 1
 
     def reply(self, handler, text):
         self.send(handler, 200, json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]}).encode())
