@@ -56,9 +56,8 @@ def report(level, kind, jobs, run, workers):
     seconds = sorted(second for share, _ in results for second in share)
     median, late = statistics.median(seconds), seconds[int(0.95 * len(seconds))]
     right = sum(right for _, right in results)
-    print(
-        f"{level:18}{kind:10}{workers:>8}{1000 * median:>10.1f}{1000 * late:>10.1f}{1000 * cpu:>10.1f}{len(jobs) / wall:>12.1f}{right:>7}/{len(jobs)}"
-    )
+    figures = f"{1000 * median:>10.1f}{1000 * late:>10.1f}{1000 * cpu:>10.1f}{len(jobs) / wall:>12.1f}"
+    print(f"{level:18}{kind:10}{workers:>8}{figures}{right:>7}/{len(jobs)}")
 
 
 def examine(sandbox, job):
