@@ -137,6 +137,31 @@ def test_a_gold_that_cannot_be_read_is_our_fault(gold):
     assert judgement.reason.startswith("unparsable gold: ")
 
 
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        (r"$\boxed{2600}\text{ J}$", r"2600 \text{ J}"),
+        (r"$\boxed{2600}$ J.", "2600 J"),
+        (r"so $\boxed{2600}\ \mathrm{J}$, which is much.", r"2600 \mathrm{J}"),
+        (r"\(\boxed{2.6}\) kJ", "2.6 kJ"),
+        (r"\boxed{10} m/s", "10 m/s"),
+        (r"\boxed{9.81}\,\mathrm{m/s^2}", r"9.81 \mathrm{m/s^2}"),
+        (r"\boxed{25}^\circ\text{C}", r"25 ^\circ\text{C}"),
+        (r"\boxed{25} °C", "25 °C"),
+        (r"\boxed{5}\%", r"5 \%"),
+        (r"\boxed{47}\,\Omega", r"47 \Omega"),
+        (r"\boxed{2600} is the energy.", "2600"),
+        (r"\boxed{2600} mark the end", "2600"),
+        (r"\boxed{2600}.", "2600"),
+        (r"\boxed{2600 J} s", "2600 J"),
+        ("\\boxed{2600}\nJ", "2600"),
+        (r"\boxed{x} J", "x"),
+    ],
+)
+def test_a_unit_behind_the_box_belongs_to_it(response, answer):
+    assert QuantityVerifier().extract(response).answer == answer
+
+
 def test_three_dimensions():
     def parts(answer):
         return tuple(judge("12.0 cm", answer).parts.values())

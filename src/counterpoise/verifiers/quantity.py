@@ -15,7 +15,7 @@ from counterpoise.errors import ConfigError
 from counterpoise.registry import check_choice
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.extraction import DEFAULT_RULES, check_rules, extract
-from counterpoise.verifiers.quantity_text import Written, parse_gold, sides
+from counterpoise.verifiers.quantity_text import Written, parse, parse_gold, sides, unit_behind_box
 from counterpoise.verifiers.unit_text import factors
 
 if TYPE_CHECKING:
@@ -73,8 +73,13 @@ class QuantityVerifier:
         return "counterpoise.verifiers.units"
 
     def extract(self, response: str) -> Extraction:
-        """The answer inside a response; see `counterpoise.verifiers.extraction`."""
-        return extract(response, rules=self.rules)
+        """The answer inside a response (see `counterpoise.verifiers.extraction`), with a unit that stands right behind its box."""
+        found = extract(response, rules=self.rules)
+        if found.rule != "boxed" or found.answer is None:
+            return found
+        written = parse(found.answer)
+        unit = "" if written is None or written.unit else unit_behind_box(response, found.answer)
+        return Extraction(answer=f"{found.answer} {unit}", rule="boxed") if unit else found
 
     def shortcut(self, gold: str, answer: str) -> Judgement | None:
         """The judgement where both units are spelled with the same names or absent, without pint; else None."""

@@ -9,7 +9,7 @@ from fractions import Fraction
 from counterpoise.verifiers.normalise import normalise
 from counterpoise.verifiers.unit_text import MAX_TEXT, factors, tidy
 
-__all__ = ["EXACT", "Written", "parse", "parse_gold", "sides"]
+__all__ = ["EXACT", "Written", "parse", "parse_gold", "sides", "unit_behind_box"]
 
 EXACT = (1, MAX_TEXT)
 """Significant figures of a number that is no decimal: any."""
@@ -28,6 +28,10 @@ _NUMBER = re.compile(
 _BRACKETED = re.compile(r"(?P<number>[^\[\]]*?)\s*\[(?P<unit>[^\[\]]+)\]")
 _EQUALS = re.compile(r"=|\\(?:approx|simeq|cong|equiv)(?![A-Za-z])|≈|≃")
 _NAME = re.compile(r"(?!\d)[^\d=]{0,3}[A-Za-zΑ-ω\\][^=]{0,60}")
+_SYMBOL = r"[kMGmcdnpuμµ]?(?:mol|Pa|Hz|eV|cal|bar|atm|ohm|Ω|[mgsJNWVAKCFTLh])"
+_PLAIN_UNIT = rf"(?:{_SYMBOL}(?:\s?\^?\{{?-?\d\}}?)?(?![A-Za-z])\s?[/·*]?\s?)+|°\s?[CF]?|\\?%"
+_LATEX_UNIT = r"(?:\\(?:text|mathrm|Omega|mu|circ|cdot|%|,|;| )|\{[^{}\n]{0,24}\}|\^|[/\s~-]|\d)+"
+_BEHIND = re.compile(rf"[\s$]*(?:\\[)\],;: ]\s*)*(?P<unit>{_LATEX_UNIT}|{_PLAIN_UNIT})(?=[\s$.,;)]|\\[)\]]|$)")
 _ABOUT = re.compile(r"(?:approximately|approx\.?|about|roughly|around|nearly|\\sim(?![A-Za-z]))\s*", re.IGNORECASE)
 
 
@@ -78,6 +82,15 @@ def sides(answer: str) -> tuple[Written, ...] | None:
         parts = parts[1:]
     written = tuple(parse(part) for part in parts)
     return None if None in written else tuple(one for one in written if one is not None)
+
+
+def unit_behind_box(response: str, number: str) -> str:
+    r"""The unit in `\boxed{2600}\text{ J}` or `$\boxed{2600}$ J`; empty when the last box does not hold this number or no unit follows."""
+    _, found, behind = response.rpartition(f"{number}}}")
+    match = _BEHIND.match(behind[:120].split("\n", 1)[0]) if found else None
+    if match is None or not re.search(r"[A-Za-zΩ°%]", match["unit"].replace(r"\,", "")):
+        return ""
+    return match["unit"].strip(" ~")
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
