@@ -51,6 +51,12 @@ NUMBERS = (
     *(f"gradient_norm{s}" for s in SIGNED),
     *(f"entropy{s}" for s in SIGNED),
     *(f"loss{s}" for s in SIGNED),
+    *(f"surprisal{v}_p{q}" for v in JUDGED for q in (50, 90, 99)),
+    *(f"entropy{s}_p{q}" for s in SIGNED for q in (50, 90, 99)),
+    *(f"ratio{s}_{q}" for s in SIGNED[1:] for q in ("p01", "p50", "p99", "max")),
+    *(f"tokens_per_second_{stage}" for stage in ("sample", "verify", "update")),
+    *("tokens_trained_plus", "tokens_trained_minus", "tokens_saved_correct", "tokens_saved_wrong"),
+    *("anchor_kl", "distinct_answers", "seconds_diagnostics"),
     "a_column_nobody_declared",
 )
 
