@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from counterpoise.errors import ConfigError
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers import squad
 from counterpoise.verifiers.extraction import TEXT_RULES, check_rules, extract
-from counterpoise.verifiers.short_answers import abstains, answer_tokens, parse_gold
+from counterpoise.verifiers.short_answers import ShortGold, abstains, answer_tokens, parse_gold
 
 __all__ = ["QaVerifier"]
 
@@ -54,8 +55,7 @@ class QaVerifier:
 
     def judge(self, gold: str, answer: str) -> Judgement:
         """Compare with every gold; a gold that is empty or damaged JSON is UNSCORED."""
-        accepted = parse_gold(gold)
-        golds = [] if accepted is None else [answer_tokens(text) for text in accepted.answers]
+        accepted, golds = _accepted(gold)
         # NQ-open has golds such as ")" and "---": what equals them is no answer, and what does not may be right.
         if accepted is None or not any(word.isalnum() for tokens in golds for word in tokens):
             return Judgement(
@@ -72,6 +72,13 @@ class QaVerifier:
             return Judgement(value=VerdictValue.WRONG, rule="too_long", parts=_parts())
         f1 = max(squad.f1(tokens, words) for tokens in golds)
         return _judgement(VerdictValue.WRONG, "different", accepted.answers, answer, f1=f1)
+
+
+@functools.lru_cache(maxsize=4096)
+def _accepted(gold: str) -> tuple[ShortGold | None, tuple[tuple[str, ...], ...]]:
+    """A gold and its answers' words, which a group asks for again and again."""
+    accepted = parse_gold(gold)
+    return accepted, () if accepted is None else tuple(answer_tokens(text) for text in accepted.answers)
 
 
 def _judgement(value: VerdictValue, rule: str, golds: Sequence[str], answer: str, *, f1: float) -> Judgement:
