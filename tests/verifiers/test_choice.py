@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoise.verifiers.choice import ChoiceVerifier, choice_gold
+from counterpoise.verifiers.choice import ChoiceVerifier
 
 QUESTION = "Which is a metal?\nA. argon\nB. iron\nC. sulfur\nD. neon\nAnswer with the letter of one option."
 
@@ -104,10 +104,6 @@ def test_nothing_is_guessed(response, rule):
 def test_judgement(gold, answer, value, rule):
     judgement = ChoiceVerifier().judge(gold, answer)
     assert (judgement.value, judgement.rule) == (value, rule)
-
-
-def test_gold_text():
-    assert choice_gold("B", 4) == "B of 4"
 
 
 @given(st.text(max_size=400))

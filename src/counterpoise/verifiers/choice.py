@@ -20,7 +20,7 @@ from typing import NamedTuple
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.extraction import extract, final_text
 
-__all__ = ["ChoiceVerifier", "choice_gold"]
+__all__ = ["ChoiceVerifier"]
 
 _MAX_TEXT = 100_000
 _MAX_ANSWER = 400
@@ -47,11 +47,6 @@ class _Found(NamedTuple):
     position: int
     rule: str
     letters: tuple[str, ...]
-
-
-def choice_gold(letter: str, options: int) -> str:
-    """The gold of a question with so many options, e.g. `B of 4`."""
-    return f"{letter} of {options}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +113,7 @@ def _boxed(text: str) -> _Found | None:
 
 
 def _phrase(text: str) -> _Found | None:
-    """The last phrase that is followed by a letter, or by nothing: "the answer is 12 m" names no option and is passed over."""
+    """The last phrase that a letter follows: "the answer is 12 m" names no option and is passed over."""
     last = None
     for match in _PHRASE.finditer(text):
         rest = text[match.end() : match.end() + 200].split("\n", 1)[0]

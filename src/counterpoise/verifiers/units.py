@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, lru_cache
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import pint
@@ -22,34 +22,12 @@ _SPELLINGS: Mapping[str, str] = {
     "Mhz": "MHz", "Ghz": "GHz", "Kg": "kg", "KG": "kg", "kgs": "kg", "Km": "km", "KM": "km", "Kcal": "kcal", "KV": "kV", "KW": "kW",
     "KN": "kN", "Kohm": "kohm", "secs": "second", "hrs": "hour", "yrs": "year", "mins": "minute", "lbs": "lb", "gm": "gram",
     "gms": "gram", "amps": "ampere", "mols": "mole", "rev": "turn", "revs": "turn", "revolution": "turn", "revolutions": "turn",
-    "%": "percent", "‰": "permille", "deg": "degree", "degs": "degree", "Å": "angstrom", "A.U.": "astronomical_unit", "nt": "newton",
+    "%": "percent", "‰": "permille", "deg": "degree", "degs": "degree", "nt": "newton",
 }  # fmt: skip
 _ALTERNATIVES: Mapping[str, str] = {"lb": "lbf", "pound": "lbf", "pounds": "lbf", "C": "degC", "F": "degF"}
 """A pound may be a mass or a force; a degree sign is often lost."""
-_SYMBOLS = (
-    "mol",
-    "kg",
-    "Pa",
-    "Hz",
-    "eV",
-    "kJ",
-    "cm",
-    "dm",
-    "mm",
-    "km",
-    "J",
-    "K",
-    "N",
-    "m",
-    "s",
-    "W",
-    "V",
-    "A",
-    "C",
-    "T",
-    "g",
-    "L",
-)
+_GLUED_SYMBOLS = "mol kg Pa Hz eV kJ cm dm mm km J K N m s W V A C T g L"
+_SYMBOLS = tuple(_GLUED_SYMBOLS.split())
 _COUNTED_NOUNS = """
     photon electron proton neutron atom ion molecule particle nucleus nuclei event decay person people time unit unitless
     dollar usd cent cycle count wave fringe piece coin way order
@@ -57,7 +35,7 @@ _COUNTED_NOUNS = """
 _COUNTED = frozenset(_COUNTED_NOUNS.split())
 _OFFSETS = ("degree_Celsius", "degree_Fahrenheit")
 _MAX_NAME = 32
-_MAX_READINGS = 16
+_MAX_READINGS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +64,11 @@ def units(text: str, *, strict: bool = False) -> tuple[Unit, ...]:
     """
     found: dict[Unit, None] = {}
     for reading in (factors(text) or ())[: 1 if strict else None]:
-        for names in product(*(_spelled(name, power, strict) for name, power in reading)):
+        spellings = product(*(_spelled(name, power, strict) for name, power in reading))
+        for names in islice(spellings, _MAX_READINGS):
             unit = _combined([factor for group in names for factor in group])
             if unit is not None:
                 found[unit] = None
-            if len(found) >= _MAX_READINGS:
-                break
     return tuple(found)
 
 
