@@ -3,7 +3,7 @@ import math
 import pytest
 
 from counterpoise.report.build import build_report
-from counterpoise.report.charts import chart_data, compact, style_slot
+from counterpoise.report.charts import chart_data, compact, dash_of, style_slot
 from counterpoise.report.metrics import choose_panels
 
 
@@ -29,6 +29,7 @@ def test_numbers_are_rounded_to_five_digits_and_undefined_ones_are_null():
 
 def test_styles_repeat_after_eight_runs_and_bases_have_their_own():
     assert [style_slot(style) for style in (-1, 0, 1, 8, 9)] == [0, 0, 1, 8, 1]
+    assert [dash_of(style) for style in (0, -1, -4, 1, 2, 9)] == ["dash", "dot", "dash", "solid", "dot", "solid"]
 
 
 def test_curves_and_differences(make_run, disk):

@@ -35,6 +35,14 @@ def test_bases_that_differ_are_told_apart(make_run, disk):
     assert [e.name for e in report.entries] == ["base of a", "base of b", "a", "b"]
 
 
+def test_the_base_of_one_run_is_not_called_the_base_of_another_task(make_run, disk):
+    report = build(
+        make_run("a", evaluations={0: disk.counts(1, 2), 9: disk.counts(3, 4)}),
+        make_run("b", evaluations={9: disk.counts(5, 6)}, task="other:test"),
+    )
+    assert [e.name for e in report.entries] == ["base of a", "a", "b"]
+
+
 def test_every_entry_can_be_the_reference(make_run, disk):
     report = build(
         make_run("a", evaluations={0: disk.counts(1, 2), 9: disk.counts(3, 4)}),

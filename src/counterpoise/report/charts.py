@@ -14,13 +14,13 @@ from counterpoise.report.paper import PublishedCurves
 from counterpoise.report.records import Against, Difference, Report, Run, Section
 from counterpoise.report.words import visible
 
-__all__ = ["DASHES", "SYMBOLS", "chart_data", "compact", "style_slot"]
+__all__ = ["SYMBOLS", "chart_data", "compact", "dash_of", "style_slot"]
 
-DASHES = ("solid", "dot", "dashdot", "longdash", "longdashdot", "dash", "solid", "dot")
-"""Line dash of each run, by `style_slot`."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star")
 """Marker of each run, by `style_slot`."""
 
+_DASHES = ("solid", "dot", "dashdot", "longdash", "longdashdot", "dash", "solid", "dot")
+_BASE_DASHES = ("dash", "dot", "dashdot", "longdash")
 _DIGITS = 5
 _MESSAGE = 300
 
@@ -28,6 +28,11 @@ _MESSAGE = 300
 def style_slot(style: int) -> int:
     """Position in the palette: 1 to 8 for runs, which then repeat; 0 for a base."""
     return (style - 1) % len(SYMBOLS) + 1 if style > 0 else 0
+
+
+def dash_of(style: int) -> str:
+    """Dash of a line, as Plotly calls it: bases have one colour and differ by it."""
+    return _DASHES[style_slot(style) - 1] if style > 0 else _BASE_DASHES[-style % len(_BASE_DASHES)]
 
 
 def compact(values: Sequence[float | None]) -> list[float | int | None]:
@@ -55,7 +60,8 @@ def chart_data(report: Report, panels: Sequence[Panel], published: Sequence[Publ
         drawn |= set(panel.columns)
         charts[panel.key] = {"type": "metric", "unit": panel.unit, "columns": list(panel.columns.items())}
     return {
-        "dashes": DASHES,
+        "dashes": _DASHES,
+        "baseDashes": _BASE_DASHES,
         "symbols": SYMBOLS,
         "runs": [_run(style, run, drawn) for style, run in enumerate(report.runs, start=1) if run.steps],
         "charts": charts,

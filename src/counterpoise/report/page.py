@@ -21,10 +21,10 @@ import counterpoise
 from counterpoise.evaluation.table import result_lines
 from counterpoise.report import words
 from counterpoise.report.bundle import packed_plotly
-from counterpoise.report.charts import DASHES, SYMBOLS, chart_data, style_slot
-from counterpoise.report.metrics import Panel, choose_panels
+from counterpoise.report.charts import SYMBOLS, chart_data, dash_of, style_slot
+from counterpoise.report.metrics import choose_panels
 from counterpoise.report.paper import find_published, published_curves
-from counterpoise.report.records import Report, Run, Sample, Section
+from counterpoise.report.records import Report, Run, Sample, Samples, Section
 
 __all__ = ["render_page"]
 
@@ -58,6 +58,36 @@ def render_page(report: Report, *, paper: str | None = None) -> str:
     panels = choose_panels(name for run in report.runs for name in run.columns)
     published = published_curves()
     data = chart_data(report, panels, published)
+    text = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            version=counterpoise.__version__,
+            made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(report.made)),
+            nonce=secrets.token_urlsafe(16),
+            cards=[_card(report, style, run) for style, run in enumerate(report.runs, start=1)],
+            findings=words.findings(report),
+            differences=words.config_differences(report.runs),
+            notes=[*report.notes, *(f"{run.name}: {note}" for run in report.runs for note in run.notes)],
+            tables=[_table(section) for section in report.sections],
+            panels=[(panel, words.panel_summary(panel, report.runs)) for panel in panels],
+            evaluations="evaluations" in data["charts"],
+            trained=[(style, run) for style, run in enumerate(report.runs, start=1) if run.steps],
+            samples={name: _samples(found) for name, found in report.samples.items()},
+            configurations=_configurations(report.runs),
+            beside={e.name: result_lines(e.result) for e in report.entries if e.result is not None},
+            published=published,
+            paper=shown,
+            data=_json(data | {"shown": shown}),
+            plotly=packed_plotly(),
+        )
+    )
+    # A lone surrogate (a model can write one) has no UTF-8 form.
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("counterpoise.report"),
         autoescape=True,
@@ -77,32 +107,9 @@ def render_page(report: Report, *, paper: str | None = None) -> str:
         "crossing": words.crossing_words,
         "difference_summary": words.difference_summary,
         "curve_summary": words.curve_summary,
-        "isnan": math.isnan,
         "strict": lambda *lists: zip(*lists, strict=True),
     }
-    text = environment.get_template("report.html").render(
-        report=report,
-        version=counterpoise.__version__,
-        made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(report.made)),
-        nonce=secrets.token_urlsafe(16),
-        cards=[_card(report, run) for run in report.runs],
-        findings=words.findings(report),
-        differences=words.config_differences(report.runs),
-        notes=[*report.notes, *(f"{run.name}: {note}" for run in report.runs for note in run.notes)],
-        tables=[_table(section) for section in report.sections],
-        panels=[(panel, _panel_words(panel, report)) for panel in panels],
-        evaluations="evaluations" in data["charts"],
-        trained=[(style, run) for style, run in enumerate(report.runs, start=1) if run.steps],
-        samples={name: _samples(found) for name, found in report.samples.items()},
-        configurations=_configurations(report.runs),
-        beside={e.name: result_lines(e.result) for e in report.entries if e.result is not None},
-        published=published,
-        paper=shown,
-        data=_json(data | {"shown": shown}),
-        plotly=packed_plotly(),
-    )
-    # A lone surrogate (a model can write one) has no UTF-8 form.
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return environment
 
 
 def _breakable(text: str) -> Markup:
@@ -128,13 +135,11 @@ def _json(data: Mapping[str, Any]) -> str:
 
 def _swatch(style: int) -> dict[str, str]:
     """Dash and glyph of a legend entry."""
-    slot = style_slot(style)
-    if slot == 0:
-        return {"stroke": _STROKES["dash"], "glyph": ""}
-    return {"stroke": _STROKES[DASHES[slot - 1]], "glyph": _GLYPHS[SYMBOLS[slot - 1]]}
+    glyph = _GLYPHS[SYMBOLS[style_slot(style) - 1]] if style > 0 else ""
+    return {"stroke": _STROKES[dash_of(style)], "glyph": glyph}
 
 
-def _card(report: Report, run: Run) -> dict[str, Any]:
+def _card(report: Report, style: int, run: Run) -> dict[str, Any]:
     facts = []
     if run.config:
         named = {"rule": "credit.rule", "model": "model.name", "task": "tasks.name"}
@@ -148,7 +153,7 @@ def _card(report: Report, run: Run) -> dict[str, Any]:
         facts.append(("last step at", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run.ended))))
     if run.kind != "run":
         facts.append(("kind", "evaluation" if run.kind == "evaluation" else "file of counts"))
-    return {"name": run.name, "style": report.runs.index(run) + 1, "facts": facts, "scores": _scores(report, run)}
+    return {"name": run.name, "style": style, "facts": facts, "scores": _scores(report, run)}
 
 
 def _scores(report: Report, run: Run) -> list[tuple[str, str, str]]:
@@ -193,11 +198,7 @@ def _table(section: Section) -> list[tuple[str, int, list[_Cell]]]:
     return rows
 
 
-def _panel_words(panel: Panel, report: Report) -> str:
-    return words.panel_summary(panel, report.runs)
-
-
-def _samples(found: Any) -> dict[str, Any]:
+def _samples(found: Samples) -> dict[str, Any]:
     return {
         "note": found.note,
         "groups": [

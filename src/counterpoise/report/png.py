@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from counterpoise.errors import MissingExtraError
 from counterpoise.evaluation.bands import BandPoint
 from counterpoise.files import atomic_write
-from counterpoise.report.charts import DASHES, SYMBOLS, style_slot
+from counterpoise.report.charts import SYMBOLS, dash_of, style_slot
 from counterpoise.report.metrics import Panel, choose_panels
 from counterpoise.report.paper import PublishedCurves, find_published
 from counterpoise.report.records import Report, Run, Section
@@ -246,7 +246,7 @@ def _colour(style: int) -> str:
 
 
 def _line(style: int) -> Any:
-    return _LINES[DASHES[style_slot(style) - 1] if style > 0 else "dash"]
+    return _LINES[dash_of(style)]
 
 
 def _marker(style: int) -> str:

@@ -31,14 +31,15 @@ def find_entries(runs: Sequence[Run]) -> list[Entry]:
         if first is None or first.step != 0 or run.step == 0:
             continue
         manifest = first.result.manifest
-        key = (manifest.model, manifest.weights, manifest.task, manifest.settings, first.result.counts)
+        drawn = (manifest.model, manifest.weights, manifest.task, manifest.template, manifest.settings)
+        key = (drawn, first.result.counts)
         if key in keys:
             continue
         keys.append(key)
         name = f"base of {run.name}"
         contender = Contender(name=name, path=first.path, counts=first.result.counts, manifest=manifest)
         bases.append(Entry(contender=contender, base=True, style=-len(bases), result=first.result))
-    if len(bases) == 1 and all(run.name != "base" for run in runs):
+    if len(bases) == 1 and all(run.name != "base" and _may_come_from(run, bases[0]) for run in runs):
         bases = [replace(bases[0], contender=replace(bases[0].contender, name="base"))]
     others = [
         Entry(contender=run.contender, base=False, style=style, result=run.result)
@@ -46,6 +47,14 @@ def find_entries(runs: Sequence[Run]) -> list[Entry]:
         if run.contender is not None
     ]
     return [*bases, *others]
+
+
+def _may_come_from(run: Run, base: Entry) -> bool:
+    """Whether the run was evaluated on the base's task; a run without an evaluation is not compared at all."""
+    if run.contender is None:
+        return True
+    ours, theirs = run.contender.manifest, base.contender.manifest
+    return ours is not None and theirs is not None and ours.task == theirs.task
 
 
 def make_sections(

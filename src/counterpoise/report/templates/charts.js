@@ -11,7 +11,7 @@
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const slot = (style) => (style > 0 ? ((style - 1) % data.symbols.length) + 1 : 0);
   const color = (style) => css(style > 0 ? `--s${slot(style)}` : "--base");
-  const dash = (style) => (style > 0 ? data.dashes[slot(style) - 1] : "dash");
+  const dash = (style) => (style > 0 ? data.dashes[slot(style) - 1] : data.baseDashes[-style % data.baseDashes.length]);
   const symbol = (style) => (style > 0 ? data.symbols[slot(style) - 1] : "circle-open");
   const faint = (hex, alpha) => `rgba(${[1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)).join(",")},${alpha})`;
   // Plotly reads a subset of HTML in its texts.
