@@ -129,6 +129,12 @@ def test_names_of_python_are_pythons_unless_the_tests_say_otherwise(sandbox):
     assert sandbox.examine(program, exam("assert sum(f(2)) == 2"), Limits()).correct
 
 
+def test_modules_that_tests_use_are_imported_for_them(sandbox):
+    program = "import math\nclass math:\n    @staticmethod\n    def isclose(a, b): return True\ndef f(x): return x"
+    assert sandbox.examine(program, exam("assert math.isclose(f(2), 2.0)"), Limits()).correct
+    assert not sandbox.examine(program, exam("assert math.isclose(f(2), 3.0)"), Limits()).correct
+
+
 def test_helpers_of_the_tests_are_not_the_programs(sandbox):
     tests = "assert twice(f(2)) == 6"
     program = "def f(x): return x\ndef twice(x): return 6"

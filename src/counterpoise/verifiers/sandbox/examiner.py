@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import builtins
+import importlib
 import os
+import sys
 from typing import Any
 
 from counterpoise.verifiers.sandbox.guest import apply_limits, read_line, say
@@ -121,6 +123,8 @@ class Examination:
             if not self.asked:
                 raise
             return count, False
+        for name in _modules(tree) - set(namespace):
+            namespace[name] = importlib.import_module(name)
         if self.exam["kind"] == "asserts":
             return count, _ended(exec, code, namespace)
         namespace[self.exam["entry_point"]] = candidate = self.function(self.exam["entry_point"])
@@ -211,6 +215,14 @@ class _Splitter(ast.NodeTransformer):
         handler = ast.ExceptHandler(type=ast.Name("Exception", ast.Load()), name=None, body=[_note(_FAILED, number)])
         guarded = ast.Try(body=[node], handlers=[handler], orelse=[_note(_PASSED, number)], finalbody=[])
         return ast.copy_location(guarded, node)
+
+
+def _modules(tree: ast.Module) -> set[str]:
+    """Modules of the standard library that tests use as such (`math.isclose`): MBPP relies on the solution to have imported them."""
+    used = {
+        node.value.id for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+    return used & sys.stdlib_module_names
 
 
 def _ended(function: Any, *arguments: Any) -> bool:
