@@ -31,7 +31,10 @@ def test_lines_are_read_with_their_numbers(tmp_path):
             r"r\.jsonl:2: no field 'response'; the line has: gold, output \(name it with --response-field\)",
         ),
         ('{"gold": " ", "response": "7"}', r"r\.jsonl:2: the field 'gold' is empty; nothing can be compared with it"),
-        ('{"gold": ["7"], "response": "7"}', r"r\.jsonl:2: the field 'gold' is a list, expected text"),
+        (
+            '{"gold": ["7"], "response": "7"}',
+            r"r\.jsonl:2: the field 'gold' is a list, expected text; a list of right answers is for",
+        ),
     ],
 )
 def test_malformed_lines_are_named(tmp_path, line, message):

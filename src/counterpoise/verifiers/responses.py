@@ -167,7 +167,8 @@ def _text(record: Mapping[str, Any], field: str, flag: str, where: str) -> str:
         )
     value = record[field]
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise DataError(f"{where}: the field '{field}' is a {type(value).__name__}, expected text")
+        several = "; a list of right answers is for the verifiers qa and llm" if isinstance(value, list) else ""
+        raise DataError(f"{where}: the field '{field}' is a {type(value).__name__}, expected text{several}")
     return value if isinstance(value, str) else str(value)
 
 
