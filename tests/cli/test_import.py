@@ -85,7 +85,7 @@ def completions(tmp_path):
 def test_verl_is_imported_graded_and_compared_with_its_own_verdict(command, jsonl):
     # verl says 1 of 2 right; \boxed{2.0} is right too, so math says 2 of 2.
     file = jsonl("100.jsonl", *verl(100, ("1+1", r"\boxed{2}", "2", 1.0), ("1+1", r"\boxed{2.0}", "2", -1.0)))
-    assert "100.jsonl verl 2 0 0" in said(command("import", str(file), "-o", "e"))
+    assert "100.jsonl verl 2 0 0 score" in said(command("import", str(file), "-o", "e"))
     assert counts("e") == [(2, 1)]
     assert RolloutStore("e").manifest.weights == "step 100"
     text = said(command("grade", "e"))
@@ -99,7 +99,7 @@ def test_the_same_file_adds_nothing_under_another_name_and_another_file_adds_up(
     rows = verl(1, ("1+1", "a", "2", 1.0), ("1+1", "b", "2", 0.0))
     jsonl("1.jsonl", *rows), jsonl("copy.jsonl", *rows), jsonl("more.jsonl", *verl(1, ("1+1", "c", "2", 0.0)))
     said(command("import", "1.jsonl", "-o", "e"))
-    assert "copy.jsonl verl 0 2 0 more.jsonl verl 1 0 0" in said(
+    assert "copy.jsonl verl 0 2 0 score more.jsonl verl 1 0 0 score" in said(
         command("import", "copy.jsonl", "more.jsonl", "-o", "e")
     )
     assert [line["text"] for line in lines("e/rollouts.jsonl")] == ["a", "b", "c"]
@@ -135,7 +135,9 @@ def test_two_reward_columns_need_a_name(command, tmp_path):
     row = {"step": 1, "prompt": "p", "completion": "c", "format": 1.0, "accuracy": 0.25, "advantage": 0.0}
     parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / "completions_00001.parquet")
     result = command("import", "completions_00001.parquet", "-o", "e")
-    assert "the score may be format, accuracy; choose with --score-column" in " ".join(result.stderr.split())
+    assert "it may be any of the columns format, accuracy; choose with --score-column" in " ".join(
+        result.stderr.split()
+    )
     assert not Path("e/passk.json").exists()
     result = command(
         "import", "completions_00001.parquet", "--score-column", "accuracy", "--threshold", "0.2", "-o", "e"
@@ -197,7 +199,7 @@ def test_mistakes_are_told(command, tmp_path, jsonl):
     jsonl("dir/notes.txt", {})
     jsonl("a.jsonl", {"prompt": "p", "response": "r"})
     assert "holds no row" in refused(command("import", "empty.jsonl", "-o", "e"))
-    assert "no file named [0-9]*.jsonl (it holds notes.txt)" in refused(
+    assert "dir has no file named [0-9]*.jsonl (verl's trainer.validation_data_dir or" in refused(
         command("import", "dir", "--format", "verl", "-o", "e")
     )
     assert "unknown format 'trll'; did you mean 'trl'?" in refused(
@@ -221,8 +223,102 @@ def test_what_is_exported_is_imported_with_the_same_counts(command, jsonl, suffi
     assert "neither .jsonl nor .parquet" in refused(command("export", "e", "-o", "out.csv"))
 
 
+def test_trls_output_directory_alone_is_enough(command, completions):
+    """Who has a run's directory and nothing else gets their own scores, which column they are, and what grading lacks."""
+    Path("checkpoint-10").mkdir()
+    result = command("import", ".", "--step", "10", "-o", "e")
+    assert "completions/completions_00010.parquet trl 2 0 0 accuracy_reward" in said(result)
+    assert "taken as the score: accuracy_reward; right from 0.5 on (2 of 2 files)" in result.stderr
+    assert counts("e") == [(2, 1)]
+    assert "– tokens on average" in " ".join(command("grade", "e").stderr.split())
+
+
+def test_a_directory_without_logged_completions_says_which_setting_writes_them(command):
+    Path("run/checkpoint-10").mkdir(parents=True)
+    message = refused(command("import", "run", "-o", "e"))
+    assert "(TRL's log_completions=True)" in message
+    assert "it holds checkpoint-10. Rollouts are there only if that setting was on" in message
+
+
+def test_rows_without_gold_say_how_to_get_one(command, jsonl):
+    jsonl("a.jsonl", {"prompt": "p", "response": "r"})
+    stderr = " ".join(command("import", "a.jsonl", "-o", "e").stderr.split())
+    assert "no column of scores was found, so only grading can tell right from wrong" in stderr
+    assert (
+        "1 problems have no gold, which grading needs. Import again into another directory than e with --gold FILE"
+        in stderr
+    )
+
+
+def test_nothing_is_left_where_no_row_can_be_used(command, jsonl):
+    row = {"prompt": "p", "response": None}
+    jsonl("a.jsonl", row, row, "{torn", '{"prompt": "p", "resp')
+    message = refused(command("import", "a.jsonl", "-o", "e"))
+    assert (
+        "nothing was written to e. 4 rows were refused, first a.jsonl:1: the response is null (2); not JSON: "
+        in message
+    )
+    assert not Path("e").exists()
+
+
+def test_a_tasks_problems_are_found_in_the_prompts(command, jsonl):
+    from counterpoise.tasks.registry import make_task
+
+    problem = next(iter(make_task("arithmetic").problems("test")))
+    rows = [f"Compute {problem.question} please", "What is the capital of Peru?"]
+    jsonl("a.jsonl", *[{"prompt": prompt, "response": f"#### {problem.gold}"} for prompt in rows])
+    result = command("import", "a.jsonl", "--task", "arithmetic", "-o", "e")
+    assert "a.jsonl jsonl 1 0 1 –" in said(result)
+    assert "a.jsonl:2: no question of the task is in the prompt" in result.stderr
+    [kept] = lines("e/golds.jsonl")
+    assert kept == {
+        "problem_id": problem.problem_id,
+        "task_type": "arithmetic",
+        "question": problem.question,
+        "gold": problem.gold,
+        "verifier": "numeric",
+    }
+    said(command("grade", "e"))
+    assert counts("e") == [(1, 1)]
+    assert "unknown task 'arithmetics'; did you mean 'arithmetic'?" in refused(
+        command("import", "a.jsonl", "--task", "arithmetics", "-o", "e2")
+    )
+
+
+def test_another_filter_of_the_same_file_is_refused(command, jsonl):
+    rows = [harness(0, "1+1", "2", "two", filter=name, match=m) for name, m in (("strict", 0.0), ("flexible", 1.0))]
+    jsonl("samples_a.jsonl", *rows)
+    result = command("import", "samples_a.jsonl", "-o", "e")
+    assert "taken as the score: exact_match of strict; not those of flexible (--filter)" in result.stderr
+    message = refused(command("import", "samples_a.jsonl", "--filter", "flexible", "-o", "e"))
+    assert "judged by exact_match of strict>=0.5; now it would be exact_match of flexible>=0.5" in message
+    said(command("import", "samples_a.jsonl", "--filter", "flexible", "-o", "e2"))
+    assert (counts("e"), counts("e2")) == ([(1, 0)], [(1, 1)])
+    assert "has no filter 'flexibel'; its filters: strict, flexible" in refused(
+        command("import", "samples_a.jsonl", "--filter", "flexibel", "-o", "e3")
+    )
+    jsonl("a.jsonl", {"prompt": "p", "response": "r"})
+    assert "--filter is for lm-eval's files; a.jsonl is jsonl" in refused(
+        command("import", "a.jsonl", "--filter", "strict", "-o", "e3")
+    )
+
+
+def test_json_of_both_commands(command, jsonl):
+    jsonl("1.jsonl", *verl(1, ("1+1", "a", "2", 1.0), ("1+1", "b", "2", 0.0)), "torn")
+    found = json.loads(command("import", "1.jsonl", "-o", "e", "--json").stdout)
+    [file] = found["files"]
+    assert (file["format"], file["score"], file["added"], file["known"], file["kept_out"]) == ("verl", "score", 2, 0, 1)
+    assert found["kept_out_reasons"] == {"not JSON: Expecting value": 1}
+    assert found["passk"] == [
+        {"k": 1, "pass@k": 0.5, "low": None, "high": None},
+        {"k": 2, "pass@k": 1.0, "low": None, "high": None},  # one problem has no interval
+    ]
+    exported = json.loads(command("export", "e", "-o", "out.jsonl", "--json").stdout)
+    assert exported == {"rollouts": 2, "file": "out.jsonl"}
+
+
 def test_a_killed_import_goes_on_and_ends_as_an_unbroken_one(command, jsonl):
-    rows = [(f"{i % 50}+1", f"r{i}", str(i % 50 + 1), float(i % 2)) for i in range(20_000)]
+    rows = [(f"{i % 50}+1", f"r{i}", str(i % 50 + 1), float(i % 2)) for i in range(4_000)]
     jsonl("1.jsonl", *verl(1, *rows))
     call = [sys.executable, "-c", "from counterpoise.cli.app import main; main()", "import", "1.jsonl", "-o", "killed"]
     process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -233,12 +329,12 @@ def test_a_killed_import_goes_on_and_ends_as_an_unbroken_one(command, jsonl):
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    assert 0 < len(written.read_bytes().splitlines()) < 20_000
+    assert 0 < len(written.read_bytes().splitlines()) < 4_000
     said(command("import", "1.jsonl", "-o", "killed")), said(command("import", "1.jsonl", "-o", "whole"))
     drawn = [
         {(r.problem_id, r.sample, r.text) for r in RolloutStore(directory).rollouts()}
         for directory in ("killed", "whole")
     ]
     assert drawn[0] == drawn[1]
-    assert len(drawn[0]) == 20_000
+    assert len(drawn[0]) == 4_000
     assert counts("killed") == counts("whole")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -15,12 +16,17 @@ __all__ = ["export"]
 def export(
     evaluation: Annotated[Path, typer.Argument(help="Directory of an evaluation.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="FILE.jsonl or FILE.parquet; replaced whole.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Write the rollouts of an evaluation with their verdicts, one row each, for other tools; counterpoise import reads them back.
 
     counterpoise export runs/eval-gsm8k -o rollouts.jsonl
+    counterpoise export runs/trl-200 -o rollouts.parquet --json
     """
     from counterpoise.evaluation.export import export as write
 
     count = write(evaluation, out)
+    if as_json:
+        console.print_json(json.dumps({"rollouts": count, "file": str(out)}, indent=2, ensure_ascii=False))
+        return
     console.stdout.print(f"{count} rollouts: {out}", soft_wrap=True, markup=False)

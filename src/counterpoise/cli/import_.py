@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,16 +16,17 @@ from counterpoise.errors import UsageError
 
 if TYPE_CHECKING:
     from counterpoise.engines.imports import Imported
+    from counterpoise.evaluation.curve import PassAtK
     from counterpoise.evaluation.imports.source import Source
     from counterpoise.types import Problem
 
 __all__ = ["import_rollouts"]
 
-_SHOWN = 10
-
 
 def import_rollouts(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Files, or directories of them.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Files, or directories of them, e.g. TRL's output directory.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Evaluation that grows; begun where there is none.")],
     format: Annotated[str, typer.Option(help="auto, trl, verl, lm-eval or jsonl.")] = "auto",
     task: Annotated[str | None, typer.Option(help="Task whose problems these are; gives golds and verifier.")] = None,
@@ -42,15 +47,20 @@ def import_rollouts(
     ] = None,
     model: Annotated[str, typer.Option(help="Who drew them.")] = "imported",
     temperature: Annotated[float, typer.Option(min=0, help="Temperature they were drawn at.")] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables; shares in [0, 1].")] = False,
 ) -> None:
-    """Read rollouts of TRL (log_completions), verl (validation_data_dir, rollout_data_dir), lm-evaluation-harness (--log_samples) or any
-    JSON lines or Parquet file into an evaluation, to be graded, compared, merged and counted like any other.
+    """Read rollouts of another tool into an evaluation, to be graded, compared, merged and counted like any other.
 
-    The files' own scores become the verdicts of a verifier named imported. The same file adds nothing twice.
+    TRL: the output directory of a run with log_completions=True. verl: files of validation_data_dir or rollout_data_dir.
+    lm-evaluation-harness: what --log_samples wrote. Any other JSON lines or Parquet file: name its columns.
 
-    counterpoise import output/completions --steps 200 -o runs/trl-200
+    The files' own scores become the verdicts of a verifier named imported. The same file adds nothing twice. To grade anew, the problems
+    need golds: in a column of the file, in a file of questions and answers (--gold), or from a task (--task).
+
+    counterpoise import trl-output --steps 200 --score-column accuracy_reward -o runs/trl-200
+    counterpoise import trl-output --steps 200 --gold test.jsonl -o runs/trl-200
     counterpoise import val/100.jsonl --verifier math -o runs/verl-100
-    counterpoise import samples_gsm8k_2026-01-01.jsonl --task gsm8k -o runs/harness
+    counterpoise import samples_gsm8k_2026-01-01.jsonl --task gsm8k --gold test.jsonl -o runs/harness
     counterpoise import mine.jsonl --prompt-column q --response-column out --gold-column a -o runs/mine
     """
     from counterpoise.engines.imports import import_rollouts as run
@@ -76,7 +86,12 @@ def import_rollouts(
         steps=_steps(steps),
         task=_problems(task, gold),
     )
-    _show(done, sources, out, threshold)
+    if as_json:
+        console.print_json(json.dumps(_as_json(done, sources, out), indent=2, ensure_ascii=False))
+    else:
+        _show(done, sources, out)
+    for note in _notes(done, sources, out, threshold):
+        console.note(note)
 
 
 def _steps(text: str | None) -> set[int]:
@@ -97,32 +112,76 @@ def _problems(task: str | None, gold: Path | None) -> list[Problem]:
     return list(made.problems("test"))
 
 
-def _show(done: Imported, sources: list[Source], out: Path, threshold: float) -> None:
+def _show(done: Imported, sources: list[Source], out: Path) -> None:
+    from rich.text import Text
+
     from counterpoise.evaluation.table import passk_table
 
     numbers = ("added", "there already", "kept out")
-    table = console.table("file", "format", *numbers, numbers=numbers)
+    table = console.table("file", "format", *numbers, "score", numbers=numbers)
     for source in sources:
-        kept_out = sum(damage.path == source.path for damage in done.damages)
-        counts = (done.added[source.path], done.known[source.path], kept_out)
-        table.add_row(str(source.path), source.name, *map(str, counts))
+        counts = (done.added[source.path], done.known[source.path], done.refused.of[source.path])
+        table.add_row(*map(Text, (str(source.path), source.name, *map(str, counts), source.score or "–")))
     console.stdout.print(table)
-    for damage in done.damages[:_SHOWN]:
-        console.note(f"{damage.path}:{damage.line}: {damage.reason} (kept out)")
-    if len(done.damages) > _SHOWN:
-        console.note(f"and {len(done.damages) - _SHOWN} more")
-    for source in sources:
-        if source.candidates:
-            console.note(f"{source.path}: the score may be {', '.join(source.candidates)}; choose with --score-column")
+    if done.result is not None:
+        title = "pass@k by the files' own scores"
+        console.stdout.print(passk_table(done.result.curve, confidence=done.result.confidence, title=title))
+    if not done.without_gold:
+        console.stdout.print(f"grade them with: counterpoise grade {out}", soft_wrap=True, markup=False)
+
+
+def _notes(done: Imported, sources: list[Source], out: Path, threshold: float) -> Iterator[str]:
+    for damage in done.refused.first:
+        yield f"{damage.path}:{damage.line}: {damage.reason} (kept out)"
+    if done.refused.total > len(done.refused.first):
+        yield f"kept out in all: {done.refused.total} rows, because {done.refused.why()}"
+    said = Counter(_score_note(source, threshold) for source in sources)
+    for note, files in said.items():
+        yield note if len(sources) == 1 else f"{note} ({files} of {len(sources)} files)"
     if done.between:
-        console.note(
+        yield (
             f"{done.between} scores are other numbers than -1, 0 and 1; from {threshold:g} on they count as right "
             "(--threshold sets it)"
         )
-    if done.result is not None:
-        title = f"pass@k by the files' own scores (right from {threshold:g} on)"
-        console.stdout.print(passk_table(done.result.curve, confidence=done.result.confidence, title=title))
     if done.without_gold:
-        console.note(f"{done.without_gold} problems have no gold; grading needs one: --gold-column, --gold or --task")
-    else:
-        console.stdout.print(f"grade them with: counterpoise grade {out}", soft_wrap=True, markup=False)
+        yield (
+            f"{done.without_gold} problems have no gold, which grading needs. Import again into another directory than {out} with "
+            "--gold FILE (lines with question and answer), --task TASK or --gold-column COLUMN"
+        )
+
+
+def _score_note(source: Source, threshold: float) -> str:
+    if source.candidates:
+        names = ", ".join(source.candidates)
+        return f"no score was taken, because it may be any of the columns {names}; choose with --score-column"
+    if source.score is None:
+        return "no column of scores was found, so only grading can tell right from wrong"
+    others = f"; not those of {', '.join(source.other_filters)} (--filter)" if source.other_filters else ""
+    return f"taken as the score: {source.score}{others}; right from {threshold:g} on"
+
+
+def _as_json(done: Imported, sources: list[Source], out: Path) -> dict[str, Any]:
+    return {
+        "evaluation": str(out),
+        "files": [
+            {
+                "path": str(source.path),
+                "format": source.name,
+                "score": source.score,
+                "score_candidates": list(source.candidates),
+                "added": done.added[source.path],
+                "known": done.known[source.path],
+                "kept_out": done.refused.of[source.path],
+            }
+            for source in sources
+        ],
+        "kept_out_reasons": dict(done.refused.reasons.most_common()),
+        "problems_without_gold": done.without_gold,
+        "passk": None if done.result is None else [_point(row) for row in done.result.curve],
+    }
+
+
+def _point(row: PassAtK) -> dict[str, Any]:
+    """Undefined is null."""
+    numbers = {"pass@k": row.estimate, "low": row.low, "high": row.high}
+    return {"k": row.k} | {name: None if math.isnan(value) else value for name, value in numbers.items()}

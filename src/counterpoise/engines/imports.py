@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from counterpoise.errors import DataError, UsageError
 from counterpoise.evaluation.golds import KeptProblem, append_problems, kept_problems
 from counterpoise.evaluation.imports.draws import Draw
+from counterpoise.evaluation.imports.refused import Refused
 from counterpoise.evaluation.imports.source import Source
 from counterpoise.evaluation.merge import DRAWN_AS, HeldDraws
 from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout, StoredVerdict
@@ -37,14 +39,14 @@ class Imported:
     """Draws of each file that were new."""
     known: Mapping[Path, int]
     """Draws of each file that were there."""
-    damages: tuple[Damage, ...]
+    refused: Refused
     """Rows that could not be used; they are not in the evaluation."""
     without_gold: int
     """Problems of the evaluation nobody gave a gold for."""
     between: int
     """Scores that are none of -1, 0 and 1, so that the threshold decides what they mean."""
     result: EvaluationResult | None
-    """pass@k by the files' own scores; None when they have none, or another verifier has graded the evaluation."""
+    """pass@k by the files' own scores; None when they give none, or another verifier has graded the evaluation."""
 
 
 def import_rollouts(
@@ -77,8 +79,8 @@ def import_rollouts(
         task: problems whose gold and identity replace the files'.
 
     Raises:
-        UsageError: several steps and none chosen, or none of those chosen.
-        DataError: no row could be used, or no prompt holds a question of `task`.
+        UsageError: several steps and none chosen, none of those chosen, or the responses are there with scores from elsewhere.
+        DataError: no row could be used, or no prompt holds a question of `task`; nothing is written then.
         StoreError: the directory holds another evaluation, or the disk is full.
     """
     label = _steps(sources, steps)
@@ -90,24 +92,36 @@ def import_rollouts(
         seed=0,
         weights=label,
     )
+    _check_usable(sources, steps, _Problems(directory, task, verifier), directory)
     store = RolloutStore(directory, manifest)
     writer = _Writer(store, _Problems(store.directory, task, verifier), threshold)
     added: dict[Path, int] = {}
     known: dict[Path, int] = {}
-    damages: list[Damage] = []
+    refused = Refused()
     for source in sources:
-        added[source.path], known[source.path] = writer.write(source, steps, damages)
-    if not any(added.values()) and not any(known.values()):
-        why = f"; the first: {damages[0]}" if damages else ""
-        raise DataError(f"no row of {', '.join(str(source.path) for source in sources)} could be used{why}")
+        added[source.path], known[source.path] = writer.write(source, steps, refused)
     problems = kept_problems(store.directory)
     return Imported(
         added=added,
         known=known,
-        damages=tuple(damages),
+        refused=refused,
         without_gold=sum(problem.gold is None for problem in problems.values()),
         between=writer.between,
         result=_summary(RolloutStore(directory), writer) if writer.scored else None,
+    )
+
+
+def _check_usable(sources: Sequence[Source], steps: Collection[int], problems: _Problems, directory: Path) -> None:
+    """Look for one draw before anything is written; `problems` are spoilt by it."""
+    refused = Refused()
+    for source in sources:
+        if next(problems.placed(source, steps, refused), None) is not None:
+            return
+    names = ", ".join(str(source.path) for source in sources[:3]) + (", …" if len(sources) > 3 else "")
+    first = f", first {refused.first[0].path}:{refused.first[0].line}" if refused.first else ""
+    raise DataError(
+        f"no row of {names} can be used, so nothing was written to {directory}. "
+        f"{refused.total} rows were refused{first}: {refused.why()}"
     )
 
 
@@ -163,8 +177,22 @@ class _Problems:
         if before is None or (before.gold is None and kept.gold is not None):
             self._kept[kept.problem_id] = self._fresh[kept.problem_id] = kept
         elif kept.gold is not None and kept.gold != before.gold:
-            raise ValueError(f"problem {kept.problem_id} has the gold {before.gold!r} already and {kept.gold!r} here")
+            raise ValueError(
+                f"problem {kept.problem_id} has the gold {before.gold!r:.80} already and {kept.gold!r:.80} here"
+            )
         return kept.problem_id
+
+    def placed(self, source: Source, steps: Collection[int], refused: Refused) -> Iterator[tuple[Draw, str]]:
+        """The draws of a file that count, with their problems."""
+        for line, draw in source.draws(refused.add):
+            if steps and draw.step not in steps:
+                continue
+            try:
+                problem = self.of(draw)
+            except ValueError as error:
+                refused.add(Damage(path=source.path, line=line, reason=str(error)))
+            else:
+                yield draw, problem
 
     def flush(self) -> None:
         append_problems(self._directory, list(self._fresh.values()))
@@ -187,13 +215,13 @@ class _Writer:
         self._held = HeldDraws(store)
         self._threshold = threshold
         self.version = f"from-{threshold:g}"
-        self._graded = store.graded(IMPORTED, self.version)
+        self._rules = _Rules(store.verdicts(IMPORTED, self.version))
         self.scored = self.between = 0
 
-    def write(self, source: Source, steps: Collection[int], damages: list[Damage]) -> tuple[int, int]:
+    def write(self, source: Source, steps: Collection[int], refused: Refused) -> tuple[int, int]:
         """(new, known) draws of one file."""
         added = known = 0
-        for batch in _batches(self._placed(source, steps, damages)):
+        for batch in _batches(self._placed(source, steps, refused)):
             lines = [line for line, _ in batch if line is not None]
             self._problems.flush()
             append_json_lines(self._store.rollouts_path, lines)
@@ -202,17 +230,10 @@ class _Writer:
         return added, known
 
     def _placed(
-        self, source: Source, steps: Collection[int], damages: list[Damage]
+        self, source: Source, steps: Collection[int], refused: Refused
     ) -> Iterator[tuple[dict[str, Any] | None, StoredVerdict | None]]:
         places: Counter[tuple[str, int | None]] = Counter()
-        for line, draw in source.draws(damages.append):
-            if steps and draw.step not in steps:
-                continue
-            try:
-                problem = self._problems.of(draw)
-            except ValueError as error:
-                damages.append(Damage(path=source.path, line=line, reason=str(error)))
-                continue
+        for draw, problem in self._problems.placed(source, steps, refused):
             seed = int(problem_id("file", source.digest, str(draw.step))[:13], 16)
             drawn_as = places[problem, draw.step]
             places[problem, draw.step] += 1
@@ -220,40 +241,66 @@ class _Writer:
             sample = self._held.place(problem, drawn_as, seed) if before is None else before
             assert sample is not None
             fresh = None if before is not None else self._line(draw, problem, sample, drawn_as, seed)
-            yield fresh, self._verdict(draw, problem, sample)
+            yield fresh, self._verdict(source, draw, problem, sample)
 
     def _line(self, draw: Draw, problem: str, sample: int, drawn_as: int, seed: int) -> dict[str, Any]:
         rollout = StoredRollout(
             problem_id=problem,
             sample=sample,
             seed=seed,
-            text=draw.response.encode("utf-8", "replace").decode(),
+            text=draw.response,
             tokens=draw.tokens,
             stop_reason=draw.stop_reason,
             policy_version=draw.step or 0,
         )
         return asdict(rollout) | ({} if sample == drawn_as else {DRAWN_AS: drawn_as})
 
-    def _verdict(self, draw: Draw, problem: str, sample: int) -> StoredVerdict | None:
+    def _verdict(self, source: Source, draw: Draw, problem: str, sample: int) -> StoredVerdict | None:
         if draw.score is None:
             return None
-        self.scored += 1
-        self.between += draw.score not in (-1, 0, 1) and not math.isnan(draw.score)
-        if self._graded(problem, sample):
-            return None
         unscored = math.isnan(draw.score)
+        self.scored += not unscored
+        self.between += draw.score not in (-1, 0, 1) and not unscored
+        rule = f"{source.score}>={self._threshold:g}"
+        before = self._rules.of(problem, sample)
+        if before is not None:
+            if before != rule:
+                raise UsageError(
+                    f"{self._store.directory} has the responses of {source.path} already, judged by {before}; now it would be {rule}, and "
+                    "a response has one verdict of its file. Import the file into another directory and put the two side by side with "
+                    "counterpoise compare"
+                )
+            return None
         right = VerdictValue.CORRECT if draw.score >= self._threshold else VerdictValue.WRONG
         verdict = Verdict(
             value=VerdictValue.UNSCORED if unscored else right,
             answer=None,
-            rule=f"{IMPORTED}/score>={self._threshold:g}",
+            rule=rule,
             seconds=0.0,
             verifier=IMPORTED,
             version=self.version,
             reason="the file has no score" if unscored else None,
-            parts={} if unscored else {"score": draw.score},
+            parts={"score": draw.score} if math.isfinite(draw.score) else {},
         )
         return StoredVerdict(problem_id=problem, sample=sample, verdict=verdict)
+
+
+class _Rules:
+    """By which rule each draw was judged: two bytes a draw."""
+
+    def __init__(self, verdicts: Iterable[StoredVerdict]) -> None:
+        self._names: dict[str, int] = {}
+        self._codes: dict[str, array[int]] = {}
+        for line in verdicts:
+            codes = self._codes.setdefault(line.problem_id, array("H"))
+            codes.extend([0] * (line.sample + 1 - len(codes)))
+            codes[line.sample] = self._names.setdefault(line.verdict.rule, len(self._names) + 1)
+        self._named = ["", *self._names]
+
+    def of(self, problem: str, sample: int) -> str | None:
+        """The rule; None for a draw without a verdict."""
+        codes = self._codes.get(problem, ())
+        return (self._named[codes[sample]] or None) if sample < len(codes) else None
 
 
 def _summary(store: RolloutStore, writer: _Writer) -> EvaluationResult | None:

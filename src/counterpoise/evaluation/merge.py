@@ -80,35 +80,45 @@ class HeldDraws:
     """What a store has: taken sample indices, and draws by how they were made."""
 
     def __init__(self, store: RolloutStore) -> None:
-        self._taken: dict[str, set[int]] = {}
-        self._made: dict[str, dict[tuple[int, int], int]] = {}
-        self._lowest: dict[str, int] = {}
+        self._problems: dict[str, int] = {}
+        self._seeds: dict[int, int] = {}
+        self._taken: list[int] = []
+        """One bit for each sample index of a problem."""
+        self._made: dict[int, int] = {}
+        """Sample index by how the draw was made: one number each, a third of the memory of a tuple."""
         for rollout, drawn_as in _lines(store.rollouts_path, []):
             self._note(rollout.problem_id, rollout.sample, drawn_as, rollout.seed)
 
     def found(self, problem_id: str, drawn_as: int, seed: int) -> int | None:
         """The sample index under which the store has the draw; None when it has it not."""
-        return self._made.get(problem_id, {}).get((drawn_as, seed))
+        return self._made.get(self._key(problem_id, drawn_as, seed))
 
     def place(self, problem_id: str, drawn_as: int, seed: int) -> int | None:
         """The sample index a draw gets from now on; None when the draw is here."""
         if self.found(problem_id, drawn_as, seed) is not None:
             return None
-        taken = self._taken.get(problem_id, set())
-        sample = drawn_as
-        if sample in taken:
-            sample = self._lowest.get(problem_id, 0)
-            while sample in taken:
-                sample += 1
-            self._lowest[problem_id] = sample + 1
+        taken = self._taken[self._problem(problem_id)]
+        lowest_free = (~taken & (taken + 1)).bit_length() - 1
+        sample = lowest_free if taken >> drawn_as & 1 else drawn_as
         if sample >= MAX_ROLLOUTS:
             raise StoreError(f"problem {problem_id} would have more than {MAX_ROLLOUTS} draws; merge fewer stores")
         self._note(problem_id, sample, drawn_as, seed)
         return sample
 
     def _note(self, problem_id: str, sample: int, drawn_as: int, seed: int) -> None:
-        self._taken.setdefault(problem_id, set()).add(sample)
-        self._made.setdefault(problem_id, {})[drawn_as, seed] = sample
+        self._taken[self._problem(problem_id)] |= 1 << sample
+        self._made[self._key(problem_id, drawn_as, seed)] = sample
+
+    def _problem(self, problem_id: str) -> int:
+        index = self._problems.setdefault(problem_id, len(self._taken))
+        if index == len(self._taken):
+            self._taken.append(0)
+        return index
+
+    def _key(self, problem_id: str, drawn_as: int, seed: int) -> int:
+        return (
+            self._seeds.setdefault(seed, len(self._seeds)) << 32 | self._problem(problem_id)
+        ) * MAX_ROLLOUTS + drawn_as
 
 
 def _merge(source: RolloutStore, target: RolloutStore, held: HeldDraws) -> Merged:
@@ -134,7 +144,7 @@ def _lines(path: Path, damages: list[Damage]) -> Iterator[tuple[StoredRollout, i
     """Each stored draw once, with the index it was made under; what cannot be read goes to `damages`."""
     if not path.exists():
         return
-    seen: dict[str, set[int]] = {}
+    seen: dict[str, int] = {}
     skipped = 0
 
     def skip(damage: Damage) -> None:
@@ -152,9 +162,9 @@ def _lines(path: Path, damages: list[Damage]) -> Iterator[tuple[StoredRollout, i
                 what = f"{type(error).__name__}: {error}"
                 damages.append(Damage(path=path, line=met + skipped, reason=f"fields missing or wrong: {what}"))
                 continue
-            samples = seen.setdefault(rollout.problem_id, set())
-            if rollout.sample not in samples:
-                samples.add(rollout.sample)
+            samples = seen.get(rollout.problem_id, 0)
+            if not samples >> rollout.sample & 1:
+                seen[rollout.problem_id] = samples | 1 << rollout.sample
                 yield rollout, drawn_as
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error

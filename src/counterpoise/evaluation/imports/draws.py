@@ -11,7 +11,24 @@ from typing import Any
 from counterpoise.errors import DataError, nearest
 from counterpoise.types import StopReason
 
-__all__ = ["Columns", "Draw", "Fields", "Format", "as_score", "as_text", "find", "flat_draws", "messages_text"]
+__all__ = [
+    "UNUSABLE",
+    "Columns",
+    "Draw",
+    "Fields",
+    "Format",
+    "as_score",
+    "as_text",
+    "find",
+    "flat_draws",
+    "messages_text",
+    "named_score",
+]
+
+UNUSABLE = (DataError, ValueError, TypeError, OverflowError, RecursionError)
+"""What reading a row may raise: the row cannot be used, the others can."""
+
+_LARGEST = 1 << 53
 
 Fields = Mapping[str, Any]
 """One row of a file."""
@@ -33,10 +50,10 @@ class Draw:
     """The tool's own name of the problem."""
     step: int | None = None
     """Training step, where the row says."""
-    tokens: int = 0
-    """Response tokens; 0 where the file does not say."""
-    stop_reason: StopReason = StopReason.EOS
-    """Why it ended; EOS where the file does not say."""
+    tokens: int | None = None
+    """Response tokens; None where the file does not say."""
+    stop_reason: StopReason | None = None
+    """Why it ended; None where the file does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +78,18 @@ class Columns:
 class Format:
     """One tool's files."""
 
-    pattern: str
-    """Which files of a directory are meant."""
+    patterns: tuple[str, ...]
+    """Which files of a directory are meant; the first pattern that finds any counts."""
+    made_by: str
+    """Setting of the tool that writes them."""
     columns: Columns
     """Its usual columns."""
     sign: Callable[[Fields], bool]
     """Whether a row looks like this tool's."""
     draws: Callable[[Fields, Columns], Sequence[Draw]]
-    """The responses of a row; DataError where a column is missing, ValueError where a value cannot be used."""
-    score_of: Callable[[Fields], tuple[str, ...]] = lambda _: ()
-    """Columns of the first row that may be the score, where the name is the user's own."""
+    """The responses of a row; one of `UNUSABLE` where it has none."""
+    scores: Callable[[Fields, Columns], tuple[str, ...]]
+    """Columns that may be the score, from the first value of each column that is not null; only a single one is taken."""
 
 
 def find(fields: Fields, names: tuple[str, ...], what: str) -> Any:
@@ -108,11 +127,19 @@ def flat_draws(fields: Fields, columns: Columns) -> Sequence[Draw]:
         gold=None if gold is None else as_text(gold),
         score=as_score(_optional(fields, columns.score)) if scored else None,
         problem_id=None if problem_id is None else as_text(problem_id),
-        step=None if step is None else int(step),
-        tokens=int(fields.get("tokens") or 0),
-        stop_reason=StopReason(fields.get("stop_reason") or StopReason.EOS),
+        step=None if step is None else _step(step),
+        tokens=_tokens(fields.get("tokens")),
+        stop_reason=_stop_reason(fields.get("stop_reason")),
     )
     return (draw,)
+
+
+def named_score(met: Fields, columns: Columns) -> tuple[str, ...]:
+    """The first of the columns' names that has a value in the file, or else that the file has at all."""
+    valued = (name for name in columns.score if met.get(name) is not None)
+    present = (name for name in columns.score if name in met)
+    found = next(valued, None) or next(present, None)
+    return () if found is None else (found,)
 
 
 def messages_text(value: Any, *, roles: bool) -> str:
@@ -132,12 +159,12 @@ def messages_text(value: Any, *, roles: bool) -> str:
 
 
 def as_text(value: Any) -> str:
-    """A text as it is, a list of one thing as that thing, everything else as JSON."""
+    """A text as it is (a lone surrogate, which cannot be written, as `?`), a list of one thing as that thing, all else as JSON."""
     if isinstance(value, str):
-        return value
+        return value.encode("utf-8", "replace").decode()
     if isinstance(value, list) and len(value) == 1:
         return as_text(value[0])
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return as_text(json.dumps(value, ensure_ascii=False, sort_keys=True))
 
 
 def as_score(value: Any) -> float:
@@ -150,15 +177,37 @@ def as_score(value: Any) -> float:
         return math.nan
     if isinstance(value, str):
         value = {"true": 1.0, "false": 0.0}.get(value.strip().lower(), value)
-    if not isinstance(value, (str, int, float)):
-        raise ValueError(f"the score is {value!r}, expected a number; name another column with --score-column")
-    return float(value)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"the score is {value!r:.60}, expected a number; name another column with --score-column"
+        ) from None
+
+
+def _step(value: Any) -> int:
+    step = int(value)
+    if not 0 <= step < _LARGEST or (isinstance(value, float) and step != value):
+        raise ValueError(f"the step is {value!r:.60}, expected a whole number from 0")
+    return step
+
+
+def _tokens(value: Any) -> int | None:
+    """A count; None for anything else, because other tools keep the tokens themselves under this name."""
+    return value if type(value) is int and 0 <= value < _LARGEST else None
+
+
+def _stop_reason(value: Any) -> StopReason | None:
+    return StopReason(value) if isinstance(value, str) and value in _STOP_REASONS else None
 
 
 def _content(content: Any) -> str:
     if isinstance(content, list):
         return "".join(part.get("text") or "" for part in content if isinstance(part, Mapping))
     return "" if content is None else as_text(content)
+
+
+_STOP_REASONS = frozenset(StopReason)
 
 
 def _optional(fields: Fields, names: tuple[str, ...]) -> Any:

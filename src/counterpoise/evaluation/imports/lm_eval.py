@@ -20,6 +20,7 @@ from counterpoise.evaluation.imports.draws import (
     as_text,
     find,
     messages_text,
+    named_score,
 )
 
 __all__ = ["LM_EVAL"]
@@ -30,16 +31,18 @@ def _draws(fields: Fields, columns: Columns) -> Sequence[Draw]:
     if not isinstance(requests, list) or len(requests) != 1:
         raise ValueError("it has not one request but several or none: multiple-choice likelihoods are no responses")
     responses = requests[0] if isinstance(requests[0], list) else [requests[0]]
+    if not responses:
+        raise ValueError("it has no response")
     if not all(isinstance(response, str) for response in responses):
         raise ValueError("its resps are no texts: likelihoods are no responses")
     gold = next((fields[name] for name in columns.gold if name in fields), None)
-    metrics = columns.score or tuple(fields.get("metrics") or ())
     # A metric is one number for the document, so it says nothing about one of several responses.
-    score = as_score(find(fields, metrics[:1], "score")) if metrics and len(responses) == 1 else None
+    scored = columns.score and len(responses) == 1
+    score = as_score(find(fields, columns.score, "score")) if scored else None
     return [
         Draw(
             prompt=_prompt(find(fields, columns.prompt, "prompt")),
-            response=response,
+            response=as_text(response),
             gold=None if gold is None else as_text(gold),
             score=score,
         )
@@ -48,8 +51,11 @@ def _draws(fields: Fields, columns: Columns) -> Sequence[Draw]:
 
 
 def _prompt(arguments: Any) -> str:
+    if isinstance(arguments, str) or (isinstance(arguments, list) and arguments and isinstance(arguments[0], str)):
+        raise ValueError("its arguments are text, not a list of requests")
     try:
-        first = arguments["gen_args_0"]["arg_0"] if isinstance(arguments, dict) else arguments[0][0]
+        request = arguments["gen_args_0"] if isinstance(arguments, dict) else arguments[0]
+        first = request["arg_0" if isinstance(request, dict) else 0]
     except (KeyError, IndexError, TypeError) as error:
         raise ValueError("its arguments hold no prompt (gen_args_0.arg_0)") from error
     if isinstance(first, list) and len(first) == 1 and isinstance(first[0], str):
@@ -57,15 +63,25 @@ def _prompt(arguments: Any) -> str:
     if isinstance(first, str) and first.startswith("[{"):  # a chat template's messages are logged as JSON
         try:
             first = json.loads(first)
-        except ValueError:
-            return str(first)
+        except (ValueError, RecursionError):
+            return as_text(first)
     return messages_text(first, roles=True)
 
 
+def _metric(met: Fields, columns: Columns) -> tuple[str, ...]:
+    """The named metric, or the first that the file lists."""
+    if columns.score:
+        return named_score(met, columns)
+    listed = met.get("metrics")
+    return (listed[0],) if isinstance(listed, list) and listed and isinstance(listed[0], str) else ()
+
+
 LM_EVAL = Format(
-    pattern="samples_*.jsonl",
+    patterns=("samples_*.jsonl", "*/samples_*.jsonl"),
+    made_by="lm_eval's --log_samples",
     columns=Columns(prompt=("arguments",), response=("resps",), gold=("target",)),
     sign=lambda fields: {"doc_id", "resps"} <= fields.keys(),
     draws=_draws,
+    scores=_metric,
 )
 """`samples_*.jsonl`; the score is the first metric, for documents with one response."""

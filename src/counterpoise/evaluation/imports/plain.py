@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from counterpoise.evaluation.imports.draws import Columns, Format, flat_draws
+from counterpoise.evaluation.imports.draws import Columns, Format, flat_draws, named_score
 
 __all__ = ["PLAIN"]
 
 PLAIN = Format(
-    pattern="*.jsonl",
+    patterns=("*.jsonl",),
+    made_by="any tool",
     columns=Columns(
         prompt=("prompt", "question", "input", "problem"),
         response=("response", "completion", "output", "generation"),
@@ -17,5 +18,6 @@ PLAIN = Format(
     ),
     sign=lambda fields: True,
     draws=flat_draws,
+    scores=named_score,
 )
 """`*.jsonl`, or a Parquet file given by name."""

@@ -7,26 +7,27 @@ trackers only.
 
 from __future__ import annotations
 
-from counterpoise.evaluation.imports.draws import Columns, Fields, Format, flat_draws
+from counterpoise.evaluation.imports.draws import Columns, Fields, Format, flat_draws, named_score
 
 __all__ = ["TRL"]
 
-_KNOWN = {"step", "prompt", "completion", "advantage"}
 
-
-def _rewards(fields: Fields) -> tuple[str, ...]:
-    return tuple(
-        name
-        for name, value in fields.items()
-        if name not in _KNOWN and isinstance(value, (int, float)) and not isinstance(value, bool)
-    )
+def _rewards(met: Fields, columns: Columns) -> tuple[str, ...]:
+    """The named column, or those that hold numbers. A column of nulls may be a reward that gave none, so it makes another ambiguous."""
+    if columns.score:
+        return named_score(met, columns)
+    used = {"advantage", *columns.prompt, *columns.response, *columns.gold, *columns.id, *columns.step}
+    others = {name: value for name, value in met.items() if name not in used}
+    numbers = [name for name, value in others.items() if type(value) in (int, float)]
+    return tuple(name for name, value in others.items() if value is None or name in numbers) if numbers else ()
 
 
 TRL = Format(
-    pattern="completions_*.parquet",
+    patterns=("completions_*.parquet", "completions/completions_*.parquet"),
+    made_by="TRL's log_completions=True",
     columns=Columns(prompt=("prompt",), response=("completion",), gold=("gold", "solution", "answer", "ground_truth")),
     sign=lambda fields: {"prompt", "completion", "advantage"} <= fields.keys(),
     draws=flat_draws,
-    score_of=_rewards,
+    scores=_rewards,
 )
 """`completions_*.parquet`; the score is the only reward column, or the one `--score-column` names."""

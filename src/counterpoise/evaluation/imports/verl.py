@@ -6,14 +6,16 @@ versions have no `gts`.
 
 from __future__ import annotations
 
-from counterpoise.evaluation.imports.draws import Columns, Format, flat_draws
+from counterpoise.evaluation.imports.draws import Columns, Format, flat_draws, named_score
 
 __all__ = ["VERL"]
 
 VERL = Format(
-    pattern="[0-9]*.jsonl",
+    patterns=("[0-9]*.jsonl",),
+    made_by="verl's trainer.validation_data_dir or trainer.rollout_data_dir",
     columns=Columns(prompt=("input",), response=("output",), gold=("gts",), score=("score",)),
     sign=lambda fields: {"input", "output", "score"} <= fields.keys(),
     draws=flat_draws,
+    scores=named_score,
 )
 """`{step}.jsonl`; the score is `score`."""
