@@ -95,8 +95,8 @@ class Pipeline:
     """Prompt -> rollout."""
     verify: Verify
     """Rollout -> verdict."""
-    reward: Callable[[Verdict], Reward]
-    """Verdict -> reward."""
+    reward: Callable[[Verdict, float], Reward]
+    """Verdict, and response tokens as a share of the limit -> reward."""
     assign: Assign
     """Reward -> credit."""
     settings: SamplingSettings
@@ -126,7 +126,10 @@ class Pipeline:
         verdicts = self.verify(problems, [rollout.text for rollout in rollouts], truncated)
         _refuse_unscored(self.everywhere([_reasons(verdicts)]), limit=self.max_unscored)
         verified = time.perf_counter()
-        rewards = [self.reward(verdict) for verdict in verdicts]
+        rewards = [
+            self.reward(verdict, len(rollout.token_ids) / self.settings.max_tokens)
+            for verdict, rollout in zip(verdicts, rollouts, strict=True)
+        ]
         outcome = Outcome(
             rewards=torch.tensor([reward.value for reward in rewards], dtype=torch.float64),
             correct=torch.tensor([verdict.correct for verdict in verdicts]),

@@ -36,7 +36,8 @@ def rollout_metrics(
     Keys: `reward`, `no_answer_share` (scored rollouts); `distinct_answers` (different texts among the answers of a group, over groups
     with an answer); and, of all, correct and wrong rollouts, with the suffixes of `by_verdict`: `response_tokens`,
     `truncated_share`, `repetition` (mean of `repeated_share`, over responses that have one), `entropy_sampled` (mean of -log p over
-    sampled tokens, which estimates the policy's entropy, for every rule on the same rows).
+    sampled tokens, which estimates the policy's entropy, for every rule on the same rows); and `part/NAME` for each graded part that
+    a verifier gave, over the rollouts that have it.
     """
     scored = [row for row, verdict in enumerate(verdicts) if verdict.scored]
     metrics = {
@@ -44,6 +45,9 @@ def rollout_metrics(
         "no_answer_share": _over(scored, lambda row: verdicts[row].value is VerdictValue.NO_ANSWER),
         "distinct_answers": _distinct_answers(verdicts, group_size),
     }
+    for name in sorted({name for row in scored for name in verdicts[row].parts}):
+        given = [verdicts[row].parts[name] for row in scored if name in verdicts[row].parts]
+        metrics[f"part/{name}"] = Sum(total=math.fsum(given), count=len(given))
     repeated = [repeated_share(rollout.token_ids.tolist()) for rollout in rollouts]
     for suffix, rows in by_verdict(verdicts).items():
         metrics |= {

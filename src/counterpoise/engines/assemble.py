@@ -41,6 +41,7 @@ from counterpoise.models.registry import resolve_model
 from counterpoise.pipeline import Outcome, Pipeline
 from counterpoise.prompts.templates import PER_PROBLEM, TEMPLATES
 from counterpoise.rewards.registry import RewardFunction, make_reward
+from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.registry import make_task
@@ -200,7 +201,7 @@ def make_pipeline(config: RunConfig, assembly: Assembly, sampler: Sampler, judge
     return Pipeline(
         sampler=sampler,
         verify=judge.verify,
-        reward=assembly.reward,
+        reward=lambda verdict, length: assembly.reward(with_response_parts(verdict, length=length)),
         assign=assembly.assign,
         settings=SamplingSettings(
             temperature=config.rollout.temperature,

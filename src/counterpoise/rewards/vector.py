@@ -42,9 +42,10 @@ class Vector:
         """
         if aggregator not in AGGREGATORS:
             raise UnknownNameError("reward vector aggregator", aggregator, AGGREGATORS)
-        if not isinstance(dimensions, Mapping) or not dimensions:
+        given: Any = dimensions  # as the run file has it
+        if not isinstance(given, Mapping) or not given:
             raise ConfigError(
-                f"{_WHERE}: dimensions = {dimensions!r}; expected a table such as {{value = {{}}, unit = {{weight = 0.5}}}}"
+                f"{_WHERE}: dimensions = {given!r}; expected a table such as {{value = {{}}, unit = {{weight = 0.5}}}}"
             )
         self._aggregate = AGGREGATORS[aggregator]
         self._dimensions = {name: _dimension(name, given) for name, given in dimensions.items()}

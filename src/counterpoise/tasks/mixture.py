@@ -35,9 +35,10 @@ class Mixture:
     template: ClassVar[str] = "per_problem"
 
     def __post_init__(self) -> None:
-        if isinstance(self.sources, str) or not isinstance(self.sources, Sequence) or not self.sources:
+        given: Any = self.sources  # as the run file has it
+        if isinstance(given, str) or not isinstance(given, Sequence) or not given:
             raise ConfigError(
-                f"mixture: sources is {self.sources!r}; expected a list of tables such as "
+                f"mixture: sources is {given!r}; expected a list of tables such as "
                 '[{name = "gsm8k", train = "train.jsonl"}, {name = "facts"}]'
             )
         for source in self.sources:

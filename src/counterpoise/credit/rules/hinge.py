@@ -72,12 +72,12 @@ class Hinge:
         down = _share(tau - values, tau - self.low) ** self.minus_power
         up, down = (torch.where(statistics.scored, share, 0.0) for share in (up, down))
         down = self.minus * down
-        given = 0.0
+        pushed_up = self.lambda_ * up
         if self.nu:
             taken = segment_sum(down, statistics.group, statistics.groups)
             better = segment_sum(up, statistics.group, statistics.groups)
-            given = torch.where(better > 0, self.nu * taken / better, 0.0) * up
-        return self.lambda_ * up + given - down
+            pushed_up = pushed_up + torch.where(better > 0, self.nu * taken / better, 0.0) * up
+        return pushed_up - down
 
     def _between(self) -> tuple[float, float]:
         return (self.low, self.high) if self.threshold == "constant" else (0.0, 1.0)
