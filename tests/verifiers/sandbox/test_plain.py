@@ -74,6 +74,7 @@ def test_whatever_json_arrives_is_read_or_refused(value):
         (-(10**400), f'["i","{hex(-(10**400))}"]'),
         (1 + 2j, '["c",1.0,2.0]'),
         (b"\x00", '["b","00"]'),
+        ([int, str], '["l",["y","int"],["y","str"]]'),
         (range(3), '["r",0,3,1]'),
         (math.inf, "Infinity"),
     ],
@@ -161,6 +162,7 @@ def test_what_is_no_json_is_refused(text):
         '[["l"]]',
         '{"l":1}',
         '["r","a"]',
+        '["y","eval"]',
         '["i"]',
     ],
 )

@@ -2,8 +2,9 @@
 
 A number, a text, True, False and None stand for themselves. Everything else is an array that begins with a tag: `l` list, `t` tuple,
 `s` set, `z` frozenset, `d` dict (keys and values in turn), `b` bytes, `a` bytearray, `i` a large integer in hexadecimal, `c` complex,
-`r` range, `n` an iterator (its items), `k` the keys of a dict, `v` its values, `o` an object that stays where it is (a number that stands
-for it). A subclass is flattened to its base, so that no method of the program's ever runs where the tests are.
+`r` range, `n` an iterator (its items), `k` the keys of a dict, `v` its values, `y` one of Python's plain types (its name), `o` an object
+that stays where it is (a number that stands for it). A subclass is flattened to its base, so that no method of the program's ever runs
+where the tests are.
 
 Both ends of a pipe use this module, the sandboxed ones with nothing of the package but this file; it imports the C halves of `json`
 because `json` itself costs six milliseconds a program (it loads `re` and `enum`), and `typing` eight.
@@ -23,6 +24,8 @@ __all__ = ["Unsendable", "decode", "encode", "load"]
 _MAX_DEPTH = 100
 _MAX_ITEMS = 1_000_000
 _MAX_INT = 2**53
+_PLAIN = (bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)
+_TYPES: dict[str, type] = {kind.__name__: kind for kind in _PLAIN}
 
 
 class Unsendable(Exception):
@@ -124,6 +127,8 @@ class _Encoder:
             self._sequence("k", iter(value), depth)
         elif isinstance(value, type({}.values())):
             self._sequence("v", iter(value), depth)
+        elif type(value) is type and value in _TYPES.values():
+            self.put(f'["y","{type.__dict__["__name__"].__get__(value)}"]')
         elif getattr(type(value), "__next__", None) is not None:
             self._sequence("n", value, depth)  # type: ignore[arg-type]
         else:
@@ -173,6 +178,8 @@ def _decode(value: Any, find: Callable[[int], object], depth: int) -> Any:
         return bytes.fromhex(value[1])
     if tag == "a":
         return bytearray.fromhex(value[1])
+    if tag == "y":
+        return _TYPES[value[1]]
     if tag == "o":
         return find(int(value[1]))
     items = [_decode(item, find, depth + 1) for item in value[1:]]
