@@ -16,7 +16,7 @@ from counterpoise.learner.batches import pad_rows
 from counterpoise.learner.logprob import automatic_chunk, statistics_from_hidden, statistics_from_logits
 from counterpoise.types import Rollout
 
-__all__ = ["ResponseLogProbs", "Route", "evaluating", "find_route", "response_log_probs"]
+__all__ = ["ResponseLogProbs", "Route", "causal_model", "evaluating", "find_route", "response_log_probs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +53,9 @@ def find_route(model: nn.Module) -> Route:
     scaled (Cohere, Granite) logits differ from the ramp visibly, while on a fresh model's small logits they might not.
     A model that fails either check is asked for its own logits instead: right for all of them, only with more memory.
     """
-    forward = inspect.signature(_causal_model(model).forward).parameters
+    forward = inspect.signature(causal_model(model).forward).parameters
     fallback = Route(trunk=None, head=None, keeps="logits_to_keep" in forward)
-    core = _causal_model(model)
+    core = causal_model(model)
     trunk, head = core.get_decoder(), core.get_output_embeddings()
     if trunk is core or type(head) is not nn.Linear:
         return fallback
@@ -169,7 +169,7 @@ def _kept_logits(model: nn.Module, input_ids: torch.Tensor, first: int, keeps: b
     return logits[:, first - input_ids.shape[1] :]
 
 
-def _causal_model(model: nn.Module) -> Any:
+def causal_model(model: nn.Module) -> Any:
     """The transformers model inside any wrapper (PEFT puts its layers into it in place).
 
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,6 +28,7 @@ from counterpoise.learner.gradients import (
 from counterpoise.learner.measure import Observe, measure
 from counterpoise.learner.optimiser import make_optimiser, trainable_parameters
 from counterpoise.learner.passes import Passes
+from counterpoise.learner.reference import Reference
 from counterpoise.learner.report import RefusedStepError, Tally, UpdateReport, gathered_report
 from counterpoise.learner.schedules import learning_rate
 from counterpoise.learner.settings import LearnerSettings
@@ -82,24 +82,18 @@ class Learner:
                 f"mixed precision '{accelerator.mixed_precision}' needs loss scaling, which the learner does not do; "
                 "use 'bf16' or 'no'"
             )
-        if settings.needs_reference and reference is None and not _has_adapters(model):
-            raise UsageError(
-                "the loss has a KL term and no reference policy was given; pass reference=, train a LoRA adapter "
-                "(its base model is the reference), or switch the KL term off"
-            )
         self._model = model.to(accelerator.device)
+        self._reference = Reference(model, reference, accelerator, settings) if settings.needs_reference else None
         self._accelerator = accelerator
         self._settings = settings
         self._loss = loss
         self._divide = divide
         self._make_counts = make_counts
-        self._reference = reference.to(accelerator.device) if reference is not None else None
         self._processes = int(accelerator.num_processes)
         self._parameters = trainable_parameters(model)
         broadcast_parameters(self._parameters, self._processes)
         self._optimiser = make_optimiser(self._parameters, settings)
         self._passes = Passes(model, accelerator, settings)
-        self._reference_passes = None if reference is None else Passes(reference, accelerator, settings)
         self._updates = 0
 
     @property
@@ -224,15 +218,9 @@ class Learner:
         if self._settings.old_log_probs == "learner" and not one_step:
             with tally.time("old"):
                 batch = replace(batch, old=_fixed(self._passes, batch))
-        if self._settings.needs_reference:
+        if self._reference is not None:
             with tally.time("reference"):
-                if self._reference is not None and self._reference_passes is not None:
-                    with evaluating(self._reference):
-                        table = _fixed(self._reference_passes, batch)
-                else:
-                    with self._model.disable_adapter():  # type: ignore[operator]
-                        table = _fixed(self._passes, batch)
-                batch = replace(batch, reference=table)
+                batch = replace(batch, reference=_fixed(self._reference, batch))
         return batch
 
     def _counts(self, batch: CreditedRows, rows: npt.NDArray[np.int64]) -> Counts:
@@ -357,12 +345,6 @@ class Learner:
         )
 
 
-def _fixed(passes: Passes, batch: CreditedRows) -> torch.Tensor:
+def _fixed(passes: Passes | Reference, batch: CreditedRows) -> torch.Tensor:
     """(N, T) log-probabilities of the rows that go through the model, zero elsewhere."""
     return passes.table(batch.rollouts, np.flatnonzero(batch.live), temperature=batch.temperature)
-
-
-def _has_adapters(model: nn.Module) -> bool:
-    """Whether PEFT wraps the model; PEFT is not imported for the question."""
-    peft = sys.modules.get("peft")
-    return peft is not None and isinstance(model, peft.PeftModel)
