@@ -6,11 +6,12 @@ registries live, before the model is read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from counterpoise.config_base import Count, NonNegative, Positive, Probability, Section
 
 __all__ = [
     "CheckpointConfig",
@@ -30,28 +31,10 @@ __all__ = [
     "VerificationConfig",
 ]
 
-Probability = Annotated[float, Field(gt=0.0, le=1.0)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-
 MEAN_BASELINE_RULES = ("grpo", "dr_grpo", "rloo", "maxrl")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _none(cls, data: object) -> object:
-        # TOML has no null: where a field may be None, the word "none" says so.
-        if not isinstance(data, Mapping):
-            return data
-        optional = {name for name, field in cls.model_fields.items() if type(None) in get_args(field.annotation)}
-        return {k: None if k in optional and v == "none" else v for k, v in data.items()}
-
-
-class RunSection(_Section):
+class RunSection(Section):
     """Where the run lives and what seeds it."""
 
     name: str = "run"
@@ -64,7 +47,7 @@ class RunSection(_Section):
     """CPU threads of torch; None keeps torch's choice. Tiny models are fastest with 1, on a busy machine by far."""
 
 
-class LoraConfig(_Section):
+class LoraConfig(Section):
     """Low-rank adapters instead of full fine-tuning (extra `lora`)."""
 
     rank: Count = 0
@@ -77,7 +60,7 @@ class LoraConfig(_Section):
     """Module names, or `all-linear`."""
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """The policy."""
 
     name: str = "lab"
@@ -88,7 +71,7 @@ class ModelConfig(_Section):
     """Adapters."""
 
 
-class TasksConfig(_Section):
+class TasksConfig(Section):
     """Where problems come from."""
 
     name: str = "countdown"
@@ -105,7 +88,7 @@ class TasksConfig(_Section):
     """How often each task type is drawn in training, relative to the others; empty draws every problem equally often."""
 
 
-class PromptConfig(_Section):
+class PromptConfig(Section):
     """From problem to prompt."""
 
     template: str | None = None
@@ -114,7 +97,7 @@ class PromptConfig(_Section):
     """Longer prompts are refused, with the problem's id."""
 
 
-class RolloutConfig(_Section):
+class RolloutConfig(Section):
     """How training responses are drawn."""
 
     prompts_per_step: Positive = 64
@@ -135,7 +118,7 @@ class RolloutConfig(_Section):
     """Rows decoded together at most."""
 
 
-class VerificationConfig(_Section):
+class VerificationConfig(Section):
     """How responses are judged."""
 
     timeout: Annotated[float, Field(gt=0.0)] = 5.0
@@ -150,7 +133,7 @@ class VerificationConfig(_Section):
     """Settings of verifiers by name, e.g. `{qa = {max_words = 8}}`."""
 
 
-class CreditConfig(_Section):
+class CreditConfig(Section):
     """Which rule, and how it is weighed."""
 
     rule: str = "weighted_reinforce"
@@ -175,7 +158,7 @@ class CreditConfig(_Section):
     """Largest share of the negative mass that all-wrong groups may carry."""
 
 
-class LossConfig(_Section):
+class LossConfig(Section):
     """The surrogate and what divides it."""
 
     name: str = "ppo_clip"
@@ -194,7 +177,7 @@ class LossConfig(_Section):
     """Coefficient of the entropy bonus; 0 is off."""
 
 
-class LearnerConfig(_Section):
+class LearnerConfig(Section):
     """The optimiser."""
 
     steps: Positive = 100
@@ -229,7 +212,7 @@ class LearnerConfig(_Section):
     """Recompute activations in the backward pass."""
 
 
-class DiagnosticsConfig(_Section):
+class DiagnosticsConfig(Section):
     """Measurements that cost passes or room of their own, taken every so many steps from the first on."""
 
     every: Count = 50
@@ -240,7 +223,7 @@ class DiagnosticsConfig(_Section):
     """Steps between two that leave a few of their rollouts in samples.jsonl; 0 is never."""
 
 
-class CheckpointConfig(_Section):
+class CheckpointConfig(Section):
     """What survives a kill."""
 
     every_steps: Count = 25
@@ -253,7 +236,7 @@ class CheckpointConfig(_Section):
     """Metric whose best checkpoint is kept as well; None keeps none."""
 
 
-class EvaluationConfig(_Section):
+class EvaluationConfig(Section):
     """pass@k on the test split."""
 
     before: bool = True
@@ -293,7 +276,7 @@ class EvaluationConfig(_Section):
         return self
 
 
-class TrackingConfig(_Section):
+class TrackingConfig(Section):
     """Where metrics go besides metrics.jsonl."""
 
     trackers: list[str] = Field(default_factory=list)
@@ -307,7 +290,7 @@ class TrackingConfig(_Section):
         return [value] if isinstance(value, str) else value
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """A whole run."""
 
     run: RunSection = RunSection()
