@@ -23,7 +23,8 @@ __all__ = ["MAX_PROGRAM", "defines", "extract_program", "first_block"]
 MAX_PROGRAM = 65_536
 """Characters of a program at most; a longer one is no answer."""
 
-_FENCE = re.compile(r"[ \t]{0,12}(`{3,}|~{3,})[ \t]*([^`\n]*)$")
+# Possessive: a line of tildes, or of blanks behind a fence, that ends in a backtick would take time quadratic in its length.
+_FENCE = re.compile(r"[ \t]{0,12}(`{3,}+|~{3,}+)[ \t]*+([^`\n]*+)$")
 _PYTHON = frozenset(("python", "py", "python3", "py3"))
 _START = re.compile(
     r"(?:def|class|import|from|async|for|while|if|try|with|assert|print)\b[^\n]*[(:.\w]|@\w|#|\"\"\"|'''"
