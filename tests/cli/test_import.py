@@ -318,7 +318,7 @@ def test_json_of_both_commands(command, jsonl):
 
 
 def test_a_killed_import_goes_on_and_ends_as_an_unbroken_one(command, jsonl):
-    rows = [(f"{i % 50}+1", f"r{i}", str(i % 50 + 1), float(i % 2)) for i in range(4_000)]
+    rows = [(f"{i % 50}+1", f"r{i}", str(i % 50 + 1), float(i % 2)) for i in range(8_000)]
     jsonl("1.jsonl", *verl(1, *rows))
     call = [sys.executable, "-c", "from counterpoise.cli.app import main; main()", "import", "1.jsonl", "-o", "killed"]
     process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -329,12 +329,12 @@ def test_a_killed_import_goes_on_and_ends_as_an_unbroken_one(command, jsonl):
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    assert 0 < len(written.read_bytes().splitlines()) < 4_000
+    assert 0 < len(written.read_bytes().splitlines()) < 8_000
     said(command("import", "1.jsonl", "-o", "killed")), said(command("import", "1.jsonl", "-o", "whole"))
     drawn = [
         {(r.problem_id, r.sample, r.text) for r in RolloutStore(directory).rollouts()}
         for directory in ("killed", "whole")
     ]
     assert drawn[0] == drawn[1]
-    assert len(drawn[0]) == 4_000
+    assert len(drawn[0]) == 8_000
     assert counts("killed") == counts("whole")
