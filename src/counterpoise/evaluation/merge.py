@@ -85,7 +85,7 @@ class HeldDraws:
         self._taken: list[int] = []
         """One bit for each sample index of a problem."""
         self._made: dict[int, int] = {}
-        """Sample index by how the draw was made: one number each, a third of the memory of a tuple."""
+        """Sample index by how the draw was made: one number each, because tuples held twice the memory."""
         for rollout, drawn_as in _lines(store.rollouts_path, []):
             self._note(rollout.problem_id, rollout.sample, drawn_as, rollout.seed)
 
