@@ -184,6 +184,36 @@ def test_scripts(sandbox):
     assert run(threaded) == ("ended", b"__main__\n")
 
 
+def test_an_interrupted_examination_does_not_speak_into_the_next(sandbox, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("counterpoise.verifiers.sandbox.job._Examination._hear_program", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            sandbox.examine("def f(x): return x + 1", exam(), Limits())
+    assert facts(sandbox.examine("def f(x): return None", exam(), Limits())) == ("tests", 0, 2)
+
+
+def test_descriptors_are_given_back(sandbox):
+    launcher = psutil.Process(sandbox._launcher._process.pid)
+
+    def counts():
+        return psutil.Process().num_fds(), launcher.num_fds() if os.geteuid() == 0 else 0
+
+    def settle():
+        for _ in range(3):
+            sandbox.examine("def f(x): return x + 1", exam(), Limits())
+            sandbox.run("print(1)", b"", Limits())
+        time.sleep(0.3)
+        return counts()
+
+    before = settle()
+    for _ in range(10):
+        after = settle()
+    assert max(a - b for a, b in zip(after, before, strict=True)) <= 3
+
+
 def test_a_launcher_that_died_is_a_fault(level):
     with Sandbox(level, bwrap=shutil.which("bwrap")) as broken:
         broken._launcher._process.kill()

@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final
 
-from counterpoise.verifiers.sandbox.plain import load
+from counterpoise.verifiers.sandbox.plain import Unsendable, load
 from counterpoise.verifiers.sandbox.process import Guest, Launcher, Level, SandboxFault
 
 __all__ = ["Examined", "Limits", "Sandbox", "Script"]
@@ -103,7 +103,8 @@ class _Clock:
         self._looked_at, self._begun = 0.0, self._since
 
     def start(self) -> None:
-        self._since, self._running = time.monotonic(), True
+        if not self._running:
+            self._since, self._running = time.monotonic(), True
 
     def stop(self) -> None:
         if self._running:
@@ -165,13 +166,17 @@ class Sandbox:
         """
         kills = _out_of_memory_kills()
         tests, program = self._take_tests(), self._take("function")
+        # Whatever interrupts this, tests that were not heard to their end must not speak into the next program's turn.
+        self._tests = None
         try:
             result = _Examination(self._launcher, program, tests, limits).run(self._job(code, limits), exam, kills)
+            if not tests.channel.closed:
+                self._tests = tests
         finally:
             self._launcher.kill(program)
+            if self._tests is None:
+                self._launcher.kill(tests)
         self._launcher.wait_for_end(program)
-        if tests.channel.closed:
-            self._tests = None
         return result
 
     def run(self, code: str, data: bytes, limits: Limits) -> Script:
@@ -279,7 +284,11 @@ class _Examination:
 
     def _hear_tests(self, line: str) -> list[Any] | None:
         """Take one line of the tests; their last one is returned."""
-        message = load(line)
+        try:
+            message = load(line)
+        except Unsendable:  # they were ended in the middle of a line
+            self._fault = "sandbox: the process of the tests ended in the middle of a line"
+            return None
         if message[0] == "over":
             return list(message)
         if message[1] == "call":

@@ -110,6 +110,7 @@ def _drop_privileges() -> None:
 class _Launcher:
     def __init__(self, channel: socket.socket, settings: dict[str, Any]) -> None:
         self.channel, self.level, self.bwrap = channel, settings["level"], settings["bwrap"]
+        self.null = os.open(os.devnull, os.O_WRONLY)
         self.started: dict[int, _Started] = {}
         # CPU seconds of processes that were handed to this one: bubblewrap leaves before its child does.
         self.orphans: dict[int, float] = {}
@@ -179,19 +180,17 @@ class _Launcher:
             *zip(descriptors, (guest.CHANNEL, 0, 1), strict=True),
             *zip(files, (_ARGUMENTS, _PAYLOAD, _FILTER), strict=True),
         ]
-        moves.append((write, _INFO))
+        moves += [(write, _INFO), (self.null, 2)]
         # Sources are moved out of the way first: a target number may be another one's source.
         sources = [_above(source) for source, _ in moves]
-        null = _above(os.open(os.devnull, os.O_WRONLY))
         actions = [(os.POSIX_SPAWN_DUP2, source, target) for source, (_, target) in zip(sources, moves, strict=True)]
-        actions.append((os.POSIX_SPAWN_DUP2, null, 2))
         command = [self.bwrap, "--args", str(_ARGUMENTS), *self.command]
         try:
             pid = os.posix_spawn(
                 self.bwrap, command, {}, file_actions=actions, setsigdef=[signal.SIGCHLD, signal.SIGPIPE]
             )
         finally:
-            for descriptor in (*sources, null, *files, write):
+            for descriptor in (*sources, *files, write):
                 os.close(descriptor)
         return pid, read
 
@@ -210,7 +209,7 @@ class _Launcher:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        sources = [_above(descriptor) for descriptor in (*descriptors, os.open(os.devnull, os.O_WRONLY))]
+        sources = [_above(descriptor) for descriptor in (*descriptors, self.null)]
         for source, target in zip(sources, (guest.CHANNEL, 0, 1, 2), strict=True):
             os.dup2(source, target)
         ruleset = _above(self.ruleset) if self.level == "landlock+seccomp" else -1
@@ -267,19 +266,12 @@ class _Launcher:
         top = self.started[pid].find_inner() if self.level == "bwrap" else pid
         if top is None:
             return None
-        family, waits = {top}, []
-        try:
-            for entry in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
-                stat = Path(f"/proc/{entry}/stat").read_text()
-                if int(stat.rpartition(")")[2].split()[1]) in family or entry == top:
-                    family.add(entry)
-                    waits += [
-                        int((task / "schedstat").read_text().split()[1])
-                        for task in Path(f"/proc/{entry}/task").iterdir()
-                    ]
-        except (OSError, ValueError, IndexError):
-            return None
-        return max(waits, default=0) / 1e9
+        parents = _parents()
+        family = {top}
+        while more := {child for child, parent in parents.items() if parent in family} - family:
+            family |= more
+        waits = [wait for member in family for wait in _queued(member)]
+        return max(waits) / 1e9 if waits else None
 
 
 def _filter_for(role: str, pid: int, *, execute: bool) -> bytes:
@@ -310,6 +302,26 @@ def _memory(data: bytes) -> int:
 def _above(descriptor: int) -> int:
     """A copy of a descriptor with a number above those that are given away."""
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 32)
+
+
+def _parents() -> dict[int, int]:
+    """The parent of every process that can be seen."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                parents[int(name)] = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError, IndexError):
+                continue  # it has just ended
+    return parents
+
+
+def _queued(pid: int) -> list[int]:
+    """Nanoseconds that each thread of a process has waited for a processor; empty where the kernel does not tell."""
+    try:
+        return [int((task / "schedstat").read_text().split()[1]) for task in Path(f"/proc/{pid}/task").iterdir()]
+    except (OSError, ValueError, IndexError):
+        return []
 
 
 def _end(pid: int) -> float:

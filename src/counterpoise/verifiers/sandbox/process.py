@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import weakref
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,6 +170,7 @@ class Launcher:
                 stderr=subprocess.DEVNULL,
                 env=ENVIRONMENT,
             )
+        self._finalizer = weakref.finalize(self, _end, self._process, self._socket)
         self._guests: dict[int, Guest] = {}
         self._next = 0
         self._socket.settimeout(_START_SECONDS)
@@ -260,9 +262,7 @@ class Launcher:
         for guest in list(self._guests.values()):
             guest.close()
         self._guests.clear()
-        self._socket.close()
-        self._process.kill()
-        self._process.wait()
+        self._finalizer()
 
     def _tell(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
         try:
@@ -283,6 +283,13 @@ class Launcher:
                         guest.ending = Ending(code=report["code"], cpu=report["cpu"], fault=report.get("fault"))
                 elif (guest := self._guests.get(report["inspected"])) is not None:
                     guest.waited, guest.inspected = report["waited"], True
+
+
+def _end(process: subprocess.Popen[bytes], channel: socket.socket) -> None:
+    """Its guests die with the launcher."""
+    channel.close()
+    process.kill()
+    process.wait()
 
 
 def _interpreter() -> str:
