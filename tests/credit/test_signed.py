@@ -116,7 +116,7 @@ def test_a_bad_lambda_is_refused() -> None:
 
 
 class Fixed:
-    def __init__(self, *values: float) -> None:
+    def __init__(self, *values: Any) -> None:
         self.values = values
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
@@ -144,3 +144,18 @@ def test_a_rule_of_the_wrong_shape_is_refused() -> None:
 def test_credit_is_computed_in_float64_before_it_is_rounded_once() -> None:
     result = credit("rloo", "+" + "-" * 6)  # -1/6 each, rounded once to float32
     assert result.minus[1].item() == float(torch.tensor(1 / 6, dtype=torch.float64).float())
+
+
+def test_credit_of_tokens_is_weighed_like_credit_of_rollouts() -> None:
+    # three tokens, the first of them pushed against the others; the third row has no verdict
+    tokens = Fixed([-1.0, 1.0, 0.5], [0.5, -2.0, 0.0], [9.0, math.nan, 9.0], [-1.0, -1.0, 0.0])
+    weights = {"lambda_plus": torch.tensor([2.0, 4.0, 1.0, 1.0]), "lambda_minus": 0.5}
+    emphasis = make_emphasis("focal", gamma=1.0)  # 1 - p: 1/2 for the first three, 1 for the last
+    result = signed_credit(**rows("+-?-", [0, 0, 0, 1]), rule=tokens, emphasis=emphasis, **weights)
+    assert result.plus.tolist() == [[0, 1, 0.5], [1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert result.minus.tolist() == [[0.25, 0, 0], [0, 0.5, 0], [0, 0, 0], [0.5, 0.5, 0]]
+    # the group without a success holds 1.0 beside the 0.75 of the other; at a quarter of the whole it holds 0.25
+    capped = signed_credit(**rows("+-?-", [0, 0, 0, 1]), rule=tokens, emphasis=emphasis, all_wrong_cap=0.25, **weights)
+    assert capped.minus.tolist() == [[0.25, 0, 0], [0, 0.5, 0], [0, 0, 0], [0.125, 0.125, 0]]
+    with pytest.raises(TrainingError, match="credit of 1 of 2 rollouts is not finite, first rollout 1"):
+        signed_credit(**rows("+-"), rule=Fixed([1.0, 1.0], [math.nan, math.inf]))

@@ -15,13 +15,14 @@ from counterpoise.credit.controllers import (
 from counterpoise.credit.emphasis import EMPHASES, Emphasis, make_emphasis
 from counterpoise.credit.filters import FILTERS, keep_rows, tokens_saved
 from counterpoise.credit.groups import GroupStatistics, group_statistics
-from counterpoise.credit.registry import RULES, make_rule
+from counterpoise.credit.registry import CRITIC_RULES, RULES, make_critic_rule, make_rule
 from counterpoise.credit.rules.base import Rule
 from counterpoise.credit.signed import signed_credit
 from counterpoise.credit.statistics import credit_metrics, token_masses
 
 __all__ = [
     "CONTROLLERS",
+    "CRITIC_RULES",
     "EMPHASES",
     "FILTERS",
     "RULES",
@@ -36,6 +37,7 @@ __all__ = [
     "keep_rows",
     "lambdas_for_rows",
     "make_controller",
+    "make_critic_rule",
     "make_emphasis",
     "make_rule",
     "signed_credit",

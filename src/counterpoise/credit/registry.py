@@ -14,14 +14,16 @@ from counterpoise.credit.rules.maxrl import MaxRl
 from counterpoise.credit.rules.ngrpo import Ngrpo
 from counterpoise.credit.rules.nsr import Nsr
 from counterpoise.credit.rules.passk import PassK
+from counterpoise.credit.rules.ppo import Ppo
 from counterpoise.credit.rules.psr import Psr
 from counterpoise.credit.rules.reinforce import Reinforce
 from counterpoise.credit.rules.rloo import Rloo
 from counterpoise.credit.rules.soft import Soft
 from counterpoise.credit.rules.weighted_reinforce import WeightedReinforce
+from counterpoise.errors import UnknownNameError, UsageError
 from counterpoise.registry import construct
 
-__all__ = ["RULES", "make_rule"]
+__all__ = ["CRITIC_RULES", "RULES", "make_critic_rule", "make_rule"]
 
 RULES: Mapping[str, Callable[..., Rule]] = {
     "psr": Psr,
@@ -39,12 +41,33 @@ RULES: Mapping[str, Callable[..., Rule]] = {
     "soft": Soft,
 }
 
+CRITIC_RULES: Mapping[str, Callable[..., Ppo]] = {"ppo": Ppo}
+"""Rules whose credit is a function of values as well, so that they have settings here and are composed where a critic is."""
+
 
 def make_rule(name: str, **settings: Any) -> Rule:
     """The rule called `name`, e.g. `make_rule("weighted_reinforce", lambda_=0.1)`.
 
     Raises:
         UnknownNameError: no rule has that name.
+        UsageError: the rule needs a critic.
         ConfigError: a setting is unknown, missing or out of range.
     """
+    if name in CRITIC_RULES:
+        raise UsageError(
+            f"credit.rule {name} needs the values of a critic, which this has not; train with it, or take its advantages from "
+            "counterpoise.credit.gae"
+        )
+    if name not in RULES:
+        raise UnknownNameError("credit.rule", name, [*RULES, *CRITIC_RULES])
     return construct("credit.rule", RULES, name, settings)
+
+
+def make_critic_rule(name: str, **settings: Any) -> Ppo:
+    """The settings of the rule with a critic called `name`, e.g. `make_critic_rule("ppo", lam=0.95)`.
+
+    Raises:
+        UnknownNameError: no such rule has that name.
+        ConfigError: a setting is unknown or out of range.
+    """
+    return construct("credit.rule", CRITIC_RULES, name, settings)

@@ -28,8 +28,8 @@ def signed_credit(
 ) -> Credit:
     """`plus = lambda_plus * d * max(A, 0)`, `minus = lambda_minus * d * max(-A, 0)` with A from the rule and d from the emphasis.
 
-    Computed in float64 and returned in float32 without gradient. `plus * minus == 0`; unscored rows are zero in both and have
-    left every statistic. Groups must be whole in the call.
+    A is (N,), or (N, T) where a rule credits tokens; `plus` and `minus` have its shape. Computed in float64 and returned in float32
+    without gradient. `plus * minus == 0`; unscored rows are zero in both and have left every statistic. Groups must be whole in the call.
 
     Args:
         rewards: (N,) floats; what they are on unscored rows (NaN) does not matter.
@@ -40,7 +40,7 @@ def signed_credit(
         emphasis: `make_emphasis(...)`; None is d = 1.
         lambda_plus: weight >= 0 of the positive part, one number or (N,) (one value per task type, from a controller).
         lambda_minus: the same for the negative part.
-        all_wrong_cap: largest share in (0, 1] of the batch's negative mass (summed over rows) that groups without a single
+        all_wrong_cap: largest share in (0, 1] of the batch's negative mass (summed over rows, or tokens) that groups without a single
             success may carry; their `minus` is scaled down to meet it, to zero when there is no other negative mass. None is off.
 
     Raises:
@@ -51,19 +51,24 @@ def signed_credit(
     with torch.no_grad():
         statistics = group_statistics(correct, scored, group_ids, rewards)
         advantage = rule(rewards, statistics)
-        if advantage.shape != rewards.shape:
+        if advantage.shape[:1] != rewards.shape or advantage.ndim > 2:
             raise UsageError(
-                f"the rule returned shape {tuple(advantage.shape)}; expected {tuple(rewards.shape)}, one per rollout"
+                f"the rule returned shape {tuple(advantage.shape)}; expected {tuple(rewards.shape)}, one per rollout, "
+                "or one more dimension for its tokens"
             )
-        weighted = advantage.double() if emphasis is None else advantage.double() * emphasis(statistics)
-        weighted = torch.where(scored, weighted, 0.0)
-        plus = torch.relu(weighted) * _weight("lambda_plus", lambda_plus, rewards)
+        tokens = advantage.ndim == 2
+        weighted = advantage.double()
+        if emphasis is not None:
+            weighted = weighted * _by_row(emphasis(statistics), tokens)
+        weighted = torch.where(_by_row(scored, tokens), weighted, 0.0)
+        plus = torch.relu(weighted) * _weight("lambda_plus", lambda_plus, rewards, tokens)
         # + 0.0: the negative of a zero is -0.0, which would be shown
-        minus = (torch.relu(-weighted) + 0.0) * _weight("lambda_minus", lambda_minus, rewards)
+        minus = (torch.relu(-weighted) + 0.0) * _weight("lambda_minus", lambda_minus, rewards, tokens)
         if all_wrong_cap is not None:
             minus = _cap_all_wrong(minus, statistics, all_wrong_cap)
         credit = Credit(plus=plus.float(), minus=minus.float())
         finite = torch.isfinite(credit.plus) & torch.isfinite(credit.minus)
+        finite = finite.all(dim=1) if tokens else finite
         if not bool(finite.all()):
             row = int(torch.nonzero(~finite)[0])
             raise TrainingError(
@@ -74,7 +79,12 @@ def signed_credit(
         return credit
 
 
-def _weight(name: str, value: float | torch.Tensor, rewards: torch.Tensor) -> float | torch.Tensor:
+def _by_row(values: torch.Tensor, tokens: bool) -> torch.Tensor:
+    """(N,) values so that they meet (N,) numbers, or (N, T) where there is one for each token."""
+    return values[:, None] if tokens else values
+
+
+def _weight(name: str, value: float | torch.Tensor, rewards: torch.Tensor, tokens: bool) -> float | torch.Tensor:
     if not isinstance(value, torch.Tensor):
         check_number("signed_credit", name, value, low=0.0)
         return value
@@ -84,7 +94,7 @@ def _weight(name: str, value: float | torch.Tensor, rewards: torch.Tensor) -> fl
         )
     if not bool(((value >= 0) & torch.isfinite(value)).all()):
         raise UsageError(f"{name} holds {float(value.min()):g}; weights are finite and >= 0 (the sign is the rule's)")
-    return value.double()
+    return _by_row(value.double(), tokens)
 
 
 def _cap_all_wrong(minus: torch.Tensor, statistics: GroupStatistics, cap: float) -> torch.Tensor:
@@ -95,4 +105,4 @@ def _cap_all_wrong(minus: torch.Tensor, statistics: GroupStatistics, cap: float)
     # mass / (mass + rest) = cap  <=>  mass = cap / (1 - cap) * rest
     allowed = cap / (1.0 - cap) * minus[~all_wrong].sum() if cap < 1.0 else capped
     factor = torch.where(capped > allowed, allowed / capped, 1.0)
-    return torch.where(all_wrong, minus * factor, minus)
+    return torch.where(_by_row(all_wrong, minus.ndim == 2), minus * factor, minus)
