@@ -63,7 +63,7 @@ class Examined:
 
     rule: str
     """`tests` where they ran to their end, `tests_stopped` where an exception ended them, else what stopped the program: `time_limit`,
-    `exited`, `not_loaded`, `output_limit`, `protocol`, `tests_exhausted` (its values did)."""
+    `exited`, `not_loaded`, `missing_module`, `output_limit`, `protocol`, `tests_exhausted` (its values did)."""
     passed: int = 0
     """Tests that held."""
     total: int = 0
@@ -308,7 +308,8 @@ class _Examination:
         if not self._loaded:
             self._loaded = True
             if line != '["l","loaded"]':
-                self._end_program("not_loaded")
+                missing = line.startswith('["l","failed","ModuleNotFoundError')
+                self._end_program("missing_module" if missing else "not_loaded")
         elif self._asked:
             self._asked = False
             self._answers += 1
