@@ -139,17 +139,19 @@ def prepare() -> None:
 def plain_arithmetic(text: str) -> bool:
     """True when a text is an expression of numbers, one-letter names and elementary functions, and so harmless to evaluate.
 
-    No attribute, subscript, string, comparison, keyword or other name passes; at most 512 characters, numbers of at most 12 digits, and
+    No attribute, subscript, string, comparison, comment, keyword or other name passes; at most 512 characters, numbers of at most 12 digits, and
     nested exponents whose product is at most 1,000.
     """
-    if len(text) > _MAX_EXPRESSION or not text.isascii():
+    # A comment would reach the evaluating scorer unread.
+    if len(text) > _MAX_EXPRESSION or not text.isascii() or "#" in text:
         return False
     try:
         tree = ast.parse(text.strip(), mode="eval")
+        functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        harmless = all(_harmless(node, called=id(node) in functions) for node in ast.walk(tree))
+        return harmless and _power(tree) <= _MAX_POWER
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return False
-    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    return all(_harmless(node, called=id(node) in functions) for node in ast.walk(tree)) and _power(tree) <= _MAX_POWER
 
 
 def dangerous_calls(source: str) -> list[str]:
