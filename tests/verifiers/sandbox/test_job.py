@@ -222,6 +222,19 @@ def test_a_launcher_that_died_is_a_fault(level):
             broken.examine("def f(x): return x + 1", exam(), Limits())
 
 
+def test_nothing_outlives_a_sandbox_that_is_closed_while_guests_start(level):
+    for pause in (0, 0, 0.001, 0.003, 0.006, 0.01):
+        with Sandbox(level, bwrap=shutil.which("bwrap")) as made:
+            launcher = psutil.Process(made._launcher._process.pid)
+            for _ in range(3):
+                made._launcher.start("function", cap=1 << 20)
+            time.sleep(pause)
+            uid = launcher.uids().real
+        if os.geteuid() == 0:  # then its user is nobody else's
+            assert not [p.pid for p in psutil.process_iter(["uids"]) if p.info["uids"] and p.info["uids"].real == uid]
+        assert not launcher.is_running()
+
+
 def test_nothing_outlives_a_supervisor_that_is_killed(level):
     script = textwrap.dedent(
         f"""

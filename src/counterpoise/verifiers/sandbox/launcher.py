@@ -52,7 +52,10 @@ class _Started:
     def find_inner(self) -> int | None:
         """Process number of bubblewrap's child: when it has ended, everything in its namespace has."""
         if self.info is not None:
-            text = os.read(self.info, 4096)
+            try:
+                text = os.read(self.info, 4096)
+            except BlockingIOError:  # it was ended before it had made one
+                text = b""
             os.close(self.info)
             self.info = None
             self.inner = json.loads(text)["child-pid"] if text else None
@@ -70,7 +73,8 @@ def main(arguments: str) -> None:
     try:
         parent = os.getppid()
         _drop_privileges()
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        # Not SIGKILL: a bubblewrap that has just started would be left behind, so there has to be time to end everything.
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         if os.getppid() != parent:
             return
@@ -111,6 +115,7 @@ class _Launcher:
     def __init__(self, channel: socket.socket, settings: dict[str, Any]) -> None:
         self.channel, self.level, self.bwrap = channel, settings["level"], settings["bwrap"]
         self.null = os.open(os.devnull, os.O_WRONLY)
+        self.stopped = False
         self.started: dict[int, _Started] = {}
         # CPU seconds of processes that were handed to this one: bubblewrap leaves before its child does.
         self.orphans: dict[int, float] = {}
@@ -133,21 +138,27 @@ class _Launcher:
         wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(woken)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._stop)
         poll = select.poll()
         poll.register(self.channel, select.POLLIN)
         poll.register(wake, select.POLLIN)
-        while True:
+        while not self.stopped:
             ready = {descriptor for descriptor, _ in poll.poll()}
             if wake in ready:
                 os.read(wake, 4096)
             self._reap()
             if self.channel.fileno() in ready:
-                message, descriptors, _, _ = socket.recv_fds(self.channel, 65536, 3)
+                try:
+                    message, descriptors, _, _ = socket.recv_fds(self.channel, 65536, 3)
+                except ConnectionError:  # the other end went without reading the last reports
+                    break
                 if not message:
                     break
                 self._obey(json.loads(message), descriptors)
-        for pid in self.started:
-            self._kill(pid)
+        _end_family()
+
+    def _stop(self, *_: object) -> None:
+        self.stopped = True
 
     def _obey(self, request: dict[str, Any], descriptors: list[int]) -> None:
         if "start" in request:
@@ -171,10 +182,10 @@ class _Launcher:
         try:
             self.channel.send(json.dumps(message).encode())
         except OSError:
-            os._exit(0)
+            self.stopped = True
 
     def _start_bwrap(self, role: str, descriptors: list[int]) -> tuple[int, int | None]:
-        read, write = os.pipe2(os.O_CLOEXEC)
+        read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         files = [_memory(data) for data in (self.options, self.payloads[role], self.filters[role])]
         moves = [
             *zip(descriptors, (guest.CHANNEL, 0, 1), strict=True),
@@ -207,7 +218,8 @@ class _Launcher:
         """In a forked child: be the guest, under Landlock and seccomp where that is the level."""
         os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         sources = [_above(descriptor) for descriptor in (*descriptors, self.null)]
         for source, target in zip(sources, (guest.CHANNEL, 0, 1, 2), strict=True):
@@ -302,6 +314,25 @@ def _memory(data: bytes) -> int:
 def _above(descriptor: int) -> int:
     """A copy of a descriptor with a number above those that are given away."""
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 32)
+
+
+def _end_family() -> None:
+    """Kill and reap everything below this process; what is orphaned meanwhile becomes its child."""
+    while True:
+        parents, family = _parents(), {os.getpid()}
+        while more := {child for child, parent in parents.items() if parent in family} - family:
+            family |= more
+        for pid in family - {os.getpid()}:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+        try:
+            while os.wait4(-1, os.WNOHANG)[0]:
+                continue
+        except ChildProcessError:
+            return
+        select.select([], [], [], 0.005)
 
 
 def _parents() -> dict[int, int]:

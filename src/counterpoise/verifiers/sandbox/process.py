@@ -25,6 +25,7 @@ Level = Literal["bwrap", "landlock+seccomp", "rlimits"]
 """How a program is confined, best first."""
 
 _START_SECONDS: Final = 30.0
+_END_SECONDS: Final = 10.0
 _SCRATCH: Final = 16 << 20
 _BOOT: Final = """
 import sys, types
@@ -286,10 +287,13 @@ class Launcher:
 
 
 def _end(process: subprocess.Popen[bytes], channel: socket.socket) -> None:
-    """Its guests die with the launcher."""
+    """Without its socket the launcher ends its guests and then itself."""
     channel.close()
-    process.kill()
-    process.wait()
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _interpreter() -> str:
