@@ -57,6 +57,8 @@ class Outcome:
     """(N,) float64 sum of -log p over the response tokens, in nats: estimates the policy's entropy, summed over positions."""
     task_types: Sequence[str]
     """(N,) kind of task."""
+    rollouts: Sequence[Rollout] = ()
+    """(N,) what a rule with a critic reads; the other rules do not."""
 
 
 Assign = Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]
@@ -141,6 +143,7 @@ class Pipeline:
                 dtype=torch.float64,
             ),
             task_types=[problem.task_type for problem in problems],
+            rollouts=rollouts,
         )
         credit, credit_metrics = self.assign(outcome)
         credited = time.perf_counter()

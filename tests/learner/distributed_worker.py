@@ -6,12 +6,18 @@ import sys
 from pathlib import Path
 
 import learner_builders as build
+import numpy as np
 import torch
 from accelerate import Accelerator
 
+from counterpoise.credit.gae import moments
 from counterpoise.diagnostics.histogram import add_histograms
 from counterpoise.diagnostics.trained import TrainedTokens
+from counterpoise.learner.critic import Critic
 from counterpoise.learner.gradients import gather
+from counterpoise.learner.settings import LearnerSettings
+from counterpoise.losses.value import ValueLoss
+from counterpoise.types import Rollout
 
 SHARES = {1: [range(8)], 2: [range(6), range(6, 8)]}
 """Rows by number of processes; the second process holds one group, without credit unless every row has some."""
@@ -19,6 +25,34 @@ CASES = {
     "whole": ({"epochs": 2}, (1.0, -1.0, 0.0, -0.5, 0.0, 2.0, 0.0, 0.0)),
     "parts": ({"minibatch_prompts": 2, "tokens_per_microbatch": 16}, (1.0, -1.0, 0.5, -0.5, 1.0, 2.0, -1.0, 1.0)),
 }
+
+
+def fitted(
+    accelerator: Accelerator, rollouts: list[Rollout], rows: range, minibatch: int | None
+) -> tuple[torch.Tensor, list[float]]:
+    """Parameters of a critic after two batches, and the moments of its returns over all processes; row 5 has no verdict."""
+    critic = Critic(
+        build.llama(seed=accelerator.process_index),
+        trunk="separate",
+        accelerator=accelerator,
+        settings=LearnerSettings(learning_rate=1e-2, minibatch_prompts=minibatch, tokens_per_microbatch=16),
+        loss=ValueLoss(),
+        divide=build.divide,
+    )
+    scored = torch.tensor([row != 5 for row in rows])
+    for seed in (0, 1):
+        values = critic.values(rollouts)
+        returns = values.mask * torch.tensor([(-1.0) ** row for row in rows])[:, None]
+        groups = np.array([row // 2 for row in rows])
+        critic.update(rollouts, values=values, returns=returns, scored=scored, group_ids=groups, seed=seed)
+
+    def add(own: list[float]) -> list[float]:
+        return [sum(column) for column in zip(*gather(own, accelerator.num_processes), strict=True)]
+
+    values = critic.values(rollouts)
+    seen = moments(values.tokens, values.mask & scored[:, None], add=add)
+    flat = torch.cat([parameter.detach().flatten() for parameter in critic.state_dict()["parameters"]])
+    return flat, [seen.count, seen.mean, seen.squares]
 
 
 def main(output: Path) -> None:
@@ -48,6 +82,8 @@ def main(output: Path) -> None:
             key: (value.count, value.low, value.high, value.quantile(0.5)) for key, value in histograms.items()
         }
         result[name] = (build.parameters(model), metrics, counts, report.sampler_gap_max, quantiles)
+    for name, minibatch in {"critic": None, "critic_parts": 2}.items():
+        result[name] = fitted(accelerator, [everything[row] for row in rows], rows, minibatch)
     torch.save(result, output / f"{processes}-{rank}.pt")
     accelerator.end_training()
 

@@ -54,3 +54,15 @@ def test_processes_take_the_same_number_of_steps_and_stay_together(ends):
     first, second = ends["2-0"]["parts"], ends["2-1"]["parts"]  # 3 groups and 1; mini-batches of 2 over both: 2 steps
     assert first[2][0] == second[2][0] == 2
     assert torch.equal(first[0], second[0])
+
+
+@pytest.mark.slow
+def test_a_critic_of_two_processes_learns_what_one_learns_and_its_statistics_are_of_all(ends):
+    parameters, seen = ends["1-0"]["critic"]
+    for rank in (0, 1):
+        own, all_of_them = ends[f"2-{rank}"]["critic"]
+        assert torch.allclose(own, parameters, rtol=0, atol=1e-5)
+        assert all_of_them == pytest.approx(seen, rel=1e-4)
+    first, second = ends["2-0"]["critic_parts"], ends["2-1"]["critic_parts"]
+    assert torch.equal(first[0], second[0])
+    assert first[1] == second[1]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from counterpoise.credit import make_rule, signed_credit
+from counterpoise.credit.gae import gae, token_rewards
 from counterpoise.losses import make_loss
 
 V, T = 3, 3
@@ -125,3 +126,64 @@ def test_off_policy_the_ratio_makes_one_token_exact_and_a_missing_ratio_does_not
     for name in ("ppo_clip", "cispo", "gspo"):
         torch.testing.assert_close(expected(name, **wide), target, rtol=0, atol=1e-12)
     assert float((expected("reinforce") - target).abs().max()) > 1e-2
+
+
+PREFIXES = torch.stack([SEQUENCES[:, 0] * 0, 1 + SEQUENCES[:, 0], 4 + 3 * SEQUENCES[:, 0] + SEQUENCES[:, 1]], dim=1)
+WHOLE = torch.ones(len(SEQUENCES), T).bool()
+
+
+def perfect_values(logits: torch.Tensor) -> torch.Tensor:
+    """(27, 3) expected reward of each prefix of each sequence."""
+    weighted = probabilities(logits) * (CORRECT.double() * 2 - 1)
+    values = torch.zeros(13, dtype=torch.float64)
+    for prefix in range(13):
+        inside = (prefix == PREFIXES).any(dim=1)
+        values[prefix] = weighted[inside].sum() / probabilities(logits)[inside].sum()
+    return values[PREFIXES]
+
+
+def expected_ppo_gradient(logits: torch.Tensor, values: torch.Tensor, *, lam: float) -> torch.Tensor:
+    """`E_{y ~ pi}[grad loss(y)]` with generalised advantages from these values."""
+    rewards = token_rewards(CORRECT.double() * 2 - 1, WHOLE)
+    advantages = gae(rewards, values, WHOLE, gamma=1.0, lam=lam)
+    z = logits.clone().requires_grad_()
+    log_probs = token_log_probs(z)
+    output = make_loss("ppo_clip")(
+        log_probs=log_probs,
+        old_log_probs=log_probs.detach(),
+        plus=advantages.clamp(min=0.0),
+        minus=(-advantages).clamp(min=0.0),
+        mask=WHOLE,
+    )
+    (gradient,) = torch.autograd.grad((probabilities(logits) * output.row_sums).sum(), z)
+    return gradient
+
+
+def test_any_fixed_values_leave_the_expected_gradient_what_it_is() -> None:
+    logits = parameters(6)
+    table = torch.randn(13, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(
+        expected_ppo_gradient(logits, table[PREFIXES], lam=1.0),
+        objective_gradient(logits, 1.0, 1.0),
+        rtol=0,
+        atol=1e-12,
+    )
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
+def test_perfect_values_give_the_gradient_for_every_lambda_and_advantages_that_expect_nothing(lam: float) -> None:
+    logits = parameters(7)
+    values = perfect_values(logits)
+    torch.testing.assert_close(
+        expected_ppo_gradient(logits, values, lam=lam), objective_gradient(logits, 1.0, 1.0), rtol=0, atol=1e-12
+    )
+    advantages = gae(token_rewards(CORRECT.double() * 2 - 1, WHOLE), values, WHOLE, gamma=1.0, lam=lam)
+    for prefix in range(13):
+        expected = (probabilities(logits)[:, None] * advantages)[prefix == PREFIXES].sum()
+        assert abs(float(expected)) < 1e-14
+
+
+def test_wrong_values_bias_the_gradient_below_lambda_1() -> None:
+    logits = parameters(7)
+    wrong = expected_ppo_gradient(logits, torch.zeros(len(SEQUENCES), T), lam=0.0)
+    assert float((wrong - objective_gradient(logits, 1.0, 1.0)).abs().max()) > 1e-2

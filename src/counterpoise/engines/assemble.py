@@ -15,6 +15,7 @@ from accelerate.utils import gather_object
 from counterpoise.config import CreditConfig, RunConfig
 from counterpoise.credit import (
     CONTROLLERS,
+    CRITIC_RULES,
     RULES,
     Controller,
     StepStatistics,
@@ -31,6 +32,7 @@ from counterpoise.credit.emphasis import Emphasis
 from counterpoise.credit.filters import FILTERS
 from counterpoise.credit.rules.base import Rule
 from counterpoise.engines.policy import Policy
+from counterpoise.engines.ppo import ActorCritic
 from counterpoise.engines.task_types import task_type_metrics
 from counterpoise.errors import ConfigError, DataError, UnknownNameError
 from counterpoise.learner.settings import LearnerSettings
@@ -88,6 +90,8 @@ class Assembly:
     """Verdict -> reward."""
     assign: Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]
     """Outcome -> credit."""
+    critic: ActorCritic | None
+    """What the rule's advantages come from, to be built beside the policy; None for rules without a critic."""
     select: Callable[[Outcome, Credit], tuple[torch.Tensor, torch.Tensor]]
     """(M,) indices of the rows the learner counts, and (M,) bool those it trains on."""
     loss: Loss
@@ -112,7 +116,8 @@ def assemble(config: RunConfig) -> Assembly:
         )
     credit = config.credit
     reward = make_reward(credit.reward, **credit.reward_settings)
-    rule = make_rule(credit.rule, **_rule_settings(credit, reward))
+    critic = ActorCritic(config) if credit.rule in CRITIC_RULES else None
+    rule_of = critic or _always(make_rule(credit.rule, **_rule_settings(credit, reward)))
     emphasis = make_emphasis(credit.emphasis, **credit.emphasis_settings)
     controller = make_controller(credit.controller, **_controller_settings(config))
     if credit.filter not in FILTERS:
@@ -142,7 +147,8 @@ def assemble(config: RunConfig) -> Assembly:
         template=template,
         controller=controller,
         reward=reward,
-        assign=_assigner(rule, emphasis, controller, credit.all_wrong_cap, kinds),
+        assign=_assigner(rule_of, emphasis, controller, credit.all_wrong_cap, kinds),
+        critic=critic,
         select=lambda outcome, signed: _select(
             outcome, signed, credit.filter, terms=needs_entropy(loss) or needs_reference(loss)
         ),
@@ -280,10 +286,24 @@ class _Autocast:
             )
 
 
+RuleOf = Callable[[Outcome], tuple[Rule, Mapping[str, Sum]]]
+"""The rule of a step's outcome, and what was measured on the way to it."""
+
+
+def _always(rule: Rule) -> RuleOf:
+    return lambda outcome: (rule, {})
+
+
 def _assigner(
-    rule: Rule, emphasis: Emphasis | None, controller: Controller, all_wrong_cap: float | None, kinds: Sequence[str]
+    rule_of: RuleOf,
+    emphasis: Emphasis | None,
+    controller: Controller,
+    all_wrong_cap: float | None,
+    kinds: Sequence[str],
 ) -> Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]:
     def assign(outcome: Outcome) -> tuple[Credit, Mapping[str, Sum]]:
+        rule, rule_metrics = rule_of(outcome)
+
         def credit(plus: float | torch.Tensor, minus: float | torch.Tensor) -> Credit:
             return signed_credit(
                 rewards=outcome.rewards,
@@ -319,6 +339,7 @@ def _assigner(
         rows = len(outcome.task_types)
         return weighed, {
             **metrics,
+            **rule_metrics,
             "lambda_plus": Sum(total=float(plus.sum()), count=rows),
             "lambda_minus": Sum(total=float(minus.sum()), count=rows),
             **{f"controller_{name}": Sum(total=value, count=1.0) for name, value in controller.report().items()},
@@ -345,4 +366,5 @@ def _select(outcome: Outcome, credit: Credit, name: str, *, terms: bool) -> tupl
     """
     keep = keep_rows(credit, outcome.scored, outcome.group_ids, outcome.rewards, name)
     rows = torch.nonzero(outcome.scored & torch.isin(outcome.group_ids, outcome.group_ids[keep])).flatten()
-    return rows, (keep if terms else keep & credit.signed)[rows]
+    signed = credit.signed if credit.signed.ndim == 1 else credit.signed.any(dim=1)
+    return rows, (keep if terms else keep & signed)[rows]

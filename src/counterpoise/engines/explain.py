@@ -25,6 +25,7 @@ from counterpoise.engines.explain_bench import Bench, StepTaken
 from counterpoise.engines.explain_request import Request, choose_problems, choose_rollout, given_rollout
 from counterpoise.engines.policy import load_policy
 from counterpoise.engines.processes import use_threads
+from counterpoise.errors import UsageError
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.runfile import parse_config
 from counterpoise.streams import stream
@@ -67,6 +68,11 @@ def explain(
     rules = {rule: _one_step(config, rule) for rule in request.rules}
     accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
     assemblies = {rule: assemble(own) for rule, own in rules.items()}
+    for rule, assembly in assemblies.items():
+        if assembly.critic is not None:
+            raise UsageError(
+                f"explain cannot show {rule}: its credit needs the values of a critic, which learns in training; leave it out"
+            )
     task, template = task_and_template(config)
     problems = choose_problems(task, request)
     check_verifiers(problems, config.verification.settings)
@@ -112,6 +118,7 @@ def _one_step(config: RunConfig, rule: str) -> RunConfig:
     data: dict[str, Any] = config.model_dump(mode="json")
     if rule != config.credit.rule:
         data["credit"] |= {"rule": rule, "settings": {}}
+        data["critic"] = {}
     data["learner"] |= {"minibatch": None, "epochs": 1, "warmup_steps": 0, "schedule": "constant"}
     data["evaluation"] |= {"before": False, "after": False, "every": 0}
     return parse_config(data, source=f"rule {rule}")

@@ -1,0 +1,169 @@
+"""Rule `ppo` in a run: values, generalised advantages, credit for the policy, and a critic fitted to the returns."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from counterpoise.config import RunConfig
+from counterpoise.credit import GroupStatistics, Rule, make_critic_rule
+from counterpoise.credit.gae import explained_variance, gae, moments, token_rewards, whiten
+from counterpoise.engines.policy import Policy
+from counterpoise.errors import CheckpointError, UsageError
+from counterpoise.learner.credited import common_temperature
+from counterpoise.learner.critic import Critic, Values
+from counterpoise.learner.reference import Reference
+from counterpoise.learner.settings import LearnerSettings
+from counterpoise.losses import make_divide
+from counterpoise.losses.value import ValueLoss
+from counterpoise.models.load import load_model
+from counterpoise.pipeline import Outcome
+from counterpoise.streams import stream
+from counterpoise.types import Rollout, Sum
+
+__all__ = ["ActorCritic"]
+
+
+class ActorCritic:
+    """Values before the update -> advantages and returns -> critic's update -> the advantages as a rule, with what was measured."""
+
+    def __init__(self, config: RunConfig) -> None:
+        """Check the settings; the critic itself is made by `build`, when there is a policy.
+
+        Raises:
+            ConfigError: a setting of the rule or the critic is unknown or out of range.
+        """
+        self._config = config
+        self._rule = make_critic_rule(config.credit.rule, **config.credit.settings)
+        self._loss = ValueLoss(clip=config.critic.value_clip)
+        self._critic: Critic | None = None
+        self._reference: Reference | None = None
+
+    def build(self, policy: Policy, accelerator: Accelerator) -> None:
+        """Make the critic beside the policy, and read the base if there is a KL in the reward."""
+        config, section, learner = self._config, self._config.critic, self._config.learner
+        settings = LearnerSettings(
+            learning_rate=section.learning_rate,
+            betas=learner.betas,
+            epsilon=learner.epsilon,
+            weight_decay=section.weight_decay,
+            gradient_clip=section.gradient_clip,
+            minibatch_prompts=learner.minibatch,
+            epochs=section.epochs,
+            tokens_per_microbatch=learner.tokens_per_microbatch,
+            chunk_tokens=learner.chunk_tokens,
+        )
+        if self._rule.kl:
+            base = None if config.model.lora.rank else load_model(config.model.name, dtype=config.model.dtype).model
+            self._reference = Reference(policy.model, base, accelerator, settings)
+        self._critic = Critic(
+            policy.model,
+            trunk=section.trunk,
+            accelerator=accelerator,
+            settings=settings,
+            loss=self._loss,
+            divide=make_divide("tokens_all"),
+        )
+
+    def __call__(self, outcome: Outcome) -> tuple[Rule, Mapping[str, Sum]]:
+        """A rule that gives these rollouts their (N, T) advantages, once, and the columns of the critic.
+
+        Raises:
+            TrainingError: the critic's loss is not finite.
+            UsageError: there is no critic yet.
+        """
+        started = time.perf_counter()
+        rule, critic = self._rule, self._built()
+        values = critic.values(outcome.rollouts, after_truncated=rule.bootstrap)
+        counted = values.mask & outcome.scored[:, None]
+        log_ratio = None if self._reference is None else self._log_ratio(outcome.rollouts, values)
+        rewards = token_rewards(outcome.rewards, values.mask, kl=rule.kl, log_ratio=log_ratio)
+        advantages = gae(rewards, values.tokens, values.mask, gamma=rule.gamma, lam=rule.lam, after=values.after)
+        returns = advantages + values.tokens
+        measured = moments(advantages, counted, add=_over_processes)
+        metrics = {
+            "value_mean": _mean(values.tokens, counted),
+            "return_mean": _mean(returns, counted),
+            "explained_variance": _once(explained_variance(values.tokens, returns, counted, add=_over_processes)),
+            "advantage_mean": _mean(advantages, counted),
+            "advantage_std": _once(math.sqrt(measured.variance(rule.ddof)) if measured.count else math.nan),
+        }
+        if log_ratio is not None:
+            metrics["kl_reward"] = _mean(log_ratio, counted)
+        warming = critic.batches < self._config.critic.warmup_steps
+        metrics |= critic.update(
+            outcome.rollouts,
+            values=values,
+            returns=returns,
+            scored=outcome.scored,
+            group_ids=outcome.group_ids.numpy(),
+            seed=stream(self._config.run.seed, "critic", critic.batches),
+        )
+        if rule.whiten:
+            advantages = whiten(advantages, counted, measured=measured, ddof=rule.ddof, eps=rule.eps)
+        metrics["seconds_critic"] = Sum(total=time.perf_counter() - started, count=1.0)
+        return _Given(torch.zeros_like(advantages) if warming else advantages), metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """The critic's."""
+        return self._built().state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
+        """Go on from a checkpoint's.
+
+        Raises:
+            CheckpointError: the checkpoint has no critic, or another one.
+        """
+        if state is None:
+            raise CheckpointError(
+                "the checkpoint holds no critic; resume a run of credit.rule=ppo from its own checkpoints"
+            )
+        self._built().load_state_dict(state)
+
+    def _built(self) -> Critic:
+        if self._critic is None:
+            raise UsageError(
+                f"credit.rule={self._config.credit.rule} credits tokens by the values of a critic, which learns in training and is not "
+                "here; choose another rule, e.g. reinforce"
+            )
+        return self._critic
+
+    def _log_ratio(self, rollouts: Sequence[Rollout], values: Values) -> torch.Tensor:
+        """(N, T) float64 `log pi_old - log pi_ref`, pi_old as the sampler recorded it."""
+        assert self._reference is not None
+        rows = np.flatnonzero(values.mask.any(dim=1).numpy())
+        table = self._reference.table(rollouts, rows, temperature=common_temperature(rollouts)).cpu().double()
+        old = torch.zeros_like(table)
+        for row, rollout in enumerate(rollouts):
+            old[row, : len(rollout.token_ids)] = torch.from_numpy(rollout.log_probs).double()
+        return torch.where(values.mask, old - table, 0.0)
+
+
+class _Given:
+    """A rule whose advantages are known."""
+
+    def __init__(self, advantages: torch.Tensor) -> None:
+        self._advantages = advantages
+
+    def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
+        return self._advantages
+
+
+def _mean(values: torch.Tensor, mask: torch.Tensor) -> Sum:
+    return Sum(total=float(values[mask].double().sum()), count=float(mask.sum()))
+
+
+def _once(value: float) -> Sum:
+    """A number of all processes, which each of them adds; undefined where it is NaN."""
+    return Sum(total=0.0, count=0.0) if math.isnan(value) else Sum(total=value, count=1.0)
+
+
+def _over_processes(values: Sequence[float]) -> list[float]:
+    return [math.fsum(column) for column in zip(*gather_object([list(values)]), strict=True)]
