@@ -1,0 +1,39 @@
+"""Guards by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from counterpoise.diagnostics.guards.base import Guard
+from counterpoise.diagnostics.guards.entropy import Entropy
+from counterpoise.diagnostics.guards.gradients import Gradients
+from counterpoise.diagnostics.guards.likelihood import Likelihood
+from counterpoise.diagnostics.guards.rates import repetition, truncation
+from counterpoise.diagnostics.guards.success import Success
+from counterpoise.errors import UnknownNameError
+from counterpoise.registry import construct
+
+__all__ = ["GUARDS", "make_guards"]
+
+GUARDS: Mapping[str, Callable[..., Guard]] = {
+    "success": Success,
+    "entropy": Entropy,
+    "likelihood": Likelihood,
+    "truncation": truncation,
+    "repetition": repetition,
+    "gradients": Gradients,
+}
+
+
+def make_guards(names: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Guard]:
+    """The guards of these names, each with its settings, if it has any.
+
+    Raises:
+        UnknownNameError: no guard, or none of these, has that name.
+        ConfigError: a setting is unknown or out of range.
+    """
+    for name in settings:
+        if name not in names:
+            raise UnknownNameError("guards.settings", name, names)
+    return {name: construct("guards.names", GUARDS, name, settings.get(name, {})) for name in names}

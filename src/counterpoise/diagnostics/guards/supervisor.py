@@ -1,0 +1,187 @@
+"""All guards of a run: from their alarms to what is done about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from counterpoise.diagnostics.guards.base import Alarm, Guard, Relief, restore
+from counterpoise.errors import CheckpointError
+
+__all__ = ["Decision", "Firing", "Supervisor"]
+
+_STATE = ("guards", "wanted", "left", "returned", "good", "firing", "standing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """One thing to write down: a guard that began or ceased to fire."""
+
+    guard: str
+    """Its name."""
+    message: str
+    """What was seen, and what is done."""
+    seen: Mapping[str, float]
+    """The numbers."""
+    action: str
+    """`watched`, `relieved` or `ended`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What follows from one step."""
+
+    firings: tuple[Firing, ...] = ()
+    """Guards that began or ceased to fire."""
+    roll_back: int | None = None
+    """Step of the checkpoint to go back to."""
+    stop: str | None = None
+    """Why the run must not go on."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Supervisor:
+    """Heeds the guards' alarms, where `act` allows it; otherwise only says them.
+
+    One guard that fires gets the relief it asks for, at full strength while it fires and for `hold` steps after, then less and
+    less over `fade` steps. Several that fire at once, or any that go on for longer than `hold` steps in spite of their relief, send the
+    run back to its last good checkpoint, the newest that was written while all guards were calm and no relief was in force; the relief
+    stays. After `rollbacks` such returns the run is stopped. Going back and then
+    taking other data: PaLM (arXiv 2204.02311, section 5.1).
+    """
+
+    guards: Mapping[str, Guard]
+    """By name."""
+    act: bool
+    """Whether anything but words follows."""
+    together: int
+    """Guards that must fire at once for a return, >= 1."""
+    rollbacks: int
+    """Returns at most, >= 0."""
+    hold: int
+    """Steps of full relief after the last alarm, >= 0."""
+    fade: int
+    """Steps over which it is then taken back, >= 0."""
+    floor: float = 0.0
+    """Least positive share at all times, whatever fires; in [0, 1)."""
+    good: int | None = None
+    """Step of the last good checkpoint."""
+    _wanted: Relief = field(default_factory=Relief)
+    _left: int = 0
+    _returned: int = 0
+    _firing: tuple[str, ...] = ()
+    _standing: int = 0
+
+    @property
+    def relief(self) -> Relief:
+        """What the next step's credit is changed by."""
+        if not self.act:
+            return Relief()
+        return Relief(share=self.floor) | self._wanted.scaled(min(1.0, self._left / (self.fade + 1)))
+
+    @property
+    def healthy(self) -> bool:
+        """Whether a checkpoint written now is a good one."""
+        return self.act and not self._left and all(guard.calm for guard in self.guards.values())
+
+    def look(self, record: Mapping[str, float]) -> Decision:
+        """Take in the metrics of one step, the same on every process."""
+        alarms: dict[str, Alarm] = {}
+        for name, guard in self.guards.items():
+            alarm = guard.look(record)
+            if alarm is not None:
+                alarms[name] = alarm
+        self._relieve(alarms)
+        began = tuple(self._began(name, alarm) for name, alarm in alarms.items() if name not in self._firing)
+        ended = tuple(self._ended(name) for name in self._firing if name not in alarms)
+        self._firing = tuple(alarms)
+        self._standing = self._standing + 1 if alarms else 0
+        grave = len(alarms) >= self.together or self._standing > max(1, self.hold)
+        if not (self.act and grave):
+            return Decision(firings=began + ended)
+        if self.good is None or self._returned >= self.rollbacks:
+            stop = f"{self._why()}, and the run had gone back {self._returned} times"
+            return Decision(firings=began + ended, stop=stop)
+        return Decision(firings=began + ended, roll_back=self.good)
+
+    def _relieve(self, alarms: Mapping[str, Alarm]) -> None:
+        if alarms:
+            for alarm in alarms.values():
+                self._wanted |= alarm.relief
+            self._left = self.hold + self.fade + 1
+        elif self._left:
+            self._left -= 1
+            if not self._left:
+                self._wanted = Relief()
+
+    def _began(self, name: str, alarm: Alarm) -> Firing:
+        if self.act:
+            return Firing(
+                guard=name,
+                message=f"{name}: {alarm.message}; {alarm.relief}",
+                seen=alarm.seen,
+                action="relieved",
+            )
+        return Firing(
+            guard=name,
+            message=f"{name}: {alarm.message}; nothing is done about it (guards.act=true would: {alarm.relief})",
+            seen=alarm.seen,
+            action="watched",
+        )
+
+    def _ended(self, name: str) -> Firing:
+        then = f"; its relief is taken back over {self.fade} steps after {self.hold} more" if self.act else ""
+        return Firing(guard=name, message=f"{name}: back within its limits{then}", seen={}, action="ended")
+
+    def _why(self) -> str:
+        names = ", ".join(self._firing)
+        if len(self._firing) >= self.together:
+            return f"{names} fired at once" if len(self._firing) > 1 else f"{names} fired"
+        return f"{names} fired for {self._standing} steps in spite of the relief"
+
+    def returned(self, state: Mapping[str, Any]) -> str:
+        """The run is as it was when `state` was saved: so are the guards, but the relief and the count of returns stay. What to say.
+
+        Raises:
+            CheckpointError: the state is of other guards.
+        """
+        why = self._why()
+        self._load_guards(state["guards"])
+        self._firing, self._standing = (), 0
+        self._returned += 1
+        return f"{why} (return {self._returned} of {self.rollbacks} at most)"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything decisions depend on beside the records and the settings, as JSON-serialisable values."""
+        values = (
+            {name: guard.state_dict() for name, guard in self.guards.items()},
+            [self._wanted.share, self._wanted.minus],
+            self._left,
+            self._returned,
+            self.good,
+            list(self._firing),
+            self._standing,
+        )
+        return dict(zip(_STATE, values, strict=True))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict()`'s result.
+
+        Raises:
+            CheckpointError: the state is of other guards.
+        """
+        guards, (share, minus), self._left, self._returned, self.good, firing, self._standing = restore(
+            "supervisor", state, _STATE
+        )
+        self._load_guards(guards)
+        self._wanted, self._firing = Relief(share=share, minus=minus), tuple(firing)
+
+    def _load_guards(self, states: Mapping[str, Any]) -> None:
+        if set(states) != set(self.guards):
+            raise CheckpointError(
+                f"the checkpoint was written under other guards ({', '.join(sorted(states)) or 'none'}) than the run has "
+                f"({', '.join(sorted(self.guards)) or 'none'}); resume with the same guards.names"
+            )
+        for name, guard in self.guards.items():
+            guard.load_state_dict(states[name])
