@@ -16,9 +16,9 @@ from counterpoise.config_base import Count, NonNegative, Positive, Probability, 
 __all__ = [
     "CheckpointConfig",
     "CreditConfig",
-    "CriticConfig",
     "DiagnosticsConfig",
     "EvaluationConfig",
+    "GuardsConfig",
     "LearnerConfig",
     "LoraConfig",
     "LossConfig",
@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 MEAN_BASELINE_RULES = ("grpo", "dr_grpo", "rloo", "maxrl")
-RULES_WITH_CRITIC = ("ppo",)
 
 
 class RunSection(Section):
@@ -160,25 +159,6 @@ class CreditConfig(Section):
     """Largest share of the negative mass that all-wrong groups may carry."""
 
 
-class CriticConfig(Section):
-    """The critic of `credit.rule = "ppo"`; refused with any other rule."""
-
-    trunk: Literal["separate", "policy"] = "separate"
-    """What the value head reads: a copy of the policy's decoder that it trains, or the policy's own, which it leaves alone."""
-    learning_rate: NonNegative = 1e-5
-    """AdamW's constant rate; betas and epsilon are the learner's. 0 keeps every value at 0, which makes the advantage the return."""
-    weight_decay: NonNegative = 0.01
-    """AdamW's decoupled decay."""
-    gradient_clip: Annotated[float, Field(gt=0.0)] | None = 1.0
-    """Largest gradient norm; None switches clipping off."""
-    value_clip: Annotated[float, Field(gt=0.0)] | None = 0.5
-    """Largest move of a value in one batch that is rewarded, in units of the reward; None is plain squared error."""
-    epochs: Positive = 1
-    """Passes over each batch, in mini-batches of `learner.minibatch` prompts."""
-    warmup_steps: Count = 0
-    """First training steps that teach the critic alone; the policy stands still."""
-
-
 class LossConfig(Section):
     """The surrogate and what divides it."""
 
@@ -242,6 +222,37 @@ class DiagnosticsConfig(Section):
     """Correct rollouts, wrong rollouts and anchors read at such a look, at most, each."""
     samples_every: Count = 25
     """Steps between two that leave a few of their rollouts in samples.jsonl; 0 is never."""
+
+
+class GuardsConfig(Section):
+    """What watches over a run, and what it may do (docs/guards.md)."""
+
+    names: list[str] = Field(
+        default_factory=lambda: ["success", "entropy", "likelihood", "truncation", "repetition", "gradients"]
+    )
+    """The guards that watch."""
+    settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of guards by name, e.g. `{entropy = {factor = 1.5}}`."""
+    act: bool = False
+    """Whether they may change the run; otherwise they only say what they see."""
+    together: Positive = 2
+    """Guards that must fire at once for a return to the last good checkpoint."""
+    rollbacks: Count = 3
+    """Returns at most; then the run stops."""
+    hold: Count = 50
+    """Steps of full relief after a guard's last alarm."""
+    fade: Count = 50
+    """Steps over which the relief is then taken back."""
+    floor: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Least positive share of the credit by tokens at every step; 0 leaves it to rule and controller."""
+
+    @model_validator(mode="after")
+    def _check(self) -> GuardsConfig:
+        if self.floor and not self.act:
+            raise ValueError(
+                f"guards.floor={self.floor:g} changes the credit, and guards.act=false; set guards.act=true"
+            )
+        return self
 
 
 class CheckpointConfig(Section):
@@ -321,10 +332,10 @@ class RunConfig(Section):
     rollout: RolloutConfig = RolloutConfig()
     verification: VerificationConfig = VerificationConfig()
     credit: CreditConfig = CreditConfig()
-    critic: CriticConfig = CriticConfig()
     loss: LossConfig = LossConfig()
     learner: LearnerConfig = LearnerConfig()
     diagnostics: DiagnosticsConfig = DiagnosticsConfig()
+    guards: GuardsConfig = GuardsConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
@@ -345,10 +356,6 @@ class RunConfig(Section):
             raise ValueError(
                 f"credit.rule={self.credit.rule} compares a rollout with its group, and rollout.group_size=1 has nothing to "
                 "compare: every credit would be zero; raise the group size, or use psr, nsr, weighted_reinforce or reinforce"
-            )
-        if self.critic != CriticConfig() and self.credit.rule not in RULES_WITH_CRITIC:
-            raise ValueError(
-                f"the section critic is set and credit.rule={self.credit.rule} has no critic; drop the section, or set credit.rule=ppo"
             )
         multiple = self.learner.epochs > 1 or (minibatch is not None and minibatch < prompts)
         if multiple and self.loss.name == "reinforce":

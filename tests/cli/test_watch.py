@@ -188,6 +188,13 @@ def test_a_run_that_was_stopped_says_why_until_it_goes_on(command, run, kind):
     assert f"{kind} at step 5 (" not in command("watch", run).stdout
 
 
+def test_a_run_that_its_guards_stopped_says_so_in_their_words(command, run):
+    steps(run, 1, 5)
+    event(run, "guard_stopped", 5, "training stopped by its guards after step 5: …; start a new run", at=NOW + 0.5)
+    said = command("watch", run).stdout.splitlines()[1]
+    assert said == "training stopped by its guards after step 5: …; start a new run"
+
+
 def test_evaluations_and_events_follow_the_table(command, run):
     steps(run, 1, 5)
     evaluation(run, 5)

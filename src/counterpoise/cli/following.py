@@ -233,7 +233,9 @@ class FollowedRun:
     def stop(self) -> dict[str, Any] | None:
         """The event that ended the run, unless something was written since."""
         last = self.events[-1] if self.events else {}
-        if last.get("kind") not in ("interrupted", "refused") or self.alive_at > _number(last.get("time")):
+        if last.get("kind") not in ("interrupted", "refused", "guard_stopped") or self.alive_at > _number(
+            last.get("time")
+        ):
             return None
         return last
 

@@ -148,6 +148,8 @@ def _state(followed: FollowedRun, config: RunConfig, now: float) -> Iterator[str
     yield progress
     if finished:
         yield "finished"
+    elif stop is not None and stop["kind"] == "guard_stopped":
+        yield _plain(str(stop.get("message")))  # it says itself how to go on
     elif stop is not None:
         yield _plain(f"{stop['kind']} at step {stop.get('step')} ({stop.get('message')}); {again}")
     elif silent > patience:

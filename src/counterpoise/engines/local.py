@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import io
 import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
+from counterpoise.diagnostics.guards.supervisor import Supervisor
 from counterpoise.engines.anchors import draw_anchors, load_anchors
 from counterpoise.engines.assemble import Assembly, assemble, make_learner, make_pipeline, make_sampler
 from counterpoise.engines.diagnose import Diagnose, UpdateMeasures, saved_tokens
 from counterpoise.engines.evaluate import evaluate_policy, first_problems
+from counterpoise.engines.guarding import guarded, make_supervisor
 from counterpoise.engines.interrupt import Interrupt, RunInterruptedError, watching_interrupts
 from counterpoise.engines.observer import Observer, Silent
 from counterpoise.engines.order import ProblemOrder
-from counterpoise.engines.policy import Policy, load_policy, policy_writer
+from counterpoise.engines.policy import Policy, load_policy, policy_writer, restore_policy
 from counterpoise.engines.processes import anywhere, is_main, on_main, use_threads
+from counterpoise.engines.refused import save_evidence
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.engines.step_record import step_record
 from counterpoise.engines.trackers import check_trackers
 from counterpoise.errors import ConfigError, StoreError, TrainingError
 from counterpoise.evaluation.summary import EvaluationResult
-from counterpoise.files import append_json_lines, atomic_write
+from counterpoise.files import append_json_lines
 from counterpoise.learner.checkpoint import Checkpoint, CheckpointStore
 from counterpoise.learner.report import RefusedStepError, UpdateReport
 from counterpoise.learner.update import Learner
@@ -67,7 +67,7 @@ def train(run: RunDirectory, *, observer: Observer | None = None) -> TrainResult
 
     Raises:
         ConfigError, DataError, ModelError: the run cannot start as configured; nothing was changed.
-        TrainingError: a step was refused (NaN loss, all rollouts unscored); the batch and all checkpoints are kept.
+        TrainingError: a step was refused (NaN loss, all rollouts unscored), the batch and all checkpoints are kept; or guards stopped it.
         RunInterruptedError: Ctrl-C or SIGTERM; the run saved itself.
         StoreError: the disk is full.
     """
@@ -76,6 +76,8 @@ def train(run: RunDirectory, *, observer: Observer | None = None) -> TrainResult
         use_threads(run.config.run.threads)
         # Names and files are checked before the model is read: a spelling mistake should cost a second.
         assembly = assemble(run.config)
+        guards = make_supervisor(run.config.guards)
+        assembly = replace(assembly, assign=guarded(assembly.assign, guards))
         accelerator = _accelerator(run)
         verification = run.config.verification
         with Judge(
@@ -84,7 +86,7 @@ def train(run: RunDirectory, *, observer: Observer | None = None) -> TrainResult
             truncated_is=verification.truncated,
             settings=verification.settings,
         ) as judge:
-            return _Run(run, accelerator, assembly, judge, watcher, interrupt).train()
+            return _Run(run, accelerator, assembly, guards, judge, watcher, interrupt).train()
 
 
 class _EvaluationStopped(Exception):
@@ -99,12 +101,13 @@ class _Run:
         run: RunDirectory,
         accelerator: Accelerator,
         assembly: Assembly,
+        guards: Supervisor,
         judge: Judge,
         observer: Observer,
         interrupt: Interrupt,
     ) -> None:
         self.run, self.config, self.accelerator, self.observer = run, run.config, accelerator, observer
-        self.assembly, self.judge, self.interrupt = assembly, judge, interrupt
+        self.assembly, self.guards, self.judge, self.interrupt = assembly, guards, judge, interrupt
         self.checkpoints = CheckpointStore(run.checkpoints, keep=self.config.checkpoint.keep, say=self._say)
         self.step = 0
         self.order = ProblemOrder(
@@ -122,16 +125,10 @@ class _Run:
         if self.config.learner.gradient_checkpointing:
             self.policy.model.gradient_checkpointing_enable()
         self.learner: Learner = make_learner(self.config, self.policy, assembly, accelerator)
-        if assembly.critic is not None:
-            assembly.critic.build(self.policy, accelerator)
         self.sampler: Sampler = make_sampler(self.config, self.policy, accelerator)
         self.pipeline: Pipeline = make_pipeline(self.config, assembly, self.sampler, judge)
         if checkpoint is not None:
-            state = checkpoint.state()
-            self.learner.load_state_dict(state["learner"])
-            assembly.controller.load_state_dict(state["controller"])
-            if assembly.critic is not None:
-                assembly.critic.load_state_dict(state.get("critic"))
+            self.guards.load_state_dict(self._load_state(checkpoint))
             self.step = checkpoint.step
             self._say(f"resuming {run.path} after step {self.step} of {self.config.learner.steps}")
         self.diagnose = Diagnose(
@@ -152,9 +149,12 @@ class _Run:
         config = self.config
         base = self._evaluate(0) if config.evaluation.before and self.step == 0 else self._earlier(0)
         self.observer.started(path=str(self.run.path), first_step=self.step, steps=config.learner.steps)
+        if config.guards.act and not self.step:
+            self._save({})  # the base is the first good checkpoint
         record: dict[str, float] = {}
         while self.step < config.learner.steps:
             record = self._one_step()
+            self._heed(record)
             every = config.evaluation.every
             if every and self.step % every == 0 and self.step < config.learner.steps:
                 self._evaluate(self.step)
@@ -194,6 +194,37 @@ class _Run:
         self.observer.stepped(self.step, record)
         self._warn_of_truncation(record)
         return record
+
+    def _heed(self, record: Mapping[str, float]) -> None:
+        """What the guards make of the step that was just done."""
+        decision = self.guards.look(record)
+        for firing in decision.firings:
+            self._say(firing.message, kind="guard", guard=firing.guard, action=firing.action, seen=dict(firing.seen))
+        if decision.stop is not None:
+            self._save(record)
+            good = self.guards.good
+            start = "" if good is None else f" from {self.checkpoints.at(good).policy} (as model.name)"
+            message = (
+                f"training stopped by its guards after step {self.step}: {decision.stop}. Everything is kept; start a new run{start} "
+                "with a smaller learning rate or more positive credit (guards.floor, credit.controller=share)"
+            )
+            if self.main:
+                self.run.note("guard_stopped", self.step, message)
+            raise TrainingError(message)
+        if decision.roll_back is not None:
+            checkpoint = self.checkpoints.at(decision.roll_back)
+            restore_policy(self.policy, self.config.model, checkpoint.policy)
+            why = self.guards.returned(self._load_state(checkpoint))
+            line = f"back to the weights, the optimiser and the controller of step {checkpoint.step}: {why}; {self.guards.relief}"
+            self._say(line, kind="guard_rollback", good=checkpoint.step)
+
+    def _load_state(self, checkpoint: Checkpoint) -> Mapping[str, Any]:
+        """Take learner and controller back to a checkpoint; the guards' state in it."""
+        state = checkpoint.state()
+        self.learner.load_state_dict(state["learner"])
+        self.assembly.controller.load_state_dict(state["controller"])
+        guards: Mapping[str, Any] = state.get("guards", self.guards.state_dict())  # older checkpoints hold none
+        return guards
 
     def _warn_of_truncation(self, record: Mapping[str, float]) -> None:
         """Once: responses that are cut off before their answer count as wrong, which negative reinforcement takes at its word."""
@@ -251,7 +282,7 @@ class _Run:
             measures.metrics |= saved_tokens(experience, rows[trained])
             return report, measures
         except RefusedStepError as error:
-            saved = _save_evidence(error, self.run.refused(index + 1, process=self.accelerator.process_index))
+            saved = save_evidence(error, self.run.refused(index + 1, process=self.accelerator.process_index))
             last = on_main(self.checkpoints.latest)
             kept = f"the last good checkpoint is {last.path}" if last else "there is no checkpoint yet"
             raise TrainingError(f"training step {index + 1}: {error}. {saved}; {kept}") from error
@@ -299,6 +330,8 @@ class _Run:
 
     def _save(self, record: Mapping[str, float]) -> Checkpoint:
         best_by = self.config.checkpoint.best_by
+        if self.guards.healthy:
+            self.guards.good = self.step
         checkpoint = on_main(
             lambda: self.checkpoints.save(
                 self.step,
@@ -307,9 +340,10 @@ class _Run:
                     "step": self.step,
                     "learner": self.learner.state_dict(),
                     "controller": self.assembly.controller.state_dict(),
-                    **({} if self.assembly.critic is None else {"critic": self.assembly.critic.state_dict()}),
+                    "guards": self.guards.state_dict(),
                 },
                 score=record.get(best_by) if best_by else None,
+                good=self.guards.good,
             )
         )
         self.saved_at = time.monotonic()
@@ -325,9 +359,9 @@ class _Run:
             f"stopped after step {self.step}, saved; continue with: counterpoise train {self.run.path}"
         )
 
-    def _say(self, line: str) -> None:
+    def _say(self, line: str, *, kind: str = "said", **extra: Any) -> None:
         if self.main:
-            self.run.note("said", self.step, line)
+            self.run.note(kind, self.step, line, **extra)
             self.observer.said(line)
 
 
@@ -349,28 +383,3 @@ def _accelerator(run: RunDirectory) -> Accelerator:
             f"rollout.prompts_per_step={prompts} leaves some of the {processes} processes without a prompt; raise it, or start fewer"
         )
     return accelerator
-
-
-def _save_evidence(error: RefusedStepError, path: Path) -> str:
-    """Save the refused batch; what is to be said of it, also where the disk has no room: the refusal is the news."""
-    buffer = io.BytesIO()
-    torch.save(_evidence(error), buffer)
-    try:
-        atomic_write(path, lambda handle: handle.write(buffer.getbuffer()))
-    except StoreError as failed:
-        return f"The batch is lost ({failed})"
-    return f"The batch is saved in {path}"
-
-
-def _evidence(error: RefusedStepError) -> dict[str, Any]:
-    return {
-        "message": str(error),
-        "rows": list(error.rows),
-        "prompt_ids": [torch.from_numpy(rollout.prompt_ids) for rollout in error.rollouts],
-        "token_ids": [torch.from_numpy(rollout.token_ids) for rollout in error.rollouts],
-        "log_probs": [torch.from_numpy(rollout.log_probs) for rollout in error.rollouts],
-        "problem_ids": [rollout.problem_id for rollout in error.rollouts],
-        "texts": [rollout.text for rollout in error.rollouts],
-        "plus": error.credit.plus.cpu(),
-        "minus": error.credit.minus.cpu(),
-    }

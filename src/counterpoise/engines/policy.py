@@ -18,7 +18,7 @@ from counterpoise.streams import stream
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Policy", "load_policy", "policy_writer"]
+__all__ = ["Policy", "load_policy", "policy_writer", "restore_policy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,15 @@ def load_policy(config: ModelConfig, saved: Path | None = None, *, seed: int = 0
             raise MissingExtraError("peft", extra="lora", purpose="loading a LoRA checkpoint") from error
         model = peft.PeftModel.from_pretrained(model, str(saved), is_trainable=True)
     return Policy(model=model, tokenizer=loaded.tokenizer)
+
+
+def restore_policy(policy: Policy, config: ModelConfig, saved: Path) -> None:
+    """Give the policy, in place, the weights that a checkpoint's `policy/` holds: samplers and optimisers hold on to it.
+
+    Raises:
+        ModelError: the saved weights cannot be loaded.
+    """
+    policy.model.load_state_dict(load_policy(config, saved).model.state_dict())
 
 
 def policy_writer(policy: Policy) -> Callable[[Path], None]:

@@ -50,7 +50,7 @@ class Checkpoint:
 
 
 class CheckpointStore:
-    """The checkpoints of one run: atomic, the newest `keep` plus the best, damaged ones set aside and named.
+    """The checkpoints of one run: atomic, the newest `keep` plus the best and one asked for, damaged ones set aside and named.
 
     Args:
         directory: where the `step-…` directories live; made when first written to.
@@ -64,11 +64,17 @@ class CheckpointStore:
         self._say = say
 
     def save(
-        self, step: int, *, write_policy: Callable[[Path], None], state: Mapping[str, Any], score: float | None = None
+        self,
+        step: int,
+        *,
+        write_policy: Callable[[Path], None],
+        state: Mapping[str, Any],
+        score: float | None = None,
+        good: int | None = None,
     ) -> Checkpoint:
         """Write a checkpoint, then remove those no longer kept; saving a step that is already there is a no-op.
 
-        `score`, higher is better and NaN ignored, decides which one is kept as the best.
+        `score`, higher is better and NaN ignored, decides which one is kept as the best; the one of step `good` is kept too.
 
         Raises:
             StoreError: the disk is full or the directory cannot be written; earlier checkpoints are untouched.
@@ -78,7 +84,7 @@ class CheckpointStore:
             self._write(final, write_policy, state)
         if score is not None and score == score and score > self._best()[1]:
             atomic_write_text(self._directory / _BEST, json.dumps({"step": step, "score": score}))
-        self._prune()
+        self._prune(good)
         return Checkpoint(step=step, path=final)
 
     def latest(self) -> Checkpoint | None:
@@ -135,10 +141,10 @@ class CheckpointStore:
                 raise StoreError(_cannot_save(final, error)) from error
             raise
 
-    def _prune(self) -> None:
-        best = self._best()[0]
+    def _prune(self, good: int | None) -> None:
+        spared = (self._best()[0], good)
         for step, path in sorted(self._all(), reverse=True)[self._keep :]:
-            if step == best:
+            if step in spared:
                 continue
             # Renamed first: a kill in the middle of the removal must not leave half a checkpoint under a valid name.
             doomed = path.with_name(f".{path.name}.removed")
