@@ -16,6 +16,7 @@ from counterpoise.config_base import Count, NonNegative, Positive, Probability, 
 __all__ = [
     "CheckpointConfig",
     "CreditConfig",
+    "CriticConfig",
     "DiagnosticsConfig",
     "EvaluationConfig",
     "GuardsConfig",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 MEAN_BASELINE_RULES = ("grpo", "dr_grpo", "rloo", "maxrl")
+RULES_WITH_CRITIC = ("ppo",)
 
 
 class RunSection(Section):
@@ -157,6 +159,25 @@ class CreditConfig(Section):
     """Rows that are trained on: `zero_credit`, `none` or `zero_variance`; a group that loses all its rows makes no update."""
     all_wrong_cap: Probability | None = None
     """Largest share of the negative mass that all-wrong groups may carry."""
+
+
+class CriticConfig(Section):
+    """The critic of `credit.rule = "ppo"`; refused with any other rule."""
+
+    trunk: Literal["separate", "policy"] = "separate"
+    """What the value head reads: a copy of the policy's decoder that it trains, or the policy's own, which it leaves alone."""
+    learning_rate: NonNegative = 1e-5
+    """AdamW's constant rate; betas and epsilon are the learner's. 0 keeps every value at 0, which makes the advantage the return."""
+    weight_decay: NonNegative = 0.01
+    """AdamW's decoupled decay."""
+    gradient_clip: Annotated[float, Field(gt=0.0)] | None = 1.0
+    """Largest gradient norm; None switches clipping off."""
+    value_clip: Annotated[float, Field(gt=0.0)] | None = 0.5
+    """Largest move of a value in one batch that is rewarded, in units of the reward; None is plain squared error."""
+    epochs: Positive = 1
+    """Passes over each batch, in mini-batches of `learner.minibatch` prompts."""
+    warmup_steps: Count = 0
+    """First training steps that teach the critic alone; the policy stands still."""
 
 
 class LossConfig(Section):
@@ -332,6 +353,7 @@ class RunConfig(Section):
     rollout: RolloutConfig = RolloutConfig()
     verification: VerificationConfig = VerificationConfig()
     credit: CreditConfig = CreditConfig()
+    critic: CriticConfig = CriticConfig()
     loss: LossConfig = LossConfig()
     learner: LearnerConfig = LearnerConfig()
     diagnostics: DiagnosticsConfig = DiagnosticsConfig()
@@ -356,6 +378,10 @@ class RunConfig(Section):
             raise ValueError(
                 f"credit.rule={self.credit.rule} compares a rollout with its group, and rollout.group_size=1 has nothing to "
                 "compare: every credit would be zero; raise the group size, or use psr, nsr, weighted_reinforce or reinforce"
+            )
+        if self.critic != CriticConfig() and self.credit.rule not in RULES_WITH_CRITIC:
+            raise ValueError(
+                f"the section critic is set and credit.rule={self.credit.rule} has no critic; drop the section, or set credit.rule=ppo"
             )
         multiple = self.learner.epochs > 1 or (minibatch is not None and minibatch < prompts)
         if multiple and self.loss.name == "reinforce":

@@ -125,6 +125,8 @@ class _Run:
         if self.config.learner.gradient_checkpointing:
             self.policy.model.gradient_checkpointing_enable()
         self.learner: Learner = make_learner(self.config, self.policy, assembly, accelerator)
+        if assembly.critic is not None:
+            assembly.critic.build(self.policy, accelerator)
         self.sampler: Sampler = make_sampler(self.config, self.policy, accelerator)
         self.pipeline: Pipeline = make_pipeline(self.config, assembly, self.sampler, judge)
         if checkpoint is not None:
@@ -223,6 +225,8 @@ class _Run:
         state = checkpoint.state()
         self.learner.load_state_dict(state["learner"])
         self.assembly.controller.load_state_dict(state["controller"])
+        if self.assembly.critic is not None:
+            self.assembly.critic.load_state_dict(state.get("critic"))
         guards: Mapping[str, Any] = state.get("guards", self.guards.state_dict())  # older checkpoints hold none
         return guards
 
@@ -340,6 +344,7 @@ class _Run:
                     "step": self.step,
                     "learner": self.learner.state_dict(),
                     "controller": self.assembly.controller.state_dict(),
+                    **({} if self.assembly.critic is None else {"critic": self.assembly.critic.state_dict()}),
                     "guards": self.guards.state_dict(),
                 },
                 score=record.get(best_by) if best_by else None,
