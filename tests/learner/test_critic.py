@@ -228,3 +228,21 @@ def test_precision_is_the_accelerators_and_values_are_float32(build):
     found = one.values(rows)
     assert found.tokens.dtype == torch.float32
     torch.testing.assert_close(found.tokens, exact.tokens, rtol=0.1, atol=0.1)
+
+
+@pytest.mark.filterwarnings("ignore:`gradient_checkpointing_enable` is deprecated:FutureWarning")
+def test_a_policy_that_recomputes_its_activations_has_a_critic_that_does(build):
+    rows, ends, passes = build.ragged(4), [], []
+    for checkpointing in (False, True):
+        policy = build.llama()
+        if checkpointing:
+            policy.gradient_checkpointing_enable()
+        one = moved(critic(build, policy))
+        seen = []
+        one._decoder.layers[0].mlp.register_forward_pre_hook(lambda *_, seen=seen: seen.append(1))
+        fit(one, rows, torch.ones(4, 8))
+        passes.append(len(seen))
+        ends.append(one.state_dict()["parameters"])
+    assert passes == [2, 3]  # values, forward, and again in the backward pass
+    for plain, recomputed in zip(*ends, strict=True):
+        torch.testing.assert_close(plain, recomputed, rtol=1e-5, atol=1e-6)

@@ -16,7 +16,7 @@ from torch import nn
 
 from counterpoise.errors import CheckpointError, TrainingError
 from counterpoise.learner.batches import deal_groups, micro_batches, pad_rows, row_width
-from counterpoise.learner.forward import causal_model, evaluating
+from counterpoise.learner.forward import causal_model, evaluating, updating
 from counterpoise.learner.gradients import broadcast_parameters, clip_gradients, gather, sum_gradients
 from counterpoise.learner.optimiser import make_optimiser, trainable_parameters
 from counterpoise.learner.report import Tally
@@ -189,7 +189,7 @@ class Critic:
         offset = sum(groups[: self._accelerator.process_index])
         generator = np.random.default_rng(seed)
         live = (scored.cpu() & values.mask.any(dim=1)).numpy()
-        with evaluating(self._decoder):
+        with updating(self._decoder):
             for _ in range(settings.epochs):
                 for rows in deal_groups(group_ids, hands=hands, offset=offset, generator=generator):
                     self._step(rollouts, rows[live[rows]], values, returns, tally)

@@ -16,7 +16,7 @@ from counterpoise.learner.batches import pad_rows
 from counterpoise.learner.logprob import automatic_chunk, statistics_from_hidden, statistics_from_logits
 from counterpoise.types import Rollout
 
-__all__ = ["ResponseLogProbs", "Route", "causal_model", "evaluating", "find_route", "response_log_probs"]
+__all__ = ["ResponseLogProbs", "Route", "causal_model", "evaluating", "find_route", "response_log_probs", "updating"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +156,16 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, was_training in modes:
             module.training = was_training
+
+
+@contextmanager
+def updating(model: nn.Module) -> Iterator[None]:
+    """No dropout; layers that recompute their activations do so in training mode alone, so they alone get it."""
+    with evaluating(model):
+        for module in model.modules():
+            if getattr(module, "gradient_checkpointing", False):
+                module.training = True
+        yield
 
 
 def _kept_logits(model: nn.Module, input_ids: torch.Tensor, first: int, keeps: bool) -> torch.Tensor:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from torch import nn
 from counterpoise.errors import CheckpointError, UsageError
 from counterpoise.learner.batches import deal_groups
 from counterpoise.learner.credited import CreditedRows, common_temperature, credited_rows, rows_of
-from counterpoise.learner.forward import ResponseLogProbs, evaluating
+from counterpoise.learner.forward import ResponseLogProbs, updating
 from counterpoise.learner.gradients import (
     broadcast_parameters,
     clip_gradients,
@@ -165,7 +164,7 @@ class Learner:
             offset = sum(group_counts[: self._accelerator.process_index])
             generator = np.random.default_rng(seed)
         taken = skipped = 0
-        with self._mode():
+        with updating(self._model):
             batch = self._frozen_log_probs(batch, tally, one_step=hands * settings.epochs == 1)
             for epoch in range(settings.epochs):
                 dealt = deal_groups(groups, hands=hands, offset=offset, generator=generator)
@@ -200,18 +199,9 @@ class Learner:
             UsageError: the rollouts were drawn at different temperatures.
         """
         rows = np.flatnonzero([rollout.mask.any() for rollout in rollouts])
-        with self._mode():
+        with updating(self._model):
             table = self._passes.table(rollouts, rows, temperature=common_temperature(rollouts)).cpu().numpy()
         return [row[: len(rollout.mask)][rollout.mask] for row, rollout in zip(table, rollouts, strict=True)]
-
-    @contextmanager
-    def _mode(self) -> Iterator[None]:
-        """No dropout; layers that recompute their activations do so in training mode alone, so they alone get it."""
-        with evaluating(self._model):
-            for module in self._model.modules():
-                if getattr(module, "gradient_checkpointing", False):
-                    module.training = True
-            yield
 
     def _frozen_log_probs(self, batch: CreditedRows, tally: Tally, *, one_step: bool) -> CreditedRows:
         """Log-probabilities that stay fixed during the update: each costs a forward pass without gradient, so only if needed."""
