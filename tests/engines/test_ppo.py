@@ -38,7 +38,7 @@ def _equal(one, other):
 
 
 def test_with_values_of_0_and_without_whitening_it_is_reinforce_bit_for_bit(configure):
-    never = ("credit.rule=ppo", "critic.learning_rate=0", "critic.weight_decay=0", "credit.settings.whiten=false")
+    never = ("credit.rule=ppo", "critic.learning_rate=0", "credit.settings.whiten=false")
     one, ours, _ = _trained(configure, *never, name="ppo")
     two, theirs, _ = _trained(configure, "credit.rule=reinforce", name="reinforce")
     assert _equal(ours, theirs)
