@@ -10,6 +10,7 @@ CASES = [
     ("reinforce", {}),
     ("ppo_clip", {}),
     ("ppo_clip", {"clip_low": 0.05, "clip_high": 0.3, "dual_clip": 1.5}),
+    ("ppo_clip", {"probability_floor": 0.2}),
     ("cispo", {}),
     ("cispo", {"clip_low": 0.1, "clip_high": 0.1, "clip_high_minus": 0.0}),
     ("gspo", {}),

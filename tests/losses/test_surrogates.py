@@ -40,6 +40,10 @@ def token(name: str, ratio: float, advantage: float, **settings: Any) -> tuple[f
         ("ppo_clip", {}, 0.9, -2.0, 1.8, 1.8),
         ("ppo_clip", {}, 5.0, -2.0, 10.0, 10.0),  # a negative that grew is not clipped ...
         ("ppo_clip", {"dual_clip": 3.0}, 5.0, -2.0, 6.0, 0.0),  # ... but by the dual clip
+        # log pi_old is -1: below a floor of 0.4 > exp(-1), above one of 0.3; positives do not mind
+        ("ppo_clip", {"probability_floor": 0.4}, 1.0, -2.0, 2.0, 0.0),
+        ("ppo_clip", {"probability_floor": 0.3}, 1.0, -2.0, 2.0, 2.0),
+        ("ppo_clip", {"probability_floor": 0.4}, 1.0, 2.0, -2.0, -2.0),
         ("ppo_clip", {"clip_low": 0.6}, 0.5, -2.0, 1.0, 1.0),
         ("ppo_clip", {"clip_high": 0.6}, 1.5, 2.0, -3.0, -3.0),
         # cispo: -A sg(clip(R)) log pi
@@ -76,6 +80,7 @@ def test_one_token(
         ("ppo_clip", {}, 0.5, 1.0, (0, 0)),
         ("ppo_clip", {}, 0.5, -1.0, (0, 1)),
         ("ppo_clip", {"dual_clip": 3.0}, 4.0, -1.0, (0, 1)),
+        ("ppo_clip", {"probability_floor": 0.4}, 1.0, -1.0, (0, 1)),
         ("cispo", {}, 7.0, 1.0, (1, 0)),
         ("cispo", {}, 7.0, -1.0, (0, 1)),
         ("gspo", {}, 1.1, 1.0, (1, 0)),
@@ -170,6 +175,11 @@ def test_shapes_and_dtypes_are_checked_at_the_door() -> None:
     [
         ("ppo_clip", {"clip_low": 1.5}, r"loss ppo_clip: clip_low = 1.5; expected a number in \[0, 1\]"),
         ("ppo_clip", {"clip_high": -0.1}, r"loss ppo_clip: clip_high = -0.1; expected a number in \[0, inf\)"),
+        (
+            "ppo_clip",
+            {"probability_floor": 1.0},
+            r"loss ppo_clip: probability_floor = 1.0; expected a number in \[0, 0.999\]",
+        ),
         ("ppo_clip", {"dual_clip": 1.0}, r"loss ppo_clip: dual_clip = 1.0; expected a number in \(1, inf\)"),
         ("ppo_clip", {"clip": 0.2}, r"loss ppo_clip: unknown setting 'clip'; did you mean 'clip_low'"),
         ("cispo", {"clip_low_minus": 2}, "loss cispo: clip_low_minus = 2"),

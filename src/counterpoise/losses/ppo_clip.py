@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +20,8 @@ class PpoClip:
 
     This is `-min(R A, clip(R, 1 - clip_low, 1 + clip_high) A)` (arXiv 1707.06347 eq. 7) with the sign resolved: the pessimistic
     minimum lets only `clip_high` bind on positives and only `clip_low` on negatives, so the two settings *are* one bound per sign.
-    `dual_clip` bounds a negative token whose ratio has grown (arXiv 1912.09729; verl's `clip_ratio_c`).
+    `dual_clip` bounds a negative token whose ratio has grown (arXiv 1912.09729; verl's `clip_ratio_c`). `probability_floor` leaves alone,
+    value unchanged and gradient zero, negative tokens that pi_old gave less: their log-probability has no bottom that would stop it.
 
     A token inside its bound descends the logits by `+-R (1 - pi_y)` on the sampled token and `-+R pi_v` elsewhere: at R = 1 the
     log-probability form of arXiv 2506.01347 eqs. (6)-(8), which is what that paper trains. Outside it has no gradient.
@@ -31,10 +33,13 @@ class PpoClip:
     """Positives stop above the ratio 1 + clip_high; >= 0."""
     dual_clip: float | None = None
     """Negatives stop above this ratio, > 1 (verl: 3); None is off."""
+    probability_floor: float = 0.0
+    """Negatives that the sampling policy gave less than this have no gradient; in [0, 1), 0 is off."""
 
     def __post_init__(self) -> None:
         check_number("loss ppo_clip", "clip_low", self.clip_low, low=0.0, high=1.0)
         check_number("loss ppo_clip", "clip_high", self.clip_high, low=0.0)
+        check_number("loss ppo_clip", "probability_floor", self.probability_floor, low=0.0, high=0.999)
         if self.dual_clip is not None:
             check_number("loss ppo_clip", "dual_clip", self.dual_clip, low=1.0, exclusive=True)
 
@@ -60,10 +65,14 @@ class PpoClip:
         outside = seen < 1.0 - self.clip_low
         if self.dual_clip is not None:
             outside = outside | (seen > self.dual_clip)
+        down = ratio.clamp(min=1.0 - self.clip_low, max=self.dual_clip)
+        if self.probability_floor:
+            rare = old_log_probs < math.log(self.probability_floor)
+            outside, down = outside | rare, torch.where(rare, down.detach(), down)
         return finish(
             tokens,
             ratio.clamp(max=1.0 + self.clip_high),
-            ratio.clamp(min=1.0 - self.clip_low, max=self.dual_clip),
+            down,
             ratio=seen,
             clipped_plus=seen > 1.0 + self.clip_high,
             clipped_minus=outside,
