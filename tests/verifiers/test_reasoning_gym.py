@@ -1,4 +1,5 @@
 import json
+import math
 import pathlib
 import time
 
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from counterpoise.errors import MissingExtraError
+from counterpoise.errors import MissingExtraError, VerifierError
 from counterpoise.types import Problem
 from counterpoise.verifiers import reasoning_gym as module
 from counterpoise.verifiers.batch import Judge
@@ -18,6 +19,7 @@ from counterpoise.verifiers.reasoning_gym import (
     dangerous_calls,
     plain_arithmetic,
 )
+from counterpoise.verifiers.sandbox.process import SandboxFault
 
 VERIFIER = ReasoningGymVerifier()
 
@@ -96,9 +98,7 @@ def test_what_counts_as_dangerous(source, calls):
 
 def test_a_generator_nobody_has_read_is_refused(monkeypatch):
     monkeypatch.setattr(module, "LITERALS", frozenset())
-    module._dataset.cache_clear()
     judgement = VERIFIER.judge(gold("spiral_matrix", "1"), "1")
-    module._dataset.cache_clear()
     assert judgement.value == "unscored"
     assert judgement.reason == (
         "refused: the module of spiral_matrix calls eval, and nobody has read whether on a model's text"
@@ -116,6 +116,11 @@ PROGRAMS = [
     f"exec(\"open('{MARKER}', 'w')\")",
     "Integer(1).__class__.__init__.__globals__",
     "x.subs(x, 1)",
+    "9**9**9",
+    "f'{open(1)}'",
+    "(x := 1)",
+    "lambda: 1",
+    "x  # __import__('os')",
     "Integral(2*x, x)",
     "Function('open')(1)",
     'S("1")',
@@ -212,10 +217,9 @@ def test_expressions_reach_the_scorer():
     assert judge(gold("countdown", "1+2", {"numbers": [1, 2], "target": 3}), "3")[2] == {"score": 0.05}
 
 
-def test_tuples_and_numbers_as_keys_come_back():
+def test_tuples_come_back():
     metadata = {"output": {"__tuple__": [{"__tuple__": [1, 0]}, {"__tuple__": [0, 1]}]}}
     assert judge(gold("arc_agi", "1 0\n0 1", metadata), "1 0\n0 1")[0] == "correct"
-    assert module._thaw({"__pairs__": [[0, "a"], [{"__tuple__": [1, 2]}, []]]}) == {0: "a", (1, 2): []}
 
 
 def test_an_answer_the_scorer_chokes_on_is_wrong_and_a_broken_item_is_ours():
@@ -240,7 +244,7 @@ def test_golds_that_cannot_be_read(text):
 
 
 def test_version_and_extraction():
-    assert VERIFIER.version.startswith("1+reasoning-gym-0.")
+    assert VERIFIER.version.startswith("2+reasoning-gym-0.")
     extraction = VERIFIER.extract("<think>x</think>\n<answer>\n1 2\n3 4\n</answer>")
     assert (extraction.answer, extraction.rule) == ("1 2\n3 4", "tagged")
     assert VERIFIER.extract(f"<answer>{'9' * 16_385}</answer>").rule == "tagged_too_long"
@@ -257,6 +261,69 @@ def test_without_the_package(monkeypatch):
         module.prepare()
 
 
+def without_a_sandbox(monkeypatch):
+    """As on a machine where no level works."""
+
+    def refuse(**_):
+        raise VerifierError("programs of a model cannot be run safely here (bwrap: bubblewrap is not installed)")
+
+    monkeypatch.setattr(module, "thread_scorer", refuse)
+
+
+@pytest.mark.parametrize("generator", sorted(LITERALS | EXPRESSIONS))
+def test_without_a_sandbox_nothing_is_evaluated_and_the_reason_says_what_to_install(generator, monkeypatch):
+    without_a_sandbox(monkeypatch)
+    judgement = VERIFIER.judge(gold(generator, "1", {"valid_answers": ["1"]}), "1")
+    assert judgement.value == "unscored"
+    assert judgement.reason.startswith(
+        "sandbox: this scorer evaluates answers and is run in a sandbox alone; install bubblewrap with: "
+    )
+    assert "bubblewrap (programs of a model cannot be run safely" in judgement.reason
+    assert judge(gold("chain_sum", "12"), "12")[0] == "correct"
+    module.prepare()  # a worker starts all the same
+
+
+@pytest.mark.parametrize(
+    ("found", "value", "reason"),
+    [
+        ({"score": 1.0}, "correct", None),
+        ({"score": 1}, "correct", None),
+        ({"score": True}, "unscored", "crash: the scorer of gcd ended in the sandbox (None; it has 4 s)"),
+        ({"score": "1"}, "unscored", "crash: the scorer of gcd ended in the sandbox (None; it has 4 s)"),
+        ({"score": math.inf}, "unscored", "crash: the scorer of gcd returned inf"),
+        ({}, "unscored", "crash: the scorer of gcd ended in the sandbox (None; it has 4 s)"),
+        (
+            {"broke": "TimeoutError"},
+            "unscored",
+            "timeout: the scorer of gcd ended in the sandbox (TimeoutError; it has 4 s)",
+        ),
+        (
+            {"broke": "MemoryError"},
+            "unscored",
+            "memory: the scorer of gcd ended in the sandbox (MemoryError; it has 4 s)",
+        ),
+        ({"raised": "ValueError: x", "own": False}, "unscored", "crash: the scorer of gcd raised ValueError: x"),
+        ({"raised": "ValueError: x", "own": True}, "wrong", None),
+    ],
+)
+def test_what_comes_out_of_the_sandbox_is_read_strictly(found, value, reason):
+    judgement = module._judgement("gcd", found)
+    assert (judgement.value, judgement.reason) == (value, reason)
+
+
+def test_a_scorer_that_breaks_is_replaced(monkeypatch):
+    class Broken:
+        def score(self, *_, **__):
+            raise SandboxFault("the scorer of reasoning-gym has gone")
+
+    discarded = []
+    monkeypatch.setattr(module, "thread_scorer", lambda **_: Broken())
+    monkeypatch.setattr(module, "discard_scorer", lambda **given: discarded.append(given))
+    judgement = VERIFIER.judge(gold("spiral_matrix", "1"), "1")
+    assert (judgement.value, judgement.reason) == ("unscored", "sandbox: the scorer of reasoning-gym has gone")
+    assert discarded == [{"unsafe": False}]
+
+
 def test_in_the_pool():
     problem = Problem(
         problem_id="1", task_type="p", question="?", gold=gold("chain_sum", "12"), verifier="reasoning_gym"
@@ -264,6 +331,15 @@ def test_in_the_pool():
     sums = Problem(problem_id="2", task_type="n", question="?", gold="12", verifier="math")
     with Judge(timeout=20) as judges:
         verdicts = judges.verify([problem, problem, sums], ["<answer>12</answer>", "12", r"\boxed{12}"])
+        evaluated = Problem(
+            problem_id="3",
+            task_type="p",
+            question="?",
+            gold=gold("countdown", "1+2", {"numbers": [1, 2], "target": 3}),
+            verifier="reasoning_gym",
+        )
+        found = judges.verify([evaluated] * 2, ["<answer>2+1</answer>", "<answer>2*1</answer>"])
+        assert [verdict.value.value for verdict in found] == ["correct", "wrong"]
         assert [(v.value.value, v.rule) for v in verdicts] == [
             ("correct", "tagged/score"),
             ("no_answer", "none/none"),

@@ -1,26 +1,26 @@
-"""The scorers of reasoning-gym (extra `procedural`), none of which gets to run a model's text."""
+"""The scorers of reasoning-gym (extra `procedural`). Those that evaluate a text see arithmetic and literals only, in the sandbox."""
 
 from __future__ import annotations
 
 import ast
 import contextlib
-import functools
 import importlib
 import inspect
-import io
-import json
 import math
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Any, Final
 
-from counterpoise.errors import MissingExtraError
+from counterpoise.errors import MissingExtraError, VerifierError
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.extraction import TAGGED_RULES, extract
+from counterpoise.verifiers.gym_sandbox import SandboxedScorer, discard_scorer, thread_scorer
+from counterpoise.verifiers.gym_scoring import outcome, quietly, read_item
+from counterpoise.verifiers.sandbox.levels import install_command
+from counterpoise.verifiers.sandbox.process import SandboxFault
 
 __all__ = [
     "EXPRESSIONS",
@@ -34,14 +34,16 @@ __all__ = [
 
 _MAX_ANSWER: Final = 16_384
 _MAX_EXPRESSION: Final = 512
+_SECONDS: Final = 4
 
 LITERALS: Final = frozenset(("binary_matrix", "n_queens", "spiral_matrix", "string_insertion"))
-"""Generators whose scorer calls `eval` on an answer that is not right as it stands, for partial credit; here it reads literals only."""
+"""Generators whose scorer calls `eval` on an answer that is not right as it stands, for partial credit; here it reads literals only, in the
+sandbox."""
 
 EXPRESSIONS: Final = frozenset(
     ("countdown", "intermediate_integration", "polynomial_multiplication", "puzzle24", "simple_integration")
 )
-"""Generators whose scorer calls sympy's `parse_expr`, which evaluates; here it only ever sees `plain_arithmetic`."""
+"""Generators whose scorer calls sympy's `parse_expr`, which evaluates; here it only ever sees `plain_arithmetic`, in the sandbox."""
 
 REVIEWED: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -75,7 +77,14 @@ class ReasoningGymVerifier:
 
     The gold is the JSON that the task `reasoning_gym` writes. A scorer that raises on an answer, and not on the item's own one, could
     not read it: WRONG. The answer stands between `<answer>` and `</answer>`, or in a box.
+
+    Scorers that evaluate an answer run in the sandbox (`LITERALS`, `EXPRESSIONS`); without one their answers are UNSCORED. To forge a score
+    takes a text that is arithmetic or a literal to `ast` and runs code in sympy or `literal_eval`; it could then give itself any score, and
+    neither read nor change the machine, nor another answer's score.
     """
+
+    unsafe: bool = False
+    """Accept resource limits alone where no sandbox works."""
 
     @property
     def name(self) -> str:
@@ -84,11 +93,11 @@ class ReasoningGymVerifier:
 
     @property
     def version(self) -> str:
-        """This module's version and the package's, whose scorers change."""
+        """This module's version and the package's, whose scorers change; the sandbox's level changes no score."""
         try:
-            return f"1+reasoning-gym-{version('reasoning-gym')}"
+            return f"2+reasoning-gym-{version('reasoning-gym')}"
         except PackageNotFoundError:
-            return "1+reasoning-gym-absent"
+            return "2+reasoning-gym-absent"
 
     @property
     def isolated(self) -> bool:
@@ -105,42 +114,43 @@ class ReasoningGymVerifier:
         return extract(response, rules=TAGGED_RULES, longest=_MAX_ANSWER)
 
     def judge(self, gold: str, answer: str) -> Judgement:
-        """Score; a gold that cannot be read, or whose own answer the scorer does not accept, is UNSCORED."""
-        item = _read(gold)
+        """Score; UNSCORED for a gold that cannot be read, a scorer that fails on the item's own answer, and one that cannot be confined.
+
+        Starts processes for the generators that `LITERALS` and `EXPRESSIONS` name.
+        """
+        item = read_item(gold)
         if item is None:
             return _unscored("unparsable gold: expected the JSON of the task reasoning_gym")
-        generator, entry, options = item
-        dataset = _dataset(generator, options)
-        if isinstance(dataset, str):
-            return _unscored(dataset)
+        generator = item[0]
+        known = _package().DATASETS
+        if generator not in known:
+            return _unscored(f"unparsable gold: reasoning-gym has no generator '{generator}'")
+        if refusal := _refusal(generator, known[generator][0]):
+            return _unscored(refusal)
+        if generator not in LITERALS | EXPRESSIONS:
+            return _judgement(generator, outcome(gold, answer))
         if generator in EXPRESSIONS and not plain_arithmetic(answer):
-            return _judgement(0.0, "no_expression")
+            return _scored(0.0, "no_expression")
         try:
-            with _quietly():
-                score = float(dataset.score_answer(answer, entry))
-        except (MemoryError, RecursionError):
-            raise
-        except Exception as error:
-            again = _read(gold)
-            assert again is not None
-            if not _accepts_own(dataset, again[1]):
-                return _unscored(f"crash: the scorer of {generator} raised {type(error).__name__}: {error}")
-            return _judgement(0.0, "unreadable")
-        if not math.isfinite(score):
-            return _unscored(f"crash: the scorer of {generator} returned {score}")
-        return _judgement(score, "score")
+            return _judgement(generator, _scorer(unsafe=self.unsafe).score(gold, answer, seconds=_SECONDS))
+        except VerifierError as error:
+            if isinstance(error, SandboxFault):
+                discard_scorer(unsafe=self.unsafe)
+            return _unscored(f"sandbox: {_advice(error)}")
 
 
 def prepare() -> None:
-    """Load the package: one and a half seconds that no deadline should count."""
+    """Load the package and the sandboxed scorer: seconds that no deadline should count."""
     _package()
+    with contextlib.suppress(VerifierError):  # an answer that needs it says why there is none
+        _scorer(unsafe=False)
 
 
 def plain_arithmetic(text: str) -> bool:
     """True when a text is an expression of numbers, one-letter names and elementary functions, and so harmless to evaluate.
 
-    No attribute, subscript, string, comparison, comment, keyword or other name passes; at most 512 characters, numbers of at most 12 digits, and
-    nested exponents whose product is at most 1,000.
+    No attribute, subscript, string, comparison, comment, keyword or other name passes; at most 512 characters, numbers of at most 12
+    digits, and nested exponents whose product is at most 1,000.
     """
     # A comment would reach the evaluating scorer unread.
     if len(text) > _MAX_EXPRESSION or not text.isascii() or "#" in text:
@@ -189,48 +199,6 @@ def _power(node: ast.AST) -> float:
     return inside * math.prod(max(1.0, abs(number)) for number in numbers if isinstance(number, (int, float)))
 
 
-def _read(gold: str) -> tuple[str, dict[str, Any], str] | None:
-    """Generator, entry as its scorer wants it (a fresh one: scorers write into it), and options as JSON."""
-    try:
-        value = json.loads(gold)
-        entry = {"question": "", "answer": value["answer"], "metadata": _thaw(value["metadata"])}
-        return str(value["generator"]), entry, json.dumps(value["options"], sort_keys=True)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-
-
-def _thaw(value: Any) -> Any:
-    """The task's JSON with its tuples and its keys that are no text."""
-    if isinstance(value, list):
-        return [_thaw(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if set(value) == {"__tuple__"}:
-        return tuple(_thaw(item) for item in value["__tuple__"])
-    if set(value) == {"__pairs__"}:
-        return {_thaw(key): _thaw(item) for key, item in value["__pairs__"]}
-    return {key: _thaw(item) for key, item in value.items()}
-
-
-@functools.lru_cache(maxsize=128)
-def _dataset(generator: str, options: str) -> Any:
-    """The generator's object with its scorer made safe, or the reason why there is none."""
-    factory = _package()
-    if generator not in factory.DATASETS:
-        return f"unparsable gold: reasoning-gym has no generator '{generator}'"
-    kind = factory.DATASETS[generator][0]
-    if refusal := _refusal(generator, kind):
-        return refusal
-    if generator in LITERALS:
-        # The module's own `eval` goes before the built-in one.
-        vars(importlib.import_module(kind.__module__))["eval"] = ast.literal_eval
-    try:
-        with _quietly():
-            return factory.create_dataset(generator, seed=0, size=1, **json.loads(options))
-    except Exception as error:
-        return f"unparsable gold: options of {generator} refused ({type(error).__name__}: {error})"
-
-
 def _refusal(generator: str, kind: type) -> str | None:
     calls = [call for module in _modules(kind) for call in dangerous_calls(inspect.getsource(module))]
     if not calls or generator in LITERALS | EXPRESSIONS | set(REVIEWED):
@@ -245,31 +213,47 @@ def _modules(kind: type) -> Iterator[Any]:
             yield importlib.import_module(base.__module__)
 
 
-def _accepts_own(dataset: Any, entry: dict[str, Any]) -> bool:
-    try:
-        with _quietly():
-            return entry["answer"] is None or float(dataset.score_answer(entry["answer"], entry)) == 1.0
-    except Exception:
-        return False
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Without what the package prints, and without its dependencies' warnings of syntax and of files they leave open."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
-
-
 def _package() -> Any:
     try:
-        with _quietly():
+        with quietly():
             return importlib.import_module("reasoning_gym.factory")
     except ImportError as error:
         raise MissingExtraError("reasoning-gym", extra="procedural", purpose="the verifier 'reasoning_gym'") from error
 
 
-def _judgement(score: float, rule: str) -> Judgement:
+def _scorer(*, unsafe: bool) -> SandboxedScorer:
+    known = _package().DATASETS
+    modules = {name: known[name][0].__module__ for name in sorted(LITERALS | EXPRESSIONS) if name in known}
+    return thread_scorer(unsafe=unsafe, generators=modules, literals=LITERALS)
+
+
+def _advice(error: VerifierError) -> str:
+    """What to do comes first: a reason has 200 characters."""
+    if isinstance(error, SandboxFault):
+        return str(error)
+    return f"this scorer evaluates answers and is run in a sandbox alone; install bubblewrap with: {install_command()} ({error})"
+
+
+def _judgement(generator: str, found: Mapping[str, Any]) -> Judgement:
+    """From what `outcome` found, or what claims to be that and came out of the sandbox."""
+    score = found.get("score")
+    if isinstance(score, (int, float)) and not isinstance(score, bool):
+        if not math.isfinite(score):
+            return _unscored(f"crash: the scorer of {generator} returned {score}")
+        return _scored(float(score), "score")
+    if "refused" in found:
+        return _unscored(f"unparsable gold: {found['refused']}")
+    if found.get("own") is True:
+        return _scored(0.0, "unreadable")
+    if "raised" in found:
+        return _unscored(f"crash: the scorer of {generator} raised {found['raised']}")
+    kind = {"MemoryError": "memory", "TimeoutError": "timeout"}.get(str(found.get("broke")), "crash")
+    return _unscored(
+        f"{kind}: the scorer of {generator} ended in the sandbox ({found.get('broke')}; it has {_SECONDS} s)"
+    )
+
+
+def _scored(score: float, rule: str) -> Judgement:
     return Judgement(
         value=VerdictValue.CORRECT if score == 1.0 else VerdictValue.WRONG,
         rule=rule,
@@ -278,4 +262,4 @@ def _judgement(score: float, rule: str) -> Judgement:
 
 
 def _unscored(reason: str) -> Judgement:
-    return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=reason[:200])
+    return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=" ".join(reason.split())[:200])
