@@ -103,6 +103,16 @@ def test_a_run_is_explained_at_any_checkpoint_with_its_own_settings(command, ref
     refused("explain", a_run, "--task", "arithmetic", says=f"{a_run} is a run and has its own task; leave --task away")
 
 
+def test_a_run_whose_rule_has_settings_of_its_own_is_explained_by_another_rule(command, refused, run_file):
+    settings = {"credit": {"rule": "ppo", "settings": {"lam": 0.9}}, "critic": {"learning_rate": 1e-3}}
+    assert command("train", run_file(**settings), "learner.steps=1").exit_code == 0
+    found = as_json(command("explain", "runs/run", "--problems", 2, "--rule", "nsr", "--json"))
+    assert found["model"] == "runs/run at step 1"
+    refused(
+        "explain", "runs/run", "--rule", "ppo", says="explain cannot show ppo: its credit needs the values of a critic"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -73,8 +73,8 @@ def explain(
         "rollout.group_size": rollouts,
         "learner.learning_rate": learning_rate,
         "run.seed": seed,
-        # one rule: settings such as credit.settings.k=2 are its own
-        "credit.rule": rule[0] if rule and len(rule) == 1 else None,
+        # one rule: settings such as credit.settings.k=2 are its own, and those of a run's own rule are not
+        "credit.rule": rule[0] if rule and len(rule) == 1 and _with_settings(overrides) else None,
     }
     settings = [*(overrides or []), *(f"{name}={value}" for name, value in given.items() if value is not None)]
     from counterpoise.engines.explain_request import Request
@@ -108,6 +108,10 @@ def explain(
         show(found, tokens=tokens)
     if html is not None:
         console.note(f"page: {html}")
+
+
+def _with_settings(overrides: list[str] | None) -> bool:
+    return any(override.startswith("credit.settings") for override in overrides or [])
 
 
 def _subject(target: str, settings: list[str], task: str | None) -> tuple[RunConfig, Path | None, str]:
