@@ -216,7 +216,7 @@ def test_after_its_returns_the_run_stops_says_so_and_keeps_everything(configure)
         train(run)
     good = run.checkpoints / "step-000001" / "policy"
     assert str(stopped.value) == (
-        "training stopped by its guards after step 3: one, other fired at once, and the run had gone back 1 times. Everything is "
+        "training stopped by its guards after step 3: one, other fired at once, after 1 of 1 returns. Everything is "
         f"kept; start a new run from {good} (as model.name) with a smaller learning rate or more positive credit (guards.floor, "
         "credit.controller=share)"
     )

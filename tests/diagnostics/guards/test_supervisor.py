@@ -98,7 +98,7 @@ def test_several_at_once_go_back_and_in_the_end_stop():
     assert supervisor.returned(state) == "a, b fired at once (return 1 of 1 at most)"
     assert supervisor.relief == Relief(share=0.5, minus=0.5)  # it stays, and so does the count
     assert supervisor.look({"a": 1.0}).roll_back is None
-    assert supervisor.look({"a": 1.0, "b": 1.0}).stop == "a, b fired at once, and the run had gone back 1 times"
+    assert supervisor.look({"a": 1.0, "b": 1.0}).stop == "a, b fired at once, after 1 of 1 returns"
 
 
 def test_one_that_goes_on_in_spite_of_its_relief_sends_back_too():
@@ -111,7 +111,10 @@ def test_one_that_goes_on_in_spite_of_its_relief_sends_back_too():
 
 
 def test_without_a_good_checkpoint_it_stops():
-    assert _supervisor().look({"a": 1.0, "b": 1.0}).stop == "a, b fired at once, and the run had gone back 0 times"
+    assert (
+        _supervisor().look({"a": 1.0, "b": 1.0}).stop
+        == "a, b fired at once, after 0 of 1 returns and there is no good checkpoint"
+    )
 
 
 def test_the_floor_is_always_in_force():

@@ -101,7 +101,8 @@ class Supervisor:
         if not (self.act and grave):
             return Decision(firings=began + ended)
         if self.good is None or self._returned >= self.rollbacks:
-            stop = f"{self._why()}, and the run had gone back {self._returned} times"
+            nowhere = " and there is no good checkpoint" if self.good is None else ""
+            stop = f"{self._why()}, after {self._returned} of {self.rollbacks} returns{nowhere}"
             return Decision(firings=began + ended, stop=stop)
         return Decision(firings=began + ended, roll_back=self.good)
 
