@@ -59,7 +59,9 @@ def states(policy, row):
 
 def test_values_start_at_zero_and_are_the_head_on_the_state_in_which_a_token_is_chosen(build):
     policy, rows = build.llama(), build.ragged(5)
+    stream = torch.random.get_rng_state()
     one = critic(build, policy, tokens_per_microbatch=16)
+    assert torch.equal(torch.random.get_rng_state(), stream)
     assert not one.values(rows).tokens.any()
     moved(one)
     values = one.values(rows)

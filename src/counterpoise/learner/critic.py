@@ -84,7 +84,9 @@ class Critic:
         model = causal_model(policy)
         decoder = model.get_decoder()
         self._decoder = copy.deepcopy(decoder) if trunk == "separate" else decoder
-        self._head = nn.Linear(model.get_output_embeddings().weight.shape[1], 1, dtype=torch.float32)
+        width = model.get_output_embeddings().weight.shape[1]
+        # skip_init: the usual initialisation would draw from the global stream
+        self._head: nn.Linear = nn.utils.skip_init(nn.Linear, width, 1, dtype=torch.float32)  # type: ignore[no-untyped-call]
         nn.init.zeros_(self._head.weight)
         nn.init.zeros_(self._head.bias)
         self._head.to(accelerator.device)
