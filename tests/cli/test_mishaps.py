@@ -150,7 +150,7 @@ def poisoned(monkeypatch):
 def test_a_loss_that_is_no_number_stops_the_run_at_its_last_good_checkpoint(command, refused, run_file, tmp_path):
     run = tmp_path / "runs" / "run"
     result = refused(
-        "train", run_file(), "loss.name=reinforce", code=1,
+        "train", run_file(), "loss.name=reinforce", "diagnostics.every=0", code=1,
         says=(
             "training step 3: ",
             f"The batch is saved in {run / 'refused' / 'step-000003.pt'}",
@@ -167,15 +167,15 @@ def test_a_loss_that_is_no_number_stops_the_run_at_its_last_good_checkpoint(comm
 
 @pytest.mark.usefixtures("poisoned")
 def test_a_refusal_is_said_even_where_its_batch_cannot_be_saved(refused, run_file, tmp_path, monkeypatch):
-    from counterpoise.engines import local
+    from counterpoise.engines import refused as evidence
     from counterpoise.errors import StoreError
 
     def atomic_write(path, write):
         raise StoreError(f"cannot write {path}: {os.strerror(errno.EIO)}")
 
-    monkeypatch.setattr(local, "atomic_write", atomic_write)
+    monkeypatch.setattr(evidence, "atomic_write", atomic_write)
     refused(
-        "train", run_file(), "loss.name=reinforce", code=1,
+        "train", run_file(), "loss.name=reinforce", "diagnostics.every=0", code=1,
         says=("training step 3: ", "The batch is lost (cannot write ", "; the last good checkpoint is "),
     )  # fmt: skip
 
