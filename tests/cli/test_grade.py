@@ -199,7 +199,7 @@ def test_mistakes(refused, graded, task, jsonl, tmp_path):
     other = jsonl("other.jsonl", QUESTIONS[0], {"question": "z", "answer": "1"})
     says = "2 of the 3 problems", "are not in the test split of jsonl as it is set now"
     refused("grade", graded, f"tasks.test={other}", task[1], says=says)
-    refused("grade", graded / "problems.jsonl", *task, says="is a file of counts; grading needs rollouts")
+    refused("grade", graded / "problems.jsonl", *task, says="is a file of counts, without rollouts")
     refused("grade", "nowhere", says="nowhere does not exist")
     (graded / "rollouts.jsonl").unlink()
     refused("grade", graded, *task, says="holds no rollouts, so there is nothing to grade")

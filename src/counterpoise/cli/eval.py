@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from counterpoise.cli import console
-from counterpoise.cli.passk import METRIC_HELP
+from counterpoise.cli.passk import METRIC_HELP, parse_ks
 
 if TYPE_CHECKING:
     from counterpoise.engines.run_directory import RunDirectory
@@ -41,7 +41,8 @@ def evaluate(
         int | None, typer.Option(min=1, help="Rollouts for each problem; 256 unless the run says otherwise.")
     ] = None,
     k: Annotated[
-        list[int] | None, typer.Option(help="A k of the curve; repeat it for more. Powers of two up to n otherwise.")
+        list[str] | None,
+        typer.Option("--k", help="Tries, e.g. 1,8,64; may be repeated. Default: powers of two up to n."),
     ] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help=METRIC_HELP)] = None,
     problems: Annotated[
@@ -79,7 +80,7 @@ def evaluate(
     flags = {
         "tasks.name": task,
         "evaluation.n": n,
-        "evaluation.k": k or None,
+        "evaluation.k": parse_ks(k) if k else None,
         "evaluation.problems": problems,
         "run.seed": seed,
     }

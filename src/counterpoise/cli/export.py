@@ -9,23 +9,28 @@ from typing import Annotated
 import typer
 
 from counterpoise.cli import console
+from counterpoise.cli.grade import evaluation_directory
 
 __all__ = ["export"]
 
 
 def export(
-    evaluation: Annotated[Path, typer.Argument(help="Directory of an evaluation.")],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="DIRECTORY", help="An evaluation, or a run (newest evaluation; RUN@STEP chooses)."),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="FILE.jsonl or FILE.parquet; replaced whole.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Write the rollouts of an evaluation with their verdicts, one row each, for other tools; counterpoise import reads them back.
 
     counterpoise export runs/eval-gsm8k -o rollouts.jsonl
+    counterpoise export runs/nsr@200 -o rollouts.jsonl
     counterpoise export runs/trl-200 -o rollouts.parquet --json
     """
     from counterpoise.evaluation.export import export as write
 
-    count = write(evaluation, out)
+    count = write(evaluation_directory(target), out)
     if as_json:
         console.print_json(json.dumps({"rollouts": count, "file": str(out)}, indent=2, ensure_ascii=False))
         return

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from counterpoise.engines.regrade import Regraded
     from counterpoise.evaluation.agreement import Agreement, Changed
 
-__all__ = ["grade"]
+__all__ = ["evaluation_directory", "grade"]
 
 _EXAMPLES = 5
 _SHOWN = 300
@@ -54,7 +54,7 @@ def grade(
     counterpoise grade runs/eval-lab-countdown tasks.settings.count=4
     counterpoise grade runs/eval-gsm8k tasks.test=test.jsonl --verifier math verifier.literal=true
     """
-    directory = _directory(target)
+    directory = evaluation_directory(target)
     settings = dict(map(_setting, (o for o in overrides or () if o.startswith(_VERIFIER))))
     if settings and verifier is None:
         raise UsageError(f"verifier.{next(iter(settings))} is a setting of a verifier; name it: --verifier math")
@@ -91,7 +91,13 @@ def grade(
     console.stdout.print(f"verdicts and passk.json: {directory}", soft_wrap=True, markup=False)
 
 
-def _directory(target: str) -> Path:
+def evaluation_directory(target: str) -> Path:
+    """The evaluation that a directory, a run or `RUN@STEP` names; it need not be finished.
+
+    Raises:
+        UsageError: the target is a file of counts.
+        DataError: nothing is there, or nothing was evaluated.
+    """
     from counterpoise.evaluation.comparison import read_contender
 
     # An unfinished or merged evaluation has no passk.json yet and can be graded all the same.
@@ -99,9 +105,7 @@ def _directory(target: str) -> Path:
         return Path(target)
     found = read_contender(target).path
     if not found.is_dir():
-        raise UsageError(
-            f"{target} is a file of counts; grading needs rollouts: give an evaluation's directory or a run"
-        )
+        raise UsageError(f"{target} is a file of counts, without rollouts: give an evaluation's directory or a run")
     return found
 
 

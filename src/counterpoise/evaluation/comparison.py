@@ -92,7 +92,8 @@ class Comparison:
         inside = [i for i, p in enumerate(self.points) if p.band_low <= 0 <= p.band_high]
         equal = [self.ks[i] for i in inside if self.points[i].band_low == self.points[i].band_high]
         inside = [i for i in inside if self.ks[i] not in equal]
-        said = [f"{self.after} and {self.base} are equal on every problem at k={_listed(equal)}"] if equal else []
+        alike = "are equal on every problem" if self.detectable else "have equal means without any spread"
+        said = [f"{self.after} and {self.base} {alike} at k={_listed(equal)}"] if equal else []
         if not inside:
             return said
         most = max(inside, key=lambda i: abs(self.points[i].estimate))
@@ -364,7 +365,9 @@ def _crossing_sentence(crossing: Crossing, lower: str, upper: str) -> str:
     if crossing.state == "above":
         return f"no crossing: the curves do not part from k={crossing.first_k} to {crossing.last_k}"
     if crossing.state == "under":
-        said = f"{lower} lies under {upper} at every k from {crossing.first_k} to {crossing.last_k}"
+        said = (
+            f"{lower} lies under {upper} at every k from {crossing.first_k} to {crossing.last_k} that tells them apart"
+        )
         return f"{said}; so it does in {crossing.under_share:.0%} of the resamples, and they cross in {crossing.crossing_share:.0%}"
     low = f"{crossing.low:.1f}" if crossing.low > crossing.first_k else f"<={crossing.first_k}"
     high = f">{crossing.last_k}" if math.isinf(crossing.high) else f"{crossing.high:.1f}"
