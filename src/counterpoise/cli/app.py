@@ -33,6 +33,7 @@ from counterpoise.cli.merge import merge
 from counterpoise.cli.passk import passk
 from counterpoise.cli.pretrain import pretrain
 from counterpoise.cli.report import report
+from counterpoise.cli.study import study
 from counterpoise.cli.tasks import tasks
 from counterpoise.cli.train import train
 from counterpoise.cli.verify import verify
@@ -47,6 +48,7 @@ TRACEBACK_VARIABLE = "COUNTERPOISE_TRACEBACK"
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "demo": demo,
     "train": train,
+    "study": study,
     "watch": watch,
     "eval": evaluate,
     "grade": grade,

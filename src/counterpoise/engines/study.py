@@ -1,0 +1,195 @@
+"""A study: the same run under several settings (arms) and several seeds, one after the other, resumable at every checkpoint.
+
+DIRECTORY/ARM-seed0/  ARM-seed1/ …     a run directory each
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from counterpoise.config import RunConfig
+from counterpoise.config_base import Count, Section
+from counterpoise.engines.local import train
+from counterpoise.engines.observer import Observer
+from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.errors import ConfigError, TrainingError
+from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.runfile import parse_config
+
+__all__ = ["Study", "StudyFile", "StudyRun", "load_study"]
+
+_SEED = "-seed"
+_HOW_MEASURED = ("model", "tasks", "prompt", "evaluation", "verification")
+"""Sections that decide what the base scores: arms that share them share its evaluation."""
+
+
+class StudyFile(Section):
+    """What a study file may say."""
+
+    run: Path
+    """Run file that every arm starts from, relative to the study file."""
+    seeds: Annotated[list[Count], Field(min_length=1)] = Field(default_factory=lambda: [0, 1, 2])
+    """Seeds of the runs of each arm."""
+    directory: Path = Path("runs")
+    """Parent of the study's own directory, which has the study file's name."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Sections of the run file that all arms change."""
+    arms: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
+    """Sections of the run file that one arm changes, by its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRun:
+    """One arm under one seed."""
+
+    arm: str
+    """Name of the arm."""
+    seed: int
+    """Seed of the run."""
+    config: RunConfig
+    """The whole run."""
+    base: Path
+    """Run whose evaluation before training is this run's base."""
+
+    def result(self) -> EvaluationResult | None:
+        """pass@k after the last step; None when the run has not come so far."""
+        return _evaluated(self.config.path, self.config.learner.steps)
+
+    def base_result(self) -> EvaluationResult | None:
+        """pass@k of the base; None when it was not evaluated yet."""
+        return _evaluated(self.base, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """Arms times seeds, in the order they are run: all arms under one seed before the next, so that a part of it is a fair picture."""
+
+    directory: Path
+    """Where its runs are."""
+    runs: Sequence[StudyRun]
+    """All of them."""
+
+    @property
+    def arms(self) -> list[str]:
+        """Names in the order of the file."""
+        return list(dict.fromkeys(run.arm for run in self.runs))
+
+    def train(
+        self, *, observer: Observer | None = None, on_run: Callable[[StudyRun, int], None] = lambda run, number: None
+    ) -> list[tuple[StudyRun, str]]:
+        """Train what is not finished; a run that cannot go on is left where it is, and the others are run.
+
+        Args:
+            observer: told about every run.
+            on_run: told which run, by its number from 0, is begun or continued.
+
+        Returns:
+            Runs that failed, with the reason.
+
+        Raises:
+            ConfigError: a run of an earlier study by this name was made with other settings.
+            RunInterruptedError: Ctrl-C; the same call goes on from there.
+        """
+        failed = []
+        for number, run in enumerate(self.runs):
+            directory = _directory(run)
+            if run.result() is not None:
+                continue
+            on_run(run, number)
+            try:
+                train(directory, observer=observer)
+            except TrainingError as error:
+                failed.append((run, str(error)))
+        return failed
+
+
+def load_study(path: Path) -> Study:
+    """Read a study file and every arm's settings.
+
+    Raises:
+        ConfigError: a file is missing or no TOML, a key is unknown, or an arm is an illegal run; the message names the arm.
+    """
+    try:
+        file = StudyFile.model_validate(_toml(path))
+    except ValidationError as error:
+        found = error.errors()[0]
+        where = ".".join(map(str, found["loc"])) or "the file"
+        raise ConfigError(
+            f"{path}: {where}: {found['msg']}; a study has: {', '.join(StudyFile.model_fields)}"
+        ) from error
+    common = _merged(_toml(path.parent / file.run), file.settings)
+    directory = file.directory / path.stem
+    bases: dict[str, Path] = {}
+    runs = []
+    for seed in file.seeds:
+        for arm, settings in file.arms.items():
+            own = {"run": {"name": f"{arm}{_SEED}{seed}", "directory": str(directory), "seed": seed}}
+            tables = _merged(_merged(common, settings), own)
+            config = parse_config(tables, ["evaluation.after=true"], source=f"{path}, arm {arm}")
+            measured = str([getattr(config, section) for section in _HOW_MEASURED])
+            first = measured not in bases
+            base = bases.setdefault(measured, config.path)
+            config = parse_config(
+                tables,
+                ["evaluation.after=true", f"evaluation.before={str(first).lower()}"],
+                source=f"{path}, arm {arm}",
+            )
+            runs.append(StudyRun(arm=arm, seed=seed, config=config, base=base))
+    return Study(directory=directory, runs=runs)
+
+
+def _directory(run: StudyRun) -> RunDirectory:
+    """The run's directory, made or found.
+
+    Raises:
+        ConfigError: it holds a run with other settings.
+    """
+    path = run.config.path
+    if not (path / "config.toml").is_file():
+        return RunDirectory.create(run.config)
+    directory = RunDirectory.open(path)
+    if directory.config != run.config:
+        ours, theirs = (_flat(config.model_dump(mode="json")) for config in (run.config, directory.config))
+        changed = [f"{key} {theirs.get(key)} -> {value}" for key, value in ours.items() if theirs.get(key) != value]
+        raise ConfigError(
+            f"{path} was made with other settings ({', '.join(changed[:3])}); name the arm differently, or remove that run"
+        )
+    return directory
+
+
+def _evaluated(path: Path, step: int) -> EvaluationResult | None:
+    directory = path / "evaluation" / f"step-{step:06d}"
+    return EvaluationResult.load(directory) if (directory / "passk.json").is_file() else None
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def _merged(tables: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Section by section; a table of settings that belongs to a name (`credit.settings`) is replaced as a whole."""
+    merged = {section: dict(table) if isinstance(table, Mapping) else table for section, table in tables.items()}
+    for section, table in changes.items():
+        if isinstance(table, Mapping) and isinstance(merged.get(section), dict):
+            merged[section].update(table)
+        else:
+            merged[section] = table
+    return merged
+
+
+def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tables.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return flat

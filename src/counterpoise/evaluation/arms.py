@@ -1,0 +1,102 @@
+"""Arms of a study side by side: pass@k and its area over several seeds each, and paired differences from one of them or the base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from counterpoise.errors import DataError
+from counterpoise.evaluation.counts import ProblemCounts
+from counterpoise.evaluation.estimators.area import area_over_log_k
+from counterpoise.evaluation.passk import pass_at_k
+from counterpoise.evaluation.seeds import SeededInterval, seeded_intervals
+
+__all__ = ["BASE", "Arm", "ArmRow", "arm_rows"]
+
+BASE = "base"
+"""Name of the policies before training, which can stand where an arm's name can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """What an arm's runs scored."""
+
+    name: str
+    """Name in the study file."""
+    after: Mapping[int, Sequence[ProblemCounts]]
+    """By seed, after training."""
+    before: Sequence[ProblemCounts]
+    """Of its base, which is the same for every seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmRow:
+    """An arm's curve and how it differs."""
+
+    name: str
+    """Name of the arm."""
+    seeds: tuple[int, ...]
+    """Seeds that are finished, and paired where a difference is taken from another arm."""
+    points: tuple[SeededInterval, ...]
+    """pass@k at each k, then the area under them over log k."""
+    differences: tuple[SeededInterval, ...]
+    """The same, minus those of the reference on the same problems (and seeds, where that is an arm); empty for the reference itself."""
+
+
+def arm_rows(arms: Sequence[Arm], ks: Sequence[int], *, against: str = BASE, confidence: float = 0.95) -> list[ArmRow]:
+    """A row for every arm with a finished run.
+
+    Args:
+        arms: in the order to show them.
+        ks: at least two numbers of tries.
+        against: name of an arm, or `base`: each arm's own policy before training.
+        confidence: level of the intervals (`seeded_intervals`: seeds and problems both vary).
+
+    Raises:
+        DataError: the problems of two runs differ, or the reference has no finished run.
+    """
+    known = {arm.name: arm for arm in arms if arm.after}
+    if against != BASE and against not in known:
+        raise DataError(f"no arm '{against}' with a finished run; there are: {', '.join([BASE, *known])}")
+    rows = []
+    for arm in known.values():
+        values = {seed: _values(counts, ks) for seed, counts in arm.after.items()}
+        if against == BASE:
+            reference = dict.fromkeys(values, _values(arm.before, ks))
+        else:
+            reference = {seed: _values(counts, ks) for seed, counts in known[against].after.items()}
+        paired = sorted(values.keys() & reference.keys())
+        differences: list[SeededInterval] = []
+        if arm.name != against and paired:
+            _check_same(arm, known.get(against))
+            moved = np.stack([values[seed] - reference[seed] for seed in paired])
+            differences = seeded_intervals(moved, confidence=confidence)
+        rows.append(
+            ArmRow(
+                name=arm.name,
+                seeds=tuple(sorted(values)),
+                points=tuple(seeded_intervals(np.stack([values[s] for s in sorted(values)]), confidence=confidence)),
+                differences=tuple(differences),
+            )
+        )
+    return rows
+
+
+def _values(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> npt.NDArray[np.float64]:
+    """(P, K + 1) pass@k and area, problems in the order of their ids."""
+    ordered = sorted(counts, key=lambda problem: problem.problem_id)
+    n, c = [problem.n for problem in ordered], [problem.c for problem in ordered]
+    return np.column_stack([pass_at_k(n, c, ks), area_over_log_k(n, c, ks)])
+
+
+def _check_same(arm: Arm, other: Arm | None) -> None:
+    wanted = {problem.problem_id for problem in (arm.before if other is None else next(iter(other.after.values())))}
+    for seed, counts in arm.after.items():
+        if {problem.problem_id for problem in counts} != wanted:
+            raise DataError(
+                f"arm {arm.name}, seed {seed}, was evaluated on other problems than what it is compared with; "
+                "compare arms that share [tasks] and evaluation.problems"
+            )

@@ -1,0 +1,79 @@
+"""Means over training seeds and problems at once: what a rule does, not what one run of it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtrit
+
+from counterpoise.errors import UsageError
+
+__all__ = ["SeededInterval", "seeded_intervals"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeededInterval:
+    """A mean over seeds and problems with its confidence interval."""
+
+    estimate: float
+    """Mean of the values; NaN where one of them is undefined."""
+    low: float
+    """Lower end; NaN with fewer than two problems."""
+    high: float
+    """Upper end; NaN with fewer than two problems."""
+    by_seed: tuple[float, ...]
+    """Mean over problems of each seed, in the order given."""
+    problems: int
+    """Problems."""
+
+
+def seeded_intervals(values: npt.ArrayLike, *, confidence: float = 0.95) -> list[SeededInterval]:
+    """Student's t interval of a mean over S seeds and P problems, both of them drawn at random, one for each column.
+
+    With `m` the mean, `m_p` that of a problem over seeds and `m_s` that of a seed over problems,
+
+        v_P = sum (m_p - m)^2 / (P (P - 1)),   v_S = sum (m_s - m)^2 / (S (S - 1)),   m ± t(df) sqrt(v_P + v_S)
+        df  = (v_P + v_S)^2 / (v_P^2 / (P - 1) + v_S^2 / (S - 1))
+
+    (df: Satterthwaite 1946). For `x_sp = mu + a_s + b_p + e_sp` the variance of m is `var(a)/S + var(b)/P + var(e)/(S P)`; the sum
+    counts the last term twice. Three seeds and 50 or 200 problems cover mu in 92.5% to 99% of simulated studies at a nominal 95%: too
+    rarely where seeds differ more than anything else, too often where they do not differ. With one seed v_S is unknown and left out: the
+    interval is then about problems alone and says nothing about another run.
+
+    Args:
+        values: (S, P) or (S, P, K), e.g. differences of pass@k between two rules; NaN makes a column undefined.
+        confidence: coverage aimed at, in (0, 1).
+
+    Raises:
+        UsageError: no seed or problem, or confidence outside (0, 1).
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim not in (2, 3) or not array.size:
+        raise UsageError(f"values has shape {array.shape}; expected (S, P) or (S, P, K) with at least one of each")
+    if not 0.0 < confidence < 1.0:
+        raise UsageError(f"confidence is {confidence}; expected a number in (0, 1)")
+    values_SPK = array if array.ndim == 3 else array[:, :, None]
+    return [_interval(values_SPK[:, :, column], confidence) for column in range(values_SPK.shape[2])]
+
+
+def _interval(values_SP: npt.NDArray[np.float64], confidence: float) -> SeededInterval:
+    mean, by_seed, by_problem = float(values_SP.mean()), values_SP.mean(axis=1), values_SP.mean(axis=0)
+    parts = [
+        (float(group.var(ddof=1)) / len(group), len(group) - 1) for group in (by_seed, by_problem) if len(group) > 1
+    ]
+    half = np.nan
+    if len(by_problem) > 1:
+        variance = sum(part for part, _ in parts)
+        spread = sum(part * part / degrees for part, degrees in parts)
+        # without any spread every df gives the same interval of length 0
+        degrees = variance * variance / spread if spread else len(by_problem) - 1
+        half = float(stdtrit(degrees, (1 + confidence) / 2)) * np.sqrt(variance)
+    return SeededInterval(
+        estimate=mean,
+        low=float(mean - half),
+        high=float(mean + half),
+        by_seed=tuple(by_seed.tolist()),
+        problems=len(by_problem),
+    )

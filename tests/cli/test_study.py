@@ -1,0 +1,48 @@
+"""`counterpoise study` as a user calls it."""
+
+import json
+
+import pytest
+import tomli_w
+
+
+@pytest.fixture
+def file(tiny_policy, tmp_path):
+    run = {
+        "model": {"name": str(tiny_policy)},
+        "tasks": {"name": "countdown", "settings": {"count": 2, "largest": 6}},
+        "rollout": {"prompts_per_step": 4, "group_size": 4, "max_tokens": 6},
+        "learner": {"steps": 1, "minibatch": 2},
+        "evaluation": {"problems": 4, "n": 4},
+    }
+    (tmp_path / "run.toml").write_text(tomli_w.dumps(run))
+    study = {"run": "run.toml", "seeds": [0, 1], "arms": {rule: {"credit": {"rule": rule}} for rule in ("nsr", "psr")}}
+    (tmp_path / "two.toml").write_text(tomli_w.dumps(study))
+    return tmp_path / "two.toml"
+
+
+def test_a_study_from_file_to_table(command, refused, file):
+    refused("study", file, "--show", says=["nothing to show in runs/two", "train with: counterpoise study FILE"])
+    trained = command("study", file)
+    assert trained.exit_code == 0
+    assert "run 4 of 4: psr, seed 1" in trained.output
+    shown = command("study", file, "--show", "--against", "nsr", "--markdown", "-k", "1,4")
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "| arm | seeds | k=1 | k=4 | area |"
+    assert [line.split(" | ")[:2] for line in lines[2:]] == [["| nsr", "2"], ["| psr", "2"]]
+    assert "(" not in lines[2]
+    assert "(" in lines[3]
+
+
+def test_json_names_what_is_missing(command, file):
+    command("study", file)
+    file.write_text(file.read_text().replace("seeds = [\n    0,\n    1,\n]", "seeds = [0, 1, 2]"))
+    data = json.loads(command("study", file, "--show", "--json").stdout)
+    assert data["ks"] == [1, 2, 4]
+    assert [len(arm["points"]) for arm in data["arms"]] == [4, 4]
+    assert data["pending"] == ["nsr seed 2", "psr seed 2"]
+
+
+def test_an_unknown_reference(command, refused, file):
+    command("study", file)
+    refused("study", file, "--show", "--against", "grpo", says="no arm 'grpo' with a finished run")

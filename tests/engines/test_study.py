@@ -1,0 +1,91 @@
+"""A study: what a file may say, what is run, and that it goes on where it stopped."""
+
+import pytest
+import tomli_w
+
+from counterpoise.engines import study as module
+from counterpoise.engines.study import load_study
+from counterpoise.errors import ConfigError, TrainingError
+
+ARMS = {"nsr": {"credit": {"rule": "nsr"}}, "psr": {"credit": {"rule": "psr"}}}
+
+
+@pytest.fixture
+def write(configure, tmp_path):
+    """Write a study of a tiny run with these changes and give its path."""
+
+    def make(arms=ARMS, **changes):
+        run = configure().model_dump(mode="json", exclude_defaults=True)
+        (tmp_path / "run.toml").write_text(tomli_w.dumps(run))
+        path = tmp_path / "two.toml"
+        file = {
+            "run": "run.toml",
+            "directory": str(tmp_path / "studies"),
+            "seeds": [0, 1],
+            "settings": {"learner": {"steps": 2}},
+            "arms": arms,
+        }
+        path.write_text(tomli_w.dumps(file | changes))
+        return path
+
+    return make
+
+
+def test_all_arms_come_under_one_seed_before_the_next(write):
+    study = load_study(write())
+    assert [(run.arm, run.seed) for run in study.runs] == [("nsr", 0), ("psr", 0), ("nsr", 1), ("psr", 1)]
+    assert {run.config.learner.steps for run in study.runs} == {2}
+    assert [run.config.run.seed for run in study.runs] == [0, 0, 1, 1]
+
+
+def test_the_base_is_evaluated_once_for_all_that_share_it(write):
+    arms = ARMS | {"hotter": {"evaluation": {"temperature": 0.5}}}
+    study = load_study(write(arms))
+    assert [run.config.evaluation.before for run in study.runs] == [True, False, True, False, False, False]
+    assert [run.base.name for run in study.runs][:3] == ["nsr-seed0", "nsr-seed0", "hotter-seed0"]
+
+
+def test_it_trains_what_is_missing_and_nothing_twice(write):
+    study = load_study(write())
+    begun = []
+    assert study.train(on_run=lambda run, number: begun.append(number)) == []
+    assert begun == [0, 1, 2, 3]
+    assert all(run.result() is not None and run.base_result() is not None for run in study.runs)
+    assert load_study(write()).train(on_run=lambda run, number: begun.append(number)) == []
+    assert begun == [0, 1, 2, 3]
+
+
+def test_a_run_that_fails_does_not_stop_the_others(write, monkeypatch):
+    real = module.train
+
+    def train(directory, **options):
+        if directory.path.name == "nsr-seed0":
+            raise TrainingError("the loss is not finite")
+        return real(directory, **options)
+
+    monkeypatch.setattr(module, "train", train)
+    study = load_study(write())
+    ((run, reason),) = study.train()
+    assert (run.arm, run.seed, reason) == ("nsr", 0, "the loss is not finite")
+    assert [run.result() is None for run in study.runs] == [True, False, False, False]
+
+
+def test_an_arm_that_was_changed_is_refused(write):
+    load_study(write()).train()
+    changed = load_study(write({"nsr": {"credit": {"rule": "psr"}}}, seeds=[0, 1, 2]))
+    with pytest.raises(ConfigError, match=r"nsr-seed0 was made with other settings \(credit.rule nsr -> psr\)"):
+        changed.train()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"arms": {}}, "two.toml: arms: .*at least 1 item"),
+        ({"seed": 3}, "two.toml: seed: Extra inputs are not permitted; a study has: run, seeds"),
+        ({"arms": {"a": {"credit": {"rul": "nsr"}}}}, "two.toml, arm a: unknown key 'credit.rul'"),
+        ({"run": "none.toml"}, "cannot read .*none.toml"),
+    ],
+)
+def test_mistakes(write, changes, says):
+    with pytest.raises(ConfigError, match=says):
+        load_study(write(**changes))
