@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -30,3 +32,18 @@ def test_always_and_never_solved_and_undefined():
 def test_refuses_one_k():
     with pytest.raises(UsageError, match=r"an area needs at least two different k; got \[4\]"):
         area_over_log_k([8], [1], [4, 4])
+
+
+@pytest.mark.parametrize(
+    ("p", "slope"), [(0.01, 0.905), (0.02, 0.979), (0.05, 0.973), (0.1, 0.946), (0.2, 0.890), (0.5, 0.715)]
+)
+def test_its_slope_over_log_p_is_nearly_flat(p, slope):
+    # Why MaxRL, the gradient of log p, is nearly the gradient of the area: d area / d log p, times log 256, is close to 1 over a decade.
+    n = 40_000
+
+    def area(success):
+        return area_over_log_k([n], [round(success * n)], k_sweep(256))[0]
+
+    step = p / 10
+    found = math.log(256) * (area(p + step) - area(p - step)) / math.log((p + step) / (p - step))
+    assert found == pytest.approx(slope, abs=0.01)
