@@ -31,14 +31,14 @@ def measured(weights: object, p: float) -> float:
 
 @pytest.mark.parametrize("p", [0.02, 0.08, 0.5, 0.9, 0.99])
 def test_the_measured_share_is_the_set_point_whatever_the_success_rate(p: float) -> None:
-    controller = make_controller("share", rho=0.2)
+    controller = make_controller("share", rho_min=0.05, rho=0.2)
     weights = controller.update({"math": seen(p)})["math"]
     assert measured(weights, p) == pytest.approx(0.2)
 
 
 def test_the_formula_by_hand() -> None:
     # lambda+ = 0.2 / 0.8 * 0.92 / 0.08 = 2.875
-    weights = make_controller("share", rho=0.2).update({"math": seen(0.08)})["math"]
+    weights = make_controller("share", rho_min=0.05, rho=0.2).update({"math": seen(0.08)})["math"]
     assert (weights.plus, weights.minus) == (pytest.approx(2.875), 1.0)
 
 
@@ -59,7 +59,7 @@ def test_without_any_failure_the_weights_are_one() -> None:
 
 
 def test_one_step_without_successes_is_smoothed_over() -> None:
-    controller = make_controller("share", rho=0.2, smoothing=0.9)
+    controller = make_controller("share", rho_min=0.05, rho=0.2, smoothing=0.9)
     controller.update({"math": seen(0.5)})
     weights = controller.update({"math": seen(0.0, coverage=0.0)})["math"]
     # W+ = 0.9 * 0.5 = 0.45, W- = 0.9 * 0.5 + 0.1 = 0.55; coverage 0.9 is above the floor
@@ -67,7 +67,7 @@ def test_one_step_without_successes_is_smoothed_over() -> None:
 
 
 def test_low_coverage_raises_the_share() -> None:
-    controller = make_controller("share", rho=0.2)
+    controller = make_controller("share", rho_min=0.05, rho=0.2)
     weights = controller.update({"math": seen(0.02, coverage=0.06)})["math"]
     # 0.5 (1 - 0.06 / 0.3) = 0.4
     assert measured(weights, 0.02) == pytest.approx(0.4)
@@ -76,7 +76,7 @@ def test_low_coverage_raises_the_share() -> None:
 
 
 def test_entropy_above_its_target_raises_the_set_point_and_below_lowers_it() -> None:
-    controller = make_controller("share", rho=0.3, gain=0.5)
+    controller = make_controller("share", rho=0.3, rho_min=0.05, rho_max=0.6, gain=0.5)
     for _ in range(5):
         controller.update({"math": seen(0.5, entropy=2.0)})
     controller.update({"math": seen(0.5, entropy=2.1)})
@@ -90,7 +90,7 @@ def test_entropy_above_its_target_raises_the_set_point_and_below_lowers_it() -> 
 
 
 def test_it_holds_a_plant_s_entropy_through_a_step_change() -> None:
-    controller = make_controller("share", rho=0.3, gain=0.2, dead_band=0.02)
+    controller = make_controller("share", rho=0.3, rho_min=0.05, rho_max=0.6, gain=0.2, dead_band=0.02)
     entropy, trace = 1.0, []
     for step in range(600):
         controller.update({"math": seen(0.4, entropy=entropy)})
@@ -104,7 +104,7 @@ def test_it_holds_a_plant_s_entropy_through_a_step_change() -> None:
 
 def test_it_does_not_run_away_on_a_plant_of_the_wrong_sign() -> None:
     def end(response: float) -> tuple[float, float]:
-        controller = make_controller("share", rho=0.3, gain=0.3, dead_band=0.01)
+        controller = make_controller("share", rho=0.3, rho_min=0.05, rho_max=0.6, gain=0.3, dead_band=0.01)
         entropy = 1.0
         for step in range(300):
             controller.update({"math": seen(0.4, entropy=entropy)})
@@ -119,11 +119,11 @@ def test_it_does_not_run_away_on_a_plant_of_the_wrong_sign() -> None:
 
 
 def test_task_types_have_their_own_weights_and_small_ones_borrow() -> None:
-    controller = make_controller("share", rho=0.2, shrinkage=0.0)
+    controller = make_controller("share", rho_min=0.05, rho=0.2, shrinkage=0.0)
     own = controller.update({"easy": seen(0.9), "hard": seen(0.1)})
     assert measured(own["easy"], 0.9) == pytest.approx(0.2)
     assert measured(own["hard"], 0.1) == pytest.approx(0.2)
-    borrowing = make_controller("share", rho=0.2, shrinkage=64.0, lambda_max=1e6)
+    borrowing = make_controller("share", rho_min=0.05, rho=0.2, shrinkage=64.0, lambda_max=1e6)
     mixed = borrowing.update({"easy": seen(0.9), "hard": seen(0.1, groups=1.0)})
     # hard: 1 group of its own and 64 of the mixture of 65 groups, in which p = (64 * 0.9 + 0.1) / 65
     mixture = (64 * 0.9 + 0.1) / 65
@@ -146,8 +146,8 @@ def test_a_resumed_controller_decides_as_an_unbroken_one() -> None:
 
 
 def test_impossible_settings_and_states_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"rho = 0.7; expected a number in \(0.05, 0.6\)"):
-        make_controller("share", rho=0.7)
+    with pytest.raises(ConfigError, match=r"rho = 0.9; expected a number in \(0.2, 0.8\)"):
+        make_controller("share", rho=0.9)
     with pytest.raises(CheckpointError, match="not of 'share'"):
         make_controller("share").load_state_dict({})
 

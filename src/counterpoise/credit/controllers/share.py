@@ -51,9 +51,9 @@ class Share:
     def __init__(
         self,
         *,
-        rho: float = 0.3,
-        rho_min: float = 0.05,
-        rho_max: float = 0.6,
+        rho: float = 0.5,
+        rho_min: float = 0.2,
+        rho_max: float = 0.8,
         gain: float = 0.1,
         target: float = 1.0,
         dead_band: float = 0.1,
