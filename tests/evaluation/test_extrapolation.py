@@ -55,6 +55,12 @@ def test_all_wrong_and_all_right_say_nothing_of_larger_k(c):
     assert math.isnan(found.estimate)
 
 
+def test_one_solved_problem_of_eight_leaves_zero_open():
+    # (7/8)^8 = 34% of the resamples hold no success
+    (found,) = extrapolated_pass_at_k([4] * 8, [1] + [0] * 7, [8], generator=generator())
+    assert found.low == 0.0 < found.estimate < found.high
+
+
 def test_the_same_generator_gives_the_same_interval():
     one, other = (extrapolated_pass_at_k([8, 8, 8, 4], [0, 1, 5, 4], [16], generator=generator()) for _ in range(2))
     assert one == other

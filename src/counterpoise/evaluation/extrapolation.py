@@ -55,7 +55,7 @@ def extrapolated_pass_at_k(
 
     The fit maximises `sum log B(c + a, n - c + b) - log B(a, b)` over a fixed grid of means and concentrations, so that it cannot fail to
     converge, and a resample costs one product of matrices. It is undefined (NaN) where no rollout was right or none was wrong: the
-    likelihood then grows without end, and the data say nothing of larger k but bounds. A resample without either is left out.
+    likelihood then grows without end, and the data say nothing of larger k but bounds. A resample like that counts as its limit, 0 or 1.
 
     The interval covers the choice of problems and not the model. Real sets of problems have a part that is never solved, which a beta
     distribution fits badly far beyond n: read k up to some eight times n.
@@ -84,17 +84,17 @@ def extrapolated_pass_at_k(
     fit_UM = betaln(c_U + a_M, n_U - c_U + b_M) - betaln(a_M, b_M)
     best = int(np.argmax(times_U @ fit_UM))
     model = BetaBinomial(a=float(a_M[best]), b=float(b_M[best]))
-    chosen: list[int] = []
-    weights_BU = generator.multinomial(len(n_P), times_U / len(n_P), size=resamples)
+    weights_BU = generator.multinomial(len(n_P), times_U / len(n_P), size=resamples).astype(np.float64)
+    chosen_B = np.concatenate(
+        [np.argmax(weights_BU[i : i + _AT_ONCE] @ fit_UM, axis=1) for i in range(0, resamples, _AT_ONCE)]
+    )
     right_B, all_B = weights_BU @ pairs_UN[1], weights_BU @ pairs_UN[0]
-    weights_BU = weights_BU[(right_B > 0) & (right_B < all_B)].astype(np.float64)
-    for start in range(0, len(weights_BU), _AT_ONCE):
-        chosen += np.argmax(weights_BU[start : start + _AT_ONCE] @ fit_UM, axis=1).tolist()
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     intervals = []
     for k in k_K.tolist():
-        resampled = -np.expm1(betaln(a_M[chosen], b_M[chosen] + k) - betaln(a_M[chosen], b_M[chosen]))
-        low, high = np.quantile(resampled, tails) if len(n_P) > 1 and chosen else (np.nan, np.nan)
+        resampled_B = -np.expm1(betaln(a_M[chosen_B], b_M[chosen_B] + k) - betaln(a_M[chosen_B], b_M[chosen_B]))
+        resampled_B = np.where(right_B == 0, 0.0, np.where(right_B == all_B, 1.0, resampled_B))
+        low, high = np.quantile(resampled_B, tails) if len(n_P) > 1 else (np.nan, np.nan)
         intervals.append(
             Interval(estimate=model.pass_at_k(k), low=float(low), high=float(high), problems=len(n_P)),
         )
