@@ -159,6 +159,7 @@ def test_all_right_asks_for_harder_prompts():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
+        ({"truncated": 0.8}, "80.0% of the rollouts were cut off at rollout.max_tokens=20"),
         ({"unscored": 0.3}, "30.0% of the rollouts could not be scored."),
         ({"no_answer": 0.6, "no_answer_cut": 0.9}, "60.0% of the scored rollouts hold no answer, and 90.0% of those were cut off: raise"),
         ({"no_answer": 0.6, "no_answer_cut": 0.1}, "so this is a matter of format: mend the prompt first"),

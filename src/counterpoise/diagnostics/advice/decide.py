@@ -25,7 +25,12 @@ def regime_of(profile: Profile, thresholds: Thresholds = THRESHOLDS) -> Regime:
     middle (docs/advise.md has the evidence for these numbers).
     """
     t = thresholds
-    if not profile.problems or profile.unscored > t.unscored_stop or profile.no_answer > t.no_answer_stop:
+    broken = (
+        profile.unscored > t.unscored_stop
+        or profile.no_answer > t.no_answer_stop
+        or profile.truncated > t.truncated_stop
+    )
+    if broken or not profile.problems:
         return Regime.UNREADABLE
     return _by_success(profile.pass_rate.value, profile.pass_at_k(t.reference_k), t)
 
@@ -84,7 +89,7 @@ def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds)
     balanced = f"credit.rule=reinforce with credit.controller=share and rho >= {t.share_rho:g}"
     if regime is Regime.UNREADABLE:
         return (
-            "Too many rollouts are unscored or without an answer for advice on a rule: mend what is listed first, then "
+            "Too many rollouts are unscored, cut off or without an answer for advice on a rule: mend what is listed first, then "
             "measure again."
         )
     if regime is Regime.NOTHING_RIGHT:

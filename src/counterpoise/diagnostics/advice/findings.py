@@ -31,7 +31,7 @@ def measurement_findings(profile: Profile, plan: Plan, t: Thresholds) -> Iterato
         yield _no_answer(profile, t)
     if profile.truncated > t.truncated:
         yield Finding(
-            level=Level.WARNING,
+            level=Level.FIX if profile.truncated > t.truncated_stop else Level.WARNING,
             text=f"{percent(profile.truncated)} of the rollouts were cut off at rollout.max_tokens={plan.max_tokens}, and one that had no "
             f"answer yet counts as {plan.truncated_is}. Allow more tokens"
             + (

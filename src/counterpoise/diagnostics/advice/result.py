@@ -13,7 +13,7 @@ class Regime(enum.StrEnum):
     """Where a policy stands on a task."""
 
     UNREADABLE = "unreadable"
-    """Too much is unscored or without an answer to say."""
+    """Too much is unscored, cut off or without an answer to say."""
     NOTHING_RIGHT = "nothing_right"
     """No rollout was right."""
     WEAK = "weak"

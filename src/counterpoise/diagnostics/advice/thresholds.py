@@ -55,6 +55,8 @@ class Thresholds:
     """More than this are mended first: the rest is no longer a sample of the task."""
     truncated: float = 0.1
     """More truncated rollouts than this are worth a word, and `rollout.max_tokens` is doubled."""
+    truncated_stop: float = 0.5
+    """More than this are mended first: what the policy can do was not seen."""
     no_answer: float = 0.1
     """More rollouts without an answer than this are worth a word."""
     no_answer_stop: float = 0.3
