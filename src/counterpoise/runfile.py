@@ -47,9 +47,12 @@ def parse_config(data: Mapping[str, Any], overrides: Iterable[str] = (), *, sour
         raise ConfigError(f"{source}: " + "\n".join(lines)) from error
 
 
-def dump_config(config: RunConfig) -> str:
-    """The resolved configuration as TOML; loading it gives an equal configuration."""
-    return tomli_w.dumps(_without_null(config.model_dump(mode="json")))
+def dump_config(config: RunConfig, *, only_set: bool = False) -> str:
+    """The resolved configuration as TOML; loading it gives an equal configuration.
+
+    With `only_set` what was never set is left out, so that the text is short; its defaults are then those of whoever loads it.
+    """
+    return tomli_w.dumps(_without_null(config.model_dump(mode="json", exclude_unset=only_set)))
 
 
 def _copy(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from counterpoise.errors import DataError, UsageError
-from counterpoise.evaluation.intervals import bootstrap_intervals, paired_differences, t_intervals
+from counterpoise.evaluation.intervals import bootstrap_intervals, exact_interval, paired_differences, t_intervals
 from counterpoise.evaluation.passk import pass_at_k
 
 
@@ -125,3 +125,24 @@ def test_a_repeated_problem_is_refused():
 def test_impossible_requests_are_named(values, options, message):
     with pytest.raises(UsageError, match=message):
         bootstrap_intervals(values, generator=rng(), **options)
+
+
+@pytest.mark.parametrize(
+    ("successes", "problems", "low", "high"),
+    [
+        (0, 64, 0.0, 1 - 0.025 ** (1 / 64)),  # (1 - high)^64 = 0.025
+        (64, 64, 0.025 ** (1 / 64), 1.0),
+        (1, 1, 0.025, 1.0),
+        (5, 10, 0.18709, 0.81291),  # Clopper & Pearson's own kind of table
+    ],
+)
+def test_the_exact_interval(successes, problems, low, high):
+    found = exact_interval(successes, problems)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-5)
+    assert found.estimate == successes / problems
+
+
+@pytest.mark.parametrize(("successes", "problems"), [(0, 0), (3, 2), (-1, 2)])
+def test_a_share_that_cannot_be(successes, problems):
+    with pytest.raises(UsageError, match="a share needs"):
+        exact_interval(successes, problems)

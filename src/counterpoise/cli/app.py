@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from counterpoise import __version__
 from counterpoise.cli import console
+from counterpoise.cli.advise import advise
 from counterpoise.cli.compare import compare
 from counterpoise.cli.demo import demo
 from counterpoise.cli.doctor import doctor
@@ -47,6 +48,7 @@ TRACEBACK_VARIABLE = "COUNTERPOISE_TRACEBACK"
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "demo": demo,
+    "advise": advise,
     "train": train,
     "study": study,
     "watch": watch,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +12,7 @@ import typer
 
 from counterpoise.cli import console
 from counterpoise.cli.passk import METRIC_HELP, parse_ks
+from counterpoise.cli.subject import refuse_contradictions
 
 if TYPE_CHECKING:
     from counterpoise.engines.run_directory import RunDirectory
@@ -86,7 +87,7 @@ def evaluate(
     }
     given = {name: value for name, value in flags.items() if value is not None}
     settings = overrides or []
-    _refuse_contradictions(settings, given)
+    refuse_contradictions(settings, given, _FLAGS)
     path = Path(target)
     is_run = (path / "config.toml").is_file()
     if is_run:
@@ -176,14 +177,3 @@ def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str]) -> None:
     console.stdout.print(f"rollouts, verdicts and passk.json: {run.path / 'evaluation'}/step-…", soft_wrap=True)
     if failed:
         raise typer.Exit(1)
-
-
-def _refuse_contradictions(overrides: Sequence[str], given: Mapping[str, object]) -> None:
-    from counterpoise.errors import UsageError
-
-    for override in overrides:
-        key = override.partition("=")[0].strip()
-        if key in given:
-            raise UsageError(f"{override} and {_FLAGS[key]} say the same thing twice; leave one of them away")
-        if key == "model.name":
-            raise UsageError(f"{override}: the model is the first argument; leave {key} away")

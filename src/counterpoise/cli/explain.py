@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from counterpoise.cli import console
-from counterpoise.errors import UsageError
-
-if TYPE_CHECKING:
-    from counterpoise.config import RunConfig
+from counterpoise.cli.subject import subject_of
 
 __all__ = ["explain"]
 
 RULES = ("nsr", "psr", "weighted_reinforce", "grpo")
-_LAB_TASKS = {
-    "lab": ("tasks.settings.count=3", "tasks.settings.largest=20"),
-    "lab:weak": ("tasks.settings.count=4", "tasks.settings.largest=10"),
-}
-"""What each packaged base was pre-trained on (docs/lab.md)."""
 
 
 def explain(
@@ -88,7 +80,7 @@ def explain(
         response=response,
         pick=pick,
     )
-    config, saved, name = _subject(target, settings, task)
+    config, saved, name = subject_of(target, settings, task)
 
     from counterpoise.cli.explain_view import show
     from counterpoise.cli.live import LazyProgress
@@ -112,54 +104,3 @@ def explain(
 
 def _with_settings(overrides: list[str] | None) -> bool:
     return any(override.startswith("credit.settings") for override in overrides or [])
-
-
-def _subject(target: str, settings: list[str], task: str | None) -> tuple[RunConfig, Path | None, str]:
-    """Configuration, saved weights (None: those of the configuration) and name of what is explained."""
-    import re
-
-    from counterpoise.runfile import load_config
-
-    path, step = Path(target), None
-    chosen = re.fullmatch(r"(.+)@(\d+)", target)
-    if chosen and not path.exists():
-        path, step = Path(chosen[1]), int(chosen[2])
-    if (path / "config.toml").is_file():
-        if task is not None:
-            raise UsageError(f"{path} is a run and has its own task; leave --task away")
-        return _of_run(path, load_config(path / "config.toml", settings), step)
-    if step is not None:
-        raise UsageError(f"{target}: @ chooses a step of a run, and {path} is no run directory (no config.toml)")
-    return _of_model(target, settings, task), None, target
-
-
-def _of_run(path: Path, config: RunConfig, step: int | None) -> tuple[RunConfig, Path | None, str]:
-    from counterpoise.errors import CheckpointError
-    from counterpoise.learner.checkpoint import CheckpointStore
-
-    if step == 0:
-        return config, None, f"{path} before its first step"
-    checkpoints = CheckpointStore(path / "checkpoints", keep=config.checkpoint.keep, say=console.note)
-    checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
-    if checkpoint is None:
-        raise CheckpointError(f"{path} has no intact checkpoint; {path}@0 explains the model it starts from")
-    return config, checkpoint.policy, f"{path} at step {checkpoint.step}"
-
-
-def _of_model(target: str, settings: list[str], task: str | None) -> RunConfig:
-    from counterpoise.cli.demo import DEMO_FILE
-    from counterpoise.runfile import load_config, parse_config
-
-    path = Path(target)
-    if path.is_dir() and not any((path / name).exists() for name in ("config.json", "adapter_config.json")):
-        raise UsageError(
-            f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "
-            "a directory that save_pretrained wrote, or a model's name"
-        )
-    own: list[str] = [f'model.name="{target}"']
-    if target in _LAB_TASKS and task in (None, "countdown"):
-        return load_config(DEMO_FILE, [*own, *_LAB_TASKS[target], *settings])
-    if task is None:
-        raise UsageError(f"'{target}' is a model, so a task is needed: --task countdown (see: counterpoise tasks list)")
-    sections: dict[str, Any] = {"run": {"threads": 1}} if target.startswith("lab") else {}
-    return parse_config(sections, [*own, *settings], source="command line")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from counterpoise.tasks.selfcheck import ProbeReport, SelfCheckReport
     from counterpoise.types import Problem
 
-__all__ = ["parse_settings", "tasks"]
+__all__ = ["parse_settings", "task_names", "tasks"]
 
 tasks = typer.Typer(
     no_args_is_help=True, help="List tasks, show their problems, and check their verifiers without a model."
@@ -28,14 +28,15 @@ tasks = typer.Typer(
 """The group of commands."""
 
 
-def _task_names(incomplete: str) -> list[str]:
+def task_names(incomplete: str) -> list[str]:
+    """Names of tasks that begin like this, for tab completion."""
     from counterpoise.tasks.registry import TASKS
 
     return [name for name in TASKS if name.startswith(incomplete)]
 
 
 def _task_names_or_all(incomplete: str) -> list[str]:
-    return [*_task_names(incomplete), *(["all"] if "all".startswith(incomplete) else [])]
+    return [*task_names(incomplete), *(["all"] if "all".startswith(incomplete) else [])]
 
 
 _Settings = Annotated[
@@ -59,7 +60,7 @@ def list_tasks() -> None:
 
 @tasks.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.", autocompletion=_task_names)],
+    name: Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.", autocompletion=task_names)],
     settings: _Settings = None,
     split: _Split = "test",
     n: Annotated[int, typer.Option("-n", min=1, help="How many problems to print.")] = 5,

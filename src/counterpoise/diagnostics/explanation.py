@@ -11,7 +11,10 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = [
     "Alternative",
@@ -223,9 +226,9 @@ class Explanation:
     """Temperature, learning rate, loss, denominator, group size, seed, optimiser."""
 
 
-def to_json(explanation: Explanation) -> str:
-    """The record as JSON, one object; numbers that do not exist are null."""
-    return json.dumps(_plain(asdict(explanation)), ensure_ascii=False, allow_nan=False, indent=1)
+def to_json(record: DataclassInstance) -> str:
+    """A record such as `Explanation` as JSON, one object; numbers that do not exist are null."""
+    return json.dumps(_plain(asdict(record)), ensure_ascii=False, allow_nan=False, indent=1)
 
 
 def _plain(value: Any) -> Any:

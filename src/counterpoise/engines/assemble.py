@@ -70,6 +70,7 @@ __all__ = [
     "make_learner",
     "make_pipeline",
     "make_sampler",
+    "sampling_settings",
     "task_and_template",
 ]
 
@@ -202,6 +203,17 @@ def check_verifiers(problems: Sequence[Problem], settings: Mapping[str, Mapping[
         make_verifier(name, **settings.get(name, {}))
 
 
+def sampling_settings(config: RunConfig) -> SamplingSettings:
+    """How training responses are drawn."""
+    return SamplingSettings(
+        temperature=config.rollout.temperature,
+        top_p=config.rollout.top_p,
+        top_k=config.rollout.top_k,
+        max_tokens=config.rollout.max_tokens,
+        stop=tuple(config.rollout.stop),
+    )
+
+
 def make_pipeline(config: RunConfig, assembly: Assembly, sampler: Sampler, judge: Judge) -> Pipeline:
     """The stages of a step."""
     return Pipeline(
@@ -209,13 +221,7 @@ def make_pipeline(config: RunConfig, assembly: Assembly, sampler: Sampler, judge
         verify=judge.verify,
         reward=lambda verdict, length: assembly.reward(with_response_parts(verdict, length=length)),
         assign=assembly.assign,
-        settings=SamplingSettings(
-            temperature=config.rollout.temperature,
-            top_p=config.rollout.top_p,
-            top_k=config.rollout.top_k,
-            max_tokens=config.rollout.max_tokens,
-            stop=tuple(config.rollout.stop),
-        ),
+        settings=sampling_settings(config),
         group_size=config.rollout.group_size,
         max_unscored=config.verification.max_unscored,
         everywhere=gather_object,

@@ -1,4 +1,4 @@
-"""Confidence intervals with problems as the unit: bootstrap, Student's t, and paired differences between two runs.
+"""Confidence intervals with problems as the unit: bootstrap, Student's t, exact, and paired differences between two runs.
 
 The rollouts of one problem are not independent evidence about other problems, so nothing here resamples rollouts.
 """
@@ -10,11 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
+from scipy.special import betaincinv, stdtrit
 
 from counterpoise.errors import DataError, UsageError
 
-__all__ = ["Interval", "bootstrap_intervals", "paired_differences", "resampled_means", "t_intervals"]
+__all__ = [
+    "Interval",
+    "bootstrap_intervals",
+    "exact_interval",
+    "paired_differences",
+    "resampled_means",
+    "t_intervals",
+]
 
 _DRAWS_AT_ONCE = 1 << 21
 """Problem draws held in memory at a time (16 MiB of indices)."""
@@ -116,6 +123,29 @@ def t_intervals(values: npt.ArrayLike, *, confidence: float = 0.95) -> list[Inte
             half = float(stdtrit(value.size - 1, (1 + confidence) / 2) * value.std(ddof=1) / np.sqrt(value.size))
         intervals.append(Interval(estimate=mean, low=mean - half, high=mean + half, problems=int(value.size)))
     return intervals
+
+
+def exact_interval(successes: int, problems: int, *, confidence: float = 0.95) -> Interval:
+    """Clopper-Pearson interval of a share of problems, for what each problem has or has not.
+
+    With t = (1 - confidence)/2 the ends are the t quantile of Beta(s, n - s + 1), or 0 at s = 0, and the 1 - t quantile of
+    Beta(s + 1, n - s), or 1 at s = n. Where no problem or every problem has it a bootstrap has no width, and this one says what so few
+    problems can rule out: 0 of 64 is [0, 0.056].
+
+    Raises:
+        UsageError: no problems, more successes than problems, or confidence outside (0, 1).
+    """
+    if problems < 1 or not 0 <= successes <= problems or not 0 < confidence < 1:
+        raise UsageError(
+            f"a share needs 0 <= successes <= problems, problems >= 1, 0 < confidence < 1; got {successes} of {problems}, {confidence}"
+        )
+    tail, failures = (1 - confidence) / 2, problems - successes
+    return Interval(
+        estimate=successes / problems,
+        low=float(betaincinv(successes, failures + 1, tail)) if successes else 0.0,
+        high=float(betaincinv(successes + 1, failures, 1 - tail)) if failures else 1.0,
+        problems=problems,
+    )
 
 
 def paired_differences(

@@ -1,0 +1,120 @@
+"""`counterpoise advise`: which rule, controller and settings fit a model and a task, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from counterpoise.cli import console
+from counterpoise.cli.subject import refuse_contradictions, subject_of
+from counterpoise.cli.tasks import task_names
+
+if TYPE_CHECKING:
+    from counterpoise.config import RunConfig
+
+__all__ = ["advise", "models"]
+
+_FLAGS = {"tasks.name": "--task", "rollout.group_size": "--group-size", "run.seed": "--seed"}
+"""Settings that have a flag of their own."""
+
+
+def models(incomplete: str) -> list[str]:
+    """Names of packaged models that begin like this, for tab completion."""
+    from counterpoise.models.registry import MODELS
+
+    return [name for name in MODELS if name.startswith(incomplete)]
+
+
+def advise(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|RUN.toml|RUN",
+            help="Model name, path or hub id; a run file; or a run, at its newest step or RUN@STEP.",
+            autocompletion=models,
+        ),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Settings of a run file, e.g. rollout.max_tokens=512."),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="Task (a model other than lab needs one; a run or run file has its own).", autocompletion=task_names
+        ),
+    ] = None,
+    problems: Annotated[int, typer.Option(min=1, help="Training problems that are measured.")] = 64,
+    group_size: Annotated[
+        int | None, typer.Option(min=1, help="Responses for each; 8 unless the run file says otherwise.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of problems and draws.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="RUN.toml", help="Write a run file that follows the advice.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON instead of tables.")] = False,
+) -> None:
+    """Measure a few responses to training problems, and say which rule, controller and settings fit, and why.
+
+    Responses are drawn as training would draw them and judged; nothing is trained or kept. See docs/advise.md for the rules of thumb and
+    the runs behind them.
+
+    counterpoise advise lab
+    counterpoise advise lab:weak -o weak.toml
+    counterpoise advise recipes/lab.toml credit.rule=nsr
+    counterpoise advise smollm2 --task facts --problems 8 --group-size 4 rollout.max_tokens=64
+    counterpoise advise HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.train=train.jsonl tasks.test=test.jsonl --json
+    """
+    flags = {"tasks.name": task, "rollout.group_size": group_size, "run.seed": seed}
+    given = {name: value for name, value in flags.items() if value is not None}
+    typed = overrides or []
+    is_file = target.endswith(".toml") and not Path(target).is_dir()
+    before_step = target.rpartition("@")[0] or target
+    is_run = not is_file and any((Path(part) / "config.toml").is_file() for part in (target, before_step))
+    refuse_contradictions(typed, given, _FLAGS, model_is_target=not is_file and not is_run)
+    if out is not None:
+        _refuse_out(out, is_run)
+    settings = [*typed, *(f"{name}={value}" for name, value in given.items())]
+    config, saved, name = _of_file(target, settings, task) if is_file else subject_of(target, settings, task)
+    if is_file or is_run:
+        own_rule = bool(config.credit.model_fields_set & {"rule", "controller"})
+    else:  # a lab model has the demo's settings, which nobody chose
+        own_rule = any(override.startswith(("credit.rule=", "credit.controller=")) for override in typed)
+
+    from counterpoise.cli.advise_view import run_file, show
+    from counterpoise.cli.live import LazyProgress
+    from counterpoise.diagnostics.explanation import to_json
+    from counterpoise.engines.advise import advise as look
+
+    with LazyProgress(f"measuring {name}") as progress:
+        found = look(config, problems=problems, own_rule=own_rule, saved=saved, name=name, on_progress=progress)
+    if json:
+        console.print_json(to_json(found))
+    else:
+        show(found)
+    if out is not None:  # after the rest, which a full disk should not cost
+        from counterpoise.files import atomic_write_text
+
+        atomic_write_text(out, run_file(config, found))
+        console.note(f"run file: {out}; train it with: counterpoise train {out}")
+
+
+def _of_file(target: str, settings: list[str], task: str | None) -> tuple[RunConfig, Path | None, str]:
+    from counterpoise.errors import UsageError
+    from counterpoise.runfile import load_config
+
+    if task is not None:
+        raise UsageError(f"{target} is a run file and has its own task; leave --task away, or write tasks.name={task}")
+    config = load_config(Path(target), settings)
+    return config, None, config.model.name
+
+
+def _refuse_out(out: Path, is_run: bool) -> None:
+    from counterpoise.errors import UsageError
+
+    if is_run:
+        raise UsageError("a run goes on with the rule it began with; -o writes a run file for a model or a run file")
+    if out.exists():
+        raise UsageError(f"--out {out} exists already and would be replaced; name another file, or delete it")

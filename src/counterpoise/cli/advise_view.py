@@ -1,0 +1,170 @@
+"""Advice on a terminal, and as a run file."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import tomli_w
+from rich.text import Text
+
+from counterpoise.cli import console
+from counterpoise.config import RunConfig
+from counterpoise.diagnostics.advice.profile import Profile
+from counterpoise.diagnostics.advice.result import Choice, Level, Status
+from counterpoise.diagnostics.explanation import Estimate
+from counterpoise.engines.advise import Advised
+from counterpoise.runfile import dump_config, parse_config
+
+__all__ = ["run_file", "show"]
+
+_STYLES = {Status.RECOMMENDED: "bold green", Status.POSSIBLE: "", Status.AGAINST: "red"}
+_LEVELS = {Level.FIX: "bold red", Level.WARNING: "yellow", Level.NOTE: "dim"}
+_UNDEFINED = "–"
+
+
+def show(found: Advised) -> None:
+    """Print what was measured, what is said of each rule, the advice, and the lines to copy."""
+    out, settings = console.stdout, found.settings
+    out.print(
+        f"{found.model} on {found.task}: {found.profile.problems} training problems x {found.profile.group_size}, temperature "
+        f"{settings['temperature']:g}, at most {settings['max_tokens']} tokens, {found.plan.parameters:,} parameters",
+        soft_wrap=True,
+    )
+    out.print()
+    _measured(found.profile, settings["confidence"])
+    if found.kinds:
+        _kinds(found)
+    _rules(found)
+    out.print(Text.assemble(("advice  ", "bold"), found.advice.headline), soft_wrap=True)
+    for finding in found.advice.findings:
+        out.print(Text.assemble((f"{finding.level.value}: ", _LEVELS[finding.level]), finding.text), soft_wrap=True)
+    for reason, count in sorted(found.reasons.items(), key=lambda item: -item[1])[:3]:
+        out.print(Text(f"unscored: {reason} ({count})", style="dim"), soft_wrap=True)
+    if found.advice.choices:
+        out.print("\nlines for the run file:\n")
+        out.print(Text(toml_lines(found)), soft_wrap=True)
+        typed = " ".join(f"{choice.key}={_typed(choice)}" for choice in found.advice.choices)
+        out.print(Text(f"or on the command line: counterpoise train RUN.toml {typed}"), soft_wrap=True)
+
+
+def _measured(profile: Profile, confidence: float) -> None:
+    table = console.table(
+        "measured", "value", f"{100 * confidence:g}% interval", "", numbers=("value", f"{100 * confidence:g}% interval")
+    )
+
+    def share(name: str, value: float | Estimate, said: str = "") -> None:
+        interval = _range(value) if isinstance(value, Estimate) else ""
+        number = value.value if isinstance(value, Estimate) else value
+        table.add_row(name, _percent(number), interval, Text(said, style="dim"))
+
+    share("pass rate", profile.pass_rate, "right among the scored rollouts, mean over prompts")
+    share("coverage", profile.coverage, f"prompts with a success in {profile.group_size}")
+    for one in profile.pass_at:
+        if one.k > 1 and (one.extrapolated or one.k < profile.group_size):
+            share(f"pass@{one.k}", one.share, "extrapolated: beta-binomial" if one.extrapolated else "")
+    share("groups all right", profile.all_right)
+    share("groups mixed", profile.mixed)
+    share("groups all wrong", profile.all_wrong)
+    share("truncated", profile.truncated, "cut off at the token limit")
+    share("no answer", profile.no_answer)
+    share("unscored", profile.unscored)
+    for name, value, said in (
+        ("entropy", profile.entropy, "nats a token, mean of -log p of what was sampled"),
+        ("  of right rollouts", profile.surprisal_right, ""),
+        ("  of wrong rollouts", profile.surprisal_wrong, ""),
+    ):
+        table.add_row(name, _number(value), "", Text(said, style="dim"))
+    table.add_row("response tokens", _number(profile.response_tokens, ".1f"), "", "")
+    for part in profile.parts:
+        table.add_row(
+            f"part {part.name}",
+            _number(part.mean),
+            f"{part.low:.2g} … {part.high:.2g}",
+            Text(
+                f"mean, and range; wrong rollouts {_number(part.mean_wrong)}; differs in {_percent(part.varied)}% of the all-wrong groups",
+                style="dim",
+            ),
+        )
+    console.stdout.print(table)
+
+
+def _kinds(found: Advised) -> None:
+    headings = ("task type", "problems", "pass rate %", "coverage %", "all wrong %", "truncated %", "no answer %")
+    table = console.table(*headings, "unscored %", "entropy", numbers=(*headings[1:], "unscored %", "entropy"))
+    for kind in found.kinds:
+        table.add_row(
+            Text(kind.name),
+            str(kind.problems),
+            f"{_percent(kind.pass_rate.value)} {_range(kind.pass_rate)}",
+            f"{_percent(kind.coverage.value)} {_range(kind.coverage)}",
+            *(_percent(value) for value in (kind.all_wrong, kind.truncated, kind.no_answer, kind.unscored)),
+            _number(kind.entropy),
+        )
+    console.stdout.print(table)
+
+
+def _rules(found: Advised) -> None:
+    shares = {rule.rule: rule for rule in found.profile.rules}
+    numbers = ("pushes up %", "trains on %", "throws away %")
+    table = console.table("rule", *numbers, "", "why", numbers=numbers)
+    for verdict in found.advice.rules:
+        share = shares.get(verdict.rule)
+        cells = (
+            (_percent(share.polarity_share), _percent(share.trained), _percent(share.thrown_away))
+            if share
+            else (_UNDEFINED,) * 3
+        )
+        style = _STYLES[verdict.status]
+        table.add_row(verdict.rule, *cells, Text(verdict.status.value, style=style), Text(verdict.why))
+    console.stdout.print(table)
+
+
+def toml_lines(found: Advised) -> str:
+    """The recommended settings as sections of a run file."""
+    tables: dict[str, Any] = {}
+    for choice in found.advice.choices:
+        *sections, key = choice.key.split(".")
+        table = tables
+        for section in sections:
+            table = table.setdefault(section, {})
+        table[key] = choice.value
+    return tomli_w.dumps(tables)
+
+
+def run_file(config: RunConfig, found: Advised) -> str:
+    """A run file that follows the advice: what the configuration had set, with the recommended settings over it and the reasons above.
+
+    Settings of a rule or controller that is replaced are dropped with it, and so is the run's name, which would be taken.
+    """
+    kept: dict[str, Any] = config.model_dump(mode="json", exclude_unset=True)
+    kept.get("run", {}).pop("name", None)
+    credit = kept.get("credit", {})
+    changed = {choice.key: choice.value for choice in found.advice.choices}
+    for key, settings in (("rule", "settings"), ("controller", "controller_settings")):
+        if changed.get(f"credit.{key}", credit.get(key)) != credit.get(key):
+            credit.pop(settings, None)
+    typed = [f"{choice.key}={_typed(choice)}" for choice in found.advice.choices]
+    text = dump_config(parse_config(kept, typed, source="advice"), only_set=True)
+    asked = f"counterpoise advise, {found.model} on {found.task}, {found.profile.problems} problems x {found.profile.group_size}"
+    reasons = [f"# {choice.key} = {_typed(choice)}: {choice.why}" for choice in found.advice.choices]
+    return "\n".join([f"# {asked}, seed {found.settings['seed']}", f"# {found.advice.headline}", *reasons, "", text])
+
+
+def _typed(choice: Choice) -> str:
+    value = choice.value
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _percent(share: float) -> str:
+    return _UNDEFINED if math.isnan(share) else f"{100 * share:.1f}"
+
+
+def _number(value: float, form: str = ".3f") -> str:
+    return _UNDEFINED if math.isnan(value) else format(value, form)
+
+
+def _range(estimate: Estimate) -> str:
+    if math.isnan(estimate.low):
+        return ""
+    return f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"

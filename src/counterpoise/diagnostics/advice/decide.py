@@ -1,0 +1,200 @@
+"""From measurements to advice: a pure function of a profile, a plan and the thresholds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from counterpoise.diagnostics.advice.findings import measurement_findings, plan_findings, ranged
+from counterpoise.diagnostics.advice.profile import Plan, Profile
+from counterpoise.diagnostics.advice.result import Advice, Choice, Finding, Level, Regime, RuleVerdict, Status
+from counterpoise.diagnostics.advice.rules import SHARE, balanced_rule, judge_rules
+from counterpoise.diagnostics.advice.settings import fitting_group_size, fitting_rate, matching_lambda
+from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
+from counterpoise.diagnostics.reading import percent
+
+__all__ = ["advise", "regime_of"]
+
+_ORDER = (Level.FIX, Level.WARNING, Level.NOTE)
+
+
+def regime_of(profile: Profile, thresholds: Thresholds = THRESHOLDS) -> Regime:
+    """Where the policy stands: what must be mended first, then the pass rate p and the coverage C at `reference_k`.
+
+    With C = pass@8: nothing right at p = 0; saturated at p >= 0.95; weak at p <= 0.15 or C <= 0.6; strong at p >= 0.3 and C >= 0.8; else
+    middle (docs/advise.md has the evidence for these numbers).
+    """
+    t = thresholds
+    broken = (
+        profile.unscored > t.unscored_stop
+        or profile.no_answer > t.no_answer_stop
+        or profile.truncated > t.truncated_stop
+    )
+    if broken or not profile.problems:
+        return Regime.UNREADABLE
+    return _by_success(profile.pass_rate.value, profile.pass_at_k(t.reference_k), t)
+
+
+def _by_success(pass_rate: float, coverage: float, t: Thresholds) -> Regime:
+    if pass_rate <= 0.0:
+        return Regime.NOTHING_RIGHT
+    if pass_rate >= t.saturated_pass_rate:
+        return Regime.SATURATED
+    if pass_rate <= t.weak_pass_rate or coverage <= t.weak_coverage:
+        return Regime.WEAK
+    if pass_rate >= t.strong_pass_rate and coverage >= t.strong_coverage:
+        return Regime.STRONG
+    return Regime.MIDDLE
+
+
+def advise(
+    profile: Profile, plan: Plan, *, kinds: Sequence[Profile] = (), thresholds: Thresholds = THRESHOLDS
+) -> Advice:
+    """Rule, controller and settings for a policy on a task, with the reasons.
+
+    Args:
+        profile: over all problems.
+        plan: what the run file says.
+        kinds: one profile for each task type, where there is more than one; kinds that stand in different places want the controller that
+            weighs each by itself.
+        thresholds: the numbers that decide.
+    """
+    t, regime = thresholds, regime_of(profile, thresholds)
+    places = {kind.name: regime_of(kind, t) for kind in kinds if kind.problems >= t.few_of_a_kind}
+    rule = balanced_rule(regime, t, differ=len(set(places.values())) > 1)
+    rules = judge_rules(profile, plan, regime, rule, t)
+    findings = [
+        *measurement_findings(profile, plan, t),
+        *plan_findings(profile, plan, t),
+        *_own_rule(plan, rules),
+        *_certainty(profile, regime, t),
+        *_of_regime(profile, regime, t),
+        *_of_kinds(kinds, places),
+    ]
+    return Advice(
+        regime=regime,
+        headline=_headline(profile, regime, rule, t),
+        rule=rule,
+        choices=tuple(_choices(profile, plan, rule, t)),
+        rules=rules,
+        findings=tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.level))),
+    )
+
+
+def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds) -> str:
+    right, unsolved = percent(profile.pass_rate.value), percent(1.0 - profile.coverage.value)
+    stands = (
+        f"{right} of the rollouts are right, and {unsolved} of your prompts have no success in {profile.group_size}"
+    )
+    balanced = f"credit.rule=reinforce with credit.controller=share and rho >= {t.share_rho:g}"
+    if regime is Regime.UNREADABLE:
+        return (
+            "Too many rollouts are unscored, cut off or without an answer for advice on a rule: mend what is listed first, then "
+            "measure again."
+        )
+    if regime is Regime.NOTHING_RIGHT:
+        return (
+            f"None of {profile.rollouts:,} rollouts is right: no rule learns here, and rules that push down unlearn the "
+            "language. Take easier prompts, or supervised examples first."
+        )
+    if regime is Regime.SATURATED:
+        return f"{right} of the rollouts are right: there is next to nothing to learn. Take harder prompts."
+    if regime is Regime.WEAK:
+        return f"{stands}: NSR and its kin do not learn here and may collapse. Use {balanced}, or easier prompts."
+    if rule == SHARE and regime is Regime.STRONG:
+        return f"{stands}, but task types differ: use {balanced}, which weighs each type by itself."
+    if regime is Regime.MIDDLE:
+        return (
+            f"{stands}: between the bases that were run, so nothing says which rule is best. Use {balanced}, which keeps its positive "
+            "share as the policy moves."
+        )
+    return (
+        f"{stands}: all rules learn here. credit.rule=weighted_reinforce with lambda={t.paper_lambda:g} is the balanced "
+        "choice; PSR or GRPO where pass@1 alone counts, NSR where pass@k at k of 16 and more does."
+    )
+
+
+def _choices(profile: Profile, plan: Plan, rule: str | None, t: Thresholds) -> Iterator[Choice]:
+    if rule == SHARE:
+        yield Choice(key="credit.rule", value="reinforce", why="both signs at weight one, for the controller to weigh")
+        yield Choice(key="credit.controller", value="share", why="holds the positive share of the credit by tokens")
+        yield Choice(
+            key="credit.controller_settings.rho", value=t.share_rho, why="enough pushes up whatever the pass rate"
+        )
+    elif rule is not None:
+        yield Choice(
+            key="credit.rule", value="weighted_reinforce", why="negatives in full, positives at a small weight"
+        )
+        yield Choice(key="credit.settings.lambda", value=t.paper_lambda, why="the paper's weight")
+        if plan.controller != "constant":
+            yield Choice(key="credit.controller", value="constant", why="weights that do not move")
+        if plan.prompts_per_step * plan.group_size < t.small_batch or plan.steps > t.long_run:
+            yield Choice(
+                key="guards.act", value=True, why="a mostly negative rule in a long run or with few rollouts a step"
+            )
+    rate = fitting_rate(plan.parameters, t)
+    if not plan.adapters and not 1 / t.rate_factor <= plan.learning_rate / rate <= t.rate_factor:
+        yield Choice(key="learner.learning_rate", value=rate, why=f"for {plan.parameters:,} parameters")
+    size = fitting_group_size(profile, t)
+    if rule is not None and size is not None and size != plan.group_size:
+        yield Choice(
+            key="rollout.group_size",
+            value=size,
+            why=f"{percent(profile.pass_at_k(size))} of the prompts see a success in {size}",
+        )
+    if profile.truncated > t.truncated:
+        yield Choice(
+            key="rollout.max_tokens",
+            value=2 * plan.max_tokens,
+            why=f"{percent(profile.truncated)} were cut off at {plan.max_tokens}",
+        )
+
+
+def _own_rule(plan: Plan, rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
+    own = next((verdict for verdict in rules if verdict.rule == plan.rule), None)
+    if own is not None and own.status is Status.AGAINST:
+        yield Finding(level=Level.WARNING, text=f"The run file says {own.rule}, which is advised against: {own.why}.")
+
+
+def _certainty(profile: Profile, regime: Regime, t: Thresholds) -> Iterator[Finding]:
+    """Whether the ends of the intervals would have led elsewhere."""
+    if regime in (Regime.UNREADABLE, Regime.SATURATED):
+        return
+    reference = next((one.share for one in profile.pass_at if one.k == t.reference_k), profile.coverage)
+    ends = {
+        _by_success(profile.pass_rate.low, reference.low, t),
+        _by_success(profile.pass_rate.high, reference.high, t),
+    }
+    others = sorted(end.value.replace("_", " ") for end in ends - {regime})
+    if others and not math.isnan(profile.pass_rate.low + reference.low):
+        yield Finding(
+            level=Level.NOTE,
+            text=f"Not certain: with a pass rate of {ranged(profile.pass_rate)} and a coverage at {t.reference_k} of "
+            f"{ranged(reference)} this could also be {' or '.join(others)}. More --problems would tell.",
+        )
+
+
+def _of_regime(profile: Profile, regime: Regime, t: Thresholds) -> Iterator[Finding]:
+    if regime in (Regime.WEAK, Regime.MIDDLE):
+        fixed = matching_lambda(profile.pass_rate.value, t.share_rho)
+        yield Finding(
+            level=Level.NOTE,
+            text="A fixed weight with the same positive share today is credit.rule=weighted_reinforce "
+            f"credit.settings.lambda={fixed:.2g}; its share rises as the policy improves.",
+        )
+    if regime is Regime.WEAK:
+        yield Finding(
+            level=Level.NOTE,
+            text="What raises pass@1 on such a base costs pass@k at large k: in the lab PSR and share took pass@128 from 95% to "
+            "between 68% and 88%. Watch both with evaluation.every.",
+        )
+
+
+def _of_kinds(kinds: Sequence[Profile], places: dict[str, Regime]) -> Iterator[Finding]:
+    for kind in kinds if len(set(places.values())) > 1 else ():
+        if kind.name in places:
+            yield Finding(
+                level=Level.NOTE,
+                text=f"{kind.name}: {places[kind.name].value.replace('_', ' ')}, pass rate {ranged(kind.pass_rate)}, coverage "
+                f"{ranged(kind.coverage)} ({kind.problems} problems).",
+            )

@@ -1,0 +1,133 @@
+"""What a few rollouts of a policy say about it and about a task, as records that advice reads and JSON shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from counterpoise.diagnostics.explanation import Estimate
+
+__all__ = ["PartRange", "PassAt", "Plan", "Profile", "RuleShare"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassAt:
+    """pass@k at one k."""
+
+    k: int
+    """Tries."""
+    share: Estimate
+    """The unbiased estimate, or what the beta-binomial model says; NaN where neither exists."""
+    extrapolated: bool
+    """Whether k is above the rollouts that were drawn, so that this is a model's word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleShare:
+    """What one rule would make of these rollouts."""
+
+    rule: str
+    """Registry name, with its lambda where it has one: `weighted_reinforce(0.1)`."""
+    polarity_share: float
+    """rho, the positive share of its credit weighed by tokens; NaN where nothing has credit."""
+    trained: float
+    """Share of the scored rollouts that have credit."""
+    thrown_away: float
+    """Share that has none: for rules with a group baseline the groups whose rewards are equal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartRange:
+    """One graded part of the verdicts, over the scored rollouts that have it."""
+
+    name: str
+    """As the verifier writes it, e.g. `tests_passed`."""
+    low: float
+    """Smallest value."""
+    high: float
+    """Largest value."""
+    mean: float
+    """Mean value."""
+    mean_wrong: float
+    """Mean over wrong rollouts; NaN without any."""
+    varied: float
+    """Share of the groups without a success in which it is not the same for all: where a graded reward sees more than the verdict."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A policy on one task type, or on all of them; shares are in [0, 1]."""
+
+    name: str
+    """Task type, or `all`."""
+    problems: int
+    """Problems with at least one scored rollout."""
+    group_size: int
+    """Rollouts drawn for each."""
+    rollouts: int
+    """All that were drawn, unscored ones included."""
+    pass_rate: Estimate
+    """Mean over problems of their success rate, with its interval over problems; NaN where nothing was scored."""
+    coverage: Estimate
+    """Share of problems with a success among `group_size`, with its exact interval."""
+    pass_at: Sequence[PassAt]
+    """At powers of two, the first ones estimated and the others extrapolated."""
+    all_right: float
+    """Share of groups whose scored rollouts are all right."""
+    all_wrong: float
+    """Share whose scored rollouts are all wrong."""
+    mixed: float
+    """Share with both."""
+    truncated: float
+    """Share of the rollouts cut off at the token limit."""
+    no_answer: float
+    """Share of the scored rollouts in which no answer was found."""
+    no_answer_cut: float
+    """Share of those without an answer that were cut off; NaN without any."""
+    unscored: float
+    """Share of all rollouts that no verifier could judge."""
+    response_tokens: float
+    """Mean length."""
+    entropy: float
+    """Mean of -log p over sampled tokens, nats: estimates the policy's entropy."""
+    surprisal_right: float
+    """The same over right rollouts; NaN without any."""
+    surprisal_wrong: float
+    """The same over wrong ones."""
+    rules: Sequence[RuleShare] = ()
+    """What rules would make of them."""
+    parts: Sequence[PartRange] = ()
+    """Graded parts that the verifier gave."""
+
+    def pass_at_k(self, k: int) -> float:
+        """pass@k, estimated or extrapolated; NaN where it is not known."""
+        return next((one.share.value for one in self.pass_at if one.k == k), math.nan)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run is about to do, as far as advice depends on it."""
+
+    parameters: int
+    """Of the model."""
+    adapters: bool
+    """Whether adapters are trained instead of all weights."""
+    prompts_per_step: int
+    """Problems of a step."""
+    group_size: int
+    """Rollouts for each."""
+    max_tokens: int
+    """Of a response."""
+    truncated_is: str
+    """`wrong` or `unscored`: what a response without an answer is that was cut off."""
+    learning_rate: float
+    """Peak rate."""
+    steps: int
+    """Training steps."""
+    guards_act: bool
+    """Whether guards may act."""
+    controller: str = "constant"
+    """What sets the two lambdas."""
+    rule: str | None = None
+    """The rule the run file names, called as in `RuleShare` (`share` where that controller is on); None where it names none."""

@@ -1,0 +1,98 @@
+"""What is said of each rule, by regime. The sentences are those of docs/advise.md, which names the runs behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from counterpoise.diagnostics.advice.profile import Plan, Profile, RuleShare
+from counterpoise.diagnostics.advice.result import Regime, RuleVerdict, Status
+from counterpoise.diagnostics.advice.settings import rate_is_high
+from counterpoise.diagnostics.advice.thresholds import Thresholds
+from counterpoise.diagnostics.reading import percent
+
+__all__ = ["SHARE", "balanced_rule", "judge_rules"]
+
+SHARE = "share"
+"""How `credit.rule=reinforce` under `credit.controller=share` is called here."""
+
+_WEAK = {
+    "psr": "raises pass@1 most of the fixed rules, and loses more of pass@k at large k than any but share",
+    "grpo": "half of its credit is positive; not run on a weak base here",
+}
+_STRONG = {
+    "psr": "0.9 points above NSR at k = 1, and the largest loss at large k",
+    "nsr": "0.6 points above PSR at k of 16 and 32, and less pass@1",
+    "grpo": "as PSR",
+    "reinforce": "as GRPO and PSR",
+}
+
+
+def balanced_rule(regime: Regime, t: Thresholds, *, differ: bool) -> str | None:
+    """The rule that is recommended; `differ` says that task types stand in different places."""
+    if regime in (Regime.UNREADABLE, Regime.NOTHING_RIGHT, Regime.SATURATED):
+        return None
+    if regime is Regime.STRONG and not differ:
+        return f"weighted_reinforce({t.paper_lambda:g})"
+    return SHARE
+
+
+def judge_rules(
+    profile: Profile, plan: Plan, regime: Regime, recommended: str | None, t: Thresholds
+) -> tuple[RuleVerdict, ...]:
+    """A verdict on `share` and on every rule of the profile."""
+
+    def verdicts() -> Iterator[RuleVerdict]:
+        if recommended == SHARE:
+            yield RuleVerdict(
+                rule=SHARE,
+                status=Status.RECOMMENDED,
+                why=f"holds the positive share at {t.share_rho:g} or more, for each task type by itself, and pushes nothing down "
+                "where nothing is right",
+            )
+        else:
+            yield RuleVerdict(rule=SHARE, status=Status.POSSIBLE, why=_share_elsewhere(regime))
+        for rule in profile.rules:
+            if rule.rule == recommended:
+                yield RuleVerdict(
+                    rule=rule.rule,
+                    status=Status.RECOMMENDED,
+                    why="best overall in the paper; in the lab not to be told from NSR",
+                )
+            else:
+                status, why = _verdict(rule, plan, regime, t)
+                yield RuleVerdict(rule=rule.rule, status=status, why=why)
+
+    return tuple(verdicts())
+
+
+def _share_elsewhere(regime: Regime) -> str:
+    if regime is Regime.NOTHING_RIGHT:
+        return "makes no update while nothing is right"
+    return "keeps its set point as the policy changes" if regime is Regime.STRONG else "nothing to weigh yet"
+
+
+def _verdict(rule: RuleShare, plan: Plan, regime: Regime, t: Thresholds) -> tuple[Status, str]:
+    rho = rule.polarity_share
+    if regime is Regime.UNREADABLE:
+        return Status.POSSIBLE, "too early to say"
+    if regime is Regime.SATURATED:
+        return Status.POSSIBLE, "next to nothing to learn"
+    if regime is Regime.NOTHING_RIGHT:
+        if rule.trained:
+            return Status.AGAINST, "all of its credit pushes down"
+        return Status.POSSIBLE, "makes no update while nothing is right"
+    mostly_negative = rho < t.low_share
+    if regime is Regime.WEAK:
+        if rho < t.collapsing_share:
+            share = f"only {percent(rho)}" if rho else "none"
+            return Status.AGAINST, f"{share} of its credit pushes up; such rules gain little or nothing on a weak base"
+        return Status.POSSIBLE, _WEAK.get(rule.rule, f"{percent(rho)} of its credit pushes up; not run here")
+    rollouts = plan.prompts_per_step * plan.group_size
+    if mostly_negative and rollouts < t.small_batch and rate_is_high(plan, t):
+        return Status.AGAINST, f"mostly negative, with {rollouts} rollouts a step and a high learning rate"
+    if mostly_negative and rollouts < t.small_batch and not plan.guards_act:
+        return Status.AGAINST, f"mostly negative, with {rollouts} rollouts a step and no guards that act"
+    said = _STRONG.get(rule.rule, "gains here as all rules do") if regime is Regime.STRONG else "no run lies here"
+    if mostly_negative and plan.steps > t.long_run and not plan.guards_act:
+        said += "; set guards.act=true for so long a run"
+    return Status.POSSIBLE, said

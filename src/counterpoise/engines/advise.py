@@ -1,0 +1,211 @@
+"""`advise` put together: a little sampling of the training problems at the training settings, judged, measured, and turned into advice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from counterpoise.config import RunConfig
+from counterpoise.diagnostics.advice.decide import advise as decide
+from counterpoise.diagnostics.advice.profile import Plan, Profile
+from counterpoise.diagnostics.advice.result import Advice
+from counterpoise.diagnostics.advice.rules import SHARE
+from counterpoise.engines.assemble import Assembly, assemble, make_sampler, sampling_settings
+from counterpoise.engines.order import ProblemOrder
+from counterpoise.engines.policy import load_policy
+from counterpoise.engines.processes import use_threads
+from counterpoise.engines.profile import STANDARD_RULES, Group, measure_profile
+from counterpoise.prompts.templates import make_prompts
+from counterpoise.rewards.response_parts import with_response_parts
+from counterpoise.runfile import parse_config
+from counterpoise.streams import stream
+from counterpoise.types import Reward, Rollout, Sampler, StopReason, Verdict
+from counterpoise.verifiers.batch import Judge
+
+__all__ = ["Advised", "advise"]
+
+OnProgress = Callable[[int, int, str], None]
+
+_NEWS = 8
+"""Parts that sampling is cut into, so that there is progress to show."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advised:
+    """What was measured and what follows from it."""
+
+    model: str
+    """What was asked about."""
+    task: str
+    """Registry name of the task."""
+    settings: Mapping[str, Any]
+    """Sampling settings, problems, group size and seed."""
+    profile: Profile
+    """Over all problems."""
+    kinds: Sequence[Profile]
+    """By task type, where there is more than one."""
+    plan: Plan
+    """What the run file says."""
+    advice: Advice
+    """The advice."""
+    reasons: Mapping[str, int]
+    """Why rollouts are unscored, with how often."""
+
+
+def advise(
+    config: RunConfig,
+    *,
+    problems: int = 64,
+    own_rule: bool = False,
+    saved: Path | None = None,
+    name: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> Advised:
+    """Draw `rollout.group_size` responses for each of the first problems that training would see, and advise on them.
+
+    Nothing is trained or kept. Unscored rollouts are counted, not refused, whatever their share.
+
+    Args:
+        config: of a run, or made for a model.
+        problems: how many, of the training split, in the order and proportions of training.
+        own_rule: whether `config.credit` was chosen by the user, so that it is judged too.
+        saved: weights of a checkpoint; None takes `config.model`.
+        name: what the model is called; None takes `config.model.name`.
+        on_progress: gets (rollouts drawn, rollouts wanted, what is known so far).
+
+    Raises:
+        UnknownNameError, ConfigError: a rule, task or setting is not known.
+        DataError: the training split is empty or malformed.
+        ModelError: the model cannot be loaded.
+    """
+    use_threads(config.run.threads)
+    assembly = assemble(_without_evaluation(config))
+    order = ProblemOrder(assembly.train, per_step=problems, seed=config.run.seed, weights=config.tasks.weights)
+    chosen = list({problem.problem_id: problem for problem in order.at(0)}.values())
+    accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
+    policy = load_policy(config.model, saved, seed=config.run.seed)
+    policy.model.to(accelerator.device).eval()
+    prompts = make_prompts(
+        chosen, policy.tokenizer, template=assembly.template, max_prompt_tokens=config.prompt.max_tokens
+    )
+    sampler: Sampler = make_sampler(config, policy, accelerator)
+    size, seed, groups = config.rollout.group_size, config.run.seed, list[Group]()
+    per_batch = max(1, min(config.rollout.max_rows // size, math.ceil(len(prompts) / _NEWS)))
+    say = on_progress or (lambda done, total, text: None)
+    say(0, len(prompts) * size, "")
+    verification = config.verification
+    with Judge(
+        timeout=verification.timeout,
+        workers=verification.workers,
+        truncated_is=verification.truncated,
+        settings=verification.settings,
+    ) as judge:
+        for start in range(0, len(prompts), per_batch):
+            batch = prompts[start : start + per_batch]
+            drawn = sampler.sample(
+                batch, group_size=size, settings=sampling_settings(config), seed=stream(seed, "advise", start)
+            )
+            rollouts = [rollout for group in drawn for rollout in group]
+            verdicts = judge.verify(
+                [prompt.problem for prompt in batch for _ in range(size)],
+                [rollout.text for rollout in rollouts],
+                [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts],
+            )
+            groups += [
+                Group(problem=prompt.problem, rollouts=own, verdicts=verdicts[at * size : (at + 1) * size])
+                for at, (prompt, own) in enumerate(zip(batch, drawn, strict=True))
+            ]
+            say(len(groups) * size, len(prompts) * size, _so_far(groups))
+    return _advised(config, assembly, groups, policy.model.num_parameters(), own_rule, name or config.model.name)
+
+
+def _without_evaluation(config: RunConfig) -> RunConfig:
+    """The same run without evaluations, so that a task without a test split can be advised on."""
+    data: dict[str, Any] = config.model_dump(mode="json")
+    data["evaluation"] |= {"before": False, "after": False, "every": 0}
+    return parse_config(data, source="advise")
+
+
+def _so_far(groups: Sequence[Group]) -> str:
+    verdicts = [verdict for group in groups for verdict in group.verdicts]
+    solved = sum(any(verdict.correct for verdict in group.verdicts) for group in groups)
+    return f"{sum(verdict.correct for verdict in verdicts)} right, {solved} of {len(groups)} prompts with a success"
+
+
+def _advised(
+    config: RunConfig, assembly: Assembly, groups: Sequence[Group], parameters: int, own_rule: bool, name: str
+) -> Advised:
+    label = _label(config) if own_rule else None
+    own = None
+    if label is not None and label != SHARE and label not in STANDARD_RULES and assembly.critic is None:
+
+        def reward(verdict: Verdict, rollout: Rollout) -> Reward:
+            length = len(rollout.token_ids) / config.rollout.max_tokens
+            return assembly.reward(with_response_parts(verdict, length=length))
+
+        own = (label, lambda outcome: assembly.assign(outcome)[0], reward)
+    confidence = config.evaluation.confidence
+    profile = measure_profile("all", groups, seed=config.run.seed, confidence=confidence, own=own)
+    by_kind: dict[str, list[Group]] = {}
+    for group in groups:
+        by_kind.setdefault(group.problem.task_type, []).append(group)
+    kinds = [
+        measure_profile(kind, by_kind[kind], seed=config.run.seed, confidence=confidence)
+        for kind in (sorted(by_kind) if len(by_kind) > 1 else ())
+    ]
+    plan = Plan(
+        parameters=parameters,
+        adapters=config.model.lora.rank > 0,
+        prompts_per_step=config.rollout.prompts_per_step,
+        group_size=config.rollout.group_size,
+        max_tokens=config.rollout.max_tokens,
+        truncated_is=config.verification.truncated,
+        learning_rate=config.learner.learning_rate,
+        steps=config.learner.steps,
+        guards_act=config.guards.act,
+        controller=config.credit.controller,
+        rule=label,
+    )
+    reasons: dict[str, int] = {}
+    for group in groups:
+        for verdict in group.verdicts:
+            if not verdict.scored:
+                reason = verdict.reason or "no reason given"
+                reasons[reason] = reasons.get(reason, 0) + 1
+    sampling = sampling_settings(config)
+    return Advised(
+        model=name,
+        task=config.tasks.name,
+        settings={
+            "problems": len(groups),
+            "group_size": config.rollout.group_size,
+            "seed": config.run.seed,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+            "max_tokens": sampling.max_tokens,
+            "template": assembly.template,
+            "confidence": confidence,
+        },
+        profile=profile,
+        kinds=tuple(kinds),
+        plan=plan,
+        advice=decide(profile, plan, kinds=kinds),
+        reasons=reasons,
+    )
+
+
+def _label(config: RunConfig) -> str:
+    """What the run file's rule is called in tables: `share`, a standard rule's name, or name and controller."""
+    credit = config.credit
+    if credit.controller == SHARE:
+        return SHARE
+    name = credit.rule
+    if name == "weighted_reinforce":
+        name = f"{name}({credit.settings.get('lambda', 0.1):g})"
+    return name if credit.controller == "constant" else f"{name} under {credit.controller}"

@@ -1,0 +1,306 @@
+"""Advice on synthetic measurements: every regime, every warning, and what must hold whatever was measured."""
+
+import math
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from counterpoise.credit import RULES
+from counterpoise.credit.controllers import CONTROLLERS
+from counterpoise.diagnostics.advice.decide import advise, regime_of
+from counterpoise.diagnostics.advice.profile import PartRange, PassAt, Plan, Profile, RuleShare
+from counterpoise.diagnostics.advice.result import Level, Regime, Status
+from counterpoise.diagnostics.advice.settings import fitting_group_size, fitting_rate, matching_lambda
+from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
+from counterpoise.diagnostics.explanation import Estimate
+from counterpoise.runfile import parse_config
+
+PLAN = Plan(
+    parameters=800_000,
+    adapters=False,
+    prompts_per_step=64,
+    group_size=8,
+    max_tokens=20,
+    truncated_is="wrong",
+    learning_rate=3e-5,
+    steps=100,
+    guards_act=False,
+)
+SHARES = st.floats(min_value=0.0, max_value=1.0)
+
+
+def about(value, width=0.02):
+    return Estimate(value=value, low=max(0.0, value - width), high=min(1.0, value + width))
+
+
+def rules(p, mixed):
+    """What five rules make of responses of equal length, right with probability p."""
+    weighted = 0.1 * p / (0.1 * p + 1 - p) if p < 1 else 1.0
+    return (
+        RuleShare(rule="nsr", polarity_share=0.0 if p < 1 else math.nan, trained=1 - p, thrown_away=p),
+        RuleShare(rule="weighted_reinforce(0.1)", polarity_share=weighted, trained=1.0, thrown_away=0.0),
+        RuleShare(rule="reinforce", polarity_share=p, trained=1.0, thrown_away=0.0),
+        RuleShare(rule="grpo", polarity_share=0.5 if mixed else math.nan, trained=mixed, thrown_away=1 - mixed),
+        RuleShare(rule="psr", polarity_share=1.0 if p else math.nan, trained=p, thrown_away=1 - p),
+    )
+
+
+def measured(p=0.07, coverage=0.38, **changes):
+    profile = Profile(
+        name="all",
+        problems=64,
+        group_size=8,
+        rollouts=512,
+        pass_rate=about(p),
+        coverage=about(coverage),
+        pass_at=(
+            PassAt(k=1, share=about(p), extrapolated=False),
+            PassAt(k=8, share=about(coverage), extrapolated=False),
+            PassAt(k=16, share=about(min(1.0, 1.5 * coverage)), extrapolated=True),
+            PassAt(k=32, share=about(min(1.0, 2 * coverage)), extrapolated=True),
+        ),
+        all_right=0.0,
+        all_wrong=1 - coverage,
+        mixed=coverage,
+        truncated=0.0,
+        no_answer=0.0,
+        no_answer_cut=math.nan,
+        unscored=0.0,
+        response_tokens=9.0,
+        entropy=0.5,
+        surprisal_right=0.4,
+        surprisal_wrong=0.6,
+        rules=rules(p, coverage),
+    )
+    return replace(profile, **changes)
+
+
+def statuses(advice):
+    return {verdict.rule: verdict.status for verdict in advice.rules}
+
+
+def texts(advice, level):
+    return [finding.text for finding in advice.findings if finding.level is level]
+
+
+@pytest.mark.parametrize(
+    ("p", "coverage", "regime", "rule"),
+    [
+        (0.0, 0.0, Regime.NOTHING_RIGHT, None),
+        (0.07, 0.38, Regime.WEAK, "share"),
+        (0.5, 0.55, Regime.WEAK, "share"),  # half of the problems always, the others never
+        (0.12, 0.7, Regime.WEAK, "share"),
+        (0.2, 0.7, Regime.MIDDLE, "share"),
+        (0.25, 0.9, Regime.MIDDLE, "share"),
+        (0.49, 0.9, Regime.STRONG, "weighted_reinforce(0.1)"),
+        (0.97, 1.0, Regime.SATURATED, None),
+    ],
+)
+def test_the_regime_and_its_rule(p, coverage, regime, rule):
+    advice = advise(measured(p, coverage), PLAN)
+    assert (advice.regime, advice.rule) == (regime, rule)
+
+
+def test_a_weak_base_is_told_why_and_what_to_write():
+    advice = advise(measured(0.07, 0.36), PLAN)
+    assert advice.headline == (
+        "7.0% of the rollouts are right, and 64.0% of your prompts have no success in 8: NSR and its kin do not learn here and may "
+        "collapse. Use credit.rule=reinforce with credit.controller=share and rho >= 0.3, or easier prompts."
+    )
+    assert {choice.key: choice.value for choice in advice.choices} == {
+        "credit.rule": "reinforce",
+        "credit.controller": "share",
+        "credit.controller_settings.rho": 0.3,
+    }
+    said = statuses(advice)
+    assert said["nsr"] is said["weighted_reinforce(0.1)"] is Status.AGAINST
+    assert said["psr"] is said["grpo"] is Status.POSSIBLE
+    # lambda = 0.3 / 0.7 * 0.93 / 0.07 = 5.69
+    assert any("credit.settings.lambda=5.7" in text for text in texts(advice, Level.NOTE))
+
+
+def test_a_larger_lambda_is_not_advised_against_on_a_weak_base():
+    shares = (
+        *rules(0.07, 0.38),
+        RuleShare(rule="weighted_reinforce(6)", polarity_share=0.31, trained=1, thrown_away=0),
+    )
+    plan = replace(PLAN, rule="weighted_reinforce(6)")
+    advice = advise(measured(rules=shares), plan)
+    assert statuses(advice)["weighted_reinforce(6)"] is Status.POSSIBLE
+    assert not texts(advice, Level.WARNING)
+
+
+def test_the_rule_of_the_run_file_is_judged():
+    advice = advise(measured(), replace(PLAN, rule="nsr"))
+    assert texts(advice, Level.WARNING) == [
+        "The run file says nsr, which is advised against: none of its credit pushes up; such rules gain little or nothing on a weak base."
+    ]
+    assert not texts(advise(measured(), replace(PLAN, rule="share")), Level.WARNING)
+
+
+def test_nothing_right_says_that_rules_which_push_down_unlearn():
+    advice = advise(measured(0.0, 0.0), PLAN)
+    assert "None of 512 rollouts is right: no rule learns here" in advice.headline
+    said = statuses(advice)
+    assert said["nsr"] is said["reinforce"] is Status.AGAINST
+    assert said["psr"] is said["share"] is Status.POSSIBLE  # make no update
+    assert not advice.choices
+
+
+def test_all_right_asks_for_harder_prompts():
+    advice = advise(measured(1.0, 1.0), PLAN)
+    assert "next to nothing to learn. Take harder prompts." in advice.headline
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"truncated": 0.8}, "80.0% of the rollouts were cut off at rollout.max_tokens=20"),
+        ({"unscored": 0.3}, "30.0% of the rollouts could not be scored."),
+        ({"no_answer": 0.6, "no_answer_cut": 0.9}, "60.0% of the scored rollouts hold no answer, and 90.0% of those were cut off: raise"),
+        ({"no_answer": 0.6, "no_answer_cut": 0.1}, "so this is a matter of format: mend the prompt first"),
+    ],
+)  # fmt: skip
+def test_what_must_be_mended_first(changes, says):
+    advice = advise(measured(0.49, 0.9, **changes), PLAN)
+    assert (advice.regime, advice.rule) == (Regime.UNREADABLE, None)
+    assert advice.findings[0].level is Level.FIX
+    assert says in advice.findings[0].text
+
+
+def test_nothing_scored_at_all():
+    nothing = Estimate(value=math.nan, low=math.nan, high=math.nan)
+    unscored = {"problems": 0, "pass_rate": nothing, "coverage": nothing, "unscored": 1.0, "no_answer": math.nan}
+    advice = advise(replace(measured(), pass_at=(), **unscored), PLAN)
+    assert (advice.regime, advice.rule) == (Regime.UNREADABLE, None)
+
+
+def test_little_of_it_is_a_warning():
+    advice = advise(measured(0.49, 0.9, unscored=0.02, no_answer=0.2, no_answer_cut=0.0, truncated=0.2), PLAN)
+    assert advice.rule == "weighted_reinforce(0.1)"
+    assert len(texts(advice, Level.WARNING)) == 3
+    assert {choice.key: choice.value for choice in advice.choices}["rollout.max_tokens"] == 40
+
+
+def test_few_problems_say_their_interval():
+    few = replace(measured(0.49, 0.9), problems=8, coverage=Estimate(value=0.875, low=0.47, high=0.997))
+    assert texts(advise(few, PLAN), Level.WARNING) == [
+        "Only 8 problems were measured: the coverage is 88% [47%, 100%]. Raise --problems to 32 or more before a long run."
+    ]
+
+
+def test_an_interval_that_crosses_a_line_is_said():
+    profile = measured(0.32, 0.82)
+    assert not any("Not certain" in text for text in texts(advise(measured(0.49, 0.9), PLAN), Level.NOTE))
+    (text,) = [
+        text for text in texts(advise(replace(profile, pass_rate=about(0.32, 0.05)), PLAN), Level.NOTE) if "Not" in text
+    ]
+    assert "could also be middle" in text
+
+
+def test_a_larger_group_where_too_few_groups_see_a_success():
+    advice = advise(measured(0.02, 0.16), PLAN)  # 24% in 16, 32% in 32
+    assert {choice.key: choice.value for choice in advice.choices}["rollout.group_size"] == 32
+    assert any("16.0% in 8, 24.0% in 16 (extrapolated)" in text for text in texts(advice, Level.NOTE))
+    assert fitting_group_size(measured(0.02, 0.1), THRESHOLDS) is None  # easier prompts, then
+    assert fitting_group_size(measured(), THRESHOLDS) == 8
+
+
+def test_guards_act_and_the_rate_falls_for_a_small_batch_at_a_high_rate():
+    plan = replace(PLAN, prompts_per_step=16, learning_rate=3e-4, controller="share", rule="nsr")
+    advice = advise(measured(0.49, 0.9), plan)
+    chosen = {choice.key: choice.value for choice in advice.choices}
+    assert chosen["guards.act"] is True
+    assert chosen["learner.learning_rate"] == 3e-5
+    assert chosen["credit.controller"] == "constant"
+    assert statuses(advice)["nsr"] is Status.AGAINST
+    assert (
+        statuses(advise(measured(0.49, 0.9), replace(plan, learning_rate=3e-5, guards_act=True)))["nsr"]
+        is Status.POSSIBLE
+    )
+    assert [text.partition(" ")[0] for text in texts(advice, Level.WARNING)] == [
+        "learner.learning_rate=0.0003",
+        "A",
+        "The",
+    ]
+
+
+def test_a_rate_is_left_alone_under_adapters():
+    advice = advise(measured(0.49, 0.9), replace(PLAN, adapters=True, learning_rate=1.0))
+    assert "learner.learning_rate" not in {choice.key for choice in advice.choices}
+
+
+def test_a_graded_part_that_tells_wrong_responses_apart_is_named():
+    part = PartRange(name="tests_passed", low=0.0, high=1.0, mean=0.4, mean_wrong=0.3, varied=0.5)
+    flat = PartRange(name="flat", low=0.0, high=0.0, mean=0.0, mean_wrong=0.0, varied=0.0)
+    notes = texts(advise(measured(parts=(flat, part)), PLAN), Level.NOTE)
+    assert any("tests_passed (0 to 1, differs in 50.0%). A graded reward" in text for text in notes)
+
+
+def test_task_types_in_different_places_want_the_controller_that_weighs_each():
+    kinds = [measured(0.5, 0.95, name="easy"), measured(0.02, 0.2, name="hard")]
+    advice = advise(measured(0.49, 0.9), PLAN, kinds=kinds)
+    assert advice.rule == "share"
+    assert "task types differ" in advice.headline
+    assert any(text.startswith("hard: weak, pass rate 2%") for text in texts(advice, Level.NOTE))
+    few = [kinds[0], replace(kinds[1], problems=3)]
+    assert advise(measured(0.49, 0.9), PLAN, kinds=few).rule == "weighted_reinforce(0.1)"
+
+
+@given(SHARES, SHARES, SHARES, SHARES, st.integers(0, 100), st.sampled_from((None, "nsr", "psr", "share")))
+def test_whatever_was_measured_the_advice_is_whole(p, further, silent, cut, problems, own):
+    coverage = p + (1 - p) * further  # a problem's success rate is at most 1, so coverage is at least the pass rate
+    profile = measured(p, coverage, no_answer=silent, no_answer_cut=cut, truncated=cut, problems=problems)
+    advice = advise(profile, replace(PLAN, rule=own))
+    recommended = [rule for rule, status in statuses(advice).items() if status is Status.RECOMMENDED]
+    assert recommended == ([] if advice.rule is None else [advice.rule])
+    assert len(statuses(advice)) == len(advice.rules)
+    assert advice.headline
+    levels = [finding.level for finding in advice.findings]
+    assert levels == sorted(levels, key=list(Level).index)
+    # what is recommended can be written into a run file
+    config = parse_config(
+        {}, [f"{c.key}={str(c.value).lower() if c.value is True else c.value}" for c in advice.choices]
+    )
+    assert config.credit.rule in RULES
+    assert config.credit.controller in CONTROLLERS
+
+
+@given(SHARES, SHARES)
+def test_a_better_policy_never_stands_lower(p, further):
+    order = [Regime.NOTHING_RIGHT, Regime.WEAK, Regime.MIDDLE, Regime.STRONG, Regime.SATURATED]
+    coverage = p + (1 - p) * further
+    here, better = (regime_of(measured(q, c)) for q, c in ((p, coverage), ((1 + p) / 2, (1 + coverage) / 2)))
+    assert order.index(here) <= order.index(better)
+
+
+@given(st.floats(min_value=0.01, max_value=0.99), st.floats(min_value=0.01, max_value=0.9))
+def test_the_matching_lambda_inverts_the_polarity_share(p, rho):
+    found = matching_lambda(p, rho)
+    assert found * p / (found * p + 1 - p) == pytest.approx(rho)
+
+
+def test_the_rate_by_size():
+    assert [fitting_rate(n, THRESHOLDS) for n in (0, 810_880, 10**7, 135 * 10**6, 7 * 10**9)] == [
+        3e-5,
+        3e-5,
+        3e-5,
+        1e-6,
+        1e-6,
+    ]
+    assert fitting_rate(31_622_777, THRESHOLDS) == 5e-6  # half way in logarithms: sqrt(3e-5 * 1e-6) = 5.5e-6
+
+
+def test_another_table_of_thresholds_gives_another_advice():
+    strict = Thresholds(strong_pass_rate=0.6)
+    assert advise(measured(0.49, 0.9), PLAN, thresholds=strict).regime is Regime.MIDDLE
+
+
+def test_every_threshold_stands_in_the_document():
+    document = (Path(__file__).parents[3] / "docs" / "advise.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.,e-]+) \|", document, flags=re.MULTILINE)
+    assert {name: float(value.replace(",", "")) for name, value in rows} == asdict(THRESHOLDS)
