@@ -95,7 +95,9 @@ def test_token_weights_are_named_behind_the_rule(command, tiny_policy):
     odds = [token["probability"] / (1 - token["probability"]) for token in found["tokens"]]
     # the unit is the mean size over the batch's tokens, so only the proportions within a response are known
     assert [c / unlikelihood[0] for c in unlikelihood] == pytest.approx([o / odds[0] for o in odds], rel=1e-3)
-    assert len({round(c, 6) for c in safe if c}) <= 1  # kept or left out, and none of an untrained policy's need be kept
+    assert (
+        len({round(c, 6) for c in safe if c}) <= 1
+    )  # kept or left out, and none of an untrained policy's need be kept
     assert [token["moves"][0]["realised"] for token in found["tokens"]] == [
         token["moves"][3]["realised"] for token in found["tokens"]
     ]
