@@ -91,8 +91,8 @@ def explain(
         log_probs = microscope.measure(logits, row, temperature=row.temperature).log_prob
         tempered = SamplingSettings(temperature=row.temperature)
         entropy, slope = entropy_and_slope(logits, torch.from_numpy(row.token_ids), tempered)
-        measured = {"entropy": entropy.numpy(), "entropy_slope": slope.numpy()}
-        sampler = _WithGiven(sampler, replace(row, log_probs=log_probs.astype(np.float32), **measured))
+        row = replace(row, log_probs=log_probs.astype(np.float32), entropy=entropy.numpy(), entropy_slope=slope.numpy())
+        sampler = _WithGiven(sampler, row)
     say(1, total, "sampling and judging")
     first = assemblies[request.rules[0]]
     verification = config.verification
