@@ -6,7 +6,7 @@ of each row, log-probabilities (N, T) and a mask. No record of counterpoise goes
 
 import torch
 
-from counterpoise.credit import make_rule, signed_credit
+from counterpoise.credit import TokenContext, make_rule, make_token_weights, signed_credit, weigh_tokens
 from counterpoise.losses import counts, make_divide, make_loss
 
 torch.manual_seed(0)
@@ -29,6 +29,18 @@ print("minus", [round(value, 3) for value in credit.minus.tolist()])
 
 # A trainer that wants one signed advantage per row, and keeps its own loss, stops here.
 advantages = credit.plus - credit.minus
+
+# Token weights move a response's credit between its tokens, here to those that the policy was sure of: (N,) credit becomes (N, T).
+context = TokenContext(
+    log_probs=old_log_probs,
+    mask=mask,
+    token_ids=torch.zeros_like(mask, dtype=torch.int64),  # read by conflict_mask alone
+    group_ids=group_ids,
+    correct=rewards > 0,
+    scored=scored,
+)
+credit = weigh_tokens(credit, make_token_weights("unlikelihood")(context))
+print("minus of the fourth row, by token", [round(value, 3) for value in credit.minus[3].tolist()])
 
 # One that wants the loss as well divides by counts; over several micro-batches or processes it adds the counts up first.
 loss = make_loss("ppo_clip")(

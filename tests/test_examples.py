@@ -32,7 +32,10 @@ def test_no_example_is_left_out():
 def test_credit_by_hand():
     out = _run("credit_by_hand").splitlines()
     assert out[0] == "plus  [0.1, 0.0, 0.0, 0.0, 0.1, 0.1, 0.0, 0.0]"
-    assert out[2].startswith("loss ")
+    assert out[2].startswith("minus of the fourth row, by token [")
+    by_token = [float(value) for value in out[2].split("[")[1].rstrip("]").split(", ")]
+    assert len(by_token) == 6 and abs(sum(by_token) - 6) < 0.01  # moved, not made
+    assert out[3].startswith("loss ")
 
 
 def test_custom_rule():

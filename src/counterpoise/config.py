@@ -151,6 +151,10 @@ class CreditConfig(Section):
     """Group weight d(p), on both signs."""
     emphasis_settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of the emphasis, e.g. `{gamma = 1.0}`."""
+    token_weights: str = "none"
+    """How a response's credit is shared out to its tokens: `none`, `probability`, `unlikelihood`, `entropy_top`, …"""
+    token_weight_settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the token weights, e.g. `{a = 0.5, normalise = false}`."""
     controller: str = "constant"
     """What sets the two lambdas each step."""
     controller_settings: dict[str, Any] = Field(default_factory=dict)
@@ -369,11 +373,9 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> RunConfig:
-        minibatch, prompts = self.learner.minibatch, self.rollout.prompts_per_step
-        if minibatch is not None and minibatch > prompts:
-            raise ValueError(
-                f"learner.minibatch={minibatch} is larger than rollout.prompts_per_step={prompts}; lower it"
-            )
+        size, prompts = self.learner.minibatch, self.rollout.prompts_per_step
+        if size is not None and size > prompts:
+            raise ValueError(f"learner.minibatch={size} is larger than rollout.prompts_per_step={prompts}; lower it")
         if self.rollout.group_size == 1 and self.credit.rule in MEAN_BASELINE_RULES:
             raise ValueError(
                 f"credit.rule={self.credit.rule} compares a rollout with its group, and rollout.group_size=1 has nothing to "
@@ -383,7 +385,7 @@ class RunConfig(Section):
             raise ValueError(
                 f"the section critic is set and credit.rule={self.credit.rule} has no critic; drop the section, or set credit.rule=ppo"
             )
-        multiple = self.learner.epochs > 1 or (minibatch is not None and minibatch < prompts)
+        multiple = self.learner.epochs > 1 or (size is not None and size < prompts)
         if multiple and self.loss.name == "reinforce":
             raise ValueError(
                 "loss.name=reinforce has no importance ratio, so it is wrong for more than one update on the same batch "

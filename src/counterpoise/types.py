@@ -102,6 +102,8 @@ class SamplingSettings:
     """Response tokens at most, EOS included."""
     stop: tuple[str, ...] = ()
     """Strings that end a response; the string stays in the response's tokens and text."""
+    with_entropy: bool = field(default=False, compare=False)
+    """Record `Rollout.entropy` and `Rollout.entropy_slope` too; no draw changes, so it is no part of equality. False computes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,10 @@ class Rollout:
     """Why it ended."""
     policy_version: int
     """Number of optimiser steps behind the weights that drew it."""
+    entropy: npt.NDArray[np.float32] | None = None
+    """(T,) entropy H in nats of the distribution that `log_probs` are of; None unless the sampler was asked and can."""
+    entropy_slope: npt.NDArray[np.float32] | None = None
+    """(T,) `pi_y (log pi_y + H) - sum_v pi_v^2 (log pi_v + H)`: where it is above 0, pushing the token down raises H (to first order)."""
 
 
 class Sampler(Protocol):

@@ -84,6 +84,25 @@ def test_the_terminal_shows_tokens_sentences_rules_and_quadrants(command, tiny_p
     assert "under grpo" in page.read_text()
 
 
+def test_token_weights_are_named_behind_the_rule(command, tiny_policy):
+    asked = ("--question", "2,3=5", "--response", "2-3", "--json", "--learning-rate", "0.01")
+    names = ("nsr", "nsr+unlikelihood", "nsr+entropy_safe", "nsr+none")
+    found = as_json(command("explain", tiny_policy, *SMALL, *asked, *(f"--rule={name}" for name in names)))
+    assert [rule["rule"] for rule in found["rules"]] == list(names)
+    length = len(found["tokens"])
+    plain, unlikelihood, safe, none = ([token["moves"][i]["credit"] for token in found["tokens"]] for i in range(4))
+    assert plain == none == pytest.approx([-1.0] * length)
+    odds = [token["probability"] / (1 - token["probability"]) for token in found["tokens"]]
+    # the unit is the mean size over the batch's tokens, so only the proportions within a response are known
+    assert [c / unlikelihood[0] for c in unlikelihood] == pytest.approx([o / odds[0] for o in odds], rel=1e-3)
+    assert (
+        len({round(c, 6) for c in safe if c}) <= 1
+    )  # kept or left out, and none of an untrained policy's need be kept
+    assert [token["moves"][0]["realised"] for token in found["tokens"]] == [
+        token["moves"][3]["realised"] for token in found["tokens"]
+    ]
+
+
 @pytest.fixture
 def a_run(command, run_file):
     assert command("train", run_file(credit={"rule": "nsr"}), "learner.steps=2").exit_code == 0
@@ -117,6 +136,8 @@ def test_a_run_whose_rule_has_settings_of_its_own_is_explained_by_another_rule(c
     ("arguments", "says"),
     [
         (("--rule", "nrs"), "unknown credit.rule 'nrs'; did you mean 'nsr'?"),
+        (("--rule", "nsr+unlikly"), "unknown credit.token_weights 'unlikly'"),
+        (("--rule", "nsr+"), "unknown credit.token_weights ''"),
         (("--rule", "nsr", "--rule", "nsr"), "rules are nsr, nsr; name each rule once, and one at least"),
         (
             ("--problem", "a", "--question", "2,3=5"),

@@ -37,7 +37,12 @@ def launched(configure, tmp_path):
     """Two processes on the CPU, each of which says how its four commands ended, and with which weights."""
     looks = ("diagnostics.every=1", "diagnostics.samples_every=1", "diagnostics.rollouts=3")
     config = configure(
-        *looks, "learner.steps=2", "checkpoint.every_steps=0", "evaluation.before=true", "evaluation.after=true"
+        *looks,
+        "credit.token_weights=entropy_top",  # whose threshold is taken over both
+        "learner.steps=2",
+        "checkpoint.every_steps=0",
+        "evaluation.before=true",
+        "evaluation.after=true",
     )
     run_file = tmp_path / "run.toml"
     run_file.write_text(dump_config(config))

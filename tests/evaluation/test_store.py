@@ -132,6 +132,7 @@ def test_another_evaluation_is_refused_with_the_keys_that_differ(store, fake):
 def test_the_same_evaluation_reopens(store, fake):
     stops = fake.manifest(settings=SamplingSettings(stop=("\n", "é")), weights="abc")
     first = RolloutStore(store.directory / "other", stops)
+    assert "with_entropy" not in first.manifest.to_json()["settings"]  # no part of what was drawn
     assert RolloutStore(first.directory, stops).manifest == RolloutStore(first.directory).manifest == stops
 
 

@@ -1,4 +1,4 @@
-"""One small batch through every rule and every loss, at full precision: refactors must reproduce the stored numbers.
+"""One small batch through every rule, token weight and loss, at full precision: refactors must reproduce the stored numbers.
 
 `python tests/golden/test_credit_losses.py` writes the file again, for a change of numbers that is meant.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from counterpoise.credit import RULES, make_rule, signed_credit
+from counterpoise.credit import RULES, TOKEN_WEIGHTS, TokenContext, make_rule, make_token_weights, signed_credit
 from counterpoise.losses import LOSSES, counts, make_divide, make_loss
 from counterpoise.types import Credit
 
@@ -23,13 +23,28 @@ SCORED = torch.tensor([mark != "?" for mark in MARKS])
 MASK = torch.arange(5)[None, :] < LENGTHS[:, None]
 
 
-def batch_credit(rule: str) -> Credit:
+def batch_context() -> TokenContext:
+    cell = torch.arange(MASK.numel(), dtype=torch.float64).reshape(MASK.shape)
+    return TokenContext(
+        log_probs=-0.002 - ((7 * cell) % 11) ** 2 / 20,
+        mask=MASK,
+        token_ids=((3 * cell) % 5).long() // 3,
+        group_ids=torch.tensor(IDS),
+        correct=torch.tensor([mark == "+" for mark in MARKS]),
+        scored=SCORED,
+        entropy=((5 * cell) % 13) / 6,
+        entropy_slope=((11 * cell) % 17 - 8) / 50,
+    )
+
+
+def batch_credit(rule: str, token_weights: str | None = None) -> Credit:
     return signed_credit(
         rewards=torch.tensor([{"+": 1.0, "-": -1.0, "?": math.nan}[mark] for mark in MARKS], dtype=torch.float64),
         correct=torch.tensor([mark == "+" for mark in MARKS]),
         scored=SCORED,
         group_ids=torch.tensor(IDS),
         rule=make_rule(rule, **({"k": 2} if rule == "passk" else {})),
+        token_weights=None if token_weights is None else make_token_weights(token_weights)(batch_context()),
     )
 
 
@@ -54,6 +69,7 @@ def batch_loss(rule: str, loss: str) -> dict[str, Any]:
 def trace() -> dict[str, Any]:
     return {
         "credit": {rule: batch_credit(rule).advantages.tolist() for rule in RULES},
+        "token_weights": {name: batch_credit("reinforce", name).advantages.tolist() for name in TOKEN_WEIGHTS},
         "loss": {f"{rule}/{loss}": batch_loss(rule, loss) for rule in RULES for loss in LOSSES},
     }
 

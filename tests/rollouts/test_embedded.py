@@ -11,6 +11,7 @@ from transformers import GenerationConfig
 
 from counterpoise.errors import DataError, ModelError, TrainingError, UsageError
 from counterpoise.rollouts.embedded import EmbeddedSampler
+from counterpoise.rollouts.sampling import entropy_and_slope
 from counterpoise.types import Rollout, SamplingSettings, StopReason
 
 FAMILIES = ("llama", "qwen2", "qwen3", "gpt2", "mistral")
@@ -49,6 +50,25 @@ def test_recorded_log_probs_are_those_of_a_full_pass(make_model, tokenizer, prom
             assert rollout.problem_id == prompt.problem.problem_id and rollout.prompt_ids is prompt.token_ids
             expected = teacher_forced(model, rollout, 0.8)
             np.testing.assert_allclose(rollout.log_probs, expected, atol=1e-5, rtol=0)
+
+
+def test_entropies_are_recorded_when_asked_for_and_change_nothing_else(make_model, tokenizer, prompts) -> None:
+    model = make_model("qwen3")
+    settings = replace(SETTINGS, temperature=0.8, top_p=0.95)
+    sampler = EmbeddedSampler(model, tokenizer, eos_token_ids=range(1, 11))
+    asked = replace(settings, with_entropy=True)
+    assert asked == settings  # the same draws
+    plain, recorded = (flat(sampler.sample(prompts, group_size=4, settings=s, seed=0)) for s in (settings, asked))
+    assert len({len(rollout.token_ids) for rollout in recorded}) > 2  # the batch was compacted
+    for one, other in zip(plain, recorded, strict=True):
+        assert one.entropy is None and one.entropy_slope is None
+        assert np.array_equal(one.token_ids, other.token_ids) and np.array_equal(one.log_probs, other.log_probs)
+        ids = torch.from_numpy(np.concatenate([other.prompt_ids, other.token_ids]))[None]
+        with torch.no_grad():
+            logits = model(input_ids=ids, use_cache=False).logits[0, len(other.prompt_ids) - 1 : -1]
+        exact = entropy_and_slope(logits, torch.from_numpy(other.token_ids), settings)
+        np.testing.assert_allclose(other.entropy, exact[0].numpy(), atol=1e-5, rtol=0)
+        np.testing.assert_allclose(other.entropy_slope, exact[1].numpy(), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from counterpoise.errors import UsageError
-from counterpoise.rollouts.sampling import check_request, draw, inverse_cdf, row_uniforms, truncate
+from counterpoise.rollouts.sampling import check_request, draw, entropy_and_slope, inverse_cdf, row_uniforms, truncate
 from counterpoise.types import SamplingSettings
 
 
@@ -139,3 +139,18 @@ def test_settings_that_describe_no_distribution_are_refused(change: dict[str, ob
 def test_an_empty_group_is_refused() -> None:
     with pytest.raises(UsageError, match="group_size is 0; draw at least 1 rollout per prompt"):
         check_request(SamplingSettings(), 0)
+
+
+def test_entropy_and_its_slope_are_those_of_the_tempered_policy() -> None:
+    logits = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
+    logits[1, 2] = -torch.inf
+    tokens = torch.tensor([0, 3, 6, 2, 5])
+    for temperature in (0.0, 1.0, 0.6):
+        entropy, slope = entropy_and_slope(logits, tokens, SamplingSettings(temperature=temperature))
+        log_p = torch.log_softmax(logits.double() / (temperature or 1.0), -1)
+        p = log_p.exp()
+        exact = -torch.xlogy(p, p).sum(-1)
+        above = torch.where(p > 0, log_p, 0.0) + exact[:, None]
+        bracket = (p * above).gather(-1, tokens[:, None])[:, 0] - (p * p * above).sum(-1)
+        torch.testing.assert_close(entropy.double(), exact, atol=1e-6, rtol=0)
+        torch.testing.assert_close(slope.double(), bracket, atol=1e-6, rtol=0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,6 +88,27 @@ def test_rollouts_say_how_they_ended(make_prompt) -> None:
             assert rollout.problem_id == prompt.problem.problem_id
     alone = TabularSampler(table).sample(prompts[1:], group_size=5, settings=SamplingSettings(max_tokens=2), seed=0)
     assert [r.text for r in alone[0]] == [r.text for r in groups[1][:5]]
+
+
+def test_entropies_are_those_of_the_table_and_recorded_only_when_asked_for(make_prompt) -> None:
+    table = policy()
+    prompt = table.prompt(0, make_prompt("p", [0]).problem)
+    settings = SamplingSettings(temperature=0.7, max_tokens=3)
+    sample = TabularSampler(table).sample
+    [plain] = sample([prompt], group_size=20, settings=settings, seed=0)
+    [group] = sample([prompt], group_size=20, settings=replace(settings, with_entropy=True), seed=0)
+    for one, rollout in zip(plain, group, strict=True):
+        assert one.entropy is None and one.entropy_slope is None
+        assert np.array_equal(one.token_ids, rollout.token_ids)
+        log_p = (table.logits[0, 0].double() / 0.7).log_softmax(-1).detach()
+        p, first = log_p.exp(), int(rollout.token_ids[0])
+        above = log_p - (p * log_p).sum()
+        assert rollout.entropy is not None and rollout.entropy_slope is not None
+        assert rollout.entropy.shape == rollout.entropy_slope.shape == rollout.token_ids.shape
+        assert rollout.entropy[0] == pytest.approx(-float((p * log_p).sum()), abs=1e-6)
+        assert rollout.entropy_slope[0] == pytest.approx(
+            float(p[first] * above[first] - (p * p * above).sum()), abs=1e-6
+        )
 
 
 def test_what_cannot_be_sampled_is_refused(make_prompt) -> None:

@@ -39,7 +39,10 @@ def explain(
     ] = None,
     pick: Annotated[str, typer.Option(help="Rollout to explain: wrong, right, or its number in the group.")] = "wrong",
     rule: Annotated[
-        list[str] | None, typer.Option(help=f"Credit rule; repeat it for more. {', '.join(RULES)} otherwise.")
+        list[str] | None,
+        typer.Option(
+            help=f"Credit rule, or RULE+WEIGHTS with token weights; repeat it for more. {', '.join(RULES)} otherwise."
+        ),
     ] = None,
     rollouts: Annotated[int | None, typer.Option(min=1, help="Rollouts for each problem.")] = None,
     problems: Annotated[int, typer.Option(min=1, help="Problems behind the quadrants.")] = 32,
@@ -58,6 +61,7 @@ def explain(
     counterpoise explain lab:weak --task countdown --pick right --html explain.html
     counterpoise explain lab --question 3,7,9=30 --response 3+7*9 --rule nsr
     counterpoise explain runs/demo-nsr-seed0@100 --rule nsr --rule psr
+    counterpoise explain lab --rule nsr --rule nsr+unlikelihood --rule nsr+entropy_safe
     counterpoise explain smollm2 --task arithmetic --problems 2 --rollouts 4 --rule nsr rollout.max_tokens=64
     """
     given = {
@@ -66,7 +70,7 @@ def explain(
         "learner.learning_rate": learning_rate,
         "run.seed": seed,
         # one rule: settings such as credit.settings.k=2 are its own, and those of a run's own rule are not
-        "credit.rule": rule[0] if rule and len(rule) == 1 and _with_settings(overrides) else None,
+        "credit.rule": rule[0].partition("+")[0] if rule and len(rule) == 1 and _with_settings(overrides) else None,
     }
     settings = [*(overrides or []), *(f"{name}={value}" for name, value in given.items() if value is not None)]
     from counterpoise.engines.explain_request import Request

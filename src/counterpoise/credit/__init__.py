@@ -19,6 +19,16 @@ from counterpoise.credit.registry import CRITIC_RULES, RULES, make_critic_rule, 
 from counterpoise.credit.rules.base import Rule
 from counterpoise.credit.signed import signed_credit
 from counterpoise.credit.statistics import credit_metrics, token_masses
+from counterpoise.credit.token_weights import (
+    TOKEN_WEIGHTS,
+    TokenContext,
+    TokenWeight,
+    TokenWeights,
+    Unweighted,
+    make_token_weights,
+    token_weight_metrics,
+    weigh_tokens,
+)
 
 __all__ = [
     "CONTROLLERS",
@@ -26,12 +36,17 @@ __all__ = [
     "EMPHASES",
     "FILTERS",
     "RULES",
+    "TOKEN_WEIGHTS",
     "Controller",
     "Emphasis",
     "GroupStatistics",
     "Lambdas",
     "Rule",
     "StepStatistics",
+    "TokenContext",
+    "TokenWeight",
+    "TokenWeights",
+    "Unweighted",
     "credit_metrics",
     "group_statistics",
     "keep_rows",
@@ -40,8 +55,11 @@ __all__ = [
     "make_critic_rule",
     "make_emphasis",
     "make_rule",
+    "make_token_weights",
     "signed_credit",
     "step_statistics",
     "token_masses",
+    "token_weight_metrics",
     "tokens_saved",
+    "weigh_tokens",
 ]

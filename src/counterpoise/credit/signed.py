@@ -7,6 +7,8 @@ import torch
 from counterpoise.credit.emphasis import Emphasis
 from counterpoise.credit.groups import GroupStatistics, group_statistics
 from counterpoise.credit.rules.base import Rule
+from counterpoise.credit.token_weights.base import TokenWeights
+from counterpoise.credit.token_weights.weigh import weighed
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.registry import check_number
 from counterpoise.types import Credit
@@ -24,12 +26,14 @@ def signed_credit(
     emphasis: Emphasis | None = None,
     lambda_plus: float | torch.Tensor = 1.0,
     lambda_minus: float | torch.Tensor = 1.0,
+    token_weights: TokenWeights | None = None,
     all_wrong_cap: float | None = None,
 ) -> Credit:
     """`plus = lambda_plus * d * max(A, 0)`, `minus = lambda_minus * d * max(-A, 0)` with A from the rule and d from the emphasis.
 
-    A is (N,), or (N, T) where a rule credits tokens; `plus` and `minus` have its shape. Computed in float64 and returned in float32
-    without gradient. `plus * minus == 0`; unscored rows are zero in both and have left every statistic. Groups must be whole in the call.
+    A is (N,), or (N, T) where a rule credits tokens; `plus` and `minus` have its shape, and are (N, T) with token weights u, where
+    `plus_it = plus_i u_plus_it` and `minus_it = minus_i u_minus_it`. Computed in float64 and returned in float32 without gradient. `plus
+    * minus == 0`; unscored rows are zero in both and have left every statistic. Groups must be whole in the call.
 
     Args:
         rewards: (N,) floats; what they are on unscored rows (NaN) does not matter.
@@ -40,8 +44,10 @@ def signed_credit(
         emphasis: `make_emphasis(...)`; None is d = 1.
         lambda_plus: weight >= 0 of the positive part, one number or (N,) (one value per task type, from a controller).
         lambda_minus: the same for the negative part.
+        token_weights: `make_token_weights(...)(context)`: each sign times its own weights, see `weigh_tokens`; None is u = 1.
         all_wrong_cap: largest share in (0, 1] of the batch's negative mass (summed over rows, or tokens) that groups without a single
-            success may carry; their `minus` is scaled down to meet it, to zero when there is no other negative mass. None is off.
+            success may carry; their `minus` is scaled down to meet it, to zero when there is no other negative mass. None is off. It
+            is met after everything else: by tokens where there are token weights, since those may have taken a row's credit.
 
     Raises:
         UsageError: shapes or dtypes do not fit, or a lambda is negative.
@@ -64,6 +70,10 @@ def signed_credit(
         plus = torch.relu(weighted) * _weight("lambda_plus", lambda_plus, rewards, tokens)
         # + 0.0: the negative of a zero is -0.0, which would be shown
         minus = (torch.relu(-weighted) + 0.0) * _weight("lambda_minus", lambda_minus, rewards, tokens)
+        if token_weights is not None:
+            plus = weighed(plus, token_weights.plus, token_weights)
+            minus = weighed(minus, token_weights.minus, token_weights)
+            tokens = True
         if all_wrong_cap is not None:
             minus = _cap_all_wrong(minus, statistics, all_wrong_cap)
         credit = Credit(plus=plus.float(), minus=minus.float())

@@ -149,7 +149,7 @@ class RuleStep:
     """One rule: its credit, one optimiser step on this group, and one on the whole batch."""
 
     rule: str
-    """Registry name."""
+    """Registry name, and behind a + that of token weights, where they were named."""
     advantage: float
     """Signed credit of the explained rollout, mean over its tokens where they differ."""
     group_advantages: tuple[float, ...]

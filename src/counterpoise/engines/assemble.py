@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,14 +19,17 @@ from counterpoise.credit import (
     RULES,
     Controller,
     StepStatistics,
+    TokenWeights,
     credit_metrics,
     keep_rows,
     lambdas_for_rows,
     make_controller,
     make_emphasis,
     make_rule,
+    make_token_weights,
     signed_credit,
     step_statistics,
+    token_weight_metrics,
 )
 from counterpoise.credit.emphasis import Emphasis
 from counterpoise.credit.filters import FILTERS
@@ -34,6 +37,7 @@ from counterpoise.credit.rules.base import Rule
 from counterpoise.engines.policy import Policy
 from counterpoise.engines.ppo import ActorCritic
 from counterpoise.engines.task_types import task_type_metrics
+from counterpoise.engines.token_weighing import TokenWeighing
 from counterpoise.errors import ConfigError, DataError, UnknownNameError
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.learner.update import Learner
@@ -91,6 +95,8 @@ class Assembly:
     """Verdict -> reward."""
     assign: Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]
     """Outcome -> credit."""
+    with_entropy: bool
+    """Whether the credit reads entropies, which the sampler then has to record."""
     critic: ActorCritic | None
     """What the rule's advantages come from, to be built beside the policy; None for rules without a critic."""
     select: Callable[[Outcome, Credit], tuple[torch.Tensor, torch.Tensor]]
@@ -105,7 +111,8 @@ def assemble(config: RunConfig) -> Assembly:
     """Look up every name and read every file of a run.
 
     Raises:
-        UnknownNameError: a rule, emphasis, controller, filter, loss, denominator, reward, task, template or model has no such name.
+        UnknownNameError: a rule, emphasis, token weight, controller, filter, loss, denominator, reward, task, template or model has no
+            such name.
         ConfigError: a setting is unknown or out of range.
         DataError: a task's file is malformed or a split is empty.
     """
@@ -120,6 +127,7 @@ def assemble(config: RunConfig) -> Assembly:
     critic = ActorCritic(config) if credit.rule in CRITIC_RULES else None
     rule_of = critic or _always(make_rule(credit.rule, **_rule_settings(credit, reward)))
     emphasis = make_emphasis(credit.emphasis, **credit.emphasis_settings)
+    weighing = TokenWeighing(make_token_weights(credit.token_weights, **credit.token_weight_settings))
     controller = make_controller(credit.controller, **_controller_settings(config))
     if credit.filter not in FILTERS:
         raise UnknownNameError("credit.filter", credit.filter, FILTERS)
@@ -148,7 +156,8 @@ def assemble(config: RunConfig) -> Assembly:
         template=template,
         controller=controller,
         reward=reward,
-        assign=_assigner(rule_of, emphasis, controller, credit.all_wrong_cap, kinds),
+        assign=_assigner(rule_of, emphasis, weighing, controller, credit.all_wrong_cap, kinds),
+        with_entropy=weighing.needs_entropy,
         critic=critic,
         select=lambda outcome, signed: _select(
             outcome, signed, credit.filter, terms=needs_entropy(loss) or needs_reference(loss)
@@ -221,7 +230,7 @@ def make_pipeline(config: RunConfig, assembly: Assembly, sampler: Sampler, judge
         verify=judge.verify,
         reward=lambda verdict, length: assembly.reward(with_response_parts(verdict, length=length)),
         assign=assembly.assign,
-        settings=sampling_settings(config),
+        settings=replace(sampling_settings(config), with_entropy=assembly.with_entropy),
         group_size=config.rollout.group_size,
         max_unscored=config.verification.max_unscored,
         everywhere=gather_object,
@@ -303,14 +312,16 @@ def _always(rule: Rule) -> RuleOf:
 def _assigner(
     rule_of: RuleOf,
     emphasis: Emphasis | None,
+    weighing: TokenWeighing,
     controller: Controller,
     all_wrong_cap: float | None,
     kinds: Sequence[str],
 ) -> Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]:
     def assign(outcome: Outcome) -> tuple[Credit, Mapping[str, Sum]]:
         rule, rule_metrics = rule_of(outcome)
+        weights = weighing.of(outcome)
 
-        def credit(plus: float | torch.Tensor, minus: float | torch.Tensor) -> Credit:
+        def credit(plus: float | torch.Tensor, minus: float | torch.Tensor, u: TokenWeights | None = weights) -> Credit:
             return signed_credit(
                 rewards=outcome.rewards,
                 correct=outcome.correct,
@@ -320,11 +331,14 @@ def _assigner(
                 emphasis=emphasis,
                 lambda_plus=plus,
                 lambda_minus=minus,
+                token_weights=u,
                 all_wrong_cap=all_wrong_cap,
             )
 
+        # The controller balances the masses that are trained on, so it sees them with their token weights.
+        alone = credit(1.0, 1.0)
         measured = step_statistics(
-            credit=credit(1.0, 1.0),
+            credit=alone,
             correct=outcome.correct,
             scored=outcome.scored,
             group_ids=outcome.group_ids,
@@ -346,6 +360,7 @@ def _assigner(
         return weighed, {
             **metrics,
             **rule_metrics,
+            **({} if weights is None else token_weight_metrics(credit(1.0, 1.0, None), alone, weights.mask)),
             "lambda_plus": Sum(total=float(plus.sum()), count=rows),
             "lambda_minus": Sum(total=float(minus.sum()), count=rows),
             **{f"controller_{name}": Sum(total=value, count=1.0) for name, value in controller.report().items()},

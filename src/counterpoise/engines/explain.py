@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
@@ -27,6 +28,7 @@ from counterpoise.engines.policy import load_policy
 from counterpoise.engines.processes import use_threads
 from counterpoise.errors import UsageError
 from counterpoise.prompts.templates import make_prompts
+from counterpoise.rollouts.sampling import entropy_and_slope
 from counterpoise.runfile import parse_config
 from counterpoise.streams import stream
 from counterpoise.types import Prompt, Rollout, Sampler, SamplingSettings
@@ -58,7 +60,7 @@ def explain(
         on_progress: gets (done, total, what is next).
 
     Raises:
-        UnknownNameError, ConfigError: a rule, task or setting is not known.
+        UnknownNameError, ConfigError: a rule, token weight, task or setting is not known.
         DataError: no such problem, or the response has no tokens, cannot be spelled by the tokenizer or is too long.
         TrainingError: too many rollouts could not be scored, or a step was refused.
     """
@@ -87,7 +89,10 @@ def explain(
         row = given_rollout(policy, prompts[0], request.response, temperature=config.rollout.temperature)
         (logits,) = microscope.response_logits(policy.model, [row])
         log_probs = microscope.measure(logits, row, temperature=row.temperature).log_prob
-        sampler = _WithGiven(sampler, replace(row, log_probs=log_probs.astype(np.float32)))
+        tempered = SamplingSettings(temperature=row.temperature)
+        entropy, slope = entropy_and_slope(logits, torch.from_numpy(row.token_ids), tempered)
+        row = replace(row, log_probs=log_probs.astype(np.float32), entropy=entropy.numpy(), entropy_slope=slope.numpy())
+        sampler = _WithGiven(sampler, row)
     say(1, total, "sampling and judging")
     first = assemblies[request.rules[0]]
     verification = config.verification
@@ -97,7 +102,9 @@ def explain(
         truncated_is=verification.truncated,
         settings=verification.settings,
     ) as judge:
-        experience = make_pipeline(config, first, sampler, judge).experience(
+        pipeline = make_pipeline(config, first, sampler, judge)
+        recorded = replace(pipeline.settings, with_entropy=any(own.with_entropy for own in assemblies.values()))
+        experience = replace(pipeline, settings=recorded).experience(
             prompts, seed=stream(config.run.seed, "explain"), policy_version=0
         )
     row_index, chosen_as = choose_rollout(experience, request)
@@ -114,11 +121,17 @@ def explain(
 
 
 def _one_step(config: RunConfig, rule: str) -> RunConfig:
-    """The same run with this rule, one full-rate update a batch and no evaluation; a rule's settings belong to the run's own rule."""
+    """The same run with this rule, one full-rate update a batch and no evaluation.
+
+    `RULE+WEIGHTS` names token weights as well; without, they are the run's own. Settings belong to the run's own rule and weights.
+    """
     data: dict[str, Any] = config.model_dump(mode="json")
-    if rule != config.credit.rule:
-        data["credit"] |= {"rule": rule, "settings": {}}
+    name, named, weights = rule.partition("+")
+    if name != config.credit.rule:
+        data["credit"] |= {"rule": name, "settings": {}}
         data["critic"] = {}
+    if named and weights != config.credit.token_weights:
+        data["credit"] |= {"token_weights": weights, "token_weight_settings": {}}
     data["learner"] |= {"minibatch": None, "epochs": 1, "warmup_steps": 0, "schedule": "constant"}
     data["evaluation"] |= {"before": False, "after": False, "every": 0}
     return parse_config(data, source=f"rule {rule}")

@@ -30,7 +30,7 @@ class Request:
     """
 
     rules: Sequence[str]
-    """Credit rules, each with a step of its own; the first is shown first."""
+    """Credit rules, each with a step of its own, e.g. `nsr`, or `nsr+unlikelihood` with token weights; the first is shown first."""
     problems: int = 16
     """Problems of the batch, the explained one included."""
     problem: str | None = None

@@ -46,6 +46,7 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """As it stands in `manifest.json`."""
         loaded: dict[str, Any] = json.loads(json.dumps({"schema": _SCHEMA, **asdict(self)}))
+        del loaded["settings"]["with_entropy"]  # what else was recorded: no part of how responses are drawn
         return loaded
 
     @classmethod

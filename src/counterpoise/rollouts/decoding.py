@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from transformers.cache_utils import Cache
 
 from counterpoise.errors import ModelError
 from counterpoise.rollouts.cache import PreallocatedCache, expand, keep_rows, new_cache
-from counterpoise.rollouts.sampling import draw
+from counterpoise.rollouts.sampling import draw, entropy_and_slope
 from counterpoise.rollouts.stopping import StopStrings
 from counterpoise.types import SamplingSettings
 
@@ -63,6 +63,8 @@ class Decoded:
     """(R,) a stop string ended the row."""
     non_finite: npt.NDArray[np.int64]
     """(R,) number (from 1) of the first token whose logits were not finite; 0 where there was none."""
+    entropies: npt.NDArray[np.float32] | None = None
+    """(2, R, T) entropy and its slope (`sampling.entropy_and_slope`), where the settings ask for them."""
 
 
 @contextmanager
@@ -144,6 +146,7 @@ def decode(
     allowed = torch.from_numpy(limits).to(device)
     tokens = torch.full((rows, steps), -1, dtype=torch.int64, device=device)
     log_probs = torch.zeros((rows, steps), dtype=torch.float32, device=device)
+    entropies = torch.zeros((2, rows, steps), device=device) if settings.with_entropy else None
     host_tokens = np.full((rows, steps), -1, dtype=np.int64)
     stop_ends = np.zeros(rows, dtype=np.int64)
 
@@ -155,6 +158,8 @@ def decode(
         drawn, chosen = draw(logits, numbers[live, step], settings)
         tokens[live, step] = drawn
         log_probs[live, step] = chosen
+        if entropies is not None:
+            entropies[0, live, step], entropies[1, live, step] = entropy_and_slope(logits, drawn, settings)
         finished |= (drawn[:, None] == ends).any(-1) | (allowed[live] <= step + 1)
         if (step + 1) % check_every == 0 or step + 1 == steps:
             if stops is not None:
@@ -170,7 +175,8 @@ def decode(
                 state.keep(index)
         if step + 1 < steps:
             logits = state.advance(drawn)
-    return _cut(tokens.cpu().numpy(), log_probs.cpu().numpy(), limits, end_ids, stop_ends)
+    drawn_rows = _cut(tokens.cpu().numpy(), log_probs.cpu().numpy(), limits, end_ids, stop_ends)
+    return drawn_rows if entropies is None else replace(drawn_rows, entropies=entropies.cpu().numpy())
 
 
 class _State:

@@ -168,6 +168,7 @@ class EmbeddedSampler:
         texts = decode_rows(self._tokenizer, [ids.tolist() for ids in responses])
         for row, (ids, text) in enumerate(zip(responses, texts, strict=True)):
             prompt = prompts[row // repeats]
+            entropies = (None, None) if drawn.entropies is None else drawn.entropies[:, row, : len(ids)].copy()
             yield Rollout(
                 problem_id=prompt.problem.problem_id,
                 prompt_ids=prompt.token_ids,
@@ -178,6 +179,8 @@ class EmbeddedSampler:
                 temperature=settings.temperature,
                 stop_reason=self._reason(ids, stopped=bool(drawn.stopped[row])),
                 policy_version=policy_version,
+                entropy=entropies[0],
+                entropy_slope=entropies[1],
             )
 
     def _reason(self, ids: npt.NDArray[np.int64], *, stopped: bool) -> StopReason:

@@ -16,7 +16,7 @@ from counterpoise.errors import UsageError
 from counterpoise.streams import stream
 from counterpoise.types import SamplingSettings
 
-__all__ = ["check_request", "draw", "inverse_cdf", "row_uniforms", "truncate"]
+__all__ = ["check_request", "draw", "entropy_and_slope", "inverse_cdf", "row_uniforms", "truncate"]
 
 _BLOCK = 256
 _FIRST_CANDIDATES = 256
@@ -101,6 +101,33 @@ def draw(logits: torch.Tensor, uniforms: torch.Tensor, settings: SamplingSetting
         tokens = inverse_cdf(proposal, uniforms).clamp_(max=vocabulary - 1)
     chosen = scaled.gather(-1, tokens[:, None])[:, 0] - top[:, 0]
     return tokens, (chosen - totals.log()).float()
+
+
+def entropy_and_slope(
+    logits: torch.Tensor, tokens: torch.Tensor, settings: SamplingSettings
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Entropy of each row's distribution, and how it answers to a push on the row's token.
+
+    With `p = softmax(logits / temperature)`, the distribution whose log-probabilities `draw` returns: `H = -sum_v p_v log p_v` and
+    `S = p_y (log p_y + H) - sum_v p_v^2 (log p_v + H)`. A gradient step that lowers `log p_y` by its logits alone changes H by a positive
+    multiple of S to first order (`credit.token_weights.entropy_safe` derives it).
+
+    Args:
+        logits: (B, V) in any float dtype; `-inf` marks tokens the policy never says.
+        tokens: (B,) int64 chosen tokens y.
+        settings: whose temperature; 0 counts as 1, as in `draw`.
+
+    Returns:
+        (B,) float32 H in nats and (B,) float32 S.
+    """
+    scaled = logits.float() / (settings.temperature or 1.0)
+    log_p = torch.log_softmax(scaled, dim=-1)
+    p = log_p.exp()
+    log_p = log_p.where(p > 0, 0.0)  # 0 log 0 = 0
+    entropy = -(p * log_p).sum(-1)
+    log_p += entropy[:, None]
+    chosen = (p * log_p).gather(-1, tokens[:, None])[:, 0]
+    return entropy, chosen - (p * p * log_p).sum(-1)
 
 
 def inverse_cdf(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:

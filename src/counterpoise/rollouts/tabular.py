@@ -16,7 +16,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from counterpoise.errors import DataError, UsageError
-from counterpoise.rollouts.sampling import check_request, draw, row_uniforms
+from counterpoise.rollouts.sampling import check_request, draw, entropy_and_slope, row_uniforms
 from counterpoise.types import Problem, Prompt, Rollout, SamplingSettings, StopReason
 
 __all__ = ["TabularConfig", "TabularPolicy", "TabularSampler"]
@@ -170,31 +170,41 @@ class TabularSampler:
                 )
             time = asked[name] = asked.get(name, -1) + 1
             uniforms = row_uniforms(seed, [(name, time, rollout) for rollout in range(group_size)], steps)
-            tokens, log_probs = self._draw(int(ids[0]), torch.from_numpy(uniforms), settings)
+            tokens, log_probs, entropies = self._draw(int(ids[0]), torch.from_numpy(uniforms), settings)
             groups.append(
                 [
                     self._rollout(prompt, *row, settings, policy_version)
-                    for row in zip(tokens.tolist(), log_probs.numpy(), strict=True)
+                    for row in zip(tokens.tolist(), log_probs.numpy(), entropies.numpy(), strict=True)
                 ]
             )
         return groups
 
     def _draw(
         self, number: int, uniforms: torch.Tensor, settings: SamplingSettings
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(R, T) tokens and log-probabilities, and (R, 2, T) entropies and slopes, zero unless they are asked for."""
         rows, steps = uniforms.shape
         ids = torch.full((rows, 1), number)
         recorded = []
+        entropies = torch.zeros(rows, 2, steps)
         with torch.no_grad():
             for step in range(steps):
                 logits = cast(torch.Tensor, self._policy(ids, logits_to_keep=1).logits)[:, -1]
                 drawn, chosen = draw(logits, uniforms[:, step], settings)
                 ids = torch.cat((ids, drawn[:, None]), 1)
                 recorded.append(chosen)
-        return ids[:, 1:], torch.stack(recorded, 1)
+                if settings.with_entropy:
+                    entropies[:, 0, step], entropies[:, 1, step] = entropy_and_slope(logits, drawn, settings)
+        return ids[:, 1:], torch.stack(recorded, 1), entropies
 
     def _rollout(
-        self, prompt: Prompt, tokens: list[int], log_probs: Any, settings: SamplingSettings, policy_version: int
+        self,
+        prompt: Prompt,
+        tokens: list[int],
+        log_probs: Any,
+        entropies: Any,
+        settings: SamplingSettings,
+        policy_version: int,
     ) -> Rollout:
         end = cast(TabularConfig, self._policy.config).end
         ended = end in tokens
@@ -209,4 +219,6 @@ class TabularSampler:
             temperature=settings.temperature,
             stop_reason=StopReason.EOS if ended else StopReason.LENGTH,
             policy_version=policy_version,
+            entropy=entropies[0, :length].copy() if settings.with_entropy else None,
+            entropy_slope=entropies[1, :length].copy() if settings.with_entropy else None,
         )
