@@ -28,6 +28,7 @@ STANDARD_RULES: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "weighted_reinforce(0.1)": ("weighted_reinforce", {"lambda_": 0.1}),
     "reinforce": ("reinforce", {}),
     "grpo": ("grpo", {}),
+    "maxrl": ("maxrl", {}),
     "psr": ("psr", {}),
 }
 """Rules that every profile looks at: what they are called, their registry name and settings."""

@@ -38,13 +38,14 @@ def about(value, width=0.02):
 
 
 def rules(p, mixed):
-    """What five rules make of responses of equal length, right with probability p."""
+    """What six rules make of responses of equal length, right with probability p."""
     weighted = 0.1 * p / (0.1 * p + 1 - p) if p < 1 else 1.0
     return (
         RuleShare(rule="nsr", polarity_share=0.0 if p < 1 else math.nan, trained=1 - p, thrown_away=p),
         RuleShare(rule="weighted_reinforce(0.1)", polarity_share=weighted, trained=1.0, thrown_away=0.0),
         RuleShare(rule="reinforce", polarity_share=p, trained=1.0, thrown_away=0.0),
         RuleShare(rule="grpo", polarity_share=0.5 if mixed else math.nan, trained=mixed, thrown_away=1 - mixed),
+        RuleShare(rule="maxrl", polarity_share=0.5 if mixed else math.nan, trained=mixed, thrown_away=1 - mixed),
         RuleShare(rule="psr", polarity_share=1.0 if p else math.nan, trained=p, thrown_away=1 - p),
     )
 
@@ -91,12 +92,12 @@ def texts(advice, level):
     ("p", "coverage", "regime", "rule"),
     [
         (0.0, 0.0, Regime.NOTHING_RIGHT, None),
-        (0.07, 0.38, Regime.WEAK, "share"),
-        (0.5, 0.55, Regime.WEAK, "share"),  # half of the problems always, the others never
-        (0.12, 0.7, Regime.WEAK, "share"),
-        (0.2, 0.7, Regime.MIDDLE, "share"),
-        (0.25, 0.9, Regime.MIDDLE, "share"),
-        (0.49, 0.9, Regime.STRONG, "weighted_reinforce(0.1)"),
+        (0.07, 0.38, Regime.WEAK, "maxrl"),
+        (0.5, 0.55, Regime.WEAK, "maxrl"),  # half of the problems always, the others never
+        (0.12, 0.7, Regime.WEAK, "maxrl"),
+        (0.2, 0.7, Regime.MIDDLE, "maxrl"),
+        (0.25, 0.9, Regime.MIDDLE, "maxrl"),
+        (0.49, 0.9, Regime.STRONG, "maxrl"),
         (0.97, 1.0, Regime.SATURATED, None),
     ],
 )
@@ -109,18 +110,14 @@ def test_a_weak_base_is_told_why_and_what_to_write():
     advice = advise(measured(0.07, 0.36), PLAN)
     assert advice.headline == (
         "7.0% of the rollouts are right, and 64.0% of your prompts have no success in 8: NSR and its kin do not learn here and may "
-        "collapse. Use credit.rule=reinforce with credit.controller=share and rho >= 0.3, or easier prompts."
+        "collapse. Use credit.rule=maxrl, or easier prompts."
     )
-    assert {choice.key: choice.value for choice in advice.choices} == {
-        "credit.rule": "reinforce",
-        "credit.controller": "share",
-        "credit.controller_settings.rho": 0.3,
-    }
+    assert {choice.key: choice.value for choice in advice.choices} == {"credit.rule": "maxrl"}
     said = statuses(advice)
     assert said["nsr"] is said["weighted_reinforce(0.1)"] is Status.AGAINST
     assert said["psr"] is said["grpo"] is Status.POSSIBLE
-    # lambda = 0.3 / 0.7 * 0.93 / 0.07 = 5.69
-    assert any("credit.settings.lambda=5.7" in text for text in texts(advice, Level.NOTE))
+    # lambda = 0.5 / 0.5 * 0.93 / 0.07 = 13.3
+    assert any("credit.settings.lambda=13" in text for text in texts(advice, Level.NOTE))
 
 
 def test_a_larger_lambda_is_not_advised_against_on_a_weak_base():
@@ -181,7 +178,7 @@ def test_nothing_scored_at_all():
 
 def test_little_of_it_is_a_warning():
     advice = advise(measured(0.49, 0.9, unscored=0.02, no_answer=0.2, no_answer_cut=0.0, truncated=0.2), PLAN)
-    assert advice.rule == "weighted_reinforce(0.1)"
+    assert advice.rule == "maxrl"
     assert len(texts(advice, Level.WARNING)) == 3
     assert {choice.key: choice.value for choice in advice.choices}["rollout.max_tokens"] == 40
 
@@ -210,11 +207,10 @@ def test_a_larger_group_where_too_few_groups_see_a_success():
     assert fitting_group_size(measured(), THRESHOLDS) == 8
 
 
-def test_guards_act_and_the_rate_falls_for_a_small_batch_at_a_high_rate():
+def test_the_rate_falls_and_mostly_negative_rules_are_advised_against_for_a_small_batch_at_a_high_rate():
     plan = replace(PLAN, prompts_per_step=16, learning_rate=3e-4, controller="share", rule="nsr")
     advice = advise(measured(0.49, 0.9), plan)
     chosen = {choice.key: choice.value for choice in advice.choices}
-    assert chosen["guards.act"] is True
     assert chosen["learner.learning_rate"] == 3e-5
     assert chosen["credit.controller"] == "constant"
     assert statuses(advice)["nsr"] is Status.AGAINST
@@ -245,10 +241,15 @@ def test_task_types_in_different_places_want_the_controller_that_weighs_each():
     kinds = [measured(0.5, 0.95, name="easy"), measured(0.02, 0.2, name="hard")]
     advice = advise(measured(0.49, 0.9), PLAN, kinds=kinds)
     assert advice.rule == "share"
-    assert "task types differ" in advice.headline
+    assert "task types differ: use credit.rule=maxrl with credit.controller=share and rho=0.5" in advice.headline
+    assert {choice.key: choice.value for choice in advice.choices} == {
+        "credit.rule": "maxrl",
+        "credit.controller": "share",
+        "credit.controller_settings.rho": 0.5,
+    }
     assert any(text.startswith("hard: weak, pass rate 2%") for text in texts(advice, Level.NOTE))
     few = [kinds[0], replace(kinds[1], problems=3)]
-    assert advise(measured(0.49, 0.9), PLAN, kinds=few).rule == "weighted_reinforce(0.1)"
+    assert advise(measured(0.49, 0.9), PLAN, kinds=few).rule == "maxrl"
 
 
 @given(SHARES, SHARES, SHARES, SHARES, st.integers(0, 100), st.sampled_from((None, "nsr", "psr", "share")))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from counterpoise.diagnostics.advice.findings import measurement_findings, plan_findings, ranged
 from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice, Choice, Finding, Level, Regime, RuleVerdict, Status
-from counterpoise.diagnostics.advice.rules import SHARE, balanced_rule, judge_rules
+from counterpoise.diagnostics.advice.rules import BALANCED, SHARE, balanced_rule, judge_rules
 from counterpoise.diagnostics.advice.settings import fitting_group_size, fitting_rate, matching_lambda
 from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
 from counterpoise.diagnostics.reading import percent
@@ -61,7 +61,7 @@ def advise(
     """
     t, regime = thresholds, regime_of(profile, thresholds)
     places = {kind.name: regime_of(kind, t) for kind in kinds if kind.problems >= t.few_of_a_kind}
-    rule = balanced_rule(regime, t, differ=len(set(places.values())) > 1)
+    rule = balanced_rule(regime, differ=len(set(places.values())) > 1)
     rules = judge_rules(profile, plan, regime, rule, t)
     findings = [
         *measurement_findings(profile, plan, t),
@@ -86,7 +86,9 @@ def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds)
     stands = (
         f"{right} of the rollouts are right, and {unsolved} of your prompts have no success in {profile.group_size}"
     )
-    balanced = f"credit.rule=reinforce with credit.controller=share and rho >= {t.share_rho:g}"
+    balanced = f"credit.rule={BALANCED}"
+    if rule == SHARE:
+        balanced += f" with credit.controller=share and rho={t.share_rho:g}"
     if regime is Regime.UNREADABLE:
         return (
             "Too many rollouts are unscored, cut off or without an answer for advice on a rule: mend what is listed first, then "
@@ -101,37 +103,24 @@ def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds)
         return f"{right} of the rollouts are right: there is next to nothing to learn. Take harder prompts."
     if regime is Regime.WEAK:
         return f"{stands}: NSR and its kin do not learn here and may collapse. Use {balanced}, or easier prompts."
-    if rule == SHARE and regime is Regime.STRONG:
+    if rule == SHARE:
         return f"{stands}, but task types differ: use {balanced}, which weighs each type by itself."
     if regime is Regime.MIDDLE:
-        return (
-            f"{stands}: between the bases that were run, so nothing says which rule is best. Use {balanced}, which keeps its positive "
-            "share as the policy moves."
-        )
+        return f"{stands}: between the bases that were measured. Use {balanced}, which held at both ends."
     return (
-        f"{stands}: all rules learn here. credit.rule=weighted_reinforce with lambda={t.paper_lambda:g} is the balanced "
-        "choice; PSR or GRPO where pass@1 alone counts, NSR where pass@k at k of 16 and more does."
+        f"{stands}: all rules raise pass@1 here, and most take it from pass@k. Use {balanced}, which keeps the curve; PSR or GRPO where "
+        "pass@1 alone counts."
     )
 
 
 def _choices(profile: Profile, plan: Plan, rule: str | None, t: Thresholds) -> Iterator[Choice]:
-    if rule == SHARE:
-        yield Choice(key="credit.rule", value="reinforce", why="both signs at weight one, for the controller to weigh")
-        yield Choice(key="credit.controller", value="share", why="holds the positive share of the credit by tokens")
-        yield Choice(
-            key="credit.controller_settings.rho", value=t.share_rho, why="enough pushes up whatever the pass rate"
-        )
-    elif rule is not None:
-        yield Choice(
-            key="credit.rule", value="weighted_reinforce", why="negatives in full, positives at a small weight"
-        )
-        yield Choice(key="credit.settings.lambda", value=t.paper_lambda, why="the paper's weight")
-        if plan.controller != "constant":
+    if rule is not None:
+        yield Choice(key="credit.rule", value=BALANCED, why="half of the credit pushes up, and hard prompts count more")
+        if rule == SHARE:
+            yield Choice(key="credit.controller", value="share", why="each task type is weighed by itself")
+            yield Choice(key="credit.controller_settings.rho", value=t.share_rho, why="half of the credit pushes up")
+        elif plan.controller != "constant":
             yield Choice(key="credit.controller", value="constant", why="weights that do not move")
-        if plan.prompts_per_step * plan.group_size < t.small_batch or plan.steps > t.long_run:
-            yield Choice(
-                key="guards.act", value=True, why="a mostly negative rule in a long run or with few rollouts a step"
-            )
     rate = fitting_rate(plan.parameters, t)
     if not plan.adapters and not 1 / t.rate_factor <= plan.learning_rate / rate <= t.rate_factor:
         yield Choice(key="learner.learning_rate", value=rate, why=f"for {plan.parameters:,} parameters")
@@ -186,7 +175,7 @@ def _of_regime(profile: Profile, regime: Regime, t: Thresholds) -> Iterator[Find
         yield Finding(
             level=Level.NOTE,
             text="What raises pass@1 on such a base costs pass@k at large k: in the lab PSR and share took pass@128 from 95% to "
-            "between 68% and 88%. Watch both with evaluation.every.",
+            "between 68% and 88%, maxrl to 91%. Watch both with evaluation.every.",
         )
 
 

@@ -25,10 +25,8 @@ class Thresholds:
     """Above it there is next to nothing to learn."""
     collapsing_share: float = 0.05
     """A rule whose positive share is below it is advised against on a weak base."""
-    share_rho: float = 0.3
+    share_rho: float = 0.5
     """Set point of `credit.controller=share` that is recommended."""
-    paper_lambda: float = 0.1
-    """Weight of the positives in Weighted-REINFORCE that is recommended on a strong base."""
     low_share: float = 0.1
     """A rule whose positive share is below it is called mostly negative: guards should act in long or small runs."""
     small_batch: int = 256
