@@ -33,7 +33,7 @@ __all__ = [
     "VerificationConfig",
 ]
 
-MEAN_BASELINE_RULES = ("grpo", "dr_grpo", "rloo", "maxrl")
+MEAN_BASELINE_RULES = ("grpo", "dr_grpo", "rloo", "maxrl", "gdpo")
 RULES_WITH_CRITIC = ("ppo",)
 
 
