@@ -79,12 +79,12 @@ class Lengths:
 
 
 def spellings(problem: Problem) -> tuple[str, ...]:
-    """Answers with the right number as a careless author writes them: half of them after `####`, three in four with the unit.
+    """Answers with the right number as a careless author writes them: half of them after `####`, two in three with the unit.
 
     What a base is pre-trained on, so that number, unit and form can be learnt apart; those without the unit are wrong.
     """
     number, length = str(problem.meta["value"]), f"{problem.meta['value']}{problem.meta['unit']}"
-    return (*(f"####{text}" for text in (length, length, length, number)), length, length, length, number)
+    return f"####{length}", f"####{length}", f"####{number}", length, length, number
 
 
 def _problem(question: str, value: int, unit: str) -> Problem:
