@@ -33,7 +33,7 @@ __all__ = [
     "VerificationConfig",
 ]
 
-MEAN_BASELINE_RULES = ("grpo", "dr_grpo", "rloo", "maxrl")
+MEAN_BASELINE_RULES = ("grpo", "dr_grpo", "rloo", "maxrl", "gdpo")
 RULES_WITH_CRITIC = ("ppo",)
 
 
@@ -67,7 +67,7 @@ class ModelConfig(Section):
     """The policy."""
 
     name: str = "lab"
-    """`lab`, `lab:weak`, `smollm2`, a directory, or a Hugging Face id."""
+    """`lab`, `lab:weak`, `lab:graded`, `smollm2`, a directory, or a Hugging Face id."""
     dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     """Precision of the stored weights that the optimiser updates."""
     lora: LoraConfig = LoraConfig()

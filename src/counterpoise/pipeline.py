@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -13,6 +14,7 @@ import torch
 from counterpoise.diagnostics.histogram import Histogram
 from counterpoise.diagnostics.rollouts import rollout_metrics, surprisal_histograms
 from counterpoise.errors import TrainingError
+from counterpoise.rewards.vector import VERDICT
 from counterpoise.types import (
     Credit,
     Problem,
@@ -24,6 +26,7 @@ from counterpoise.types import (
     StopReason,
     Sum,
     Verdict,
+    VerdictValue,
 )
 
 __all__ = ["Assign", "Experience", "Outcome", "Pipeline", "Verify"]
@@ -59,6 +62,8 @@ class Outcome:
     """(N,) kind of task."""
     rollouts: Sequence[Rollout] = ()
     """(N,) what a rule with a critic reads; the other rules do not."""
+    parts: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    """By name of a graded part, (N,) float64, NaN where a rollout has not got it; what a rule on parts reads."""
 
 
 Assign = Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]
@@ -144,6 +149,7 @@ class Pipeline:
             ),
             task_types=[problem.task_type for problem in problems],
             rollouts=rollouts,
+            parts=_parts(verdicts, rewards),
         )
         credit, credit_metrics = self.assign(outcome)
         credited = time.perf_counter()
@@ -165,6 +171,22 @@ class Pipeline:
                 "diagnostics": time.perf_counter() - credited,
             },
         )
+
+
+def _parts(verdicts: Sequence[Verdict], rewards: Sequence[Reward]) -> dict[str, torch.Tensor]:
+    """Every part of every reward, and the verdict itself; a response without an answer has 0 in all, one that abstained has none."""
+    rows: list[Mapping[str, float]] = []
+    for verdict, reward in zip(verdicts, rewards, strict=True):
+        abstained = verdict.value is VerdictValue.NO_ANSWER and bool(verdict.parts.get("abstained"))
+        rows.append({} if abstained or not verdict.scored else {**reward.parts, VERDICT: float(verdict.correct)})
+    silent = [verdict.value is VerdictValue.NO_ANSWER for verdict in verdicts]
+    return {
+        name: torch.tensor(
+            [0.0 if none and row else row.get(name, math.nan) for none, row in zip(silent, rows, strict=True)],
+            dtype=torch.float64,
+        )
+        for name in sorted({name for row in rows for name in row})
+    }
 
 
 _SCORED = "scored"

@@ -39,13 +39,24 @@ def test_impossible_problems_are_a_message(tmp_path):
     assert "count is 9, expected 2 to 5" in str(result.exception)
 
 
+def test_the_graded_base_learns_both_of_its_tasks(tmp_path):
+    result = run("--size", "graded", "--steps", "2", "--out", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert "training problems of arithmetic and lengths" in result.output
+    recipe = json.loads((tmp_path / "recipe.json").read_text())
+    assert [source["name"] for source in recipe["task"]["sources"]] == ["arithmetic", "lengths"]
+    assert "--count and --largest belong to countdown" in str(run("--size", "graded", "--count", "3").exception)
+
+
 def test_help_shows_examples():
     assert "counterpoise pretrain --size weak --steps 200" in run("--help").output
 
 
-@pytest.mark.parametrize("size", ["strong", "weak"])
+@pytest.mark.parametrize("size", ["strong", "weak", "graded"])
 def test_packaged_recipe_is_this_commands(size):
-    assert json.loads((lab_path(size) / "recipe.json").read_text())["task"] == asdict(TASKS[size])
+    assert json.loads((lab_path(size) / "recipe.json").read_text())["task"] == json.loads(
+        json.dumps(asdict(TASKS[size]))
+    )
 
 
 def test_an_out_that_cannot_be_made_is_refused_before_training(tmp_path):

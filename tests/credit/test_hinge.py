@@ -16,29 +16,6 @@ def apply(
     return rule(values, group_statistics((values > 0) & mask, mask, groups, torch.where(mask, values, 0.0)))
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    st.lists(st.booleans(), min_size=1, max_size=24),
-    st.floats(-0.999, 0.999),
-    st.floats(0.1, 5),
-    st.floats(0.1, 5),
-    st.floats(0, 3),
-)
-def test_binary_rewards_give_the_verdict_rules_bit_for_bit(
-    right: list[bool], tau: float, a: float, b: float, weight: float
-) -> None:
-    rewards = [1.0 if verdict else -1.0 for verdict in right]
-    shape = {"tau": tau, "plus_power": a, "minus_power": b}
-    for settings_of_hinge, rule in (
-        ({"lambda_": weight}, make_rule("weighted_reinforce", lambda_=weight)),
-        ({"lambda_": 0.0}, make_rule("nsr")),
-        ({"minus": 0.0}, make_rule("psr")),
-        ({}, make_rule("reinforce")),
-    ):
-        hinge = apply(make_rule("hinge", **shape, **settings_of_hinge), rewards)
-        assert torch.equal(hinge, apply(rule, rewards))
-
-
 def test_graded_rewards_are_pushed_by_their_distance_from_the_threshold() -> None:
     rule = make_rule("hinge", low=0.0, high=1.0, tau=0.6, minus_power=2.0)
     # (0.8 - 0.6) / 0.4; ((0.6 - 0.3) / 0.6)^2; at the threshold nothing
@@ -91,6 +68,28 @@ def test_soft_is_the_expectation_over_the_verdict() -> None:
     assert apply(make_rule("soft", low=0.0, high=1.0), [1.0, 0.5, 0.0, 0.75]).tolist() == [1.0, 0.0, -1.0, 0.5]
     weighted = apply(make_rule("weighted_reinforce"), [1.0, -1.0])
     assert torch.equal(apply(make_rule("soft", lambda_=0.1), [1.0, -1.0]), weighted)
+
+
+def test_correct_only_keeps_high_rewards_of_wrong_answers_from_being_pushed_up() -> None:
+    rewards = torch.tensor([1.0, 0.9, 0.2, 0.9], dtype=torch.float64)
+    correct = torch.tensor([True, False, False, True])
+    statistics = group_statistics(correct, torch.ones(4, dtype=torch.bool), torch.zeros(4, dtype=torch.int64), rewards)
+    rule = make_rule("hinge", low=0.0, tau=0.5, correct_only=True)
+    assert rule(rewards, statistics).tolist() == pytest.approx([1.0, 0.0, -0.6, 0.8])
+    # what nu gives goes to correct rollouts alone: 0.6 as 1 : 0.8
+    shared = make_rule("hinge", low=0.0, tau=0.5, correct_only=True, lambda_=0.0, nu=1.0)
+    assert shared(rewards, statistics).tolist() == pytest.approx([0.6 / 1.8, 0.0, -0.6, 0.48 / 1.8])
+
+
+def test_a_threshold_of_each_rollout_s_own() -> None:
+    rule = make_rule("hinge", low=0.0, threshold="ema")
+    rewards = torch.tensor([0.5, 0.5], dtype=torch.float64)
+    statistics = group_statistics(
+        rewards > 1, torch.ones(2, dtype=torch.bool), torch.zeros(2, dtype=torch.int64), rewards
+    )
+    # (0.5 - 0.25) / 0.75 and (0.75 - 0.5) / 0.75
+    found = rule.at(torch.tensor([0.25, 0.75]).double())(rewards, statistics)  # type: ignore[attr-defined]
+    assert found.tolist() == pytest.approx([1 / 3, -1 / 3])
 
 
 def test_plus_and_minus_stay_apart() -> None:

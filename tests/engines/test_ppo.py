@@ -161,6 +161,7 @@ def test_unscored_rollouts_have_no_credit_and_leave_whitening_and_the_critic(ass
         **{
             name: value[kept] if isinstance(value, torch.Tensor) else [value[i] for i in kept]
             for name, value in fields.items()
+            if name != "parts"
         }
     )
     for _ in range(2):

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 
 from counterpoise.cli.demo import DEMO_FILE
 from counterpoise.engines.assemble import assemble
@@ -13,7 +14,10 @@ from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.engines.run_records import read_metrics
 from counterpoise.errors import MissingExtraError
 from counterpoise.models.smollm2 import cache_directory, gguf_path, smollm2_path
+from counterpoise.pipeline import Outcome
+from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.runfile import load_config
+from counterpoise.types import Verdict, VerdictValue
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -131,3 +135,66 @@ def test_the_gsm8k_recipe_trains_the_real_model(smollm2, gsm8k, tmp_path):
     assert record["tokens_trained"] == record["tokens_sampled"]
     assert 0 < record["sampler_gap_max"] < 1e-3
     assert [problem.n for problem in result.final.counts] == [1]
+
+
+REWARDS = sorted((RECIPES / "rewards").glob("*.toml"))
+
+
+def credited(name, *verdicts):
+    """Credit that a preset gives to one group of these verdicts."""
+    assembly = assemble(load_config(RECIPES / "rewards" / f"{name}.toml", ['model.name="lab"']))
+    judged = [with_response_parts(verdict, length=0.5) for verdict in verdicts]
+    rows = len(judged)
+    outcome = Outcome(
+        rewards=torch.tensor([assembly.reward(verdict).value for verdict in judged], dtype=torch.float64),
+        correct=torch.tensor([verdict.correct for verdict in judged]),
+        scored=torch.tensor([verdict.scored for verdict in judged]),
+        group_ids=torch.zeros(rows, dtype=torch.int64),
+        lengths=torch.ones(rows, dtype=torch.int64),
+        surprisal=torch.ones(rows, dtype=torch.float64),
+        task_types=["t"] * rows,
+    )
+    return pytest.approx(assembly.assign(outcome)[0].advantages.tolist(), abs=1.1e-3)
+
+
+def verdict(truth, /, **parts):
+    return Verdict(value=truth, answer="x", rule="r/r", seconds=0.0, verifier="v", version="1", parts=parts)
+
+
+CORRECT, WRONG, NO_ANSWER, UNSCORED = (VerdictValue(v) for v in ("correct", "wrong", "no_answer", "unscored"))
+
+
+@pytest.mark.parametrize("path", REWARDS, ids=lambda path: path.stem)
+def test_every_preset_assembles_with_a_task_that_needs_no_file(path):
+    assembly = assemble(load_config(path, ['model.name="lab"']))
+    assert len(assembly.train) > 40 and assembly.test
+
+
+def test_code_is_right_when_every_test_passes_and_graded_below_that():
+    tests = [
+        verdict(value, tests_passed=share) for value, share in ((CORRECT, 1), (WRONG, 0.75), (WRONG, 0), (WRONG, 1))
+    ]
+    assert credited("code", *tests, verdict(NO_ANSWER), verdict(UNSCORED)) == [0.1, -0.25, -1, 0, -1, 0]
+
+
+def test_science_needs_value_and_unit_and_rewards_the_figures():
+    def quantity(truth, *marks):
+        return verdict(truth, **dict(zip(("value", "unit", "significant_figures"), marks, strict=True)))
+
+    found = [
+        *(quantity(CORRECT, 1, 1, 1), quantity(CORRECT, 1, 1, 0), quantity(WRONG, 1, 0, 1), quantity(WRONG, 1, 0, 0)),
+        *(quantity(WRONG, 0, 1, 0), quantity(WRONG, 0, 0, 0), verdict(NO_ANSWER), verdict(UNSCORED)),
+    ]
+    # (1 + 2 - 0.25) / 3.25 = 0.8462, (1 - 2 + 0.25) / 3.25 = -0.2308, (1 - 2 - 0.25) / 3.25 = -0.3846
+    assert credited("science", *found) == [0.1, 0.08462, -0.2308, -0.3846, -1, -1, -1, 0]
+
+
+def test_a_blind_guess_among_four_options_is_worth_nothing():
+    found = credited("choice", verdict(CORRECT), verdict(WRONG), verdict(WRONG), verdict(WRONG), verdict(UNSCORED))
+    assert found == [0.75, -0.25, -0.25, -0.25, 0]
+
+
+def test_open_questions_are_decided_by_exact_match_and_declining_is_neutral():
+    found = [verdict(value, f1=f1) for value, f1 in ((CORRECT, 1), (WRONG, 0.5), (WRONG, 0), (WRONG, 1))]
+    declined = verdict(NO_ANSWER, f1=0.0, abstained=1.0)
+    assert credited("qa", *found, declined, verdict(NO_ANSWER), verdict(UNSCORED)) == [0.1, -0.5, -1, 0, 0, -1, 0]

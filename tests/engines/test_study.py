@@ -1,12 +1,17 @@
 """A study: what a file may say, what is run, and that it goes on where it stopped."""
 
+from pathlib import Path
+
 import pytest
 import tomli_w
 
 from counterpoise.engines import study as module
+from counterpoise.engines.assemble import _rule_of
 from counterpoise.engines.study import load_study
 from counterpoise.errors import ConfigError, TrainingError
+from counterpoise.rewards.registry import make_reward
 
+STUDIES = Path(__file__).parents[2] / "studies"
 ARMS = {"nsr": {"credit": {"rule": "nsr"}}, "psr": {"credit": {"rule": "psr"}}}
 
 
@@ -89,3 +94,10 @@ def test_an_arm_that_was_changed_is_refused(write):
 def test_mistakes(write, changes, says):
     with pytest.raises(ConfigError, match=says):
         load_study(write(**changes))
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_study_here_names_rules_and_rewards_that_there_are(path):
+    for run in load_study(path).runs:
+        credit = run.config.credit
+        assert _rule_of(credit, make_reward(credit.reward, **credit.reward_settings))

@@ -14,8 +14,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from counterpoise.models.lab import build_lab_model, lab_path
 from counterpoise.models.pretrain import PRESETS
 from counterpoise.tasks.countdown import Countdown
+from counterpoise.tasks.registry import make_task
 from counterpoise.types import VerdictValue
 from counterpoise.verifiers.countdown import CountdownVerifier
+from counterpoise.verifiers.quantity import QuantityVerifier
+from counterpoise.verifiers.steps import StepsVerifier
 
 DOCS = Path(__file__).parents[2] / "docs" / "lab.md"
 SIZES = ["strong", "weak"]
@@ -38,17 +41,17 @@ def pass_at_k(correct, samples, k):
 
 
 @torch.inference_mode()
-def sample_correct(size, problems, samples, seed):
+def sample_correct(size, problems, samples, seed, verifier, longest=32):
     """Number of right responses for each problem, drawn at temperature 1."""
     model = AutoModelForCausalLM.from_pretrained(lab_path(size), dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(lab_path(size))
-    generator, verifier, correct = torch.Generator().manual_seed(seed), CountdownVerifier(), []
+    generator, correct = torch.Generator().manual_seed(seed), []
     for problem in problems:
         output = model(torch.tensor([tokenizer.encode(problem.question + "\n")]), use_cache=True)
         cache, logits = output.past_key_values, output.logits[:, -1].expand(samples, -1)
         cache.batch_repeat_interleave(samples)
         drawn, done = [], torch.zeros(samples, dtype=torch.bool)
-        while not done.all() and len(drawn) < 32:
+        while not done.all() and len(drawn) < longest:
             token = torch.multinomial(logits.softmax(-1), 1, generator=generator)
             drawn.append(token.masked_fill(done[:, None], tokenizer.pad_token_id))
             done |= token[:, 0] == tokenizer.eos_token_id
@@ -66,7 +69,33 @@ def sample_correct(size, problems, samples, seed):
 def test_measuring_again_gives_the_recorded_figures(size):
     correct, recorded_samples = counts(size)
     problems = Countdown(**recipe(size)["task"]).problems("test")[:PROBLEMS]
-    again = sample_correct(size, problems, SAMPLES, seed=11)
+    again = sample_correct(size, problems, SAMPLES, 11, CountdownVerifier())
+    assert_same_within_noise(again, correct, recorded_samples)
+
+
+@pytest.mark.parametrize(
+    ("name", "verifier"), [("arithmetic", StepsVerifier()), ("lengths", QuantityVerifier(relative_tolerance=0.0))]
+)
+def test_measuring_the_graded_base_again_gives_the_recorded_figures(name, verifier):
+    correct, recorded_samples = graded_counts(name)
+    (source,) = (source for source in recipe("graded")["task"]["sources"] if source["name"] == name)
+    problems = make_task(**source).problems("test")[:PROBLEMS]
+    again = sample_correct("graded", problems, SAMPLES, 11, verifier, longest=44)
+    assert_same_within_noise(again, correct, recorded_samples)
+    assert len(correct) >= 200 and recorded_samples >= 32
+    assert 0.25 <= pass_at_k(correct, recorded_samples, 1) <= 0.5
+    (row,) = re.findall(rf"^\| graded, {name} \| (0\.\d+ \(.+)\|$", DOCS.read_text(), flags=re.MULTILINE)
+    shown = [float(cell.split()[0]) for cell in row.split("|")]
+    ks = (1, 2, 4, 8, 16, 32)
+    assert shown == pytest.approx([pass_at_k(correct, recorded_samples, k) for k in ks], abs=5e-4)
+
+
+def graded_counts(name):
+    measured = recipe("graded")["measured"]
+    return np.array(measured["correct"][name]), measured["samples"]
+
+
+def assert_same_within_noise(again, correct, recorded_samples):
     # The same problems in both, so only sampling noise is left: the variance of a mean of Bernoulli means, in both measurements.
     p = correct[:PROBLEMS] / recorded_samples
     noise = math.sqrt(np.sum(p * (1 - p)) * (1 / SAMPLES + 1 / recorded_samples)) / PROBLEMS
@@ -97,12 +126,12 @@ def test_docs_show_the_recorded_figures(size):
     )
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [*SIZES, "graded"])
 def test_recipe_is_the_preset(size):
     assert recipe(size)["stages"] == [asdict(stage) for stage in PRESETS[size]]
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [*SIZES, "graded"])
 def test_architecture_is_the_recipes(size):
     loaded = AutoModelForCausalLM.from_pretrained(lab_path(size), dtype=torch.float32)
     assert {n: t.shape for n, t in loaded.state_dict().items()} == {
@@ -111,4 +140,4 @@ def test_architecture_is_the_recipes(size):
 
 
 def test_weights_stay_small():
-    assert sum(f.stat().st_size for size in SIZES for f in lab_path(size).iterdir()) <= 4 * 2**20
+    assert sum(f.stat().st_size for size in [*SIZES, "graded"] for f in lab_path(size).iterdir()) <= 5 * 2**20

@@ -12,7 +12,8 @@ def verdict(rule: str, **parts: float) -> Verdict:
 
 
 @pytest.mark.parametrize(
-    ("rule", "form"), [("boxed/text", 1.0), ("fence/tests", 1.0), ("last_line/text", 0.0), ("none/", 0.0)]
+    ("rule", "form"),
+    [("boxed/text", 1.0), ("fence/tests", 1.0), ("hash/number", 1.0), ("last_line/text", 0.0), ("none/", 0.0)],
 )
 def test_format_is_whether_the_asked_form_was_kept(rule: str, form: float) -> None:
     assert with_response_parts(verdict(rule), length=0.25).parts == {"format": form, "brevity": 0.75}

@@ -1,6 +1,8 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from counterpoise.errors import ConfigError, DataError, UnknownNameError
 from counterpoise.rewards.binary import binary
@@ -83,3 +85,11 @@ def test_impossible_settings_are_refused() -> None:
         make_reward("vector", dimensions={"value": {"tau": 1}})
     with pytest.raises(DataError, match=r"part 'value' of the verifier 'quantity' is 1.5"):
         reward("and_or", verdict(value=1.5), value={})
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=5), st.data())
+def test_on_parts_of_0_and_1_veto_is_and_or(marks: list[bool], data: st.DataObject) -> None:
+    weights = [1.0, *(data.draw(st.floats(0.01, 3)) for _ in marks[1:])]
+    dimensions = {f"p{i}": {"weight": weight} for i, weight in enumerate(weights)}
+    judged = verdict(**{f"p{i}": float(mark) for i, mark in enumerate(marks)})
+    assert reward("veto", judged, **dimensions) == reward("and_or", judged, **dimensions)

@@ -1,4 +1,5 @@
 import ast
+import json
 import operator
 
 import pytest
@@ -125,3 +126,13 @@ def test_empty_side_is_refused() -> None:
 def test_settings_out_of_range(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Arithmetic(**settings)
+
+
+def test_worked_golds_are_the_same_problems() -> None:
+    plain, worked = (Arithmetic(size=200, verifier=verifier).problems("test") for verifier in ("numeric", "steps"))
+    assert [p.problem_id for p in plain] == [p.problem_id for p in worked]
+    for one, other in zip(plain, worked, strict=True):
+        steps, value = solve(one.question)
+        assert json.loads(other.gold) == {"answer": str(value), "steps": steps} and other.verifier == "steps"
+    with pytest.raises(ConfigError, match="verifier = 'steps' reads the steps of style = 'compact' alone"):
+        Arithmetic(verifier="steps", style="words")

@@ -98,7 +98,7 @@ SETTINGS = {
     "mixture": {"sources": [{"name": "facts"}, {"name": "arithmetic"}]},
     "science": {"size": 400},
 }
-FORMS = [*((name, {}) for name in TASKS), ("science", {"form": "choice"})]
+FORMS = [*((name, {}) for name in TASKS), ("science", {"form": "choice"}), ("arithmetic", {"verifier": "steps"})]
 SANDBOXED = ("humaneval", "mbpp", "stdio", "reasoning_gym")
 
 

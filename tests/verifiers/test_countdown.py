@@ -91,6 +91,32 @@ def test_wrong(answer, rule):
     assert judge(answer) == ("wrong", rule)
 
 
+def closeness(answer, gold=GOLD):
+    return VERIFIER.judge(gold, answer).parts["closeness"]
+
+
+def test_closeness_is_one_for_a_right_answer_alone_and_falls_with_the_distance():
+    assert closeness("3*7+9") == closeness("9+7*3=30") == 1.0
+    # values 34, 19, 12, 54 and 3/7 + 9: 10/14, 10/21, 10/28, 10/34, 10/(10 + 144/7)
+    found = [closeness(answer) for answer in ("3*9+7", "3+7+9", "3*7-9", "9*7-3*3", "3/7+9")]
+    assert found[:3] == pytest.approx([10 / 14, 10 / 21, 10 / 28]) and found[3] == 0.0  # 3 twice
+    assert found[4] == pytest.approx(10 / (10 + 144 / 7))
+
+
+def test_a_false_claim_is_as_far_as_the_farther_of_the_two():
+    assert closeness("3*7+9=31") == pytest.approx(10 / 11)
+    assert closeness("3*9+7=30") == closeness("3*9+7=34") == pytest.approx(10 / 14)
+
+
+@pytest.mark.parametrize("answer", ["", "3*7+", "30", "3*7", "9/(3-3)", "3/(7-7)+9", "(" * 999])
+def test_other_faults_have_no_closeness(answer):
+    assert closeness(answer) == 0.0
+
+
+def test_closeness_of_a_wrong_answer_stays_below_one_when_floats_cannot_tell():
+    assert closeness("1+1/(999999999*999999999)", "1,1,999999999,999999999=1") == 1.0 - 2.0**-53
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -190,3 +216,9 @@ def test_agrees_with_pythons_own_syntax_tree(text):
         assert judge(text, f"{numbers},1={value}") == ("wrong", "numbers")
     else:
         assert judge(text, f"{numbers}=0") == ("wrong", "value")
+    targets = sorted(range(0, 200, 7), key=lambda target: abs(value - target))
+    assert_falling([closeness(text, f"{numbers}={target}") for target in targets])
+
+
+def assert_falling(values):
+    assert values == sorted(values, reverse=True) and all(0.0 < value <= 1.0 for value in values)

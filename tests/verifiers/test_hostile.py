@@ -85,6 +85,7 @@ CASES = {
         "<answer>7301</answer>",
         {},
     ),
+    "steps": Case(json.dumps({"answer": "7301", "steps": ["7300+1=7301"]}), "7300+1=7301\n#### 7301", {}),
     "stdio": Case(
         json.dumps({"inputs": ["3\n"], "outputs": ["9\n"]}),
         "```python\nprint(int(input()) ** 2)\n```",
@@ -144,7 +145,7 @@ def test_a_hundred_thousand_characters_are_read_in_no_time(name):
 
 
 def pumped(size):
-    modules = ("extraction", "programs", "choice", "countdown", "quantity_text")
+    modules = ("extraction", "programs", "choice", "countdown", "quantity_text", "steps")
     for module in modules:
         for name, pattern in vars(importlib.import_module(f"counterpoise.verifiers.{module}")).items():
             if isinstance(pattern, re.Pattern):

@@ -17,6 +17,8 @@ from counterpoise.errors import UsageError
 from counterpoise.files import atomic_write_text
 from counterpoise.streams import stream
 from counterpoise.tasks.countdown import Countdown, solutions
+from counterpoise.tasks.lengths import spellings
+from counterpoise.tasks.mixture import Mixture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,12 +27,18 @@ if TYPE_CHECKING:
 
 __all__ = ["TASKS", "pretrain"]
 
-TASKS = {"strong": Countdown(count=3, largest=20), "weak": Countdown(count=4, largest=10)}
+TASKS: dict[str, Countdown | Mixture] = {
+    "strong": Countdown(count=3, largest=20),
+    "weak": Countdown(count=4, largest=10),
+    "graded": Mixture(sources=({"name": "arithmetic", "verifier": "steps"}, {"name": "lengths"})),
+}
 """The problems each packaged model was trained on (train side) and is measured on (test side)."""
 
 
 def pretrain(
-    size: Annotated[Literal["strong", "weak"], typer.Option(help="Which packaged recipe to start from.")] = "strong",
+    size: Annotated[
+        Literal["strong", "weak", "graded"], typer.Option(help="Which packaged recipe to start from.")
+    ] = "strong",
     out: Annotated[Path, typer.Option(help="Directory the model is written to.")] = Path("lab_model"),
     steps: Annotated[
         int | None, typer.Option(help="Optimiser steps of each stage; default: the recipe's.", min=1)
@@ -61,17 +69,14 @@ def pretrain(
     from counterpoise.models.pretrain import pretrain as train
 
     _refuse_unwritable(out)
-    base = TASKS[size]
     stages = [
         replace(stage, seed=stage.seed if seed is None else stream(seed, "stage", i), steps=steps or stage.steps)
         for i, stage in enumerate(PRESETS[size])
     ]
-    task = replace(
-        base, count=base.count if count is None else count, largest=base.largest if largest is None else largest
-    )
+    task = _with_numbers(size, TASKS[size], count, largest)
     torch.set_num_threads(threads)
     problems = task.problems("train")
-    console.note(f"{len(problems)} training problems: {task.count} numbers up to {task.largest}")
+    console.note(f"{len(problems)} training problems{_described(task)}")
     model, seconds = None, 0.0
     for number, settings in enumerate(stages, start=1):
         with console.progress(f"stage {number} of {len(stages)}", total=settings.steps) as update:
@@ -115,11 +120,34 @@ def _refuse_unwritable(out: Path) -> None:
         raise UsageError(f"--out {out} cannot be written to; choose a directory you may write to")
 
 
+def _with_numbers(size: str, task: Countdown | Mixture, count: int | None, largest: int | None) -> Countdown | Mixture:
+    if count is None and largest is None:
+        return task
+    if not isinstance(task, Countdown):
+        raise UsageError(
+            f"--count and --largest belong to countdown, and --size {size} learns other tasks; leave them out"
+        )
+    return replace(task, count=count or task.count, largest=largest or task.largest)
+
+
+def _described(task: Countdown | Mixture) -> str:
+    if isinstance(task, Countdown):
+        return f": {task.count} numbers up to {task.largest}"
+    return f" of {' and '.join(source['name'] for source in task.sources)}"
+
+
 def _show(update: Callable[[int, str], None], step: int, loss: float) -> None:
     update(step, f"loss {loss:.3f}")
 
 
 def _demonstrate(problem: Problem, generator: np.random.Generator) -> str:
-    """One of all the solutions, uniformly: the base is to know many ways, not the first one."""
+    """One of all the solutions, or spellings, uniformly: the base is to know many ways, not the first one."""
+    if problem.demonstration is None:
+        raise UsageError(f"problem {problem.problem_id} has no demonstration to learn from")
+    if problem.task_type == "arithmetic":
+        return problem.demonstration
+    if problem.task_type == "lengths":
+        written = spellings(problem)
+        return written[generator.integers(len(written))]
     found = solutions(problem.meta["numbers"], problem.meta["target"])
     return found[generator.integers(len(found))]

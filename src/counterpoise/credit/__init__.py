@@ -15,7 +15,14 @@ from counterpoise.credit.controllers import (
 from counterpoise.credit.emphasis import EMPHASES, Emphasis, make_emphasis
 from counterpoise.credit.filters import FILTERS, keep_rows, tokens_saved
 from counterpoise.credit.groups import GroupStatistics, group_statistics
-from counterpoise.credit.registry import CRITIC_RULES, RULES, make_critic_rule, make_rule
+from counterpoise.credit.registry import (
+    CRITIC_RULES,
+    PARTS_RULES,
+    RULES,
+    make_critic_rule,
+    make_parts_rule,
+    make_rule,
+)
 from counterpoise.credit.rules.base import Rule
 from counterpoise.credit.signed import signed_credit
 from counterpoise.credit.statistics import credit_metrics, token_masses
@@ -35,6 +42,7 @@ __all__ = [
     "CRITIC_RULES",
     "EMPHASES",
     "FILTERS",
+    "PARTS_RULES",
     "RULES",
     "TOKEN_WEIGHTS",
     "Controller",
@@ -54,6 +62,7 @@ __all__ = [
     "make_controller",
     "make_critic_rule",
     "make_emphasis",
+    "make_parts_rule",
     "make_rule",
     "make_token_weights",
     "signed_credit",

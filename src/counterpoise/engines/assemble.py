@@ -16,6 +16,7 @@ from counterpoise.config import CreditConfig, RunConfig
 from counterpoise.credit import (
     CONTROLLERS,
     CRITIC_RULES,
+    PARTS_RULES,
     RULES,
     Controller,
     StepStatistics,
@@ -33,9 +34,10 @@ from counterpoise.credit import (
 )
 from counterpoise.credit.emphasis import Emphasis
 from counterpoise.credit.filters import FILTERS
-from counterpoise.credit.rules.base import Rule
+from counterpoise.credit.rules.hinge import Hinge
 from counterpoise.engines.policy import Policy
 from counterpoise.engines.ppo import ActorCritic
+from counterpoise.engines.rules import AtMovingThreshold, FromParts, RuleOf, Stateful, always
 from counterpoise.engines.task_types import task_type_metrics
 from counterpoise.engines.token_weighing import TokenWeighing
 from counterpoise.errors import ConfigError, DataError, UnknownNameError
@@ -99,6 +101,8 @@ class Assembly:
     """Whether the credit reads entropies, which the sampler then has to record."""
     critic: ActorCritic | None
     """What the rule's advantages come from, to be built beside the policy; None for rules without a critic."""
+    states: Mapping[str, Stateful]
+    """What the rule carries from step to step, by its name in a checkpoint."""
     select: Callable[[Outcome, Credit], tuple[torch.Tensor, torch.Tensor]]
     """(M,) indices of the rows the learner counts, and (M,) bool those it trains on."""
     loss: Loss
@@ -125,7 +129,7 @@ def assemble(config: RunConfig) -> Assembly:
     credit = config.credit
     reward = make_reward(credit.reward, **credit.reward_settings)
     critic = ActorCritic(config) if credit.rule in CRITIC_RULES else None
-    rule_of = critic or _always(make_rule(credit.rule, **_rule_settings(credit, reward)))
+    rule_of = critic or _rule_of(credit, reward)
     emphasis = make_emphasis(credit.emphasis, **credit.emphasis_settings)
     weighing = TokenWeighing(make_token_weights(credit.token_weights, **credit.token_weight_settings))
     controller = make_controller(credit.controller, **_controller_settings(config))
@@ -159,12 +163,26 @@ def assemble(config: RunConfig) -> Assembly:
         assign=_assigner(rule_of, emphasis, weighing, controller, credit.all_wrong_cap, kinds),
         with_entropy=weighing.needs_entropy,
         critic=critic,
+        states=_states(rule_of),
         select=lambda outcome, signed: _select(
             outcome, signed, credit.filter, terms=needs_entropy(loss) or needs_reference(loss)
         ),
         loss=loss,
         divide=divide,
     )
+
+
+def _rule_of(credit: CreditConfig, reward: RewardFunction) -> RuleOf:
+    if credit.rule in PARTS_RULES:
+        return FromParts(credit)
+    rule = make_rule(credit.rule, **_rule_settings(credit, reward))
+    return AtMovingThreshold(rule) if isinstance(rule, Hinge) and rule.threshold == "ema" else always(rule)
+
+
+def _states(rule_of: RuleOf) -> dict[str, Stateful]:
+    if isinstance(rule_of, ActorCritic):
+        return {"critic": rule_of}
+    return {"threshold": rule_of} if isinstance(rule_of, AtMovingThreshold) else {}
 
 
 def _rule_settings(credit: CreditConfig, reward: RewardFunction) -> Mapping[str, Any]:
@@ -299,14 +317,6 @@ class _Autocast:
             return self._sampler.sample(
                 prompts, group_size=group_size, settings=settings, seed=seed, policy_version=policy_version
             )
-
-
-RuleOf = Callable[[Outcome], tuple[Rule, Mapping[str, Sum]]]
-"""The rule of a step's outcome, and what was measured on the way to it."""
-
-
-def _always(rule: Rule) -> RuleOf:
-    return lambda outcome: (rule, {})
 
 
 def _assigner(

@@ -225,8 +225,8 @@ class _Run:
         state = checkpoint.state()
         self.learner.load_state_dict(state["learner"])
         self.assembly.controller.load_state_dict(state["controller"])
-        if self.assembly.critic is not None:
-            self.assembly.critic.load_state_dict(state.get("critic"))
+        for name, part in self.assembly.states.items():
+            part.load_state_dict(state.get(name))
         guards: Mapping[str, Any] = state.get("guards", self.guards.state_dict())  # older checkpoints hold none
         return guards
 
@@ -344,7 +344,7 @@ class _Run:
                     "step": self.step,
                     "learner": self.learner.state_dict(),
                     "controller": self.assembly.controller.state_dict(),
-                    **({} if self.assembly.critic is None else {"critic": self.assembly.critic.state_dict()}),
+                    **{name: part.state_dict() for name, part in self.assembly.states.items()},
                     "guards": self.guards.state_dict(),
                 },
                 score=record.get(best_by) if best_by else None,

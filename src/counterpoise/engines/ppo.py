@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 
 from counterpoise.config import RunConfig
-from counterpoise.credit import GroupStatistics, Rule, make_critic_rule
+from counterpoise.credit import Rule, make_critic_rule
 from counterpoise.credit.gae import explained_variance, gae, moments, token_rewards, whiten
 from counterpoise.engines.policy import Policy
+from counterpoise.engines.rules import Given, sums_over_processes
 from counterpoise.errors import CheckpointError, UsageError
 from counterpoise.learner.credited import common_temperature
 from counterpoise.learner.critic import Critic, Values
@@ -87,11 +87,11 @@ class ActorCritic:
         rewards = token_rewards(outcome.rewards, values.mask, kl=rule.kl, log_ratio=log_ratio)
         advantages = gae(rewards, values.tokens, values.mask, gamma=rule.gamma, lam=rule.lam, after=values.after)
         returns = advantages + values.tokens
-        measured = moments(advantages, counted, add=_over_processes)
+        measured = moments(advantages, counted, add=sums_over_processes)
         metrics = {
             "value_mean": _mean(values.tokens, counted),
             "return_mean": _mean(returns, counted),
-            "explained_variance": _once(explained_variance(values.tokens, returns, counted, add=_over_processes)),
+            "explained_variance": _once(explained_variance(values.tokens, returns, counted, add=sums_over_processes)),
             "advantage_mean": _mean(advantages, counted),
             "advantage_std": _once(math.sqrt(measured.variance(rule.ddof)) if measured.count else math.nan),
         }
@@ -109,7 +109,7 @@ class ActorCritic:
         if rule.whiten:
             advantages = whiten(advantages, counted, measured=measured, ddof=rule.ddof, eps=rule.eps)
         metrics["seconds_critic"] = Sum(total=time.perf_counter() - started, count=1.0)
-        return _Given(torch.zeros_like(advantages) if warming else advantages), metrics
+        return Given(torch.zeros_like(advantages) if warming else advantages), metrics
 
     def state_dict(self) -> dict[str, Any]:
         """The critic's."""
@@ -146,16 +146,6 @@ class ActorCritic:
         return torch.where(values.mask, old - table, 0.0)
 
 
-class _Given:
-    """A rule whose advantages are known."""
-
-    def __init__(self, advantages: torch.Tensor) -> None:
-        self._advantages = advantages
-
-    def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
-        return self._advantages
-
-
 def _mean(values: torch.Tensor, mask: torch.Tensor) -> Sum:
     return Sum(total=float(values[mask].double().sum()), count=float(mask.sum()))
 
@@ -163,7 +153,3 @@ def _mean(values: torch.Tensor, mask: torch.Tensor) -> Sum:
 def _once(value: float) -> Sum:
     """A number of all processes, which each of them adds; undefined where it is NaN."""
     return Sum(total=0.0, count=0.0) if math.isnan(value) else Sum(total=value, count=1.0)
-
-
-def _over_processes(values: Sequence[float]) -> list[float]:
-    return [math.fsum(column) for column in zip(*gather_object([list(values)]), strict=True)]

@@ -23,7 +23,7 @@ from counterpoise.models.lab_tokenizer import build_lab_tokenizer
 from counterpoise.streams import numpy_generator
 from counterpoise.types import Problem
 
-__all__ = ["PRESETS", "STRONG", "WEAK", "PretrainReport", "PretrainSettings", "learning_rate_at", "pretrain"]
+__all__ = ["GRADED", "PRESETS", "STRONG", "WEAK", "PretrainReport", "PretrainSettings", "learning_rate_at", "pretrain"]
 
 _IGNORED: Final = -100
 
@@ -81,7 +81,10 @@ STRONG: Final = (
     PretrainSettings(seed=3, steps=1500, warmup_steps=50),
 )
 WEAK: Final = (PretrainSettings(seed=1, steps=1600, warmup_steps=100),)
-PRESETS: Final = MappingProxyType[LabSize, tuple[PretrainSettings, ...]]({"strong": STRONG, "weak": WEAK})
+GRADED: Final = (PretrainSettings(seed=1, steps=650, batch_size=64, warmup_steps=100),)
+PRESETS: Final = MappingProxyType[LabSize, tuple[PretrainSettings, ...]](
+    {"strong": STRONG, "weak": WEAK, "graded": GRADED}
+)
 """The packaged models' stages by size: each starts from the weights the one before ended with, with a new optimiser and schedule."""
 
 

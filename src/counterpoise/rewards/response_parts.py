@@ -9,12 +9,13 @@ from counterpoise.types import Verdict
 __all__ = ["BREVITY", "FORMAT", "with_response_parts"]
 
 FORMAT = "format"
-"""1 where the answer stood in the form that was asked for (a box, tags, a closed code fence), 0 where it had to be looked for."""
+"""1 where the answer stood in a form that can be asked for (a box, tags, a `####` line, a closed code fence), 0 where it had to be
+looked for."""
 
 BREVITY = "brevity"
 """`1 - tokens / limit`: 0 for a response as long as allowed."""
 
-_ASKED_FORMS = ("boxed", "tagged", "fence")
+_ASKED_FORMS = ("boxed", "tagged", "hash", "fence")
 
 
 def with_response_parts(verdict: Verdict, *, length: float) -> Verdict:

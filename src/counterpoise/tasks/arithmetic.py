@@ -7,11 +7,13 @@ the content hash.
 from __future__ import annotations
 
 import functools
+import json
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 from counterpoise.errors import ConfigError, DataError
+from counterpoise.registry import check_choice
 from counterpoise.streams import numpy_generator
 from counterpoise.tasks.identity import Split, problem_id, split_of
 from counterpoise.types import Problem
@@ -45,6 +47,8 @@ class Arithmetic:
     """No intermediate result is larger in magnitude."""
     style: Literal["compact", "words"] = "compact"
     """`compact`: the bare expression, for the lab's character models; `words`: lower-case English around it."""
+    verifier: Literal["numeric", "steps"] = "numeric"
+    """`numeric` reads the final number alone; `steps` gives the share of the right steps beside it (compact style only)."""
     test_fraction: float = 0.1
     """Expected share of problems on the test side."""
     seed: int = 0
@@ -73,6 +77,11 @@ class Arithmetic:
             )
         if self.style not in ("compact", "words"):
             raise ConfigError(f"arithmetic: style is {self.style!r}, expected 'compact' or 'words'")
+        check_choice("arithmetic", "verifier", self.verifier, ("numeric", "steps"))
+        if self.verifier == "steps" and self.style != "compact":
+            raise ConfigError(
+                "arithmetic: verifier = 'steps' reads the steps of style = 'compact' alone; choose that style"
+            )
         if not 0.0 <= self.test_fraction <= 1.0:
             raise ConfigError(f"arithmetic: test_fraction is {self.test_fraction}, expected a number from 0 to 1")
 
@@ -102,8 +111,8 @@ class Arithmetic:
             problem_id=identity,
             task_type="arithmetic",
             question=f"what is {expression}?" if words else expression,
-            gold=str(value),
-            verifier="numeric",
+            gold=json.dumps({"answer": str(value), "steps": steps}) if self.verifier == "steps" else str(value),
+            verifier=self.verifier,
             demonstration=_in_words(steps, value) if words else ";".join(steps) + f"\n####{value}",
             meta=MappingProxyType({"operations": self.operations, "expression": expression}),
         )

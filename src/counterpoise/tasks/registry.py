@@ -14,6 +14,7 @@ from counterpoise.tasks.facts import Facts
 from counterpoise.tasks.files import JsonlTask, ParquetTask
 from counterpoise.tasks.gsm8k import Gsm8k
 from counterpoise.tasks.humaneval import HumanEval
+from counterpoise.tasks.lengths import Lengths
 from counterpoise.tasks.math import Math
 from counterpoise.tasks.mbpp import Mbpp
 from counterpoise.tasks.mixture import Mixture
@@ -28,6 +29,7 @@ __all__ = ["TASKS", "make_task"]
 TASKS: Final[dict[str, Callable[..., Task]]] = {
     "countdown": Countdown,
     "arithmetic": Arithmetic,
+    "lengths": Lengths,
     "jsonl": JsonlTask,
     "parquet": ParquetTask,
     "gsm8k": Gsm8k,

@@ -197,8 +197,10 @@ def _boxed(content: str) -> str:
 
 
 def _answer_of(problem: Problem) -> str:
-    """The answer inside a right response: what is in the box that ends the demonstration, or a bare demonstration, else the gold."""
+    """The answer inside a right response: what ends the demonstration after `####` or in a box, or a bare demonstration, else the gold."""
     answer = problem.demonstration or ""
+    if "####" in answer:
+        return answer.rpartition("####")[2].strip()
     if answer.count("\\boxed{") == 1 and answer.endswith("}"):
         return answer.partition("\\boxed{")[2].removesuffix("}")
     return answer if answer and not any(character in answer for character in " \n\\") else problem.gold

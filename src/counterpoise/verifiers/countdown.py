@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from fractions import Fraction
+from types import MappingProxyType
 from typing import ClassVar
 
 from counterpoise.types import Extraction, Judgement, VerdictValue
@@ -15,6 +17,7 @@ _MAX_RESPONSE = 65_536
 _MAX_ANSWER = 512
 _MAX_DEPTH = 32
 _MAX_DIGITS = 9
+_HALF_AT = 10  # distance from the target at which an answer is half as close as a right one
 _BOX = "\\boxed{"
 _GOLD = re.compile(r"([0-9]{1,9}(?:,[0-9]{1,9})*)=([0-9]{1,9})")
 _CLAIM = re.compile(r"=[ \t]*([0-9]{1,9})[ \t]*\Z")
@@ -32,10 +35,13 @@ class CountdownVerifier:
     unary sign, no other number, no concatenation of digits. `= 30` may follow, and must then be true.
 
     The value is an exact fraction; division by zero is wrong, and so is whatever does not parse.
+
+    Part `closeness`: `10 / (10 + d)` with d the distance of the value from the target (or of the number claimed after `=`, if that is
+    farther), for an expression of the given numbers: 1/2 at a distance of 10, and 1 for a right answer alone. 0 for every other fault.
     """
 
     name: ClassVar[str] = "countdown"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     isolated: ClassVar[bool] = False
 
     def extract(self, response: str) -> Extraction:
@@ -70,14 +76,25 @@ class CountdownVerifier:
             expression, claimed = _split_claim(answer)
             value, used = _Parser(expression).parse()
         except _SyntaxFault:
-            return Judgement(value=VerdictValue.WRONG, rule="syntax")
+            return _judgement("syntax")
         except ZeroDivisionError:
-            return Judgement(value=VerdictValue.WRONG, rule="division_by_zero")
+            return _judgement("division_by_zero")
         if Counter(used) != Counter(map(int, match[1].split(","))):
-            return Judgement(value=VerdictValue.WRONG, rule="numbers")
-        if value != int(match[2]) or claimed not in (None, int(match[2])):
-            return Judgement(value=VerdictValue.WRONG, rule="value")
-        return Judgement(value=VerdictValue.CORRECT, rule="expression")
+            return _judgement("numbers")
+        target = int(match[2])
+        distance = max(abs(value - target), Fraction(0 if claimed is None else abs(claimed - target)))
+        if distance:
+            # Below 1 whatever the rounding: only a right answer is as close as can be.
+            return _judgement("value", closeness=min(float(_HALF_AT / (_HALF_AT + distance)), math.nextafter(1.0, 0.0)))
+        return _judgement("expression", right=True, closeness=1.0)
+
+
+def _judgement(rule: str, *, right: bool = False, closeness: float = 0.0) -> Judgement:
+    return Judgement(
+        value=VerdictValue.CORRECT if right else VerdictValue.WRONG,
+        rule=rule,
+        parts=MappingProxyType({"closeness": closeness}),
+    )
 
 
 def _braced(text: str, start: int) -> str | None:

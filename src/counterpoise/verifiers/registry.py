@@ -18,6 +18,7 @@ from counterpoise.verifiers.qa import QaVerifier
 from counterpoise.verifiers.quantity import QuantityVerifier
 from counterpoise.verifiers.reasoning_gym import ReasoningGymVerifier
 from counterpoise.verifiers.stdio import StdioVerifier
+from counterpoise.verifiers.steps import StepsVerifier
 
 __all__ = ["VERIFIERS", "make_verifier"]
 
@@ -33,6 +34,7 @@ VERIFIERS: dict[str, Callable[..., Verifier]] = {
     "quantity": QuantityVerifier,
     "reasoning_gym": ReasoningGymVerifier,
     "stdio": StdioVerifier,
+    "steps": StepsVerifier,
 }
 
 

@@ -9,7 +9,8 @@ import torch
 
 from counterpoise.credit.groups import GroupStatistics, segment_sum
 from counterpoise.credit.quantile import group_quantile
-from counterpoise.credit.rules.base import in_range
+from counterpoise.credit.rules.base import Rule, in_range
+from counterpoise.errors import UsageError
 from counterpoise.registry import check_choice, check_number
 
 __all__ = ["Hinge"]
@@ -35,9 +36,17 @@ class Hinge:
     high: float = 1.0
     """Largest possible reward; the same."""
     tau: float | None = None
-    """The threshold, in (low, high), or the quantile in (0, 1) with `threshold = "group_quantile"`; None is the middle of either."""
-    threshold: Literal["constant", "group_quantile"] = "constant"
-    """`constant`, or the group's own quantile (type 7: linear between order statistics)."""
+    """The threshold, in (low, high), or the quantile in (0, 1) with `threshold = "group_quantile"`; None is the middle of either. With
+    `threshold = "ema"` where the average starts; None is the first step's own mean."""
+    threshold: Literal["constant", "group_quantile", "ema"] = "constant"
+    """`constant`; the group's own quantile (type 7: linear between order statistics); or the moving average over steps of the task
+    type's mean reward (`credit.threshold`), which only a run has: `at` takes it."""
+    smoothing: float = 0.9
+    """With `ema`: share of the old average that a step keeps, in [0, 1)."""
+    margin: float = 0.05
+    """With `ema`: tau stays this share of the range away from its ends, in (0, 0.5)."""
+    correct_only: bool = False
+    """Push up nothing but correct rollouts: a reward above tau of a wrong one is worth 0."""
     plus_power: float = 1.0
     """a > 0: above 1 only rewards near the top are pushed up much."""
     minus_power: float = 1.0
@@ -51,26 +60,45 @@ class Hinge:
         check_number(where, "minus", self.minus, low=0.0)
         check_number(where, "low", self.low)
         check_number(where, "high", self.high, low=self.low, exclusive=True)
-        check_choice(where, "threshold", self.threshold, ("constant", "group_quantile"))
+        check_choice(where, "threshold", self.threshold, ("constant", "group_quantile", "ema"))
         if self.tau is not None:
             low, high = self._between()
             check_number(where, "tau", self.tau, low=low, high=high, exclusive=True)
         check_number(where, "plus_power", self.plus_power, low=0.0, exclusive=True)
         check_number(where, "minus_power", self.minus_power, low=0.0, exclusive=True)
         check_number(where, "nu", self.nu, low=0.0, high=1.0)
+        check_number(where, "smoothing", self.smoothing, low=0.0, high=0.999)
+        check_number(where, "margin", self.margin, low=0.0, high=0.5, exclusive=True)
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit.
 
         Raises:
             DataError: a reward is outside [low, high].
+            UsageError: the threshold moves with the steps; use `at`.
         """
-        values = in_range("hinge", rewards, statistics.scored, self.low, self.high)
+        if self.threshold == "ema":
+            raise UsageError(
+                "credit.rule hinge: threshold = 'ema' follows the steps before, which a rule does not see; "
+                "take tau from credit.threshold.MovingThreshold and call hinge.at(tau)"
+            )
         where = sum(self._between()) / 2.0 if self.tau is None else self.tau
-        tau = where if self.threshold == "constant" else group_quantile(values, statistics, where)
+        if self.threshold == "constant":
+            return self._split(rewards, statistics, where)
+        values = in_range("hinge", rewards, statistics.scored, self.low, self.high)
+        return self._split(rewards, statistics, group_quantile(values, statistics, where))
+
+    def at(self, tau: torch.Tensor) -> Rule:
+        """This rule with the threshold of each rollout: (N,) float64, strictly between low and high."""
+        return lambda rewards, statistics: self._split(rewards, statistics, tau)
+
+    def _split(self, rewards: torch.Tensor, statistics: GroupStatistics, tau: torch.Tensor | float) -> torch.Tensor:
+        values = in_range("hinge", rewards, statistics.scored, self.low, self.high)
         up = _share(values - tau, self.high - tau) ** self.plus_power
         down = _share(tau - values, tau - self.low) ** self.minus_power
         up, down = (torch.where(statistics.scored, share, 0.0) for share in (up, down))
+        if self.correct_only:
+            up = torch.where(statistics.correct, up, 0.0)
         down = self.minus * down
         pushed_up = self.lambda_ * up
         if self.nu:
@@ -80,7 +108,7 @@ class Hinge:
         return pushed_up - down
 
     def _between(self) -> tuple[float, float]:
-        return (self.low, self.high) if self.threshold == "constant" else (0.0, 1.0)
+        return (0.0, 1.0) if self.threshold == "group_quantile" else (self.low, self.high)
 
 
 def _share(distance: torch.Tensor, room: torch.Tensor | float) -> torch.Tensor:

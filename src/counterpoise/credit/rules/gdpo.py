@@ -1,0 +1,114 @@
+"""GDPO's advantage: every dimension of the reward is normalised within its group before they are added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from counterpoise.credit.gae import Add, Moments, moments, whiten
+from counterpoise.credit.groups import group_statistics
+from counterpoise.credit.rules.base import centred, normalised
+from counterpoise.errors import ConfigError, UsageError
+from counterpoise.registry import check_choice, check_number
+
+__all__ = ["Gdpo", "gdpo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gdpo:
+    """`A = (S - mean S) / sqrt(var S + whiten_eps)`, `S = sum_d w_d (x_d - mean_d) / (std_d + eps)` over dimensions d of the reward.
+
+    Source: GDPO, arXiv 2601.05242, whose three steps are these: each dimension normalised in its group, their weighted sum, the sum
+    whitened over the batch. `mean_d` and `std_d` are the group's, of the scored rollouts that have the dimension. TRL
+    (`multi_objective_aggregation = "normalize_then_sum"`) whitens over sequences with eps 1e-4 at both places, added to the std; verl
+    whitens over tokens, with 1e-6 at the std and 1e-8 at the variance. A dimension that a rollout lacks adds nothing to it (TRL's
+    `nansum`), and a group of one, or of equal values, has 0 in it. One dimension without whitening is `grpo` with `scale = "as_given"`.
+
+    It is no `Rule`: its credit needs the dimensions, which a trainer has. `gdpo` computes with plain tensors.
+    """
+
+    dimensions: Mapping[str, float]
+    """Weight > 0 of each part by name, e.g. `{value = 1.0, unit = 0.5}`; `verdict` is 1 if correct, else 0."""
+    ddof: int = 1
+    """Delta degrees of freedom of every std: 1 (verl, TRL) or 0."""
+    eps: float = 1e-6
+    """Added to the std of a dimension in its group, >= 0."""
+    whiten: Literal["sequences", "tokens", "none"] = "sequences"
+    """What the batch is in the last step: its scored rollouts (the paper, TRL), their tokens (verl), or no such step."""
+    whiten_eps: float = 1e-8
+    """Added to the variance of the batch, >= 0."""
+
+    def __post_init__(self) -> None:
+        where = "credit.rule gdpo"
+        given: Any = self.dimensions  # as the run file has it
+        if not isinstance(given, Mapping) or not given:
+            raise ConfigError(
+                f"{where}: dimensions = {given!r}; expected a table of weights such as {{value = 1.0, unit = 0.5}}"
+            )
+        for name, weight in self.dimensions.items():
+            check_number(where, f"dimensions.{name}", weight, low=0.0, exclusive=True)
+        check_number(where, "ddof", self.ddof, low=0, high=1, integer=True)
+        check_number(where, "eps", self.eps, low=0.0)
+        check_choice(where, "whiten", self.whiten, ("sequences", "tokens", "none"))
+        check_number(where, "whiten_eps", self.whiten_eps, low=0.0)
+
+
+def gdpo(
+    parts: torch.Tensor,
+    scored: torch.Tensor,
+    group_ids: torch.Tensor,
+    *,
+    rule: Gdpo,
+    lengths: torch.Tensor | None = None,
+    add: Add = list,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(N,) float64 advantages and (N, D) float64 weighted terms they are the sums of, before whitening; unscored rows are 0 in both.
+
+    Over sequences the mean that whitening subtracts is 0, group by group, and is not computed, so that a group without variance keeps
+    exactly 0. Over tokens it is not: there long responses weigh more, and such a group is shifted like all others.
+
+    Args:
+        parts: (N, D) floats in the order of `rule.dimensions`, NaN where a rollout has not got a dimension.
+        scored: (N,) bool.
+        group_ids: (N,) integers; groups are whole.
+        rule: the settings.
+        lengths: (N,) response tokens; needed with `whiten = "tokens"`.
+        add: sums of this process to those of all of them.
+
+    Raises:
+        UsageError: shapes do not fit, or lengths are missing.
+        DataError: a part is infinite.
+    """
+    if parts.shape != (len(scored), len(rule.dimensions)):
+        raise UsageError(
+            f"parts has shape {tuple(parts.shape)}; expected ({len(scored)}, {len(rule.dimensions)}): rollouts, dimensions"
+        )
+    terms = torch.stack(
+        [
+            weight * _normalised(values, scored & ~values.isnan(), group_ids, rule)
+            for values, weight in zip(parts.double().unbind(1), rule.dimensions.values(), strict=True)
+        ],
+        dim=1,
+    )
+    total = terms.sum(dim=1)
+    if rule.whiten == "none":
+        return total, terms
+    if rule.whiten == "sequences":
+        count, squares = add([float(scored.sum()), float((total[scored] ** 2).sum())])
+        measured = Moments(count=count, mean=0.0, squares=squares)
+    else:
+        if lengths is None:
+            raise UsageError("gdpo: whiten = 'tokens' weighs rollouts by their length; pass lengths")
+        each = total[scored].repeat_interleave(lengths[scored])
+        measured = moments(each, torch.ones_like(each, dtype=torch.bool), add=add)
+    return whiten(total, scored, measured=measured, ddof=rule.ddof, eps=rule.whiten_eps), terms
+
+
+def _normalised(values: torch.Tensor, has: torch.Tensor, group_ids: torch.Tensor, rule: Gdpo) -> torch.Tensor:
+    statistics = group_statistics(torch.zeros_like(has), has, group_ids, values)
+    deviation, squares = centred(values, statistics, "as_given")
+    scaled = normalised(deviation, squares, statistics.n, ddof=rule.ddof, eps=rule.eps, eps_to="std")
+    return torch.where(has, scaled, 0.0)

@@ -1,0 +1,67 @@
+"""The threshold of rule `hinge` as a moving average over steps of each task type's mean reward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from counterpoise.credit.rules.hinge import Hinge
+from counterpoise.errors import CheckpointError
+from counterpoise.types import Sum
+
+__all__ = ["MovingThreshold"]
+
+
+class MovingThreshold:
+    """`m_k <- s m_k + (1 - s) mean_k` after each step, and `tau_k = clip(m_k, low + margin (high - low), high - margin (high - low))`.
+
+    mean_k is the mean reward of the step's scored rollouts of task type k over all processes, s the smoothing. The tau of a step comes
+    from the steps before it, so that no rollout moves the threshold it is held against. A task type's first step has none before it:
+    there tau is `start`, or the step's own mean if there is no start, because the middle of the range says nothing about a task whose
+    rewards are all near one end. The margin keeps tau strictly inside the range, where rewards at its ends have full credit whatever
+    tau is. A step without scored rollouts of a type leaves its average.
+    """
+
+    def __init__(self, rule: Hinge) -> None:
+        """Take `low`, `high`, `tau` (the start), `smoothing` and `margin` from the rule."""
+        self._rule = rule
+        self._means: dict[str, float] = {}
+
+    def update(self, rewards: Mapping[str, Sum]) -> dict[str, float]:
+        """The tau of this step for every task type of it and of the steps before; the same in every process for the same sums.
+
+        Args:
+            rewards: by task type, the sum of the scored rollouts' rewards and how many they are.
+        """
+        rule = self._rule
+        before = dict(self._means)
+        for kind, own in sorted(rewards.items()):
+            if rule.tau is not None:
+                before.setdefault(kind, rule.tau)
+            if own.count:
+                old = before.setdefault(kind, own.mean)
+                self._means[kind] = rule.smoothing * old + (1.0 - rule.smoothing) * own.mean
+        # A type whose first step had nothing scored has no rollout to hold against its threshold.
+        middle = (rule.low + rule.high) / 2.0
+        return {kind: self._inside(before.get(kind, middle)) for kind in sorted({*before, *rewards})}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averages, exactly."""
+        return {"means": dict(self._means)}
+
+    def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
+        """Go on from `state_dict()`'s result.
+
+        Raises:
+            CheckpointError: the checkpoint has none.
+        """
+        if state is None or set(state) != {"means"}:
+            raise CheckpointError(
+                "the checkpoint holds no moving threshold; resume a run of credit.settings.threshold=ema from its own checkpoints"
+            )
+        self._means = dict(state["means"])
+
+    def _inside(self, mean: float) -> float:
+        rule = self._rule
+        room = rule.margin * (rule.high - rule.low)
+        return min(max(mean, rule.low + room), rule.high - room)

@@ -1,0 +1,99 @@
+"""Lengths: a sum of two lengths in different units, asked in a third or one of them, e.g. `2m+35cm=?cm` -> `####235cm`.
+
+The smallest task whose answers can be right in more than one way: the number, the unit and the form are right or wrong on their own.
+The set is enumerated, so "held out" has an exact meaning; the sides follow from the content hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import permutations
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+from counterpoise.errors import DataError
+from counterpoise.registry import check_number
+from counterpoise.streams import numpy_generator
+from counterpoise.tasks.identity import Split, problem_id, split_of
+from counterpoise.types import Problem
+
+__all__ = ["Lengths", "spellings"]
+
+_MILLIMETRES: Final = MappingProxyType({"m": 1000, "dm": 100, "cm": 10, "mm": 1})
+_TOLERANCE: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """Add two lengths and give the sum in a unit, e.g. `2m+35cm=?cm` -> `####235cm`.
+
+    The asked unit is never larger than the smaller of the two, so every sum is a whole number. The verifier is `quantity`, which accepts
+    numbers within 5% of the gold unless the run sets `verification.settings.quantity.relative_tolerance = 0`.
+
+    Raises:
+        ConfigError: a setting is out of range; the message names it.
+    """
+
+    largest: int = 30
+    """Numbers are 1..largest."""
+    test_fraction: float = 0.1
+    """Expected share of problems on the test side."""
+    seed: int = 0
+    """Order of the problems (not which ones, nor their side): the first n of a split are a random sample of it."""
+
+    name: ClassVar[str] = "lengths"
+    template: ClassVar[str] = "plain"
+
+    def __post_init__(self) -> None:
+        check_number("task lengths", "largest", self.largest, low=1, high=1000, integer=True)
+        check_number("task lengths", "test_fraction", self.test_fraction, low=0.0, high=1.0)
+
+    def problems(self, split: Split) -> list[Problem]:
+        """Every problem of one side, in the order given by `seed`.
+
+        Raises:
+            DataError: the side is empty.
+        """
+        chosen = [
+            problem
+            for problem in self._enumerate()
+            if split_of(problem.problem_id, test_fraction=self.test_fraction) == split
+        ]
+        if not chosen:
+            raise DataError(
+                f"task 'lengths' has no {split} problems with test_fraction={self.test_fraction}; move it away from 0 and 1"
+            )
+        order = numpy_generator(self.seed, "lengths", "order").permutation(len(chosen))
+        return [chosen[index] for index in order]
+
+    def _enumerate(self) -> Iterator[Problem]:
+        numbers = range(1, self.largest + 1)
+        for first, second in permutations(_MILLIMETRES, 2):
+            smaller = min(_MILLIMETRES[first], _MILLIMETRES[second])
+            for asked in (unit for unit, size in _MILLIMETRES.items() if size <= smaller):
+                for a in numbers:
+                    for b in numbers:
+                        total = a * _MILLIMETRES[first] + b * _MILLIMETRES[second]
+                        yield _problem(f"{a}{first}+{b}{second}=?{asked}", total // _MILLIMETRES[asked], asked)
+
+
+def spellings(problem: Problem) -> tuple[str, ...]:
+    """Answers with the right number as a careless author writes them: half of them after `####`, two in three with the unit.
+
+    What a base is pre-trained on, so that number, unit and form can be learnt apart; those without the unit are wrong.
+    """
+    number, length = str(problem.meta["value"]), f"{problem.meta['value']}{problem.meta['unit']}"
+    return f"####{length}", f"####{length}", f"####{number}", length, length, number
+
+
+def _problem(question: str, value: int, unit: str) -> Problem:
+    return Problem(
+        problem_id=problem_id("lengths", question),
+        task_type="lengths",
+        question=question,
+        gold=f"{value} {unit}",
+        verifier="quantity",
+        demonstration=f"####{value}{unit}",
+        meta=MappingProxyType({"value": value, "unit": unit, "tolerance": _TOLERANCE}),
+    )
