@@ -22,7 +22,7 @@ from counterpoise.types import Verdict, VerdictValue
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.toml")), ids=lambda path: str(path.relative_to(RECIPES)))
 def test_every_recipe_loads(path):
     assert load_config(path).learner.steps > 0
 

@@ -19,26 +19,17 @@ from counterpoise.credit import (
     PARTS_RULES,
     RULES,
     Controller,
-    StepStatistics,
-    TokenWeights,
-    credit_metrics,
-    keep_rows,
-    lambdas_for_rows,
     make_controller,
     make_emphasis,
     make_rule,
     make_token_weights,
-    signed_credit,
-    step_statistics,
-    token_weight_metrics,
 )
-from counterpoise.credit.emphasis import Emphasis
 from counterpoise.credit.filters import FILTERS
 from counterpoise.credit.rules.hinge import Hinge
+from counterpoise.engines.assign import assigner, select_rows
 from counterpoise.engines.policy import Policy
 from counterpoise.engines.ppo import ActorCritic
 from counterpoise.engines.rules import AtMovingThreshold, FromParts, RuleOf, Stateful, always
-from counterpoise.engines.task_types import task_type_metrics
 from counterpoise.engines.token_weighing import TokenWeighing
 from counterpoise.errors import ConfigError, DataError, UnknownNameError
 from counterpoise.learner.settings import LearnerSettings
@@ -160,11 +151,11 @@ def assemble(config: RunConfig) -> Assembly:
         template=template,
         controller=controller,
         reward=reward,
-        assign=_assigner(rule_of, emphasis, weighing, controller, credit.all_wrong_cap, kinds),
+        assign=assigner(rule_of, emphasis, weighing, controller, credit.all_wrong_cap, kinds),
         with_entropy=weighing.needs_entropy,
         critic=critic,
         states=_states(rule_of),
-        select=lambda outcome, signed: _select(
+        select=lambda outcome, signed: select_rows(
             outcome, signed, credit.filter, terms=needs_entropy(loss) or needs_reference(loss)
         ),
         loss=loss,
@@ -317,85 +308,3 @@ class _Autocast:
             return self._sampler.sample(
                 prompts, group_size=group_size, settings=settings, seed=seed, policy_version=policy_version
             )
-
-
-def _assigner(
-    rule_of: RuleOf,
-    emphasis: Emphasis | None,
-    weighing: TokenWeighing,
-    controller: Controller,
-    all_wrong_cap: float | None,
-    kinds: Sequence[str],
-) -> Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]:
-    def assign(outcome: Outcome) -> tuple[Credit, Mapping[str, Sum]]:
-        rule, rule_metrics = rule_of(outcome)
-        weights = weighing.of(outcome)
-
-        def credit(plus: float | torch.Tensor, minus: float | torch.Tensor, u: TokenWeights | None = weights) -> Credit:
-            return signed_credit(
-                rewards=outcome.rewards,
-                correct=outcome.correct,
-                scored=outcome.scored,
-                group_ids=outcome.group_ids,
-                rule=rule,
-                emphasis=emphasis,
-                lambda_plus=plus,
-                lambda_minus=minus,
-                token_weights=u,
-                all_wrong_cap=all_wrong_cap,
-            )
-
-        # The controller balances the masses that are trained on, so it sees them with their token weights.
-        alone = credit(1.0, 1.0)
-        measured = step_statistics(
-            credit=alone,
-            correct=outcome.correct,
-            scored=outcome.scored,
-            group_ids=outcome.group_ids,
-            lengths=outcome.lengths,
-            task_types=outcome.task_types,
-            entropy_sums=outcome.surprisal,
-        )
-        lambdas = controller.update(_over_processes(measured))
-        plus, minus = lambdas_for_rows(lambdas, outcome.task_types)
-        weighed = credit(plus, minus)
-        metrics = credit_metrics(
-            credit=weighed,
-            correct=outcome.correct,
-            scored=outcome.scored,
-            group_ids=outcome.group_ids,
-            lengths=outcome.lengths,
-        )
-        rows = len(outcome.task_types)
-        return weighed, {
-            **metrics,
-            **rule_metrics,
-            **({} if weights is None else token_weight_metrics(credit(1.0, 1.0, None), alone, weights.mask)),
-            "lambda_plus": Sum(total=float(plus.sum()), count=rows),
-            "lambda_minus": Sum(total=float(minus.sum()), count=rows),
-            **{f"controller_{name}": Sum(total=value, count=1.0) for name, value in controller.report().items()},
-            **task_type_metrics(kinds, outcome, weighed, plus, minus),
-        }
-
-    return assign
-
-
-def _over_processes(measured: Mapping[str, StepStatistics]) -> dict[str, StepStatistics]:
-    everywhere: list[Mapping[str, StepStatistics]] = gather_object([dict(measured)])
-    totals: dict[str, StepStatistics] = {}
-    for own in everywhere:
-        for kind, statistics in own.items():
-            totals[kind] = totals[kind] + statistics if kind in totals else statistics
-    return totals
-
-
-def _select(outcome: Outcome, credit: Credit, name: str, *, terms: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows that count and rows that are trained on.
-
-    A group of which the filter keeps nothing is no part of any mini-batch, so it makes no update; of the other groups every scored
-    row counts in the denominators. What is kept is trained on where it has a gradient: with credit, or under a KL or entropy term.
-    """
-    keep = keep_rows(credit, outcome.scored, outcome.group_ids, outcome.rewards, name)
-    rows = torch.nonzero(outcome.scored & torch.isin(outcome.group_ids, outcome.group_ids[keep])).flatten()
-    signed = credit.signed if credit.signed.ndim == 1 else credit.signed.any(dim=1)
-    return rows, (keep if terms else keep & signed)[rows]
