@@ -175,7 +175,7 @@ def _of_regime(profile: Profile, regime: Regime, t: Thresholds) -> Iterator[Find
         yield Finding(
             level=Level.NOTE,
             text="What raises pass@1 on such a base costs pass@k at large k: in the lab PSR and share took pass@128 from 95% to "
-            "between 68% and 88%, maxrl to 91%. Watch both with evaluation.every.",
+            "between 68% and 88%, maxrl to 87%. Watch both with evaluation.every.",
         )
 
 
