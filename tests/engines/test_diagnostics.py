@@ -206,9 +206,9 @@ def test_a_run_of_two_task_types_records_both(every_two, tmp_path):
         rows = [{"question": f"{split} {i}?", "answer": str(i), "task_type": ("even", "odd")[i % 2]} for i in range(40)]
         files[split] = tmp_path / f"{split}.jsonl"
         files[split].write_text("".join(json.dumps(row) + "\n" for row in rows))
-    run = RunDirectory.create(
-        every_two(f"tasks.train={files['train']}", f"tasks.test={files['test']}", *_MIXED, "learner.steps=1")
-    )
+    sources = (f"tasks.train={files['train']}", f"tasks.test={files['test']}")
+    moving = ("credit.rule=hinge", "credit.settings={threshold='ema'}")  # has a threshold of its own for each type
+    run = RunDirectory.create(every_two(*sources, *_MIXED, *moving, "learner.steps=1"))
     train(run)
     (record,) = _records(run)
     document = (Path(__file__).parents[2] / "docs" / "engines.md").read_text(encoding="utf-8")
