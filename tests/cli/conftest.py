@@ -34,6 +34,18 @@ def command(monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def answer(command):
+    """`answer("advise", …)`: what `counterpoise advise … --json` printed, parsed."""
+
+    def call(*arguments):
+        result = command(*arguments, "--json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    return call
+
+
+@pytest.fixture
 def refused(command):
     """Call, expect one error with every sentence given and the exit code of a user's mistake (or `code`)."""
 

@@ -1,6 +1,5 @@
 """`counterpoise advise` on a tiny random policy and on a run file: what it prints, writes and refuses."""
 
-import json
 import tomllib
 
 import pytest
@@ -20,13 +19,8 @@ SMALL = (
 )
 
 
-def as_json(result):
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
-
-
-def test_json_holds_measurements_rules_and_advice(command, tiny_policy):
-    found = as_json(command("advise", tiny_policy, *SMALL, "--seed", "3", "--json"))
+def test_json_holds_measurements_rules_and_advice(answer, tiny_policy):
+    found = answer("advise", tiny_policy, *SMALL, "--seed", "3")
     profile, advice = found["profile"], found["advice"]
     assert (profile["problems"], profile["group_size"], profile["rollouts"]) == (6, 4, 24)
     assert found["settings"]["seed"] == 3
@@ -65,18 +59,13 @@ def test_the_terminal_shows_measurements_rules_advice_and_lines_to_copy(command,
     assert "24/24" in result.stderr
 
 
-def test_a_run_file_is_advised_on_with_its_own_rule_and_settings(command, run_file):
+def test_a_run_file_is_advised_on_with_its_own_rule_and_settings(answer, run_file):
     file = run_file(credit={"rule": "weighted_reinforce", "settings": {"lambda": 2.0}})
-    found = as_json(command("advise", file, "--problems", "4", "--json"))
+    found = answer("advise", file, "--problems", "4")
     assert found["plan"]["rule"] == "weighted_reinforce(2)"
     assert found["advice"]["rules"][-1]["rule"] == "weighted_reinforce(2)"
     assert (found["plan"]["prompts_per_step"], found["profile"]["group_size"]) == (4, 4)
-    assert (
-        as_json(command("advise", file, "credit.rule=nsr", "credit.settings={}", "--problems", "2", "--json"))["plan"][
-            "rule"
-        ]
-        == "nsr"
-    )
+    assert answer("advise", file, "credit.rule=nsr", "credit.settings={}", "--problems", "2")["plan"]["rule"] == "nsr"
 
 
 def test_a_written_run_file_trains(command, run_file, tmp_path):
@@ -102,39 +91,34 @@ def test_advice_that_cannot_be_written_is_shown_all_the_same(refused, run_file, 
     assert "advice  " in result.stdout
 
 
-def test_a_run_is_advised_on_at_a_checkpoint(command, refused, run_file, tmp_path):
+def test_a_run_is_advised_on_at_a_checkpoint(command, answer, refused, run_file, tmp_path):
     assert command("train", run_file(credit={"rule": "nsr"}), "learner.steps=2").exit_code == 0
-    found = as_json(command("advise", "runs/run", "--problems", "2", "--json"))
+    found = answer("advise", "runs/run", "--problems", "2")
     assert found["model"] == "runs/run at step 2"
     assert found["plan"]["rule"] == "nsr"
-    assert (
-        as_json(command("advise", "runs/run@0", "--problems", "2", "--json"))["model"]
-        == "runs/run before its first step"
-    )
+    assert answer("advise", "runs/run@0", "--problems", "2")["model"] == "runs/run before its first step"
     refused("advise", "runs/run", "--task", "arithmetic", says="is a run and has its own task; leave --task away")
     refused(
         "advise", "runs/run", "-o", "x.toml", says="a run goes on with the rule it began with; -o writes a run file"
     )
 
 
-def test_a_task_without_a_test_split_is_enough(command, tiny_policy, jsonl):
+def test_a_task_without_a_test_split_is_enough(answer, tiny_policy, jsonl):
     file = jsonl("train.jsonl", {"question": "1,2=3", "answer": "3"}, {"question": "1,4=5", "answer": "5"})
     settings = ("tasks.settings.verifier=numeric", "prompt.template=plain", "rollout.max_tokens=4")
     arguments = ("--task", "jsonl", f"tasks.train={file}", *settings)
-    found = as_json(command("advise", tiny_policy, *arguments, "--group-size", "2", "--json"))
+    found = answer("advise", tiny_policy, *arguments, "--group-size", "2")
     assert found["profile"]["problems"] == 2  # all there are, each once, whatever --problems says
 
 
-def test_task_types_are_told_apart(command, tiny_policy):
+def test_task_types_are_told_apart(command, answer, tiny_policy):
     sources = 'tasks.settings.sources=[{name="countdown", count=2, largest=6}, {name="arithmetic"}]'
     arguments = ("--task", "mixture", sources, "prompt.template=plain", "rollout.max_tokens=4")
     weights = "tasks.weights={countdown=1, arithmetic=1}"
     result = command("advise", tiny_policy, *arguments, weights, "--problems", "6", "--group-size", "2")
     assert result.exit_code == 0, result.output
     assert "task type" in result.stdout
-    found = as_json(
-        command("advise", tiny_policy, *arguments, weights, "--problems", "6", "--group-size", "2", "--json")
-    )
+    found = answer("advise", tiny_policy, *arguments, weights, "--problems", "6", "--group-size", "2")
     assert [(kind["name"], kind["problems"]) for kind in found["kinds"]] == [("arithmetic", 3), ("countdown", 3)]
 
 

@@ -1,7 +1,6 @@
 """`counterpoise explain` on a tiny random policy: what it prints, what it leaves alone, and what it refuses."""
 
 import hashlib
-import json
 
 import pytest
 
@@ -18,14 +17,9 @@ SMALL = (
 )
 
 
-def as_json(result):
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
-
-
-def test_json_holds_every_token_of_a_response_of_mine_under_every_rule(command, tiny_policy):
-    asked = ("--question", "2,3=5", "--response", "2+3", "--json", "--learning-rate", "0.01", "--seed", "5")
-    found = as_json(command("explain", tiny_policy, *SMALL, *asked, "--rule", "psr", "--rule", "nsr"))
+def test_json_holds_every_token_of_a_response_of_mine_under_every_rule(answer, tiny_policy):
+    asked = ("--question", "2,3=5", "--response", "2+3", "--learning-rate", "0.01", "--seed", "5")
+    found = answer("explain", tiny_policy, *SMALL, *asked, "--rule", "psr", "--rule", "nsr")
     assert found["given"] is True
     assert (found["verdict"], found["answer"], found["gold"]) == ("correct", "2+3", "2,3=5")
     assert [token["text"] for token in found["tokens"]] == ["2", "+", "3", "<eos>"]
@@ -56,8 +50,8 @@ def test_a_second_call_says_the_same_and_the_model_is_untouched(command, tiny_po
     assert digest() == before
 
 
-def test_a_rule_without_credit_takes_no_step(command, tiny_policy):
-    found = as_json(command("explain", tiny_policy, *SMALL, "--json", "--rule", "psr"))
+def test_a_rule_without_credit_takes_no_step(answer, tiny_policy):
+    found = answer("explain", tiny_policy, *SMALL, "--rule", "psr")
     (psr,) = found["rules"]
     assert psr["group_advantages"] == [0.0] * 4  # nothing right was drawn
     assert (psr["fit"], psr["gradient_norm"]) == (None, None)
@@ -84,10 +78,10 @@ def test_the_terminal_shows_tokens_sentences_rules_and_quadrants(command, tiny_p
     assert "under grpo" in page.read_text()
 
 
-def test_token_weights_are_named_behind_the_rule(command, tiny_policy):
-    asked = ("--question", "2,3=5", "--response", "2-3", "--json", "--learning-rate", "0.01")
+def test_token_weights_are_named_behind_the_rule(answer, tiny_policy):
+    asked = ("--question", "2,3=5", "--response", "2-3", "--learning-rate", "0.01")
     names = ("nsr", "nsr+unlikelihood", "nsr+entropy_safe", "nsr+none")
-    found = as_json(command("explain", tiny_policy, *SMALL, *asked, *(f"--rule={name}" for name in names)))
+    found = answer("explain", tiny_policy, *SMALL, *asked, *(f"--rule={name}" for name in names))
     assert [rule["rule"] for rule in found["rules"]] == list(names)
     length = len(found["tokens"])
     plain, unlikelihood, safe, none = ([token["moves"][i]["credit"] for token in found["tokens"]] for i in range(4))
@@ -109,10 +103,10 @@ def a_run(command, run_file):
     return "runs/run"
 
 
-def test_a_run_is_explained_at_any_checkpoint_with_its_own_settings(command, refused, a_run):
-    newest = as_json(command("explain", a_run, "--problems", 2, "--rule", "nsr", "--json"))
-    named = as_json(command("explain", f"{a_run}@2", "--problems", 2, "--rule", "nsr", "--json"))
-    start = as_json(command("explain", f"{a_run}@0", "--problems", 2, "--rule", "nsr", "--json"))
+def test_a_run_is_explained_at_any_checkpoint_with_its_own_settings(answer, refused, a_run):
+    newest = answer("explain", a_run, "--problems", 2, "--rule", "nsr")
+    named = answer("explain", f"{a_run}@2", "--problems", 2, "--rule", "nsr")
+    start = answer("explain", f"{a_run}@0", "--problems", 2, "--rule", "nsr")
     assert newest == named
     assert newest["model"] == f"{a_run} at step 2"
     assert newest["settings"]["learning_rate"] == 1e-3
@@ -122,10 +116,10 @@ def test_a_run_is_explained_at_any_checkpoint_with_its_own_settings(command, ref
     refused("explain", a_run, "--task", "arithmetic", says=f"{a_run} is a run and has its own task; leave --task away")
 
 
-def test_a_run_whose_rule_has_settings_of_its_own_is_explained_by_another_rule(command, refused, run_file):
+def test_a_run_whose_rule_has_settings_of_its_own_is_explained_by_another_rule(command, answer, refused, run_file):
     settings = {"credit": {"rule": "ppo", "settings": {"lam": 0.9}}, "critic": {"learning_rate": 1e-3}}
     assert command("train", run_file(**settings), "learner.steps=1").exit_code == 0
-    found = as_json(command("explain", "runs/run", "--problems", 2, "--rule", "nsr", "--json"))
+    found = answer("explain", "runs/run", "--problems", 2, "--rule", "nsr")
     assert found["model"] == "runs/run at step 1"
     refused(
         "explain", "runs/run", "--rule", "ppo", says="explain cannot show ppo: its credit needs the values of a critic"

@@ -135,11 +135,8 @@ def load_study(path: Path) -> Study:
             measured = str([getattr(config, section) for section in _HOW_MEASURED])
             first = measured not in bases
             base = bases.setdefault(measured, config.path)
-            config = parse_config(
-                tables,
-                ["evaluation.after=true", f"evaluation.before={str(first).lower()}"],
-                source=f"{path}, arm {arm}",
-            )
+            evaluation = config.evaluation.model_copy(update={"before": first})
+            config = config.model_copy(update={"evaluation": evaluation})
             runs.append(StudyRun(arm=arm, seed=seed, config=config, base=base))
     return Study(directory=directory, runs=runs)
 
