@@ -46,3 +46,11 @@ def test_json_names_what_is_missing(command, file):
 def test_an_unknown_reference(command, refused, file):
     command("study", file)
     refused("study", file, "--show", "--against", "grpo", says="no arm 'grpo' with a finished run")
+
+
+def test_a_study_is_measured_again_at_another_sampling(command, file):
+    command("study", file)
+    hot = command("study", file, "evaluation.temperature=0.5", "--json")
+    assert "measuring psr, seed 1" in hot.stderr
+    assert json.loads(hot.stdout)["pending"] == []
+    assert command("study", file, "--show", "evaluation.temperature=0.5", "--json").stdout == hot.stdout

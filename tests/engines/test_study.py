@@ -8,7 +8,7 @@ import tomli_w
 from counterpoise.engines import study as module
 from counterpoise.engines.assemble import _rule_of
 from counterpoise.engines.study import load_study
-from counterpoise.errors import ConfigError, TrainingError
+from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.rewards.registry import make_reward
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -60,6 +60,44 @@ def test_it_trains_what_is_missing_and_nothing_twice(write):
     assert begun == [0, 1, 2, 3]
 
 
+def test_finished_runs_are_measured_at_another_sampling_beside_their_own(write, tmp_path):
+    study = load_study(write(seeds=[0]))
+    study.train()
+    own = [run.result() for run in study.runs]
+    colder = ["evaluation.temperature=0.5", "evaluation.top_p=0.9"]
+    again = load_study(write(seeds=[0]), colder)
+    assert [run.result() for run in again.runs] == [None, None]
+    drawn = []
+    assert again.measure(on_progress=lambda run, done, total: drawn.append(run.arm)) == []
+    assert set(drawn) == {"nsr", "psr"}
+    for run in again.runs:
+        assert run.result().manifest.settings.temperature == run.base_result().manifest.settings.temperature == 0.5
+        assert (run.config.path / "evaluation-t0.5-p0.9" / "step-000002" / "passk.json").is_file()
+    assert [run.result() for run in load_study(write(seeds=[0])).runs] == own
+    drawn.clear()
+    assert again.measure(on_progress=lambda run, done, total: drawn.append(run.arm)) == []
+    assert drawn == []
+
+
+def test_what_is_measured_again_trains_as_before(write):
+    study = load_study(write(seeds=[0]), ["evaluation.temperature=0.5"])
+    assert study.measure() == []
+    assert not study.directory.exists()
+    assert study.train() == []
+    assert all(run.trained and run.result() is None for run in study.runs)
+
+
+def test_a_run_that_cannot_be_measured_is_named_and_stops_no_other(write):
+    study = load_study(write(seeds=[0]), ["evaluation.temperature=0.5"])
+    study.train()
+    weights = next((study.runs[0].config.path / "checkpoints").glob("step-*/policy/model.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:100])
+    ((run, reason),) = study.measure()
+    assert run.arm == "nsr"
+    assert "model.safetensors" in reason
+    assert [run.result() is None for run in study.runs] == [True, False]
+
+
 def test_a_run_that_fails_does_not_stop_the_others(write, monkeypatch):
     real = module.train
 
@@ -101,3 +139,8 @@ def test_every_study_here_names_rules_and_rewards_that_there_are(path):
     for run in load_study(path).runs:
         credit = run.config.credit
         assert _rule_of(credit, make_reward(credit.reward, **credit.reward_settings))
+
+
+def test_a_study_is_not_changed_from_the_command_line(write):
+    with pytest.raises(UsageError, match=r"credit.rule=psr would make another study; finished runs can be measured"):
+        load_study(write(), ["credit.rule=psr"])

@@ -13,7 +13,7 @@ import typer
 from counterpoise.cli import console
 
 if TYPE_CHECKING:
-    from counterpoise.engines.study import Study
+    from counterpoise.engines.study import Study, StudyRun
     from counterpoise.evaluation.arms import ArmRow
     from counterpoise.evaluation.seeds import SeededInterval
 
@@ -24,6 +24,12 @@ _DEFAULT_KS = (1, 8, 32, 128)
 
 def study(
     file: Annotated[Path, typer.Argument(help="A study file (TOML): a run file, seeds and arms.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE", help="Settings of [evaluation] to measure the finished runs under once more."
+        ),
+    ] = None,
     show: Annotated[bool, typer.Option("--show", help="Train nothing: show what is finished.")] = False,
     against: Annotated[
         str, typer.Option(help="Arm that the differences are taken from, or base: the policy before training.")
@@ -41,13 +47,16 @@ def study(
     counterpoise study studies/rules_strong.toml
     counterpoise study studies/rules_strong.toml --show --against nsr
     counterpoise study studies/rules_strong.toml --show --markdown
+    counterpoise study studies/rules_strong.toml evaluation.temperature=0.6 evaluation.top_p=0.95
 
     A kill or Ctrl-C loses no finished step: the same command goes on. Intervals are over seeds and problems together.
     """
     from counterpoise.engines.study import load_study
 
-    found = load_study(file)
+    found = load_study(file, overrides or [])
     failed = [] if show else _train(found)
+    if overrides and not show:
+        failed += _measure(found)
     _show(found, against, k, confidence, markdown=markdown, as_json=as_json)
     for run, reason in failed:
         console.error(f"{run.config.path}: {reason}")
@@ -64,6 +73,23 @@ def _train(found: Study) -> list[tuple[Any, str]]:
             observer=observer,
             on_run=lambda run, number: console.note(f"run {number + 1} of {total}: {run.arm}, seed {run.seed}"),
         )
+
+
+def _measure(found: Study) -> list[tuple[Any, str]]:
+    from contextlib import ExitStack
+
+    from counterpoise.cli.live import LazyProgress
+
+    with ExitStack() as stack:
+        bars: dict[Path, LazyProgress] = {}
+
+        def progress(run: StudyRun, done: int, total: int) -> None:
+            if run.config.path not in bars:
+                stack.close()
+                bars[run.config.path] = stack.enter_context(LazyProgress(f"measuring {run.arm}, seed {run.seed}"))
+            bars[run.config.path](done, total)
+
+        return found.measure(on_progress=progress, say=console.note)
 
 
 def _show(found: Study, against: str, k: list[str] | None, confidence: float, *, markdown: bool, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """One run on disk: its resolved configuration, metrics, events, checkpoints and evaluations.
 
 runs/NAME/config.toml  metrics.jsonl  samples.jsonl  anchors.jsonl  events.jsonl  checkpoints/step-…/  evaluation/step-…/  refused/step-….pt
+          evaluation-t0.6-p0.95/step-…/                                                               measured again at another sampling
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from counterpoise.config import RunConfig
+from counterpoise.config import EvaluationConfig, RunConfig
 from counterpoise.engines.processes import on_main
 from counterpoise.errors import StoreError, UsageError
 from counterpoise.files import append_json_lines, atomic_write_text
@@ -39,13 +40,21 @@ RESUMABLE = (
 )
 
 
+_SAMPLING = {"temperature": "t", "top_p": "p", "top_k": "k", "max_tokens": "m"}
+"""Settings of [evaluation] that decide how responses are drawn, and what each begins its part of a folder's name with."""
+
+
 class RunDirectory:
     """The directory of one run; `create` starts one, `open` continues one."""
 
-    def __init__(self, path: Path, config: RunConfig, *, created: bool = False) -> None:
+    def __init__(
+        self, path: Path, config: RunConfig, *, created: bool = False, own: EvaluationConfig | None = None
+    ) -> None:
+        """Name it; `own` is the evaluation the run was saved with, where `config` asks for another one."""
         self.path = path
         self.config = config
         self._created = created
+        self._evaluations = _folder(config.evaluation, own or config.evaluation)
 
     @classmethod
     def create(cls, config: RunConfig) -> RunDirectory:
@@ -80,13 +89,14 @@ class RunDirectory:
     @classmethod
     def _open(cls, path: Path, overrides: Sequence[str]) -> RunDirectory:
         run = cls.read(path, overrides)
-        if overrides:
-            atomic_write_text(run.path / "config.toml", dump_config(run.config))
-        return run
+        if not overrides:
+            return run
+        atomic_write_text(run.path / "config.toml", dump_config(run.config))
+        return cls(run.path, run.config)
 
     @classmethod
     def read(cls, path: Path, overrides: Sequence[str] = ()) -> RunDirectory:
-        """`open` without keeping the overrides.
+        """`open` without keeping the overrides; evaluations at another sampling than the run's own have a folder of their own.
 
         Raises:
             UsageError: there is no run, or an override would make it another run.
@@ -101,7 +111,8 @@ class RunDirectory:
                     f"{key} cannot change when a run is continued; start a new run with that override instead "
                     f"(what may change: {', '.join(name.rstrip('.') for name in RESUMABLE)})"
                 )
-        return cls(path, load_config(path / "config.toml", overrides))
+        saved = path / "config.toml"
+        return cls(path, load_config(saved, overrides), own=load_config(saved).evaluation)
 
     @property
     def checkpoints(self) -> Path:
@@ -125,7 +136,7 @@ class RunDirectory:
 
     def evaluation(self, step: int) -> Path:
         """Directory of the evaluation store of one step."""
-        return self.path / "evaluation" / f"step-{step:06d}"
+        return self.path / self._evaluations / f"step-{step:06d}"
 
     def refused(self, step: int, *, process: int = 0) -> Path:
         """File that a refused batch is saved to; each process saves its share."""
@@ -185,3 +196,12 @@ class RunDirectory:
                 (self.path / name).unlink(missing_ok=True)
             with suppress(OSError):  # what else may be there is not ours
                 self.path.rmdir()
+
+
+def _folder(asked: EvaluationConfig, own: EvaluationConfig) -> str:
+    """`evaluation`, followed by the sampling where it is not the run's own."""
+    ours, theirs = ([getattr(config, name) for name in _SAMPLING] for config in (asked, own))
+    if ours == theirs:
+        return "evaluation"
+    parts = [f"{letter}{value:g}" for letter, value in zip(_SAMPLING.values(), ours, strict=True) if value]
+    return "-".join(["evaluation", *parts])

@@ -15,17 +15,18 @@ from pydantic import Field, ValidationError
 
 from counterpoise.config import RunConfig
 from counterpoise.config_base import Count, Section
+from counterpoise.engines.checkpoints import evaluate_checkpoints
 from counterpoise.engines.local import train
 from counterpoise.engines.observer import Observer
 from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.errors import ConfigError, TrainingError
+from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.runfile import parse_config
 
 __all__ = ["Study", "StudyFile", "StudyRun", "load_study"]
 
 _SEED = "-seed"
-_HOW_MEASURED = ("model", "tasks", "prompt", "evaluation", "verification")
+_HOW_SCORED = ("model", "tasks", "prompt", "evaluation", "verification")
 """Sections that decide what the base scores: arms that share them share its evaluation."""
 
 
@@ -56,14 +57,21 @@ class StudyRun:
     """The whole run."""
     base: Path
     """Run whose evaluation before training is this run's base."""
+    measured: Sequence[str] = ()
+    """`evaluation.KEY=VALUE` under which it is measured once more; empty is as it was trained."""
+
+    @property
+    def trained(self) -> bool:
+        """Whether the run has come to its end."""
+        return _evaluated(self.config.path, self.config.learner.steps, ()) is not None
 
     def result(self) -> EvaluationResult | None:
-        """pass@k after the last step; None when the run has not come so far."""
-        return _evaluated(self.config.path, self.config.learner.steps)
+        """pass@k after the last step; None when the run has not come so far, or was not measured like this."""
+        return _evaluated(self.config.path, self.config.learner.steps, self.measured)
 
     def base_result(self) -> EvaluationResult | None:
         """pass@k of the base; None when it was not evaluated yet."""
-        return _evaluated(self.base, 0)
+        return _evaluated(self.base, 0, self.measured)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +107,7 @@ class Study:
         failed = []
         for number, run in enumerate(self.runs):
             directory = _directory(run)
-            if run.result() is not None:
+            if run.trained:
                 continue
             on_run(run, number)
             try:
@@ -108,13 +116,50 @@ class Study:
                 failed.append((run, str(error)))
         return failed
 
+    def measure(
+        self,
+        *,
+        on_progress: Callable[[StudyRun, int, int], None] = lambda run, done, total: None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> list[tuple[StudyRun, str]]:
+        """Evaluate what is trained, and its base, under `measured`; what is finished is not drawn again.
 
-def load_study(path: Path) -> Study:
-    """Read a study file and every arm's settings.
+        Args:
+            on_progress: told (run, rollouts drawn, of all).
+            say: told every damage.
+
+        Returns:
+            Runs that could not be evaluated, with the reason.
+
+        Raises:
+            DataError, ConfigError: a task cannot be loaded.
+        """
+        failed = []
+        for run in (run for run in self.runs if run.trained):
+            for path, step in ((run.base, 0), (run.config.path, run.config.learner.steps)):
+                made = evaluate_checkpoints(
+                    RunDirectory.read(path, run.measured),
+                    [step],
+                    on_progress=lambda step, done, total, run=run: on_progress(run, done, total),  # type: ignore[misc]
+                    say=say,
+                )
+                failed += [(run, one.error) for one in made if one.error is not None]
+        return failed
+
+
+def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
+    """Read a study file and every arm's settings; `measured` are `evaluation.KEY=VALUE` to look at its runs under.
 
     Raises:
+        UsageError: `measured` changes more than the evaluation.
         ConfigError: a file is missing or no TOML, a key is unknown, or an arm is an illegal run; the message names the arm.
     """
+    for word in measured:
+        if not word.startswith("evaluation."):
+            raise UsageError(
+                f"{word} would make another study; finished runs can be measured under other settings of [evaluation], "
+                f"e.g. evaluation.temperature=0.6, and what is trained is said in {path}"
+            )
     try:
         file = StudyFile.model_validate(_toml(path))
     except ValidationError as error:
@@ -132,12 +177,12 @@ def load_study(path: Path) -> Study:
             own = {"run": {"name": f"{arm}{_SEED}{seed}", "directory": str(directory), "seed": seed}}
             tables = _merged(_merged(common, settings), own)
             config = parse_config(tables, ["evaluation.after=true"], source=f"{path}, arm {arm}")
-            measured = str([getattr(config, section) for section in _HOW_MEASURED])
-            first = measured not in bases
-            base = bases.setdefault(measured, config.path)
+            scored = str([getattr(config, section) for section in _HOW_SCORED])
+            first = scored not in bases
+            base = bases.setdefault(scored, config.path)
             evaluation = config.evaluation.model_copy(update={"before": first})
             config = config.model_copy(update={"evaluation": evaluation})
-            runs.append(StudyRun(arm=arm, seed=seed, config=config, base=base))
+            runs.append(StudyRun(arm=arm, seed=seed, config=config, base=base, measured=tuple(measured)))
     return Study(directory=directory, runs=runs)
 
 
@@ -160,8 +205,10 @@ def _directory(run: StudyRun) -> RunDirectory:
     return directory
 
 
-def _evaluated(path: Path, step: int) -> EvaluationResult | None:
-    directory = path / "evaluation" / f"step-{step:06d}"
+def _evaluated(path: Path, step: int, measured: Sequence[str]) -> EvaluationResult | None:
+    if not (path / "config.toml").is_file():
+        return None
+    directory = RunDirectory.read(path, measured).evaluation(step)
     return EvaluationResult.load(directory) if (directory / "passk.json").is_file() else None
 
 
