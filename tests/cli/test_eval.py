@@ -67,6 +67,21 @@ def test_what_is_finished_is_not_done_again(command, trained, models_read):
     assert store.read_bytes().startswith(before) and store.read_bytes() != before
 
 
+def test_a_run_at_another_temperature_keeps_its_own_evaluation(command, trained, models_read):
+    command("eval", trained, "--step", 2)
+    own = (trained / "evaluation" / "step-000002" / "rollouts.jsonl").read_bytes()
+    colder = command("eval", trained, "--checkpoints", "2", "evaluation.temperature=0.2", "evaluation.top_k=5")
+    assert colder.exit_code == 0, colder.stderr
+    (folder,) = trained.glob("evaluation-t0.2-*k5*")
+    assert f"{folder}/step-…" in colder.stdout
+    assert json.loads((folder / "step-000002" / "manifest.json").read_text())["settings"]["temperature"] == 0.2
+    assert (trained / "evaluation" / "step-000002" / "rollouts.jsonl").read_bytes() == own
+    # the run goes on as it was begun
+    assert command("eval", trained, "--checkpoints", "2").exit_code == 0
+    assert models_read == ["step-000002"] * 2
+    assert command("compare", trained / "evaluation" / "step-000002", folder / "step-000002").exit_code == 0
+
+
 def test_an_interrupted_evaluation_goes_on_where_it_was(command, trained, models_read):
     command("eval", trained, "--checkpoints", "all")
     whole = (trained / "evaluation" / "step-000004" / "rollouts.jsonl").read_text()

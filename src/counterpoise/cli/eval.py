@@ -69,6 +69,7 @@ def evaluate(
     counterpoise eval lab:weak --task countdown tasks.settings.count=4
     counterpoise eval runs/demo-nsr-seed0 --n 512
     counterpoise eval runs/demo-nsr-seed0 --checkpoints all
+    counterpoise eval runs/demo-nsr-seed0 evaluation.temperature=0.6
     counterpoise eval HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.test=test.jsonl --problems 50 --n 8
     """
     from counterpoise.errors import UsageError
@@ -174,6 +175,6 @@ def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str]) -> None:
         console.note(f"differences are from step {results[0][0]}; add base to compare with the model before training")
     for one in failed:
         console.error(f"step {one.step} was skipped: {one.error}")
-    console.stdout.print(f"rollouts, verdicts and passk.json: {run.path / 'evaluation'}/step-…", soft_wrap=True)
+    console.stdout.print(f"rollouts, verdicts and passk.json: {run.evaluations}/step-…", soft_wrap=True)
     if failed:
         raise typer.Exit(1)

@@ -50,11 +50,11 @@ class RunDirectory:
     def __init__(
         self, path: Path, config: RunConfig, *, created: bool = False, own: EvaluationConfig | None = None
     ) -> None:
-        """Name it; `own` is the evaluation the run was saved with, where `config` asks for another one."""
+        """Name it; `own` is the evaluation the run was saved with, where `config` asks for another one, kept under other `evaluations`."""
         self.path = path
         self.config = config
         self._created = created
-        self._evaluations = _folder(config.evaluation, own or config.evaluation)
+        self.evaluations = path / _folder(config.evaluation, own or config.evaluation)
 
     @classmethod
     def create(cls, config: RunConfig) -> RunDirectory:
@@ -136,7 +136,7 @@ class RunDirectory:
 
     def evaluation(self, step: int) -> Path:
         """Directory of the evaluation store of one step."""
-        return self.path / self._evaluations / f"step-{step:06d}"
+        return self.evaluations / f"step-{step:06d}"
 
     def refused(self, step: int, *, process: int = 0) -> Path:
         """File that a refused batch is saved to; each process saves its share."""
