@@ -1,15 +1,18 @@
-"""Tokens per second of the embedded sampler against transformers' `generate` on the same random model.
+"""Tokens per second of the embedded sampler, without and with entropies, against transformers' `generate` on the same random model.
 
 Usage: OMP_NUM_THREADS=1 python benchmarks/decode.py [--shape lab|smollm2] [--prompts 64] [--group 8] [--tokens 16]
 
-Both sides draw the full number of tokens (no end id), at temperature 1, from the same prompts; the best of `--repeats`
-runs counts. The embedded sampler records log-probabilities besides; `generate` does not.
+All draw the full number of tokens (no end id), at temperature 1, from the same prompts, in turn; the best of `--repeats` rounds
+counts. The embedded sampler records log-probabilities besides, and `with entropy` what some token weights need; `generate` neither.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -84,7 +87,7 @@ def main() -> None:
         mask[index, width - len(row) :] = 1
     ids, mask = ids.to(options.device), mask.to(options.device)
     sampler = EmbeddedSampler(model, tokenizer, max_rows=options.max_rows, eos_token_ids=())
-    settings = SamplingSettings(max_tokens=options.tokens)
+    plain = SamplingSettings(max_tokens=options.tokens)
     generation = GenerationConfig(
         do_sample=True,
         top_k=0,
@@ -95,31 +98,41 @@ def main() -> None:
         eos_token_id=None,
     )
 
-    def embedded() -> None:
+    def embedded(settings: SamplingSettings) -> None:
         sampler.sample(prompts, group_size=options.group, settings=settings, seed=0)
 
     def generate() -> None:
         with torch.inference_mode():
             model.generate(input_ids=ids, attention_mask=mask, generation_config=generation)
 
+    contenders = {
+        "embedded": partial(embedded, plain),
+        "with entropy": partial(embedded, replace(plain, with_entropy=True)),
+        "generate": generate,
+    }
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for repeat in range(options.repeats + 1):
+        for name, run in contenders.items():
+            seconds = timed(run, options.device)
+            if repeat:  # the first round warms up
+                times[name].append(seconds)
+    best = {name: min(seconds) for name, seconds in times.items()}
     drawn = options.prompts * options.group * options.tokens
-    seconds = {}
-    for name, run in (("embedded", embedded), ("generate", generate)):
-        run()
-        times = []
-        for _ in range(options.repeats):
-            if options.device != "cpu":
-                torch.cuda.synchronize()
-            start = time.perf_counter()
-            run()
-            if options.device != "cpu":
-                torch.cuda.synchronize()
-            times.append(time.perf_counter() - start)
-        seconds[name] = min(times)
-        print(f"{name:9s} {seconds[name]:7.3f} s  {drawn / seconds[name]:10.0f} tokens/s")
-    print(
-        f"ratio     {seconds['generate'] / seconds['embedded']:7.2f}x  ({options.shape}, {torch.get_num_threads()} thread)"
-    )
+    for name, seconds in best.items():
+        print(
+            f"{name:12s} {seconds:7.3f} s  {drawn / seconds:10.0f} tokens/s  {seconds / best['embedded']:6.2f} x embedded"
+        )
+    print(f"{options.shape}, {torch.get_num_threads()} thread")
+
+
+def timed(run: Callable[[], None], device: str) -> float:
+    if device != "cpu":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    run()
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":
