@@ -54,3 +54,17 @@ def test_a_study_is_measured_again_at_another_sampling(command, file):
     assert "measuring psr, seed 1" in hot.stderr
     assert json.loads(hot.stdout)["pending"] == []
     assert command("study", file, "--show", "evaluation.temperature=0.5", "--json").stdout == hot.stdout
+
+
+def test_a_study_against_the_sharpened_base(command, refused, file):
+    command("study", file)
+    asked = ("study", file, "--against", "sharpened", "--temperature", "0.3,0.1")
+    refused(*asked, "--show", says="the base of nsr was not measured at temperature 0.3, 0.1; leave --show away")
+    result = command(*asked)
+    assert result.exit_code == 0
+    assert "measuring base at temperature 0.1" in result.stderr
+    # a random policy is right at no temperature, so all have its pass@1 and nothing is beyond
+    assert "+0.0 [+0.0, +0.0]" in result.stdout or "undefined" in result.stdout
+    assert command(*asked, "--show").stdout == result.stdout
+    refused("study", file, "--against", "sharpened", "--temperature", "cold", says="--temperature takes numbers")
+    refused("study", file, "--against", "sharpened", "--temperature", "0", says="is above 0; got 0")

@@ -68,15 +68,27 @@ def test_finished_runs_are_measured_at_another_sampling_beside_their_own(write, 
     again = load_study(write(seeds=[0]), colder)
     assert [run.result() for run in again.runs] == [None, None]
     drawn = []
-    assert again.measure(on_progress=lambda run, done, total: drawn.append(run.arm)) == []
-    assert set(drawn) == {"nsr", "psr"}
+    assert again.measure(on_progress=lambda what, done, total: drawn.append(what)) == []
+    assert set(drawn) == {"base", "nsr, seed 0", "psr, seed 0"}
     for run in again.runs:
         assert run.result().manifest.settings.temperature == run.base_result().manifest.settings.temperature == 0.5
         assert (run.config.path / "evaluation-t0.5-p0.9" / "step-000002" / "passk.json").is_file()
     assert [run.result() for run in load_study(write(seeds=[0])).runs] == own
     drawn.clear()
-    assert again.measure(on_progress=lambda run, done, total: drawn.append(run.arm)) == []
+    assert again.measure(on_progress=lambda what, done, total: drawn.append(what)) == []
     assert drawn == []
+
+
+def test_the_base_is_measured_at_other_temperatures_once_for_all_arms(write):
+    study = load_study(write(seeds=[0]))
+    study.train()
+    drawn = []
+    study.measure(temperatures=[0.5, 0.25], on_progress=lambda what, done, total: drawn.append((what, done == total)))
+    assert [what for what, whole in drawn if whole] == ["base at temperature 0.5", "base at temperature 0.25"]
+    found = [run.base_at(0.25).manifest for run in study.runs]
+    assert found[0] == found[1]
+    assert (found[0].settings.temperature, found[0].weights) == (0.25, None)
+    assert study.runs[0].base_at(0.3) is None
 
 
 def test_what_is_measured_again_trains_as_before(write):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from counterpoise.errors import DataError
+from counterpoise.errors import DataError, UsageError
 from counterpoise.evaluation.arms import Arm, arm_rows
 from counterpoise.evaluation.counts import ProblemCounts
 
@@ -44,7 +44,7 @@ def test_an_arm_without_a_finished_run_is_left_out():
 
 
 def test_an_unknown_reference_is_refused():
-    with pytest.raises(DataError, match="no arm 'idle' with a finished run; there are: base, up"):
+    with pytest.raises(DataError, match="no arm 'idle' with a finished run; there are: base, sharpened, up"):
         arm_rows([UP], KS, against="idle")
 
 
@@ -52,3 +52,20 @@ def test_other_problems_are_refused():
     other = Arm(name="other", after={0: counts(1, 1, names="ac")}, before=BASE)
     with pytest.raises(DataError, match="arm other, seed 0, was evaluated on other problems"):
         arm_rows([other], KS)
+
+
+def test_differences_from_the_base_at_equal_pass_at_1():
+    # base: pass@1 1/4, pass@2 1/2; colder: 3/4 and 1. Half way, at the pass@1 of 1/2, it has pass@2 of 3/4.
+    arm = Arm(name="up", after={0: counts(1, 1)}, before=BASE, colder=[counts(2, 1)])
+    (row,) = arm_rows([arm], KS, against="sharpened")
+    at_1, at_2, area = (moved.estimate for moved in row.differences)
+    assert at_1 == pytest.approx(0.0)
+    assert at_2 == pytest.approx(1.0 - 0.75)
+    assert area == pytest.approx(0.125)
+
+
+def test_sharpening_needs_pass_at_1_and_another_temperature():
+    with pytest.raises(UsageError, match="ks begin with 1"):
+        arm_rows([UP], (2, 4), against="sharpened")
+    with pytest.raises(UsageError, match="at least two temperatures"):
+        arm_rows([UP], KS, against="sharpened")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,13 +86,12 @@ def advise(
 
     from counterpoise.cli.advise_view import run_file, show
     from counterpoise.cli.live import LazyProgress
-    from counterpoise.diagnostics.explanation import to_json
     from counterpoise.engines.advise import advise as look
 
     with LazyProgress(f"measuring {name}") as progress:
         found = look(config, problems=problems, own_rule=own_rule, saved=saved, name=name, on_progress=progress)
     if json:
-        console.print_json(to_json(found))
+        console.print_json(asdict(found))
     else:
         show(found)
     if out is not None:  # after the rest, which a full disk should not cost

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -75,9 +74,7 @@ def compare(
     )
     notes = [*(note for run in found for note in run.notes), *_differing_settings(found), *_unscored(found)]
     if as_json:
-        console.print_json(
-            json.dumps(_as_json(found, curves, made, others, changes, confidence, not unpaired, notes), indent=2)
-        )
+        console.print_json(_as_json(found, curves, made, others, changes, confidence, not unpaired, notes))
         return
     title = "each on its own problems" if unpaired else f"{len(found[0].counts)} problems"
     console.stdout.print(_curves_table(found, curves, ks, confidence, f"pass@k %, {title}"))
@@ -259,31 +256,18 @@ def _as_json(
                 "sentences": comparison.sentences(),
             }
         )
-    made_json = {
+    return {
         "confidence": confidence,
         "paired": paired,
         "runs": runs,
         "differences": differences,
         "notes": list(notes),
     }
-    cleaned: dict[str, Any] = _finite(made_json)
-    return cleaned
 
 
 def _difference_json(difference: Difference) -> dict[str, Any]:
     fields = asdict(difference)
     return {**fields.pop("setting"), **fields}
-
-
-def _finite(value: Any) -> Any:
-    """NaN (undefined) and infinity (beyond the last k) become null: JSON has no other word for them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return value
 
 
 def _shown(share: float, *, signed: bool = False) -> str:

@@ -5,9 +5,11 @@ Colour and moving bars appear on a terminal only, and never with `NO_COLOR`; in 
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -46,9 +48,18 @@ def note(message: str) -> None:
     stderr.print(Text(message, style="dim"), soft_wrap=True)
 
 
-def print_json(text: str) -> None:
-    """A JSON text on standard output exactly as it is, whatever the terminal's width."""
+def print_json(value: object) -> None:
+    """The value as JSON on standard output, unfolded; NaN (undefined) and infinity become null, because JSON has no other word for them."""
+    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, indent=2)
     stdout.print(Text(text), soft_wrap=True)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(*columns: str, title: str | None = None, numbers: tuple[str, ...] = ()) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -77,7 +76,7 @@ def doctor(
     """
     checks = examine(network=network)
     if as_json:
-        console.print_json(json.dumps([asdict(check) for check in checks], indent=2, ensure_ascii=False))
+        console.print_json([asdict(check) for check in checks])
         return
     width = max(len(check.name) for check in checks)
     section = ""

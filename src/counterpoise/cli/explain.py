@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -88,7 +89,6 @@ def explain(
 
     from counterpoise.cli.explain_view import show
     from counterpoise.cli.live import LazyProgress
-    from counterpoise.diagnostics.explanation import to_json
     from counterpoise.engines.explain import explain as look
 
     with LazyProgress("explaining") as progress:
@@ -99,7 +99,7 @@ def explain(
 
         atomic_write_text(html, explain_page(found))
     if json:
-        console.print_json(to_json(found))
+        console.print_json(asdict(found))
     else:
         show(found, tokens=tokens)
     if html is not None:

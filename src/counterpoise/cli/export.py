@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +31,6 @@ def export(
 
     count = write(evaluation_directory(target), out)
     if as_json:
-        console.print_json(json.dumps({"rollouts": count, "file": str(out)}, indent=2, ensure_ascii=False))
+        console.print_json({"rollouts": count, "file": str(out)})
         return
     console.stdout.print(f"{count} rollouts: {out}", soft_wrap=True, markup=False)

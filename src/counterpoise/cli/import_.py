@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -87,7 +86,7 @@ def import_rollouts(
         task=_problems(task, gold),
     )
     if as_json:
-        console.print_json(json.dumps(_as_json(done, sources, out), indent=2, ensure_ascii=False))
+        console.print_json(_as_json(done, sources, out))
     else:
         _show(done, sources, out)
     for note in _notes(done, sources, out, threshold):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,11 +15,13 @@ from counterpoise.cli import console
 if TYPE_CHECKING:
     from counterpoise.engines.study import Study, StudyRun
     from counterpoise.evaluation.arms import ArmRow
+    from counterpoise.evaluation.counts import ProblemCounts
     from counterpoise.evaluation.seeds import SeededInterval
 
 __all__ = ["study"]
 
 _DEFAULT_KS = (1, 8, 32, 128)
+_TEMPERATURES = (0.2, 0.4, 0.6, 0.8)
 
 
 def study(
@@ -32,8 +34,16 @@ def study(
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Train nothing: show what is finished.")] = False,
     against: Annotated[
-        str, typer.Option(help="Arm that the differences are taken from, or base: the policy before training.")
+        str,
+        typer.Option(
+            help="Arm that the differences are taken from; or base: the policy before training; or sharpened: "
+            "the base, drawn so cold that it has the run's pass@1."
+        ),
     ] = "base",
+    temperature: Annotated[
+        list[str] | None,
+        typer.Option(help="Temperatures of the sharpened base, e.g. 0.2,0.5. Default: 0.2,0.4,0.6,0.8."),
+    ] = None,
     k: Annotated[
         list[str] | None,
         typer.Option("--k", "-k", help="Tries to show, e.g. 1,8,64; the area takes all powers of two."),
@@ -48,16 +58,18 @@ def study(
     counterpoise study studies/rules_strong.toml --show --against nsr
     counterpoise study studies/rules_strong.toml --show --markdown
     counterpoise study studies/rules_strong.toml evaluation.temperature=0.6 evaluation.top_p=0.95
+    counterpoise study studies/rules_strong.toml --against sharpened
 
     A kill or Ctrl-C loses no finished step: the same command goes on. Intervals are over seeds and problems together.
     """
     from counterpoise.engines.study import load_study
 
     found = load_study(file, overrides or [])
+    colder = _temperatures(temperature) if against == "sharpened" else []
     failed = [] if show else _train(found)
-    if overrides and not show:
-        failed += _measure(found)
-    _show(found, against, k, confidence, markdown=markdown, as_json=as_json)
+    if (overrides or colder) and not show:
+        failed += _measure(found, colder)
+    _show(found, against, colder, k, confidence, markdown=markdown, as_json=as_json)
     for run, reason in failed:
         console.error(f"{run.config.path}: {reason}")
     if failed:
@@ -75,24 +87,46 @@ def _train(found: Study) -> list[tuple[Any, str]]:
         )
 
 
-def _measure(found: Study) -> list[tuple[Any, str]]:
+def _temperatures(given: list[str] | None) -> list[float]:
+    from counterpoise.errors import UsageError
+
+    words = [word.strip() for value in given or [] for word in value.split(",")]
+    try:
+        found = [float(word) for word in words]
+    except ValueError as error:
+        raise UsageError(f"--temperature takes numbers, e.g. 0.2,0.5; got {', '.join(words)}") from error
+    if not all(0.0 < value < math.inf for value in found):
+        raise UsageError(f"a temperature of the sharpened base is above 0; got {', '.join(words)}")
+    return found or list(_TEMPERATURES)
+
+
+def _measure(found: Study, temperatures: Sequence[float]) -> list[tuple[Any, str]]:
     from contextlib import ExitStack
 
     from counterpoise.cli.live import LazyProgress
 
     with ExitStack() as stack:
-        bars: dict[Path, LazyProgress] = {}
+        bars: dict[str, LazyProgress] = {}
 
-        def progress(run: StudyRun, done: int, total: int) -> None:
-            if run.config.path not in bars:
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in bars:
                 stack.close()
-                bars[run.config.path] = stack.enter_context(LazyProgress(f"measuring {run.arm}, seed {run.seed}"))
-            bars[run.config.path](done, total)
+                bars[what] = stack.enter_context(LazyProgress(f"measuring {what}"))
+            bars[what](done, total)
 
-        return found.measure(on_progress=progress, say=console.note)
+        return found.measure(temperatures=temperatures, on_progress=progress, say=console.note)
 
 
-def _show(found: Study, against: str, k: list[str] | None, confidence: float, *, markdown: bool, as_json: bool) -> None:
+def _show(
+    found: Study,
+    against: str,
+    temperatures: Sequence[float],
+    k: list[str] | None,
+    confidence: float,
+    *,
+    markdown: bool,
+    as_json: bool,
+) -> None:
     from counterpoise.cli.passk import parse_ks
     from counterpoise.errors import UsageError
     from counterpoise.evaluation.arms import Arm, arm_rows
@@ -104,7 +138,8 @@ def _show(found: Study, against: str, k: list[str] | None, confidence: float, *,
         results = {run.seed: result for run in runs if (result := run.result()) is not None}
         base = runs[0].base_result()
         if base is not None:
-            arms.append(Arm(name=name, after={seed: r.counts for seed, r in results.items()}, before=base.counts))
+            after = {seed: result.counts for seed, result in results.items()}
+            arms.append(Arm(name=name, after=after, before=base.counts, colder=_colder(runs[0], temperatures)))
     n = min((problem.n for arm in arms for counts in arm.after.values() for problem in counts), default=0)
     ks = k_sweep(n) if n else []
     if len(ks) < 2:
@@ -115,11 +150,7 @@ def _show(found: Study, against: str, k: list[str] | None, confidence: float, *,
     rows = arm_rows(arms, ks, against=against, confidence=confidence)
     pending = [f"{run.arm} seed {run.seed}" for run in found.runs if run.result() is None]
     if as_json:
-        console.print_json(
-            json.dumps(
-                {"against": against, "ks": ks, "arms": [asdict(row) for row in rows], "pending": pending}, indent=2
-            )
-        )
+        console.print_json({"against": against, "ks": ks, "arms": [asdict(row) for row in rows], "pending": pending})
         return
     columns = [*(f"k={value}" for value in shown), "area"]
     picked = [*(ks.index(value) for value in shown), len(ks)]
@@ -136,12 +167,26 @@ def _show(found: Study, against: str, k: list[str] | None, confidence: float, *,
         console.note(f"not finished: {', '.join(pending)}")
 
 
+def _colder(run: StudyRun, temperatures: Sequence[float]) -> list[Sequence[ProblemCounts]]:
+    from counterpoise.errors import UsageError
+
+    found = {temperature: run.base_at(temperature) for temperature in temperatures}
+    missing = [f"{temperature:g}" for temperature, result in found.items() if result is None]
+    if missing:
+        raise UsageError(
+            f"the base of {run.arm} was not measured at temperature {', '.join(missing)}; leave --show away to do it"
+        )
+    return [result.counts for result in found.values() if result is not None]
+
+
 def _cell(row: ArmRow, column: int) -> str:
     point = f"{100 * row.points[column].estimate:.1f}"
     return f"{point} ({_moved(row.differences[column])})" if row.differences else point
 
 
 def _moved(difference: SeededInterval) -> str:
+    if math.isnan(difference.estimate):
+        return "undefined"
     estimate, low, high = (100 * value for value in (difference.estimate, difference.low, difference.high))
     return f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}]"
 

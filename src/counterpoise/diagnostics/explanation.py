@@ -7,14 +7,12 @@ what the policy says after one real optimiser step of the learner. NaN (null in 
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+    pass
 
 __all__ = [
     "Alternative",
@@ -26,7 +24,6 @@ __all__ = [
     "Quadrant",
     "RuleStep",
     "TokenView",
-    "to_json",
 ]
 
 
@@ -224,16 +221,3 @@ class Explanation:
     """A token at or below it counts as confident when split by entropy."""
     settings: Mapping[str, Any]
     """Temperature, learning rate, loss, denominator, group size, seed, optimiser."""
-
-
-def to_json(record: DataclassInstance) -> str:
-    """A record such as `Explanation` as JSON, one object; numbers that do not exist are null."""
-    return json.dumps(_plain(asdict(record)), ensure_ascii=False, allow_nan=False, indent=1)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -73,6 +73,10 @@ class StudyRun:
         """pass@k of the base; None when it was not evaluated yet."""
         return _evaluated(self.base, 0, self.measured)
 
+    def base_at(self, temperature: float) -> EvaluationResult | None:
+        """pass@k of the base at another temperature, everything else as the run has it; None when it was not measured."""
+        return _evaluated(self.base, 0, (_at(temperature),))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
@@ -119,13 +123,15 @@ class Study:
     def measure(
         self,
         *,
-        on_progress: Callable[[StudyRun, int, int], None] = lambda run, done, total: None,
+        temperatures: Sequence[float] = (),
+        on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
         say: Callable[[str], None] = lambda line: None,
     ) -> list[tuple[StudyRun, str]]:
-        """Evaluate what is trained, and its base, under `measured`; what is finished is not drawn again.
+        """Evaluate what is trained, and its base, under `measured`, and the base at `temperatures`; what is finished is not drawn again.
 
         Args:
-            on_progress: told (run, rollouts drawn, of all).
+            temperatures: of the base, everything else as the run has it.
+            on_progress: told (what, rollouts drawn, of all).
             say: told every damage.
 
         Returns:
@@ -135,15 +141,26 @@ class Study:
             DataError, ConfigError: a task cannot be loaded.
         """
         failed = []
+        seen = set()
         for run in (run for run in self.runs if run.trained):
-            for path, step in ((run.base, 0), (run.config.path, run.config.learner.steps)):
-                made = evaluate_checkpoints(
-                    RunDirectory.read(path, run.measured),
+            wanted: list[tuple[str, Path, int, Sequence[str]]] = [
+                (f"base at temperature {t:g}", run.base, 0, (_at(t),)) for t in temperatures
+            ]
+            if run.measured:
+                wanted.append(("base", run.base, 0, run.measured))
+                wanted.append((f"{run.arm}, seed {run.seed}", run.config.path, run.config.learner.steps, run.measured))
+            for what, path, step, settings in wanted:
+                if (path, step, settings) in seen:
+                    continue
+                seen.add((path, step, settings))
+                (one,) = evaluate_checkpoints(
+                    RunDirectory.read(path, settings),
                     [step],
-                    on_progress=lambda step, done, total, run=run: on_progress(run, done, total),  # type: ignore[misc]
+                    on_progress=lambda step, done, total, what=what: on_progress(what, done, total),  # type: ignore[misc]
                     say=say,
                 )
-                failed += [(run, one.error) for one in made if one.error is not None]
+                if one.error is not None:
+                    failed.append((run, one.error))
         return failed
 
 
@@ -203,6 +220,10 @@ def _directory(run: StudyRun) -> RunDirectory:
             f"{path} was made with other settings ({', '.join(changed[:3])}); name the arm differently, or remove that run"
         )
     return directory
+
+
+def _at(temperature: float) -> str:
+    return f"evaluation.temperature={temperature:g}"
 
 
 def _evaluated(path: Path, step: int, measured: Sequence[str]) -> EvaluationResult | None:

@@ -8,16 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from counterpoise.errors import DataError
+from counterpoise.errors import DataError, UsageError
 from counterpoise.evaluation.counts import ProblemCounts
 from counterpoise.evaluation.estimators.area import area_over_log_k
 from counterpoise.evaluation.passk import pass_at_k
 from counterpoise.evaluation.seeds import SeededInterval, seeded_intervals
+from counterpoise.evaluation.sharpening import beyond_sharpening
 
-__all__ = ["BASE", "Arm", "ArmRow", "arm_rows"]
+__all__ = ["BASE", "SHARPENED", "Arm", "ArmRow", "arm_rows"]
+
+FloatArray = npt.NDArray[np.float64]
 
 BASE = "base"
 """Name of the policies before training, which can stand where an arm's name can."""
+
+SHARPENED = "sharpened"
+"""Name of the base at the temperature that gives it each run's pass@1 (`beyond_sharpening`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +36,8 @@ class Arm:
     """By seed, after training."""
     before: Sequence[ProblemCounts]
     """Of its base, which is the same for every seed."""
+    colder: Sequence[Sequence[ProblemCounts]] = ()
+    """Of its base at other temperatures, where differences are taken from `sharpened`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,28 +60,25 @@ def arm_rows(arms: Sequence[Arm], ks: Sequence[int], *, against: str = BASE, con
     Args:
         arms: in the order to show them.
         ks: at least two numbers of tries.
-        against: name of an arm, or `base`: each arm's own policy before training.
+        against: name of an arm, or `base`: each arm's own policy before training, or `sharpened`: that at equal pass@1.
         confidence: level of the intervals (`seeded_intervals`: seeds and problems both vary).
 
     Raises:
         DataError: the problems of two runs differ, or the reference has no finished run.
+        UsageError: `sharpened` with `ks` that do not begin with 1, or without the base at another temperature.
     """
+    if against == SHARPENED and ks[0] != 1:
+        raise UsageError(f"the base is sharpened to equal pass@1, so ks begin with 1; got {list(ks)}")
     known = {arm.name: arm for arm in arms if arm.after}
-    if against != BASE and against not in known:
-        raise DataError(f"no arm '{against}' with a finished run; there are: {', '.join([BASE, *known])}")
+    if against not in (BASE, SHARPENED, *known):
+        raise DataError(f"no arm '{against}' with a finished run; there are: {', '.join([BASE, SHARPENED, *known])}")
     rows = []
     for arm in known.values():
         values = {seed: _values(counts, ks) for seed, counts in arm.after.items()}
-        if against == BASE:
-            reference = dict.fromkeys(values, _values(arm.before, ks))
-        else:
-            reference = {seed: _values(counts, ks) for seed, counts in known[against].after.items()}
-        paired = sorted(values.keys() & reference.keys())
         differences: list[SeededInterval] = []
-        if arm.name != against and paired:
-            _check_same(arm, known.get(against))
-            moved = np.stack([values[seed] - reference[seed] for seed in paired])
-            differences = seeded_intervals(moved, confidence=confidence)
+        moved = _moved(arm, values, known.get(against), against, ks)
+        if moved:
+            differences = seeded_intervals(np.stack(moved), confidence=confidence)
         rows.append(
             ArmRow(
                 name=arm.name,
@@ -85,7 +90,27 @@ def arm_rows(arms: Sequence[Arm], ks: Sequence[int], *, against: str = BASE, con
     return rows
 
 
-def _values(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> npt.NDArray[np.float64]:
+def _moved(
+    arm: Arm, values: Mapping[int, FloatArray], other: Arm | None, against: str, ks: Sequence[int]
+) -> list[FloatArray]:
+    """(P, K + 1) differences of every seed from the reference; empty where that is the arm itself or shares no seed with it."""
+    if other is arm:
+        return []
+    if other is not None:
+        reference = {seed: _values(counts, ks) for seed, counts in other.after.items()}
+        paired = sorted(values.keys() & reference.keys())
+        if paired:
+            _check_same(arm, other)
+        return [values[seed] - reference[seed] for seed in paired]
+    _check_same(arm, None)
+    before = _values(arm.before, ks)
+    if against == BASE:
+        return [values[seed] - before for seed in sorted(values)]
+    base = [before, *(_values(counts, ks) for counts in arm.colder)]
+    return [beyond_sharpening(values[seed], base) for seed in sorted(values)]
+
+
+def _values(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> FloatArray:
     """(P, K + 1) pass@k and area, problems in the order of their ids."""
     ordered = sorted(counts, key=lambda problem: problem.problem_id)
     n, c = [problem.n for problem in ordered], [problem.c for problem in ordered]
