@@ -268,6 +268,8 @@ class GuardsConfig(Section):
     """Steps of full relief after a guard's last alarm."""
     fade: Count = 50
     """Steps over which the relief is then taken back."""
+    backoff: Annotated[float, Field(ge=1.0)] = 2.0
+    """Factor on both with every alarm after the first."""
     floor: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     """Least positive share of the credit by tokens at every step; 0 leaves it to rule and controller."""
 

@@ -33,6 +33,7 @@ def make_supervisor(config: GuardsConfig) -> Supervisor:
         rollbacks=config.rollbacks,
         hold=config.hold,
         fade=config.fade,
+        backoff=config.backoff,
         floor=config.floor,
     )
 

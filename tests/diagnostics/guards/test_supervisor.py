@@ -11,11 +11,13 @@ class _Scripted:
     """Fires where its column is 1, and is not calm where it is 0.5."""
 
     def __init__(self, column, relief):
-        self.column, self.relief, self.value = column, relief, 0.0
+        self.column, self.relief, self.value, self.excess = column, relief, 0.0, 1.0
 
     def look(self, record):
         self.value = record.get(self.column, 0.0)
-        return Alarm(message="seen", seen={"x": 1.0}, relief=self.relief) if self.value == 1.0 else None
+        self.excess = record.get("excess", 1.0)
+        alarm = Alarm(message="seen", seen={"x": 1.0}, excess=self.excess, relief=self.relief)
+        return alarm if self.value == 1.0 else None
 
     @property
     def calm(self):
@@ -108,6 +110,23 @@ def test_one_that_goes_on_in_spite_of_its_relief_sends_back_too():
         supervisor.returned(supervisor.state_dict())
         == "a fired for 3 steps in spite of the relief (return 1 of 1 at most)"
     )
+
+
+def test_one_that_gets_better_under_relief_is_given_as_long_again():
+    supervisor = _supervisor(good=3)
+    # better than three steps before at the third step, at the fifth no longer
+    looks = [supervisor.look({"a": 1.0, "excess": excess}).roll_back for excess in (1.0, 1.4, 0.9, 0.8, 0.95)]
+    assert looks == [None, None, None, None, 3]
+
+
+def test_relief_lasts_longer_with_every_alarm():
+    supervisor = _supervisor(backoff=2.0, hold=1, fade=1)
+    strengths = []
+    for fires in (1.0, 1.0, 0, 0, 0, 1.0, 0, 0, 0, 0, 0):
+        supervisor.look({"a": fires})
+        strengths.append(supervisor.relief.share)
+    assert strengths[:5] == pytest.approx([0.5, 0.5, 0.5, 0.25, 0.0])  # one step held, one that fades
+    assert strengths[5:] == pytest.approx([0.5, 0.5, 0.5, 1 / 3, 1 / 6, 0.0])  # two and two
 
 
 def test_without_a_good_checkpoint_it_stops():

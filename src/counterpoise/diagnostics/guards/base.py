@@ -50,6 +50,8 @@ class Alarm:
     """What was measured and against what, in words."""
     seen: Mapping[str, float]
     """The numbers behind it, by name."""
+    excess: float
+    """How bad it is, in units of its own: the larger the worse. It says whether relief helps."""
     relief: Relief
     """What it asks for."""
 

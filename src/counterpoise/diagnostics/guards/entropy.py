@@ -49,6 +49,7 @@ class Entropy:
             message=f"entropy_sampled is {self._last:.3g} nats, the run began with {self._start.mean:.3g} "
             f"(limit: {self._factor:g} times that)",
             seen={"entropy_sampled": self._last, "start": self._start.mean},
+            excess=self._last,
             relief=self._relief,
         )
 

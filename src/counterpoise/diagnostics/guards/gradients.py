@@ -46,6 +46,7 @@ class Gradients:
         return Alarm(
             message=f"the negatives' gradient is {self._last:.3g} times as long as the positives' (limit: {self._ratio:g})",
             seen={"ratio": self._last},
+            excess=self._last,
             relief=Relief(minus=min(1.0, max(_LEAST, self._ratio / self._last))),
         )
 

@@ -57,6 +57,7 @@ class Likelihood:
             f"{-self._average:.3g} nats a token (limit: {self._steps} steps and {self._fall:.0%} of the "
             f"{-self._start.mean:.3g} of the beginning)",
             seen={"log_prob_correct": -self._average, "from": -self._bottom, "start": -self._start.mean},
+            excess=self._average,
             relief=self._relief,
         )
 

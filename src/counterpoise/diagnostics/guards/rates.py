@@ -43,6 +43,7 @@ class Rate:
         return Alarm(
             message=f"{self._column} is {self._last:.1%}, the run began with {self._start.mean:.1%} (limit: {self._rise:.1%} more)",
             seen={self._column: self._last, "start": self._start.mean},
+            excess=self._last,
             relief=self._relief,
         )
 

@@ -59,6 +59,7 @@ class Success:
         return Alarm(
             message=f"success_rate is {self._average:.1%} (smoothed), it was {self._best:.1%} (limit: {self._drop:.0%} of that lost)",
             seen={"success_rate": self._average, "best": self._best},
+            excess=-self._average,
             relief=self._relief,
         )
 

@@ -11,7 +11,7 @@ from counterpoise.errors import CheckpointError
 
 __all__ = ["Decision", "Firing", "Supervisor"]
 
-_STATE = ("guards", "wanted", "left", "returned", "good", "firing", "standing")
+_STATE = ("guards", "wanted", "left", "returned", "good", "firing", "standing", "excess", "alarms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +45,11 @@ class Supervisor:
     """Heeds the guards' alarms, where `act` allows it; otherwise only says them.
 
     One guard that fires gets the relief it asks for, at full strength while it fires and for `hold` steps after, then less and
-    less over `fade` steps. Several that fire at once, or any that go on for longer than `hold` steps in spite of their relief, send the
-    run back to its last good checkpoint, the newest that was written while all guards were calm and no relief was in force; the relief
-    stays. After `rollbacks` such returns the run is stopped. Going back and then
-    taking other data: PaLM (arXiv 2204.02311, section 5.1).
+    less over `fade` steps. With every alarm after the first both last `backoff` times as long: a rule that fails each time it is let go
+    is let go less and less. Several that fire at once, or any that `hold` steps of relief have not made better than it was before them,
+    send the run back to its last good checkpoint, the newest that was written while all guards were calm and no relief was in force;
+    the relief stays. After `rollbacks` such returns the run is stopped. Going back and then taking other data: PaLM (arXiv 2204.02311,
+    section 5.1).
     """
 
     guards: Mapping[str, Guard]
@@ -60,9 +61,11 @@ class Supervisor:
     rollbacks: int
     """Returns at most, >= 0."""
     hold: int
-    """Steps of full relief after the last alarm, >= 0."""
+    """Steps of full relief after the first alarm, >= 0; also those after which relief must have helped."""
     fade: int
     """Steps over which it is then taken back, >= 0."""
+    backoff: float = 1.0
+    """Factor on both for every alarm after the first, >= 1."""
     floor: float = 0.0
     """Least positive share at all times, whatever fires; in [0, 1)."""
     good: int | None = None
@@ -72,13 +75,15 @@ class Supervisor:
     _returned: int = 0
     _firing: tuple[str, ...] = ()
     _standing: int = 0
+    _excess: dict[str, float] = field(default_factory=dict)
+    _alarms: int = 0
 
     @property
     def relief(self) -> Relief:
         """What the next step's credit is changed by."""
         if not self.act:
             return Relief()
-        return Relief(share=self.floor) | self._wanted.scaled(min(1.0, self._left / (self.fade + 1)))
+        return Relief(share=self.floor) | self._wanted.scaled(min(1.0, self._left / (self._lasting(self.fade) + 1)))
 
     @property
     def healthy(self) -> bool:
@@ -92,12 +97,13 @@ class Supervisor:
             alarm = guard.look(record)
             if alarm is not None:
                 alarms[name] = alarm
+        if alarms and not self._firing:
+            self._alarms += 1
         self._relieve(alarms)
         began = tuple(self._began(name, alarm) for name, alarm in alarms.items() if name not in self._firing)
         ended = tuple(self._ended(name) for name in self._firing if name not in alarms)
         self._firing = tuple(alarms)
-        self._standing = self._standing + 1 if alarms else 0
-        grave = len(alarms) >= self.together or self._standing > max(1, self.hold)
+        grave = len(alarms) >= self.together or self._in_vain(alarms)
         if not (self.act and grave):
             return Decision(firings=began + ended)
         if self.good is None or self._returned >= self.rollbacks:
@@ -106,11 +112,26 @@ class Supervisor:
             return Decision(firings=began + ended, stop=stop)
         return Decision(firings=began + ended, roll_back=self.good)
 
+    def _in_vain(self, alarms: Mapping[str, Alarm]) -> bool:
+        """Whether a guard has fired for more than `hold` steps and is no better than it was before them."""
+        seen = {name: alarm.excess for name, alarm in alarms.items()}
+        self._standing = self._standing + 1 if alarms else 0
+        self._excess = {name: self._excess.get(name, excess) for name, excess in seen.items()}
+        if self._standing <= max(1, self.hold):
+            return False
+        helped = all(excess < self._excess[name] for name, excess in seen.items())
+        if helped:
+            self._standing, self._excess = 1, seen
+        return not helped
+
+    def _lasting(self, steps: int) -> int:
+        return round(steps * self.backoff ** max(0, self._alarms - 1))
+
     def _relieve(self, alarms: Mapping[str, Alarm]) -> None:
         if alarms:
             for alarm in alarms.values():
                 self._wanted |= alarm.relief
-            self._left = self.hold + self.fade + 1
+            self._left = self._lasting(self.hold) + self._lasting(self.fade) + 1
         elif self._left:
             self._left -= 1
             if not self._left:
@@ -132,7 +153,8 @@ class Supervisor:
         )
 
     def _ended(self, name: str) -> Firing:
-        then = f"; its relief is taken back over {self.fade} steps after {self.hold} more" if self.act else ""
+        lasting = (self._lasting(self.fade), self._lasting(self.hold))
+        then = "; its relief is taken back over {} steps after {} more".format(*lasting) if self.act else ""
         return Firing(guard=name, message=f"{name}: back within its limits{then}", seen={}, action="ended")
 
     def _why(self) -> str:
@@ -149,7 +171,7 @@ class Supervisor:
         """
         why = self._why()
         self._load_guards(state["guards"])
-        self._firing, self._standing = (), 0
+        self._firing, self._standing, self._excess = (), 0, {}
         self._returned += 1
         return f"{why} (return {self._returned} of {self.rollbacks} at most)"
 
@@ -163,6 +185,8 @@ class Supervisor:
             self.good,
             list(self._firing),
             self._standing,
+            dict(self._excess),
+            self._alarms,
         )
         return dict(zip(_STATE, values, strict=True))
 
@@ -172,11 +196,11 @@ class Supervisor:
         Raises:
             CheckpointError: the state is of other guards.
         """
-        guards, (share, minus), self._left, self._returned, self.good, firing, self._standing = restore(
-            "supervisor", state, _STATE
+        guards, (share, minus), self._left, self._returned, self.good, firing, self._standing, excess, self._alarms = (
+            restore("supervisor", state, _STATE)
         )
         self._load_guards(guards)
-        self._wanted, self._firing = Relief(share=share, minus=minus), tuple(firing)
+        self._wanted, self._firing, self._excess = Relief(share=share, minus=minus), tuple(firing), dict(excess)
 
     def _load_guards(self, states: Mapping[str, Any]) -> None:
         if set(states) != set(self.guards):
