@@ -188,7 +188,8 @@ def _moved(difference: SeededInterval) -> str:
     if math.isnan(difference.estimate):
         return "undefined"
     estimate, low, high = (100 * value for value in (difference.estimate, difference.low, difference.high))
-    return f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}]"
+    # 0 is added so that what is rounded to it has no sign of its own: -0.0 is a difference nobody measured
+    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(round(value, 1) + 0.0 for value in (estimate, low, high)))
 
 
 def _print_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

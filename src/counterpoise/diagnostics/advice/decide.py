@@ -108,8 +108,8 @@ def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds)
     if regime is Regime.MIDDLE:
         return f"{stands}: between the bases that were measured. Use {balanced}, which held at both ends."
     return (
-        f"{stands}: all rules raise pass@1 here, and most take it from pass@k. Use {balanced}, which keeps the curve; PSR or GRPO where "
-        "pass@1 alone counts."
+        f"{stands}: all rules raise pass@1 here, and most take it from pass@k. Use {balanced}, which keeps the curve. Where "
+        "pass@1 alone counts, sample colder first: in the lab that gave more of it than any rule, for nothing; then PSR or GRPO."
     )
 
 
