@@ -64,7 +64,15 @@ def test_a_study_against_the_sharpened_base(command, refused, file):
     assert result.exit_code == 0
     assert "measuring base at temperature 0.1" in result.stderr
     # a random policy is right at no temperature, so all have its pass@1 and nothing is beyond
-    assert "+0.0 [+0.0, +0.0]" in result.stdout or "undefined" in result.stdout
+    assert "+0.0 [+0.0, +0.0]" in result.stdout
     assert command(*asked, "--show").stdout == result.stdout
+    # one run that is always right is above all of them
+    (counts,) = file.parent.glob("runs/two/psr-seed0/evaluation/step-000001/problems.jsonl")
+    rows = [json.loads(line) for line in counts.read_text().splitlines()]
+    counts.write_text("".join(json.dumps(row | {"c": row["n"], "wrong_classes": []}) + "\n" for row in rows))
+    above = command(*asked, "--show")
+    assert "undefined" in above.stdout, above.stderr
+    assert "undefined: a seed's pass@1 is above or below that of the base" in above.stderr
+    assert json.loads(command(*asked, "--show", "--json").stdout)["arms"][1]["differences"][0]["estimate"] is None
     refused("study", file, "--against", "sharpened", "--temperature", "cold", says="--temperature takes numbers")
     refused("study", file, "--against", "sharpened", "--temperature", "0", says="is above 0; got 0")

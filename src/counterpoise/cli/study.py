@@ -163,6 +163,8 @@ def _show(
     for cells in table:
         shape.add_row(*cells)
     console.stdout.print(shape)
+    if any(math.isnan(row.differences[0].estimate) for row in rows if row.differences):
+        console.note("undefined: a seed's pass@1 is above or below that of the base at every temperature measured")
     if pending:
         console.note(f"not finished: {', '.join(pending)}")
 
