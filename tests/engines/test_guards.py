@@ -38,7 +38,7 @@ class _AtLooks:
         self._count += 1
         if self._count not in self._looks or ("guard_share" in record and not self._stubborn):
             return None
-        return Alarm(message="the test's own", seen={"look": self._count}, relief=Relief(share=0.5))
+        return Alarm(message="the test's own", seen={"look": self._count}, excess=1.0, relief=Relief(share=0.5))
 
     @property
     def calm(self):

@@ -156,7 +156,7 @@ class Study:
                 (one,) = evaluate_checkpoints(
                     RunDirectory.read(path, settings),
                     [step],
-                    on_progress=lambda step, done, total, what=what: on_progress(what, done, total),  # type: ignore[misc]
+                    on_progress=_about(what, on_progress),
                     say=say,
                 )
                 if one.error is not None:
@@ -220,6 +220,10 @@ def _directory(run: StudyRun) -> RunDirectory:
             f"{path} was made with other settings ({', '.join(changed[:3])}); name the arm differently, or remove that run"
         )
     return directory
+
+
+def _about(what: str, on_progress: Callable[[str, int, int], None]) -> Callable[[int, int, int], None]:
+    return lambda step, done, total: on_progress(what, done, total)
 
 
 def _at(temperature: float) -> str:

@@ -129,6 +129,15 @@ def test_relief_lasts_longer_with_every_alarm():
     assert strengths[5:] == pytest.approx([0.5, 0.5, 0.5, 1 / 3, 1 / 6, 0.0])  # two and two
 
 
+def test_relief_is_a_thousand_times_as_long_at_most():
+    supervisor = _supervisor(backoff=1e300, hold=1, fade=0, together=9)
+    for fires in [1.0, 0.0] * 1100:
+        supervisor.look({"a": fires})
+    assert [supervisor.look({}) is not None and supervisor.relief.active for _ in range(999)] == [True] * 999
+    supervisor.look({})
+    assert not supervisor.relief.active
+
+
 def test_without_a_good_checkpoint_it_stops():
     assert (
         _supervisor().look({"a": 1.0, "b": 1.0}).stop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,9 @@ from counterpoise.diagnostics.guards.base import Alarm, Guard, Relief, restore
 from counterpoise.errors import CheckpointError
 
 __all__ = ["Decision", "Firing", "Supervisor"]
+
+_LONGEST = 1000.0
+"""Times `hold` and `fade` that relief lasts at most."""
 
 _STATE = ("guards", "wanted", "left", "returned", "good", "firing", "standing", "excess", "alarms")
 
@@ -65,7 +69,7 @@ class Supervisor:
     fade: int
     """Steps over which it is then taken back, >= 0."""
     backoff: float = 1.0
-    """Factor on both for every alarm after the first, >= 1."""
+    """Factor on both for every alarm after the first, >= 1, to a thousand times at most."""
     floor: float = 0.0
     """Least positive share at all times, whatever fires; in [0, 1)."""
     good: int | None = None
@@ -103,8 +107,8 @@ class Supervisor:
         began = tuple(self._began(name, alarm) for name, alarm in alarms.items() if name not in self._firing)
         ended = tuple(self._ended(name) for name in self._firing if name not in alarms)
         self._firing = tuple(alarms)
-        grave = len(alarms) >= self.together or self._in_vain(alarms)
-        if not (self.act and grave):
+        in_vain = self._in_vain(alarms)
+        if not (self.act and (in_vain or len(alarms) >= self.together)):
             return Decision(firings=began + ended)
         if self.good is None or self._returned >= self.rollbacks:
             nowhere = " and there is no good checkpoint" if self.good is None else ""
@@ -125,7 +129,9 @@ class Supervisor:
         return not helped
 
     def _lasting(self, steps: int) -> int:
-        return round(steps * self.backoff ** max(0, self._alarms - 1))
+        # by logarithms, because a run that is watched alone may be alarmed a thousand times
+        growth = max(0, self._alarms - 1) * math.log(self.backoff)
+        return round(steps * math.exp(min(growth, math.log(_LONGEST))))
 
     def _relieve(self, alarms: Mapping[str, Alarm]) -> None:
         if alarms:
