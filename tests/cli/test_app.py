@@ -147,7 +147,8 @@ def test_tables_in_a_pipe_are_not_folded_at_80_columns(monkeypatch):
     assert "x" * 120 in done.stdout
 
 
-def test_json_is_printed_exactly():
-    text = json.dumps({"path": "[red]x[/red] " * 40})
-    done = run_python(f"from counterpoise.cli import console; console.print_json({text!r})")
-    assert json.loads(done.stdout) == json.loads(text)
+def test_json_is_printed_unfolded_and_what_is_undefined_is_null():
+    value = {"path": "[red]x[/red] " * 40, "rows": [(1.5, "é")]}
+    asked = f"{value | {'gap': None}!r} | {{'gap': float('nan')}}"
+    done = run_python(f"from counterpoise.cli import console; console.print_json({asked})")
+    assert json.loads(done.stdout) == {"path": value["path"], "rows": [[1.5, "é"]], "gap": None}
