@@ -43,13 +43,22 @@ def test_json_names_what_is_missing(command, file):
     assert data["pending"] == ["nsr seed 2", "psr seed 2"]
 
 
-def test_an_unknown_reference(command, refused, file):
-    command("study", file)
-    refused("study", file, "--show", "--against", "grpo", says="no arm 'grpo' with a finished run")
+def test_an_unknown_reference(refused, file):
+    # refused before anything is trained
+    says = "--against grpo is no arm of the study; there are: base, sharpened, nsr, psr"
+    refused("study", file, "--against", "grpo", says=says)
+    assert not (file.parent / "runs").exists()
 
 
-def test_a_study_is_measured_again_at_another_sampling(command, file):
+def test_a_study_is_measured_again_at_another_sampling(command, refused, file):
     command("study", file)
+    refused(
+        "study",
+        file,
+        "--show",
+        "evaluation.temperature=0.5",
+        says="no finished run was measured like this; leave --show",
+    )
     hot = command("study", file, "evaluation.temperature=0.5", "--json")
     assert "measuring psr, seed 1" in hot.stderr
     assert json.loads(hot.stdout)["pending"] == []

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["study"]
 
 _DEFAULT_KS = (1, 8, 32, 128)
+_UNTRAINED = "no run is finished; train with: counterpoise study FILE"
 _TEMPERATURES = (0.2, 0.4, 0.6, 0.8)
 
 
@@ -65,6 +66,7 @@ def study(
     from counterpoise.engines.study import load_study
 
     found = load_study(file, overrides or [])
+    _check_reference(against, found.arms)
     colder = _temperatures(temperature) if against == "sharpened" else []
     failed = [] if show else _train(found)
     if (overrides or colder) and not show:
@@ -84,6 +86,17 @@ def _train(found: Study) -> list[tuple[Any, str]]:
         return found.train(
             observer=observer,
             on_run=lambda run, number: console.note(f"run {number + 1} of {total}: {run.arm}, seed {run.seed}"),
+        )
+
+
+def _check_reference(against: str, arms: Sequence[str]) -> None:
+    """Before hours of training, not after."""
+    from counterpoise.errors import UsageError
+    from counterpoise.evaluation.arms import BASE, SHARPENED
+
+    if against not in (BASE, SHARPENED, *arms):
+        raise UsageError(
+            f"--against {against} is no arm of the study; there are: {', '.join([BASE, SHARPENED, *arms])}"
         )
 
 
@@ -143,9 +156,9 @@ def _show(
     n = min((problem.n for arm in arms for counts in arm.after.values() for problem in counts), default=0)
     ks = k_sweep(n) if n else []
     if len(ks) < 2:
-        raise UsageError(
-            f"nothing to show in {found.directory}: no run is finished; train with: counterpoise study FILE"
-        )
+        trained = any(run.trained for run in found.runs)
+        missing = "no finished run was measured like this; leave --show away to do it" if trained else _UNTRAINED
+        raise UsageError(f"nothing to show in {found.directory}: {missing}")
     shown = [value for value in (parse_ks(k) if k else _DEFAULT_KS) if value in ks]
     rows = arm_rows(arms, ks, against=against, confidence=confidence)
     pending = [f"{run.arm} seed {run.seed}" for run in found.runs if run.result() is None]
