@@ -64,10 +64,11 @@ def study(
     A kill or Ctrl-C loses no finished step: the same command goes on. Intervals are over seeds and problems together.
     """
     from counterpoise.engines.study import load_study
+    from counterpoise.evaluation.arms import SHARPENED
 
     found = load_study(file, overrides or [])
     _check_reference(against, found.arms)
-    colder = _temperatures(temperature) if against == "sharpened" else []
+    colder = _temperatures(temperature) if against == SHARPENED else []
     failed = [] if show else _train(found)
     if (overrides or colder) and not show:
         failed += _measure(found, colder)

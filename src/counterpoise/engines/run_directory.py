@@ -112,7 +112,8 @@ class RunDirectory:
                     f"(what may change: {', '.join(name.rstrip('.') for name in RESUMABLE)})"
                 )
         saved = path / "config.toml"
-        return cls(path, load_config(saved, overrides), own=load_config(saved).evaluation)
+        own = load_config(saved).evaluation if overrides else None
+        return cls(path, load_config(saved, overrides), own=own)
 
     @property
     def checkpoints(self) -> Path:

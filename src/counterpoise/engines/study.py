@@ -63,7 +63,7 @@ class StudyRun:
     @property
     def trained(self) -> bool:
         """Whether the run has come to its end."""
-        return _evaluated(self.config.path, self.config.learner.steps, ()) is not None
+        return _store(self.config.path, self.config.learner.steps, ()) is not None
 
     def result(self) -> EvaluationResult | None:
         """pass@k after the last step; None when the run has not come so far, or was not measured like this."""
@@ -231,10 +231,16 @@ def _at(temperature: float) -> str:
 
 
 def _evaluated(path: Path, step: int, measured: Sequence[str]) -> EvaluationResult | None:
+    directory = _store(path, step, measured)
+    return None if directory is None else EvaluationResult.load(directory)
+
+
+def _store(path: Path, step: int, measured: Sequence[str]) -> Path | None:
+    """Directory of a finished evaluation of the run."""
     if not (path / "config.toml").is_file():
         return None
     directory = RunDirectory.read(path, measured).evaluation(step)
-    return EvaluationResult.load(directory) if (directory / "passk.json").is_file() else None
+    return directory if (directory / "passk.json").is_file() else None
 
 
 def _toml(path: Path) -> dict[str, Any]:
