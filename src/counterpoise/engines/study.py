@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from counterpoise.config import RunConfig
-from counterpoise.config_base import Count, Section
+from counterpoise.config.base import Count, Section
 from counterpoise.engines.checkpoints import evaluate_checkpoints
 from counterpoise.engines.local import train
 from counterpoise.engines.observer import Observer

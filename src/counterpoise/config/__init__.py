@@ -1,0 +1,40 @@
+"""What a run file may say: one pydantic model per section (`runfile` reads and writes the file itself).
+
+Combinations that cannot train are refused at load. Names of rules, losses, tasks and models are checked where their
+registries live, before the model is read.
+"""
+
+from counterpoise.config.credit import CreditConfig, CriticConfig, LossConfig
+from counterpoise.config.data import PromptConfig, RolloutConfig, TasksConfig, VerificationConfig
+from counterpoise.config.evaluation import EvaluationConfig, TrackingConfig
+from counterpoise.config.learner import (
+    CheckpointConfig,
+    DiagnosticsConfig,
+    GuardsConfig,
+    LearnerConfig,
+    LoraConfig,
+    ModelConfig,
+)
+from counterpoise.config.run import MEAN_BASELINE_RULES, RULES_WITH_CRITIC, RunConfig, RunSection
+
+__all__ = [
+    "MEAN_BASELINE_RULES",
+    "RULES_WITH_CRITIC",
+    "CheckpointConfig",
+    "CreditConfig",
+    "CriticConfig",
+    "DiagnosticsConfig",
+    "EvaluationConfig",
+    "GuardsConfig",
+    "LearnerConfig",
+    "LoraConfig",
+    "LossConfig",
+    "ModelConfig",
+    "PromptConfig",
+    "RolloutConfig",
+    "RunConfig",
+    "RunSection",
+    "TasksConfig",
+    "TrackingConfig",
+    "VerificationConfig",
+]

@@ -1,0 +1,78 @@
+"""From verdicts to an objective: credit, critic, loss."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from counterpoise.config.base import Count, NonNegative, Positive, Probability, Section
+
+__all__ = ["CreditConfig", "CriticConfig", "LossConfig"]
+
+
+class CreditConfig(Section):
+    """Which rule, and how it is weighed."""
+
+    rule: str = "weighted_reinforce"
+    """Registry name, e.g. `psr`, `nsr`, `weighted_reinforce`, `grpo`."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the rule, e.g. `{lambda = 0.1}`."""
+    reward: str = "binary"
+    """From verdict to reward."""
+    reward_settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the reward."""
+    emphasis: str = "none"
+    """Group weight d(p), on both signs."""
+    emphasis_settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the emphasis, e.g. `{gamma = 1.0}`."""
+    token_weights: str = "none"
+    """How a response's credit is shared out to its tokens: `none`, `probability`, `unlikelihood`, `entropy_top`, …"""
+    token_weight_settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the token weights, e.g. `{a = 0.5, normalise = false}`."""
+    controller: str = "constant"
+    """What sets the two lambdas each step."""
+    controller_settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the controller, e.g. `{lambda_plus = 1.0, lambda_minus = 1.0}`."""
+    filter: str = "zero_credit"
+    """Rows that are trained on: `zero_credit`, `none` or `zero_variance`; a group that loses all its rows makes no update."""
+    all_wrong_cap: Probability | None = None
+    """Largest share of the negative mass that all-wrong groups may carry."""
+
+
+class CriticConfig(Section):
+    """The critic of `credit.rule = "ppo"`; refused with any other rule."""
+
+    trunk: Literal["separate", "policy"] = "separate"
+    """What the value head reads: a copy of the policy's decoder that it trains, or the policy's own, which it leaves alone."""
+    learning_rate: NonNegative = 1e-5
+    """AdamW's constant rate; betas and epsilon are the learner's. 0 keeps every value at 0, which makes the advantage the return."""
+    weight_decay: NonNegative = 0.01
+    """AdamW's decoupled decay."""
+    gradient_clip: Annotated[float, Field(gt=0.0)] | None = 1.0
+    """Largest gradient norm; None switches clipping off."""
+    value_clip: Annotated[float, Field(gt=0.0)] | None = 0.5
+    """Largest move of a value in one batch that is rewarded, in units of the reward; None is plain squared error."""
+    epochs: Positive = 1
+    """Passes over each batch, in mini-batches of `learner.minibatch` prompts."""
+    warmup_steps: Count = 0
+    """First training steps that teach the critic alone; the policy stands still."""
+
+
+class LossConfig(Section):
+    """The surrogate and what divides it."""
+
+    name: str = "ppo_clip"
+    """Registry name: `reinforce`, `ppo_clip`, `cispo`, `gspo`, `topr`."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the loss, e.g. `{clip_low = 0.2, clip_high = 0.2}`."""
+    denominator: str = "tokens_signed"
+    """What a mini-batch's sum is divided by."""
+    constant: Annotated[float, Field(gt=0.0)] | None = None
+    """Tokens per sequence of the `constant` denominator; None takes `rollout.max_tokens`."""
+    kl: NonNegative = 0.0
+    """Coefficient of KL to the reference (the base); 0 is off and costs nothing."""
+    kl_estimator: Literal["k1", "k3"] = "k3"
+    """`k1` or `k3`."""
+    entropy: NonNegative = 0.0
+    """Coefficient of the entropy bonus; 0 is off."""

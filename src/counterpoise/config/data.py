@@ -1,0 +1,74 @@
+"""From a task to verdicts: problems, prompts, rollouts, verification."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from counterpoise.config.base import Count, Positive, Probability, Section
+
+__all__ = ["PromptConfig", "RolloutConfig", "TasksConfig", "VerificationConfig"]
+
+
+class TasksConfig(Section):
+    """Where problems come from."""
+
+    name: str = "countdown"
+    """Registry name: `counterpoise tasks list` prints them."""
+    train: Path | None = None
+    """File of training problems, for tasks that read files."""
+    test: Path | None = None
+    """File of test problems, for tasks that read files."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Further settings of the task."""
+    max_train: Positive | None = None
+    """Use at most this many training problems (the first by identity hash)."""
+    weights: dict[str, Annotated[float, Field(gt=0.0)]] = Field(default_factory=dict)
+    """How often each task type is drawn in training, relative to the others; empty draws every problem equally often."""
+
+
+class PromptConfig(Section):
+    """From problem to prompt."""
+
+    template: str | None = None
+    """Template name; None takes the task's own default."""
+    max_tokens: Positive | None = None
+    """Longer prompts are refused, with the problem's id."""
+
+
+class RolloutConfig(Section):
+    """How training responses are drawn."""
+
+    prompts_per_step: Positive = 64
+    """Problems per training step, over all processes."""
+    group_size: Positive = 8
+    """Rollouts per problem."""
+    temperature: Annotated[float, Field(gt=0.0)] = 1.0
+    """Training samples at this temperature and trains that distribution."""
+    top_p: Probability = 1.0
+    """Nucleus; below 1 the proposal differs from the trained policy."""
+    top_k: Count = 0
+    """0 switches it off."""
+    max_tokens: Positive = 256
+    """Response tokens at most, EOS included."""
+    stop: list[str] = Field(default_factory=list)
+    """Strings that end a response."""
+    max_rows: Positive = 512
+    """Rows decoded together at most."""
+
+
+class VerificationConfig(Section):
+    """How responses are judged."""
+
+    timeout: Annotated[float, Field(gt=0.0)] = 5.0
+    """Seconds for one judgement; later it is unscored, never wrong."""
+    workers: Positive = 1
+    """Killable worker processes, for verifiers that need isolation."""
+    truncated: Literal["wrong", "unscored"] = "wrong"
+    """What a response without an answer is that hit `max_tokens`."""
+    max_unscored: Probability = 0.5
+    """A step with a larger unscored share stops the run."""
+    settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of verifiers by name, e.g. `{qa = {max_words = 8}}`."""

@@ -1,0 +1,65 @@
+"""What is measured and where the figures go."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from counterpoise.config.base import Count, Positive, Probability, Section
+
+__all__ = ["EvaluationConfig", "TrackingConfig"]
+
+
+class EvaluationConfig(Section):
+    """pass@k on the test split."""
+
+    before: bool = True
+    """Evaluate the base first, so that every run has its own baseline."""
+    every: Count = 0
+    """Steps between evaluations; 0 evaluates at the end only."""
+    after: bool = True
+    """Evaluate the final policy."""
+    problems: Positive | None = 128
+    """The first so many test problems of each task type by identity hash; None takes all."""
+    n: Positive = 256
+    """Rollouts per problem."""
+    k: list[Positive] | None = None
+    """ks of the curve; None takes the powers of two up to n."""
+    temperature: Annotated[float, Field(ge=0.0)] = 0.6
+    """The paper's evaluation: temperature 0.6, top-p 0.95."""
+    top_p: Probability = 0.95
+    """Nucleus."""
+    top_k: Count = 0
+    """0 switches it off."""
+    max_tokens: Positive | None = None
+    """None takes `rollout.max_tokens`."""
+    confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    """Level of the intervals."""
+
+    @model_validator(mode="after")
+    def _check(self) -> EvaluationConfig:
+        too_large = [k for k in self.k or () if k > self.n]
+        if too_large:
+            raise ValueError(
+                f"k={too_large[0]} is larger than n={self.n}: pass@k is undefined for n < k; raise n or drop that k"
+            )
+        if self.temperature == 0 and self.n > 1:
+            raise ValueError(
+                f"temperature=0 is greedy, so all n={self.n} responses to a problem would be equal; set n=1 or a temperature above 0"
+            )
+        return self
+
+
+class TrackingConfig(Section):
+    """Where metrics go besides metrics.jsonl."""
+
+    trackers: list[str] = Field(default_factory=list)
+    """Any of accelerate's: `tensorboard`, `wandb`, `trackio`, …"""
+    project: str = "counterpoise"
+    """Project name for trackers that have one."""
+
+    @field_validator("trackers", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value

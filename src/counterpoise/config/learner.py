@@ -1,0 +1,127 @@
+"""What trains, watches and keeps the policy: model, optimiser, diagnostics, guards, checkpoints."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from counterpoise.config.base import Count, NonNegative, Positive, Section
+
+__all__ = ["CheckpointConfig", "DiagnosticsConfig", "GuardsConfig", "LearnerConfig", "LoraConfig", "ModelConfig"]
+
+
+class LoraConfig(Section):
+    """Low-rank adapters instead of full fine-tuning (extra `lora`)."""
+
+    rank: Count = 0
+    """0 trains all weights."""
+    alpha: NonNegative = 32.0
+    """Scale numerator: the update is multiplied by alpha / rank."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Dropout on the adapters' input."""
+    target_modules: str | list[str] = "all-linear"
+    """Module names, or `all-linear`."""
+
+
+class ModelConfig(Section):
+    """The policy."""
+
+    name: str = "lab"
+    """`lab`, `lab:weak`, `lab:graded`, `smollm2`, a directory, or a Hugging Face id."""
+    dtype: Literal["float32", "bfloat16", "auto"] = "float32"
+    """Precision of the stored weights that the optimiser updates."""
+    lora: LoraConfig = LoraConfig()
+    """Adapters."""
+
+
+class LearnerConfig(Section):
+    """The optimiser."""
+
+    steps: Positive = 100
+    """Training steps; each samples, credits and updates."""
+    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-6
+    """AdamW's peak rate."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """AdamW's moments."""
+    epsilon: Annotated[float, Field(gt=0.0)] = 1e-8
+    """AdamW's epsilon."""
+    weight_decay: NonNegative = 0.01
+    """AdamW's decoupled decay."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """After warm-up."""
+    warmup_steps: Count = 0
+    """Optimiser updates of linear warm-up."""
+    gradient_clip: Annotated[float, Field(gt=0.0)] | None = 1.0
+    """Largest global gradient norm; None switches clipping off."""
+    minibatch: Positive | None = None
+    """Prompts per optimiser update; None makes one update a step."""
+    epochs: Positive = 1
+    """Passes over each batch."""
+    tokens_per_microbatch: Positive = 2048
+    """Padded tokens in one forward pass at most: what a CPU's caches hold; an accelerator wants 16,384 or more."""
+    chunk_tokens: Positive | None = None
+    """Response tokens whose logits exist at one time; None keeps float32 logits under 128 MiB."""
+    old_log_probs: Literal["sampler", "learner"] = "sampler"
+    """Who says what the sampling policy's log-probabilities were."""
+    mixed_precision: Literal["no", "bf16"] = "no"
+    """bf16 autocast where the device has it."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass."""
+
+
+class DiagnosticsConfig(Section):
+    """Measurements that cost passes or room of their own, taken every so many steps from the first on."""
+
+    every: Count = 50
+    """Steps between two looks at the signs' gradients and at how far the update moved responses and anchors; 0 is never."""
+    rollouts: Positive = 48
+    """Correct rollouts, wrong rollouts and anchors read at such a look, at most, each."""
+    samples_every: Count = 25
+    """Steps between two that leave a few of their rollouts in samples.jsonl; 0 is never."""
+
+
+class GuardsConfig(Section):
+    """What watches over a run, and what it may do (docs/guards.md)."""
+
+    names: list[str] = Field(
+        default_factory=lambda: ["success", "entropy", "likelihood", "truncation", "repetition", "gradients"]
+    )
+    """The guards that watch."""
+    settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of guards by name, e.g. `{entropy = {factor = 1.5}}`."""
+    act: bool = False
+    """Whether they may change the run; otherwise they only say what they see."""
+    together: Positive = 2
+    """Guards that must fire at once for a return to the last good checkpoint."""
+    rollbacks: Count = 3
+    """Returns at most; then the run stops."""
+    hold: Count = 50
+    """Steps of full relief after a guard's last alarm."""
+    fade: Count = 50
+    """Steps over which the relief is then taken back."""
+    backoff: Annotated[float, Field(ge=1.0)] = 2.0
+    """Factor on both with every alarm after the first."""
+    floor: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Least positive share of the credit by tokens at every step; 0 leaves it to rule and controller."""
+
+    @model_validator(mode="after")
+    def _check(self) -> GuardsConfig:
+        if self.floor and not self.act:
+            raise ValueError(
+                f"guards.floor={self.floor:g} changes the credit, and guards.act=false; set guards.act=true"
+            )
+        return self
+
+
+class CheckpointConfig(Section):
+    """What survives a kill."""
+
+    every_steps: Count = 25
+    """0 switches the step rule off."""
+    every_minutes: Annotated[float, Field(gt=0.0)] | None = 10.0
+    """None switches the time rule off."""
+    keep: Positive = 2
+    """Newest checkpoints kept."""
+    best_by: str | None = "success_rate"
+    """Metric whose best checkpoint is kept as well; None keeps none."""

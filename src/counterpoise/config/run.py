@@ -1,0 +1,82 @@
+"""The whole run file, and the combinations that it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import model_validator
+
+from counterpoise.config.base import Positive, Section
+from counterpoise.config.credit import CreditConfig, CriticConfig, LossConfig
+from counterpoise.config.data import PromptConfig, RolloutConfig, TasksConfig, VerificationConfig
+from counterpoise.config.evaluation import EvaluationConfig, TrackingConfig
+from counterpoise.config.learner import CheckpointConfig, DiagnosticsConfig, GuardsConfig, LearnerConfig, ModelConfig
+
+__all__ = ["MEAN_BASELINE_RULES", "RULES_WITH_CRITIC", "RunConfig", "RunSection"]
+
+MEAN_BASELINE_RULES = ("grpo", "dr_grpo", "rloo", "maxrl", "gdpo")
+RULES_WITH_CRITIC = ("ppo",)
+
+
+class RunSection(Section):
+    """Where the run lives and what seeds it."""
+
+    name: str = "run"
+    """Directory name under `directory`."""
+    directory: Path = Path("runs")
+    """Parent of all runs."""
+    seed: int = 0
+    """Every random draw comes from named streams of this seed."""
+    threads: Positive | None = None
+    """CPU threads of torch; None keeps torch's choice. Tiny models are fastest with 1, on a busy machine by far."""
+
+
+class RunConfig(Section):
+    """A whole run."""
+
+    run: RunSection = RunSection()
+    model: ModelConfig = ModelConfig()
+    tasks: TasksConfig = TasksConfig()
+    prompt: PromptConfig = PromptConfig()
+    rollout: RolloutConfig = RolloutConfig()
+    verification: VerificationConfig = VerificationConfig()
+    credit: CreditConfig = CreditConfig()
+    critic: CriticConfig = CriticConfig()
+    loss: LossConfig = LossConfig()
+    learner: LearnerConfig = LearnerConfig()
+    diagnostics: DiagnosticsConfig = DiagnosticsConfig()
+    guards: GuardsConfig = GuardsConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    tracking: TrackingConfig = TrackingConfig()
+
+    @property
+    def path(self) -> Path:
+        """The run's directory."""
+        return self.run.directory / self.run.name
+
+    @model_validator(mode="after")
+    def _check(self) -> RunConfig:
+        size, prompts = self.learner.minibatch, self.rollout.prompts_per_step
+        if size is not None and size > prompts:
+            raise ValueError(f"learner.minibatch={size} is larger than rollout.prompts_per_step={prompts}; lower it")
+        if self.rollout.group_size == 1 and self.credit.rule in MEAN_BASELINE_RULES:
+            raise ValueError(
+                f"credit.rule={self.credit.rule} compares a rollout with its group, and rollout.group_size=1 has nothing to "
+                "compare: every credit would be zero; raise the group size, or use psr, nsr, weighted_reinforce or reinforce"
+            )
+        if self.critic != CriticConfig() and self.credit.rule not in RULES_WITH_CRITIC:
+            raise ValueError(
+                f"the section critic is set and credit.rule={self.credit.rule} has no critic; drop the section, or set credit.rule=ppo"
+            )
+        multiple = self.learner.epochs > 1 or (size is not None and size < prompts)
+        if multiple and self.loss.name == "reinforce":
+            raise ValueError(
+                "loss.name=reinforce has no importance ratio, so it is wrong for more than one update on the same batch "
+                "(learner.minibatch below rollout.prompts_per_step, or learner.epochs above 1); use ppo_clip, cispo, gspo or topr"
+            )
+        if self.loss.denominator != "constant" and self.loss.constant is not None:
+            raise ValueError(
+                f"loss.constant is set but loss.denominator={self.loss.denominator}; set loss.denominator=constant"
+            )
+        return self
