@@ -1,6 +1,9 @@
-"""Signed credit: the rule, the emphasis and the two lambdas put together, `plus` and `minus` held apart."""
+"""Signed credit: advantages, emphasis and the two lambdas put together, `plus` and `minus` held apart."""
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 import torch
 
@@ -13,34 +16,30 @@ from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.registry import check_number
 from counterpoise.types import Credit
 
-__all__ = ["signed_credit"]
+__all__ = ["signed", "signed_credit"]
 
 
-def signed_credit(
+def signed(
+    advantages: torch.Tensor,
     *,
-    rewards: torch.Tensor,
-    correct: torch.Tensor,
     scored: torch.Tensor,
-    group_ids: torch.Tensor,
-    rule: Rule,
+    statistics: GroupStatistics,
     emphasis: Emphasis | None = None,
     lambda_plus: float | torch.Tensor = 1.0,
     lambda_minus: float | torch.Tensor = 1.0,
     token_weights: TokenWeights | None = None,
     all_wrong_cap: float | None = None,
 ) -> Credit:
-    """`plus = lambda_plus * d * max(A, 0)`, `minus = lambda_minus * d * max(-A, 0)` with A from the rule and d from the emphasis.
+    """`plus = lambda_plus * d * max(A, 0)`, `minus = lambda_minus * d * max(-A, 0)` with A the advantages and d from the emphasis.
 
-    A is (N,), or (N, T) where a rule credits tokens; `plus` and `minus` have its shape, and are (N, T) with token weights u, where
+    A is (N,), or (N, T) where tokens are credited; `plus` and `minus` have its shape, and are (N, T) with token weights u, where
     `plus_it = plus_i u_plus_it` and `minus_it = minus_i u_minus_it`. Computed in float64 and returned in float32 without gradient. `plus
     * minus == 0`; unscored rows are zero in both and have left every statistic. Groups must be whole in the call.
 
     Args:
-        rewards: (N,) floats; what they are on unscored rows (NaN) does not matter.
-        correct: (N,) bool.
+        advantages: (N,) or (N, T) signed, from a rule; what they are on unscored rows does not matter.
         scored: (N,) bool.
-        group_ids: (N,) integers in any order.
-        rule: `make_rule(...)`, or anything that follows `Rule`.
+        statistics: of the rollouts' groups, `group_statistics(...)`.
         emphasis: `make_emphasis(...)`; None is d = 1.
         lambda_plus: weight >= 0 of the positive part, one number or (N,) (one value per task type, from a controller).
         lambda_minus: the same for the negative part.
@@ -51,25 +50,22 @@ def signed_credit(
 
     Raises:
         UsageError: shapes or dtypes do not fit, or a lambda is negative.
-        DataError: a scored rollout has a reward that is not finite.
         TrainingError: a credit is not finite.
     """
     with torch.no_grad():
-        statistics = group_statistics(correct, scored, group_ids, rewards)
-        advantage = rule(rewards, statistics)
-        if advantage.shape[:1] != rewards.shape or advantage.ndim > 2:
+        if advantages.shape[:1] != scored.shape or advantages.ndim > 2:
             raise UsageError(
-                f"the rule returned shape {tuple(advantage.shape)}; expected {tuple(rewards.shape)}, one per rollout, "
+                f"the rule returned shape {tuple(advantages.shape)}; expected {tuple(scored.shape)}, one per rollout, "
                 "or one more dimension for its tokens"
             )
-        tokens = advantage.ndim == 2
-        weighted = advantage.double()
+        tokens = advantages.ndim == 2
+        weighted = advantages.double()
         if emphasis is not None:
             weighted = weighted * _by_row(emphasis(statistics), tokens)
         weighted = torch.where(_by_row(scored, tokens), weighted, 0.0)
-        plus = torch.relu(weighted) * _weight("lambda_plus", lambda_plus, rewards, tokens)
+        plus = torch.relu(weighted) * _weight("lambda_plus", lambda_plus, scored, tokens)
         # + 0.0: the negative of a zero is -0.0, which would be shown
-        minus = (torch.relu(-weighted) + 0.0) * _weight("lambda_minus", lambda_minus, rewards, tokens)
+        minus = (torch.relu(-weighted) + 0.0) * _weight("lambda_minus", lambda_minus, scored, tokens)
         if token_weights is not None:
             plus = weighed(plus, token_weights.plus, token_weights)
             minus = weighed(minus, token_weights.minus, token_weights)
@@ -82,11 +78,48 @@ def signed_credit(
         if not bool(finite.all()):
             row = int(torch.nonzero(~finite)[0])
             raise TrainingError(
-                f"the credit of {int((~finite).sum())} of {len(rewards)} rollouts is not finite, first rollout {row} "
-                f"(reward {float(rewards[row]):g}, group success rate {float(statistics.p[row]):g}); "
+                f"the credit of {int((~finite).sum())} of {len(scored)} rollouts is not finite, first rollout {row} "
+                f"(advantage {_largest(advantages[row]):g}, group success rate {float(statistics.p[row]):g}); "
                 "lower the lambdas or the emphasis, or raise the rule's eps"
             )
         return credit
+
+
+def signed_credit(
+    *,
+    rewards: torch.Tensor,
+    correct: torch.Tensor,
+    scored: torch.Tensor,
+    group_ids: torch.Tensor,
+    rule: Rule,
+    **weights: Any,
+) -> Credit:
+    """`signed(rule(rewards, statistics), …)` of plain tensors, for trainers that have a loop of their own.
+
+    Groups must be whole in the call.
+
+    Args:
+        rewards: (N,) floats; what they are on unscored rows (NaN) does not matter.
+        correct: (N,) bool.
+        scored: (N,) bool.
+        group_ids: (N,) integers in any order.
+        rule: `make_rule(...)`, or anything that follows `Rule`.
+        **weights: emphasis, lambdas, token weights and cap, see `signed`.
+
+    Raises:
+        UsageError: shapes or dtypes do not fit, a lambda is negative, or the rule needs more than rewards (`needs`).
+        DataError: a scored rollout has a reward that is not finite.
+        TrainingError: a credit is not finite.
+    """
+    with torch.no_grad():
+        statistics = group_statistics(correct, scored, group_ids, rewards)
+        return signed(rule(rewards, statistics), scored=scored, statistics=statistics, **weights)
+
+
+def _largest(advantages: torch.Tensor) -> float:
+    """The one that is furthest from 0, of a rollout or of its tokens."""
+    values = advantages.flatten()
+    return float(values[values.abs().nan_to_num(nan=math.inf).argmax()])
 
 
 def _by_row(values: torch.Tensor, tokens: bool) -> torch.Tensor:
@@ -94,13 +127,13 @@ def _by_row(values: torch.Tensor, tokens: bool) -> torch.Tensor:
     return values[:, None] if tokens else values
 
 
-def _weight(name: str, value: float | torch.Tensor, rewards: torch.Tensor, tokens: bool) -> float | torch.Tensor:
+def _weight(name: str, value: float | torch.Tensor, scored: torch.Tensor, tokens: bool) -> float | torch.Tensor:
     if not isinstance(value, torch.Tensor):
         check_number("signed_credit", name, value, low=0.0)
         return value
-    if value.shape != rewards.shape:
+    if value.shape != scored.shape:
         raise UsageError(
-            f"{name} has shape {tuple(value.shape)}; expected a number or {tuple(rewards.shape)}, one per rollout"
+            f"{name} has shape {tuple(value.shape)}; expected a number or {tuple(scored.shape)}, one per rollout"
         )
     if not bool(((value >= 0) & torch.isfinite(value)).all()):
         raise UsageError(f"{name} holds {float(value.min()):g}; weights are finite and >= 0 (the sign is the rule's)")

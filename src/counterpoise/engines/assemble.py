@@ -8,36 +8,31 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 
-from counterpoise.config import CreditConfig, RunConfig
+from counterpoise.config import CreditConfig, CriticConfig, RunConfig
 from counterpoise.credit import (
     CONTROLLERS,
-    CRITIC_RULES,
-    PARTS_RULES,
     RULES,
-    Controller,
+    CreditStep,
+    Needs,
     make_controller,
     make_emphasis,
     make_rule,
     make_token_weights,
+    needs_of,
+    step_rule,
 )
 from counterpoise.credit.filters import FILTERS
-from counterpoise.credit.rules.hinge import Hinge
-from counterpoise.engines.assign import assigner, select_rows
 from counterpoise.engines.policy import Policy
 from counterpoise.engines.ppo import ActorCritic
-from counterpoise.engines.rules import AtMovingThreshold, FromParts, RuleOf, Stateful, always
-from counterpoise.engines.token_weighing import TokenWeighing
 from counterpoise.errors import ConfigError, DataError, UnknownNameError
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.learner.update import Learner
 from counterpoise.losses import counts, make_divide, make_loss, needs_entropy, needs_reference, with_terms
 from counterpoise.models.load import load_model
 from counterpoise.models.registry import resolve_model
-from counterpoise.pipeline import Outcome, Pipeline
+from counterpoise.pipeline import Assign, Pipeline
 from counterpoise.prompts.templates import PER_PROBLEM, TEMPLATES
 from counterpoise.rewards.registry import RewardFunction, make_reward
 from counterpoise.rewards.response_parts import with_response_parts
@@ -45,7 +40,6 @@ from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.registry import make_task
 from counterpoise.types import (
-    Credit,
     Divide,
     Loss,
     Problem,
@@ -54,11 +48,11 @@ from counterpoise.types import (
     Rollout,
     Sampler,
     SamplingSettings,
-    Sum,
     Verdict,
 )
 from counterpoise.verifiers.batch import Judge
 from counterpoise.verifiers.registry import make_verifier
+from counterpoise.world import ALONE, World
 
 __all__ = [
     "Assembly",
@@ -82,28 +76,20 @@ class Assembly:
     """Test problems, none of which is a training problem."""
     template: str
     """Prompt template's name."""
-    controller: Controller
-    """What sets the two lambdas."""
     reward: Callable[[Verdict], Reward]
     """Verdict -> reward."""
-    assign: Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]
-    """Outcome -> credit."""
-    with_entropy: bool
-    """Whether the credit reads entropies, which the sampler then has to record."""
+    credit: CreditStep
+    """Batch -> credit, and the rows of it that the learner gets."""
     critic: ActorCritic | None
     """What the rule's advantages come from, to be built beside the policy; None for rules without a critic."""
-    states: Mapping[str, Stateful]
-    """What the rule carries from step to step, by its name in a checkpoint."""
-    select: Callable[[Outcome, Credit], tuple[torch.Tensor, torch.Tensor]]
-    """(M,) indices of the rows the learner counts, and (M,) bool those it trains on."""
     loss: Loss
     """Surrogate."""
     divide: Divide
     """Denominator."""
 
 
-def assemble(config: RunConfig) -> Assembly:
-    """Look up every name and read every file of a run.
+def assemble(config: RunConfig, world: World = ALONE) -> Assembly:
+    """Look up every name and read every file of a run, whose credit is shared with the processes of `world`.
 
     Raises:
         UnknownNameError: a rule, emphasis, token weight, controller, filter, loss, denominator, reward, task, template or model has no
@@ -119,10 +105,11 @@ def assemble(config: RunConfig) -> Assembly:
         )
     credit = config.credit
     reward = make_reward(credit.reward, **credit.reward_settings)
-    critic = ActorCritic(config) if credit.rule in CRITIC_RULES else None
-    rule_of = critic or _rule_of(credit, reward)
+    _check_needs(config)
+    critic = ActorCritic(config) if Needs.CRITIC in needs_of(credit.rule) else None
+    rule = critic or step_rule(make_rule(credit.rule, **_rule_settings(credit, reward)))
     emphasis = make_emphasis(credit.emphasis, **credit.emphasis_settings)
-    weighing = TokenWeighing(make_token_weights(credit.token_weights, **credit.token_weight_settings))
+    token_weight = make_token_weights(credit.token_weights, **credit.token_weight_settings)
     controller = make_controller(credit.controller, **_controller_settings(config))
     if credit.filter not in FILTERS:
         raise UnknownNameError("credit.filter", credit.filter, FILTERS)
@@ -149,31 +136,41 @@ def assemble(config: RunConfig) -> Assembly:
         train=train,
         test=test,
         template=template,
-        controller=controller,
         reward=reward,
-        assign=assigner(rule_of, emphasis, weighing, controller, credit.all_wrong_cap, kinds),
-        with_entropy=weighing.needs_entropy,
-        critic=critic,
-        states=_states(rule_of),
-        select=lambda outcome, signed: select_rows(
-            outcome, signed, credit.filter, terms=needs_entropy(loss) or needs_reference(loss)
+        credit=CreditStep(
+            rule=rule,
+            controller=controller,
+            emphasis=emphasis,
+            token_weight=token_weight,
+            all_wrong_cap=credit.all_wrong_cap,
+            row_filter=credit.filter,
+            terms=needs_entropy(loss) or needs_reference(loss),
+            kinds=kinds,
+            world=world,
         ),
+        critic=critic,
         loss=loss,
         divide=divide,
     )
 
 
-def _rule_of(credit: CreditConfig, reward: RewardFunction) -> RuleOf:
-    if credit.rule in PARTS_RULES:
-        return FromParts(credit)
-    rule = make_rule(credit.rule, **_rule_settings(credit, reward))
-    return AtMovingThreshold(rule) if isinstance(rule, Hinge) and rule.threshold == "ema" else always(rule)
+def _check_needs(config: RunConfig) -> None:
+    """What the rule needs of the rest of the run file.
 
-
-def _states(rule_of: RuleOf) -> dict[str, Stateful]:
-    if isinstance(rule_of, ActorCritic):
-        return {"critic": rule_of}
-    return {"threshold": rule_of} if isinstance(rule_of, AtMovingThreshold) else {}
+    Raises:
+        UnknownNameError: no rule has that name.
+        ConfigError: a rule that compares a rollout with its group has groups of one, or a critic is set that no rule reads.
+    """
+    rule, needs = config.credit.rule, needs_of(config.credit.rule)
+    if config.rollout.group_size == 1 and Needs.BASELINE in needs:
+        raise ConfigError(
+            f"credit.rule={rule} compares a rollout with its group, and rollout.group_size=1 has nothing to compare: every credit "
+            "would be zero; raise the group size, or use psr, nsr, weighted_reinforce or reinforce"
+        )
+    if config.critic != CriticConfig() and Needs.CRITIC not in needs:
+        raise ConfigError(
+            f"the section critic is set and credit.rule={rule} has no critic; drop the section, or set credit.rule=ppo"
+        )
 
 
 def _rule_settings(credit: CreditConfig, reward: RewardFunction) -> Mapping[str, Any]:
@@ -232,17 +229,19 @@ def sampling_settings(config: RunConfig) -> SamplingSettings:
     )
 
 
-def make_pipeline(config: RunConfig, assembly: Assembly, sampler: Sampler, judge: Judge) -> Pipeline:
-    """The stages of a step."""
+def make_pipeline(
+    config: RunConfig, assembly: Assembly, sampler: Sampler, judge: Judge, assign: Assign | None = None
+) -> Pipeline:
+    """The stages of a step; `assign` stands for the assembly's own credit where something acts on that."""
     return Pipeline(
         sampler=sampler,
         verify=judge.verify,
         reward=lambda verdict, length: assembly.reward(with_response_parts(verdict, length=length)),
-        assign=assembly.assign,
-        settings=replace(sampling_settings(config), with_entropy=assembly.with_entropy),
+        assign=assign or assembly.credit,
+        settings=replace(sampling_settings(config), with_entropy=assembly.credit.needs_entropy),
         group_size=config.rollout.group_size,
         max_unscored=config.verification.max_unscored,
-        everywhere=gather_object,
+        world=assembly.credit.world,
     )
 
 

@@ -103,7 +103,7 @@ def explain(
         settings=verification.settings,
     ) as judge:
         pipeline = make_pipeline(config, first, sampler, judge)
-        recorded = replace(pipeline.settings, with_entropy=any(own.with_entropy for own in assemblies.values()))
+        recorded = replace(pipeline.settings, with_entropy=any(own.credit.needs_entropy for own in assemblies.values()))
         experience = replace(pipeline, settings=recorded).experience(
             prompts, seed=stream(config.run.seed, "explain"), policy_version=0
         )

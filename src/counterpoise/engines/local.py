@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from accelerate import Accelerator
@@ -22,7 +22,7 @@ from counterpoise.engines.interrupt import Interrupt, RunInterruptedError, watch
 from counterpoise.engines.observer import Observer, Silent
 from counterpoise.engines.order import ProblemOrder
 from counterpoise.engines.policy import Policy, load_policy, policy_writer, restore_policy
-from counterpoise.engines.processes import anywhere, is_main, on_main, use_threads
+from counterpoise.engines.processes import Processes, anywhere, is_main, on_main, use_threads
 from counterpoise.engines.refused import save_evidence
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.engines.step_record import step_record
@@ -37,7 +37,7 @@ from counterpoise.pipeline import Experience, Pipeline
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.rollouts.stopping import decode_rows
 from counterpoise.streams import stream
-from counterpoise.types import Credit, Problem, Prompt, Rollout, Sampler
+from counterpoise.types import Problem, Prompt, Rollout, Sampler
 from counterpoise.verifiers.batch import Judge
 
 __all__ = ["TrainResult", "train"]
@@ -75,9 +75,8 @@ def train(run: RunDirectory, *, observer: Observer | None = None) -> TrainResult
     with run.locked(), watching_interrupts(watcher.said) as interrupt:
         use_threads(run.config.run.threads)
         # Names and files are checked before the model is read: a spelling mistake should cost a second.
-        assembly = assemble(run.config)
+        assembly = assemble(run.config, Processes())
         guards = make_supervisor(run.config.guards)
-        assembly = replace(assembly, assign=guarded(assembly.assign, guards))
         accelerator = _accelerator(run)
         verification = run.config.verification
         with Judge(
@@ -128,7 +127,9 @@ class _Run:
         if assembly.critic is not None:
             assembly.critic.build(self.policy, accelerator)
         self.sampler: Sampler = make_sampler(self.config, self.policy, accelerator)
-        self.pipeline: Pipeline = make_pipeline(self.config, assembly, self.sampler, judge)
+        self.pipeline: Pipeline = make_pipeline(
+            self.config, assembly, self.sampler, judge, guarded(assembly.credit, guards)
+        )
         if checkpoint is not None:
             self.guards.load_state_dict(self._load_state(checkpoint))
             self.step = checkpoint.step
@@ -224,8 +225,7 @@ class _Run:
         """Take learner and controller back to a checkpoint; the guards' state in it."""
         state = checkpoint.state()
         self.learner.load_state_dict(state["learner"])
-        self.assembly.controller.load_state_dict(state["controller"])
-        for name, part in self.assembly.states.items():
+        for name, part in self.assembly.credit.states.items():
             part.load_state_dict(state.get(name))
         guards: Mapping[str, Any] = state.get("guards", self.guards.state_dict())  # older checkpoints hold none
         return guards
@@ -269,15 +269,15 @@ class _Run:
         )
 
     def _update(self, experience: Experience, index: int) -> tuple[UpdateReport, UpdateMeasures]:
-        rows, trained = self.assembly.select(experience.outcome, experience.credit)
-        credit = experience.credit
+        rows, trained = self.assembly.credit.select(experience.batch, experience.credit)
+        batch = experience.batch.rows(rows)
         try:
             with self.diagnose.update(experience, index) as measures:
                 report = self.learner.update(
-                    [experience.rollouts[i] for i in rows.tolist()],
-                    Credit(plus=credit.plus[rows], minus=credit.minus[rows]),
-                    experience.outcome.scored[rows],
-                    experience.outcome.group_ids[rows].numpy(),
+                    batch.rollouts,
+                    experience.credit.rows(rows),
+                    batch.scored,
+                    batch.group_ids.numpy(),
                     trained=trained,
                     seed=stream(self.config.run.seed, "update", index),
                     measure_signs=self.diagnose.due(index),
@@ -343,8 +343,7 @@ class _Run:
                 state={
                     "step": self.step,
                     "learner": self.learner.state_dict(),
-                    "controller": self.assembly.controller.state_dict(),
-                    **{name: part.state_dict() for name, part in self.assembly.states.items()},
+                    **{name: part.state_dict() for name, part in self.assembly.credit.states.items()},
                     "guards": self.guards.state_dict(),
                 },
                 score=record.get(best_by) if best_by else None,

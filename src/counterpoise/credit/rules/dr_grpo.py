@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SCALES, Scale, centred
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.registry import check_choice
 
 __all__ = ["DrGrpo"]
@@ -20,6 +22,8 @@ class DrGrpo:
     Source: arXiv 2503.20783. Its other half, division by a constant length, is the loss denominator `constant`. A group of one
     gives 0. Polarity share rho = 1/2.
     """
+
+    needs: ClassVar[Needs] = Needs.BASELINE
 
     scale: Scale = "zero_one"
     """Reward that is centred; `as_given` doubles the credit for rewards in {-1, +1}."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SCALES, Scale, centred, normalised
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.registry import check_choice, check_number
 
 __all__ = ["Grpo"]
@@ -22,6 +23,8 @@ class Grpo:
     if wrong. The conventions change numbers (one success in eight: 2.4749 with ddof 1, 2.6458 with ddof 0), so they are named:
     verl and TRL use ddof 1. A group of one gives 0. Polarity share rho = 1/2.
     """
+
+    needs: ClassVar[Needs] = Needs.BASELINE
 
     ddof: int = 1
     """Delta degrees of freedom of the std: 1 (verl, TRL) or 0."""

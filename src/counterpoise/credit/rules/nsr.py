@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.needs import Needs
 
 __all__ = ["Nsr"]
 
@@ -19,6 +21,8 @@ class Nsr:
     rho = 0. One step of size eta on one wrong token y moves every other token's log-probability by
     `eta * (pi_v + pi_y - |pi|^2)`: all alternatives rise only when the wrong token was confident, `pi_y > |pi|^2`.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit by verdict; `rewards` is not read."""

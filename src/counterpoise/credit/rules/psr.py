@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.needs import Needs
 
 __all__ = ["Psr"]
 
@@ -18,6 +20,8 @@ class Psr:
     Source: arXiv 2506.01347 eq. (3), `L_PSR = -E[sum_{y: r=+1} pi(y|x)]`. No baseline, no standard deviation. Its reference
     code removes the rows with A = 0 before the update; here `credit.filter` does, by name. Polarity share rho = 1.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit by verdict; `rewards` is not read."""

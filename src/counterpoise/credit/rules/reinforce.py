@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.needs import Needs
 
 __all__ = ["Reinforce"]
 
@@ -17,6 +19,8 @@ class Reinforce:
 
     Source: arXiv 2506.01347 eqs. (1)-(2). Polarity share rho = p.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit by verdict; `rewards` is not read."""

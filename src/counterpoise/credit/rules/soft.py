@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import in_range
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.registry import check_number
 
 __all__ = ["Soft"]
@@ -20,6 +22,8 @@ class Soft:
     It is the expectation of Weighted-REINFORCE (arXiv 2506.01347 eq. (9)) over the verdict: `g+ = c`, `g- = 1 - c`, of which one
     rollout keeps the difference, because a token cannot be pushed up and down at once. For c in {0, 1} it is Weighted-REINFORCE.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     lambda_: float = 1.0
     """Weight of the positive part, >= 0; `lambda` in a run file."""
