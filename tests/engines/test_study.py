@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import tomli_w
 
+from counterpoise.credit import make_rule
 from counterpoise.engines import study as module
-from counterpoise.engines.assemble import _rule_of
+from counterpoise.engines.assemble import rule_settings
 from counterpoise.engines.study import load_study
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.rewards.registry import make_reward
@@ -150,7 +151,8 @@ def test_mistakes(write, changes, says):
 def test_every_study_here_names_rules_and_rewards_that_there_are(path):
     for run in load_study(path).runs:
         credit = run.config.credit
-        assert _rule_of(credit, make_reward(credit.reward, **credit.reward_settings))
+        reward = make_reward(credit.reward, **credit.reward_settings)
+        assert make_rule(credit.rule, **rule_settings(credit, reward))
 
 
 def test_a_study_is_not_changed_from_the_command_line(write):

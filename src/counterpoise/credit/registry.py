@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from counterpoise.credit.emphasis import EMPHASES
 from counterpoise.credit.rules.asymmetric import Asymmetric
 from counterpoise.credit.rules.base import Rule
 from counterpoise.credit.rules.dr_grpo import DrGrpo
@@ -22,10 +23,10 @@ from counterpoise.credit.rules.reinforce import Reinforce
 from counterpoise.credit.rules.rloo import Rloo
 from counterpoise.credit.rules.soft import Soft
 from counterpoise.credit.rules.weighted_reinforce import WeightedReinforce
-from counterpoise.errors import UnknownNameError
+from counterpoise.errors import ConfigError, UnknownNameError
 from counterpoise.registry import construct
 
-__all__ = ["RULES", "make_rule", "needs_of"]
+__all__ = ["RULES", "check_emphasis", "make_rule", "needs_of"]
 
 RULES: Mapping[str, Callable[..., Rule]] = {
     "psr": Psr,
@@ -69,3 +70,17 @@ def needs_of(name: str) -> Needs:
         raise UnknownNameError("credit.rule", name, RULES)
     needs: Needs = getattr(RULES[name], "needs", Needs.NOTHING)
     return needs
+
+
+def check_emphasis(rule: str, emphasis: str) -> None:
+    """Refuse an emphasis that divides a second time by what the rule has divided by: its groups would count by the square.
+
+    Raises:
+        ConfigError: with the rule that has the weight already, or a baseline rule to take with the emphasis.
+    """
+    if getattr(RULES[rule], "divides", False) and EMPHASES[emphasis].divides:
+        raise ConfigError(
+            f"credit.emphasis={emphasis} divides by a function of the success rate, and credit.rule={rule} has done so already; "
+            "keep credit.emphasis=none, take focal, or put the emphasis on credit.rule=dr_grpo (with inverse that is maxrl, with "
+            "inverse_sqrt it is grpo with ddof=0 and eps=0)"
+        )

@@ -24,6 +24,7 @@ from counterpoise.credit import (
     step_rule,
 )
 from counterpoise.credit.filters import FILTERS
+from counterpoise.credit.registry import check_emphasis
 from counterpoise.engines.policy import Policy
 from counterpoise.engines.ppo import ActorCritic
 from counterpoise.errors import ConfigError, DataError, UnknownNameError
@@ -61,6 +62,7 @@ __all__ = [
     "make_learner",
     "make_pipeline",
     "make_sampler",
+    "rule_settings",
     "sampling_settings",
     "task_and_template",
 ]
@@ -107,8 +109,9 @@ def assemble(config: RunConfig, world: World = ALONE) -> Assembly:
     reward = make_reward(credit.reward, **credit.reward_settings)
     _check_needs(config)
     critic = ActorCritic(config) if Needs.CRITIC in needs_of(credit.rule) else None
-    rule = critic or step_rule(make_rule(credit.rule, **_rule_settings(credit, reward)))
+    rule = critic or step_rule(make_rule(credit.rule, **rule_settings(credit, reward)))
     emphasis = make_emphasis(credit.emphasis, **credit.emphasis_settings)
+    check_emphasis(credit.rule, credit.emphasis)
     token_weight = make_token_weights(credit.token_weights, **credit.token_weight_settings)
     controller = make_controller(credit.controller, **_controller_settings(config))
     if credit.filter not in FILTERS:
@@ -173,7 +176,7 @@ def _check_needs(config: RunConfig) -> None:
         )
 
 
-def _rule_settings(credit: CreditConfig, reward: RewardFunction) -> Mapping[str, Any]:
+def rule_settings(credit: CreditConfig, reward: RewardFunction) -> Mapping[str, Any]:
     """The run file's settings; a rule that is not told the reward's range takes the declared one."""
     low, high = reward.range
     return {**_taken(RULES, credit.rule, {"low": low, "high": high}), **credit.settings}

@@ -37,6 +37,7 @@ class Gdpo:
     """
 
     needs: ClassVar[Needs] = Needs.BASELINE | Needs.PARTS
+    divides: ClassVar[bool] = True
     states: ClassVar[Mapping[str, Stateful]] = MappingProxyType({})
 
     dimensions: Mapping[str, float]

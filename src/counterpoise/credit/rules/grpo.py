@@ -25,6 +25,7 @@ class Grpo:
     """
 
     needs: ClassVar[Needs] = Needs.BASELINE
+    divides: ClassVar[bool] = True
 
     ddof: int = 1
     """Delta degrees of freedom of the std: 1 (verl, TRL) or 0."""

@@ -22,6 +22,7 @@ class MaxRl:
     """
 
     needs: ClassVar[Needs] = Needs.BASELINE
+    divides: ClassVar[bool] = True
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit by verdict; `rewards` is not read."""

@@ -27,6 +27,7 @@ class Ngrpo:
     """
 
     needs: ClassVar[Needs] = Needs.NOTHING
+    divides: ClassVar[bool] = True
 
     ddof: int = 1
     """Delta degrees of freedom of s': 1 or 0."""

@@ -28,6 +28,7 @@ class PassK:
     """
 
     needs: ClassVar[Needs] = Needs.NOTHING
+    divides: ClassVar[bool] = True
 
     k: int
     """Subset size, >= 1 and below the group size (at the group size every subset of a group is the same and s = 0)."""
