@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from counterpoise.credit.emphasis import Emphasis
+from counterpoise.credit.gae import Add
 from counterpoise.credit.groups import GroupStatistics, group_statistics
 from counterpoise.credit.rules.base import Rule
 from counterpoise.credit.token_weights.base import TokenWeights
@@ -28,6 +29,7 @@ def signed_credit(
     lambda_minus: float | torch.Tensor = 1.0,
     token_weights: TokenWeights | None = None,
     all_wrong_cap: float | None = None,
+    add: Add = list,
 ) -> Credit:
     """`plus = lambda_plus * d * max(A, 0)`, `minus = lambda_minus * d * max(-A, 0)` with A from the rule and d from the emphasis.
 
@@ -48,6 +50,8 @@ def signed_credit(
         all_wrong_cap: largest share in (0, 1] of the batch's negative mass (summed over rows, or tokens) that groups without a single
             success may carry; their `minus` is scaled down to meet it, to zero when there is no other negative mass. None is off. It
             is met after everything else: by tokens where there are token weights, since those may have taken a row's credit.
+        add: sums of this process to those of all of them, for the cap's two masses: the batch is that of all processes, and each of them
+            must then make the call. Called only with a cap.
 
     Raises:
         UsageError: shapes or dtypes do not fit, or a lambda is negative.
@@ -75,7 +79,7 @@ def signed_credit(
             minus = weighed(minus, token_weights.minus, token_weights)
             tokens = True
         if all_wrong_cap is not None:
-            minus = _cap_all_wrong(minus, statistics, all_wrong_cap)
+            minus = _cap_all_wrong(minus, statistics, all_wrong_cap, add)
         credit = Credit(plus=plus.float(), minus=minus.float())
         finite = torch.isfinite(credit.plus) & torch.isfinite(credit.minus)
         finite = finite.all(dim=1) if tokens else finite
@@ -107,12 +111,12 @@ def _weight(name: str, value: float | torch.Tensor, rewards: torch.Tensor, token
     return _by_row(value.double(), tokens)
 
 
-def _cap_all_wrong(minus: torch.Tensor, statistics: GroupStatistics, cap: float) -> torch.Tensor:
+def _cap_all_wrong(minus: torch.Tensor, statistics: GroupStatistics, cap: float, add: Add) -> torch.Tensor:
     if isinstance(cap, bool) or not 0.0 < cap <= 1.0:
         raise ConfigError(f"credit.all_wrong_cap = {cap!r}; expected a number in (0, 1], or leave it out for no cap")
     all_wrong = statistics.c == 0
-    capped = minus[all_wrong].sum()
+    capped, rest = add([float(minus[all_wrong].sum()), float(minus[~all_wrong].sum())])
     # mass / (mass + rest) = cap  <=>  mass = cap / (1 - cap) * rest
-    allowed = cap / (1.0 - cap) * minus[~all_wrong].sum() if cap < 1.0 else capped
-    factor = torch.where(capped > allowed, allowed / capped, 1.0)
+    allowed = cap / (1.0 - cap) * rest if cap < 1.0 else capped
+    factor = allowed / capped if capped > allowed else 1.0
     return torch.where(_by_row(all_wrong, minus.ndim == 2), minus * factor, minus)
