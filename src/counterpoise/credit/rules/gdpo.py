@@ -23,8 +23,9 @@ class Gdpo:
 
     Source: GDPO, arXiv 2601.05242, whose three steps are these: each dimension normalised in its group, their weighted sum, the sum
     whitened over the batch. `mean_d` and `std_d` are the group's, of the scored rollouts that have the dimension. TRL
-    (`multi_objective_aggregation = "normalize_then_sum"`) whitens over sequences with eps 1e-4 at both places, added to the std; verl
-    whitens over tokens, with 1e-6 at the std and 1e-8 at the variance. A dimension that a rollout lacks adds nothing to it (TRL's
+    (`multi_objective_aggregation = "normalize_then_sum"`) whitens over sequences with eps 1e-4 at both places, added to the std: `eps`
+    can be that, `whiten_eps` cannot, since it is added to the variance (relative differences up to 3e-4). verl whitens over tokens,
+    with 1e-6 at the std and 1e-8 at the variance. A dimension that a rollout lacks adds nothing to it (TRL's
     `nansum`), and a group of one, or of equal values, has 0 in it. One dimension without whitening is `grpo` with `scale = "as_given"`.
 
     It is no `Rule`: its credit needs the dimensions, which a trainer has. `gdpo` computes with plain tensors.
