@@ -3,6 +3,7 @@
 Everything here is a function of plain tensors, so that any trainer can call it.
 """
 
+from counterpoise.credit.balance import sign_weights, two_balances
 from counterpoise.credit.controllers import (
     CONTROLLERS,
     Controller,
@@ -23,7 +24,7 @@ from counterpoise.credit.registry import (
     make_parts_rule,
     make_rule,
 )
-from counterpoise.credit.rules.base import Rule
+from counterpoise.credit.rules.base import Rule, SignWeights
 from counterpoise.credit.signed import signed_credit
 from counterpoise.credit.statistics import credit_metrics, token_masses
 from counterpoise.credit.token_weights import (
@@ -50,6 +51,7 @@ __all__ = [
     "GroupStatistics",
     "Lambdas",
     "Rule",
+    "SignWeights",
     "StepStatistics",
     "TokenContext",
     "TokenWeight",
@@ -65,10 +67,12 @@ __all__ = [
     "make_parts_rule",
     "make_rule",
     "make_token_weights",
+    "sign_weights",
     "signed_credit",
     "step_statistics",
     "token_masses",
     "token_weight_metrics",
     "tokens_saved",
+    "two_balances",
     "weigh_tokens",
 ]

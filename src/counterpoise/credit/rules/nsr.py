@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.base import SignWeights
 
 __all__ = ["Nsr"]
 
@@ -19,6 +20,11 @@ class Nsr:
     rho = 0. One step of size eta on one wrong token y moves every other token's log-probability by
     `eta * (pi_v + pi_y - |pi|^2)`: all alternatives rise only when the wrong token was confident, `pi_y > |pi|^2`.
     """
+
+    @property
+    def sign_weights(self) -> SignWeights:
+        """There is no positive part."""
+        return SignWeights(plus=0.0)
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit by verdict; `rewards` is not read."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.base import SignWeights
 
 __all__ = ["Psr"]
 
@@ -18,6 +19,11 @@ class Psr:
     Source: arXiv 2506.01347 eq. (3), `L_PSR = -E[sum_{y: r=+1} pi(y|x)]`. No baseline, no standard deviation. Its reference
     code removes the rows with A = 0 before the update; here `credit.filter` does, by name. Polarity share rho = 1.
     """
+
+    @property
+    def sign_weights(self) -> SignWeights:
+        """There is no negative part."""
+        return SignWeights(minus=0.0)
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit by verdict; `rewards` is not read."""
