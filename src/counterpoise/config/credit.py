@@ -37,7 +37,7 @@ class CreditConfig(Section):
     filter: str = "zero_credit"
     """Rows that are trained on: `zero_credit`, `none` or `zero_variance`; a group that loses all its rows makes no update."""
     all_wrong_cap: Probability | None = None
-    """Largest share of the negative mass that all-wrong groups may carry."""
+    """Largest share of the batch's negative mass that all-wrong groups may carry."""
 
 
 class CriticConfig(Section):
@@ -54,7 +54,7 @@ class CriticConfig(Section):
     value_clip: Annotated[float, Field(gt=0.0)] | None = 0.5
     """Largest move of a value in one batch that is rewarded, in units of the reward; None is plain squared error."""
     epochs: Positive = 1
-    """Passes over each batch, in mini-batches of `learner.minibatch` prompts."""
+    """Passes over each batch, in mini-batches of `learner.minibatch` prompts (or as many rows, `learner.minibatch_unit`)."""
     warmup_steps: Count = 0
     """First training steps that teach the critic alone; the policy stands still."""
 

@@ -49,13 +49,16 @@ class LearnerConfig(Section):
     weight_decay: NonNegative = 0.01
     """AdamW's decoupled decay."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """After warm-up."""
+    """After warm-up, by training steps."""
     warmup_steps: Count = 0
     """Optimiser updates of linear warm-up."""
     gradient_clip: Annotated[float, Field(gt=0.0)] | None = 1.0
     """Largest global gradient norm; None switches clipping off."""
     minibatch: Positive | None = None
-    """Prompts per optimiser update; None makes one update a step."""
+    """Prompts per optimiser update, at most; None makes one update a step."""
+    minibatch_unit: Literal["prompts", "rows"] = "prompts"
+    """`prompts`: an update takes `minibatch` prompts that kept any row; `rows`: `minibatch * rollout.group_size` rows that are trained on,
+    so that a rule that drops rows makes fewer updates, and not smaller ones."""
     epochs: Positive = 1
     """Passes over each batch."""
     tokens_per_microbatch: Positive = 2048

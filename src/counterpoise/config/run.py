@@ -55,6 +55,17 @@ class RunConfig(Section):
         """The run's directory."""
         return self.run.directory / self.run.name
 
+    @property
+    def minibatch_prompts(self) -> int | None:
+        """Prompts behind an optimiser update; None where rows are counted, or the batch is one update."""
+        return self.learner.minibatch if self.learner.minibatch_unit == "prompts" else None
+
+    @property
+    def minibatch_rows(self) -> int | None:
+        """Trained rows behind an optimiser update; None where prompts are counted, or the batch is one update."""
+        size = self.learner.minibatch
+        return None if size is None or self.learner.minibatch_unit == "prompts" else size * self.rollout.group_size
+
     @model_validator(mode="after")
     def _check(self) -> RunConfig:
         size, prompts = self.learner.minibatch, self.rollout.prompts_per_step

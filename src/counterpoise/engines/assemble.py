@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +13,8 @@ from accelerate.utils import gather_object
 
 from counterpoise.config import CreditConfig, RunConfig
 from counterpoise.credit import (
-    CONTROLLERS,
     CRITIC_RULES,
     PARTS_RULES,
-    RULES,
     Controller,
     make_controller,
     make_emphasis,
@@ -27,6 +24,8 @@ from counterpoise.credit import (
 from counterpoise.credit.filters import FILTERS
 from counterpoise.credit.rules.hinge import Hinge
 from counterpoise.engines.assign import assigner, select_rows
+from counterpoise.engines.balance import balance_set_twice, controller_settings, own_weights, rule_settings
+from counterpoise.engines.notices import cut_draws
 from counterpoise.engines.policy import Policy
 from counterpoise.engines.ppo import ActorCritic
 from counterpoise.engines.rules import AtMovingThreshold, FromParts, RuleOf, Stateful, always
@@ -100,10 +99,16 @@ class Assembly:
     """Surrogate."""
     divide: Divide
     """Denominator."""
+    notices: Sequence[str] = ()
+    """What the user should be told before the first step."""
 
 
-def assemble(config: RunConfig) -> Assembly:
+def assemble(config: RunConfig, *, started: bool = False) -> Assembly:
     """Look up every name and read every file of a run.
+
+    Args:
+        config: the run file.
+        started: the run has steps behind it. It goes on as what it was: a balance set in two places, refused otherwise, is a notice.
 
     Raises:
         UnknownNameError: a rule, emphasis, token weight, controller, filter, loss, denominator, reward, task, template or model has no
@@ -123,7 +128,10 @@ def assemble(config: RunConfig) -> Assembly:
     rule_of = critic or _rule_of(credit, reward)
     emphasis = make_emphasis(credit.emphasis, **credit.emphasis_settings)
     weighing = TokenWeighing(make_token_weights(credit.token_weights, **credit.token_weight_settings))
-    controller = make_controller(credit.controller, **_controller_settings(config))
+    controller = make_controller(credit.controller, **controller_settings(config))
+    twice = balance_set_twice(config)
+    if twice is not None and not started:
+        raise ConfigError(twice)
     if credit.filter not in FILTERS:
         raise UnknownNameError("credit.filter", credit.filter, FILTERS)
     loss = with_terms(
@@ -151,7 +159,9 @@ def assemble(config: RunConfig) -> Assembly:
         template=template,
         controller=controller,
         reward=reward,
-        assign=assigner(rule_of, emphasis, weighing, controller, credit.all_wrong_cap, kinds),
+        assign=assigner(
+            rule_of, emphasis, weighing, controller, credit.all_wrong_cap, kinds, own_weights(credit, reward)
+        ),
         with_entropy=weighing.needs_entropy,
         critic=critic,
         states=_states(rule_of),
@@ -160,13 +170,14 @@ def assemble(config: RunConfig) -> Assembly:
         ),
         loss=loss,
         divide=divide,
+        notices=tuple(filter(None, [twice] if started else [cut_draws(config.rollout)])),
     )
 
 
 def _rule_of(credit: CreditConfig, reward: RewardFunction) -> RuleOf:
     if credit.rule in PARTS_RULES:
         return FromParts(credit)
-    rule = make_rule(credit.rule, **_rule_settings(credit, reward))
+    rule = make_rule(credit.rule, **rule_settings(credit, reward))
     return AtMovingThreshold(rule) if isinstance(rule, Hinge) and rule.threshold == "ema" else always(rule)
 
 
@@ -174,25 +185,6 @@ def _states(rule_of: RuleOf) -> dict[str, Stateful]:
     if isinstance(rule_of, ActorCritic):
         return {"critic": rule_of}
     return {"threshold": rule_of} if isinstance(rule_of, AtMovingThreshold) else {}
-
-
-def _rule_settings(credit: CreditConfig, reward: RewardFunction) -> Mapping[str, Any]:
-    """The run file's settings; a rule that is not told the reward's range takes the declared one."""
-    low, high = reward.range
-    return {**_taken(RULES, credit.rule, {"low": low, "high": high}), **credit.settings}
-
-
-def _controller_settings(config: RunConfig) -> Mapping[str, Any]:
-    """The run file's settings; a schedule that is not told its length takes the run's."""
-    credit = config.credit
-    known = _taken(CONTROLLERS, credit.controller, {"steps": config.learner.steps})
-    return {**known, **credit.controller_settings}
-
-
-def _taken(registry: Mapping[str, Callable[..., Any]], name: str, known: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of the settings that the named object takes; nothing for a name that is about to be refused."""
-    parameters = inspect.signature(registry[name]).parameters if name in registry else {}
-    return {key: value for key, value in known.items() if key in parameters}
 
 
 def task_and_template(config: RunConfig) -> tuple[Task, str]:
@@ -273,7 +265,8 @@ def make_learner(config: RunConfig, policy: Policy, assembly: Assembly, accelera
             warmup_steps=settings.warmup_steps,
             total_steps=settings.steps * settings.epochs * per_epoch,
             gradient_clip=settings.gradient_clip,
-            minibatch_prompts=settings.minibatch,
+            minibatch_prompts=config.minibatch_prompts,
+            minibatch_rows=config.minibatch_rows,
             epochs=settings.epochs,
             tokens_per_microbatch=settings.tokens_per_microbatch,
             chunk_tokens=settings.chunk_tokens,

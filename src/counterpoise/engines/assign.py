@@ -9,6 +9,7 @@ from accelerate.utils import gather_object
 
 from counterpoise.credit import (
     Controller,
+    SignWeights,
     StepStatistics,
     TokenWeights,
     credit_metrics,
@@ -19,8 +20,8 @@ from counterpoise.credit import (
     token_weight_metrics,
 )
 from counterpoise.credit.emphasis import Emphasis
-from counterpoise.engines.rules import RuleOf
-from counterpoise.engines.task_types import task_type_metrics
+from counterpoise.engines.rules import RuleOf, sums_over_processes
+from counterpoise.engines.task_types import task_type_metrics, weight_columns
 from counterpoise.engines.token_weighing import TokenWeighing
 from counterpoise.pipeline import Outcome
 from counterpoise.types import Credit, Sum
@@ -35,6 +36,7 @@ def assigner(
     controller: Controller,
     all_wrong_cap: float | None,
     kinds: Sequence[str],
+    own: SignWeights,
 ) -> Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]:
     """From a step's outcome to its credit, weighed by what the controller decides on it, and the step's columns.
 
@@ -45,6 +47,7 @@ def assigner(
         controller: sets the two lambdas, from the masses of all processes.
         all_wrong_cap: largest share of the negative mass that all-wrong groups may carry.
         kinds: task types that get columns of their own.
+        own: the weights that the rule has put on the two signs already, for the columns that say what each really weighs.
     """
 
     def assign(outcome: Outcome) -> tuple[Credit, Mapping[str, Sum]]:
@@ -63,6 +66,7 @@ def assigner(
                 lambda_minus=minus,
                 token_weights=u,
                 all_wrong_cap=all_wrong_cap,
+                add=sums_over_processes,
             )
 
         # The controller balances the masses that are trained on, so it sees them with their token weights.
@@ -86,15 +90,14 @@ def assigner(
             group_ids=outcome.group_ids,
             lengths=outcome.lengths,
         )
-        rows = len(outcome.task_types)
+        columns = weight_columns(plus, minus, own)
         return weighed, {
             **metrics,
             **rule_metrics,
             **({} if weights is None else token_weight_metrics(credit(1.0, 1.0, None), alone, weights.mask)),
-            "lambda_plus": Sum(total=float(plus.sum()), count=rows),
-            "lambda_minus": Sum(total=float(minus.sum()), count=rows),
+            **{name: Sum(total=float(values.sum()), count=len(values)) for name, values in columns.items()},
             **{f"controller_{name}": Sum(total=value, count=1.0) for name, value in controller.report().items()},
-            **task_type_metrics(kinds, outcome, weighed, plus, minus),
+            **task_type_metrics(kinds, outcome, weighed, plus, minus, own),
         }
 
     return assign

@@ -22,6 +22,7 @@ from counterpoise.engines.assemble import (
     make_sampler,
     task_and_template,
 )
+from counterpoise.engines.balance import balance_set_twice
 from counterpoise.engines.explain_bench import Bench, StepTaken
 from counterpoise.engines.explain_request import Request, choose_problems, choose_rollout, given_rollout
 from counterpoise.engines.policy import load_policy
@@ -123,7 +124,8 @@ def explain(
 def _one_step(config: RunConfig, rule: str) -> RunConfig:
     """The same run with this rule, one full-rate update a batch and no evaluation.
 
-    `RULE+WEIGHTS` names token weights as well; without, they are the run's own. Settings belong to the run's own rule and weights.
+    `RULE+WEIGHTS` names token weights as well; without, they are the run's own. Settings belong to the run's own rule and weights,
+    and so does a controller that would weigh the signs a second time.
     """
     data: dict[str, Any] = config.model_dump(mode="json")
     name, named, weights = rule.partition("+")
@@ -134,7 +136,11 @@ def _one_step(config: RunConfig, rule: str) -> RunConfig:
         data["credit"] |= {"token_weights": weights, "token_weight_settings": {}}
     data["learner"] |= {"minibatch": None, "epochs": 1, "warmup_steps": 0, "schedule": "constant"}
     data["evaluation"] |= {"before": False, "after": False, "every": 0}
-    return parse_config(data, source=f"rule {rule}")
+    own = parse_config(data, source=f"rule {rule}")
+    if name != config.credit.rule and balance_set_twice(own):
+        data["credit"] |= {"controller": "constant", "controller_settings": {}}
+        own = parse_config(data, source=f"rule {rule}")
+    return own
 
 
 def _distinct(prompts: Sequence[Prompt]) -> list[Prompt]:

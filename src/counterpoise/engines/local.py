@@ -75,7 +75,7 @@ def train(run: RunDirectory, *, observer: Observer | None = None) -> TrainResult
     with run.locked(), watching_interrupts(watcher.said) as interrupt:
         use_threads(run.config.run.threads)
         # Names and files are checked before the model is read: a spelling mistake should cost a second.
-        assembly = assemble(run.config)
+        assembly = assemble(run.config, started=on_main(lambda: any(run.checkpoints.glob("step-*"))))
         guards = make_supervisor(run.config.guards)
         assembly = replace(assembly, assign=guarded(assembly.assign, guards))
         accelerator = _accelerator(run)
@@ -149,6 +149,8 @@ class _Run:
 
     def train(self) -> TrainResult:
         config = self.config
+        for line in self.assembly.notices:
+            self._say(line)
         base = self._evaluate(0) if config.evaluation.before and self.step == 0 else self._earlier(0)
         self.observer.started(path=str(self.run.path), first_step=self.step, steps=config.learner.steps)
         if config.guards.act and not self.step:
@@ -270,7 +272,7 @@ class _Run:
 
     def _update(self, experience: Experience, index: int) -> tuple[UpdateReport, UpdateMeasures]:
         rows, trained = self.assembly.select(experience.outcome, experience.credit)
-        credit = experience.credit
+        credit, steps = experience.credit, self.config.learner.steps
         try:
             with self.diagnose.update(experience, index) as measures:
                 report = self.learner.update(
@@ -282,6 +284,7 @@ class _Run:
                     seed=stream(self.config.run.seed, "update", index),
                     measure_signs=self.diagnose.due(index),
                     observe=measures.tokens,
+                    span=(index / steps, (index + 1) / steps),
                 )
             measures.metrics |= saved_tokens(experience, rows[trained])
             return report, measures

@@ -6,19 +6,35 @@ from collections.abc import Sequence
 
 import torch
 
-from counterpoise.credit import credit_metrics
+from counterpoise.credit import SignWeights, credit_metrics
 from counterpoise.pipeline import Outcome
 from counterpoise.types import Credit, Sum
 
-__all__ = ["task_type_metrics"]
+__all__ = ["task_type_metrics", "weight_columns"]
 
 _FROM_CREDIT = ("success_rate", "coverage", "polarity_share_rows", "polarity_share_tokens")
+_NEUTRAL = SignWeights()
+
+
+def weight_columns(lambda_plus: torch.Tensor, lambda_minus: torch.Tensor, own: SignWeights) -> dict[str, torch.Tensor]:
+    """(N,) of each rollout: what the controller gave the two signs, and what they weigh with the rule's own weights."""
+    return {
+        "lambda_plus": lambda_plus,
+        "lambda_minus": lambda_minus,
+        "weight_plus": own.plus * lambda_plus,
+        "weight_minus": own.minus * lambda_minus,
+    }
 
 
 def task_type_metrics(
-    kinds: Sequence[str], outcome: Outcome, credit: Credit, lambda_plus: torch.Tensor, lambda_minus: torch.Tensor
+    kinds: Sequence[str],
+    outcome: Outcome,
+    credit: Credit,
+    lambda_plus: torch.Tensor,
+    lambda_minus: torch.Tensor,
+    own: SignWeights = _NEUTRAL,
 ) -> dict[str, Sum]:
-    """`NAME/TYPE` for `success_rate`, `coverage`, `polarity_share_rows`, `polarity_share_tokens`, `entropy_sampled` and the two lambdas.
+    """`NAME/TYPE` for `success_rate`, `coverage`, `polarity_share_rows`, `polarity_share_tokens`, `entropy_sampled` and the weights.
 
     A task type of which the step drew nothing has counts of 0; with fewer than two kinds there are no columns.
 
@@ -28,6 +44,7 @@ def task_type_metrics(
         credit: theirs, weighed.
         lambda_plus: (N,) weights.
         lambda_minus: (N,) weights.
+        own: the rule's weights.
     """
     metrics: dict[str, Sum] = {}
     for kind in kinds if len(kinds) > 1 else ():
@@ -47,7 +64,9 @@ def task_type_metrics(
             f"entropy_sampled/{kind}": Sum(
                 total=float(outcome.surprisal[rows].sum()), count=int(outcome.lengths[rows].sum())
             ),
-            f"lambda_plus/{kind}": Sum(total=float(lambda_plus[rows].sum()), count=count),
-            f"lambda_minus/{kind}": Sum(total=float(lambda_minus[rows].sum()), count=count),
+            **{
+                f"{name}/{kind}": Sum(total=float(values[rows].sum()), count=count)
+                for name, values in weight_columns(lambda_plus, lambda_minus, own).items()
+            },
         }
     return metrics
