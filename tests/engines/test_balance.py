@@ -1,19 +1,24 @@
 """The balance of the two signs has one place, and the columns say what each sign really weighs."""
 
 import json
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
 
 from counterpoise.engines import assemble as assembly_module
 from counterpoise.engines.assemble import assemble
+from counterpoise.engines.balance import balance_set_twice
 from counterpoise.engines.explain import _one_step
 from counterpoise.engines.local import train
 from counterpoise.engines.observer import Silent
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.engines.run_records import read_metrics
+from counterpoise.engines.study import load_study
 from counterpoise.errors import ConfigError
 from counterpoise.pipeline import Outcome
+from counterpoise.runfile import parse_config
 
 
 class Listener(Silent):
@@ -53,6 +58,17 @@ def test_a_balance_set_in_two_places_is_refused_before_anything_starts(configure
         ConfigError, match=r"multiplies weights of its own onto them .*; set the balance in one place: "
     ):
         assemble(configure(*overrides))
+
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_no_run_file_and_no_study_of_the_repository_sets_it_twice():
+    files = sorted((REPOSITORY / "recipes").rglob("*.toml"))
+    configs = [parse_config(tomllib.loads(path.read_text(encoding="utf-8"))) for path in files]
+    configs += [run.config for path in sorted((REPOSITORY / "studies").glob("*.toml")) for run in load_study(path).runs]
+    assert len(configs) > 50
+    assert [config.run.name for config in configs if balance_set_twice(config)] == []
 
 
 # (weight_plus, weight_minus) at the first step and at the last
