@@ -33,6 +33,7 @@ def test_resolved_config_survives_its_own_file(tmp_path):
         ("evaluation.k=[512]", r"k=512 is larger than n=256: pass@k is undefined"),
         ("rollout.temperature=0", r"rollout.temperature"),
         ("loss.constant=5", r"set loss.denominator=constant"),
+        ("loss.kl_clamp=0", r"loss.kl_clamp: .*greater than 0"),
         ("steps", r"'steps' is not an override; write section.key=value"),
         ("run.seed.x=1", r"run.seed"),
     ],
@@ -48,6 +49,10 @@ def test_bad_keys_and_values_name_the_way_out(override, message):
         (["credit.rule=grpo", "rollout.group_size=1"], "nothing to compare"),
         (["loss.name=reinforce", "learner.minibatch=16"], "no importance ratio"),
         (["loss.name=reinforce", "learner.epochs=2"], "no importance ratio"),
+        (
+            ["loss.kl_clamp=10", "loss.kl_estimator=k1"],
+            r"loss: kl_clamp=10 bounds the estimator k3, and kl_estimator=k1; set kl_estimator=k3, or kl_clamp=none",
+        ),
     ],
 )
 def test_combinations_that_cannot_train_are_refused(overrides, message):

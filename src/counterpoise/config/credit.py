@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from counterpoise.config.base import Count, NonNegative, Positive, Probability, Section
 
@@ -74,5 +74,16 @@ class LossConfig(Section):
     """Coefficient of KL to the reference (the base); 0 is off and costs nothing."""
     kl_estimator: Literal["k1", "k3"] = "k3"
     """`k1` or `k3`."""
+    kl_clamp: Annotated[float, Field(gt=0.0)] | None = None
+    """Bound of a token's k3 estimate in nats, value and gradient (10 in the source paper's code and in verl); None is k3 itself."""
     entropy: NonNegative = 0.0
     """Coefficient of the entropy bonus; 0 is off."""
+
+    @model_validator(mode="after")
+    def _check(self) -> LossConfig:
+        if self.kl_clamp is not None and self.kl_estimator != "k3":
+            raise ValueError(
+                f"kl_clamp={self.kl_clamp:g} bounds the estimator k3, and kl_estimator={self.kl_estimator}; "
+                "set kl_estimator=k3, or kl_clamp=none"
+            )
+        return self

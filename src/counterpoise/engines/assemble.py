@@ -138,6 +138,7 @@ def assemble(config: RunConfig, *, started: bool = False) -> Assembly:
         make_loss(config.loss.name, **config.loss.settings),
         kl=config.loss.kl,
         kl_estimator=config.loss.kl_estimator,
+        kl_clamp=config.loss.kl_clamp,
         entropy=config.loss.entropy,
     )
     length = (
