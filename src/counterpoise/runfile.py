@@ -1,11 +1,10 @@
-"""Reading and writing a run file: TOML plus dotted `key=value` overrides, checked at load, saved as resolved.
+"""Reading and writing a run file: TOML plus overrides, checked at load, saved as resolved.
 
-Unknown keys are refused with the nearest valid name.
+An override is a dotted `key=value` or a further TOML file. Unknown keys are refused with the nearest valid name.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,35 +15,47 @@ from pydantic import BaseModel, ValidationError
 from counterpoise.config import RunConfig
 from counterpoise.errors import ConfigError, nearest
 from counterpoise.registry import setting_value
+from counterpoise.tables import EXTENDS, merge_tables, read_run_tables
 
-__all__ = ["dump_config", "load_config", "parse_config"]
+__all__ = ["dump_config", "is_run_file", "load_config", "parse_config"]
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a TOML run file and apply dotted overrides such as `credit.rule=nsr`.
+    """Read a TOML run file, with the files that it extends, and apply overrides in their order.
+
+    An override is a dotted setting such as `credit.rule=nsr`, or the name of a further run file (a word that ends in `.toml` and has
+    no `=`), whose sections are put over what stands before it (`tables.merge_tables`).
 
     Raises:
-        ConfigError: the file is missing or no TOML, a key is unknown, or a value or combination is illegal.
+        ConfigError: a file is missing or no TOML, a key is unknown, or a value or combination is illegal.
     """
-    try:
-        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the run file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    return parse_config(data, overrides, source=str(path))
+    source = ", ".join([str(path), *filter(is_run_file, overrides)])
+    return parse_config(read_run_tables(path), overrides, source=source)
 
 
 def parse_config(data: Mapping[str, Any], overrides: Iterable[str] = (), *, source: str = "configuration") -> RunConfig:
     """`load_config` of tables already read; `source` names them in messages."""
     merged: dict[str, Any] = _copy(data)
     for override in overrides:
-        _apply(merged, override)
+        if is_run_file(override):
+            merged = _copy(merge_tables(merged, read_run_tables(Path(override))))
+        else:
+            _apply(merged, override)
+    if EXTENDS in merged:
+        raise ConfigError(
+            f"{source}: '{EXTENDS}' is for run files; on the command line name the other file itself, "
+            "e.g. counterpoise train base.toml other.toml"
+        )
     try:
         return RunConfig.model_validate(merged)
     except ValidationError as error:
         lines = [_explain(e) for e in error.errors()]
         raise ConfigError(f"{source}: " + "\n".join(lines)) from error
+
+
+def is_run_file(override: str) -> bool:
+    """Whether an override names a run file instead of setting a value."""
+    return "=" not in override and override.endswith(".toml")
 
 
 def dump_config(config: RunConfig, *, only_set: bool = False) -> str:

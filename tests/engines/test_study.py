@@ -43,6 +43,18 @@ def test_all_arms_come_under_one_seed_before_the_next(write):
     assert [run.config.run.seed for run in study.runs] == [0, 0, 1, 1]
 
 
+def test_a_study_follows_what_its_run_and_its_arms_extend(write, tmp_path):
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "grpo.toml").write_text('[credit]\nrule = "grpo"\n[loss]\nkl = 1e-3\n')
+    (tmp_path / "seconds.toml").write_text('extends = "run.toml"\n[verification]\ntimeout = 3.0\n')
+    arms = {"nsr": {"credit": {"rule": "nsr"}}, "grpo": {"extends": "rules/grpo.toml", "loss": {"entropy": 0.5}}}
+    first, second = (run.config for run in load_study(write(arms, run="seconds.toml", seeds=[0])).runs)
+    assert (first.credit.rule, first.loss.kl, first.verification.timeout, first.learner.steps) == ("nsr", 0, 3, 2)
+    assert (second.credit.rule, second.loss.kl, second.loss.entropy, second.learner.steps) == ("grpo", 1e-3, 0.5, 2)
+    with pytest.raises(ConfigError, match=r"cannot read the run file .*none\.toml, which .*two\.toml extends"):
+        load_study(write({"a": {"extends": "none.toml"}}))
+
+
 def test_the_base_is_evaluated_once_for_all_that_share_it(write):
     arms = ARMS | {"hotter": {"evaluation": {"temperature": 0.5}}}
     study = load_study(write(arms))

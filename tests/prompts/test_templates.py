@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
@@ -64,8 +65,16 @@ def test_paper_qwen25_math_to_the_letter() -> None:
     )
 
 
-def test_paper_qwen3_adds_an_empty_think_block() -> None:
-    assert text("paper_qwen3") == text("paper_qwen2.5_math") + "<think>\n\n</think>\n\n"
+def test_the_two_forms_of_qwen3_without_thinking_differ_by_a_newline() -> None:
+    # the paper's training code (rl_dataset.py, qwen3_no_thinking) ends with one; Qwen3's chat format with enable_thinking=False with two
+    assert text("paper_qwen3") == text("paper_qwen2.5_math") + "<think>\n\n</think>\n"
+    assert text("qwen3_no_think") == text("paper_qwen2.5_math") + "<think>\n\n</think>\n\n"
+
+
+def test_the_document_lists_every_template() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text(encoding="utf-8")
+    section = document.split("## Prompt templates")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `([^`]+)`", section, flags=re.MULTILINE) == list(TEMPLATES)
 
 
 def test_paper_llama31_to_the_letter() -> None:
@@ -77,7 +86,7 @@ def test_paper_llama31_to_the_letter() -> None:
     )
 
 
-@pytest.mark.parametrize("template", [name for name in TEMPLATES if name.startswith("paper_")])
+@pytest.mark.parametrize("template", [name for name in TEMPLATES if name.startswith(("paper_", "qwen3_"))])
 def test_paper_templates_do_not_depend_on_the_tokenizer(template: str) -> None:
     (prompt,) = make_prompts([problem()], tokenizer(chat_template=None), template=template)
     assert prompt.text == text(template)

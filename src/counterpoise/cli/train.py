@@ -15,7 +15,8 @@ __all__ = ["train"]
 def train(
     run: Annotated[Path, typer.Argument(help="A run file (TOML), or the directory of a run to continue.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings that replace the file's.")
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE|FILE.toml", help="Settings, or further run files, that replace the file's."),
     ] = None,
 ) -> None:
     """Train a policy and measure pass@k before and after.
@@ -23,18 +24,20 @@ def train(
     counterpoise train recipes/lab.toml
     counterpoise train recipes/lab.toml credit.rule=nsr run.name=lab-nsr
     counterpoise train recipes/lab.toml credit.settings.lambda=0.2 run.seed=1 run.name=lab-0.2
+    counterpoise train recipes/paper/qwen3-4b.toml recipes/paper/rules/nsr.toml
     counterpoise train runs/lab                       continue after a kill or Ctrl-C
     counterpoise train runs/lab learner.steps=200     train a finished run further
 
     Writes metrics.jsonl, checkpoints and evaluations under run.directory/run.name (docs/engines.md).
     """
-    from counterpoise.runfile import load_config
+    from counterpoise.runfile import is_run_file, load_config
 
     settings = overrides or []
     if not run.is_dir():
         config = load_config(run, settings)
         if "name" not in config.run.model_fields_set:
-            config = load_config(run, [*settings, f'run.name="{run.stem}"'])
+            stems = "-".join([run.stem, *(Path(word).stem for word in settings if is_run_file(word))])
+            config = load_config(run, [*settings, f'run.name="{stems}"'])
     # torch is imported from here on, when the run file is known to be good.
     from counterpoise.cli.live import LiveObserver
     from counterpoise.engines.local import train as run_training

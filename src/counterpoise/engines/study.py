@@ -5,7 +5,6 @@ DIRECTORY/ARM-seed0/  ARM-seed1/ …     a run directory each
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.runfile import parse_config
+from counterpoise.tables import extended, merge_tables, read_run_tables, read_tables
 
 __all__ = ["Study", "StudyFile", "StudyRun", "load_study"]
 
@@ -178,21 +178,22 @@ def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
                 f"e.g. evaluation.temperature=0.6, and what is trained is said in {path}"
             )
     try:
-        file = StudyFile.model_validate(_toml(path))
+        file = StudyFile.model_validate(read_tables(path, "the study"))
     except ValidationError as error:
         found = error.errors()[0]
         where = ".".join(map(str, found["loc"])) or "the file"
         raise ConfigError(
             f"{path}: {where}: {found['msg']}; a study has: {', '.join(StudyFile.model_fields)}"
         ) from error
-    common = _merged(_toml(path.parent / file.run), file.settings)
+    common = merge_tables(read_run_tables(path.parent / file.run), extended(file.settings, path))
     directory = file.directory / path.stem
     bases: dict[str, Path] = {}
+    arms = {arm: merge_tables(common, extended(settings, path)) for arm, settings in file.arms.items()}
     runs = []
     for seed in file.seeds:
-        for arm, settings in file.arms.items():
+        for arm, settings in arms.items():
             own = {"run": {"name": f"{arm}{_SEED}{seed}", "directory": str(directory), "seed": seed}}
-            tables = _merged(_merged(common, settings), own)
+            tables = merge_tables(settings, own)
             config = parse_config(tables, ["evaluation.after=true"], source=f"{path}, arm {arm}")
             scored = str([getattr(config, section) for section in _HOW_SCORED])
             first = scored not in bases
@@ -241,26 +242,6 @@ def _store(path: Path, step: int, measured: Sequence[str]) -> Path | None:
         return None
     directory = RunDirectory.read(path, measured).evaluation(step)
     return directory if (directory / "passk.json").is_file() else None
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-
-
-def _merged(tables: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Section by section; a table of settings that belongs to a name (`credit.settings`) is replaced as a whole."""
-    merged = {section: dict(table) if isinstance(table, Mapping) else table for section, table in tables.items()}
-    for section, table in changes.items():
-        if isinstance(table, Mapping) and isinstance(merged.get(section), dict):
-            merged[section].update(table)
-        else:
-            merged[section] = table
-    return merged
 
 
 def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

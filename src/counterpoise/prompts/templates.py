@@ -137,11 +137,14 @@ TEMPLATES: Final[dict[str, Template]] = {
     "step_by_step_chat": ChatTemplate(user=STEP_BY_STEP),
     "answer_tags_chat": ChatTemplate(user=ANSWER_TAGS),
     "paper_qwen2.5_math": TextTemplate(text=_CHATML, add_special_tokens=False),
-    # The empty think block is how Qwen3 is told not to think.
-    "paper_qwen3": TextTemplate(text=_CHATML + "<think>\n\n</think>\n\n", add_special_tokens=False),
+    # An empty think block is how Qwen3 is told not to think. Its own chat format ends it with two newlines, the paper's training code
+    # with one, and the two are different tokens before every answer.
+    "paper_qwen3": TextTemplate(text=_CHATML + "<think>\n\n</think>\n", add_special_tokens=False),
+    "qwen3_no_think": TextTemplate(text=_CHATML + "<think>\n\n</think>\n\n", add_special_tokens=False),
     "paper_llama3.1": TextTemplate(text=_LLAMA3, add_special_tokens=False),
 }
-"""Templates by name. The `paper_` ones are the source paper's texts, independent of the tokenizer's own chat format."""
+"""Templates by name. The `paper_` ones are the texts of the source paper's code; they and `qwen3_no_think` do not read the tokenizer's
+own chat format. docs/tasks.md lists them all."""
 
 
 def find_template(name: str) -> Template:
