@@ -20,20 +20,23 @@ from counterpoise.tables import EXTENDS, merge_tables, read_run_tables
 __all__ = ["dump_config", "is_run_file", "load_config", "parse_config"]
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+def load_config(path: Path, overrides: Sequence[str] = (), *, stored: bool = False) -> RunConfig:
     """Read a TOML run file, with the files that it extends, and apply overrides in their order.
 
     An override is a dotted setting such as `credit.rule=nsr`, or the name of a further run file (a word that ends in `.toml` and has
-    no `=`), whose sections are put over what stands before it (`tables.merge_tables`).
+    no `=`), whose sections are put over what stands before it (`tables.merge_tables`). `stored` says that the file is one that a run
+    keeps of itself: what only training needs is then not asked, so that a run stays readable that was made before it was asked.
 
     Raises:
         ConfigError: a file is missing or no TOML, a key is unknown, or a value or combination is illegal.
     """
     source = ", ".join([str(path), *filter(is_run_file, overrides)])
-    return parse_config(read_run_tables(path), overrides, source=source)
+    return parse_config(read_run_tables(path), overrides, source=source, stored=stored)
 
 
-def parse_config(data: Mapping[str, Any], overrides: Iterable[str] = (), *, source: str = "configuration") -> RunConfig:
+def parse_config(
+    data: Mapping[str, Any], overrides: Iterable[str] = (), *, source: str = "configuration", stored: bool = False
+) -> RunConfig:
     """`load_config` of tables already read; `source` names them in messages."""
     merged: dict[str, Any] = _copy(data)
     for override in overrides:
@@ -47,7 +50,7 @@ def parse_config(data: Mapping[str, Any], overrides: Iterable[str] = (), *, sour
             "e.g. counterpoise train base.toml other.toml"
         )
     try:
-        return RunConfig.model_validate(merged)
+        return RunConfig.model_validate(merged, context={"stored": stored})
     except ValidationError as error:
         lines = [_explain(e) for e in error.errors()]
         raise ConfigError(f"{source}: " + "\n".join(lines)) from error

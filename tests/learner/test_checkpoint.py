@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from counterpoise.errors import CheckpointError, StoreError
-from counterpoise.learner.checkpoint import CheckpointStore
+from counterpoise.learner.checkpoint import CheckpointStore, Score
 
 
 def _policy(value):
@@ -27,9 +27,10 @@ def store(tmp_path, said):
     return CheckpointStore(tmp_path / "checkpoints", keep=2, say=said.append)
 
 
-def _save(store, *steps, scores=None):
+def _save(store, *steps, scores=None, name="success_rate", lower=False):
     for i, step in enumerate(steps):
-        store.save(step, write_policy=_policy(step), state={"step": step}, score=scores[i] if scores else None)
+        score = Score(name=name, value=scores[i], lower=lower) if scores else None
+        store.save(step, write_policy=_policy(step), state={"step": step}, score=score)
 
 
 def _steps(tmp_path):
@@ -50,6 +51,30 @@ def test_the_newest_and_the_best_are_kept(store, tmp_path):
     assert store.best().step == 2
     _save(store, 5, scores=[0.95])
     assert _steps(tmp_path) == ["step-000004", "step-000005"]
+
+
+def test_where_low_is_better_the_lowest_is_kept(store, tmp_path):
+    _save(store, 1, 2, 3, 4, scores=[0.5, -0.2, float("nan"), 0.1], name="loss", lower=True)
+    assert store.best().step == 2
+    assert _steps(tmp_path) == ["step-000002", "step-000003", "step-000004"]
+    _save(store, 5, scores=[-0.3], name="loss", lower=True)
+    assert store.best().step == 5
+
+
+def test_scores_of_different_columns_are_not_compared(store):
+    # 0.9 of success is no better than a coverage of 0.4; what is asked for now begins anew
+    _save(store, 1, scores=[0.9])
+    _save(store, 2, 3, scores=[0.4, 0.3], name="coverage")
+    assert store.best().step == 2
+
+
+def test_a_best_one_of_an_earlier_version_is_compared_as_before(store, tmp_path):
+    _save(store, 1, 2)
+    (tmp_path / "checkpoints" / "best.json").write_text('{"step": 1, "score": 0.7}')
+    _save(store, 3, scores=[0.6])
+    assert store.best().step == 1
+    _save(store, 4, scores=[0.8])
+    assert store.best().step == 4
 
 
 @pytest.mark.parametrize(
@@ -97,7 +122,7 @@ def test_a_full_disk_leaves_earlier_checkpoints_intact(store, tmp_path):
 _WRITER = """
 import sys
 from pathlib import Path
-from counterpoise.learner.checkpoint import CheckpointStore
+from counterpoise.learner.checkpoint import CheckpointStore, Score
 store = CheckpointStore(Path(sys.argv[1]), keep=2, say=lambda line: print(line, file=sys.stderr))
 latest = store.latest()
 step = latest.step if latest else 0
@@ -105,7 +130,7 @@ print("ready", flush=True)
 while True:
     step += 1
     store.save(step, write_policy=lambda p: [(p / f"w{i}").write_bytes(bytes([step % 256]) * 20000) for i in range(3)] and None,
-               state={"step": step}, score=float(step % 7))
+               state={"step": step}, score=Score(name="reward", value=float(step % 7)))
     print(step, flush=True)
 """
 

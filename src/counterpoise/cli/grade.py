@@ -121,7 +121,7 @@ def _config(directory: Path, overrides: Sequence[str]) -> RunConfig:
             )
     run_file = directory.resolve().parent.parent / "config.toml"
     if directory.resolve().parent.name == "evaluation" and run_file.is_file():
-        return load_config(run_file, overrides)
+        return load_config(run_file, overrides, stored=True)
     manifest = RolloutStore(directory).manifest
     sections = {"model": {"name": manifest.model}, "tasks": {"name": manifest.task.removesuffix(":test")}}
     return parse_config(sections, overrides, source="command line")

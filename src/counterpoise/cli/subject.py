@@ -39,7 +39,7 @@ def subject_of(target: str, settings: Sequence[str], task: str | None) -> tuple[
     if (path / "config.toml").is_file():
         if task is not None:
             raise UsageError(f"{path} is a run and has its own task; leave --task away")
-        return _of_run(path, load_config(path / "config.toml", settings), step)
+        return _of_run(path, load_config(path / "config.toml", settings, stored=True), step)
     if step is not None:
         raise UsageError(f"{target}: @ chooses a step of a run, and {path} is no run directory (no config.toml)")
     return model_subject(target, settings, task), None, target

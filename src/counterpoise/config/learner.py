@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from counterpoise.columns import find_scored
 from counterpoise.config.base import Count, NonNegative, Positive, Section
+from counterpoise.errors import ConfigError
 
 __all__ = ["CheckpointConfig", "DiagnosticsConfig", "GuardsConfig", "LearnerConfig", "LoraConfig", "ModelConfig"]
 
@@ -127,4 +129,15 @@ class CheckpointConfig(Section):
     keep: Positive = 2
     """Newest checkpoints kept."""
     best_by: str | None = "success_rate"
-    """Metric whose best checkpoint is kept as well; None keeps none."""
+    """Column of metrics.jsonl whose best checkpoint is kept as well: the highest or the lowest, as `columns` says; None keeps none."""
+
+    @field_validator("best_by")
+    @classmethod
+    def _scored(cls, value: str | None, info: ValidationInfo) -> str | None:
+        # A run's own file must stay readable whatever was accepted when it was made; training asks again.
+        if value is not None and not (info.context or {}).get("stored"):
+            try:
+                find_scored(value)
+            except ConfigError as error:
+                raise ValueError(str(error)) from error
+        return value

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import model_validator
+from pydantic import ValidationInfo, model_validator
 
+from counterpoise.columns import COLUMNS
 from counterpoise.config.base import Positive, Section
 from counterpoise.config.credit import CreditConfig, CriticConfig, LossConfig
 from counterpoise.config.data import PromptConfig, RolloutConfig, TasksConfig, VerificationConfig
@@ -67,7 +68,7 @@ class RunConfig(Section):
         return None if size is None or self.learner.minibatch_unit == "prompts" else size * self.rollout.group_size
 
     @model_validator(mode="after")
-    def _check(self) -> RunConfig:
+    def _check(self, info: ValidationInfo) -> RunConfig:
         size, prompts = self.learner.minibatch, self.rollout.prompts_per_step
         if size is not None and size > prompts:
             raise ValueError(f"learner.minibatch={size} is larger than rollout.prompts_per_step={prompts}; lower it")
@@ -79,6 +80,13 @@ class RunConfig(Section):
         if self.critic != CriticConfig() and self.credit.rule not in RULES_WITH_CRITIC:
             raise ValueError(
                 f"the section critic is set and credit.rule={self.credit.rule} has no critic; drop the section, or set credit.rule=ppo"
+            )
+        best_by = COLUMNS.get(self.checkpoint.best_by or "")
+        stored = (info.context or {}).get("stored")
+        if best_by is not None and best_by.critic and self.credit.rule not in RULES_WITH_CRITIC and not stored:
+            raise ValueError(
+                f"checkpoint.best_by={best_by.name} is a column of the critic, and credit.rule={self.credit.rule} has none; "
+                "set checkpoint.best_by=success_rate, or credit.rule=ppo"
             )
         multiple = self.learner.epochs > 1 or (size is not None and size < prompts)
         if multiple and self.loss.name == "reinforce":

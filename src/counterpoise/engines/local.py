@@ -15,6 +15,7 @@ from counterpoise.config import RunConfig
 from counterpoise.diagnostics.guards.supervisor import Supervisor
 from counterpoise.engines.anchors import draw_anchors, load_anchors
 from counterpoise.engines.assemble import Assembly, assemble, make_learner, make_pipeline, make_sampler
+from counterpoise.engines.best import score_by, scored
 from counterpoise.engines.diagnose import Diagnose, UpdateMeasures, saved_tokens
 from counterpoise.engines.evaluate import evaluate_policy, first_problems
 from counterpoise.engines.guarding import guarded, make_supervisor
@@ -109,6 +110,7 @@ class _Run:
         self.run, self.config, self.accelerator, self.observer = run, run.config, accelerator, observer
         self.assembly, self.guards, self.judge, self.interrupt = assembly, guards, judge, interrupt
         self.checkpoints = CheckpointStore(run.checkpoints, keep=self.config.checkpoint.keep, say=self._say)
+        self.best_by = score_by(self.config.checkpoint.best_by, assembly.train)
         self.step = 0
         self.order = ProblemOrder(
             assembly.train,
@@ -336,7 +338,6 @@ class _Run:
         return anywhere(by_step or (minutes is not None and time.monotonic() - self.saved_at >= 60 * minutes))
 
     def _save(self, record: Mapping[str, float]) -> Checkpoint:
-        best_by = self.config.checkpoint.best_by
         if self.guards.healthy:
             self.guards.good = self.step
         checkpoint = on_main(
@@ -350,7 +351,7 @@ class _Run:
                     **{name: part.state_dict() for name, part in self.assembly.states.items()},
                     "guards": self.guards.state_dict(),
                 },
-                score=record.get(best_by) if best_by else None,
+                score=scored(self.best_by, record),
                 good=self.guards.good,
             )
         )

@@ -112,8 +112,8 @@ class RunDirectory:
                     f"(what may change: {', '.join(name.rstrip('.') for name in RESUMABLE)})"
                 )
         saved = path / "config.toml"
-        own = load_config(saved).evaluation if overrides else None
-        return cls(path, load_config(saved, overrides), own=own)
+        own = load_config(saved, stored=True).evaluation if overrides else None
+        return cls(path, load_config(saved, overrides, stored=True), own=own)
 
     @property
     def checkpoints(self) -> Path:

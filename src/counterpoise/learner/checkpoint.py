@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -22,7 +23,7 @@ import torch
 from counterpoise.errors import CheckpointError, StoreError
 from counterpoise.files import atomic_write_text, fsync_directory
 
-__all__ = ["Checkpoint", "CheckpointStore"]
+__all__ = ["Checkpoint", "CheckpointStore", "Score"]
 
 _NAME = re.compile(r"step-(\d{6,})$")
 _MANIFEST = "manifest.json"
@@ -49,6 +50,24 @@ class Checkpoint:
         return state
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What a checkpoint is compared with others by."""
+
+    name: str
+    """Name of the metric; scores of another one are not compared with it."""
+    value: float
+    """Its value; NaN is never the best."""
+    lower: bool = False
+    """Whether low values are the better ones."""
+
+    def beats(self, other: float) -> bool:
+        """Whether it is better than the value `other`; against NaN every number is."""
+        if math.isnan(self.value) or math.isnan(other):
+            return not math.isnan(self.value)
+        return self.value < other if self.lower else self.value > other
+
+
 class CheckpointStore:
     """The checkpoints of one run: atomic, the newest `keep` plus the best and one asked for, damaged ones set aside and named.
 
@@ -69,12 +88,12 @@ class CheckpointStore:
         *,
         write_policy: Callable[[Path], None],
         state: Mapping[str, Any],
-        score: float | None = None,
+        score: Score | None = None,
         good: int | None = None,
     ) -> Checkpoint:
         """Write a checkpoint, then remove those no longer kept; saving a step that is already there is a no-op.
 
-        `score`, higher is better and NaN ignored, decides which one is kept as the best; the one of step `good` is kept too.
+        `score` decides which one is kept as the best; the one of step `good` is kept too.
 
         Raises:
             StoreError: the disk is full or the directory cannot be written; earlier checkpoints are untouched.
@@ -82,8 +101,9 @@ class CheckpointStore:
         final = self._directory / f"step-{step:06d}"
         if not (final.is_dir() and _damage(final) is None):
             self._write(final, write_policy, state)
-        if score is not None and score == score and score > self._best()[1]:
-            atomic_write_text(self._directory / _BEST, json.dumps({"step": step, "score": score}))
+        if score is not None and score.beats(self._best(score.name)[1]):
+            best = {"step": step, "score": score.value, "by": score.name}
+            atomic_write_text(self._directory / _BEST, json.dumps(best))
         self._prune(good)
         return Checkpoint(step=step, path=final)
 
@@ -104,7 +124,7 @@ class CheckpointStore:
         return sorted(step for step, _ in self._all())
 
     def best(self) -> Checkpoint | None:
-        """The checkpoint with the highest score seen, where it is still intact."""
+        """The checkpoint with the best score seen, where it is still intact."""
         step = self._best()[0]
         return None if step is None else self.at(step)
 
@@ -153,12 +173,15 @@ class CheckpointStore:
         for leftover in [*self._directory.glob(".step-*.removed"), *self._directory.glob(".step-*.partial")]:
             shutil.rmtree(leftover, ignore_errors=True)
 
-    def _best(self) -> tuple[int | None, float]:
+    def _best(self, name: str | None = None) -> tuple[int | None, float]:
+        """Step and score of the best one; NaN where it was the best by something else than `name`."""
         try:
             record = json.loads((self._directory / _BEST).read_text())
-            return int(record["step"]), float(record["score"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None, float("-inf")
+            # Files of earlier versions do not say by what; it was what the run file says.
+            other = name is not None and record.get("by", name) != name
+            return int(record["step"]), math.nan if other else float(record["score"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None, math.nan
 
     def _all(self) -> Iterator[tuple[int, Path]]:
         if self._directory.is_dir():
