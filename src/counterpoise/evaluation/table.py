@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from counterpoise.errors import DataError
+from counterpoise.evaluation.cautions import few_problems
 from counterpoise.evaluation.curve import PassAtK
 from counterpoise.evaluation.guessing import guess_line
 from counterpoise.evaluation.intervals import Interval, paired_differences
@@ -30,6 +31,9 @@ def passk_table(curve: Sequence[PassAtK], *, confidence: float = 0.95, title: st
     rows = [(str(row.k), row) for row in curve]
     table = _estimates(("k", "pass@k %"), rows, confidence, title)
     notes = [f"k={row.k}: {row.reason}" for row in curve if row.reason]
+    few = few_problems(max((row.problems for row in curve), default=0))
+    if few:
+        notes.append(few)
     if notes:
         table.caption = Text("\n".join(notes))
     return table
@@ -126,7 +130,9 @@ def comparison_table(
         )
     fewer = [f"k={k}: {d.problems} of {len(base_ids)} problems" for k, d in zip(ks, differences, strict=True)]
     left_out = [line for line, d in zip(fewer, differences, strict=True) if d.problems < len(base_ids)]
-    table.caption = Text("\n".join([f"{len(base_ids)} problems, n={base.n} and n={after.n}", *left_out]))
+    few = few_problems(len(base_ids))
+    said = [f"{len(base_ids)} problems, n={base.n} and n={after.n}", *left_out, *([few] if few else [])]
+    table.caption = Text("\n".join(said))
     return table
 
 
