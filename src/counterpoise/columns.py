@@ -118,6 +118,12 @@ _COLUMNS: Final = (
     *_row("zero_credit", "share", "scored rollouts without credit"),
     *_row("correct_pushed_down wrong_pushed_up", "share", "of the correct, of the wrong rollouts"),
     *_row("lambda_plus lambda_minus", "weight", "what the controller gave, mean over rollouts"),
+    *_row(
+        "weight_plus weight_minus",
+        "weight",
+        "what the two signs really weigh: these times the rule's own weights "
+        "(`weighted_reinforce`: lambda and 1; `psr`: 1 and 0; `asymmetric`: 1 - b and b; most rules: 1 and 1)",
+    ),
     # Critic
     *_row(
         "value_mean return_mean",
@@ -201,6 +207,7 @@ _COLUMNS: Final = (
         "(a small one can come out below 0); every `diagnostics.every` steps",
     ),
     *_row("learning_rate", "rate", "mean over optimiser steps"),
+    *_row("rows_per_update", "rows", "rollouts trained on, over all processes, mean over optimiser steps"),
     *_row("optimiser_steps", "steps", "taken in this training step"),
     # Cost
     *_row("tokens_sampled", "tokens", "response tokens drawn, over all processes"),

@@ -1,5 +1,6 @@
 """The presets of the source paper: every number of its tables, for every model and rule, and each rule trains in small."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -143,14 +144,16 @@ def test_the_presets_train_in_small(tmp_path, rule):
     train(run)
     first, second = read_metrics(run.metrics, on_damage=lambda damage: pytest.fail(str(damage)))
     assert 0.1 < first["success_rate"] < 0.9
-    assert first["optimiser_steps"] > 0 and second["optimiser_steps"] > 0
+    # mini-batches of 4 x 8 rows: of the 64 rows of a step NSR keeps the wrong ones
+    kept = [round(64 * (1 - record["success_rate"])) if rule == "nsr" else 64 for record in (first, second)]
+    assert [record["optimiser_steps"] for record in (first, second)] == [math.ceil(rows / 32) for rows in kept]
     assert first["entropy_bonus"] > 0
     # NSR alone removes rows; the other two see every token
     removes = first["tokens_trained"] < first["tokens_sampled"]
     assert removes == (rule == "nsr")
     if rule == "grpo":
         # the policy starts as the reference, and at a rate of 1e-6 it is still near after one step
-        assert 0 <= first["kl_reference"] < second["kl_reference"] < 1e-3
+        assert 0 <= first["kl_reference"] < 1e-4 and 0 <= second["kl_reference"] < 1e-4
     if rule == "ppo":
         assert first["kl_reward"] == pytest.approx(0, abs=1e-5)
         assert first["value_loss"] > 0 and second["value_loss"] > 0

@@ -176,7 +176,8 @@ def _of_regime(profile: Profile, regime: Regime, t: Thresholds) -> Iterator[Find
         yield Finding(
             level=Level.NOTE,
             text="What raises pass@1 on such a base costs pass@k at large k: in the lab pass@128 fell from 95.0% by 19.7 points "
-            "under PSR (10.9 to 28.5 over three seeds and problems) and by 8.3 under maxrl (0.4 to 16.3). Watch both with evaluation.every.",
+            "under PSR (10.9 to 28.5 over three seeds and problems) and by 8.3 under maxrl (0.4 to 16.3). "
+            "Watch both with evaluation.every.",
         )
 
 
