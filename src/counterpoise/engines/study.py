@@ -5,7 +5,6 @@ DIRECTORY/ARM-seed0/  ARM-seed1/ …     a run directory each
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,15 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from counterpoise.config import RunConfig
-from counterpoise.config.base import Count, Section
+from counterpoise.config.base import Count, Section, component_fault
 from counterpoise.engines.checkpoints import evaluate_checkpoints
+from counterpoise.engines.identity import flat
 from counterpoise.engines.local import train
 from counterpoise.engines.observer import Observer
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
-from counterpoise.runfile import parse_config
+from counterpoise.runfile import anchored, parse_config, read_toml, settled
 
 __all__ = ["Study", "StudyFile", "StudyRun", "load_study"]
 
@@ -38,7 +38,7 @@ class StudyFile(Section):
     seeds: Annotated[list[Count], Field(min_length=1)] = Field(default_factory=lambda: [0, 1, 2])
     """Seeds of the runs of each arm."""
     directory: Path = Path("runs")
-    """Parent of the study's own directory, which has the study file's name."""
+    """Parent of the study's own directory, which has the study file's name; relative to the study file where it stands there."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Sections of the run file that all arms change."""
     arms: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
@@ -185,12 +185,21 @@ def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
         raise ConfigError(
             f"{path}: {where}: {found['msg']}; a study has: {', '.join(StudyFile.model_fields)}"
         ) from error
-    common = _merged(_toml(path.parent / file.run), file.settings)
-    directory = file.directory / path.stem
+    for name in (path.stem, *file.arms):
+        fault = component_fault(name)
+        if fault is not None:
+            raise ConfigError(f"{path}: {name!r} cannot name a directory of runs: {fault}")
+    run_file = path.parent / file.run
+    # Paths follow the file they stand in, which is another one for what the arms change.
+    settings = anchored(file.settings, path.parent, source=str(path))
+    common = _merged(anchored(_toml(run_file), run_file.parent, source=str(run_file)), settings)
+    beside = path.parent if "directory" in file.model_fields_set else Path()
+    directory = beside / file.directory.expanduser() / path.stem
     bases: dict[str, Path] = {}
     runs = []
     for seed in file.seeds:
-        for arm, settings in file.arms.items():
+        for arm, changes in file.arms.items():
+            settings = anchored(changes, path.parent, source=f"{path}, arm {arm}")
             own = {"run": {"name": f"{arm}{_SEED}{seed}", "directory": str(directory), "seed": seed}}
             tables = _merged(_merged(common, settings), own)
             config = parse_config(tables, ["evaluation.after=true"], source=f"{path}, arm {arm}")
@@ -213,9 +222,14 @@ def _directory(run: StudyRun) -> RunDirectory:
     if not (path / "config.toml").is_file():
         return RunDirectory.create(run.config)
     directory = RunDirectory.open(path)
-    if directory.config != run.config:
-        ours, theirs = (_flat(config.model_dump(mode="json")) for config in (run.config, directory.config))
-        changed = [f"{key} {theirs.get(key)} -> {value}" for key, value in ours.items() if theirs.get(key) != value]
+    ours, theirs = (flat(settled(config)) for config in (run.config, directory.config))
+    # Where the runs are is no setting of a run: a study may be looked at from another directory, or moved.
+    changed = [
+        f"{key} {theirs.get(key)} -> {ours.get(key)}"
+        for key in sorted(ours.keys() | theirs.keys())
+        if ours.get(key) != theirs.get(key) and key != "run.directory"
+    ]
+    if changed:
         raise ConfigError(
             f"{path} was made with other settings ({', '.join(changed[:3])}); name the arm differently, or remove that run"
         )
@@ -244,12 +258,7 @@ def _store(path: Path, step: int, measured: Sequence[str]) -> Path | None:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    return read_toml(path, what="")
 
 
 def _merged(tables: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -261,10 +270,3 @@ def _merged(tables: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
         else:
             merged[section] = table
     return merged
-
-
-def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tables.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-    return flat
