@@ -34,7 +34,9 @@ def test_what_is_no_name(section, name, why):
     assert f"{section}: not a name: {why}" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["a", "a b", "-x", ".hidden", "ä", "模型", 'say "hi"', "a\\b", "x" * 255, "...", "lr=1e-3"])
+@pytest.mark.parametrize(
+    "name", ["a", "a b", "-x", ".hidden", "ä", "模型", 'say "hi"', "a\\b", "x" * 255, "...", "lr=1e-3"]
+)
 def test_what_is_one(name):
     assert parse_config({}, [quoted("run.name", name)]).run.name == name
 
@@ -49,7 +51,7 @@ def test_an_arm_is_named_like_a_run(tmp_path, name, why):
 
     (tmp_path / "run.toml").write_text("")
     (tmp_path / "two.toml").write_text(tomli_w.dumps({"run": "run.toml", "arms": {name: {}}}))
-    with pytest.raises(ConfigError, match="two.toml: .* cannot name a directory of runs: "):
+    with pytest.raises(ConfigError, match=r"two.toml: .* cannot name a directory of runs: "):
         load_study(tmp_path / "two.toml")
 
 

@@ -27,7 +27,11 @@ EVERYWHERE = {
     "tasks": {
         "train": "../data/a.jsonl",
         "test": "../data/./a.jsonl",
-        "settings": {"path": "../data/a.jsonl", "question": "../q", "sources": [{"name": "jsonl", "path": "../data/a.jsonl"}]},
+        "settings": {
+            "path": "../data/a.jsonl",
+            "question": "../q",
+            "sources": [{"name": "jsonl", "path": "../data/a.jsonl"}],
+        },
     },
     "verification": {"settings": {"llm": {"cache": "../cache.jsonl", "url": "../x"}, "qa": {"cache": "../x"}}},
 }
@@ -50,13 +54,22 @@ def test_every_path_of_a_run_file_follows_the_file(place):
     assert tables["verification"]["settings"]["qa"]["cache"] == "../x"
 
 
-@pytest.mark.parametrize("key", ["learner.steps", "model.dtype", "tasks.name", "tasks.settings.gold", "verification.settings.qa.path"])
+@pytest.mark.parametrize(
+    "key", ["learner.steps", "model.dtype", "tasks.name", "tasks.settings.gold", "verification.settings.qa.path"]
+)
 def test_other_settings_are_no_paths(key):
     assert not is_path_key(key)
 
 
 @pytest.mark.parametrize(
-    "tables", [{"tasks": 3}, {"tasks": {"settings": 3}}, {"tasks": {"settings": {"sources": [3]}}}, {"model": {"name": 3}}, {"run": []}]
+    "tables",
+    [
+        {"tasks": 3},
+        {"tasks": {"settings": 3}},
+        {"tasks": {"settings": {"sources": [3]}}},
+        {"model": {"name": 3}},
+        {"run": []},
+    ],
 )
 def test_tables_of_the_wrong_shape_are_left_to_the_schema(tables):
     assert list(paths_in(tables)) == []
@@ -99,7 +112,9 @@ def test_the_packaged_models_are_those_of_the_registry():
 def test_a_model_only_in_the_current_directory_is_refused(place):
     Path("m/q").mkdir(parents=True)
     (place / "conf/run.toml").write_text('[model]\nname = "m/q"\n')
-    with pytest.raises(ConfigError, match=r"model.name=m/q is not at .*/conf/m/q, and there is one in the current directory"):
+    with pytest.raises(
+        ConfigError, match=r"model.name=m/q is not at .*/conf/m/q, and there is one in the current directory"
+    ):
         load_config(place / "conf/run.toml")
 
 

@@ -78,7 +78,7 @@ def test_a_second_signal_in_a_destructor_is_not_lost(monkeypatch, recwarn):
         _send(signal.SIGINT)
         now[0] += 2.0
         dying = _Dying(lambda: _send(signal.SIGINT))
-        with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the signal is sent again while this waits
+        with pytest.raises(KeyboardInterrupt):  # the signal is sent again while this waits
             del dying
             assert watched.at_once
             monkeypatch.undo()

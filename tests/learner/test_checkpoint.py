@@ -213,7 +213,9 @@ def test_a_damaged_checkpoint_that_cannot_be_set_aside_is_passed_over(store, sai
     assert "it could not be set aside (Read-only file system), trying the one before it" in said[0]
 
 
-@pytest.mark.parametrize("best", ["null", "[]", '{"step": 1e999, "score": 1}', '{"step": {}, "score": 1}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "best", ["null", "[]", '{"step": 1e999, "score": 1}', '{"step": {}, "score": 1}', "[" * 100_000]
+)
 def test_a_damaged_note_of_the_best_is_none(store, tmp_path, best):
     _save(store, 1)
     (tmp_path / "checkpoints" / "best.json").write_text(best)

@@ -84,6 +84,7 @@ def evaluate_checkpoints(
     Raises:
         DataError, ConfigError: the task cannot be loaded.
     """
+    run.refuse_missing("eval")
     checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
     made = []
     with open_bench(run.config, check=run.compare_test) as bench:

@@ -82,6 +82,7 @@ def evaluate_run(
         CheckpointError: the run has no such checkpoint, or none that is intact.
         StoreError: the stored evaluation was drawn with other settings.
     """
+    run.refuse_missing("eval")
     checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
     checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
     if checkpoint is None:

@@ -29,7 +29,7 @@ from counterpoise.engines.identity import (
 )
 from counterpoise.engines.processes import on_main
 from counterpoise.errors import ConfigError, StoreError, UsageError
-from counterpoise.files import append_json_lines, atomic_write_text
+from counterpoise.files import append_json_lines, atomic_write_text, cannot_write
 from counterpoise.runfile import dump_config, load_stored, read_toml, settled
 from counterpoise.types import Problem
 
@@ -88,6 +88,7 @@ class RunDirectory:
 
         Raises:
             UsageError: a run is already there.
+            StoreError: the directory cannot be written.
         """
         return on_main(lambda: cls._create(config))
 
@@ -96,6 +97,10 @@ class RunDirectory:
         path = config.path
         run = cls(path, settled(config))
         run._refuse_taken()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(cannot_write(path / "config.toml", error)) from error
         # Under the lock, so that of two that begin at once one is refused.
         with run._flock():
             run._refuse_taken()
@@ -165,13 +170,22 @@ class RunDirectory:
         Raises:
             UsageError, ConfigError: as `open`; or a file that the configuration names is gone.
         """
-        config = on_main(lambda: self._config(self.path, self._overrides))
-        for place in missing(config.model_dump(mode="json")):
-            raise ConfigError(
-                f"{place.key}={place.value} does not exist (named by {self.path / 'config.toml'}); if it was moved, say where it is: "
-                f"counterpoise train {self.path} {place.key}=…"
-            )
-        self.config = config
+        self.config = on_main(lambda: self._config(self.path, self._overrides))
+        if not self._created:  # what a new run names was never there, and the task or the model has words for it
+            self.refuse_missing("train", kinds=("input", "model"))
+
+    def refuse_missing(self, command: str, *, kinds: Sequence[str] = ("input",)) -> None:
+        """See that what the configuration names is there; `command` is the one that can say where it is now.
+
+        Raises:
+            ConfigError: naming the setting.
+        """
+        for place in missing(self.config.model_dump(mode="json")):
+            if place.kind in kinds:
+                raise ConfigError(
+                    f"{place.key}={place.value} does not exist (named by {self.path / 'config.toml'}); if it was moved, say where it is: "
+                    f"counterpoise {command} {self.path} {place.key}=…"
+                )
 
     def identity(self, checkpoint: Path | None = None) -> Identity | None:
         """What the run was begun with, as a checkpoint holds it or else the directory; None for a run of an earlier version."""

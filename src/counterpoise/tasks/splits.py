@@ -139,6 +139,5 @@ def existing_file(name: str, setting: str, path: str | Path) -> Path:
     if found.is_dir():
         raise DataError(f"task '{name}': {setting}={path} is a directory; give one file in it")
     if not found.is_file():
-        looked = "" if found.is_absolute() else f" (looked in {Path.cwd()})"
-        raise DataError(f"task '{name}': {setting}={path} does not exist{looked}; check the path")
+        raise DataError(f"task '{name}': {setting}={path} does not exist (looked in {Path.cwd()}); check the path")
     return found
