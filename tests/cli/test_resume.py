@@ -305,3 +305,63 @@ def test_a_run_s_name_is_one_component(refused, run_file, tmp_path, name):
     before = _content(tmp_path)
     refused("train", file, f'run.name="{name}"' if "\\" in name else f"run.name={name}", says="run.name: not a name: ")
     assert _content(tmp_path) == before
+
+
+def test_of_two_that_begin_a_run_at_once_one_is_refused(refused, run_file, tmp_path, monkeypatch):
+    from counterpoise.engines import run_directory
+    from counterpoise.errors import UsageError
+    from counterpoise.runfile import load_config
+
+    config = load_config(run_file())
+    real, taken = run_directory.atomic_write_text, []
+
+    def meanwhile(path, text):
+        if not taken:  # the other one, between the first look and the writing
+            taken.append(None)
+            with pytest.raises(UsageError, match="is in use by another process"):
+                RunDirectory.create(config)
+        real(path, text)
+
+    monkeypatch.setattr(run_directory, "atomic_write_text", meanwhile)
+    RunDirectory.create(config)
+    with pytest.raises(UsageError, match="already holds a run"):
+        RunDirectory.create(config)
+
+
+def test_a_refused_beginning_takes_no_other_s_files(run_file, monkeypatch):
+    from counterpoise.errors import UsageError
+    from counterpoise.runfile import load_config
+
+    config = load_config(run_file())
+    run = RunDirectory.create(config)
+    real, looks = RunDirectory._refuse_taken, []
+
+    def look(self):  # the first one comes too early
+        looks.append(self)
+        if len(looks) > 1:
+            real(self)
+
+    monkeypatch.setattr(RunDirectory, "_refuse_taken", look)
+    with pytest.raises(UsageError, match="already holds a run"):
+        RunDirectory.create(config)
+    assert (run.path / "config.toml").is_file()
+
+
+def test_advice_written_elsewhere_names_its_files(command, own_data, tmp_path):
+    file = own_data()
+    (tmp_path / "deep").mkdir()
+    result = command("advise", file, "--problems", 2, "--group-size", 2, "-o", "deep/advised.toml")
+    assert result.exit_code == 0, result.output
+    assert f'path = "{tmp_path}/mine.jsonl"' in (tmp_path / "deep" / "advised.toml").read_text()
+    assert command("train", "deep/advised.toml", "learner.steps=1", "rollout.group_size=4").exit_code == 0
+    assert (tmp_path / "runs" / "advised" / "config.toml").is_file()
+
+
+def test_an_evaluation_goes_on_from_another_directory(command, own_data, tmp_path):
+    command("train", own_data())
+    run = tmp_path / "runs" / "run"
+    drawn = (run / "evaluation" / "step-000002" / "rollouts.jsonl").read_text()
+    (tmp_path / "deep").mkdir()
+    os.chdir(tmp_path / "deep")
+    assert command("eval", "../runs/run", "--n", 4).exit_code == 0
+    assert (run / "evaluation" / "step-000002" / "rollouts.jsonl").read_text().startswith(drawn)
