@@ -130,12 +130,16 @@ def _apply(data: dict[str, Any], override: str) -> None:
     parts = key.strip().split(".")
     if not equals or not all(parts):
         raise ConfigError(f"'{override}' is not an override; write section.key=value, e.g. credit.rule=nsr")
-    table = data
+    table: Any = data
     for part in parts[:-1]:
-        inner = table.setdefault(part, {})
-        if not isinstance(inner, dict):
+        if isinstance(table, list):  # tables in a list are numbered, e.g. tasks.settings.sources.0.path
+            table = table[int(part)] if part.isdecimal() and int(part) < len(table) else None
+        else:
+            table = table.setdefault(part, {})
+        if not isinstance(table, (dict, list)):
             raise ConfigError(f"'{override}': {part} is a value, not a section")
-        table = inner
+    if isinstance(table, list):
+        raise ConfigError(f"'{override}': {parts[-2]} is a list; give it as a whole: {'.'.join(parts[:-1])}=[…]")
     table[parts[-1]] = setting_value(text.strip())
 
 

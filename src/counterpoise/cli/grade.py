@@ -110,6 +110,7 @@ def evaluation_directory(target: str) -> Path:
 
 
 def _config(directory: Path, overrides: Sequence[str]) -> RunConfig:
+    from counterpoise.engines.run_directory import RunDirectory
     from counterpoise.evaluation.store import RolloutStore
     from counterpoise.runfile import load_stored, parse_config
 
@@ -121,6 +122,7 @@ def _config(directory: Path, overrides: Sequence[str]) -> RunConfig:
             )
     run_file = directory.resolve().parent.parent / "config.toml"
     if directory.resolve().parent.name == "evaluation" and run_file.is_file():
+        RunDirectory.read(run_file.parent)  # for its complaints
         return load_stored(run_file.parent, overrides)
     manifest = RolloutStore(directory).manifest
     sections = {"model": {"name": manifest.model}, "tasks": {"name": manifest.task.removesuffix(":test")}}

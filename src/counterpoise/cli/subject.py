@@ -30,6 +30,7 @@ def subject_of(target: str, settings: Sequence[str], task: str | None) -> tuple[
     """
     import re
 
+    from counterpoise.engines.run_directory import RunDirectory
     from counterpoise.runfile import load_stored
 
     path, step = Path(target), None
@@ -39,6 +40,7 @@ def subject_of(target: str, settings: Sequence[str], task: str | None) -> tuple[
     if (path / "config.toml").is_file():
         if task is not None:
             raise UsageError(f"{path} is a run and has its own task; leave --task away")
+        RunDirectory.read(path)  # for its complaints; what is looked at may have any settings
         return _of_run(path, load_stored(path, settings), step)
     if step is not None:
         raise UsageError(f"{target}: @ chooses a step of a run, and {path} is no run directory (no config.toml)")

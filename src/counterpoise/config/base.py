@@ -64,7 +64,10 @@ def _folder(path: Path) -> Path:
     longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
     if longest > _LONGEST:
         raise ValueError(f"not a path: a part of it has {longest} bytes, and a file name has {_LONGEST} at most")
-    return path
+    try:
+        return path.expanduser()
+    except RuntimeError:  # the home directory of nobody
+        return path
 
 
 Component = Annotated[str, AfterValidator(_component)]
