@@ -35,7 +35,7 @@ def test_each_of_them_is_a_wish(number):
     with interrupt.watching_interrupts(lines.append) as watched:
         _send(number)
         assert (watched.wanted, watched.at_once) == (True, False)
-        watched.check()
+        assert watched.check()
     assert signal.getsignal(number) is before
     assert lines == [f"{number.name}: finishing what is in progress, then saving (once more stops at once)"]
 

@@ -42,14 +42,15 @@ class Interrupt:
         self.at_once = False
         """Now."""
 
-    def check(self) -> None:
-        """Stop here when a second signal came whose exception was lost.
+    def check(self) -> bool:
+        """Whether to stop at the next safe point, asked at one.
 
         Raises:
-            KeyboardInterrupt: it did.
+            KeyboardInterrupt: a second signal came, and its own exception was lost.
         """
         if self.at_once:
             raise KeyboardInterrupt
+        return self.wanted
 
 
 @contextmanager

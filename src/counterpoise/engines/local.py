@@ -310,8 +310,7 @@ class _Run:
 
         def progress(done: int, total: int) -> None:
             self.observer.evaluating(label, done, total)
-            self.interrupt.check()
-            if self.interrupt.wanted:
+            if self.interrupt.check():
                 raise _EvaluationStopped
 
         with suppress(_EvaluationStopped):
@@ -365,8 +364,7 @@ class _Run:
         return checkpoint
 
     def _stop_if_wanted(self, record: Mapping[str, float]) -> None:
-        self.interrupt.check()
-        if not anywhere(self.interrupt.wanted):
+        if not anywhere(self.interrupt.check()):
             return
         self._save(record)
         if self.main:
