@@ -7,7 +7,7 @@ import pytest
 
 from counterpoise.columns import COLUMNS, find_scored
 from counterpoise.errors import ConfigError
-from counterpoise.runfile import dump_config, load_config, parse_config
+from counterpoise.runfile import dump_config, load_config, load_stored, parse_config
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "engines.md").read_text(encoding="utf-8")
 
@@ -105,6 +105,6 @@ def test_a_task_type_must_be_one_of_several():
 def test_a_run_that_was_made_with_a_bad_name_stays_readable(tmp_path):
     text = dump_config(parse_config({}, [])).replace('best_by = "success_rate"', 'best_by = "sucess_rate"')
     (tmp_path / "config.toml").write_text(text)
-    assert load_config(tmp_path / "config.toml", stored=True).checkpoint.best_by == "sucess_rate"
+    assert load_stored(tmp_path).checkpoint.best_by == "sucess_rate"
     with pytest.raises(ConfigError, match=r"sucess_rate"):
         load_config(tmp_path / "config.toml")

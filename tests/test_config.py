@@ -66,3 +66,30 @@ def test_missing_and_malformed_files(tmp_path):
     (tmp_path / "bad.toml").write_text("[learner\nsteps = 3")
     with pytest.raises(ConfigError, match="is not valid TOML"):
         load_config(tmp_path / "bad.toml")
+
+
+def test_a_table_in_a_list_has_a_number():
+    sources = {"tasks": {"settings": {"sources": [{"name": "facts"}, {"name": "jsonl", "path": "a.jsonl"}]}}}
+    config = parse_config(sources, ["tasks.settings.sources.1.path=b.jsonl"])
+    assert config.tasks.settings["sources"] == [{"name": "facts"}, {"name": "jsonl", "path": "b.jsonl"}]
+    assert sources["tasks"]["settings"]["sources"][1]["path"] == "a.jsonl"  # what was given is not changed
+    for override, says in (
+        ("tasks.settings.sources.2.path=b", "'tasks.settings.sources.2.path=b': 2 is a value, not a section"),
+        ("tasks.settings.sources.x.path=b", "x is a value, not a section"),
+        ("tasks.settings.sources.0=b", r"sources is a list; give it as a whole: tasks.settings.sources=\[…\]"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            parse_config(sources, [override])
+
+
+def test_the_home_directory_of_the_runs(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parse_config({}, ["run.directory=~/runs"]).path == tmp_path / "runs" / "run"
+
+
+@pytest.mark.parametrize("value", [3, [1], {"a": 1}, True])
+def test_a_path_that_is_no_text_is_refused(value):
+    from counterpoise.tasks.registry import make_task
+
+    with pytest.raises(ConfigError, match=r"task jsonl: path = .*; expected a path"):
+        make_task("jsonl", path=value)

@@ -7,6 +7,7 @@ import keyword
 import math
 import tomllib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from counterpoise.errors import ConfigError, UnknownNameError, nearest
@@ -21,6 +22,8 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "float": ((int, float), "a number"),
     "bool": ((bool,), "true or false"),
     "str": ((str,), "text"),
+    "str | Path": ((str, Path), "a path"),
+    "str | Path | None": ((str, Path, type(None)), "a path"),
 }
 
 

@@ -1,10 +1,12 @@
 """Reading and writing a run file: TOML plus overrides, checked at load, saved as resolved.
 
-An override is a dotted `key=value` or a further TOML file. Unknown keys are refused with the nearest valid name.
+An override is a dotted `key=value` or a further TOML file. Unknown keys are refused with the nearest valid name. Paths are relative to
+the file they stand in, typed ones to the current directory.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,35 +15,64 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from counterpoise.config import RunConfig
+from counterpoise.config.base import STORED
+from counterpoise.config.paths import relocate
 from counterpoise.errors import ConfigError, nearest
 from counterpoise.registry import setting_value
-from counterpoise.tables import EXTENDS, merge_tables, read_run_tables
+from counterpoise.tables import EXTENDS, anchored, copied, merge_tables, read_run_tables, read_tables
 
-__all__ = ["dump_config", "is_run_file", "load_config", "parse_config"]
+__all__ = ["dump_config", "is_run_file", "load_config", "load_stored", "parse_config", "quoted", "settled"]
 
 
-def load_config(path: Path, overrides: Sequence[str] = (), *, stored: bool = False) -> RunConfig:
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a TOML run file, with the files that it extends, and apply overrides in their order.
 
     An override is a dotted setting such as `credit.rule=nsr`, or the name of a further run file (a word that ends in `.toml` and has
-    no `=`), whose sections are put over what stands before it (`tables.merge_tables`). `stored` says that the file is one that a run
-    keeps of itself: what only training needs is then not asked, so that a run stays readable that was made before it was asked.
+    no `=`), whose sections are put over what stands before it (`tables.merge_tables`).
 
     Raises:
-        ConfigError: a file is missing or no TOML, a key is unknown, or a value or combination is illegal.
+        ConfigError: a file is missing or no TOML, a key is unknown, a value or combination is illegal, or a path in a file is relative to
+            the current directory.
     """
     source = ", ".join([str(path), *filter(is_run_file, overrides)])
-    return parse_config(read_run_tables(path), overrides, source=source, stored=stored)
+    return parse_config(read_run_tables(path), overrides, source=source)
+
+
+def load_stored(home: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """The configuration that the run directory `home` holds, with overrides; paths are found again where run and data were moved together.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    path = Path(home) / "config.toml"
+    data = read_tables(path)
+    relocate(data, home)
+    return parse_config(data, overrides, source=str(path), stored=True)
+
+
+def settled(config: RunConfig) -> RunConfig:
+    """The same configuration with every path absolute, so that it means the same from any directory."""
+    data: dict[str, Any] = config.model_dump(mode="json")
+    return parse_config(anchored(data, Path.cwd()), stored=True)
+
+
+def quoted(key: str, text: object) -> str:
+    """The override that sets `key` to a text, whatever characters it has."""
+    return f"{key}={json.dumps(str(text), ensure_ascii=False)}"
 
 
 def parse_config(
     data: Mapping[str, Any], overrides: Iterable[str] = (), *, source: str = "configuration", stored: bool = False
 ) -> RunConfig:
-    """`load_config` of tables already read; `source` names them in messages."""
-    merged: dict[str, Any] = _copy(data)
+    """`load_config` of tables already read; `source` names them in messages.
+
+    With `stored` they come from a run directory: its name is what it is, and what only training needs is not asked, so that a run stays
+    readable that was made before it was asked. Relative paths are left as they are.
+    """
+    merged: dict[str, Any] = copied(data)
     for override in overrides:
         if is_run_file(override):
-            merged = _copy(merge_tables(merged, read_run_tables(Path(override))))
+            merged = copied(merge_tables(merged, read_run_tables(Path(override))))
         else:
             _apply(merged, override)
     if EXTENDS in merged:
@@ -50,7 +81,7 @@ def parse_config(
             "e.g. counterpoise train base.toml other.toml"
         )
     try:
-        return RunConfig.model_validate(merged, context={"stored": stored})
+        return RunConfig.model_validate(merged, context={STORED: stored})
     except ValidationError as error:
         lines = [_explain(e) for e in error.errors()]
         raise ConfigError(f"{source}: " + "\n".join(lines)) from error
@@ -65,12 +96,12 @@ def dump_config(config: RunConfig, *, only_set: bool = False) -> str:
     """The resolved configuration as TOML; loading it gives an equal configuration.
 
     With `only_set` what was never set is left out, so that the text is short; its defaults are then those of whoever loads it.
+    `run.directory` is left out in both cases where it was never set: as a default it follows the current directory.
     """
-    return tomli_w.dumps(_without_null(config.model_dump(mode="json", exclude_unset=only_set)))
-
-
-def _copy(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: _copy(v) if isinstance(v, Mapping) else v for k, v in data.items()}
+    data = _without_null(config.model_dump(mode="json", exclude_unset=only_set))
+    if "directory" not in config.run.model_fields_set and "run" in data:
+        data["run"].pop("directory", None)
+    return tomli_w.dumps(data)
 
 
 def _without_null(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,15 +113,25 @@ def _without_null(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _apply(data: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
+    try:
+        override.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"{override!r} is not UTF-8 text, so no run file could hold it; rename what it names"
+        ) from None
     parts = key.strip().split(".")
     if not equals or not all(parts):
         raise ConfigError(f"'{override}' is not an override; write section.key=value, e.g. credit.rule=nsr")
-    table = data
+    table: Any = data
     for part in parts[:-1]:
-        inner = table.setdefault(part, {})
-        if not isinstance(inner, dict):
+        if isinstance(table, list):  # tables in a list are numbered, e.g. tasks.settings.sources.0.path
+            table = table[int(part)] if part.isdecimal() and int(part) < len(table) else None
+        else:
+            table = table.setdefault(part, {})
+        if not isinstance(table, (dict, list)):
             raise ConfigError(f"'{override}': {part} is a value, not a section")
-        table = inner
+    if isinstance(table, list):
+        raise ConfigError(f"'{override}': {parts[-2]} is a list; give it as a whole: {'.'.join(parts[:-1])}=[…]")
     table[parts[-1]] = setting_value(text.strip())
 
 

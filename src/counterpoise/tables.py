@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from counterpoise.config.paths import anchor
 from counterpoise.errors import ConfigError
 
-__all__ = ["EXTENDS", "extended", "merge_tables", "read_run_tables", "read_tables"]
+__all__ = ["EXTENDS", "anchored", "copied", "extended", "merge_tables", "read_run_tables", "read_tables"]
 
 EXTENDS: Final = "extends"
 """Top-level key of a run file: the file, or the list of files, that it starts from; relative to the file itself."""
@@ -25,7 +26,7 @@ def read_tables(path: Path, what: str = "the run file", *, reason: str = "") -> 
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {what} {path}{reason}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 
@@ -52,7 +53,7 @@ def extended(tables: Mapping[str, Any], path: Path, *, below: tuple[Path, ...] =
         ConfigError: a file is missing or no TOML, `extends` is no name, or the files extend each other in a circle.
     """
     below = (*below, Path(path))
-    own = dict(tables)
+    own = anchored(tables, below[-1].parent, source=str(path))
     named = own.pop(EXTENDS, [])
     names = [named] if isinstance(named, str) else named
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
@@ -68,6 +69,20 @@ def extended(tables: Mapping[str, Any], path: Path, *, below: tuple[Path, ...] =
         read = read_tables(base, reason=f", which {below[-1]} extends")
         started = merge_tables(started, extended(read, base, below=below))
     return merge_tables(started, own)
+
+
+def anchored(tables: Mapping[str, Any], base: Path, *, source: str = "") -> dict[str, Any]:
+    """A copy of these tables in which every path is taken from the directory `base` (`config.paths.anchor`)."""
+    copy: dict[str, Any] = copied(tables)
+    anchor(copy, base, source=source)
+    return copy
+
+
+def copied(tables: Any) -> Any:
+    """Tables and lists copied all the way down, values as they are."""
+    if isinstance(tables, Mapping):
+        return {key: copied(value) for key, value in tables.items()}
+    return [copied(value) for value in tables] if isinstance(tables, list) else tables
 
 
 def merge_tables(tables: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

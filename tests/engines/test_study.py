@@ -168,3 +168,35 @@ def test_every_study_here_names_rules_and_rewards_that_there_are(path):
 def test_a_study_is_not_changed_from_the_command_line(write):
     with pytest.raises(UsageError, match=r"credit.rule=psr would make another study; finished runs can be measured"):
         load_study(write(), ["credit.rule=psr"])
+
+
+def test_paths_follow_the_file_they_stand_in_and_a_study_goes_on_from_elsewhere(configure, tmp_path, monkeypatch):
+    for folder in ("runfiles", "studies", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    lines = [f'{{"question": "{a}+1=?", "answer": "{a + 1}"}}' for a in range(40)]
+    (tmp_path / "runfiles" / "a.jsonl").write_text("\n".join(lines))
+    (tmp_path / "studies" / "b.jsonl").write_text("\n".join(lines[:30]))
+    run = configure().model_dump(mode="json", exclude_defaults=True)
+    run |= {
+        "tasks": {"name": "jsonl", "settings": {"path": "a.jsonl", "verifier": "exact", "test_fraction": 0.3}},
+        "prompt": {"template": "plain"},
+    }
+    (tmp_path / "runfiles" / "run.toml").write_text(tomli_w.dumps(run))
+    other = {"tasks": {"settings": {"path": "b.jsonl", "verifier": "exact", "test_fraction": 0.3}}}
+    file = {"run": "../runfiles/run.toml", "directory": "out", "seeds": [0], "arms": {"whole": {}, "part": other}}
+    file |= {"settings": {"learner": {"steps": 1}}}
+    (tmp_path / "studies" / "two.toml").write_text(tomli_w.dumps(file))
+    monkeypatch.chdir(tmp_path / "studies")
+    study = load_study(Path("two.toml"))
+    assert [run.config.tasks.settings["path"] for run in study.runs] == [
+        str(tmp_path / "runfiles" / "a.jsonl"),
+        str(tmp_path / "studies" / "b.jsonl"),
+    ]
+    assert study.train() == []
+    assert (tmp_path / "studies" / "out" / "two" / "whole-seed0" / "config.toml").is_file()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = load_study(tmp_path / "studies" / "two.toml")
+    assert [run.trained for run in again.runs] == [True, True]
+    (tmp_path / "studies" / "two.toml").write_text(tomli_w.dumps(file | {"settings": {"learner": {"steps": 2}}}))
+    with pytest.raises(ConfigError, match=r"whole-seed0 was made with other settings \(learner.steps 1 -> 2\)"):
+        load_study(tmp_path / "studies" / "two.toml").train()

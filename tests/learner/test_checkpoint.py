@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import random
 import signal
@@ -162,3 +163,97 @@ def test_kill_at_random_moments_never_loses_a_checkpoint(tmp_path):
         reported = step
     assert reported > 0
     assert said == []
+
+
+# A manifest of every wrong shape: each is damage that is named, and never an exception that stops the fall-back.
+_SEAL = {"bytes": 1000, "sha256": "0" * 64}
+_WHOLE = {"state.pt": _SEAL, "policy/weights.bin": _SEAL}
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"7",
+        b"NaN",
+        b"{}",
+        b'{"files": null}',
+        b'{"files": 3}',
+        b'{"files": [1]}',
+        b'{"files": {}}',
+        b"[" * 100_000,
+        b'{"files": ' + b"[" * 100_000,
+        b'{"files": ' + b"9" * 5_000 + b"}",
+        *(
+            json.dumps({"files": {**_WHOLE, "policy/weights.bin": seal}}).encode()
+            for seal in (
+                None,
+                7,
+                1.5,
+                "text",
+                [],
+                {},
+                {"bytes": None, "sha256": "0"},
+                {"bytes": 1000, "sha256": 7},
+                {"bytes": "1000", "sha256": "0" * 64},
+                {"bytes": True, "sha256": None},
+                {"bytes": 1000},
+            )
+        ),
+        json.dumps({"files": {**_WHOLE, "policy/a\0b": _SEAL}}).encode(),
+        json.dumps({"files": {**_WHOLE, "policy/" + "x" * 5_000: _SEAL}}).encode(),
+        json.dumps({"files": {**_WHOLE, "policy/\ud800": _SEAL}}).encode(),
+        json.dumps({"files": {"state.pt": _SEAL}}).encode(),
+        json.dumps({"files": {"policy/weights.bin": _SEAL}}).encode(),
+    ],
+)
+def test_no_manifest_keeps_the_older_checkpoint_from_being_used(store, tmp_path, said, manifest):
+    _save(store, 1, 2)
+    (tmp_path / "checkpoints" / "step-000002" / "manifest.json").write_bytes(manifest)
+    assert store.latest().step == 1
+    assert len(said) == 1
+    assert "trying the one before it" in said[0]
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.symlink(path, path), lambda path: None])
+def test_a_manifest_that_is_no_file_is_damage(store, tmp_path, make):
+    _save(store, 1, 2)
+    manifest = tmp_path / "checkpoints" / "step-000002" / "manifest.json"
+    manifest.unlink()
+    make(manifest)
+    assert store.latest().step == 1
+
+
+def test_a_damaged_checkpoint_that_cannot_be_set_aside_is_passed_over(store, said, monkeypatch):
+    def refuse(*paths):
+        raise OSError(30, "Read-only file system")
+
+    _save(store, 1, 2)
+    (store._directory / "step-000002" / "manifest.json").write_text("null")
+    monkeypatch.setattr(os, "replace", refuse)
+    assert store.latest().step == 1
+    assert "it could not be set aside (Read-only file system), trying the one before it" in said[0]
+
+
+@pytest.mark.parametrize(
+    "best", ["null", "[]", '{"step": 1e999, "score": 1}', '{"step": {}, "score": 1}', "[" * 100_000]
+)
+def test_a_damaged_note_of_the_best_is_none(store, tmp_path, best):
+    _save(store, 1)
+    (tmp_path / "checkpoints" / "best.json").write_text(best)
+    assert store.best() is None
+    _save(store, 2, scores=[0.5])
+    assert store.best().step == 2
+
+
+def test_texts_stand_beside_the_state_and_are_sealed_too(store, tmp_path, said):
+    for step in (1, 2):
+        store.save(step, write_policy=_policy(step), state={"step": step}, texts={"config.toml": "[run]\n"})
+    file = tmp_path / "checkpoints" / "step-000002" / "config.toml"
+    assert file.read_text() == "[run]\n"
+    file.write_text("[ran]\n")
+    assert store.latest().step == 1
+    assert "config.toml does not match its hash" in said[0]

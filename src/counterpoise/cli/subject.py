@@ -30,7 +30,8 @@ def subject_of(target: str, settings: Sequence[str], task: str | None) -> tuple[
     """
     import re
 
-    from counterpoise.runfile import load_config
+    from counterpoise.engines.run_directory import RunDirectory
+    from counterpoise.runfile import load_stored
 
     path, step = Path(target), None
     chosen = re.fullmatch(r"(.+)@(\d+)", target)
@@ -39,7 +40,8 @@ def subject_of(target: str, settings: Sequence[str], task: str | None) -> tuple[
     if (path / "config.toml").is_file():
         if task is not None:
             raise UsageError(f"{path} is a run and has its own task; leave --task away")
-        return _of_run(path, load_config(path / "config.toml", settings, stored=True), step)
+        RunDirectory.read(path)  # for its complaints; what is looked at may have any settings
+        return _of_run(path, load_stored(path, settings), step)
     if step is not None:
         raise UsageError(f"{target}: @ chooses a step of a run, and {path} is no run directory (no config.toml)")
     return model_subject(target, settings, task), None, target
@@ -65,7 +67,7 @@ def model_subject(target: str, settings: Sequence[str], task: str | None) -> Run
         UsageError: it is a directory without a model, or has no task.
     """
     from counterpoise.cli.demo import DEMO_FILE
-    from counterpoise.runfile import load_config, parse_config
+    from counterpoise.runfile import load_config, parse_config, quoted
 
     path = Path(target)
     if path.is_dir() and not any((path / name).exists() for name in ("config.json", "adapter_config.json")):
@@ -73,7 +75,7 @@ def model_subject(target: str, settings: Sequence[str], task: str | None) -> Run
             f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "
             "a directory that save_pretrained wrote, or a model's name"
         )
-    own: list[str] = [f'model.name="{target}"']
+    own: list[str] = [quoted("model.name", target)]
     if target in _LAB_TASKS and task in (None, "countdown"):
         return load_config(DEMO_FILE, [*own, *_LAB_TASKS[target], *settings])
     if task is None:

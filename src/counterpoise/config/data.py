@@ -18,9 +18,9 @@ class TasksConfig(Section):
     name: str = "countdown"
     """Registry name: `counterpoise tasks list` prints them."""
     train: Path | None = None
-    """File of training problems, for tasks that read files."""
+    """File of training problems, for tasks that read files; relative to the run file where it stands in one."""
     test: Path | None = None
-    """File of test problems, for tasks that read files."""
+    """File of test problems, for tasks that read files; relative to the run file where it stands in one."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Further settings of the task."""
     max_train: Positive | None = None

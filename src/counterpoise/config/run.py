@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationInfo, model_validator
 
 from counterpoise.columns import COLUMNS
-from counterpoise.config.base import Positive, Section
+from counterpoise.config.base import Component, Folder, Positive, Section
 from counterpoise.config.credit import CreditConfig, CriticConfig, LossConfig
 from counterpoise.config.data import PromptConfig, RolloutConfig, TasksConfig, VerificationConfig
 from counterpoise.config.evaluation import EvaluationConfig, TrackingConfig
@@ -22,10 +22,10 @@ RULES_WITH_CRITIC = ("ppo",)
 class RunSection(Section):
     """Where the run lives and what seeds it."""
 
-    name: str = "run"
-    """Directory name under `directory`."""
-    directory: Path = Path("runs")
-    """Parent of all runs."""
+    name: Component = "run"
+    """Directory name under `directory`: one component of a path."""
+    directory: Folder = Path("runs")
+    """Parent of all runs; relative to the run file where it stands in one, else to the current directory."""
     seed: int = 0
     """Every random draw comes from named streams of this seed."""
     threads: Positive | None = None

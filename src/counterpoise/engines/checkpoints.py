@@ -9,6 +9,7 @@ from counterpoise.engines.evaluate import Bench, manifest_of, open_bench
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.errors import CheckpointError, ModelError, StoreError, UsageError
 from counterpoise.evaluation.passk import k_sweep
+from counterpoise.evaluation.store import same_draws
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.learner.checkpoint import CheckpointStore
 
@@ -83,9 +84,10 @@ def evaluate_checkpoints(
     Raises:
         DataError, ConfigError: the task cannot be loaded.
     """
+    run.refuse_missing("eval")
     checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
     made = []
-    with open_bench(run.config) as bench:
+    with open_bench(run.config, check=run.compare_test) as bench:
         for step in steps:
             finished = _finished(run, bench, step)
             if finished is not None:
@@ -115,7 +117,7 @@ def _finished(run: RunDirectory, bench: Bench, step: int) -> EvaluationResult | 
     ids = {problem.problem_id for problem in bench.problems}
     verifiers = {name: bench.judge.verifier(name).version for name in {p.verifier for p in bench.problems}}
     same = (
-        result.manifest == manifest_of(run.config, bench.template, step)
+        same_draws(result.manifest, manifest_of(run.config, bench.template, step))
         and (result.n, result.confidence) == (wanted.n, wanted.confidence)
         and [point.k for point in result.curve] == sorted(set(wanted.k or k_sweep(wanted.n)))
         and {problem.problem_id for problem in result.counts} == ids

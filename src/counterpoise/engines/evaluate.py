@@ -82,11 +82,12 @@ def evaluate_run(
         CheckpointError: the run has no such checkpoint, or none that is intact.
         StoreError: the stored evaluation was drawn with other settings.
     """
+    run.refuse_missing("eval")
     checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
     checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
     if checkpoint is None:
         raise CheckpointError(f"{run.path} has no intact checkpoint; continue it with: counterpoise train {run.path}")
-    with open_bench(run.config) as bench:
+    with open_bench(run.config, check=run.compare_test) as bench:
         result = bench.evaluate(
             checkpoint.policy,
             directory=run.evaluation(checkpoint.step),
@@ -139,8 +140,14 @@ class Bench:
 
 
 @contextmanager
-def open_bench(config: RunConfig) -> Iterator[Bench]:
+def open_bench(
+    config: RunConfig, *, check: Callable[[Sequence[Problem]], None] = lambda problems: None
+) -> Iterator[Bench]:
     """Read the task and start the judge, whose workers end with the block; no model is read yet.
+
+    Args:
+        config: what to evaluate, and how.
+        check: gets all problems of the test side, and raises where they are not those it knows.
 
     Raises:
         DataError, ConfigError: the task cannot be loaded.
@@ -148,7 +155,9 @@ def open_bench(config: RunConfig) -> Iterator[Bench]:
     """
     use_threads(config.run.threads)
     task, template = task_and_template(config)
-    problems = first_problems(task.problems("test"), config.evaluation.problems)
+    every = task.problems("test")
+    check(every)
+    problems = first_problems(every, config.evaluation.problems)
     check_verifiers(problems, config.verification.settings)
     accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
     verification = config.verification

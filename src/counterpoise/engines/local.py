@@ -69,11 +69,12 @@ def train(run: RunDirectory, *, observer: Observer | None = None) -> TrainResult
     Raises:
         ConfigError, DataError, ModelError: the run cannot start as configured; nothing was changed.
         TrainingError: a step was refused (NaN loss, all rollouts unscored), the batch and all checkpoints are kept; or guards stopped it.
-        RunInterruptedError: Ctrl-C or SIGTERM; the run saved itself.
+        RunInterruptedError: Ctrl-C, SIGTERM, SIGHUP or SIGUSR1; the run saved itself.
         StoreError: the disk is full.
     """
     watcher = observer if observer is not None and is_main() else Silent()
     with run.locked(), watching_interrupts(watcher.said) as interrupt:
+        run.reread()
         use_threads(run.config.run.threads)
         # Names and files are checked before the model is read: a spelling mistake should cost a second.
         assembly = assemble(run.config, started=on_main(lambda: any(run.checkpoints.glob("step-*"))))
@@ -119,6 +120,9 @@ class _Run:
             weights=self.config.tasks.weights,
         )
         checkpoint = on_main(self.checkpoints.latest)
+        self.identity = on_main(
+            lambda: run.compare(assembly.train, assembly.test, checkpoint.path if checkpoint else None)
+        )
         self.policy: Policy = load_policy(
             self.config.model, checkpoint.policy if checkpoint else None, seed=self.config.run.seed
         )
@@ -144,6 +148,7 @@ class _Run:
         )
         self.saved_at = time.monotonic()
         self.warned = False
+        on_main(lambda: run.record(self.identity))  # last: what is refused above changes nothing
 
     @property
     def main(self) -> bool:
@@ -307,7 +312,7 @@ class _Run:
 
         def progress(done: int, total: int) -> None:
             self.observer.evaluating(label, done, total)
-            if self.interrupt.wanted:
+            if self.interrupt.check():
                 raise _EvaluationStopped
 
         with suppress(_EvaluationStopped):
@@ -351,6 +356,7 @@ class _Run:
                     **{name: part.state_dict() for name, part in self.assembly.states.items()},
                     "guards": self.guards.state_dict(),
                 },
+                texts=self.run.texts(self.identity),
                 score=scored(self.best_by, record),
                 good=self.guards.good,
             )
@@ -359,7 +365,7 @@ class _Run:
         return checkpoint
 
     def _stop_if_wanted(self, record: Mapping[str, float]) -> None:
-        if not anywhere(self.interrupt.wanted):
+        if not anywhere(self.interrupt.check()):
             return
         self._save(record)
         if self.main:

@@ -13,14 +13,15 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from counterpoise.config import RunConfig
-from counterpoise.config.base import Count, Section
+from counterpoise.config.base import Count, Section, component_fault
 from counterpoise.engines.checkpoints import evaluate_checkpoints
+from counterpoise.engines.identity import flat
 from counterpoise.engines.local import train
 from counterpoise.engines.observer import Observer
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
-from counterpoise.runfile import parse_config
+from counterpoise.runfile import parse_config, settled
 from counterpoise.tables import extended, merge_tables, read_run_tables, read_tables
 
 __all__ = ["Study", "StudyFile", "StudyRun", "load_study"]
@@ -38,7 +39,7 @@ class StudyFile(Section):
     seeds: Annotated[list[Count], Field(min_length=1)] = Field(default_factory=lambda: [0, 1, 2])
     """Seeds of the runs of each arm."""
     directory: Path = Path("runs")
-    """Parent of the study's own directory, which has the study file's name."""
+    """Parent of the study's own directory, which has the study file's name; relative to the study file where it stands there."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Sections of the run file that all arms change."""
     arms: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
@@ -185,8 +186,13 @@ def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
         raise ConfigError(
             f"{path}: {where}: {found['msg']}; a study has: {', '.join(StudyFile.model_fields)}"
         ) from error
+    for name in (path.stem, *file.arms):
+        fault = component_fault(name)
+        if fault is not None:
+            raise ConfigError(f"{path}: {name!r} cannot name a directory of runs: {fault}")
     common = merge_tables(read_run_tables(path.parent / file.run), extended(file.settings, path))
-    directory = file.directory / path.stem
+    beside = path.parent if "directory" in file.model_fields_set else Path()
+    directory = beside / file.directory.expanduser() / path.stem
     bases: dict[str, Path] = {}
     arms = {arm: merge_tables(common, extended(settings, path)) for arm, settings in file.arms.items()}
     runs = []
@@ -214,9 +220,14 @@ def _directory(run: StudyRun) -> RunDirectory:
     if not (path / "config.toml").is_file():
         return RunDirectory.create(run.config)
     directory = RunDirectory.open(path)
-    if directory.config != run.config:
-        ours, theirs = (_flat(config.model_dump(mode="json")) for config in (run.config, directory.config))
-        changed = [f"{key} {theirs.get(key)} -> {value}" for key, value in ours.items() if theirs.get(key) != value]
+    ours, theirs = (flat(settled(config)) for config in (run.config, directory.config))
+    # Where the runs are is no setting of a run: a study may be looked at from another directory, or moved.
+    changed = [
+        f"{key} {theirs.get(key)} -> {ours.get(key)}"
+        for key in sorted(ours.keys() | theirs.keys())
+        if ours.get(key) != theirs.get(key) and key != "run.directory"
+    ]
+    if changed:
         raise ConfigError(
             f"{path} was made with other settings ({', '.join(changed[:3])}); name the arm differently, or remove that run"
         )
