@@ -1,7 +1,6 @@
 """The balance of the two signs has one place, and the columns say what each sign really weighs."""
 
 import json
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from counterpoise.engines.run_records import read_metrics
 from counterpoise.engines.study import load_study
 from counterpoise.errors import ConfigError
 from counterpoise.pipeline import Outcome
-from counterpoise.runfile import parse_config
+from counterpoise.runfile import load_config
 
 
 class Listener(Silent):
@@ -65,7 +64,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 def test_no_run_file_and_no_study_of_the_repository_sets_it_twice():
     files = sorted((REPOSITORY / "recipes").rglob("*.toml"))
-    configs = [parse_config(tomllib.loads(path.read_text(encoding="utf-8"))) for path in files]
+    configs = [load_config(path) for path in files]
     configs += [run.config for path in sorted((REPOSITORY / "studies").glob("*.toml")) for run in load_study(path).runs]
     assert len(configs) > 50
     assert [config.run.name for config in configs if balance_set_twice(config)] == []
