@@ -146,8 +146,7 @@ class _Run:
             process=accelerator.process_index,
             processes=accelerator.num_processes,
         )
-        self.saved_at = time.monotonic()
-        self.warned = False
+        self.saved_at, self.warned = time.monotonic(), False
         on_main(lambda: run.record(self.identity))  # last: what is refused above changes nothing
 
     @property
