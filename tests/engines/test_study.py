@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from counterpoise.engines import study as module
+from counterpoise.engines import local
 from counterpoise.engines.assemble import _rule_of
 from counterpoise.engines.study import load_study
 from counterpoise.errors import ConfigError, TrainingError, UsageError
@@ -111,14 +111,14 @@ def test_a_run_that_cannot_be_measured_is_named_and_stops_no_other(write):
 
 
 def test_a_run_that_fails_does_not_stop_the_others(write, monkeypatch):
-    real = module.train
+    real = local.train
 
     def train(directory, **options):
         if directory.path.name == "nsr-seed0":
             raise TrainingError("the loss is not finite")
         return real(directory, **options)
 
-    monkeypatch.setattr(module, "train", train)
+    monkeypatch.setattr(local, "train", train)
     study = load_study(write())
     ((run, reason),) = study.train()
     assert (run.arm, run.seed, reason) == ("nsr", 0, "the loss is not finite")

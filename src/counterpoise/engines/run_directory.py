@@ -20,7 +20,7 @@ from counterpoise.errors import StoreError, UsageError
 from counterpoise.files import append_json_lines, atomic_write_text
 from counterpoise.runfile import dump_config, load_config
 
-__all__ = ["RunDirectory"]
+__all__ = ["RunDirectory", "sampling_name"]
 
 # A resumed run may do more of the same or store it differently; anything else would be another run under the old name.
 RESUMABLE = (
@@ -204,5 +204,9 @@ def _folder(asked: EvaluationConfig, own: EvaluationConfig) -> str:
     ours, theirs = ([getattr(config, name) for name in _SAMPLING] for config in (asked, own))
     if ours == theirs:
         return "evaluation"
-    parts = [f"{letter}{value:g}" for letter, value in zip(_SAMPLING.values(), ours, strict=True) if value]
-    return "-".join(["evaluation", *parts])
+    return f"evaluation-{sampling_name(dict(zip(_SAMPLING, ours, strict=True)))}"
+
+
+def sampling_name(settings: Mapping[str, Any]) -> str:
+    """E.g. `t0.6-p0.95`: the part of a folder's name that tells evaluations apart by temperature, top_p, top_k and max_tokens."""
+    return "-".join(f"{letter}{settings[name]:g}" for name, letter in _SAMPLING.items() if settings.get(name))

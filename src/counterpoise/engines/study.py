@@ -15,12 +15,12 @@ from pydantic import Field, ValidationError
 
 from counterpoise.config import RunConfig
 from counterpoise.config.base import Count, Section
-from counterpoise.engines.checkpoints import evaluate_checkpoints
-from counterpoise.engines.local import train
+from counterpoise.engines.lookup import Problems, check_names, read_problems
 from counterpoise.engines.observer import Observer
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.models.load import check_model
 from counterpoise.runfile import parse_config
 
 __all__ = ["Study", "StudyFile", "StudyRun", "load_study"]
@@ -108,6 +108,8 @@ class Study:
             ConfigError: a run of an earlier study by this name was made with other settings.
             RunInterruptedError: Ctrl-C; the same call goes on from there.
         """
+        from counterpoise.engines.local import train  # torch
+
         failed = []
         for number, run in enumerate(self.runs):
             directory = _directory(run)
@@ -119,6 +121,28 @@ class Study:
             except TrainingError as error:
                 failed.append((run, str(error)))
         return failed
+
+    def check(self) -> None:
+        """Look up every name of the runs that are still to be trained, and read each task once; torch is not imported for it.
+
+        Raises:
+            ConfigError: a name, setting or file of an arm is none; the message names the arm.
+        """
+        read: dict[str, Problems] = {}
+        for run in self.runs:
+            if run.trained:
+                continue
+            config = run.config
+            try:
+                check_names(config, started=any(config.path.glob("checkpoints/step-*")))
+                check_model(config.model.name)
+                of_task = str(
+                    [getattr(config, section) for section in ("tasks", "prompt", "verification", "evaluation")]
+                )
+                if of_task not in read:
+                    read[of_task] = read_problems(config)
+            except UsageError as error:
+                raise ConfigError(f"arm {run.arm}: {error}") from error
 
     def measure(
         self,
@@ -140,6 +164,8 @@ class Study:
         Raises:
             DataError, ConfigError: a task cannot be loaded.
         """
+        from counterpoise.engines.checkpoints import evaluate_checkpoints  # torch
+
         failed = []
         seen = set()
         for run in (run for run in self.runs if run.trained):

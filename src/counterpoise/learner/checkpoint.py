@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from counterpoise.errors import CheckpointError, StoreError
 from counterpoise.files import atomic_write_text, fsync_directory
+from counterpoise.lazy import torch
 
 __all__ = ["Checkpoint", "CheckpointStore"]
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from counterpoise.errors import ModelError
-from counterpoise.models.registry import resolve_model
+from counterpoise.models.registry import MODELS, resolve_model
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["LoadedModel", "load_model", "quiet"]
+__all__ = ["LoadedModel", "check_model", "load_model", "quiet"]
 
 Dtype = Literal["float32", "bfloat16", "auto"]
 
@@ -92,6 +92,19 @@ def load_model(
         model.to(device)
     model.eval()
     return LoadedModel(model=model, tokenizer=tokenizer, name=str(name_or_path))
+
+
+def check_model(name: str) -> None:
+    """What can be said against a model before anything heavy is imported; packaged ones are in order.
+
+    Raises:
+        ModelError: it can be neither a directory nor a hub id, or its directory is not whole.
+    """
+    if name in MODELS:
+        return
+    source = resolve_model(name)
+    if isinstance(source, Path):
+        check_directory(source)
 
 
 def check_directory(path: Path) -> None:

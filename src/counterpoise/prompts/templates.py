@@ -22,6 +22,7 @@ __all__ = [
     "Tokenizer",
     "find_template",
     "make_prompts",
+    "rendered",
 ]
 
 _SLOT: Final = "{question}"
@@ -155,6 +156,17 @@ def find_template(name: str) -> Template:
     return TEMPLATES[name]
 
 
+def rendered(problem: Problem, tokenizer: Tokenizer, *, template: str) -> tuple[str, bool]:
+    """The whole prompt as text, and whether the tokenizer adds its own special tokens to it.
+
+    Raises:
+        UnknownNameError: no such template.
+        ConfigError: a chat template is wanted and the tokenizer has none.
+    """
+    chosen = find_template((problem.template or template) if template == PER_PROBLEM else template)
+    return chosen.render(problem.question, tokenizer), chosen.add_special_tokens
+
+
 def make_prompts(
     problems: Sequence[Problem],
     tokenizer: Tokenizer,
@@ -183,9 +195,8 @@ def make_prompts(
     prompts: list[Prompt] = []
     too_long: list[tuple[int, Problem]] = []
     for problem in problems:
-        chosen = find_template((problem.template or template) if template == PER_PROBLEM else template)
-        text = chosen.render(problem.question, tokenizer)
-        ids = tokenizer.encode(text, add_special_tokens=chosen.add_special_tokens)
+        text, special = rendered(problem, tokenizer, template=template)
+        ids = tokenizer.encode(text, add_special_tokens=special)
         if not ids:
             raise DataError(
                 f"the prompt of problem {problem.problem_id} has no tokens (question {problem.question!r}); remove it"
