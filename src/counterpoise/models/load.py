@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from counterpoise.errors import ModelError
+from counterpoise.models.hub import ask_hub, not_on_hub
 from counterpoise.models.registry import MODELS, resolve_model
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def load_model(
     auto_model: Any = transformers.AutoModelForCausalLM
     auto_tokenizer: Any = transformers.AutoTokenizer
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    if isinstance(source, str):
+        options["local_files_only"] = not ask_hub(source)
     with quiet():
         # The tokenizer first: it is cheap, and a fault in it should not cost the loading of the weights.
         try:
@@ -98,13 +101,15 @@ def check_model(name: str) -> None:
     """What can be said against a model before anything heavy is imported; packaged ones are in order.
 
     Raises:
-        ModelError: it can be neither a directory nor a hub id, or its directory is not whole.
+        ModelError: it can be neither a directory nor a hub id, its directory is not whole, or the hub cannot provide it.
     """
     if name in MODELS:
         return
     source = resolve_model(name)
     if isinstance(source, Path):
         check_directory(source)
+    else:
+        ask_hub(source)
 
 
 def check_directory(path: Path) -> None:
@@ -191,10 +196,7 @@ def _explain(source: Path | str, part: str, error: Exception) -> ModelError:
     detail = (str(error).strip() or type(error).__name__).splitlines()[0]
     if isinstance(source, Path):
         return ModelError(f"cannot load {part} of {source}: {detail}; save or copy the model there again")
-    return ModelError(
-        f"cannot load {part} of '{source}': there is no such directory here, and the Hugging Face hub could not provide it "
-        f"({detail}); check the spelling and the network, or download it elsewhere and give its directory"
-    )
+    return not_on_hub(source, error, part=part)
 
 
 @contextlib.contextmanager

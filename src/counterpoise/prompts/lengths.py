@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from counterpoise.errors import DataError
-from counterpoise.prompts.templates import Tokenizer, rendered
+from counterpoise.prompts.templates import Tokenizer, named, rendered
 from counterpoise.types import Problem
 
 __all__ = ["BatchTokenizer", "Fitted", "Limit", "fit_prompts", "prompt_lengths"]
@@ -71,10 +71,7 @@ def prompt_lengths(problems: Sequence[Problem], tokenizer: BatchTokenizer, *, te
             found = tokenizer([texts[row][0] for row in batch], add_special_tokens=special, verbose=False)
             lengths[batch] = [len(ids) for ids in found["input_ids"]]
     for problem in (problems[row] for row in np.flatnonzero(lengths == 0).tolist()):
-        raise DataError(
-            f"{_named(problem)}: the prompt has no tokens (question {problem.question!r}); remove the problem, or give its template "
-            "some text"
-        )
+        raise DataError(f"{named(problem)}: the prompt has no tokens (question {problem.question!r}); remove it")
     return lengths
 
 
@@ -107,7 +104,7 @@ def fit_prompts(
     count, worst = int(over.sum()), int(lengths.argmax())
     all_of = "all" if count == len(problems) else f"{count:,} of {len(problems):,}"
     of = f"{all_of} {side}prompts (template {template}) are longer than {limit.tokens} tokens, {limit.why}"
-    longest = f"the longest has {lengths[worst]}: {_named(problems[worst])}, {_start(problems[worst].question)}"
+    longest = f"the longest has {lengths[worst]}: {named(problems[worst])}, {_start(problems[worst].question)}"
     instead = limit.instead.format(longest=lengths[worst])
     if count == len(problems):
         raise DataError(f"{of}; {longest}; {instead}")
@@ -118,12 +115,6 @@ def fit_prompts(
         lengths=lengths[~over],
         left_out=count,
         said=f"{of}, and their problems are left out (prompt.too_long=drop); {longest}",
-    )
-
-
-def _named(problem: Problem) -> str:
-    return (
-        f"problem {problem.problem_id}" if problem.source is None else f"{problem.source}, problem {problem.problem_id}"
     )
 
 
