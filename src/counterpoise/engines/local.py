@@ -150,7 +150,7 @@ class _Run:
         self.saved_at = time.monotonic()
         self.warned = False
         self.before: dict[str, Any] = {}
-        self.updates = self.learner.updates
+        self.updates: int | None = None
 
     @property
     def main(self) -> bool:
@@ -186,9 +186,9 @@ class _Run:
         self.updates = self.learner.updates
         seed, index = self.config.run.seed, self.step
         rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
-        # Every process renders all prompts, so that one that is too long stops all of them.
-        prompts = self._prompts(self.order.at(index))[rank::ranks]
         try:
+            # Every process renders all prompts, so that one that is too long stops all of them.
+            prompts = self._prompts(self.order.at(index))[rank::ranks]
             experience = self.pipeline.experience(
                 prompts, seed=stream(seed, "rollout", index, rank), policy_version=self.learner.updates
             )
@@ -199,7 +199,7 @@ class _Run:
                 with suppress(StoreError):  # on a full disk too, the refusal is the news
                     self.run.note("refused", index + 1, str(error))
             raise
-        self.step, self.before = index + 1, {}
+        self.step, self.before, self.updates = index + 1, {}, None
         if index == 0 and not self.config.evaluation.before:
             self._say_all(remark_on_step(experience, path=self.run.path))
         samples = self.diagnose.samples(experience, index, lambda ids: decode_rows(self.policy.tokenizer, [ids])[0])
@@ -210,7 +210,9 @@ class _Run:
             self.run.log(self.step, record)
             self.accelerator.log({k: v for k, v in record.items() if math.isfinite(v)}, step=self.step)
         self.observer.stepped(self.step, record)
-        self._warn_of_truncation(record)
+        if not self.warned and (said := remark_on_truncation(record, self.config, step=self.step)):
+            self.warned = True
+            self._say_all(said)
         return record
 
     def _heed(self, record: Mapping[str, float]) -> None:
@@ -245,12 +247,6 @@ class _Run:
             part.load_state_dict(state.get(name))
         guards: Mapping[str, Any] = state.get("guards", self.guards.state_dict())  # older checkpoints hold none
         return guards
-
-    def _warn_of_truncation(self, record: Mapping[str, float]) -> None:
-        """Once: responses that are cut off before their answer count as wrong, which negative reinforcement takes at its word."""
-        if not self.warned and (said := remark_on_truncation(record, self.config, step=self.step)):
-            self.warned = True
-            self._say_all(said)
 
     def _prompts(self, problems: Sequence[Problem]) -> list[Prompt]:
         return make_prompts(
@@ -306,7 +302,11 @@ class _Run:
 
     def _evaluate(self, step: int) -> EvaluationResult | None:
         """pass@k of the current weights; done once for each step, whatever happened in between."""
-        result = on_main(lambda: self._evaluate_here(step))
+        try:
+            result = on_main(lambda: self._evaluate_here(step))
+        except CounterpoiseError:
+            self._save_finished()
+            raise
         self._stop_if_wanted({})
         return result
 
@@ -333,9 +333,7 @@ class _Run:
             )
             self.observer.evaluated(label, result)
             if step == 0:
-                self._say_all(
-                    remark_on_evaluation(result, self.run.evaluation(0), self.assembly.test, path=self.run.path)
-                )
+                self._say_all(remark_on_evaluation(result, self.run, self.assembly.test))
             return result
         return None
 
@@ -374,8 +372,8 @@ class _Run:
 
     def _save_finished(self) -> None:
         """After a step that could not be done, keep the steps before it, where no weight has moved since: the main process alone."""
-        moved = self.learner.updates != self.updates or self.assembly.critic is not None
-        if not self.main or not self.step or moved or self.step in self.checkpoints.steps():
+        moved = self.updates not in (None, self.learner.updates) or (self.updates is not None and self.assembly.critic)
+        if moved or not self.main or not self.step or self.step in self.checkpoints.steps():
             return
         with suppress(Exception):  # whatever ended the step is the news
             self._write({})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from counterpoise.config import RunConfig
+from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.pipeline import Experience
@@ -34,20 +35,11 @@ class Seen:
     """Whether it hit the token limit."""
 
 
-def remark_on_evaluation(
-    result: EvaluationResult, directory: Path, problems: Sequence[Problem], *, path: Path
-) -> list[str]:
-    """What is to be said of the base after its evaluation, a line each; mostly nothing.
-
-    Args:
-        result: the evaluation.
-        directory: its store.
-        problems: those it was on.
-        path: the run's directory, for the command that helps.
-    """
+def remark_on_evaluation(result: EvaluationResult, run: RunDirectory, problems: Sequence[Problem]) -> list[str]:
+    """What is to be said of a run's base after its evaluation, on some of the problems, a line each; mostly nothing."""
     right, drawn = sum(problem.c for problem in result.counts), result.rollouts
     shares = _Shares(right=right, drawn=drawn, silent=result.no_answer_rate, cut=result.truncation_rate)
-    return _remark(shares, _stored(result, directory, problems), path) if shares.remarkable else []
+    return _remark(shares, _stored(result, run.evaluation(0), problems), run.path) if shares.remarkable else []
 
 
 def remark_on_step(experience: Experience, *, path: Path) -> list[str]:

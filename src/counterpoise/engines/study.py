@@ -239,6 +239,11 @@ def _directory(run: StudyRun) -> RunDirectory:
     if not (path / "config.toml").is_file():
         return RunDirectory.create(run.config)
     directory = RunDirectory.open(path)
+    watching = directory.config.guards
+    # Guards that only watch change nothing that is trained, so those of an earlier release are as good.
+    same_but_guards = directory.config == run.config.model_copy(update={"guards": watching})
+    if same_but_guards and not watching.act and not run.config.guards.act:
+        return directory
     if directory.config != run.config:
         ours, theirs = (_flat(config.model_dump(mode="json")) for config in (run.config, directory.config))
         changed = [f"{key} {theirs.get(key)} -> {value}" for key, value in ours.items() if theirs.get(key) != value]
