@@ -119,7 +119,7 @@ def test_names_and_files_of_all_arms_are_looked_up_before_the_first_is_trained(w
     study = load_study(write(seeds=[0]))
     study.check()
     bad = replace(study.runs[1], config=study.runs[1].config.model_copy(update={"loss": LossConfig(name="reinforc")}))
-    with pytest.raises(ConfigError, match="^arm psr: unknown loss 'reinforc'; did you mean 'reinforce'"):
+    with pytest.raises(ConfigError, match=r"^arm psr: unknown loss 'reinforc'; did you mean 'reinforce'"):
         replace(study, runs=[study.runs[0], bad]).check()
 
 
