@@ -293,7 +293,12 @@ class _Failing:
 )
 @pytest.mark.parametrize("controller", ["constant", "entropy_step"])
 def test_what_ends_a_run_costs_no_finished_step(configure, heard, monkeypatch, error, controller):
-    settings = ("checkpoint.every_steps=0", "diagnostics.every=0", f"credit.controller={controller}")
+    settings = (
+        "checkpoint.every_steps=0",
+        "diagnostics.every=0",
+        "credit.rule=reinforce",
+        f"credit.controller={controller}",
+    )
     whole = train(RunDirectory.create(configure(*settings, name="whole")))
     real = assemble.EmbeddedSampler
     monkeypatch.setattr(
@@ -324,6 +329,7 @@ def test_a_refused_update_takes_back_what_the_step_had_moved(configure, monkeypa
     settings = (
         "checkpoint.every_steps=0",
         "diagnostics.every=0",
+        "credit.rule=reinforce",
         "credit.controller=entropy_step",
         "learner.minibatch=none",
     )
