@@ -6,9 +6,11 @@ the file they stand in, typed ones to the current directory.
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import tomli_w
@@ -18,10 +20,23 @@ from counterpoise.config import RunConfig
 from counterpoise.config.base import STORED
 from counterpoise.config.paths import relocate
 from counterpoise.errors import ConfigError, nearest
-from counterpoise.registry import setting_value
+from counterpoise.registry import setting_name, setting_value
 from counterpoise.tables import EXTENDS, anchored, copied, merge_tables, read_run_tables, read_tables
 
-__all__ = ["dump_config", "is_run_file", "load_config", "load_stored", "parse_config", "quoted", "settled"]
+__all__ = [
+    "COMMAND_LINE",
+    "dump_config",
+    "is_run_file",
+    "load_config",
+    "load_stored",
+    "parse_config",
+    "quoted",
+    "setting_places",
+    "settled",
+]
+
+COMMAND_LINE = "command line"
+"""`source` of tables that were made of what was typed."""
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -62,17 +77,20 @@ def quoted(key: str, text: object) -> str:
 
 
 def parse_config(
-    data: Mapping[str, Any], overrides: Iterable[str] = (), *, source: str = "configuration", stored: bool = False
+    data: Mapping[str, Any], overrides: Sequence[str] = (), *, source: str = "configuration", stored: bool = False
 ) -> RunConfig:
-    """`load_config` of tables already read; `source` names them in messages.
+    """`load_config` of tables already read; `source` names them in messages, and what an override said is the command line's.
 
     With `stored` they come from a run directory: its name is what it is, and what only training needs is not asked, so that a run stays
     readable that was made before it was asked. Relative paths are left as they are.
     """
+    typed = [override for override in overrides if not is_run_file(override)]
+    written: dict[str, Any] = copied(data)
     merged: dict[str, Any] = copied(data)
     for override in overrides:
         if is_run_file(override):
-            merged = copied(merge_tables(merged, read_run_tables(Path(override))))
+            tables = read_run_tables(Path(override))
+            written, merged = copied(merge_tables(written, tables)), copied(merge_tables(merged, tables))
         else:
             _apply(merged, override)
     if EXTENDS in merged:
@@ -83,8 +101,36 @@ def parse_config(
     try:
         return RunConfig.model_validate(merged, context={STORED: stored})
     except ValidationError as error:
-        lines = [_explain(e) for e in error.errors()]
-        raise ConfigError(f"{source}: " + "\n".join(lines)) from error
+        of_file = _errors(written, stored) if typed else error.errors()
+        lines: dict[str, list[str]] = {}
+        for one in error.errors():
+            place = source if _is_in(one, of_file) else _typed_at(one, typed, source)
+            lines.setdefault(place, []).append(_explain(one, merged))
+        raise ConfigError("\n".join(f"{place}: " + "\n".join(said) for place, said in lines.items())) from error
+
+
+def _errors(data: Mapping[str, Any], stored: bool) -> Sequence[Mapping[str, Any]]:
+    """What is wrong with the tables themselves, before any override."""
+    try:
+        RunConfig.model_validate(copied(data), context={STORED: stored})
+    except ValidationError as error:
+        return error.errors()
+    return []
+
+
+def _is_in(error: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> bool:
+    return any((error["loc"], error["msg"]) == (other["loc"], other["msg"]) for other in others)
+
+
+def _typed_at(error: Mapping[str, Any], typed: Sequence[str], source: str) -> str:
+    """The command line where an override alone is at fault; file and overrides where they do not go together."""
+    location = [str(part) for part in error["loc"]]
+    keys = {override: override.partition("=")[0].strip().split(".") for override in typed}
+    alone = any(location[: len(key)] == key for key in keys.values())
+    if alone or error["type"] == "extra_forbidden" or source == COMMAND_LINE:
+        return COMMAND_LINE
+    involved = [override for override, key in keys.items() if key[: len(location)] == location]
+    return f"{source} with {' '.join(involved or typed)}"
 
 
 def is_run_file(override: str) -> bool:
@@ -135,19 +181,58 @@ def _apply(data: dict[str, Any], override: str) -> None:
     table[parts[-1]] = setting_value(text.strip())
 
 
-def _explain(error: Mapping[str, Any]) -> str:
+def _explain(error: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     location = [str(part) for part in error["loc"]]
     name = ".".join(location)
     if error["type"] == "extra_forbidden":
         known = _fields_at(location[:-1])
         where = ".".join(location[:-1]) or "the top level"
-        return f"unknown key '{name}'{nearest(location[-1], known)}; {where} takes: {', '.join(known)}"
+        meant = [place for place in setting_places(location[-1], data) if not isinstance(error["input"], Mapping)]
+        close = (
+            f"; did you mean {' or '.join(repr(place) for place in meant)}?" if meant else nearest(location[-1], known)
+        )
+        return f"unknown key '{name}'{close}; {where} takes: {', '.join(known)}"
     message = str(error["msg"]).removeprefix("Value error, ")
     if not name:
         return message
     given = error["input"]
     shown = f" (given: {given!r})" if isinstance(given, (str, int, float, bool, list)) else ""
     return f"{name}: {message}{shown}"
+
+
+def setting_places(key: str, data: Mapping[str, Any] = MappingProxyType({})) -> list[str]:
+    """Where a key of exactly this name belongs: in a section, or among the settings of the task, rule or loss that is chosen."""
+    return [*_fields_called(key, RunConfig, ""), *_settings_called(key, data)]
+
+
+def _fields_called(key: str, model: type[BaseModel], prefix: str) -> list[str]:
+    found = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found += _fields_called(key, field.annotation, f"{prefix}{name}.")
+        elif name == key:
+            found.append(prefix + name)
+    return found
+
+
+def _settings_called(key: str, data: Mapping[str, Any]) -> list[str]:
+    # Only for a message, and much to import.
+    from counterpoise.credit import RULES
+    from counterpoise.losses import LOSSES
+    from counterpoise.tasks.registry import TASKS
+
+    found = []
+    registries: Sequence[tuple[str, str, Mapping[str, Any]]] = [
+        ("tasks", "name", TASKS), ("credit", "rule", RULES), ("loss", "name", LOSSES)
+    ]  # fmt: skip
+    for section, name, registry in registries:
+        table = data.get(section)
+        default = RunConfig.model_fields[section].get_default()
+        chosen = str(table.get(name) if isinstance(table, Mapping) and name in table else getattr(default, name))
+        parameters = inspect.signature(registry[chosen]).parameters if chosen in registry else {}
+        if key in [setting_name(parameter) for parameter in parameters]:
+            found.append(f"{section}.settings.{key}")
+    return found
 
 
 def _fields_at(location: Sequence[str]) -> list[str]:

@@ -15,6 +15,15 @@ __all__ = ["EXTENDS", "anchored", "copied", "extended", "merge_tables", "read_ru
 EXTENDS: Final = "extends"
 """Top-level key of a run file: the file, or the list of files, that it starts from; relative to the file itself."""
 
+_OTHER_KINDS: Final = {
+    ".yaml": "YAML",
+    ".yml": "YAML",
+    ".json": "JSON",
+    ".py": "Python",
+    ".ini": "INI",
+    ".jsonl": "JSON lines",
+}
+
 
 def read_tables(path: Path, what: str = "the run file", *, reason: str = "") -> dict[str, Any]:
     """The tables of one TOML file, as written; `what` it is and the `reason` why it is read stand around its name in a message.
@@ -27,7 +36,9 @@ def read_tables(path: Path, what: str = "the run file", *, reason: str = "") -> 
     except OSError as error:
         raise ConfigError(f"cannot read {what} {path}{reason}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+        kind = _OTHER_KINDS.get(Path(path).suffix.lower())
+        meant = f"; its name says {kind}, and run files are TOML: section.key = value under [section]" if kind else ""
+        raise ConfigError(f"{path} is not valid TOML: {error}{meant}") from error
 
 
 def read_run_tables(path: Path) -> dict[str, Any]:

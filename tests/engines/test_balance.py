@@ -9,7 +9,7 @@ import torch
 from counterpoise.engines import assemble as assembly_module
 from counterpoise.engines.assemble import assemble
 from counterpoise.engines.balance import balance_set_twice
-from counterpoise.engines.explain import _one_step
+from counterpoise.engines.explain_request import one_step
 from counterpoise.engines.local import train
 from counterpoise.engines.observer import Silent
 from counterpoise.engines.run_directory import RunDirectory
@@ -125,9 +125,9 @@ def test_a_run_that_began_with_two_places_goes_on_and_says_so(configure, monkeyp
 
 def test_explain_shows_another_rule_without_the_controller_that_would_weigh_it_twice(configure):
     config = configure("credit.rule=reinforce", "credit.controller=linear")
-    assert _one_step(config, "reinforce").credit.controller == "linear"
-    assert _one_step(config, "nsr").credit.controller == "linear"
-    other = _one_step(config, "weighted_reinforce").credit
+    assert one_step(config, "reinforce").credit.controller == "linear"
+    assert one_step(config, "nsr").credit.controller == "linear"
+    other = one_step(config, "weighted_reinforce").credit
     assert (other.controller, other.controller_settings) == ("constant", {})
 
 

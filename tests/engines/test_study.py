@@ -1,11 +1,13 @@
 """A study: what a file may say, what is run, and that it goes on where it stopped."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tomli_w
 
-from counterpoise.engines import study as module
+from counterpoise.config import LossConfig
+from counterpoise.engines import local
 from counterpoise.engines.assemble import _rule_of
 from counterpoise.engines.study import load_study
 from counterpoise.errors import ConfigError, TrainingError, UsageError
@@ -111,6 +113,28 @@ def test_what_is_measured_again_trains_as_before(write):
     assert all(run.trained and run.result() is None for run in study.runs)
 
 
+def test_a_study_of_an_earlier_release_goes_on_with_the_guards_that_it_had(write):
+    study = load_study(write(seeds=[0]))
+    study.train()
+    for run in study.runs:
+        file = run.config.path / "config.toml"
+        text = file.read_text()
+        assert text.count('    "nothing_right",\n') == 1
+        file.write_text(text.replace('    "nothing_right",\n', ""))
+    assert load_study(write(seeds=[0])).train() == []
+    file.write_text(file.read_text().replace("act = false", "act = true"))
+    with pytest.raises(ConfigError, match="was made with other settings"):
+        load_study(write(seeds=[0])).train()
+
+
+def test_names_and_files_of_all_arms_are_looked_up_before_the_first_is_trained(write):
+    study = load_study(write(seeds=[0]))
+    study.check()
+    bad = replace(study.runs[1], config=study.runs[1].config.model_copy(update={"loss": LossConfig(name="reinforc")}))
+    with pytest.raises(ConfigError, match=r"^arm psr: unknown loss 'reinforc'; did you mean 'reinforce'"):
+        replace(study, runs=[study.runs[0], bad]).check()
+
+
 def test_a_run_that_cannot_be_measured_is_named_and_stops_no_other(write):
     study = load_study(write(seeds=[0]), ["evaluation.temperature=0.5"])
     study.train()
@@ -123,14 +147,14 @@ def test_a_run_that_cannot_be_measured_is_named_and_stops_no_other(write):
 
 
 def test_a_run_that_fails_does_not_stop_the_others(write, monkeypatch):
-    real = module.train
+    real = local.train
 
     def train(directory, **options):
         if directory.path.name == "nsr-seed0":
             raise TrainingError("the loss is not finite")
         return real(directory, **options)
 
-    monkeypatch.setattr(module, "train", train)
+    monkeypatch.setattr(local, "train", train)
     study = load_study(write())
     ((run, reason),) = study.train()
     assert (run.arm, run.seed, reason) == ("nsr", 0, "the loss is not finite")

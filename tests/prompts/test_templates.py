@@ -116,23 +116,10 @@ def test_unknown_template_names_the_nearest() -> None:
 
 
 def test_too_long_is_refused_with_problem_and_lengths() -> None:
-    problems = [problem("a" * 3, "short"), problem("b" * 8, "long"), problem("c" * 9, "longest")]
+    problems = [problem("a" * 3, "short"), problem("b" * 8, "long")]
+    # `<s>`, eight letters and a newline
     message = (
-        "2 of 3 prompts (template plain) are longer than 9 tokens; the longest has 11: problem longest, 'ccccccccc'; "
-        "raise the limit to 11, or leave such problems out"
+        "problem long: the prompt (template plain) has 10 tokens, and prompt.max_tokens allows 9; raise it, or leave"
     )
     with pytest.raises(DataError, match=re.escape(message)):
         make_prompts(problems, tokenizer(), template="plain", max_prompt_tokens=9)
-
-
-def test_too_long_can_be_dropped_and_counted() -> None:
-    problems = [problem("a" * 3, "short"), problem("b" * 8, "long")]
-    prompts = make_prompts(problems, tokenizer(), template="plain", max_prompt_tokens=5, on_too_long="drop")
-    assert [prompt.problem.problem_id for prompt in prompts] == ["short"]  # 5 tokens: exactly the limit stays
-    with pytest.raises(DataError, match="2 of 2 prompts"):
-        make_prompts(problems, tokenizer(), template="plain", max_prompt_tokens=4, on_too_long="drop")
-
-
-def test_unknown_choice_for_long_prompts() -> None:
-    with pytest.raises(ConfigError, match="on_too_long is 'cut'; it must be error or drop"):
-        make_prompts([], tokenizer(), template="plain", on_too_long="cut")  # type: ignore[arg-type]

@@ -43,6 +43,9 @@ def demo(
     own = [f"run.seed={seed}", *(quoted(key, text) for key, text in texts.items())]
     config = load_config(DEMO_FILE, [*own, *(overrides or [])])
 
+    from counterpoise.engines.lookup import check_run
+
+    problems = check_run(config)
     from counterpoise.cli.live import LiveObserver
     from counterpoise.cli.train import show_result
     from counterpoise.engines.local import train
@@ -50,7 +53,7 @@ def demo(
 
     run = RunDirectory.create(config)
     with LiveObserver() as observer:
-        result = train(run, observer=observer)
+        result = train(run, observer=observer, problems=problems)
     show_result(result)
     console.stdout.print(
         "\nnext:\n"

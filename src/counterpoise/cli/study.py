@@ -68,6 +68,8 @@ def study(
 
     found = load_study(file, overrides or [])
     _check_reference(against, found.arms)
+    if not show:
+        found.check()
     colder = _temperatures(temperature) if against == SHARPENED else []
     failed = [] if show else _train(found)
     if (overrides or colder) and not show:

@@ -42,15 +42,22 @@ def train(
         if "name" not in config.run.model_fields_set:
             stems = "-".join([run.stem, *(Path(word).stem for word in settings if is_run_file(word))])
             config = load_config(run, [*settings, quoted("run.name", stems)])
-    # torch is imported from here on, when the run file is known to be good.
+    from counterpoise.engines.lookup import check_run
+    from counterpoise.engines.run_directory import RunDirectory
+
+    # torch is imported after this, when the run is known to be good as far as names and files go.
+    if run.is_dir():
+        opened = RunDirectory.read(run, settings)
+        problems = check_run(opened.config, started=any(opened.checkpoints.glob("step-*")))
+    else:
+        problems = check_run(config)
     from counterpoise.cli.live import LiveObserver
     from counterpoise.engines.local import train as run_training
     from counterpoise.engines.processes import is_main
-    from counterpoise.engines.run_directory import RunDirectory
 
     directory = RunDirectory.open(run, settings) if run.is_dir() else RunDirectory.create(config)
     with LiveObserver() as observer:
-        result = run_training(directory, observer=observer)
+        result = run_training(directory, observer=observer, problems=problems)
     if is_main():
         show_result(result)
 

@@ -35,7 +35,9 @@ class PromptConfig(Section):
     template: str | None = None
     """Template name; None takes the task's own default."""
     max_tokens: Positive | None = None
-    """Longer prompts are refused, with the problem's id."""
+    """Longest prompt, special tokens included; None leaves what the model's positions allow."""
+    too_long: Literal["refuse", "drop"] = "refuse"
+    """What becomes of a longer one, before anything is drawn: `refuse` to start, with file and line, or `drop` its problem and say so."""
 
 
 class RolloutConfig(Section):

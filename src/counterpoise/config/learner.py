@@ -90,7 +90,15 @@ class GuardsConfig(Section):
     """What watches over a run, and what it may do (docs/guards.md)."""
 
     names: list[str] = Field(
-        default_factory=lambda: ["success", "entropy", "likelihood", "truncation", "repetition", "gradients"]
+        default_factory=lambda: [
+            "success",
+            "entropy",
+            "likelihood",
+            "truncation",
+            "repetition",
+            "gradients",
+            "nothing_right",
+        ]
     )
     """The guards that watch."""
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from counterpoise.errors import UsageError
+from counterpoise.lazy import torch
 
 __all__ = ["Add", "Moments", "explained_variance", "gae", "moments", "token_rewards", "whiten"]
 

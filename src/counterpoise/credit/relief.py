@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from counterpoise.credit.statistics import token_masses
+from counterpoise.lazy import torch
 from counterpoise.types import Credit
 
 __all__ = ["relieved"]

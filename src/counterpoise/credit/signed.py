@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from counterpoise.credit.emphasis import Emphasis
 from counterpoise.credit.gae import Add
 from counterpoise.credit.groups import GroupStatistics, group_statistics
@@ -11,6 +9,7 @@ from counterpoise.credit.rules.base import Rule
 from counterpoise.credit.token_weights.base import TokenWeights
 from counterpoise.credit.token_weights.weigh import weighed
 from counterpoise.errors import ConfigError, TrainingError, UsageError
+from counterpoise.lazy import torch
 from counterpoise.registry import check_number
 from counterpoise.types import Credit
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -25,24 +24,21 @@ from counterpoise.credit.filters import FILTERS
 from counterpoise.credit.rules.hinge import Hinge
 from counterpoise.engines.assign import assigner, select_rows
 from counterpoise.engines.balance import balance_set_twice, controller_settings, own_weights, rule_settings
+from counterpoise.engines.lookup import Problems, check_precision, denominator_settings, read_problems
 from counterpoise.engines.notices import cut_draws
 from counterpoise.engines.policy import Policy
 from counterpoise.engines.ppo import ActorCritic
 from counterpoise.engines.rules import AtMovingThreshold, FromParts, RuleOf, Stateful, always
 from counterpoise.engines.token_weighing import TokenWeighing
-from counterpoise.errors import ConfigError, DataError, UnknownNameError
+from counterpoise.errors import ConfigError, UnknownNameError
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.learner.update import Learner
 from counterpoise.losses import counts, make_divide, make_loss, needs_entropy, needs_reference, with_terms
-from counterpoise.models.load import load_model
-from counterpoise.models.registry import resolve_model
+from counterpoise.models.load import check_model, load_model
 from counterpoise.pipeline import Outcome, Pipeline
-from counterpoise.prompts.templates import PER_PROBLEM, TEMPLATES
 from counterpoise.rewards.registry import RewardFunction, make_reward
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.rollouts.embedded import EmbeddedSampler
-from counterpoise.tasks.base import Task
-from counterpoise.tasks.registry import make_task
 from counterpoise.types import (
     Credit,
     Divide,
@@ -57,17 +53,14 @@ from counterpoise.types import (
     Verdict,
 )
 from counterpoise.verifiers.batch import Judge
-from counterpoise.verifiers.registry import make_verifier
 
 __all__ = [
     "Assembly",
     "assemble",
-    "check_verifiers",
     "make_learner",
     "make_pipeline",
     "make_sampler",
     "sampling_settings",
-    "task_and_template",
 ]
 
 
@@ -103,11 +96,12 @@ class Assembly:
     """What the user should be told before the first step."""
 
 
-def assemble(config: RunConfig, *, started: bool = False) -> Assembly:
+def assemble(config: RunConfig, problems: Problems | None = None, *, started: bool = False) -> Assembly:
     """Look up every name and read every file of a run.
 
     Args:
         config: the run file.
+        problems: those that `lookup.check_run` has read of it before torch was imported; None reads them.
         started: the run has steps behind it. It goes on as what it was: a balance set in two places, refused otherwise, is a notice.
 
     Raises:
@@ -116,12 +110,7 @@ def assemble(config: RunConfig, *, started: bool = False) -> Assembly:
         ConfigError: a setting is unknown or out of range.
         DataError: a task's file is malformed or a split is empty.
     """
-    # Here and not in the run file's own checks: evaluating in bfloat16 is fine.
-    if config.model.lora.rank == 0 and config.model.dtype != "float32":
-        raise ConfigError(
-            f"model.dtype={config.model.dtype} with full fine-tuning would round most updates away (bfloat16 keeps 8 bits of a "
-            "weight); keep model.dtype=float32 with learner.mixed_precision=bf16, or train adapters: model.lora.rank=16"
-        )
+    check_precision(config)
     credit = config.credit
     reward = make_reward(credit.reward, **credit.reward_settings)
     critic = ActorCritic(config) if credit.rule in CRITIC_RULES else None
@@ -141,23 +130,15 @@ def assemble(config: RunConfig, *, started: bool = False) -> Assembly:
         kl_clamp=config.loss.kl_clamp,
         entropy=config.loss.entropy,
     )
-    length = (
-        {"length": config.loss.constant or config.rollout.max_tokens} if config.loss.denominator == "constant" else {}
-    )
-    divide = make_divide(config.loss.denominator, **length)
-    resolve_model(config.model.name)
-    task, template = task_and_template(config)
-    wants_test = config.evaluation.before or config.evaluation.after or config.evaluation.every
-    train = sorted(task.problems("train"), key=lambda problem: problem.problem_id)[: config.tasks.max_train]
-    test = task.problems("test") if wants_test else []
-    if not train:
-        raise DataError(f"task '{config.tasks.name}' has no training problems; give a larger file")
-    check_verifiers([*train, *test], config.verification.settings)
-    kinds = sorted({problem.task_type for problem in train})
+    divide = make_divide(config.loss.denominator, **denominator_settings(config))
+    check_model(config.model.name)
+    if problems is None or problems.config != config:
+        problems = read_problems(config)
+    kinds = sorted({problem.task_type for problem in problems.train})
     return Assembly(
-        train=train,
-        test=test,
-        template=template,
+        train=problems.train,
+        test=problems.test,
+        template=problems.template,
         controller=controller,
         reward=reward,
         assign=assigner(
@@ -186,32 +167,6 @@ def _states(rule_of: RuleOf) -> dict[str, Stateful]:
     if isinstance(rule_of, ActorCritic):
         return {"critic": rule_of}
     return {"threshold": rule_of} if isinstance(rule_of, AtMovingThreshold) else {}
-
-
-def task_and_template(config: RunConfig) -> tuple[Task, str]:
-    """The task of a run and the name of the template its problems are rendered with.
-
-    Raises:
-        UnknownNameError: no task or template has that name.
-        ConfigError: a setting of the task is unknown or out of range.
-    """
-    files = {"train": config.tasks.train, "test": config.tasks.test}
-    task = make_task(config.tasks.name, **{k: v for k, v in files.items() if v is not None}, **config.tasks.settings)
-    template = config.prompt.template or task.template
-    if template != PER_PROBLEM and template not in TEMPLATES:
-        raise UnknownNameError("prompt.template", template, TEMPLATES)
-    return task, template
-
-
-def check_verifiers(problems: Sequence[Problem], settings: Mapping[str, Mapping[str, Any]]) -> None:
-    """See that every problem's verifier can be made, before a model is read and responses are drawn for it.
-
-    Raises:
-        UnknownNameError: a problem, or one of the settings, names no known verifier.
-        ConfigError: a setting that its verifier does not have, or a bad value.
-    """
-    for name in sorted({problem.verifier for problem in problems} | set(settings)):
-        make_verifier(name, **settings.get(name, {}))
 
 
 def sampling_settings(config: RunConfig) -> SamplingSettings:

@@ -12,9 +12,12 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
-from counterpoise.engines.assemble import check_verifiers, make_sampler, task_and_template
+from counterpoise.engines.assemble import make_sampler
+from counterpoise.engines.lookup import check_verifiers, task_and_template
 from counterpoise.engines.policy import Policy, load_policy
+from counterpoise.engines.precision import slow_precision
 from counterpoise.engines.processes import use_threads
+from counterpoise.engines.room import fit_problems
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.errors import CheckpointError
 from counterpoise.evaluation.run import Progress, evaluate
@@ -76,26 +79,25 @@ def evaluate_model(
 def evaluate_run(
     run: RunDirectory, *, step: int | None = None, on_progress: OnProgress | None = None, say: Say = _unsaid
 ) -> tuple[int, EvaluationResult]:
-    """Evaluate a checkpoint of a run (the newest intact one by default); rollouts the run drew itself count.
+    """Evaluate a checkpoint of a run (the newest intact one by default, step 0 is its base); rollouts the run drew itself count.
 
     Raises:
         CheckpointError: the run has no such checkpoint, or none that is intact.
         StoreError: the stored evaluation was drawn with other settings.
     """
     run.refuse_missing("eval")
-    checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
-    checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
-    if checkpoint is None:
-        raise CheckpointError(f"{run.path} has no intact checkpoint; continue it with: counterpoise train {run.path}")
+    saved = None
+    if step != 0:
+        checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
+        checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
+        if checkpoint is None:
+            raise CheckpointError(
+                f"{run.path} has no intact checkpoint; continue it with: counterpoise train {run.path}"
+            )
+        saved, step = checkpoint.policy, checkpoint.step
     with open_bench(run.config, check=run.compare_test) as bench:
-        result = bench.evaluate(
-            checkpoint.policy,
-            directory=run.evaluation(checkpoint.step),
-            step=checkpoint.step,
-            on_progress=on_progress,
-            say=say,
-        )
-    return checkpoint.step, result
+        result = bench.evaluate(saved, directory=run.evaluation(step), step=step, on_progress=on_progress, say=say)
+    return step, result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,8 @@ class Bench:
     """What to evaluate, and how."""
     problems: Sequence[Problem]
     """The problems of `config.evaluation`."""
+    pool: Sequence[Problem]
+    """All problems of the test side."""
     template: str
     """Prompt template's name."""
     accelerator: Accelerator
@@ -125,9 +129,22 @@ class Bench:
         """Read the weights in `saved` (None: the model as it was before training) and `evaluate_policy` them."""
         policy = load_policy(self.config.model, saved)
         policy.model.to(self.accelerator.device)
+        for line in slow_precision(self.config, policy.model, device=self.accelerator.device.type):
+            say(line)
+        # Those that are dropped make room for others; where none may be, those that are not asked for are nobody's business.
+        pool = self.pool if self.config.prompt.too_long == "drop" else self.problems
+        room = fit_problems(
+            policy,
+            pool,
+            self.config,
+            template=self.template,
+            training=False,
+            say=say,
+            begun=(directory / "manifest.json").is_file(),
+        )
         return evaluate_policy(
             policy,
-            self.problems,
+            first_problems(room, self.config.evaluation.problems),
             sampler=make_sampler(self.config, policy, self.accelerator),
             judge=self.judge,
             config=self.config,
@@ -155,9 +172,9 @@ def open_bench(
     """
     use_threads(config.run.threads)
     task, template = task_and_template(config)
-    every = task.problems("test")
-    check(every)
-    problems = first_problems(every, config.evaluation.problems)
+    pool = task.problems("test")
+    check(pool)
+    problems = first_problems(pool, config.evaluation.problems)
     check_verifiers(problems, config.verification.settings)
     accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
     verification = config.verification
@@ -167,7 +184,9 @@ def open_bench(
         truncated_is=verification.truncated,
         settings=verification.settings,
     ) as judge:
-        yield Bench(config=config, problems=problems, template=template, accelerator=accelerator, judge=judge)
+        yield Bench(
+            config=config, problems=problems, pool=pool, template=template, accelerator=accelerator, judge=judge
+        )
 
 
 def manifest_of(config: RunConfig, template: str, step: int) -> Manifest:

@@ -34,7 +34,7 @@ from counterpoise.runfile import dump_config, load_stored, settled
 from counterpoise.tables import read_tables
 from counterpoise.types import Problem
 
-__all__ = ["RunDirectory"]
+__all__ = ["RunDirectory", "sampling_name"]
 
 _SECTIONS = (
     "run",
@@ -343,8 +343,7 @@ def _folder(asked: EvaluationConfig, own: EvaluationConfig) -> str:
     ours, theirs = ([getattr(config, name) for name in _SAMPLING] for config in (asked, own))
     if ours == theirs:
         return "evaluation"
-    parts = [f"{letter}{value:g}" for letter, value in zip(_SAMPLING.values(), ours, strict=True) if value]
-    return "-".join(["evaluation", *parts])
+    return f"evaluation-{sampling_name(dict(zip(_SAMPLING, ours, strict=True)))}"
 
 
 def _tables(path: Path, restore: str) -> dict[str, Any]:
@@ -363,3 +362,8 @@ def _newest(run: Path, name: str) -> Path | None:
 def _newest_identity(run: Path) -> Identity | None:
     path = _newest(run, "identity.json")
     return None if path is None else Identity.read(path)
+
+
+def sampling_name(settings: Mapping[str, Any]) -> str:
+    """E.g. `t0.6-p0.95`: the part of a folder's name that tells evaluations apart by temperature, top_p, top_k and max_tokens."""
+    return "-".join(f"{letter}{settings[name]:g}" for name, letter in _SAMPLING.items() if settings.get(name))

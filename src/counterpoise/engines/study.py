@@ -14,13 +14,13 @@ from pydantic import Field, ValidationError
 
 from counterpoise.config import RunConfig
 from counterpoise.config.base import Count, Section, component_fault
-from counterpoise.engines.checkpoints import evaluate_checkpoints
 from counterpoise.engines.identity import flat
-from counterpoise.engines.local import train
+from counterpoise.engines.lookup import Problems, check_names, read_problems
 from counterpoise.engines.observer import Observer
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.models.load import check_model
 from counterpoise.runfile import parse_config, settled
 from counterpoise.tables import extended, merge_tables, read_run_tables, read_tables
 
@@ -109,6 +109,8 @@ class Study:
             ConfigError: a run of an earlier study by this name was made with other settings.
             RunInterruptedError: Ctrl-C; the same call goes on from there.
         """
+        from counterpoise.engines.local import train  # torch
+
         failed = []
         for number, run in enumerate(self.runs):
             directory = _directory(run)
@@ -120,6 +122,28 @@ class Study:
             except TrainingError as error:
                 failed.append((run, str(error)))
         return failed
+
+    def check(self) -> None:
+        """Look up every name of the runs that are still to be trained, and read each task once; torch is not imported for it.
+
+        Raises:
+            ConfigError: a name, setting or file of an arm is none; the message names the arm.
+        """
+        read: dict[str, Problems] = {}
+        for run in self.runs:
+            if run.trained:
+                continue
+            config = run.config
+            try:
+                check_names(config, started=any(config.path.glob("checkpoints/step-*")))
+                check_model(config.model.name)
+                of_task = str(
+                    [getattr(config, section) for section in ("tasks", "prompt", "verification", "evaluation")]
+                )
+                if of_task not in read:
+                    read[of_task] = read_problems(config)
+            except UsageError as error:
+                raise ConfigError(f"arm {run.arm}: {error}") from error
 
     def measure(
         self,
@@ -141,6 +165,8 @@ class Study:
         Raises:
             DataError, ConfigError: a task cannot be loaded.
         """
+        from counterpoise.engines.checkpoints import evaluate_checkpoints  # torch
+
         failed = []
         seen = set()
         for run in (run for run in self.runs if run.trained):
@@ -220,6 +246,7 @@ def _directory(run: StudyRun) -> RunDirectory:
     if not (path / "config.toml").is_file():
         return RunDirectory.create(run.config)
     directory = RunDirectory.open(path)
+    watching = directory.config.guards
     ours, theirs = (flat(settled(config)) for config in (run.config, directory.config))
     # Where the runs are is no setting of a run: a study may be looked at from another directory, or moved.
     changed = [
@@ -227,6 +254,9 @@ def _directory(run: StudyRun) -> RunDirectory:
         for key in sorted(ours.keys() | theirs.keys())
         if ours.get(key) != theirs.get(key) and key != "run.directory"
     ]
+    if not watching.act and not run.config.guards.act:
+        # Guards that only watch change nothing that is trained, so those of an earlier release are as good.
+        changed = [line for line in changed if not line.startswith("guards.")]
     if changed:
         raise ConfigError(
             f"{path} was made with other settings ({', '.join(changed[:3])}); name the arm differently, or remove that run"

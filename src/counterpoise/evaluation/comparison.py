@@ -127,6 +127,10 @@ def read_contender(target: str) -> Contender:
     chosen = re.fullmatch(r"(.+)@(\d+)", target)
     if chosen and not path.exists():
         path, step = Path(chosen[1]), int(chosen[2])
+    if step is None and path.suffix == ".toml" and path.is_file():
+        raise DataError(
+            f"{path} says what is to be run; give what was run: a run's directory, or for a study all of its runs, e.g. runs/{path.stem}/*"
+        )
     if step is None and path.is_file():
         name = path.parent.name if path.name == "problems.jsonl" and path.parent.name else path.stem
         return Contender(name=name, path=path, counts=tuple(read_counts(path)))

@@ -368,8 +368,8 @@ class RolloutStore:
                 f"{key} is {old[key]!r} there and {new[key]!r} here" for key in old if old[key] != new[key]
             )
             raise StoreError(
-                f"{self.directory} holds an evaluation of something else: {differing}. Evaluate into another directory, or "
-                "ask for the same to resume it"
+                f"{self.directory} holds an evaluation of something else: {differing}. Evaluate into another directory (--out DIR), "
+                "or ask for the same to resume it"
             )
         return manifest
 

@@ -19,10 +19,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import torch
-
 from counterpoise.errors import CheckpointError, StoreError
 from counterpoise.files import atomic_write_text, fsync_directory
+from counterpoise.lazy import torch
 
 __all__ = ["Checkpoint", "CheckpointStore", "Score"]
 

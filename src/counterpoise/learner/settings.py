@@ -82,8 +82,8 @@ class LearnerSettings:
                 raise UsageError(f"schedule '{self.schedule}' decays to zero at total_steps, which is not set; set it")
             if self.total_steps <= self.warmup_steps:
                 raise UsageError(
-                    f"total_steps is {self.total_steps} and warmup_steps {self.warmup_steps}: "
-                    "nothing is left to decay; make total_steps larger"
+                    f"warmup_steps={self.warmup_steps} leaves none of the {self.total_steps} optimiser updates for the schedule "
+                    f"'{self.schedule}' to decay over; lower it (learner.warmup_steps in a run file), or train longer (learner.steps)"
                 )
 
 

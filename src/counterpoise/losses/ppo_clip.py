@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-
+from counterpoise.lazy import torch
 from counterpoise.losses.tokens import finish, prepare
 from counterpoise.registry import check_number
 from counterpoise.types import LossOutput

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from counterpoise.errors import ConfigError, UsageError
+from counterpoise.lazy import torch
 from counterpoise.losses.tokens import MAX_LOG_RATIO
 from counterpoise.registry import check_choice, check_number
 from counterpoise.types import Loss, LossOutput, Sum

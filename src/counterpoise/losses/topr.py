@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
+from counterpoise.lazy import torch
 from counterpoise.losses.tokens import MAX_LOG_RATIO, finish, prepare
 from counterpoise.registry import check_choice
 from counterpoise.types import LossOutput

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from counterpoise.credit.controllers.base import StepStatistics
 from counterpoise.credit.groups import check_rows, dense_groups
 from counterpoise.credit.statistics import token_masses
 from counterpoise.errors import UsageError
+from counterpoise.lazy import torch
 from counterpoise.types import Credit, Sum
 
 __all__ = ["step_statistics"]

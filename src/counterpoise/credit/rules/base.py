@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.errors import DataError
+from counterpoise.lazy import torch
 
 __all__ = ["SCALES", "Rule", "Scale", "SignWeights", "centred", "in_range", "normalised"]
 

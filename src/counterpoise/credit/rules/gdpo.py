@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
-
 from counterpoise.credit.gae import Add, Moments, moments, whiten
 from counterpoise.credit.groups import group_statistics
 from counterpoise.credit.rules.base import centred, normalised
 from counterpoise.errors import ConfigError, UsageError
+from counterpoise.lazy import torch
 from counterpoise.registry import check_choice, check_number
 
 __all__ = ["Gdpo", "gdpo"]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics, segment_sum
 from counterpoise.credit.quantile import group_quantile
 from counterpoise.credit.rules.base import Rule, SignWeights, in_range
 from counterpoise.errors import UsageError
+from counterpoise.lazy import torch
 from counterpoise.registry import check_choice, check_number
 
 __all__ = ["Hinge"]

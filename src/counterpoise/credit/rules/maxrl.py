@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.lazy import torch
 
 __all__ = ["MaxRl"]
 

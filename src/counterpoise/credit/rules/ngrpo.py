@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import normalised
+from counterpoise.lazy import torch
 from counterpoise.registry import check_choice, check_number
 
 __all__ = ["Ngrpo"]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SignWeights
+from counterpoise.lazy import torch
 
 __all__ = ["Nsr"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.errors import ConfigError
+from counterpoise.lazy import torch
 from counterpoise.registry import check_number
 
 __all__ = ["PassK"]

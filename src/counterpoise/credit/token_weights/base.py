@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-import torch
-
 from counterpoise.credit.groups import check_rows
 from counterpoise.errors import DataError, UsageError
+from counterpoise.lazy import torch
 
 __all__ = ["SIGNS", "Signs", "TokenContext", "TokenWeight", "TokenWeights", "on_signs", "required"]
 
