@@ -33,6 +33,7 @@ def test_resolved_config_survives_its_own_file(tmp_path):
         ("evaluation.k=[512]", r"k=512 is larger than n=256: pass@k is undefined"),
         ("rollout.temperature=0", r"rollout.temperature"),
         ("loss.constant=5", r"set loss.denominator=constant"),
+        ("loss.kl_clamp=0", r"loss.kl_clamp: .*greater than 0"),
         ("steps", r"'steps' is not an override; write section.key=value"),
         ("run.seed.x=1", r"run.seed"),
     ],
@@ -47,6 +48,10 @@ def test_bad_keys_and_values_name_the_way_out(override, message):
     [
         (["loss.name=reinforce", "learner.minibatch=16"], "no importance ratio"),
         (["loss.name=reinforce", "learner.epochs=2"], "no importance ratio"),
+        (
+            ["loss.kl_clamp=10", "loss.kl_estimator=k1"],
+            r"loss: kl_clamp=10 bounds the estimator k3, and kl_estimator=k1; set kl_estimator=k3, or kl_clamp=none",
+        ),
     ],
 )
 def test_combinations_that_cannot_train_are_refused(overrides, message):
@@ -60,3 +65,30 @@ def test_missing_and_malformed_files(tmp_path):
     (tmp_path / "bad.toml").write_text("[learner\nsteps = 3")
     with pytest.raises(ConfigError, match="is not valid TOML"):
         load_config(tmp_path / "bad.toml")
+
+
+def test_a_table_in_a_list_has_a_number():
+    sources = {"tasks": {"settings": {"sources": [{"name": "facts"}, {"name": "jsonl", "path": "a.jsonl"}]}}}
+    config = parse_config(sources, ["tasks.settings.sources.1.path=b.jsonl"])
+    assert config.tasks.settings["sources"] == [{"name": "facts"}, {"name": "jsonl", "path": "b.jsonl"}]
+    assert sources["tasks"]["settings"]["sources"][1]["path"] == "a.jsonl"  # what was given is not changed
+    for override, says in (
+        ("tasks.settings.sources.2.path=b", "'tasks.settings.sources.2.path=b': 2 is a value, not a section"),
+        ("tasks.settings.sources.x.path=b", "x is a value, not a section"),
+        ("tasks.settings.sources.0=b", r"sources is a list; give it as a whole: tasks.settings.sources=\[…\]"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            parse_config(sources, [override])
+
+
+def test_the_home_directory_of_the_runs(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parse_config({}, ["run.directory=~/runs"]).path == tmp_path / "runs" / "run"
+
+
+@pytest.mark.parametrize("value", [3, [1], {"a": 1}, True])
+def test_a_path_that_is_no_text_is_refused(value):
+    from counterpoise.tasks.registry import make_task
+
+    with pytest.raises(ConfigError, match=r"task jsonl: path = .*; expected a path"):
+        make_task("jsonl", path=value)

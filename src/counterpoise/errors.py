@@ -7,6 +7,8 @@ Every message says what was found, where, and what to do about it. The command l
 from __future__ import annotations
 
 import difflib
+import importlib.metadata
+import re
 from collections.abc import Iterable
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "UnknownNameError",
     "UsageError",
     "VerifierError",
+    "install_command",
     "nearest",
 ]
 
@@ -55,7 +58,7 @@ class MissingExtraError(UsageError):
     def __init__(self, package: str, *, extra: str, purpose: str, command: str | None = None) -> None:
         super().__init__(
             f"{purpose} needs the package '{package}', which is not installed; "
-            "install it with: " + (command or f"pip install 'counterpoise[{extra}]'")
+            "install it with: " + (command or install_command(package, extra=extra))
         )
 
 
@@ -81,6 +84,20 @@ class TrainingError(CounterpoiseError):
 
 class VerifierError(CounterpoiseError):
     """A verifier cannot be started at all (one response that fails is a verdict, not an error)."""
+
+
+def install_command(package: str, *, extra: str) -> str:
+    """`pip install` of what an extra of this package asks for, by name: it also works where counterpoise itself is on no index."""
+    try:
+        wanted = importlib.metadata.requires("counterpoise") or []
+    except importlib.metadata.PackageNotFoundError:
+        wanted = []
+    found = []
+    for requirement in wanted:
+        name, _, marker = requirement.partition(";")
+        if re.fullmatch(rf"""\s*extra\s*==\s*['"]{re.escape(extra)}['"]\s*""", marker):
+            found.append(f"'{name.strip()}'")
+    return f"pip install {' '.join(found) or package}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -13,7 +13,15 @@ from typing import Any, BinaryIO
 
 from counterpoise.errors import StoreError
 
-__all__ = ["Damage", "append_json_lines", "atomic_write", "atomic_write_text", "fsync_directory", "read_json_lines"]
+__all__ = [
+    "Damage",
+    "append_json_lines",
+    "atomic_write",
+    "atomic_write_text",
+    "cannot_write",
+    "fsync_directory",
+    "read_json_lines",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +73,7 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        raise StoreError(_cannot_write(path, error)) from error
+        raise StoreError(cannot_write(path, error)) from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
@@ -110,7 +118,7 @@ def append_json_lines(path: Path, records: Sequence[Mapping[str, Any]], *, durab
                 os.ftruncate(handle.fileno(), size)
                 raise
     except OSError as error:
-        raise StoreError(_cannot_write(path, error)) from error
+        raise StoreError(cannot_write(path, error)) from error
 
 
 def read_json_lines(path: Path, *, on_damage: Callable[[Damage], None]) -> Iterator[dict[str, Any]]:
@@ -131,7 +139,8 @@ def read_json_lines(path: Path, *, on_damage: Callable[[Damage], None]) -> Itera
             yield record
 
 
-def _cannot_write(path: Path, error: OSError) -> str:
+def cannot_write(path: Path, error: OSError) -> str:
+    """The message of a `StoreError`: what could not be written, why, and what to do."""
     if error.errno == errno.ENOSPC:
         return f"cannot write {path}: no space left on the device; free some and run the same command again, it resumes"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

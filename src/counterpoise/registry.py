@@ -7,11 +7,12 @@ import keyword
 import math
 import tomllib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from counterpoise.errors import ConfigError, UnknownNameError, nearest
 
-__all__ = ["check_choice", "check_number", "construct", "setting_value"]
+__all__ = ["check_choice", "check_number", "construct", "setting_name", "setting_value"]
 
 T = TypeVar("T")
 
@@ -21,6 +22,8 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "float": ((int, float), "a number"),
     "bool": ((bool,), "true or false"),
     "str": ((str,), "text"),
+    "str | Path": ((str, Path), "a path"),
+    "str | Path | None": ((str, Path, type(None)), "a path"),
 }
 
 
@@ -33,21 +36,27 @@ def construct(kind: str, registry: Mapping[str, Callable[..., T]], name: str, se
     """
     if name not in registry:
         raise UnknownNameError(kind, name, registry)
-    parameters = inspect.signature(registry[name]).parameters
-    arguments = {f"{key}_" if keyword.iskeyword(key) else key: value for key, value in settings.items()}
-    for key in arguments:
+    parameters = {setting_name(key): one for key, one in inspect.signature(registry[name]).parameters.items()}
+    given = {setting_name(key): value for key, value in settings.items()}
+    for key in given:
         if key not in parameters:
             takes = ", ".join(parameters) or "no settings"
             raise ConfigError(f"{kind} {name}: unknown setting '{key}'{nearest(key, parameters)}; it takes: {takes}")
     for key, parameter in parameters.items():
-        if parameter.default is inspect.Parameter.empty and key not in arguments:
+        if parameter.default is inspect.Parameter.empty and key not in given:
             raise ConfigError(f"{kind} {name}: the setting '{key}' is missing")
-    for key, value in arguments.items():
+    for key, value in given.items():
         types, noun = _KINDS.get(str(parameters[key].annotation), ((object,), ""))
         # A boolean is an integer to Python and a mistake to whoever wrote it.
         if not isinstance(value, types) or (isinstance(value, bool) and noun in _NUMBERS):
-            raise ConfigError(f"{kind} {name}: {key.rstrip('_')} = {value!r}; expected {noun}")
-    return registry[name](**arguments)
+            raise ConfigError(f"{kind} {name}: {key} = {value!r}; expected {noun}")
+    return registry[name](**{parameters[key].name: value for key, value in given.items()})
+
+
+def setting_name(parameter: str) -> str:
+    """What a user calls a parameter: `lambda` for `lambda_`, since Python keeps the word for itself."""
+    plain = parameter.removesuffix("_")
+    return plain if keyword.iskeyword(plain) else parameter
 
 
 def check_number(

@@ -57,7 +57,7 @@ def test_a_long_message_is_not_folded(raising):
 
 def test_brackets_in_a_message_are_text(raising):
     result = CliRunner().invoke(raising(errors.MissingExtraError("peft", extra="lora", purpose="model.lora")), ["fail"])
-    assert "pip install 'counterpoise[lora]'" in result.stderr
+    assert "pip install 'peft>=0.15'" in result.stderr
 
 
 def test_an_interrupt_is_one_line_and_130(raising):

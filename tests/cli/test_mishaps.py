@@ -277,11 +277,13 @@ def test_a_damaged_checkpoint_is_said_aloud_by_train_and_eval(command, refused, 
 # Interruption.
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(command, refused, run_file, at_step, tmp_path):
+# The keyboard, the system, a closed terminal, a batch system.
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1], ids=lambda n: n.name)
+def test_a_signal_saves_and_says_how_to_go_on(command, refused, run_file, at_step, tmp_path, number):
     run = tmp_path / "runs" / "run"
-    at_step(3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    at_step(3, lambda: os.kill(os.getpid(), number))
     says = (
-        "SIGINT: finishing what is in progress, then saving (once more stops at once)",
+        f"{number.name}: finishing what is in progress, then saving (once more stops at once)",
         f"error: stopped after step 3, saved; continue with: counterpoise train {run}",
     )
     refused("train", run_file(), code=130, says=says)

@@ -76,6 +76,11 @@ def test_files_that_are_missing_or_empty(refused, jsonl, run_file, tmp_path):
         run_file(tasks=tasks),
         says=f"task 'jsonl' has no train problems: {empty} is empty; give a file with some",
     )
+    refused(
+        "train",
+        run_file(tasks={"name": "jsonl", "settings": {"path": str(empty)}}),
+        says=f"task 'jsonl' has no train problems: {empty} is empty; give a file with some",
+    )
     refused("train", run_file(tasks={**tasks, "train": str(absent)}), says=f"train={absent} does not exist (looked in ")
     refused(
         "train",
@@ -116,12 +121,17 @@ def test_an_empty_split_is_refused(refused, run_file, jsonl, tiny_policy):
         ("loss.denominator=token_signed", "unknown loss.denominator 'token_signed'; did you mean 'tokens_signed'?"),
         ("prompt.template=plan", "unknown prompt.template 'plan'; did you mean 'plain'?"),
         ("model.name=labb", "unknown model 'labb'; did you mean 'lab'?"),
-        ("credit.settings.lamda=0.2", "credit.rule weighted_reinforce: unknown setting 'lamda'; did you mean"),
+        ("credit.settings.lamda=0.2", "unknown setting 'lamda'; did you mean 'lambda'?; it takes: lambda\n"),
         ("credit.settings.lambda=abc", "credit.rule weighted_reinforce: lambda = 'abc'; expected a number"),
         ("tasks.settings.count=two", "task countdown: count = 'two'; expected an integer"),
         ("tasks.settings.seed=true", "task countdown: seed = True; expected an integer"),
         ("tasks.settings.style=3", "countdown: style is 3, expected 'compact' or 'words'"),
         ("tasks.settings.operators=7", "task countdown: operators = 7; expected text"),
+        ("credit.token_weights=probabilty", "unknown credit.token_weights 'probabilty'; did you mean 'probability'?"),
+        ("guards.names=[\"entropi\"]", "unknown guards.names 'entropi'; did you mean 'entropy'?"),
+        ("guards.settings.entropi.factor=2", "unknown guards.settings 'entropi'; did you mean 'entropy'?"),
+        ("tracking.trackers=tensorbord", "unknown tracking.trackers 'tensorbord'; did you mean 'tensorboard'?"),
+        ("verification.settings.maht.literal=true", "unknown verifier 'maht'; did you mean 'math'?"),
         ("loss.settings.clip_lo=0.1", "loss ppo_clip: unknown setting 'clip_lo'; did you mean 'clip_low'?"),
     ],
 )  # fmt: skip
@@ -142,6 +152,86 @@ def test_an_unknown_verifier_is_refused_before_the_model_is_read(refused, run_fi
     refused("train", run_file(tasks=tasks), says=says)
     refused("eval", tiny_policy, "--task", "jsonl", f"tasks.test={file}", "tasks.settings.verifier=nummeric", says=says)
     refused("verify", jsonl("r.jsonl", {"gold": "1", "response": "1"}), "--verifier", "nummeric", says=says)
+
+
+def test_an_option_that_is_a_setting_says_how_settings_are_given(command):
+    for arguments, says in (
+        (["eval", "lab", "--task", "countdown", "--temperature", "0.6"], "rollout.temperature=… or evaluation.temperature=…"),
+        (["train", "x.toml", "--max-train", "3"], "settings are given as KEY=VALUE: tasks.max_train=…"),
+        (["advise", "lab", "--steps", "3"], "settings are given as KEY=VALUE: learner.steps=…"),
+        (["watch", "x", "--steps", "3"], "No such option: --steps"),
+    ):  # fmt: skip
+        result = command(*arguments)
+        assert result.exit_code == 2
+        assert says in " ".join(result.stderr.replace("│", " ").split())
+        assert ("KEY=VALUE" in result.stderr) is (arguments[0] != "watch")
+
+
+def test_what_a_file_says_is_the_file_s_and_what_was_typed_the_command_line_s(refused, run_file, command, tmp_path):
+    file = run_file(learner={"steps": 1, "stepz": 3})
+    result = refused(
+        "train", file, "rollout.top_pp=1", says=f"\n{file}: unknown key 'learner.stepz'; did you mean 'steps'?"
+    )
+    assert result.stderr.startswith("error: command line: unknown key 'rollout.top_pp'; did you mean 'top_p'?")
+    # A default that does not go with the file is the file's doing, whatever else was typed.
+    refused(
+        "train",
+        run_file(learner={"minibatch": 8}),
+        "run.seed=3",
+        says=f"error: {tmp_path / 'run.toml'}: learner.minibatch=8",
+    )
+    run = tmp_path / "runs" / "run"
+    assert command("train", run_file(), "learner.steps=1").exit_code == 0
+    refused("eval", run, "evaluation.temprature=0.6", says="error: command line: unknown key 'evaluation.temprature'")
+
+
+def test_run_at_step_in_eval(refused, command, run_file, tiny_policy, tmp_path):
+    run = tmp_path / "runs" / "run"
+    assert command("train", run_file(), "learner.steps=2", "checkpoint.every_steps=1").exit_code == 0
+    for step in (0, 1, 2):
+        result = command("eval", f"{run}@{step}")
+        assert result.exit_code == 0
+        assert f"runs/run at step {step}" in " ".join(result.stdout.split()).replace(
+            "runs/run at ste p", "runs/run at step"
+        )
+        assert (run / "evaluation" / f"step-{step:06d}" / "passk.json").is_file()
+    refused("eval", f"{run}@7", code=1, says="step-000007 cannot be used (absent)")
+    refused("eval", f"{run}@1", "--step", 2, says=f"{run}@1 chooses a step, and so does the option")
+    refused(
+        "eval",
+        f"{tiny_policy}@1",
+        "--task",
+        "countdown",
+        says=f"@ chooses a step of a run, and {tiny_policy} is no run",
+    )
+
+
+def test_a_model_at_another_temperature_is_evaluated_beside_the_first(command, refused, tiny_policy, tmp_path):
+    call = ["eval", tiny_policy, "--task", "countdown", "--n", 1, "--problems", 2, "rollout.max_tokens=4"]
+    for more in ([], [], ["evaluation.temperature=1.0"], ["evaluation.temperature=1.0"], ["evaluation.max_tokens=3"]):
+        assert command(*call, *more).exit_code == 0
+    (plain,) = [path.name for path in (tmp_path / "runs").iterdir() if path.name.endswith("countdown")]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
+        plain,
+        f"{plain}-t0.6-p0.95-m3",
+        f"{plain}-t1-p0.95",
+    ]
+    refused(*call, "--seed", 3, code=1, says="Evaluate into another directory (--out DIR)")
+
+
+def test_a_study_file_is_no_run(refused, tmp_path):
+    file = tmp_path / "rules.toml"
+    file.write_text('run = "run.toml"\n[arms.nsr]\ncredit = {rule = "nsr"}\n')
+    says = f"{file} says what is to be run; give what was run: a run's directory, or for a study all of its runs, e.g. runs/rules/*"
+    refused("report", file, says=says)
+    refused("compare", file, file, says=says)
+
+
+def test_a_warm_up_that_is_longer_than_the_run(refused, run_file):
+    refused(
+        "train", run_file(learner={"steps": 2, "schedule": "linear", "warmup_steps": 100}),
+        says="warmup_steps=100 leaves none of the 2 optimiser updates for the schedule 'linear' to decay over; lower it",
+    )  # fmt: skip
 
 
 def test_an_unknown_command_and_an_unknown_option(command):
@@ -178,8 +268,13 @@ def test_a_model_directory_that_is_not_whole(refused, command, run_file, tiny_po
 
 
 def test_a_model_that_is_not_there(refused, tmp_path):
+    for name in ("models/qwen2", "qwen2-tiny"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "config.json").write_text("{}")
     for name, says in (
         (tmp_path / "no" / "model", f"no model directory {tmp_path / 'no' / 'model'} ({tmp_path} exists, what follows it does not)"),
+        ("modles/qwen2", "there is no model directory 'modles/qwen2' here; did you mean 'models/qwen2'? A hub id is org/name"),
+        ("qwen2-tinny", "there is no model directory 'qwen2-tinny' here; did you mean 'qwen2-tiny'?"),
         ("lab:strnog", "unknown model 'lab:strnog'; did you mean 'lab:strong'?"),
         ("someone/something", "there is no such directory here, and the Hugging Face hub could not provide it"),
     ):  # fmt: skip
@@ -211,6 +306,9 @@ def test_a_run_file_that_cannot_be_read(refused, run_file, tmp_path):
     bad = tmp_path / "bad.toml"
     bad.write_text("[learner\nsteps = 3")
     refused("train", bad, says=f"{bad} is not valid TOML: ")
+    yaml = tmp_path / "run.yaml"
+    yaml.write_text("learner:\n  steps: 3\n")
+    refused("train", yaml, says=(f"{yaml} is not valid TOML: ", "; its name says YAML, and run files are TOML: "))
     bad.write_bytes(b"\xff\xfe")
     refused("train", bad, says=f"{bad} is not valid TOML: ")
 
@@ -222,6 +320,12 @@ def test_a_run_file_that_cannot_be_read(refused, run_file, tmp_path):
         ("lerner.steps=3", "unknown key 'lerner'; did you mean 'learner'?; the top level takes: run, model, tasks"),
         ("learner.stepz=3", "unknown key 'learner.stepz'; did you mean 'steps'?; learner takes: steps, learning_rate"),
         ("model.lora.rnk=3", "unknown key 'model.lora.rnk'; did you mean 'rank'?; model.lora takes: rank"),
+        ("temperature=0.6", "unknown key 'temperature'; did you mean 'rollout.temperature' or 'evaluation.temperature'?"),
+        ("evaluation.temprature=0.6", "unknown key 'evaluation.temprature'; did you mean 'temperature'?"),
+        ("tasks.count=3", "unknown key 'tasks.count'; did you mean 'tasks.settings.count'?"),
+        ("count=3", "unknown key 'count'; did you mean 'tasks.settings.count'?"),
+        ("credit.lambda=0.3", "unknown key 'credit.lambda'; did you mean 'credit.settings.lambda'?"),
+        ("steps=3", "unknown key 'steps'; did you mean 'learner.steps'?"),
         ("learner.steps", "'learner.steps' is not an override; write section.key=value, e.g. credit.rule=nsr"),
         ("=3", "'=3' is not an override"),
         ("learner.steps.x=3", "'learner.steps.x=3': steps is a value, not a section"),
@@ -240,7 +344,11 @@ def test_an_override_that_cannot_be(refused, run_file, override, says):
     file = run_file()
     result = refused("train", file, override, says=says)
     if "not an override" not in says and "not a section" not in says:
-        assert result.stderr.startswith(f"error: {file}: ")
+        # What is wrong by itself was typed; what is wrong with the file's other settings takes both.
+        alone = not override.startswith(
+            ("evaluation.k=", "evaluation.temperature=0", "learner.minibatch", "loss.constant")
+        )
+        assert result.stderr.startswith("error: command line: " if alone else f"error: {file} with {override}: ")
 
 
 @pytest.mark.usefixtures("no_model")

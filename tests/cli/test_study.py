@@ -5,6 +5,8 @@ import json
 import pytest
 import tomli_w
 
+from counterpoise.evaluation.cautions import few_problems, few_seeds
+
 
 @pytest.fixture
 def file(tiny_policy, tmp_path):
@@ -29,7 +31,10 @@ def test_a_study_from_file_to_table(command, refused, file):
     shown = command("study", file, "--show", "--against", "nsr", "--markdown", "-k", "1,4")
     lines = shown.stdout.splitlines()
     assert lines[0] == "| arm | seeds | k=1 | k=4 | area |"
-    assert [line.split(" | ")[:2] for line in lines[2:]] == [["| nsr", "2"], ["| psr", "2"]]
+    assert [line.split(" | ")[:2] for line in lines[2:4]] == [["| nsr", "2"], ["| psr", "2"]]
+    # under the table, and not a row of it: two seeds and the four problems of the run file
+    seeds, few = few_seeds([2]), few_problems(4)
+    assert lines[4:] == ["", f"R{seeds[1:]}.", "", f"{few}."]
     assert "(" not in lines[2]
     assert "(" in lines[3]
 
@@ -41,6 +46,8 @@ def test_json_names_what_is_missing(command, file):
     assert data["ks"] == [1, 2, 4]
     assert [len(arm["points"]) for arm in data["arms"]] == [4, 4]
     assert data["pending"] == ["nsr seed 2", "psr seed 2"]
+    assert data["cautions"] == [few_seeds([2]), few_problems(4)]
+    assert few_seeds([2]) in command("study", file, "--show").stdout
 
 
 def test_an_unknown_reference(refused, file):

@@ -1,8 +1,9 @@
 import math
 
+import pytest
 import torch
 
-from counterpoise.credit import credit_metrics
+from counterpoise.credit import SignWeights, credit_metrics
 from counterpoise.credit.by_task_type import credit_columns, task_type_metrics
 from counterpoise.types import Batch, Credit
 
@@ -31,6 +32,8 @@ def test_task_types_have_their_own_columns_and_an_absent_one_is_undefined():
     # (3 + 1) / (3 + 1); (1 + 3) / (2 + 2)
     assert (means["entropy_sampled/sums"], means["entropy_sampled/words"]) == (1.0, 1.0)
     assert (means["lambda_plus/sums"], means["lambda_plus/words"], means["lambda_minus/words"]) == (1.0, 0.5, 1.0)
+    own = task_type_metrics(["sums", "words"], batch, *weights, SignWeights(plus=0.1))
+    assert (own["weight_plus/words"].mean, own["weight_minus/words"].mean) == (pytest.approx(0.05), 1.0)
     assert all(math.isnan(value) for name, value in means.items() if name.endswith("/logic"))
     assert {name.removesuffix("/logic") for name in means if name.endswith("/logic")} == {
         name.removesuffix("/sums") for name in means if name.endswith("/sums")

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -100,6 +101,30 @@ def test_the_cap_leaves_a_share_that_is_already_below_it() -> None:
 
 def test_the_cap_removes_all_wrong_groups_that_are_all_there_is() -> None:
     assert credit("nsr", "---", all_wrong_cap=0.9).minus.tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize("cap", [0.25, 0.5, 1.0])
+@pytest.mark.parametrize("cut", [2, 4, 6, 8])
+def test_the_cap_is_met_by_the_batch_of_all_processes(cap: float, cut: int) -> None:
+    # three all-wrong groups of two and one with a success: the process that holds the former alone has "no other negative mass"
+    verdicts, ids = "------+---", [0, 0, 1, 1, 2, 2, 3, 3, 3, 3]
+    whole = credit("nsr", verdicts, ids, all_wrong_cap=cap).minus
+    parts = [(verdicts[:cut], ids[:cut]), (verdicts[cut:], ids[cut:])] if cut < 8 else [(verdicts, ids), ("+-", [4, 4])]
+    seen: list[list[float]] = []
+
+    def note(own: Sequence[float]) -> list[float]:
+        seen.append(list(own))
+        return list(own)
+
+    for part, groups in parts:
+        credit("nsr", part, groups, all_wrong_cap=cap, add=note)
+    totals = [math.fsum(column) for column in zip(*seen, strict=True)]
+    joined = [credit("nsr", part, groups, all_wrong_cap=cap, add=lambda _: totals).minus for part, groups in parts]
+    if cut < 8:
+        assert torch.allclose(torch.cat(joined), whole)
+    else:  # 6 rows all wrong, 3 + 1 elsewhere: cap/(1 - cap) * 4 of 6 are left
+        share = 1.0 if cap == 1.0 else cap / (1.0 - cap) * 4.0 / 6.0
+        assert joined[0][:6].tolist() == pytest.approx([share] * 6)
 
 
 @pytest.mark.parametrize("cap", [0.0, 1.1, math.nan, True])

@@ -51,30 +51,6 @@ def test_the_lab_recipe_trains(tiny_policy, tmp_path):
     assert [problem.n for problem in result.final.counts] == [2, 2]
 
 
-def test_the_papers_ppo_settings_train_in_small(tiny_policy, tmp_path):
-    small = [
-        f'model.name="{tiny_policy}"',
-        f'run.directory="{tmp_path}"',
-        "tasks.name=countdown",
-        "prompt.template=none",
-        "rollout.prompts_per_step=4",
-        "rollout.max_tokens=6",
-        "learner.minibatch=2",
-        "learner.steps=2",
-        "learner.mixed_precision=no",
-        "learner.gradient_checkpointing=false",
-        "evaluation.before=false",
-        "evaluation.after=false",
-    ]
-    run = RunDirectory.create(load_config(RECIPES / "paper_ppo.toml", small))
-    train(run)
-    records = _metrics(run)
-    # two updates of policy and critic a step, and the entropy bonus; the policy starts as the reference
-    assert [record["optimiser_steps"] for record in records] == [2, 2]
-    assert records[0]["kl_reward"] == pytest.approx(0, abs=1e-5)
-    assert all(record["value_loss"] > 0 and record["entropy_bonus"] > 0 for record in records)
-
-
 _PROBLEMS = [
     ("Ann has 3 apples and buys 4 more. How many has she?", "3 + 4 = <<3+4=7>>7\n#### 7"),
     ("A pen costs 2 dollars. What do 6 pens cost?", "6 * 2 = <<6*2=12>>12\n#### 12"),

@@ -1,13 +1,15 @@
 """A study: what a file may say, what is run, and that it goes on where it stopped."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tomli_w
 
+from counterpoise.config import LossConfig
 from counterpoise.credit import make_rule
-from counterpoise.engines import study as module
-from counterpoise.engines.assemble import rule_settings
+from counterpoise.engines import local
+from counterpoise.engines.balance import rule_settings
 from counterpoise.engines.study import load_study
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.rewards.registry import make_reward
@@ -42,6 +44,18 @@ def test_all_arms_come_under_one_seed_before_the_next(write):
     assert [(run.arm, run.seed) for run in study.runs] == [("nsr", 0), ("psr", 0), ("nsr", 1), ("psr", 1)]
     assert {run.config.learner.steps for run in study.runs} == {2}
     assert [run.config.run.seed for run in study.runs] == [0, 0, 1, 1]
+
+
+def test_a_study_follows_what_its_run_and_its_arms_extend(write, tmp_path):
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "grpo.toml").write_text('[credit]\nrule = "grpo"\n[loss]\nkl = 1e-3\n')
+    (tmp_path / "seconds.toml").write_text('extends = "run.toml"\n[verification]\ntimeout = 3.0\n')
+    arms = {"nsr": {"credit": {"rule": "nsr"}}, "grpo": {"extends": "rules/grpo.toml", "loss": {"entropy": 0.5}}}
+    first, second = (run.config for run in load_study(write(arms, run="seconds.toml", seeds=[0])).runs)
+    assert (first.credit.rule, first.loss.kl, first.verification.timeout, first.learner.steps) == ("nsr", 0, 3, 2)
+    assert (second.credit.rule, second.loss.kl, second.loss.entropy, second.learner.steps) == ("grpo", 1e-3, 0.5, 2)
+    with pytest.raises(ConfigError, match=r"cannot read the run file .*none\.toml, which .*two\.toml extends"):
+        load_study(write({"a": {"extends": "none.toml"}}))
 
 
 def test_the_base_is_evaluated_once_for_all_that_share_it(write):
@@ -100,6 +114,28 @@ def test_what_is_measured_again_trains_as_before(write):
     assert all(run.trained and run.result() is None for run in study.runs)
 
 
+def test_a_study_of_an_earlier_release_goes_on_with_the_guards_that_it_had(write):
+    study = load_study(write(seeds=[0]))
+    study.train()
+    for run in study.runs:
+        file = run.config.path / "config.toml"
+        text = file.read_text()
+        assert text.count('    "nothing_right",\n') == 1
+        file.write_text(text.replace('    "nothing_right",\n', ""))
+    assert load_study(write(seeds=[0])).train() == []
+    file.write_text(file.read_text().replace("act = false", "act = true"))
+    with pytest.raises(ConfigError, match="was made with other settings"):
+        load_study(write(seeds=[0])).train()
+
+
+def test_names_and_files_of_all_arms_are_looked_up_before_the_first_is_trained(write):
+    study = load_study(write(seeds=[0]))
+    study.check()
+    bad = replace(study.runs[1], config=study.runs[1].config.model_copy(update={"loss": LossConfig(name="reinforc")}))
+    with pytest.raises(ConfigError, match=r"^arm psr: unknown loss 'reinforc'; did you mean 'reinforce'"):
+        replace(study, runs=[study.runs[0], bad]).check()
+
+
 def test_a_run_that_cannot_be_measured_is_named_and_stops_no_other(write):
     study = load_study(write(seeds=[0]), ["evaluation.temperature=0.5"])
     study.train()
@@ -112,14 +148,14 @@ def test_a_run_that_cannot_be_measured_is_named_and_stops_no_other(write):
 
 
 def test_a_run_that_fails_does_not_stop_the_others(write, monkeypatch):
-    real = module.train
+    real = local.train
 
     def train(directory, **options):
         if directory.path.name == "nsr-seed0":
             raise TrainingError("the loss is not finite")
         return real(directory, **options)
 
-    monkeypatch.setattr(module, "train", train)
+    monkeypatch.setattr(local, "train", train)
     study = load_study(write())
     ((run, reason),) = study.train()
     assert (run.arm, run.seed, reason) == ("nsr", 0, "the loss is not finite")
@@ -158,3 +194,35 @@ def test_every_study_here_names_rules_and_rewards_that_there_are(path):
 def test_a_study_is_not_changed_from_the_command_line(write):
     with pytest.raises(UsageError, match=r"credit.rule=psr would make another study; finished runs can be measured"):
         load_study(write(), ["credit.rule=psr"])
+
+
+def test_paths_follow_the_file_they_stand_in_and_a_study_goes_on_from_elsewhere(configure, tmp_path, monkeypatch):
+    for folder in ("runfiles", "studies", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    lines = [f'{{"question": "{a}+1=?", "answer": "{a + 1}"}}' for a in range(40)]
+    (tmp_path / "runfiles" / "a.jsonl").write_text("\n".join(lines))
+    (tmp_path / "studies" / "b.jsonl").write_text("\n".join(lines[:30]))
+    run = configure().model_dump(mode="json", exclude_defaults=True)
+    run |= {
+        "tasks": {"name": "jsonl", "settings": {"path": "a.jsonl", "verifier": "exact", "test_fraction": 0.3}},
+        "prompt": {"template": "plain"},
+    }
+    (tmp_path / "runfiles" / "run.toml").write_text(tomli_w.dumps(run))
+    other = {"tasks": {"settings": {"path": "b.jsonl", "verifier": "exact", "test_fraction": 0.3}}}
+    file = {"run": "../runfiles/run.toml", "directory": "out", "seeds": [0], "arms": {"whole": {}, "part": other}}
+    file |= {"settings": {"learner": {"steps": 1}}}
+    (tmp_path / "studies" / "two.toml").write_text(tomli_w.dumps(file))
+    monkeypatch.chdir(tmp_path / "studies")
+    study = load_study(Path("two.toml"))
+    assert [run.config.tasks.settings["path"] for run in study.runs] == [
+        str(tmp_path / "runfiles" / "a.jsonl"),
+        str(tmp_path / "studies" / "b.jsonl"),
+    ]
+    assert study.train() == []
+    assert (tmp_path / "studies" / "out" / "two" / "whole-seed0" / "config.toml").is_file()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = load_study(tmp_path / "studies" / "two.toml")
+    assert [run.trained for run in again.runs] == [True, True]
+    (tmp_path / "studies" / "two.toml").write_text(tomli_w.dumps(file | {"settings": {"learner": {"steps": 2}}}))
+    with pytest.raises(ConfigError, match=r"whole-seed0 was made with other settings \(learner.steps 1 -> 2\)"):
+        load_study(tmp_path / "studies" / "two.toml").train()

@@ -29,7 +29,7 @@ def test_an_unknown_tracker_is_refused_before_the_run_begins_and_the_known_ones_
 
 def test_a_tracker_that_is_not_installed_is_refused_and_not_left_out(monkeypatch):
     monkeypatch.setattr(trackers, "get_available_trackers", list)
-    with pytest.raises(MissingExtraError, match=r"tracking.trackers=wandb needs .*pip install 'counterpoise\[wandb\]'"):
+    with pytest.raises(MissingExtraError, match=r"tracking.trackers=wandb needs .*pip install 'wandb>=0.19'"):
         trackers.check_trackers(["wandb"])
     with pytest.raises(ConfigError, match=r"tracking.trackers=mlflow needs a package that is not installed"):
         trackers.check_trackers(["mlflow"])

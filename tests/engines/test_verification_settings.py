@@ -1,7 +1,7 @@
 import pytest
 
-from counterpoise.engines.assemble import check_verifiers
 from counterpoise.engines.evaluate import open_bench
+from counterpoise.engines.lookup import check_verifiers
 from counterpoise.errors import ConfigError, UnknownNameError
 from counterpoise.types import Problem
 

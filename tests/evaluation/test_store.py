@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from counterpoise.errors import StoreError
-from counterpoise.evaluation.store import RolloutStore, StoredRollout, StoredVerdict
+from counterpoise.evaluation.store import RolloutStore, StoredRollout, StoredVerdict, same_draws, same_model
 from counterpoise.types import SamplingSettings, StopReason, Verdict, VerdictValue
 
 
@@ -208,3 +208,51 @@ def test_memory_does_not_hold_the_texts(store):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1e6
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("m", "m", True),
+        ("models/q", "/work/models/q", True),  # a run of an earlier version, continued from another directory
+        ("q", "/work/models/q", True),
+        ("models/p", "/work/models/q", False),
+        ("odels/q", "/work/models/q", False),
+        ("/old/models/q", "/new/models/q", True),
+        ("/old/models/q", "/new/models/p", False),
+        ("/a/run/checkpoints/step-000001/policy", "/b/run/checkpoints/step-000001/policy", True),
+        ("/a/run/checkpoints/step-000001/policy", "/a/run/checkpoints/step-000002/policy", False),
+        ("/a/one/checkpoints/step-000001/policy", "/a/two/checkpoints/step-000001/policy", False),
+        ("org/q", "other/q", False),
+        ("lab", "/models/lab", False),
+        ("lab:weak", "/models/lab:weak", False),
+    ],
+)
+def test_a_model_s_directory_may_have_moved(one, other, same):
+    assert same_model(one, other) is same
+    assert same_model(other, one) is same
+
+
+def test_two_directories_that_are_both_there_are_two_models(tmp_path, monkeypatch):
+    for place in ("a/models/q", "b/models/q"):
+        (tmp_path / place).mkdir(parents=True)
+    assert not same_model(str(tmp_path / "a/models/q"), str(tmp_path / "b/models/q"))
+    monkeypatch.chdir(tmp_path / "a")
+    assert same_model("models/q", str(tmp_path / "a/models/q"))
+    assert not same_model("models/q", str(tmp_path / "b/models/q"))
+
+
+def test_a_store_goes_on_where_the_model_was_moved_and_not_with_another(tmp_path, fake):
+    RolloutStore(tmp_path / "store", fake.manifest(model="models/q"))
+    RolloutStore(tmp_path / "store", fake.manifest(model="/elsewhere/models/q"))
+    with pytest.raises(StoreError, match="model is 'models/q' there and '/elsewhere/models/p' here"):
+        RolloutStore(tmp_path / "store", fake.manifest(model="/elsewhere/models/p"))
+    with pytest.raises(StoreError, match="seed is "):
+        RolloutStore(tmp_path / "store", fake.manifest(model="/elsewhere/models/q", seed=99))
+
+
+def test_the_weights_of_a_step_are_its_own_wherever_the_base_is(fake):
+    one, other = (fake.manifest(model=model, weights="run step 3") for model in ("/a/base", "/b/moved"))
+    assert same_draws(one, other)
+    assert not same_draws(one, fake.manifest(model="/b/moved", weights="run step 4"))
+    assert not same_draws(replace(one, weights=None), replace(other, weights=None))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterpoise.errors import UsageError
-from counterpoise.learner.batches import deal_groups, micro_batches, pad_rows, row_width
+from counterpoise.learner.batches import micro_batches, pad_rows, row_width
 
 
 def test_rows_of_like_length_share_a_batch_and_an_overlong_row_goes_alone():
@@ -27,33 +27,6 @@ def test_all_batches_but_the_last_are_more_than_half_full(lengths, budget):
     batches = micro_batches(lengths, budget)
     area = sum(len(batch) * max(lengths[row] for row in batch) for batch in batches)
     assert len(batches) <= 2 * area / budget + 1
-
-
-@given(st.lists(st.integers(0, 9), max_size=40), st.integers(1, 5), st.integers(0, 7), st.integers(0, 2**32))
-def test_mini_batches_partition_whole_groups_evenly(groups, hands, offset, seed):
-    ids = np.asarray(groups, dtype=np.int64)
-    dealt = deal_groups(ids, hands=hands, offset=offset, generator=np.random.default_rng(seed))
-    assert sorted(np.concatenate(dealt).tolist()) == list(range(len(ids)))
-    sizes = [len(set(ids[rows].tolist())) for rows in dealt]
-    assert sum(sizes) == len(set(groups))  # no group is split
-    assert max(sizes) - min(sizes) <= 1
-
-
-def test_processes_deal_evenly_together():
-    # three processes with one group each and two hands: 2 + 1 groups, not 3 + 0
-    hands = [
-        deal_groups(np.zeros(2, dtype=np.int64), hands=2, offset=rank, generator=np.random.default_rng(0))
-        for rank in range(3)
-    ]
-    assert [sum(len(dealt[hand]) for dealt in hands) for hand in range(2)] == [4, 2]
-
-
-def test_the_seed_decides_the_deal():
-    ids = np.arange(20)
-    deal = [
-        deal_groups(ids, hands=4, offset=0, generator=np.random.default_rng(seed))[0].tolist() for seed in (0, 0, 1)
-    ]
-    assert deal[0] == deal[1] != deal[2]
 
 
 def test_padding_places_prompt_response_and_positions(build):

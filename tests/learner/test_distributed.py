@@ -11,25 +11,26 @@ WORKER = Path(__file__).with_name("distributed_worker.py")
 
 @pytest.fixture(scope="module")
 def ends(tmp_path_factory):
-    """What one process and each of two processes ended with."""
+    """What one process, and each of two and of three, ended with."""
     output = tmp_path_factory.mktemp("processes")
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    commands = [[sys.executable, str(WORKER), str(output)], [sys.executable, *launch, str(WORKER), str(output)]]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
+    commands = [[sys.executable, str(WORKER), str(output)]]
+    commands += [[sys.executable, *launch, str(processes), str(WORKER), str(output)] for processes in (2, 3)]
     runs = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for command in commands
     ]
     for run in runs:
-        text, _ = run.communicate(timeout=120)
+        text, _ = run.communicate(timeout=240)
         assert run.returncode == 0, text
     return {path.stem: torch.load(path, weights_only=True) for path in output.glob("*.pt")}
 
 
 @pytest.mark.slow
 def test_two_processes_with_unequal_shares_end_where_one_does(ends):
-    assert sorted(ends) == ["1-0", "2-0", "2-1"]
-    assert [ends[name]["processes"] for name in sorted(ends)] == [1, 2, 2]
+    assert sorted(ends) == ["1-0", "2-0", "2-1", "3-0", "3-1", "3-2"]
+    assert [ends[name]["processes"] for name in sorted(ends)] == [1, 2, 2, 3, 3, 3]
     single = ends["1-0"]["whole"]
     for rank in (0, 1):
         weights, metrics, counts, gap, quantiles = ends[f"2-{rank}"]["whole"]
@@ -49,11 +50,23 @@ def test_two_processes_with_unequal_shares_end_where_one_does(ends):
             assert median == pytest.approx(expected[3], rel=0.021, abs=2e-4), name
 
 
+# 4 groups: 2 mini-batches of 2; 3 groups with credit, twice, one by one; 4 rows with credit in twos, twice; ceil(8 / 3) mini-batches
 @pytest.mark.slow
-def test_processes_take_the_same_number_of_steps_and_stay_together(ends):
-    first, second = ends["2-0"]["parts"], ends["2-1"]["parts"]  # 3 groups and 1; mini-batches of 2 over both: 2 steps
-    assert first[2][0] == second[2][0] == 2
-    assert torch.equal(first[0], second[0])
+@pytest.mark.parametrize(
+    ("case", "steps", "rows"), [("parts", 2, 8), ("parts_twice", 6, 8), ("rows", 4, 8), ("all_rows", 3, 8)]
+)
+@pytest.mark.parametrize("processes", [2, 3])
+def test_mini_batches_are_dealt_over_processes_as_one_process_deals_them(ends, processes, case, steps, rows):
+    weights, metrics, counts, _, _ = ends["1-0"][case]
+    assert counts[0] == steps
+    assert metrics["rows_per_update"] == (rows, steps)
+    for rank in range(processes):
+        own = ends[f"{processes}-{rank}"][case]
+        assert torch.allclose(own[0], weights, rtol=0, atol=2e-6)
+        assert torch.equal(own[0], ends[f"{processes}-0"][case][0])
+        assert own[2] == counts
+        for name in ("rows_per_update", "learning_rate", "gradient_norm", "loss"):
+            assert own[1][name] == pytest.approx(metrics[name], rel=1e-4), name
 
 
 @pytest.mark.slow
@@ -63,6 +76,15 @@ def test_a_critic_of_two_processes_learns_what_one_learns_and_its_statistics_are
         own, all_of_them = ends[f"2-{rank}"]["critic"]
         assert torch.allclose(own, parameters, rtol=0, atol=1e-5)
         assert all_of_them == pytest.approx(seen, rel=1e-4)
-    first, second = ends["2-0"]["critic_parts"], ends["2-1"]["critic_parts"]
-    assert torch.equal(first[0], second[0])
-    assert first[1] == second[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["critic_parts", "critic_rows"])
+@pytest.mark.parametrize("processes", [2, 3])
+def test_a_critic_makes_the_same_mini_batches_too(ends, processes, case):
+    parameters, seen = ends["1-0"][case]
+    for rank in range(processes):
+        own, all_of_them = ends[f"{processes}-{rank}"][case]
+        assert torch.allclose(own, parameters, rtol=0, atol=1e-5)
+        assert torch.equal(own, ends[f"{processes}-0"][case][0])
+        assert all_of_them == pytest.approx(seen, rel=1e-3)

@@ -100,6 +100,58 @@ def test_coefficients_of_zero_leave_the_loss_itself() -> None:
     )
 
 
+def k3_at(difference: float, clamp: float | None) -> tuple[float, float, Sum]:
+    """Value and gradient of the KL term alone where log pi - log pi_ref is `difference`, and its metric."""
+    log_probs = torch.full((1, 1), -40.0, dtype=torch.float64, requires_grad=True)
+    output = with_terms(make_loss("reinforce"), kl=1.0, kl_clamp=clamp)(
+        log_probs=log_probs,
+        old_log_probs=log_probs.detach(),
+        plus=torch.zeros(1),
+        minus=torch.zeros(1),
+        mask=torch.ones(1, 1).bool(),
+        reference_log_probs=log_probs.detach() - difference,
+    )
+    output.row_sums.sum().backward()  # type: ignore[no-untyped-call]
+    assert log_probs.grad is not None
+    return float(output.row_sums.detach()), float(log_probs.grad), output.metrics["kl_reference"]
+
+
+@pytest.mark.parametrize(
+    ("difference", "clamp", "value", "gradient"),
+    [
+        # exp(2.5) - 2.5 - 1 = 8.6825 < 10, so the clamp does nothing; 1 - exp(2.5) = -11.1825
+        (-2.5, 10.0, 8.6825, -11.1825),
+        (-2.5, None, 8.6825, -11.1825),
+        # exp(3) - 3 - 1 = 16.0855 and exp(8) - 8 - 1 = 2971.958 pass it
+        (-3.0, 10.0, 10.0, 0.0),
+        (-3.0, None, 16.0855, -19.0855),
+        (-8.0, 10.0, 10.0, 0.0),
+        (-8.0, None, 2971.958, -2979.958),
+        # on the other side the value grows like d: exp(-9) + 8 = 8.0001, exp(-12) + 11 = 11.00001
+        (9.0, 10.0, 8.00012, 0.99988),
+        (12.0, 10.0, 10.0, 0.0),
+        (12.0, None, 11.00001, 0.99999),
+        (-1.0, 0.5, 0.5, 0.0),  # e - 2 = 0.718
+        (0.0, 10.0, 0.0, 0.0),
+    ],
+)
+def test_the_clamp_bounds_the_k3_estimate_and_takes_the_gradient_outside(
+    difference: float, clamp: float | None, value: float, gradient: float
+) -> None:
+    found, slope, metric = k3_at(difference, clamp)
+    assert (found, slope) == (pytest.approx(value, rel=1e-5, abs=1e-12), pytest.approx(gradient, rel=1e-5, abs=1e-12))
+    assert metric == Sum(total=found, count=1.0)
+
+
+def test_a_clamp_is_positive_and_of_k3() -> None:
+    with pytest.raises(ConfigError, match=r"loss: kl_clamp = 0.0; expected a number in \(0, inf\)"):
+        with_terms(make_loss("reinforce"), kl=0.1, kl_clamp=0.0)
+    with pytest.raises(
+        ConfigError, match=r"loss.kl_clamp=10 bounds the estimator k3, and loss.kl_estimator=k1; set loss"
+    ):
+        with_terms(make_loss("reinforce"), kl=0.1, kl_estimator="k1", kl_clamp=10)
+
+
 def test_a_term_without_its_input_says_so() -> None:
     with pytest.raises(UsageError, match=r"loss.kl = 0.1 needs reference_log_probs \(B, T\)"):
         with_terms(make_loss("reinforce"), kl=0.1)(**rows())

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
@@ -64,8 +65,16 @@ def test_paper_qwen25_math_to_the_letter() -> None:
     )
 
 
-def test_paper_qwen3_adds_an_empty_think_block() -> None:
-    assert text("paper_qwen3") == text("paper_qwen2.5_math") + "<think>\n\n</think>\n\n"
+def test_the_two_forms_of_qwen3_without_thinking_differ_by_a_newline() -> None:
+    # the paper's training code (rl_dataset.py, qwen3_no_thinking) ends with one; Qwen3's chat format with enable_thinking=False with two
+    assert text("paper_qwen3") == text("paper_qwen2.5_math") + "<think>\n\n</think>\n"
+    assert text("qwen3_no_think") == text("paper_qwen2.5_math") + "<think>\n\n</think>\n\n"
+
+
+def test_the_document_lists_every_template() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text(encoding="utf-8")
+    section = document.split("## Prompt templates")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `([^`]+)`", section, flags=re.MULTILINE) == list(TEMPLATES)
 
 
 def test_paper_llama31_to_the_letter() -> None:
@@ -77,7 +86,7 @@ def test_paper_llama31_to_the_letter() -> None:
     )
 
 
-@pytest.mark.parametrize("template", [name for name in TEMPLATES if name.startswith("paper_")])
+@pytest.mark.parametrize("template", [name for name in TEMPLATES if name.startswith(("paper_", "qwen3_"))])
 def test_paper_templates_do_not_depend_on_the_tokenizer(template: str) -> None:
     (prompt,) = make_prompts([problem()], tokenizer(chat_template=None), template=template)
     assert prompt.text == text(template)
@@ -107,23 +116,10 @@ def test_unknown_template_names_the_nearest() -> None:
 
 
 def test_too_long_is_refused_with_problem_and_lengths() -> None:
-    problems = [problem("a" * 3, "short"), problem("b" * 8, "long"), problem("c" * 9, "longest")]
+    problems = [problem("a" * 3, "short"), problem("b" * 8, "long")]
+    # `<s>`, eight letters and a newline
     message = (
-        "2 of 3 prompts (template plain) are longer than 9 tokens; the longest has 11: problem longest, 'ccccccccc'; "
-        "raise the limit to 11, or leave such problems out"
+        "problem long: the prompt (template plain) has 10 tokens, and prompt.max_tokens allows 9; raise it, or leave"
     )
     with pytest.raises(DataError, match=re.escape(message)):
         make_prompts(problems, tokenizer(), template="plain", max_prompt_tokens=9)
-
-
-def test_too_long_can_be_dropped_and_counted() -> None:
-    problems = [problem("a" * 3, "short"), problem("b" * 8, "long")]
-    prompts = make_prompts(problems, tokenizer(), template="plain", max_prompt_tokens=5, on_too_long="drop")
-    assert [prompt.problem.problem_id for prompt in prompts] == ["short"]  # 5 tokens: exactly the limit stays
-    with pytest.raises(DataError, match="2 of 2 prompts"):
-        make_prompts(problems, tokenizer(), template="plain", max_prompt_tokens=4, on_too_long="drop")
-
-
-def test_unknown_choice_for_long_prompts() -> None:
-    with pytest.raises(ConfigError, match="on_too_long is 'cut'; it must be error or drop"):
-        make_prompts([], tokenizer(), template="plain", on_too_long="cut")  # type: ignore[arg-type]

@@ -132,3 +132,12 @@ def test_published_curves_are_chosen_by_name(page):
     assert '"shown":"qwen3-4b:MATH"' in page("a", paper="qwen3-4b")
     with pytest.raises(UnknownNameError):
         page("b", paper="gpt")
+
+
+def test_pauses_are_no_training_time(page, make_run, disk):
+    # Two steps of 20 seconds each, the second one continued a night later; a step whose time was not finite adds nothing.
+    records = disk.metrics(3)
+    for record, began, took in zip(records, (0.0, 20.0, 36_020.0), (20.0, None, 20.0), strict=True):
+        record |= {"time": 1.0e9 + began, "seconds": took}
+    text = page(make_run("a", records=records))
+    assert re.search(r"trained for.{0,80}?(\d[^<]*)<", text, re.DOTALL)[1].strip() == "0:40 min"

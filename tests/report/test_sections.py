@@ -1,6 +1,7 @@
 import pytest
 
 from counterpoise.errors import UsageError
+from counterpoise.evaluation.cautions import few_problems
 from counterpoise.report.build import build_report
 
 
@@ -85,6 +86,7 @@ def test_settings_that_differ_are_noted(make_run, disk):
     )
     assert report.notes == (
         "a and b were measured differently, so part of their difference may be that: template plain and chat",
+        f"a, b: {few_problems(2)}",
     )
 
 

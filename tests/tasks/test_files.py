@@ -42,6 +42,16 @@ def test_fields_are_mapped(file: Path) -> None:
     assert (problem.verifier, problem.demonstration, task.template) == ("numeric", "one and one", "plain")
 
 
+def test_a_problem_knows_its_line_which_is_no_part_of_what_it_is(file: Path, tmp_path: Path) -> None:
+    write(file, record("a"), "", record("b"))
+    moved = write(tmp_path / "moved.jsonl", record("b"))
+    first, second = JsonlTask(train=file).problems("train")
+    assert (first.source, second.source) == (f"{file}:1", f"{file}:3")  # the blank line counts
+    (again,) = JsonlTask(train=moved).problems("train")
+    assert again == second
+    assert again.source == f"{moved}:1"
+
+
 def test_order_is_the_files_and_blank_lines_and_byte_order_mark_are_skipped(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + b'{"question": "a", "answer": "1"}\r\n\n  \n{"question": "b", "answer": "2"}')
     assert [p.question for p in JsonlTask(train=file).problems("train")] == ["a", "b"]
@@ -186,6 +196,6 @@ def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     rows = table(tmp_path / "a.parquet", question=["a"], answer=["1"])
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(
-        MissingExtraError, match=r"a Parquet file of problems needs the package 'pyarrow'.*counterpoise\[parquet\]"
+        MissingExtraError, match=r"a Parquet file of problems needs the package 'pyarrow'.*pip install 'pyarrow>=17'"
     ):
         ParquetTask(train=rows).problems("train")

@@ -83,6 +83,16 @@ def outcome(gold, answer, **given_settings):
         ("6.2832 cm", r"2\pi \text{ cm}"),
         ("0 J", "0 kJ"),
         ("5 apples", "5 apples"),
+        ("5 dollars", "500 cents"),
+        ("5 dollars", "5"),
+        ("$5", "5 dollars"),
+        ("£5", "5 pounds"),
+        (r"\boxed{2600 J}", "2600 J"),
+        (r"\[2600 J\]", "2600 J"),
+        ("2600 J", r"\mathbf{2.6\text{ kJ}}"),
+        ("200 min", "3 h 20 min"),
+        ("3 h 20 min", "200 min"),
+        ("5 ft 3 in", "63 inches"),
     ],
 )
 def test_right(gold, answer):
@@ -93,6 +103,10 @@ def test_right(gold, answer):
     ("gold", "answer", "rule"),
     [
         ("10 cm", "10 km", "unit"),
+        ("5 dollars", "5 cents", "unit"),
+        ("$5", "€5", "unit"),
+        ("200 min", "3 h 50 min", "value"),
+        ("200 min", "3 h 20 h", "not_a_quantity"),
         ("10 cm", "10 s", "unit"),
         ("10 cm", "11 cm", "value"),
         ("10 cm", "1.1 dm", "value"),
@@ -231,7 +245,7 @@ def test_settings(given_settings, error, message):
 
 def test_the_version_tells_the_settings():
     versions = [QuantityVerifier(**s).version for s in ({}, {"relative_tolerance": 0.01}, {"unit": "optional"})]
-    assert versions == ["1+rtol0.05", "1+rtol0.01", "1+rtol0.05+unit-optional"]
+    assert versions == ["2+rtol0.05", "2+rtol0.01", "2+rtol0.05+unit-optional"]
 
 
 def test_the_shortcut_loads_neither_pint_nor_sympy():

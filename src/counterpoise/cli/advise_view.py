@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import tomli_w
@@ -15,6 +16,7 @@ from counterpoise.diagnostics.advice.result import Choice, Level, Status
 from counterpoise.diagnostics.explanation import Estimate
 from counterpoise.engines.advise import Advised
 from counterpoise.runfile import dump_config, parse_config
+from counterpoise.tables import anchored
 
 __all__ = ["run_file", "show"]
 
@@ -137,7 +139,8 @@ def run_file(config: RunConfig, found: Advised) -> str:
 
     Settings of a rule or controller that is replaced are dropped with it, and so is the run's name, which would be taken.
     """
-    kept: dict[str, Any] = config.model_dump(mode="json", exclude_unset=True)
+    # Typed paths follow the current directory, and those of a run file would follow the file.
+    kept = anchored(config.model_dump(mode="json", exclude_unset=True), Path.cwd())
     kept.get("run", {}).pop("name", None)
     credit = kept.get("credit", {})
     changed = {choice.key: choice.value for choice in found.advice.choices}

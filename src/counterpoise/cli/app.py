@@ -85,6 +85,20 @@ class _Group(TyperGroup):
             _traceback_if_wanted()
             console.error("interrupted")
             raise typer.Exit(130) from interrupt
+        except Exception as error:
+            # typer brings its own copy of click in some versions, so the class has no one place to be imported from.
+            if type(error).__name__ == "NoSuchOption":
+                error.message += _as_setting(error)  # type: ignore[attr-defined]
+            raise
+
+
+def _as_setting(error: Any) -> str:
+    """What to write instead of an option that does not exist, where a setting of the run file has that name."""
+    from counterpoise.runfile import setting_places
+
+    takes = error.ctx is not None and any(parameter.name == "overrides" for parameter in error.ctx.command.params)
+    places = setting_places(error.option_name.lstrip("-").replace("-", "_")) if takes else []
+    return f"; settings are given as KEY=VALUE: {' or '.join(f'{place}=…' for place in places)}" if places else ""
 
 
 def _print_version(wanted: bool) -> None:

@@ -31,7 +31,7 @@ def demo(
     counterpoise demo --rule psr learner.steps=200
     """
     from counterpoise.errors import UsageError
-    from counterpoise.runfile import load_config
+    from counterpoise.runfile import load_config, quoted
 
     own_flags = {"credit.rule": "--rule", "run.seed": "--seed", "run.directory": "--directory"}
     for override in overrides or []:
@@ -39,9 +39,13 @@ def demo(
         if flag is not None:
             raise UsageError(f"{override}: the demo has a flag for it, {flag}")
     name = _free_name(directory, f"demo-{rule}-seed{seed}")
-    own = [f'credit.rule="{rule}"', f"run.seed={seed}", f'run.directory="{directory}"', f'run.name="{name}"']
+    texts = {"credit.rule": rule, "run.directory": directory, "run.name": name}
+    own = [f"run.seed={seed}", *(quoted(key, text) for key, text in texts.items())]
     config = load_config(DEMO_FILE, [*own, *(overrides or [])])
 
+    from counterpoise.engines.lookup import check_run
+
+    problems = check_run(config)
     from counterpoise.cli.live import LiveObserver
     from counterpoise.cli.train import show_result
     from counterpoise.engines.local import train
@@ -49,7 +53,7 @@ def demo(
 
     run = RunDirectory.create(config)
     with LiveObserver() as observer:
-        result = train(run, observer=observer)
+        result = train(run, observer=observer, problems=problems)
     show_result(result)
     console.stdout.print(
         "\nnext:\n"

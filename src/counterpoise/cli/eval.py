@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,9 +13,10 @@ import typer
 
 from counterpoise.cli import console
 from counterpoise.cli.passk import METRIC_HELP, parse_ks
-from counterpoise.cli.subject import refuse_contradictions
+from counterpoise.cli.subject import refuse_contradictions, run_and_step
 
 if TYPE_CHECKING:
+    from counterpoise.config import RunConfig
     from counterpoise.engines.run_directory import RunDirectory
 
 __all__ = ["evaluate"]
@@ -31,7 +33,10 @@ _FLAGS = {
 
 def evaluate(
     target: Annotated[
-        str, typer.Argument(metavar="MODEL|RUN", help="Model name, path or hub id; or a run's directory.")
+        str,
+        typer.Argument(
+            metavar="MODEL|RUN", help="Model name, path or hub id; or a run's directory, RUN@STEP for one checkpoint."
+        ),
     ],
     overrides: Annotated[
         list[str] | None,
@@ -72,6 +77,7 @@ def evaluate(
     counterpoise eval runs/demo-nsr-seed0 evaluation.temperature=0.6
     counterpoise eval HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.test=test.jsonl --problems 50 --n 8
     """
+    from counterpoise.engines.run_directory import RunDirectory
     from counterpoise.errors import UsageError
     from counterpoise.evaluation.metrics import metric_names
     from counterpoise.evaluation.table import estimates_table, passk_table, result_lines
@@ -89,16 +95,21 @@ def evaluate(
     given = {name: value for name, value in flags.items() if value is not None}
     settings = overrides or []
     refuse_contradictions(settings, given, _FLAGS)
-    path = Path(target)
+    path, chosen = run_and_step(target)
     is_run = (path / "config.toml").is_file()
     if is_run:
         if any(value is not None for value in (task, out, seed)):
             raise UsageError("a run has its own task, seed and directory; leave --task, --seed and --out away")
+        if chosen is not None and (step is not None or checkpoints is not None):
+            raise UsageError(f"{target} chooses a step, and so does the option; leave one of them away")
+        step = chosen if step is None else step
         if step is not None and checkpoints is not None:
             raise UsageError("--step chooses one checkpoint and --checkpoints several; leave one of them away")
         config = None
         settings = [*settings, *(f"{name}={value}" for name, value in given.items())]
     else:
+        if chosen is not None:
+            raise UsageError(f"{target}: @ chooses a step of a run, and {path} is no run directory (no config.toml)")
         # check_directory has words of its own for a LoRA adapter.
         if path.is_dir() and not any((path / name).exists() for name in ("config.json", "adapter_config.json")):
             raise UsageError(
@@ -118,9 +129,11 @@ def evaluate(
             sections.setdefault(section, {})[key] = value
         config = parse_config(sections, settings, source="command line")
 
+    from counterpoise.engines.lookup import check_evaluation
+
+    check_evaluation(config or RunDirectory.read(path, settings).config, model=config is not None)
     from counterpoise.cli.live import LazyProgress
     from counterpoise.engines.evaluate import evaluate_model, evaluate_run
-    from counterpoise.engines.run_directory import RunDirectory
 
     if checkpoints is not None:
         _checkpoints(RunDirectory.read(path, settings), checkpoints, metrics)
@@ -131,15 +144,44 @@ def evaluate(
             step, result = evaluate_run(run, step=step, on_progress=show, say=console.note)
             directory = run.evaluation(step)
         else:
-            directory = out or Path("runs") / f"eval-{re.sub(r'[^A-Za-z0-9.]+', '-', target)}-{task}"
+            directory = out or _directory(target, task, config)
             result = evaluate_model(config, directory=directory, on_progress=show, say=console.note)
-    label = f"{target} at step {step}" if is_run else target
+    label = f"{path} at step {step}" if is_run else target
     console.stdout.print(passk_table(result.curve, confidence=result.confidence, title=f"pass@k of {label}"))
     if metrics:
         console.stdout.print(estimates_table(result.estimates, metrics, confidence=result.confidence))
     for line in result_lines(result):
         console.note(line)
     console.stdout.print(f"rollouts, verdicts and passk.json: {directory}", soft_wrap=True)
+
+
+def _directory(target: str, task: str | None, config: RunConfig) -> Path:
+    """`runs/eval-MODEL-TASK`; with the sampling in its name where that one was drawn at another."""
+    from counterpoise.engines.run_directory import sampling_name
+
+    plain = Path("runs") / f"eval-{re.sub(r'[^A-Za-z0-9.]+', '-', target)}-{task}"
+    wanted = config.evaluation
+    asked = {
+        "temperature": wanted.temperature,
+        "top_p": wanted.top_p,
+        "top_k": wanted.top_k,
+        "max_tokens": wanted.max_tokens or config.rollout.max_tokens,
+    }
+    try:
+        there = json.loads((plain / "manifest.json").read_text(encoding="utf-8"))["settings"]
+        drawn = {name: there[name] for name in asked}
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+    ):  # nothing, or nothing that can be read: the store will say what
+        return plain
+    if drawn == asked:
+        return plain
+    if drawn["max_tokens"] == asked["max_tokens"]:
+        del asked["max_tokens"]
+    return plain.with_name(f"{plain.name}-{sampling_name(asked)}")
 
 
 def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str]) -> None:

@@ -74,7 +74,8 @@ def explain(
         "credit.rule": rule[0].partition("+")[0] if rule and len(rule) == 1 and _with_settings(overrides) else None,
     }
     settings = [*(overrides or []), *(f"{name}={value}" for name, value in given.items() if value is not None)]
-    from counterpoise.engines.explain_request import Request
+    from counterpoise.engines.explain_request import Request, one_step
+    from counterpoise.engines.lookup import check_evaluation, check_names
 
     request = Request(
         rules=tuple(rule or RULES),
@@ -86,13 +87,16 @@ def explain(
         pick=pick,
     )
     config, saved, name = subject_of(target, settings, task)
+    for wanted in request.rules:
+        check_names(one_step(config, wanted))
+    check_evaluation(config)
 
     from counterpoise.cli.explain_view import show
     from counterpoise.cli.live import LazyProgress
     from counterpoise.engines.explain import explain as look
 
     with LazyProgress("explaining") as progress:
-        found = look(config, request, saved=saved, name=name, on_progress=progress)
+        found = look(config, request, saved=saved, name=name, on_progress=progress, say_line=console.note)
     if html is not None:
         from counterpoise.files import atomic_write_text
         from counterpoise.report.explain_page import explain_page

@@ -110,8 +110,9 @@ def evaluation_directory(target: str) -> Path:
 
 
 def _config(directory: Path, overrides: Sequence[str]) -> RunConfig:
+    from counterpoise.engines.run_directory import RunDirectory
     from counterpoise.evaluation.store import RolloutStore
-    from counterpoise.runfile import load_config, parse_config
+    from counterpoise.runfile import load_stored, parse_config
 
     for override in overrides:
         if not override.startswith(_SECTIONS):
@@ -121,7 +122,8 @@ def _config(directory: Path, overrides: Sequence[str]) -> RunConfig:
             )
     run_file = directory.resolve().parent.parent / "config.toml"
     if directory.resolve().parent.name == "evaluation" and run_file.is_file():
-        return load_config(run_file, overrides)
+        RunDirectory.read(run_file.parent)  # for its complaints
+        return load_stored(run_file.parent, overrides)
     manifest = RolloutStore(directory).manifest
     sections = {"model": {"name": manifest.model}, "tasks": {"name": manifest.task.removesuffix(":test")}}
     return parse_config(sections, overrides, source="command line")

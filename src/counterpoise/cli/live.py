@@ -12,6 +12,8 @@ from counterpoise.cli import console
 __all__ = ["LazyProgress", "LiveObserver"]
 
 _SHOWN = (
+    ("success_rate", "right", "{:.1%}"),
+    ("no_answer_share", "no answer", "{:.0%}"),
     ("reward", "reward", "{:+.3f}"),
     ("entropy_sampled", "entropy", "{:.3f}"),
     ("polarity_share_tokens", "rho", "{:.3f}"),
@@ -42,7 +44,10 @@ class LazyProgress:
 
 
 class LiveObserver:
-    """Shows step, reward, entropy, polarity share, tokens/s and the time left; a context manager, so that the line is closed."""
+    """Shows step, success, missing answers, reward, entropy, polarity share, tokens/s and the time left.
+
+    A context manager, so that the line is closed.
+    """
 
     def __init__(self) -> None:
         self._bar: tuple[str, LazyProgress] | None = None

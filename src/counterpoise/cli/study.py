@@ -68,6 +68,8 @@ def study(
 
     found = load_study(file, overrides or [])
     _check_reference(against, found.arms)
+    if not show:
+        found.check()
     colder = _temperatures(temperature) if against == SHARPENED else []
     failed = [] if show else _train(found)
     if (overrides or colder) and not show:
@@ -162,9 +164,11 @@ def _show(
         raise UsageError(f"nothing to show in {found.directory}: {missing}")
     shown = [value for value in (parse_ks(k) if k else _DEFAULT_KS) if value in ks]
     rows = arm_rows(arms, ks, against=against, confidence=confidence)
+    cautions = _cautions(rows)
     pending = [f"{run.arm} seed {run.seed}" for run in found.runs if run.result() is None]
     if as_json:
-        console.print_json({"against": against, "ks": ks, "arms": [asdict(row) for row in rows], "pending": pending})
+        told = {"arms": [asdict(row) for row in rows], "pending": pending, "cautions": cautions}
+        console.print_json({"against": against, "ks": ks, **told})
         return
     columns = [*(f"k={value}" for value in shown), "area"]
     picked = [*(ks.index(value) for value in shown), len(ks)]
@@ -172,15 +176,28 @@ def _show(
     title = f"pass@k %, in brackets the difference from {against} in points with its {100 * confidence:g}% interval"
     if markdown:
         _print_markdown(["arm", "seeds", *columns], table)
+        for caution in cautions:
+            console.stdout.print(f"\n{caution[0].upper()}{caution[1:]}.", soft_wrap=True, markup=False, highlight=False)
         return
     shape = console.table("arm", "seeds", *columns, title=title, numbers=("seeds", *columns))
     for cells in table:
         shape.add_row(*cells)
     console.stdout.print(shape)
+    for caution in cautions:
+        console.stdout.print(caution, soft_wrap=True, markup=False, highlight=False)
     if any(math.isnan(row.differences[0].estimate) for row in rows if row.differences):
         console.note("undefined: a seed's pass@1 is above or below that of the base at every temperature measured")
     if pending:
         console.note(f"not finished: {', '.join(pending)}")
+
+
+def _cautions(rows: Sequence[ArmRow]) -> list[str]:
+    """What stands under the table of few seeds or few problems."""
+    from counterpoise.evaluation.cautions import few_problems, few_seeds
+
+    shown = [interval for row in rows for interval in (row.differences or row.points)[:1]]
+    few = few_problems(max((interval.problems for interval in shown), default=0))
+    return [text for text in (few_seeds(len(interval.by_seed) for interval in shown), few) if text]
 
 
 def _colder(run: StudyRun, temperatures: Sequence[float]) -> list[Sequence[ProblemCounts]]:

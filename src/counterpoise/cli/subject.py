@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from counterpoise.errors import UsageError
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig
 
-__all__ = ["model_subject", "refuse_contradictions", "subject_of"]
+__all__ = ["model_subject", "refuse_contradictions", "run_and_step", "subject_of"]
 
 _LAB_TASKS = {
     "lab": ("tasks.settings.count=3", "tasks.settings.largest=20"),
@@ -28,21 +29,25 @@ def subject_of(target: str, settings: Sequence[str], task: str | None) -> tuple[
         UsageError: the target is none of them, a model has no task, or a run got one.
         CheckpointError: the run has no such checkpoint.
     """
-    import re
+    from counterpoise.engines.run_directory import RunDirectory
+    from counterpoise.runfile import load_stored
 
-    from counterpoise.runfile import load_config
-
-    path, step = Path(target), None
-    chosen = re.fullmatch(r"(.+)@(\d+)", target)
-    if chosen and not path.exists():
-        path, step = Path(chosen[1]), int(chosen[2])
+    path, step = run_and_step(target)
     if (path / "config.toml").is_file():
         if task is not None:
             raise UsageError(f"{path} is a run and has its own task; leave --task away")
-        return _of_run(path, load_config(path / "config.toml", settings), step)
+        RunDirectory.read(path)  # for its complaints; what is looked at may have any settings
+        return _of_run(path, load_stored(path, settings), step)
     if step is not None:
         raise UsageError(f"{target}: @ chooses a step of a run, and {path} is no run directory (no config.toml)")
     return model_subject(target, settings, task), None, target
+
+
+def run_and_step(target: str) -> tuple[Path, int | None]:
+    """The path and the step of `RUN@STEP`; the path alone where there is no @, or the path itself has one."""
+    path = Path(target)
+    chosen = re.fullmatch(r"(.+)@(\d+)", target)
+    return (Path(chosen[1]), int(chosen[2])) if chosen and not path.exists() else (path, None)
 
 
 def _of_run(path: Path, config: RunConfig, step: int | None) -> tuple[RunConfig, Path | None, str]:
@@ -65,7 +70,7 @@ def model_subject(target: str, settings: Sequence[str], task: str | None) -> Run
         UsageError: it is a directory without a model, or has no task.
     """
     from counterpoise.cli.demo import DEMO_FILE
-    from counterpoise.runfile import load_config, parse_config
+    from counterpoise.runfile import load_config, parse_config, quoted
 
     path = Path(target)
     if path.is_dir() and not any((path / name).exists() for name in ("config.json", "adapter_config.json")):
@@ -73,7 +78,7 @@ def model_subject(target: str, settings: Sequence[str], task: str | None) -> Run
             f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "
             "a directory that save_pretrained wrote, or a model's name"
         )
-    own: list[str] = [f'model.name="{target}"']
+    own: list[str] = [quoted("model.name", target)]
     if target in _LAB_TASKS and task in (None, "countdown"):
         return load_config(DEMO_FILE, [*own, *_LAB_TASKS[target], *settings])
     if task is None:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from counterpoise.cli import console
 from counterpoise.errors import UsageError
-from counterpoise.registry import setting_value
+from counterpoise.registry import setting_name, setting_value
 from counterpoise.tasks.identity import Split
 
 if TYPE_CHECKING:
@@ -170,8 +170,9 @@ def _first_line(docstring: str | None) -> str:
 
 def _setting(parameter: inspect.Parameter) -> str:
     if parameter.default is inspect.Parameter.empty:
-        return f"{parameter.name} (required)"
-    return parameter.name if parameter.default is None else f"{parameter.name}={parameter.default}"
+        return f"{setting_name(parameter.name)} (required)"
+    name = setting_name(parameter.name)
+    return name if parameter.default is None else f"{name}={parameter.default}"
 
 
 def _described(problem: Problem) -> str:

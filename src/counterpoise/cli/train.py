@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from counterpoise.cli import console
+
+if TYPE_CHECKING:
+    from counterpoise.evaluation.summary import EvaluationResult
 
 __all__ = ["train"]
 
@@ -15,7 +18,8 @@ __all__ = ["train"]
 def train(
     run: Annotated[Path, typer.Argument(help="A run file (TOML), or the directory of a run to continue.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings that replace the file's.")
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE|FILE.toml", help="Settings, or further run files, that replace the file's."),
     ] = None,
 ) -> None:
     """Train a policy and measure pass@k before and after.
@@ -23,27 +27,37 @@ def train(
     counterpoise train recipes/lab.toml
     counterpoise train recipes/lab.toml credit.rule=nsr run.name=lab-nsr
     counterpoise train recipes/lab.toml credit.settings.lambda=0.2 run.seed=1 run.name=lab-0.2
+    counterpoise train recipes/paper/qwen3-4b.toml recipes/paper/rules/nsr.toml
     counterpoise train runs/lab                       continue after a kill or Ctrl-C
     counterpoise train runs/lab learner.steps=200     train a finished run further
 
+    A path in a run file is relative to the file, a typed one to the current directory; a run is continued from any directory.
     Writes metrics.jsonl, checkpoints and evaluations under run.directory/run.name (docs/engines.md).
     """
-    from counterpoise.runfile import load_config
+    from counterpoise.runfile import is_run_file, load_config, quoted
 
     settings = overrides or []
     if not run.is_dir():
         config = load_config(run, settings)
         if "name" not in config.run.model_fields_set:
-            config = load_config(run, [*settings, f'run.name="{run.stem}"'])
-    # torch is imported from here on, when the run file is known to be good.
+            stems = "-".join([run.stem, *(Path(word).stem for word in settings if is_run_file(word))])
+            config = load_config(run, [*settings, quoted("run.name", stems)])
+    from counterpoise.engines.lookup import check_run
+    from counterpoise.engines.run_directory import RunDirectory
+
+    # torch is imported after this, when the run is known to be good as far as names and files go.
+    if run.is_dir():
+        opened = RunDirectory.read(run, settings)
+        problems = check_run(opened.config, started=any(opened.checkpoints.glob("step-*")))
+    else:
+        problems = check_run(config)
     from counterpoise.cli.live import LiveObserver
     from counterpoise.engines.local import train as run_training
     from counterpoise.engines.processes import is_main
-    from counterpoise.engines.run_directory import RunDirectory
 
     directory = RunDirectory.open(run, settings) if run.is_dir() else RunDirectory.create(config)
     with LiveObserver() as observer:
-        result = run_training(directory, observer=observer)
+        result = run_training(directory, observer=observer, problems=problems)
     if is_main():
         show_result(result)
 
@@ -51,16 +65,44 @@ def train(
 def show_result(result: object) -> None:
     """The pass@k table of a finished run, its directory, and what to do next."""
     from counterpoise.engines.local import TrainResult
-    from counterpoise.evaluation.table import comparison_table, passk_table
+    from counterpoise.evaluation.table import passk_table
 
     assert isinstance(result, TrainResult)
     config = result.run.config
+    title = (
+        f"\npass@k of {config.model.name} on {config.tasks.name}: {config.credit.rule}, {config.learner.steps} steps"
+    )
     if result.base is not None and result.final is not None:
         # Not the table's own title, which would be folded to the table's width.
-        console.stdout.print(
-            f"\npass@k of {config.model.name} on {config.tasks.name}: {config.credit.rule}, {config.learner.steps} steps"
-        )
-        console.stdout.print(comparison_table(result.base, result.final))
+        console.stdout.print(title)
+        _show_pair(result.base, result.final)
     elif result.final is not None:
         console.stdout.print(passk_table(result.final.curve, confidence=result.final.confidence))
     console.stdout.print(f"run: {result.run.path}\nweights: {result.checkpoint.policy}", soft_wrap=True)
+
+
+def _show_pair(base: EvaluationResult, final: EvaluationResult) -> None:
+    """Both curves and their difference, where they can be compared: a resumed run may be evaluated otherwise than its base was."""
+    from counterpoise.evaluation.table import comparison_table, passk_table
+
+    ids = [{problem.problem_id for problem in result.counts} for result in (base, final)]
+    ks = [{point.k for point in result.curve} for result in (base, final)]
+    common = ids[0] & ids[1]
+    if base.manifest.settings != final.manifest.settings:
+        why = "the base was drawn with other settings of [evaluation]"
+    elif not common:
+        why = "the base answered other problems"
+    elif not ks[0] & ks[1]:
+        why = "the base was evaluated at other k"
+    else:
+        console.stdout.print(comparison_table(base, final, common=True))
+        if ids[0] != ids[1]:
+            console.note(
+                f"compared on the {len(common)} problems that both answered; the base answered {len(ids[0])}, the policy {len(ids[1])}"
+            )
+        return
+    for name, result in (("base", base), ("after", final)):
+        console.stdout.print(passk_table(result.curve, confidence=result.confidence, title=name))
+    console.note(
+        f"{why}, so there is no difference between the two; evaluate both alike with: counterpoise eval RUN --checkpoints base,last"
+    )

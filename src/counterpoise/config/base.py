@@ -2,17 +2,76 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-__all__ = ["Count", "NonNegative", "Positive", "Probability", "Section"]
+__all__ = [
+    "STORED",
+    "Component",
+    "Count",
+    "Folder",
+    "NonNegative",
+    "Positive",
+    "Probability",
+    "Section",
+    "component_fault",
+]
+
+STORED = "stored"
+"""Key of the validation context of what a run directory holds: names that earlier versions allowed are read, not made."""
+
+_LONGEST = 255
+"""Bytes of a file's name on the usual file systems."""
 
 Probability = Annotated[float, Field(gt=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+
+
+def component_fault(name: str) -> str | None:
+    """Why a text cannot be the name of a file or directory of ours; None where it can.
+
+    It is one component of a path (so that nothing is written elsewhere), without control characters (so that it can be printed).
+    """
+    if not name.strip():
+        return "it is empty"
+    if name in (".", ".."):
+        return "it is a directory of its own"
+    if "/" in name or (os.altsep or "/") in name:
+        return "it holds a slash, and a name is one component of a path"
+    if not name.isprintable():
+        return "it holds a character that cannot be printed"
+    if len(name.encode()) > _LONGEST:
+        return f"it has {len(name.encode())} bytes, and a file name has {_LONGEST} at most"
+    return None
+
+
+def _component(name: str, info: ValidationInfo) -> str:
+    fault = None if (info.context or {}).get(STORED) else component_fault(name)
+    if fault is not None:
+        raise ValueError(f"not a name: {fault}")
+    return name
+
+
+def _folder(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("not a path: it holds a NUL character")
+    longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
+    if longest > _LONGEST:
+        raise ValueError(f"not a path: a part of it has {longest} bytes, and a file name has {_LONGEST} at most")
+    try:
+        return path.expanduser()
+    except RuntimeError:  # the home directory of nobody
+        return path
+
+
+Component = Annotated[str, AfterValidator(_component)]
+Folder = Annotated[Path, AfterValidator(_folder)]
 
 
 class Section(BaseModel):

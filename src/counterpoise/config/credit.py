@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from counterpoise.config.base import Count, NonNegative, Positive, Probability, Section
 
@@ -37,7 +37,7 @@ class CreditConfig(Section):
     filter: str = "zero_credit"
     """Rows that are trained on: `zero_credit`, `none` or `zero_variance`; a group that loses all its rows makes no update."""
     all_wrong_cap: Probability | None = None
-    """Largest share of the negative mass that all-wrong groups may carry."""
+    """Largest share of the batch's negative mass that all-wrong groups may carry."""
 
 
 class CriticConfig(Section):
@@ -54,7 +54,7 @@ class CriticConfig(Section):
     value_clip: Annotated[float, Field(gt=0.0)] | None = 0.5
     """Largest move of a value in one batch that is rewarded, in units of the reward; None is plain squared error."""
     epochs: Positive = 1
-    """Passes over each batch, in mini-batches of `learner.minibatch` prompts."""
+    """Passes over each batch, in mini-batches of `learner.minibatch` prompts (or as many rows, `learner.minibatch_unit`)."""
     warmup_steps: Count = 0
     """First training steps that teach the critic alone; the policy stands still."""
 
@@ -74,5 +74,16 @@ class LossConfig(Section):
     """Coefficient of KL to the reference (the base); 0 is off and costs nothing."""
     kl_estimator: Literal["k1", "k3"] = "k3"
     """`k1` or `k3`."""
+    kl_clamp: Annotated[float, Field(gt=0.0)] | None = None
+    """Bound of a token's k3 estimate in nats, value and gradient (10 in the source paper's code and in verl); None is k3 itself."""
     entropy: NonNegative = 0.0
     """Coefficient of the entropy bonus; 0 is off."""
+
+    @model_validator(mode="after")
+    def _check(self) -> LossConfig:
+        if self.kl_clamp is not None and self.kl_estimator != "k3":
+            raise ValueError(
+                f"kl_clamp={self.kl_clamp:g} bounds the estimator k3, and kl_estimator={self.kl_estimator}; "
+                "set kl_estimator=k3, or kl_clamp=none"
+            )
+        return self

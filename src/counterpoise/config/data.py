@@ -18,9 +18,9 @@ class TasksConfig(Section):
     name: str = "countdown"
     """Registry name: `counterpoise tasks list` prints them."""
     train: Path | None = None
-    """File of training problems, for tasks that read files."""
+    """File of training problems, for tasks that read files; relative to the run file where it stands in one."""
     test: Path | None = None
-    """File of test problems, for tasks that read files."""
+    """File of test problems, for tasks that read files; relative to the run file where it stands in one."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Further settings of the task."""
     max_train: Positive | None = None
@@ -35,7 +35,9 @@ class PromptConfig(Section):
     template: str | None = None
     """Template name; None takes the task's own default."""
     max_tokens: Positive | None = None
-    """Longer prompts are refused, with the problem's id."""
+    """Longest prompt, special tokens included; None leaves what the model's positions allow."""
+    too_long: Literal["refuse", "drop"] = "refuse"
+    """What becomes of a longer one, before anything is drawn: `refuse` to start, with file and line, or `drop` its problem and say so."""
 
 
 class RolloutConfig(Section):

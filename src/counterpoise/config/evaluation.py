@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from counterpoise.config.base import Count, Positive, Probability, Section
+from counterpoise.config.base import Component, Count, Positive, Probability, Section
 
 __all__ = ["EvaluationConfig", "TrackingConfig"]
 
@@ -56,8 +56,8 @@ class TrackingConfig(Section):
 
     trackers: list[str] = Field(default_factory=list)
     """Any of accelerate's: `tensorboard`, `wandb`, `trackio`, …"""
-    project: str = "counterpoise"
-    """Project name for trackers that have one."""
+    project: Component = "counterpoise"
+    """Project name for trackers that have one; some make a directory of it."""
 
     @field_validator("trackers", mode="before")
     @classmethod

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from counterpoise.columns import find_scored
 from counterpoise.config.base import Count, NonNegative, Positive, Section
+from counterpoise.errors import ConfigError
 
 __all__ = ["CheckpointConfig", "DiagnosticsConfig", "GuardsConfig", "LearnerConfig", "LoraConfig", "ModelConfig"]
 
@@ -28,7 +30,7 @@ class ModelConfig(Section):
     """The policy."""
 
     name: str = "lab"
-    """`lab`, `lab:weak`, `lab:graded`, `smollm2`, a directory, or a Hugging Face id."""
+    """`lab`, `lab:weak`, `lab:graded`, `smollm2`, a directory (relative to the run file that names it), or a Hugging Face id."""
     dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     """Precision of the stored weights that the optimiser updates."""
     lora: LoraConfig = LoraConfig()
@@ -49,13 +51,16 @@ class LearnerConfig(Section):
     weight_decay: NonNegative = 0.01
     """AdamW's decoupled decay."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """After warm-up."""
+    """After warm-up, by training steps."""
     warmup_steps: Count = 0
     """Optimiser updates of linear warm-up."""
     gradient_clip: Annotated[float, Field(gt=0.0)] | None = 1.0
     """Largest global gradient norm; None switches clipping off."""
     minibatch: Positive | None = None
-    """Prompts per optimiser update; None makes one update a step."""
+    """Prompts per optimiser update, at most; None makes one update a step."""
+    minibatch_unit: Literal["prompts", "rows"] = "prompts"
+    """`prompts`: an update takes `minibatch` prompts that kept any row; `rows`: `minibatch * rollout.group_size` rows that are trained on,
+    so that a rule that drops rows makes fewer updates, and not smaller ones."""
     epochs: Positive = 1
     """Passes over each batch."""
     tokens_per_microbatch: Positive = 2048
@@ -85,7 +90,15 @@ class GuardsConfig(Section):
     """What watches over a run, and what it may do (docs/guards.md)."""
 
     names: list[str] = Field(
-        default_factory=lambda: ["success", "entropy", "likelihood", "truncation", "repetition", "gradients"]
+        default_factory=lambda: [
+            "success",
+            "entropy",
+            "likelihood",
+            "truncation",
+            "repetition",
+            "gradients",
+            "nothing_right",
+        ]
     )
     """The guards that watch."""
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -124,4 +137,15 @@ class CheckpointConfig(Section):
     keep: Positive = 2
     """Newest checkpoints kept."""
     best_by: str | None = "success_rate"
-    """Metric whose best checkpoint is kept as well; None keeps none."""
+    """Column of metrics.jsonl whose best checkpoint is kept as well: the highest or the lowest, as `columns` says; None keeps none."""
+
+    @field_validator("best_by")
+    @classmethod
+    def _scored(cls, value: str | None, info: ValidationInfo) -> str | None:
+        # A run's own file must stay readable whatever was accepted when it was made; training asks again.
+        if value is not None and not (info.context or {}).get("stored"):
+            try:
+                find_scored(value)
+            except ConfigError as error:
+                raise ValueError(str(error)) from error
+        return value

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import model_validator
+from pydantic import ValidationInfo, model_validator
 
-from counterpoise.config.base import Positive, Section
+from counterpoise.config.base import Component, Folder, Positive, Section
 from counterpoise.config.credit import CreditConfig, CriticConfig, LossConfig
 from counterpoise.config.data import PromptConfig, RolloutConfig, TasksConfig, VerificationConfig
 from counterpoise.config.evaluation import EvaluationConfig, TrackingConfig
@@ -18,10 +18,10 @@ __all__ = ["RunConfig", "RunSection"]
 class RunSection(Section):
     """Where the run lives and what seeds it."""
 
-    name: str = "run"
-    """Directory name under `directory`."""
-    directory: Path = Path("runs")
-    """Parent of all runs."""
+    name: Component = "run"
+    """Directory name under `directory`: one component of a path."""
+    directory: Folder = Path("runs")
+    """Parent of all runs; relative to the run file where it stands in one, else to the current directory."""
     seed: int = 0
     """Every random draw comes from named streams of this seed."""
     threads: Positive | None = None
@@ -52,8 +52,19 @@ class RunConfig(Section):
         """The run's directory."""
         return self.run.directory / self.run.name
 
+    @property
+    def minibatch_prompts(self) -> int | None:
+        """Prompts behind an optimiser update; None where rows are counted, or the batch is one update."""
+        return self.learner.minibatch if self.learner.minibatch_unit == "prompts" else None
+
+    @property
+    def minibatch_rows(self) -> int | None:
+        """Trained rows behind an optimiser update; None where prompts are counted, or the batch is one update."""
+        size = self.learner.minibatch
+        return None if size is None or self.learner.minibatch_unit == "prompts" else size * self.rollout.group_size
+
     @model_validator(mode="after")
-    def _check(self) -> RunConfig:
+    def _check(self, info: ValidationInfo) -> RunConfig:
         size, prompts = self.learner.minibatch, self.rollout.prompts_per_step
         if size is not None and size > prompts:
             raise ValueError(f"learner.minibatch={size} is larger than rollout.prompts_per_step={prompts}; lower it")

@@ -4,6 +4,7 @@ Everything here is a function of plain tensors, so that any trainer can call it.
 """
 
 from counterpoise.credit.advantages import Advantages, StepRule, step_rule
+from counterpoise.credit.balance import sign_weights, two_balances
 from counterpoise.credit.controllers import (
     CONTROLLERS,
     Controller,
@@ -17,7 +18,7 @@ from counterpoise.credit.emphasis import EMPHASES, Emphasis, make_emphasis
 from counterpoise.credit.filters import FILTERS, keep_rows, tokens_saved
 from counterpoise.credit.groups import GroupStatistics, group_statistics
 from counterpoise.credit.registry import RULES, make_rule, needs_of
-from counterpoise.credit.rules.base import Rule
+from counterpoise.credit.rules.base import Rule, SignWeights
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.credit.signed import signed, signed_credit
 from counterpoise.credit.statistics import credit_metrics, token_masses
@@ -47,6 +48,7 @@ __all__ = [
     "Lambdas",
     "Needs",
     "Rule",
+    "SignWeights",
     "StepRule",
     "StepStatistics",
     "TokenContext",
@@ -62,6 +64,7 @@ __all__ = [
     "make_rule",
     "make_token_weights",
     "needs_of",
+    "sign_weights",
     "signed",
     "signed_credit",
     "step_rule",
@@ -69,5 +72,6 @@ __all__ = [
     "token_masses",
     "token_weight_metrics",
     "tokens_saved",
+    "two_balances",
     "weigh_tokens",
 ]

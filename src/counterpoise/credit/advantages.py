@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import Rule
+from counterpoise.lazy import torch
 from counterpoise.types import Batch, Sum
 from counterpoise.world import World
 

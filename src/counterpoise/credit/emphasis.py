@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.lazy import torch
 from counterpoise.registry import check_number, construct
 
 __all__ = ["EMPHASES", "Emphasis", "Focal", "Inverse", "InverseSqrt", "Mad", "NoEmphasis", "make_emphasis"]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import torch
-
 from counterpoise.credit.groups import group_statistics
 from counterpoise.errors import UnknownNameError
+from counterpoise.lazy import torch
 from counterpoise.types import Credit, Sum
 
 __all__ = ["FILTERS", "keep_rows", "tokens_saved"]
 
-Filter = Callable[[Credit, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+Filter = Callable[[Credit, "torch.Tensor", "torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 
 
 def _zero_credit(credit: Credit, scored: torch.Tensor, group_ids: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:

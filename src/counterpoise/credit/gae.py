@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-
 from counterpoise.errors import UsageError
+from counterpoise.lazy import torch
 from counterpoise.world import ALONE, World, add
 
 __all__ = ["Moments", "explained_variance", "gae", "moments", "token_rewards", "whiten"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from counterpoise.errors import DataError, UsageError
+from counterpoise.lazy import torch
 
 __all__ = ["GroupStatistics", "check_rows", "dense_groups", "group_statistics", "segment_sum"]
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.lazy import torch
 
 __all__ = ["group_quantile"]
 

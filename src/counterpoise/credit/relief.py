@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-
 from counterpoise.credit.statistics import token_masses
+from counterpoise.lazy import torch
 from counterpoise.types import Batch, Credit
 from counterpoise.world import ALONE, World, add
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
-
 from counterpoise.credit.emphasis import Emphasis
 from counterpoise.credit.groups import GroupStatistics, group_statistics
 from counterpoise.credit.rules.base import Rule
 from counterpoise.credit.token_weights.base import TokenWeights
 from counterpoise.credit.token_weights.weigh import weighed
 from counterpoise.errors import ConfigError, TrainingError, UsageError
+from counterpoise.lazy import torch
 from counterpoise.registry import check_number
 from counterpoise.types import Credit
+from counterpoise.world import ALONE, World, add
 
 __all__ = ["signed", "signed_credit"]
 
@@ -29,6 +29,7 @@ def signed(
     lambda_minus: float | torch.Tensor = 1.0,
     token_weights: TokenWeights | None = None,
     all_wrong_cap: float | None = None,
+    world: World = ALONE,
 ) -> Credit:
     """`plus = lambda_plus * d * max(A, 0)`, `minus = lambda_minus * d * max(-A, 0)` with A the advantages and d from the emphasis.
 
@@ -47,6 +48,7 @@ def signed(
         all_wrong_cap: largest share in (0, 1] of the batch's negative mass (summed over rows, or tokens) that groups without a single
             success may carry; their `minus` is scaled down to meet it, to zero when there is no other negative mass. None is off. It
             is met after everything else: by tokens where there are token weights, since those may have taken a row's credit.
+        world: the processes that share the batch, whose masses the cap compares; with a cap each of them must make the call.
 
     Raises:
         UsageError: shapes or dtypes do not fit, or a lambda is negative.
@@ -71,7 +73,7 @@ def signed(
             minus = weighed(minus, token_weights.minus, token_weights)
             tokens = True
         if all_wrong_cap is not None:
-            minus = _cap_all_wrong(minus, statistics, all_wrong_cap)
+            minus = _cap_all_wrong(minus, statistics, all_wrong_cap, world)
         credit = Credit(plus=plus.float(), minus=minus.float())
         finite = torch.isfinite(credit.plus) & torch.isfinite(credit.minus)
         finite = finite.all(dim=1) if tokens else finite
@@ -140,12 +142,12 @@ def _weight(name: str, value: float | torch.Tensor, scored: torch.Tensor, tokens
     return _by_row(value.double(), tokens)
 
 
-def _cap_all_wrong(minus: torch.Tensor, statistics: GroupStatistics, cap: float) -> torch.Tensor:
+def _cap_all_wrong(minus: torch.Tensor, statistics: GroupStatistics, cap: float, world: World) -> torch.Tensor:
     if isinstance(cap, bool) or not 0.0 < cap <= 1.0:
         raise ConfigError(f"credit.all_wrong_cap = {cap!r}; expected a number in (0, 1], or leave it out for no cap")
     all_wrong = statistics.c == 0
-    capped = minus[all_wrong].sum()
+    capped, rest = add(world, [float(minus[all_wrong].sum()), float(minus[~all_wrong].sum())])
     # mass / (mass + rest) = cap  <=>  mass = cap / (1 - cap) * rest
-    allowed = cap / (1.0 - cap) * minus[~all_wrong].sum() if cap < 1.0 else capped
-    factor = torch.where(capped > allowed, allowed / capped, 1.0)
+    allowed = cap / (1.0 - cap) * rest if cap < 1.0 else capped
+    factor = allowed / capped if capped > allowed else 1.0
     return torch.where(_by_row(all_wrong, minus.ndim == 2), minus * factor, minus)

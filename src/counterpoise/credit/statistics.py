@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-
 from counterpoise.credit.groups import check_rows, dense_groups
 from counterpoise.errors import UsageError
+from counterpoise.lazy import torch
 from counterpoise.types import Batch, Credit, Sum
 
 __all__ = ["credit_metrics", "token_masses"]

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from counterpoise.credit.advantages import Stateful, StepRule
-from counterpoise.credit.by_task_type import credit_columns, task_type_metrics
+from counterpoise.credit.by_task_type import credit_columns, task_type_metrics, weight_columns
 from counterpoise.credit.controllers import Controller, StepStatistics, lambdas_for_rows, step_statistics
 from counterpoise.credit.emphasis import Emphasis
 from counterpoise.credit.filters import keep_rows
 from counterpoise.credit.groups import group_statistics
+from counterpoise.credit.rules.base import SignWeights
 from counterpoise.credit.signed import signed
 from counterpoise.credit.token_weights import (
     TokenWeight,
@@ -24,12 +23,14 @@ from counterpoise.credit.token_weights import (
     token_context,
     token_weight_metrics,
 )
+from counterpoise.lazy import torch
 from counterpoise.types import Batch, Credit, Sum
 from counterpoise.world import ALONE, World
 
 __all__ = ["CreditStep"]
 
 _UNWEIGHTED = Unweighted()
+_NEUTRAL = SignWeights()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,8 @@ class CreditStep:
     """Whether the loss has a KL or entropy term, so that rows without credit have a gradient."""
     kinds: Sequence[str] = ()
     """Task types of the run; with more than one, each gets columns of its own."""
+    own: SignWeights = _NEUTRAL
+    """Weights that the rule has put on the two signs already, for the columns that say what each really weighs."""
     world: World = ALONE
     """The processes that share the step."""
 
@@ -91,21 +94,21 @@ class CreditStep:
                 lambda_minus=minus,
                 token_weights=u,
                 all_wrong_cap=self.all_wrong_cap,
+                world=self.world,
             )
 
         alone = credit(1.0, 1.0, weights)
         lambdas = self.controller.update(self._everywhere(step_statistics(alone, batch)))
         plus, minus = lambdas_for_rows(lambdas, batch.task_types)
         weighed = credit(plus, minus, weights)
-        rows = len(batch.task_types)
+        columns = weight_columns(plus, minus, self.own)
         return weighed, {
             **self.columns(weighed, batch),
             **advantages.metrics,
             **({} if weights is None else token_weight_metrics(credit(1.0, 1.0, None), alone, weights.mask)),
-            "lambda_plus": Sum(total=float(plus.sum()), count=rows),
-            "lambda_minus": Sum(total=float(minus.sum()), count=rows),
+            **{name: Sum(total=float(values.sum()), count=len(values)) for name, values in columns.items()},
             **{f"controller_{name}": Sum(total=value, count=1.0) for name, value in self.controller.report().items()},
-            **task_type_metrics(self.kinds, batch, plus, minus),
+            **task_type_metrics(self.kinds, batch, plus, minus, self.own),
         }
 
     def columns(self, credit: Credit, batch: Batch) -> dict[str, Sum]:

@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from counterpoise.credit.advantages import Advantages, Stateful
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.errors import CheckpointError
+from counterpoise.lazy import torch
 from counterpoise.types import Batch, Sum
 from counterpoise.world import World
 

@@ -18,8 +18,10 @@ from counterpoise.diagnostics.advice.rules import SHARE
 from counterpoise.engines.assemble import Assembly, assemble, make_sampler, sampling_settings
 from counterpoise.engines.order import ProblemOrder
 from counterpoise.engines.policy import load_policy
+from counterpoise.engines.precision import slow_precision
 from counterpoise.engines.processes import use_threads
 from counterpoise.engines.profile import STANDARD_RULES, Group, measure_profile
+from counterpoise.engines.room import fit_problems
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.runfile import parse_config
@@ -65,6 +67,7 @@ def advise(
     saved: Path | None = None,
     name: str | None = None,
     on_progress: OnProgress | None = None,
+    say_line: Callable[[str], None] | None = None,
 ) -> Advised:
     """Draw `rollout.group_size` responses for each of the first problems that training would see, and advise on them.
 
@@ -77,19 +80,24 @@ def advise(
         saved: weights of a checkpoint; None takes `config.model`.
         name: what the model is called; None takes `config.model.name`.
         on_progress: gets (rollouts drawn, rollouts wanted, what is known so far).
+        say_line: gets a line about prompts that are left out, or leave little room.
 
     Raises:
         UnknownNameError, ConfigError: a rule, task or setting is not known.
         DataError: the training split is empty or malformed.
         ModelError: the model cannot be loaded.
     """
+    note = say_line or (lambda line: None)
     use_threads(config.run.threads)
     assembly = assemble(_without_evaluation(config))
-    order = ProblemOrder(assembly.train, per_step=problems, seed=config.run.seed, weights=config.tasks.weights)
-    chosen = list({problem.problem_id: problem for problem in order.at(0)}.values())
     accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
     policy = load_policy(config.model, saved, seed=config.run.seed)
     policy.model.to(accelerator.device).eval()
+    for line in slow_precision(config, policy.model, device=accelerator.device.type):
+        note(line)
+    train = fit_problems(policy, assembly.train, config, template=assembly.template, training=True, say=note)
+    order = ProblemOrder(train, per_step=problems, seed=config.run.seed, weights=config.tasks.weights)
+    chosen = list({problem.problem_id: problem for problem in order.at(0)}.values())
     prompts = make_prompts(
         chosen, policy.tokenizer, template=assembly.template, max_prompt_tokens=config.prompt.max_tokens
     )

@@ -9,6 +9,7 @@ from counterpoise.engines.evaluate import Bench, manifest_of, open_bench
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.errors import CheckpointError, ModelError, StoreError, UsageError
 from counterpoise.evaluation.passk import k_sweep
+from counterpoise.evaluation.store import same_draws
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.learner.checkpoint import CheckpointStore
 
@@ -83,9 +84,10 @@ def evaluate_checkpoints(
     Raises:
         DataError, ConfigError: the task cannot be loaded.
     """
+    run.refuse_missing("eval")
     checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
     made = []
-    with open_bench(run.config) as bench:
+    with open_bench(run.config, check=run.compare_test) as bench:
         for step in steps:
             finished = _finished(run, bench, step)
             if finished is not None:
@@ -112,18 +114,24 @@ def _finished(run: RunDirectory, bench: Bench, step: int) -> EvaluationResult | 
         result = EvaluationResult.load(run.evaluation(step))
     except StoreError:
         return None
-    ids = {problem.problem_id for problem in bench.problems}
     verifiers = {name: bench.judge.verifier(name).version for name in {p.verifier for p in bench.problems}}
     same = (
-        result.manifest == manifest_of(run.config, bench.template, step)
+        same_draws(result.manifest, manifest_of(run.config, bench.template, step))
         and (result.n, result.confidence) == (wanted.n, wanted.confidence)
         and [point.k for point in result.curve] == sorted(set(wanted.k or k_sweep(wanted.n)))
-        and {problem.problem_id for problem in result.counts} == ids
+        and _same_problems({problem.problem_id for problem in result.counts}, run, bench)
         and all(problem.n + problem.unscored == wanted.n for problem in result.counts)
         and dict(result.verifiers) == verifiers
         and bool(result.estimates)
     )
     return result if same else None
+
+
+def _same_problems(evaluated: set[str], run: RunDirectory, bench: Bench) -> bool:
+    """Whether these are what would be evaluated; which prompts are dropped is known with the tokenizer alone, so their number must do."""
+    if run.config.prompt.too_long == "refuse":
+        return evaluated == {problem.problem_id for problem in bench.problems}
+    return len(evaluated) <= len(bench.problems) and evaluated <= {problem.problem_id for problem in bench.pool}
 
 
 def _with_step(on_progress: Callable[[int, int, int], None] | None, step: int) -> Callable[[int, int], None] | None:

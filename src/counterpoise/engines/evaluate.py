@@ -12,9 +12,12 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
-from counterpoise.engines.assemble import check_verifiers, make_sampler, task_and_template
+from counterpoise.engines.assemble import make_sampler
+from counterpoise.engines.lookup import check_verifiers, task_and_template
 from counterpoise.engines.policy import Policy, load_policy
+from counterpoise.engines.precision import slow_precision
 from counterpoise.engines.processes import use_threads
+from counterpoise.engines.room import fit_problems
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.errors import CheckpointError
 from counterpoise.evaluation.run import Progress, evaluate
@@ -76,25 +79,25 @@ def evaluate_model(
 def evaluate_run(
     run: RunDirectory, *, step: int | None = None, on_progress: OnProgress | None = None, say: Say = _unsaid
 ) -> tuple[int, EvaluationResult]:
-    """Evaluate a checkpoint of a run (the newest intact one by default); rollouts the run drew itself count.
+    """Evaluate a checkpoint of a run (the newest intact one by default, step 0 is its base); rollouts the run drew itself count.
 
     Raises:
         CheckpointError: the run has no such checkpoint, or none that is intact.
         StoreError: the stored evaluation was drawn with other settings.
     """
-    checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
-    checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
-    if checkpoint is None:
-        raise CheckpointError(f"{run.path} has no intact checkpoint; continue it with: counterpoise train {run.path}")
-    with open_bench(run.config) as bench:
-        result = bench.evaluate(
-            checkpoint.policy,
-            directory=run.evaluation(checkpoint.step),
-            step=checkpoint.step,
-            on_progress=on_progress,
-            say=say,
-        )
-    return checkpoint.step, result
+    run.refuse_missing("eval")
+    saved = None
+    if step != 0:
+        checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
+        checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
+        if checkpoint is None:
+            raise CheckpointError(
+                f"{run.path} has no intact checkpoint; continue it with: counterpoise train {run.path}"
+            )
+        saved, step = checkpoint.policy, checkpoint.step
+    with open_bench(run.config, check=run.compare_test) as bench:
+        result = bench.evaluate(saved, directory=run.evaluation(step), step=step, on_progress=on_progress, say=say)
+    return step, result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,8 @@ class Bench:
     """What to evaluate, and how."""
     problems: Sequence[Problem]
     """The problems of `config.evaluation`."""
+    pool: Sequence[Problem]
+    """All problems of the test side."""
     template: str
     """Prompt template's name."""
     accelerator: Accelerator
@@ -124,9 +129,22 @@ class Bench:
         """Read the weights in `saved` (None: the model as it was before training) and `evaluate_policy` them."""
         policy = load_policy(self.config.model, saved)
         policy.model.to(self.accelerator.device)
+        for line in slow_precision(self.config, policy.model, device=self.accelerator.device.type):
+            say(line)
+        # Those that are dropped make room for others; where none may be, those that are not asked for are nobody's business.
+        pool = self.pool if self.config.prompt.too_long == "drop" else self.problems
+        room = fit_problems(
+            policy,
+            pool,
+            self.config,
+            template=self.template,
+            training=False,
+            say=say,
+            begun=(directory / "manifest.json").is_file(),
+        )
         return evaluate_policy(
             policy,
-            self.problems,
+            first_problems(room, self.config.evaluation.problems),
             sampler=make_sampler(self.config, policy, self.accelerator),
             judge=self.judge,
             config=self.config,
@@ -139,8 +157,14 @@ class Bench:
 
 
 @contextmanager
-def open_bench(config: RunConfig) -> Iterator[Bench]:
+def open_bench(
+    config: RunConfig, *, check: Callable[[Sequence[Problem]], None] = lambda problems: None
+) -> Iterator[Bench]:
     """Read the task and start the judge, whose workers end with the block; no model is read yet.
+
+    Args:
+        config: what to evaluate, and how.
+        check: gets all problems of the test side, and raises where they are not those it knows.
 
     Raises:
         DataError, ConfigError: the task cannot be loaded.
@@ -148,7 +172,9 @@ def open_bench(config: RunConfig) -> Iterator[Bench]:
     """
     use_threads(config.run.threads)
     task, template = task_and_template(config)
-    problems = first_problems(task.problems("test"), config.evaluation.problems)
+    pool = task.problems("test")
+    check(pool)
+    problems = first_problems(pool, config.evaluation.problems)
     check_verifiers(problems, config.verification.settings)
     accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
     verification = config.verification
@@ -158,7 +184,9 @@ def open_bench(config: RunConfig) -> Iterator[Bench]:
         truncated_is=verification.truncated,
         settings=verification.settings,
     ) as judge:
-        yield Bench(config=config, problems=problems, template=template, accelerator=accelerator, judge=judge)
+        yield Bench(
+            config=config, problems=problems, pool=pool, template=template, accelerator=accelerator, judge=judge
+        )
 
 
 def manifest_of(config: RunConfig, template: str, step: int) -> Manifest:

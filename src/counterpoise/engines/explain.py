@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,19 +16,19 @@ from counterpoise.diagnostics import microscope
 from counterpoise.diagnostics.explanation import Explanation
 from counterpoise.engines.assemble import (
     assemble,
-    check_verifiers,
     make_pipeline,
     make_sampler,
-    task_and_template,
 )
 from counterpoise.engines.explain_bench import Bench, StepTaken
-from counterpoise.engines.explain_request import Request, choose_problems, choose_rollout, given_rollout
+from counterpoise.engines.explain_request import Request, choose_problems, choose_rollout, given_rollout, one_step
+from counterpoise.engines.lookup import check_verifiers, task_and_template
 from counterpoise.engines.policy import load_policy
+from counterpoise.engines.precision import slow_precision
 from counterpoise.engines.processes import use_threads
+from counterpoise.engines.room import fit_problems
 from counterpoise.errors import UsageError
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.rollouts.sampling import entropy_and_slope
-from counterpoise.runfile import parse_config
 from counterpoise.streams import stream
 from counterpoise.types import Prompt, Rollout, Sampler, SamplingSettings
 from counterpoise.verifiers.batch import Judge
@@ -46,6 +45,7 @@ def explain(
     saved: Path | None = None,
     name: str | None = None,
     on_progress: OnProgress | None = None,
+    say_line: Callable[[str], None] | None = None,
 ) -> Explanation:
     """Draw a batch, credit it by each rule, take one step on the explained group and one on the whole batch, and compare.
 
@@ -58,6 +58,7 @@ def explain(
         saved: weights of a checkpoint; None takes `config.model`.
         name: what the model is called; None takes `config.model.name`.
         on_progress: gets (done, total, what is next).
+        say_line: gets a line about prompts that are left out, or leave little room.
 
     Raises:
         UnknownNameError, ConfigError: a rule, token weight, task or setting is not known.
@@ -66,8 +67,9 @@ def explain(
     """
     say = on_progress or (lambda done, total, text: None)
     total = 3 + 2 * len(request.rules)
+    note = say_line or (lambda line: None)
     use_threads(config.run.threads)
-    rules = {rule: _one_step(config, rule) for rule in request.rules}
+    rules = {rule: one_step(config, rule) for rule in request.rules}
     accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
     assemblies = {rule: assemble(own) for rule, own in rules.items()}
     for rule, assembly in assemblies.items():
@@ -81,6 +83,12 @@ def explain(
     say(0, total, "reading the model")
     policy = load_policy(config.model, saved)
     policy.model.to(accelerator.device).eval()
+    for line in slow_precision(config, policy.model, device=accelerator.device.type):
+        note(line)
+    fit = partial(fit_problems, policy, template=template, training=True, say=note)
+    if request.problem is not None or request.question is not None:  # it cannot be left out
+        fit(problems[:1], config.model_copy(update={"prompt": config.prompt.model_copy(update={"too_long": "refuse"})}))
+    problems = fit(problems, config)
     prompts = _distinct(
         make_prompts(problems, policy.tokenizer, template=template, max_prompt_tokens=config.prompt.max_tokens)
     )
@@ -118,23 +126,6 @@ def explain(
         steps.append(bench.steps(rule, own, accelerator, half))
     say(total, total, "done")
     return bench.explanation(request, prompts, chosen_as, steps, name=name or config.model.name)
-
-
-def _one_step(config: RunConfig, rule: str) -> RunConfig:
-    """The same run with this rule, one full-rate update a batch and no evaluation.
-
-    `RULE+WEIGHTS` names token weights as well; without, they are the run's own. Settings belong to the run's own rule and weights.
-    """
-    data: dict[str, Any] = config.model_dump(mode="json")
-    name, named, weights = rule.partition("+")
-    if name != config.credit.rule:
-        data["credit"] |= {"rule": name, "settings": {}}
-        data["critic"] = {}
-    if named and weights != config.credit.token_weights:
-        data["credit"] |= {"token_weights": weights, "token_weight_settings": {}}
-    data["learner"] |= {"minibatch": None, "epochs": 1, "warmup_steps": 0, "schedule": "constant"}
-    data["evaluation"] |= {"before": False, "after": False, "every": 0}
-    return parse_config(data, source=f"rule {rule}")
 
 
 def _distinct(prompts: Sequence[Prompt]) -> list[Prompt]:

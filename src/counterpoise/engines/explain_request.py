@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from counterpoise.engines.policy import Policy
+from counterpoise.config import RunConfig
+from counterpoise.engines.balance import balance_set_twice
 from counterpoise.errors import DataError, UsageError
-from counterpoise.pipeline import Experience
 from counterpoise.prompts.templates import Tokenizer
+from counterpoise.runfile import parse_config
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.identity import problem_id
 from counterpoise.types import Problem, Prompt, Rollout, StopReason
 
-__all__ = ["PICKS", "Request", "choose_problems", "choose_rollout", "given_rollout"]
+if TYPE_CHECKING:
+    from counterpoise.engines.policy import Policy
+    from counterpoise.pipeline import Experience
+
+__all__ = ["PICKS", "Request", "choose_problems", "choose_rollout", "given_rollout", "one_step"]
 
 PICKS = ("wrong", "right")
 _SHOWN = 40
@@ -57,6 +63,28 @@ class Request:
             raise UsageError("--response answers no problem; add --problem ID or --question TEXT")
         if self.pick not in PICKS and not self.pick.isdecimal():
             raise UsageError(f"--pick is '{self.pick}'; it must be wrong, right or the number of a rollout, from 0")
+
+
+def one_step(config: RunConfig, rule: str) -> RunConfig:
+    """The same run with this rule, one full-rate update a batch and no evaluation.
+
+    `RULE+WEIGHTS` names token weights as well; without, they are the run's own. Settings belong to the run's own rule and weights,
+    and so does a controller that would weigh the signs a second time.
+    """
+    data: dict[str, Any] = config.model_dump(mode="json")
+    name, named, weights = rule.partition("+")
+    if name != config.credit.rule:
+        data["credit"] |= {"rule": name, "settings": {}}
+        data["critic"] = {}
+    if named and weights != config.credit.token_weights:
+        data["credit"] |= {"token_weights": weights, "token_weight_settings": {}}
+    data["learner"] |= {"minibatch": None, "epochs": 1, "warmup_steps": 0, "schedule": "constant"}
+    data["evaluation"] |= {"before": False, "after": False, "every": 0}
+    own = parse_config(data, source=f"rule {rule}")
+    if name != config.credit.rule and balance_set_twice(own):
+        data["credit"] |= {"controller": "constant", "controller_settings": {}}
+        own = parse_config(data, source=f"rule {rule}")
+    return own
 
 
 def choose_problems(task: Task, request: Request) -> list[Problem]:

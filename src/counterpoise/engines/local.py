@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -11,23 +12,27 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from counterpoise.config import RunConfig
 from counterpoise.diagnostics.guards.supervisor import Supervisor
 from counterpoise.engines.anchors import draw_anchors, load_anchors
 from counterpoise.engines.assemble import Assembly, assemble, make_learner, make_pipeline, make_sampler
+from counterpoise.engines.best import score_by, scored
 from counterpoise.engines.diagnose import Diagnose, UpdateMeasures, saved_tokens
 from counterpoise.engines.evaluate import evaluate_policy, first_problems
 from counterpoise.engines.guarding import guarded, make_supervisor
 from counterpoise.engines.interrupt import Interrupt, RunInterruptedError, watching_interrupts
+from counterpoise.engines.lookup import Problems
 from counterpoise.engines.observer import Observer, Silent
 from counterpoise.engines.order import ProblemOrder
 from counterpoise.engines.policy import Policy, load_policy, policy_writer, restore_policy
+from counterpoise.engines.precision import slow_precision
 from counterpoise.engines.processes import Processes, anywhere, is_main, on_main, use_threads
 from counterpoise.engines.refused import save_evidence
+from counterpoise.engines.remarks import remark_on_evaluation, remark_on_step, remark_on_truncation
+from counterpoise.engines.room import with_room
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.engines.step_record import step_record
-from counterpoise.engines.trackers import check_trackers
-from counterpoise.errors import ConfigError, StoreError, TrainingError
+from counterpoise.engines.trackers import make_accelerator
+from counterpoise.errors import CounterpoiseError, StoreError, TrainingError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import append_json_lines
 from counterpoise.learner.checkpoint import Checkpoint, CheckpointStore
@@ -41,9 +46,6 @@ from counterpoise.types import Problem, Prompt, Rollout, Sampler
 from counterpoise.verifiers.batch import Judge
 
 __all__ = ["TrainResult", "train"]
-
-_TRUNCATED = 0.5
-"""Share of cut responses that is worth a word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,24 +62,28 @@ class TrainResult:
     """pass@k after training, where it was asked for."""
 
 
-def train(run: RunDirectory, *, observer: Observer | None = None) -> TrainResult:
+def train(run: RunDirectory, *, observer: Observer | None = None, problems: Problems | None = None) -> TrainResult:
     """Train the run to its last step, from its newest intact checkpoint if it has one.
+
+    `problems` are what `lookup.check_run` has read of this very configuration, where it was asked before torch was imported.
 
     Launched as several processes, all of them train; the main one alone writes, evaluates and tells the observer.
 
     Raises:
         ConfigError, DataError, ModelError: the run cannot start as configured; nothing was changed.
         TrainingError: a step was refused (NaN loss, all rollouts unscored), the batch and all checkpoints are kept; or guards stopped it.
-        RunInterruptedError: Ctrl-C or SIGTERM; the run saved itself.
+        RunInterruptedError: Ctrl-C, SIGTERM, SIGHUP or SIGUSR1; the run saved itself.
         StoreError: the disk is full.
     """
     watcher = observer if observer is not None and is_main() else Silent()
     with run.locked(), watching_interrupts(watcher.said) as interrupt:
+        run.reread()
         use_threads(run.config.run.threads)
         # Names and files are checked before the model is read: a spelling mistake should cost a second.
-        assembly = assemble(run.config, Processes())
+        started = on_main(lambda: any(run.checkpoints.glob("step-*")))
+        assembly = assemble(run.config, problems, started=started, world=Processes())
         guards = make_supervisor(run.config.guards)
-        accelerator = _accelerator(run)
+        accelerator = make_accelerator(run)
         verification = run.config.verification
         with Judge(
             timeout=verification.timeout,
@@ -106,21 +112,29 @@ class _Run:
         interrupt: Interrupt,
     ) -> None:
         self.run, self.config, self.accelerator, self.observer = run, run.config, accelerator, observer
-        self.assembly, self.guards, self.judge, self.interrupt = assembly, guards, judge, interrupt
+        self.guards, self.judge, self.interrupt = guards, judge, interrupt
         self.checkpoints = CheckpointStore(run.checkpoints, keep=self.config.checkpoint.keep, say=self._say)
+        self.best_by = score_by(self.config.checkpoint.best_by, assembly.train)
         self.step = 0
+        checkpoint = on_main(self.checkpoints.latest)
+        self.identity = on_main(
+            lambda: run.compare(assembly.train, assembly.test, checkpoint.path if checkpoint else None)
+        )
+        self.policy: Policy = load_policy(
+            self.config.model, checkpoint.policy if checkpoint else None, seed=self.config.run.seed
+        )
+        # Said when everything is in order: a run that is refused here leaves nothing behind.
+        self.remarks = slow_precision(self.config, self.policy.model, device=accelerator.device.type)
+        # All prompts now: one that has no room would end the run where it is drawn, after hours.
+        self.assembly = assembly = with_room(
+            self.policy, assembly, self.config, say=self.remarks.append, begun=checkpoint is not None
+        )
         self.order = ProblemOrder(
             assembly.train,
             per_step=self.config.rollout.prompts_per_step,
             seed=self.config.run.seed,
             weights=self.config.tasks.weights,
         )
-        checkpoint = on_main(self.checkpoints.latest)
-        self.policy: Policy = load_policy(
-            self.config.model, checkpoint.policy if checkpoint else None, seed=self.config.run.seed
-        )
-        # One prompt now: a template that does not fit the tokenizer is refused before anything is written.
-        self._prompts(assembly.train[:1])
         if self.config.learner.gradient_checkpointing:
             self.policy.model.gradient_checkpointing_enable()
         self.learner: Learner = make_learner(self.config, self.policy, assembly, accelerator)
@@ -141,8 +155,10 @@ class _Run:
             process=accelerator.process_index,
             processes=accelerator.num_processes,
         )
-        self.saved_at = time.monotonic()
-        self.warned = False
+        self.saved_at, self.warned = time.monotonic(), False
+        self.before: dict[str, Any] = {}
+        self.updates: int | None = None
+        on_main(lambda: run.record(self.identity))  # last: what is refused above changes nothing
 
     @property
     def main(self) -> bool:
@@ -150,6 +166,7 @@ class _Run:
 
     def train(self) -> TrainResult:
         config = self.config
+        self._say_all([*self.assembly.notices, *self.remarks])
         base = self._evaluate(0) if config.evaluation.before and self.step == 0 else self._earlier(0)
         self.observer.started(path=str(self.run.path), first_step=self.step, steps=config.learner.steps)
         if config.guards.act and not self.step:
@@ -172,21 +189,27 @@ class _Run:
 
     def _one_step(self) -> dict[str, float]:
         started = time.perf_counter()
+        # What a step changes before it is done; a critic is too large to be kept twice.
+        self.before = copy.deepcopy(self._parts()) if self.assembly.critic is None else {}
+        self.updates = self.learner.updates
         seed, index = self.config.run.seed, self.step
         rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
-        # Every process renders all prompts, so that one that is too long stops all of them.
-        prompts = self._prompts(self.order.at(index))[rank::ranks]
         try:
+            # Every process renders all prompts, so that one that is too long stops all of them.
+            prompts = self._prompts(self.order.at(index))[rank::ranks]
             experience = self.pipeline.experience(
                 prompts, seed=stream(seed, "rollout", index, rank), policy_version=self.learner.updates
             )
             report, measures = self._update(experience, index)
-        except TrainingError as error:
-            if self.main:
+        except Exception as error:
+            self._save_finished()
+            if self.main and isinstance(error, CounterpoiseError):
                 with suppress(StoreError):  # on a full disk too, the refusal is the news
                     self.run.note("refused", index + 1, str(error))
             raise
-        self.step = index + 1
+        self.step, self.before, self.updates = index + 1, {}, None
+        if index == 0 and not self.config.evaluation.before:
+            self._say_all(remark_on_step(experience, path=self.run.path))
         samples = self.diagnose.samples(experience, index, lambda ids: decode_rows(self.policy.tokenizer, [ids])[0])
         seconds, epochs = time.perf_counter() - started, self.config.learner.epochs
         record = step_record(experience, report, measures, seconds=seconds, epochs=epochs)
@@ -195,7 +218,9 @@ class _Run:
             self.run.log(self.step, record)
             self.accelerator.log({k: v for k, v in record.items() if math.isfinite(v)}, step=self.step)
         self.observer.stepped(self.step, record)
-        self._warn_of_truncation(record)
+        if not self.warned and (said := remark_on_truncation(record, self.config, step=self.step)):
+            self.warned = True
+            self._say_all(said)
         return record
 
     def _heed(self, record: Mapping[str, float]) -> None:
@@ -230,17 +255,6 @@ class _Run:
         guards: Mapping[str, Any] = state.get("guards", self.guards.state_dict())  # older checkpoints hold none
         return guards
 
-    def _warn_of_truncation(self, record: Mapping[str, float]) -> None:
-        """Once: responses that are cut off before their answer count as wrong, which negative reinforcement takes at its word."""
-        share = record["truncated_share"]
-        if self.warned or share <= _TRUNCATED or self.config.verification.truncated == "unscored":
-            return
-        self.warned = True
-        self._say(
-            f"{share:.0%} of the responses of step {self.step} were cut off at rollout.max_tokens={self.config.rollout.max_tokens} and "
-            "are judged as they are, mostly wrong; raise it, or leave them out with verification.truncated=unscored"
-        )
-
     def _prompts(self, problems: Sequence[Problem]) -> list[Prompt]:
         return make_prompts(
             problems,
@@ -271,6 +285,7 @@ class _Run:
     def _update(self, experience: Experience, index: int) -> tuple[UpdateReport, UpdateMeasures]:
         rows, trained = self.assembly.credit.select(experience.batch, experience.credit)
         batch = experience.batch.rows(rows)
+        steps = self.config.learner.steps
         try:
             with self.diagnose.update(experience, index) as measures:
                 report = self.learner.update(
@@ -282,10 +297,12 @@ class _Run:
                     seed=stream(self.config.run.seed, "update", index),
                     measure_signs=self.diagnose.due(index),
                     observe=measures.tokens,
+                    span=(index / steps, (index + 1) / steps),
                 )
             measures.metrics |= saved_tokens(experience, rows[trained])
             return report, measures
         except RefusedStepError as error:
+            self._save_finished()
             saved = save_evidence(error, self.run.refused(index + 1, process=self.accelerator.process_index))
             last = on_main(self.checkpoints.latest)
             kept = f"the last good checkpoint is {last.path}" if last else "there is no checkpoint yet"
@@ -293,7 +310,11 @@ class _Run:
 
     def _evaluate(self, step: int) -> EvaluationResult | None:
         """pass@k of the current weights; done once for each step, whatever happened in between."""
-        result = on_main(lambda: self._evaluate_here(step))
+        try:
+            result = on_main(lambda: self._evaluate_here(step))
+        except CounterpoiseError:
+            self._save_finished()
+            raise
         self._stop_if_wanted({})
         return result
 
@@ -302,7 +323,7 @@ class _Run:
 
         def progress(done: int, total: int) -> None:
             self.observer.evaluating(label, done, total)
-            if self.interrupt.wanted:
+            if self.interrupt.check():
                 raise _EvaluationStopped
 
         with suppress(_EvaluationStopped):
@@ -319,6 +340,8 @@ class _Run:
                 say=self._say,
             )
             self.observer.evaluated(label, result)
+            if step == 0:
+                self._say_all(remark_on_evaluation(result, self.run, self.assembly.test))
             return result
         return None
 
@@ -333,28 +356,38 @@ class _Run:
         return anywhere(by_step or (minutes is not None and time.monotonic() - self.saved_at >= 60 * minutes))
 
     def _save(self, record: Mapping[str, float]) -> Checkpoint:
-        best_by = self.config.checkpoint.best_by
         if self.guards.healthy:
             self.guards.good = self.step
-        checkpoint = on_main(
-            lambda: self.checkpoints.save(
-                self.step,
-                write_policy=policy_writer(self.policy),
-                state={
-                    "step": self.step,
-                    "learner": self.learner.state_dict(),
-                    **{name: part.state_dict() for name, part in self.assembly.credit.states.items()},
-                    "guards": self.guards.state_dict(),
-                },
-                score=record.get(best_by) if best_by else None,
-                good=self.guards.good,
-            )
-        )
+        checkpoint = on_main(lambda: self._write(record))
         self.saved_at = time.monotonic()
         return checkpoint
 
+    def _write(self, record: Mapping[str, float]) -> Checkpoint:
+        return self.checkpoints.save(
+            self.step,
+            write_policy=policy_writer(self.policy),
+            state={"step": self.step, "learner": self.learner.state_dict(), **self._parts(), **self.before}
+            | {"guards": self.guards.state_dict()},
+            texts=self.run.texts(self.identity),
+            score=scored(self.best_by, record),
+            good=self.guards.good,
+        )
+
+    def _parts(self) -> dict[str, Any]:
+        """What credit assignment carries from step to step, by its name in a checkpoint."""
+        return {name: part.state_dict() for name, part in self.assembly.credit.states.items()}
+
+    def _save_finished(self) -> None:
+        """After a step that could not be done, keep the steps before it, where no weight has moved since: the main process alone."""
+        moved = self.updates not in (None, self.learner.updates) or (self.updates is not None and self.assembly.critic)
+        if moved or not self.main or not self.step or self.step in self.checkpoints.steps():
+            return
+        with suppress(Exception):  # whatever ended the step is the news
+            self._write({})
+            self._say(f"saved after step {self.step}, the last one that was done")
+
     def _stop_if_wanted(self, record: Mapping[str, float]) -> None:
-        if not anywhere(self.interrupt.wanted):
+        if not anywhere(self.interrupt.check()):
             return
         self._save(record)
         if self.main:
@@ -363,27 +396,11 @@ class _Run:
             f"stopped after step {self.step}, saved; continue with: counterpoise train {self.run.path}"
         )
 
+    def _say_all(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._say(line)
+
     def _say(self, line: str, *, kind: str = "said", **extra: Any) -> None:
         if self.main:
             self.run.note(kind, self.step, line, **extra)
             self.observer.said(line)
-
-
-def _accelerator(run: RunDirectory) -> Accelerator:
-    config: RunConfig = run.config
-    trackers: Any = config.tracking.trackers or None
-    check_trackers(config.tracking.trackers)
-    try:
-        accelerator = Accelerator(
-            mixed_precision=config.learner.mixed_precision, log_with=trackers, project_dir=str(run.path)
-        )
-        if trackers:
-            accelerator.init_trackers(config.tracking.project)
-    except (ValueError, ImportError) as error:
-        raise ConfigError(f"accelerate refused this configuration: {error}") from error
-    prompts, processes = config.rollout.prompts_per_step, accelerator.num_processes
-    if prompts < processes:
-        raise ConfigError(
-            f"rollout.prompts_per_step={prompts} leaves some of the {processes} processes without a prompt; raise it, or start fewer"
-        )
-    return accelerator

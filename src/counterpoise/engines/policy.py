@@ -59,6 +59,8 @@ def load_policy(config: ModelConfig, saved: Path | None = None, *, seed: int = 0
         except ImportError as error:
             raise MissingExtraError("peft", extra="lora", purpose="loading a LoRA checkpoint") from error
         model = peft.PeftModel.from_pretrained(model, str(saved), is_trainable=True)
+        for adapter in model.peft_config.values():  # the base may have been moved since the adapter was saved
+            adapter.base_model_name_or_path = model.get_base_model().name_or_path
     return Policy(model=model, tokenizer=loaded.tokenizer)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.config import RunConfig
-from counterpoise.engines.assemble import check_verifiers, task_and_template
+from counterpoise.engines.lookup import check_verifiers, task_and_template
 from counterpoise.errors import DataError, StoreError
 from counterpoise.evaluation.agreement import Agreement, Grader, agreement
 from counterpoise.evaluation.golds import KeptProblem, kept_problems

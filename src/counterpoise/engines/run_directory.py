@@ -1,13 +1,15 @@
 """One run on disk: its resolved configuration, metrics, events, checkpoints and evaluations.
 
-runs/NAME/config.toml  metrics.jsonl  samples.jsonl  anchors.jsonl  events.jsonl  checkpoints/step-…/  evaluation/step-…/  refused/step-….pt
-          evaluation-t0.6-p0.95/step-…/                                                               measured again at another sampling
+runs/NAME/config.toml  identity.json  metrics.jsonl  samples.jsonl  anchors.jsonl  events.jsonl
+          checkpoints/step-…/  evaluation/step-…/  refused/step-….pt
+          evaluation-t0.6-p0.95/step-…/            measured again at another sampling
 """
 
 from __future__ import annotations
 
 import fcntl
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,30 +17,40 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.config import EvaluationConfig, RunConfig
-from counterpoise.engines.processes import on_main
-from counterpoise.errors import StoreError, UsageError
-from counterpoise.files import append_json_lines, atomic_write_text
-from counterpoise.runfile import dump_config, load_config
-
-__all__ = ["RunDirectory"]
-
-# A resumed run may do more of the same or store it differently; anything else would be another run under the old name.
-RESUMABLE = (
-    "learner.steps",
-    "learner.tokens_per_microbatch",
-    "learner.chunk_tokens",
-    "rollout.max_rows",
-    "verification.timeout",
-    "verification.workers",
-    "verification.max_unscored",
-    "diagnostics.",
-    "checkpoint.",
-    "evaluation.",
-    "tracking.",
-    "run.directory",
-    "run.name",
+from counterpoise.config.paths import missing
+from counterpoise.engines.identity import (
+    RESUMABLE,
+    Identity,
+    differing,
+    identity_of,
+    refuse_differing,
+    same_problems,
+    side_of,
 )
+from counterpoise.engines.processes import on_main
+from counterpoise.errors import ConfigError, StoreError, UsageError
+from counterpoise.files import append_json_lines, atomic_write_text, cannot_write
+from counterpoise.runfile import dump_config, load_stored, settled
+from counterpoise.tables import read_tables
+from counterpoise.types import Problem
 
+__all__ = ["RunDirectory", "sampling_name"]
+
+_SECTIONS = (
+    "run",
+    "model",
+    "tasks",
+    "prompt",
+    "rollout",
+    "verification",
+    "credit",
+    "loss",
+    "learner",
+    "checkpoint",
+    "evaluation",
+    "tracking",
+)
+"""Sections that every version has written into every configuration."""
 
 _SAMPLING = {"temperature": "t", "top_p": "p", "top_k": "k", "max_tokens": "m"}
 """Settings of [evaluation] that decide how responses are drawn, and what each begins its part of a folder's name with."""
@@ -48,72 +60,195 @@ class RunDirectory:
     """The directory of one run; `create` starts one, `open` continues one."""
 
     def __init__(
-        self, path: Path, config: RunConfig, *, created: bool = False, own: EvaluationConfig | None = None
+        self,
+        path: Path,
+        config: RunConfig,
+        *,
+        created: bool = False,
+        own: EvaluationConfig | None = None,
+        overrides: Sequence[str] = (),
     ) -> None:
-        """Name it; `own` is the evaluation the run was saved with, where `config` asks for another one, kept under other `evaluations`."""
+        """Name it.
+
+        Args:
+            path: the directory.
+            config: what the run is to do.
+            created: whether it was just begun.
+            own: the evaluation it was saved with, where `config` asks for another one, kept under other `evaluations`.
+            overrides: what `config` has over the saved configuration, to be kept once the run goes on.
+        """
         self.path = path
         self.config = config
         self._created = created
+        self._overrides = tuple(overrides)
         self.evaluations = path / _folder(config.evaluation, own or config.evaluation)
 
     @classmethod
     def create(cls, config: RunConfig) -> RunDirectory:
-        """Make the directory and save the resolved configuration; of several processes the main one does it.
+        """Make the directory and save the resolved configuration, paths absolute; of several processes the main one does it.
 
         Raises:
             UsageError: a run is already there.
+            StoreError: the directory cannot be written.
         """
         return on_main(lambda: cls._create(config))
 
     @classmethod
     def _create(cls, config: RunConfig) -> RunDirectory:
         path = config.path
-        if (path / "config.toml").exists():
+        run = cls(path, settled(config))
+        run._refuse_taken()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(cannot_write(path / "config.toml", error)) from error
+        # Under the lock, so that of two that begin at once one is refused.
+        with run._flock():
+            run._refuse_taken()
+            atomic_write_text(path / "config.toml", dump_config(run.config))
+        run._created = True
+        return run
+
+    def _refuse_taken(self) -> None:
+        if (self.path / "config.toml").exists():
             raise UsageError(
-                f"{path} already holds a run; continue it with: counterpoise train {path}  "
+                f"{self.path} already holds a run; continue it with: counterpoise train {self.path}  "
                 "or give this one another name: run.name=…"
             )
-        run = cls(path, config, created=True)
-        atomic_write_text(path / "config.toml", dump_config(config))
-        return run
 
     @classmethod
     def open(cls, path: Path, overrides: Sequence[str] = ()) -> RunDirectory:
-        """Open a run, with overrides that a resumed run may change; of several processes the main one does it.
+        """Open a run, with overrides that a resumed run may change and that `record` keeps; nothing is written here.
+
+        Of several processes the main one does it.
 
         Raises:
             UsageError: there is no run, or an override would make it another run.
+            ConfigError: its configuration is damaged, or not the one it was trained with.
         """
-        return on_main(lambda: cls._open(path, overrides))
-
-    @classmethod
-    def _open(cls, path: Path, overrides: Sequence[str]) -> RunDirectory:
-        run = cls.read(path, overrides)
-        if not overrides:
-            return run
-        atomic_write_text(run.path / "config.toml", dump_config(run.config))
-        return cls(run.path, run.config)
+        return on_main(lambda: cls(Path(path), cls._config(path, overrides), overrides=overrides))
 
     @classmethod
     def read(cls, path: Path, overrides: Sequence[str] = ()) -> RunDirectory:
-        """`open` without keeping the overrides; evaluations at another sampling than the run's own have a folder of their own.
+        """`open` for a look: evaluations at another sampling than the run's own have a folder of their own.
 
         Raises:
-            UsageError: there is no run, or an override would make it another run.
+            UsageError, ConfigError: as `open`.
         """
+        own = cls._config(path).evaluation if overrides else None
+        return cls(Path(path), cls._config(path, overrides), own=own)
+
+    @classmethod
+    def _config(cls, path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+        """What is saved, compared with what the run was trained with, and then changed by the overrides."""
         path = Path(path)
-        if not (path / "config.toml").is_file():
-            raise UsageError(f"{path} is no run directory: it has no config.toml")
-        for override in overrides:
-            key = override.partition("=")[0].strip()
-            if not any(key == name or (name.endswith(".") and key.startswith(name)) for name in RESUMABLE):
-                raise UsageError(
-                    f"{key} cannot change when a run is continued; start a new run with that override instead "
-                    f"(what may change: {', '.join(name.rstrip('.') for name in RESUMABLE)})"
-                )
         saved = path / "config.toml"
-        own = load_config(saved).evaluation if overrides else None
-        return cls(path, load_config(saved, overrides), own=own)
+        if not saved.is_file():
+            raise UsageError(f"{path} is no run directory: it has no config.toml")
+        copy = _newest(path, "config.toml")
+        restore = f"; restore it: cp {copy} {saved}" if copy else ""
+        before = Identity.read(path / "identity.json") or _newest_identity(path)
+        if before is not None or (path / "checkpoints").is_dir():
+            lost = [section for section in _SECTIONS if section not in _tables(saved, restore)]
+            if lost:
+                raise ConfigError(f"{saved} is damaged: the sections {', '.join(lost)} are missing{restore}")
+        own = load_stored(path)
+        if before is not None:
+            refuse_differing(before, own, where=saved, copy=copy)
+        if not overrides:
+            return own
+        config = settled(load_stored(path, overrides))
+        for key, _, _ in differing(identity_of(own), config):
+            raise UsageError(
+                f"{key} cannot change when a run is continued; start a new run with that override instead "
+                f"(what may change: {', '.join(name.rstrip('.') for name in RESUMABLE)}, and paths, where a file was moved)"
+            )
+        return config
+
+    def reread(self) -> None:
+        """Take the configuration from the directory again: what was read before the lock was held may have changed since.
+
+        Raises:
+            UsageError, ConfigError: as `open`; or a file that the configuration names is gone.
+        """
+        self.config = on_main(lambda: self._config(self.path, self._overrides))
+        if not self._created:  # what a new run names was never there, and the task or the model has words for it
+            self.refuse_missing("train", kinds=("input", "model"))
+
+    def refuse_missing(self, command: str, *, kinds: Sequence[str] = ("input",)) -> None:
+        """See that what the configuration names is there; `command` is the one that can say where it is now.
+
+        Raises:
+            ConfigError: naming the setting.
+        """
+        for place in missing(self.config.model_dump(mode="json")):
+            if place.kind in kinds:
+                raise ConfigError(
+                    f"{place.key}={place.value} does not exist (named by {self.path / 'config.toml'}); if it was moved, say where it is: "
+                    f"counterpoise {command} {self.path} {place.key}=…"
+                )
+
+    def identity(self, checkpoint: Path | None = None) -> Identity | None:
+        """What the run was begun with, as a checkpoint holds it or else the directory; None for a run of an earlier version."""
+        beside = None if checkpoint is None else Identity.read(checkpoint / "identity.json")
+        own = Identity.read(self.path / "identity.json") or _newest_identity(self.path)
+        if beside is None or own is None:
+            return beside or own
+        # A side may have been read for the first time after the checkpoint was made.
+        return Identity(config=beside.config, problems={**own.problems, **beside.problems})
+
+    def compare(self, train: Sequence[Problem], test: Sequence[Problem], checkpoint: Path | None) -> Identity:
+        """Compare configuration and problems with what the run was begun with.
+
+        Args:
+            train: training problems.
+            test: test problems; none where they were not read.
+            checkpoint: directory of the weights that it goes on from.
+
+        Returns:
+            The identity of the run, with the sides that it did not know before.
+
+        Raises:
+            ConfigError: a setting differs that must not.
+            DataError: the problems are others.
+        """
+        sides = {name: side_of(problems) for name, problems in (("train", train), ("test", test)) if problems}
+        before = self.identity(checkpoint)
+        if before is None:
+            return identity_of(self.config, sides)
+        refuse_differing(before, self.config, where=self.path / "config.toml", copy=_newest(self.path, "config.toml"))
+        same_problems(before, sides, where=self.path)
+        return Identity(config=before.config, problems={**sides, **before.problems})
+
+    def compare_test(self, problems: Sequence[Problem]) -> None:
+        """Compare the test problems with those the run was begun with.
+
+        Raises:
+            DataError: they are others.
+        """
+        before = self.identity()
+        if before is not None:
+            way = "evaluate weights as a model, on whatever task: counterpoise eval RUN/checkpoints/step-…/policy --task …"
+            same_problems(before, {"test": side_of(problems)}, where=self.path, also=(way,))
+
+    def record(self, identity: Identity) -> None:
+        """Keep configuration and identity; called under the lock, once nothing can be refused any more.
+
+        Raises:
+            StoreError: the directory cannot be written.
+        """
+        for name, text in self.texts(identity).items():
+            path = self.path / name
+            try:
+                same = path.read_text(encoding="utf-8") == text
+            except (OSError, UnicodeDecodeError):
+                same = False
+            if not same:
+                atomic_write_text(path, text)
+
+    def texts(self, identity: Identity) -> dict[str, str]:
+        """Configuration and identity as they are kept, by file name: in the directory, and in each checkpoint under its hashes."""
+        return {"config.toml": dump_config(settled(self.config)), "identity.json": identity.to_text()}
 
     @property
     def checkpoints(self) -> Path:
@@ -176,8 +311,12 @@ class RunDirectory:
         with ExitStack() as stack:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                handle = stack.enter_context(open(path, "w", encoding="utf-8"))
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                while True:
+                    handle = stack.enter_context(open(path, "w", encoding="utf-8"))
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    # A run that was withdrawn took the file with it: a lock on that one would keep nobody out.
+                    if path.exists() and os.fstat(handle.fileno()).st_ino == path.stat().st_ino:
+                        break
             except BlockingIOError as error:
                 raise UsageError(
                     f"{self.path} is in use by another process; wait for it or choose another run.name=…"
@@ -193,7 +332,7 @@ class RunDirectory:
     def _withdraw(self) -> None:
         done = ("metrics.jsonl", "events.jsonl", "checkpoints", "evaluation", "refused")
         if self._created and not any((self.path / name).exists() for name in done):
-            for name in ("config.toml", ".lock", "anchors.jsonl"):
+            for name in ("config.toml", ".lock", "anchors.jsonl", "identity.json"):
                 (self.path / name).unlink(missing_ok=True)
             with suppress(OSError):  # what else may be there is not ours
                 self.path.rmdir()
@@ -204,5 +343,27 @@ def _folder(asked: EvaluationConfig, own: EvaluationConfig) -> str:
     ours, theirs = ([getattr(config, name) for name in _SAMPLING] for config in (asked, own))
     if ours == theirs:
         return "evaluation"
-    parts = [f"{letter}{value:g}" for letter, value in zip(_SAMPLING.values(), ours, strict=True) if value]
-    return "-".join(["evaluation", *parts])
+    return f"evaluation-{sampling_name(dict(zip(_SAMPLING, ours, strict=True)))}"
+
+
+def _tables(path: Path, restore: str) -> dict[str, Any]:
+    try:
+        return read_tables(path)
+    except ConfigError as error:
+        raise ConfigError(f"{error}{restore}") from error
+
+
+def _newest(run: Path, name: str) -> Path | None:
+    """The file of that name in the newest checkpoint that has one."""
+    found = [path for path in run.glob(f"checkpoints/step-*/{name}") if path.parent.name[5:].isdigit()]
+    return max(found, key=lambda path: int(path.parent.name[5:]), default=None)
+
+
+def _newest_identity(run: Path) -> Identity | None:
+    path = _newest(run, "identity.json")
+    return None if path is None else Identity.read(path)
+
+
+def sampling_name(settings: Mapping[str, Any]) -> str:
+    """E.g. `t0.6-p0.95`: the part of a folder's name that tells evaluations apart by temperature, top_p, top_k and max_tokens."""
+    return "-".join(f"{letter}{settings[name]:g}" for name, letter in _SAMPLING.items() if settings.get(name))

@@ -5,7 +5,6 @@ DIRECTORY/ARM-seed0/  ARM-seed1/ …     a run directory each
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,16 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from counterpoise.config import RunConfig
-from counterpoise.config.base import Count, Section
-from counterpoise.engines.checkpoints import evaluate_checkpoints
-from counterpoise.engines.local import train
+from counterpoise.config.base import Count, Section, component_fault
+from counterpoise.engines.identity import flat
+from counterpoise.engines.lookup import Problems, check_names, read_problems
 from counterpoise.engines.observer import Observer
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
-from counterpoise.runfile import parse_config
+from counterpoise.models.load import check_model
+from counterpoise.runfile import parse_config, settled
+from counterpoise.tables import extended, merge_tables, read_run_tables, read_tables
 
 __all__ = ["Study", "StudyFile", "StudyRun", "load_study"]
 
@@ -38,7 +39,7 @@ class StudyFile(Section):
     seeds: Annotated[list[Count], Field(min_length=1)] = Field(default_factory=lambda: [0, 1, 2])
     """Seeds of the runs of each arm."""
     directory: Path = Path("runs")
-    """Parent of the study's own directory, which has the study file's name."""
+    """Parent of the study's own directory, which has the study file's name; relative to the study file where it stands there."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Sections of the run file that all arms change."""
     arms: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
@@ -108,6 +109,8 @@ class Study:
             ConfigError: a run of an earlier study by this name was made with other settings.
             RunInterruptedError: Ctrl-C; the same call goes on from there.
         """
+        from counterpoise.engines.local import train  # torch
+
         failed = []
         for number, run in enumerate(self.runs):
             directory = _directory(run)
@@ -119,6 +122,28 @@ class Study:
             except TrainingError as error:
                 failed.append((run, str(error)))
         return failed
+
+    def check(self) -> None:
+        """Look up every name of the runs that are still to be trained, and read each task once; torch is not imported for it.
+
+        Raises:
+            ConfigError: a name, setting or file of an arm is none; the message names the arm.
+        """
+        read: dict[str, Problems] = {}
+        for run in self.runs:
+            if run.trained:
+                continue
+            config = run.config
+            try:
+                check_names(config, started=any(config.path.glob("checkpoints/step-*")))
+                check_model(config.model.name)
+                of_task = str(
+                    [getattr(config, section) for section in ("tasks", "prompt", "verification", "evaluation")]
+                )
+                if of_task not in read:
+                    read[of_task] = read_problems(config)
+            except UsageError as error:
+                raise ConfigError(f"arm {run.arm}: {error}") from error
 
     def measure(
         self,
@@ -140,6 +165,8 @@ class Study:
         Raises:
             DataError, ConfigError: a task cannot be loaded.
         """
+        from counterpoise.engines.checkpoints import evaluate_checkpoints  # torch
+
         failed = []
         seen = set()
         for run in (run for run in self.runs if run.trained):
@@ -178,21 +205,27 @@ def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
                 f"e.g. evaluation.temperature=0.6, and what is trained is said in {path}"
             )
     try:
-        file = StudyFile.model_validate(_toml(path))
+        file = StudyFile.model_validate(read_tables(path, "the study"))
     except ValidationError as error:
         found = error.errors()[0]
         where = ".".join(map(str, found["loc"])) or "the file"
         raise ConfigError(
             f"{path}: {where}: {found['msg']}; a study has: {', '.join(StudyFile.model_fields)}"
         ) from error
-    common = _merged(_toml(path.parent / file.run), file.settings)
-    directory = file.directory / path.stem
+    for name in (path.stem, *file.arms):
+        fault = component_fault(name)
+        if fault is not None:
+            raise ConfigError(f"{path}: {name!r} cannot name a directory of runs: {fault}")
+    common = merge_tables(read_run_tables(path.parent / file.run), extended(file.settings, path))
+    beside = path.parent if "directory" in file.model_fields_set else Path()
+    directory = beside / file.directory.expanduser() / path.stem
     bases: dict[str, Path] = {}
+    arms = {arm: merge_tables(common, extended(settings, path)) for arm, settings in file.arms.items()}
     runs = []
     for seed in file.seeds:
-        for arm, settings in file.arms.items():
+        for arm, settings in arms.items():
             own = {"run": {"name": f"{arm}{_SEED}{seed}", "directory": str(directory), "seed": seed}}
-            tables = _merged(_merged(common, settings), own)
+            tables = merge_tables(settings, own)
             config = parse_config(tables, ["evaluation.after=true"], source=f"{path}, arm {arm}")
             scored = str([getattr(config, section) for section in _HOW_SCORED])
             first = scored not in bases
@@ -213,9 +246,18 @@ def _directory(run: StudyRun) -> RunDirectory:
     if not (path / "config.toml").is_file():
         return RunDirectory.create(run.config)
     directory = RunDirectory.open(path)
-    if directory.config != run.config:
-        ours, theirs = (_flat(config.model_dump(mode="json")) for config in (run.config, directory.config))
-        changed = [f"{key} {theirs.get(key)} -> {value}" for key, value in ours.items() if theirs.get(key) != value]
+    watching = directory.config.guards
+    ours, theirs = (flat(settled(config)) for config in (run.config, directory.config))
+    # Where the runs are is no setting of a run: a study may be looked at from another directory, or moved.
+    changed = [
+        f"{key} {theirs.get(key)} -> {ours.get(key)}"
+        for key in sorted(ours.keys() | theirs.keys())
+        if ours.get(key) != theirs.get(key) and key != "run.directory"
+    ]
+    if not watching.act and not run.config.guards.act:
+        # Guards that only watch change nothing that is trained, so those of an earlier release are as good.
+        changed = [line for line in changed if not line.startswith("guards.")]
+    if changed:
         raise ConfigError(
             f"{path} was made with other settings ({', '.join(changed[:3])}); name the arm differently, or remove that run"
         )
@@ -241,26 +283,6 @@ def _store(path: Path, step: int, measured: Sequence[str]) -> Path | None:
         return None
     directory = RunDirectory.read(path, measured).evaluation(step)
     return directory if (directory / "passk.json").is_file() else None
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-
-
-def _merged(tables: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Section by section; a table of settings that belongs to a name (`credit.settings`) is replaced as a whole."""
-    merged = {section: dict(table) if isinstance(table, Mapping) else table for section, table in tables.items()}
-    for section, table in changes.items():
-        if isinstance(table, Mapping) and isinstance(merged.get(section), dict):
-            merged[section].update(table)
-        else:
-            merged[section] = table
-    return merged
 
 
 def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import LoggerType
 
+from counterpoise.config import RunConfig
+from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.errors import ConfigError, MissingExtraError, UnknownNameError
 
-__all__ = ["check_trackers"]
+__all__ = ["check_trackers", "make_accelerator"]
 
 _EXTRAS = ("tensorboard", "trackio", "wandb")
 
@@ -32,3 +36,28 @@ def check_trackers(names: Sequence[str]) -> None:
             raise ConfigError(
                 f"tracking.trackers={name} needs a package that is not installed; see the tracker's manual"
             )
+
+
+def make_accelerator(run: RunDirectory) -> Accelerator:
+    """Device, precision and trackers of a run.
+
+    Raises:
+        UnknownNameError, MissingExtraError, ConfigError: a tracker is not there, or accelerate refuses the precision.
+    """
+    config: RunConfig = run.config
+    trackers: Any = config.tracking.trackers or None
+    check_trackers(config.tracking.trackers)
+    try:
+        accelerator = Accelerator(
+            mixed_precision=config.learner.mixed_precision, log_with=trackers, project_dir=str(run.path)
+        )
+        if trackers:
+            accelerator.init_trackers(config.tracking.project)
+    except (ValueError, ImportError) as error:
+        raise ConfigError(f"accelerate refused this configuration: {error}") from error
+    prompts, processes = config.rollout.prompts_per_step, accelerator.num_processes
+    if prompts < processes:
+        raise ConfigError(
+            f"rollout.prompts_per_step={prompts} leaves some of the {processes} processes without a prompt; raise it, or start fewer"
+        )
+    return accelerator

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri, stdtrit
 
 from counterpoise.errors import UsageError
-from counterpoise.evaluation.intervals import resampled_means
+from counterpoise.evaluation.intervals import percentile_ends, resampled_means
 
 __all__ = [
     "BandPoint",
@@ -31,6 +31,12 @@ __all__ = [
 
 _NOISE = 1e-12
 """Differences of means below this are rounding and count as zero."""
+
+_IN_RESAMPLES, _IN_ERROR = 1.0, 1.5
+"""Problems made up at each end of what was seen: in the spreads that resamples are divided by, and in the standard error."""
+
+_SHRINK = 2.0
+"""Problems that the sample's spread counts for beside a resample's own."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -50,7 +56,8 @@ class BandPoint:
     band_high: float
     """Upper end."""
     critical: float
-    """Half width of the band in standard errors; NaN with fewer than two problems."""
+    """Half width of the band in standard errors of this k; infinite where this k has no spread and the band has; NaN with fewer than two
+    problems."""
     problems: int
     """Problems behind the estimate; of two sets of problems, those of the smaller one."""
 
@@ -82,7 +89,7 @@ class Detectable:
     """What a number of problems can show, at one k."""
 
     minimum: float
-    """Smallest true difference found with the wanted power; NaN with fewer than two problems."""
+    """Smallest true difference found with the wanted power; NaN with fewer than two problems, or where a band has width and these none."""
     needed: float
     """Problems that would find a difference as large as the one seen, rounded up; NaN where that is zero."""
 
@@ -90,13 +97,19 @@ class Detectable:
 def simultaneous_band(
     values: npt.ArrayLike, *, generator: np.random.Generator, confidence: float = 0.95, resamples: int = 10_000
 ) -> list[BandPoint]:
-    """Bootstrap band that holds the means of all columns at once (max-t; Montiel Olea and Plagborg-Møller 2019).
+    """Bootstrap band that holds the means of all columns at once (max-t; Montiel Olea and Plagborg-Møller 2019), made for few problems.
 
-    With m the means, s the standard deviations (ddof 0) over the P_k problems where column k is defined and m* the means of a resample of
-    the problems, q is the `confidence` quantile over resamples of `max_k |m*_k - m_k| sqrt(P_k) / s_k`. The band is
-    `m_k ± t_k s'_k / sqrt(P_k)` with s' the ddof-1 deviation and `t_k` the Student quantile (P_k - 1 degrees of freedom) at the normal
-    probability of q, which widens it for few problems. Simulated with skewed pass@k, a 95% band holds the curve in 92-93% of repetitions
-    with 30 or 100 problems and 94% with 200. Columns without spread have zero width. Ends may leave [0, 1].
+    With m_k the mean and s_k the standard deviation (ddof 0) over the P problems where column k is defined, d the largest deviation
+    |x_pk - m_k| of any problem in any column, and * what a resample of the problems has in their place,
+
+        v_k(w) = (P s_k^2 + 2 w d^2) / (P + 2 w)                the variance as if w more problems lay at each of m_k ± d
+        T* = max_k |m*_k - m_k| sqrt(P) / sqrt((P v*_k(1) + 2 v_k(1)) / (P + 2)),     q its `confidence` quantile
+        m_k ± max(t(Phi(q)), t((1 + confidence)/2)) sqrt(v_k(1.5) / (P - 1)),         t Student's quantile, P - 1 degrees of freedom
+
+    Dividing by the resample's own spread, most of the way, is the studentised bootstrap, which follows a skewed sample. The problems made
+    up stand for the rare one that a small sample lacks, at a k where all of it is solved, say. No k has less than its own t interval. The
+    weights 1, 1.5 and 2 were chosen by simulation (`benchmarks/coverage.py`, figures in docs/evaluation.md). If no column has any spread
+    the widths are zero. Ends may leave [0, 1].
 
     Args:
         values: (P,) or (P, K) values of each problem, pass@k or its paired differences; NaN is undefined and takes no part.
@@ -109,9 +122,8 @@ def simultaneous_band(
     """
     values_PK = _columns(values)
     _check_share("confidence", confidence)
-    means_BK = resampled_means(values_PK, generator=generator, resamples=resamples)
-    count_K, mean_K, variance_K = _moments(values_PK)
-    return _band(means_BK, mean_K, [(count_K, variance_K)], confidence)
+    side = _side(values_PK, generator, resamples)
+    return _band(side.moved_BK, side.mean_K, [side], confidence)
 
 
 def unpaired_band(
@@ -124,8 +136,8 @@ def unpaired_band(
 ) -> list[BandPoint]:
     """Band of `mean(after) - mean(base)` for runs on different problems; each side is resampled on its own.
 
-    As `simultaneous_band` with `s_base² / P_base + s_after² / P_after` as the squared standard error and the smaller P for the degrees of
-    freedom. It is wider than a paired band by the spread between problems.
+    As `simultaneous_band` with the sum of both sides' variances of the mean (each with its own d) as the squared standard error and the
+    smaller P for the degrees of freedom. It is wider than a paired band by the spread between problems.
 
     Args:
         base_values: (P,) or (P, K).
@@ -141,13 +153,8 @@ def unpaired_band(
     _check_share("confidence", confidence)
     if base_PK.shape[1] != after_QK.shape[1]:
         raise UsageError(f"both sides need the same k; got {base_PK.shape[1]} and {after_QK.shape[1]} columns")
-    base_BK = resampled_means(base_PK, generator=generator, resamples=resamples)
-    after_BK = resampled_means(after_QK, generator=generator, resamples=resamples)
-    (base_count, base_mean, base_variance), (after_count, after_mean, after_variance) = map(
-        _moments, (base_PK, after_QK)
-    )
-    sides = [(base_count, base_variance), (after_count, after_variance)]
-    return _band(after_BK - base_BK, after_mean - base_mean, sides, confidence)
+    base, after = _side(base_PK, generator, resamples), _side(after_QK, generator, resamples)
+    return _band(after.moved_BK - base.moved_BK, after.mean_K - base.mean_K, [base, after], confidence)
 
 
 def crossing_k(
@@ -216,7 +223,8 @@ def minimum_detectable(
         differences: (P,) or (P, K) differences of each problem; NaN is undefined and takes no part.
         confidence: of the test, in (0, 1).
         power: chance of finding the difference, in (0, 1).
-        critical: (K,) takes the place of z, e.g. a band's `critical`, so that a difference inside the band needs more problems.
+        critical: (K,) takes the place of z, e.g. a band's `critical`, so that a difference inside the band needs more problems. Infinite
+            (no spread was seen) gives NaN.
 
     Raises:
         UsageError: no problems, confidence or power outside (0, 1).
@@ -227,7 +235,8 @@ def minimum_detectable(
     count_K, mean_K, variance_K = _moments(values_PK)
     deviation_K = np.sqrt(_unbiased(count_K, variance_K))
     z_K = np.broadcast_to(ndtri((1 + confidence) / 2) if critical is None else np.asarray(critical), mean_K.shape)
-    reach_K = (z_K + ndtri(power)) * deviation_K
+    with np.errstate(invalid="ignore"):
+        reach_K = (z_K + ndtri(power)) * deviation_K
     found = []
     for reach, mean, count in zip(reach_K.tolist(), mean_K.tolist(), count_K.tolist(), strict=True):
         seen = not math.isnan(reach) and abs(mean) > _NOISE
@@ -236,31 +245,69 @@ def minimum_detectable(
     return found
 
 
-def _band(
-    means_BK: Floats, mean_K: Floats, sides: Sequence[tuple[npt.NDArray[np.int64], Floats]], confidence: float
-) -> list[BandPoint]:
-    """`sides` holds (problems, ddof-0 variance) of each sample whose mean enters."""
-    problems_K = np.minimum.reduce([count for count, _ in sides])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """A sample of problems and its resamples."""
+
+    count_K: npt.NDArray[np.int64]
+    """Problems that are defined in each column."""
+    mean_K: Floats
+    """Their mean."""
+    variance_K: Floats
+    """Their variance (ddof 0)."""
+    moved_BK: Floats
+    """Means of the resamples, less the sample's."""
+    spread_BK: Floats
+    """Their variances (ddof 0)."""
+    reach: float
+    """Largest deviation of a problem from the mean of its column, over all columns."""
+
+    def widened(self, variance: Floats, weight: float) -> Floats:
+        """A variance with `weight` problems more at each end of the reach."""
+        return (self.count_K * variance + 2 * weight * self.reach**2) / (self.count_K + 2 * weight)
+
+
+def _side(values_PK: Floats, generator: np.random.Generator, resamples: int) -> _Side:
+    count_K, mean_K, variance_K = _moments(values_PK)
+    centred_PK = values_PK - mean_K
+    # Both moments of the same resamples; centred, so that the difference of squares does not cancel.
+    means = resampled_means(np.hstack([centred_PK, centred_PK**2]), generator=generator, resamples=resamples)
+    moved_BK, squares_BK = np.hsplit(means, 2)
+    deviations = np.abs(centred_PK[~np.isnan(centred_PK)])
+    reach = float(deviations.max()) if deviations.size else 0.0
+    return _Side(
+        count_K=count_K,
+        mean_K=mean_K,
+        variance_K=variance_K,
+        moved_BK=moved_BK,
+        spread_BK=np.maximum(squares_BK - moved_BK**2, 0.0),
+        reach=reach if reach > _NOISE else 0.0,
+    )
+
+
+def _band(moved_BK: Floats, mean_K: Floats, sides: Sequence[_Side], confidence: float) -> list[BandPoint]:
+    problems_K = np.minimum.reduce([side.count_K for side in sides])
+    none_K = np.zeros(mean_K.size)
     with np.errstate(invalid="ignore", divide="ignore"):
-        spread_K = np.sqrt(sum((variance / count for count, variance in sides), start=np.zeros(mean_K.size)))
+        own_K = np.sqrt(sum((_unbiased(side.count_K, side.variance_K) / side.count_K for side in sides), start=none_K))
         error_K = np.sqrt(
-            sum((_unbiased(count, variance) / count for count, variance in sides), start=np.zeros(mean_K.size))
+            sum((side.widened(side.variance_K, _IN_ERROR) / (side.count_K - 1) for side in sides), start=none_K)
         )
-    live_K = (problems_K > 1) & (spread_K > _NOISE)
+        scale_BK = np.sqrt(sum((_studentised(side) for side in sides), start=np.zeros_like(moved_BK)))
+        deviations_BK = np.abs(moved_BK) / scale_BK
+    live_K = (problems_K > 1) & (error_K > _NOISE)
     q = 0.0
     if live_K.any():
-        deviations_BK = np.abs(means_BK[:, live_K] - mean_K[live_K]) / spread_K[live_K]
-        q = float(np.quantile(np.nan_to_num(deviations_BK, nan=0.0).max(axis=1), confidence))
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+        q = float(np.quantile(np.nan_to_num(deviations_BK[:, live_K], nan=0.0).max(axis=1), confidence))
     points = []
-    for mean, error, means, problems in zip(
-        mean_K.tolist(), error_K.tolist(), means_BK.T, problems_K.tolist(), strict=True
-    ):
+    for column, (mean, problems) in enumerate(zip(mean_K.tolist(), problems_K.tolist(), strict=True)):
         low = high = half = critical = math.nan
         if problems > 1:
-            low, high = map(float, np.quantile(means[~np.isnan(means)], tails))
-            critical = float(stdtrit(problems - 1, ndtr(q)))
-            half = critical * error
+            low, high = percentile_ends(mean + moved_BK[:, column], problems, confidence)
+            quantile = max(float(ndtr(q)), (1 + confidence) / 2)
+            half = float(stdtrit(problems - 1, quantile)) * float(error_K[column]) if live_K[column] else 0.0
+            own = float(own_K[column])
+            critical = half / own if own > _NOISE else math.inf if half else 0.0
         points.append(
             BandPoint(
                 estimate=mean,
@@ -273,6 +320,14 @@ def _band(
             )
         )
     return points
+
+
+def _studentised(side: _Side) -> Floats:
+    """(B, K) squared standard errors that the deviations of the resamples are divided by."""
+    fixed_K = side.widened(side.variance_K, _IN_RESAMPLES)
+    own_BK = side.widened(side.spread_BK, _IN_RESAMPLES)
+    shrunk: Floats = (side.count_K * own_BK + _SHRINK * fixed_K) / (side.count_K + _SHRINK) / side.count_K
+    return shrunk
 
 
 def _crossings(k_K: Floats, means_BK: Floats) -> Floats:

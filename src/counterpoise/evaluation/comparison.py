@@ -20,6 +20,7 @@ from counterpoise.evaluation.bands import (
     simultaneous_band,
     unpaired_band,
 )
+from counterpoise.evaluation.cautions import few_problems
 from counterpoise.evaluation.counts import ProblemCounts, read_counts
 from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
 from counterpoise.evaluation.metrics import Difference, Estimate, columns, differences, estimates
@@ -76,7 +77,8 @@ class Comparison:
         if self.crossing is not None:
             upper = self.base if self.lower == self.after else self.after
             said.append(_crossing_sentence(self.crossing, self.lower, upper))
-        return said
+        few = few_problems(max(point.problems for point in self.points))
+        return [*said, few] if few else said
 
     def _apart(self) -> list[str]:
         said = []
@@ -90,7 +92,10 @@ class Comparison:
 
     def _alike(self) -> list[str]:
         inside = [i for i, p in enumerate(self.points) if p.band_low <= 0 <= p.band_high]
-        equal = [self.ks[i] for i in inside if self.points[i].band_low == self.points[i].band_high]
+        # Without any spread of its own: the band may have width all the same, where other k have spread.
+        equal = [
+            self.ks[i] for i in inside if self.points[i].critical in (0.0, math.inf) and not self.points[i].estimate
+        ]
         inside = [i for i in inside if self.ks[i] not in equal]
         alike = "are equal on every problem" if self.detectable else "have equal means without any spread"
         said = [f"{self.after} and {self.base} {alike} at k={_listed(equal)}"] if equal else []
@@ -102,7 +107,8 @@ class Comparison:
         if self.detectable:
             found = self.detectable[most]
             sentence += f": the largest difference there is {_points(point.estimate)} points at k={self.ks[most]}"
-            sentence += f", and {point.problems} problems find {_points(found.minimum, signed=False)} points or more (power 80%)"
+            if not math.isnan(found.minimum):
+                sentence += f", and {point.problems} problems find {_points(found.minimum, signed=False)} points or more (power 80%)"
             if not math.isnan(found.needed):
                 sentence += f"; a difference this large would take about {found.needed:.0f} problems"
         return [*said, sentence]
@@ -121,6 +127,10 @@ def read_contender(target: str) -> Contender:
     chosen = re.fullmatch(r"(.+)@(\d+)", target)
     if chosen and not path.exists():
         path, step = Path(chosen[1]), int(chosen[2])
+    if step is None and path.suffix == ".toml" and path.is_file():
+        raise DataError(
+            f"{path} says what is to be run; give what was run: a run's directory, or for a study all of its runs, e.g. runs/{path.stem}/*"
+        )
     if step is None and path.is_file():
         name = path.parent.name if path.name == "problems.jsonl" and path.parent.name else path.stem
         return Contender(name=name, path=path, counts=tuple(read_counts(path)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, stdtrit
+from scipy.special import betaincinv, ndtr, stdtrit
 
 from counterpoise.errors import DataError, UsageError
 
@@ -19,6 +19,7 @@ __all__ = [
     "bootstrap_intervals",
     "exact_interval",
     "paired_differences",
+    "percentile_ends",
     "resampled_means",
     "t_intervals",
 ]
@@ -47,8 +48,10 @@ def bootstrap_intervals(
     """Percentile bootstrap of the mean over problems, one interval for each column.
 
     Each resample draws P problems with replacement and is kept as its (P,) multinomial counts w; its mean is `w·v / w·d` with d = 1
-    where v is defined. The interval runs from the (1 - confidence)/2 to the (1 + confidence)/2 quantile (linear interpolation) of the
-    resampled means. One resample serves all columns. Percentile intervals are a little too short below some 30 problems.
+    where v is defined. The interval runs from the a to the 1 - a quantile (linear interpolation) of the resampled means, with
+    `a = Phi(-t sqrt(P / (P - 1)))`, t Student's quantile (P - 1 degrees of freedom) at (1 + confidence)/2: the expanded percentile
+    interval (Hesterberg 2015), since resamples spread too little by sqrt((P - 1)/P) and know no t. At 95% a is 0.6% for 8 problems, 1.3%
+    for 16, 1.8% for 30, 2.4% for 200. One resample serves all columns. docs/evaluation.md has the coverage measured.
 
     Args:
         values: (P,) or (P, K) one value for each problem; NaN is undefined and takes no part.
@@ -61,13 +64,21 @@ def bootstrap_intervals(
     """
     values_PK = _columns(values, confidence)
     means_BK = resampled_means(values_PK, generator=generator, resamples=resamples)
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     intervals = []
     for value, means in zip(values_PK.T, means_BK.T, strict=True):
         defined = value[~np.isnan(value)]
-        low, high = np.quantile(means[~np.isnan(means)], tails) if defined.size > 1 else (np.nan, np.nan)
-        intervals.append(Interval(estimate=_mean(defined), low=float(low), high=float(high), problems=defined.size))
+        low, high = percentile_ends(means, defined.size, confidence)
+        intervals.append(Interval(estimate=_mean(defined), low=low, high=high, problems=defined.size))
     return intervals
+
+
+def percentile_ends(means: npt.NDArray[np.float64], problems: int, confidence: float) -> tuple[float, float]:
+    """Ends of the expanded percentile interval (`bootstrap_intervals`) from (B,) resampled means; NaN with fewer than two problems."""
+    if problems < 2:
+        return np.nan, np.nan
+    tail = float(ndtr(-stdtrit(problems - 1, (1 + confidence) / 2) * np.sqrt(problems / (problems - 1))))
+    low, high = np.quantile(means[~np.isnan(means)], [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def resampled_means(

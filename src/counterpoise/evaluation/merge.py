@@ -14,7 +14,7 @@ from typing import Any
 from counterpoise.errors import StoreError, UsageError
 from counterpoise.evaluation.golds import append_problems, kept_problems
 from counterpoise.evaluation.passk import MAX_ROLLOUTS
-from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout
+from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout, same_model
 from counterpoise.files import Damage, append_json_lines, read_json_lines
 
 __all__ = ["DRAWN_AS", "HeldDraws", "Merged", "merge_stores"]
@@ -175,7 +175,7 @@ def _check_same(reference: RolloutStore, store: RolloutStore) -> None:
     differing = [
         f"{key} is {value!r} in {reference.directory} and {theirs[key]!r} in {store.directory}"
         for key, value in ours.items()
-        if theirs[key] != value
+        if theirs[key] != value and not (key == "model" and same_model(value, theirs[key]))
     ]
     if differing:
         raise StoreError(

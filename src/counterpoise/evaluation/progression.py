@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from counterpoise.errors import DataError
+from counterpoise.evaluation.cautions import few_problems
 from counterpoise.evaluation.curve import defined_mean
 from counterpoise.evaluation.estimators.area import area_over_log_k
 from counterpoise.evaluation.intervals import Interval, paired_differences
@@ -60,9 +61,9 @@ def progression_table(
             )
             cells += [_difference(moved[column]) for column in compared]
         table.add_row(*cells)
-    table.caption = Text(
-        f"{len(base.counts)} problems, n={base.n}; differences with {100 * base.confidence:g}% intervals"
-    )
+    said = [f"{len(base.counts)} problems, n={base.n}; differences with {100 * base.confidence:g}% intervals"]
+    few = few_problems(len(base.counts))
+    table.caption = Text("\n".join([*said, few] if few else said))
     return table
 
 

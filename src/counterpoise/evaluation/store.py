@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,9 +21,11 @@ from counterpoise.evaluation.passk import MAX_ROLLOUTS
 from counterpoise.files import Damage, append_json_lines, atomic_write_text, read_json_lines
 from counterpoise.types import Rollout, SamplingSettings, StopReason, Verdict, VerdictValue
 
-__all__ = ["Manifest", "RolloutStore", "StoredRollout", "StoredVerdict"]
+__all__ = ["Manifest", "RolloutStore", "StoredRollout", "StoredVerdict", "same_draws", "same_model"]
 
 _SCHEMA = 1
+_PACKAGED = ("lab", "smollm2")
+"""Names that are no directory, whatever directories there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,41 @@ class Manifest:
         fields = {name: value for name, value in data.items() if name != "schema"}
         settings = dict(fields.pop("settings"))
         return cls(settings=SamplingSettings(**{**settings, "stop": tuple(settings["stop"])}), **fields)
+
+
+def same_draws(one: Manifest, other: Manifest) -> bool:
+    """Whether draws of both belong in one store: all is equal, but for where the model's directory is.
+
+    Where `weights` names the step of a run, it is that step's own weights; else see `same_model`.
+    """
+    same = one.weights is not None or same_model(one.model, other.model)
+    return same and replace(one, model=other.model) == other
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two names of a model mean the same: equal, or two paths of a directory that was moved, or is named from elsewhere.
+
+    A path is known by its end: a relative one as a whole, an absolute one by its last two components, and from the run's name on where
+    it is a checkpoint. Two directories that are both there are the same only if they are one.
+    """
+    if one == other:
+        return True
+    first, second = PurePath(one), PurePath(other)
+    absolute = first.is_absolute() + second.is_absolute()
+    if not absolute or any(name.partition(":")[0] in _PACKAGED for name in (one, other)):
+        return False
+    if all(Path(name).is_dir() for name in (one, other)):
+        return Path(one).resolve() == Path(other).resolve()
+    if absolute == 2:
+        return _tail(first) == _tail(second)
+    short, long = sorted((first.parts, second.parts), key=len)
+    return long[-len(short) :] == short
+
+
+def _tail(path: PurePath) -> tuple[str, ...]:
+    parts = path.parts
+    start = parts.index("checkpoints") - 1 if "checkpoints" in parts[1:] else len(parts) - 2
+    return parts[max(0, start) :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,14 +362,14 @@ class RolloutStore:
             raise StoreError(
                 f"{path} is no store manifest ({error}); restore it or evaluate into another directory"
             ) from error
-        if wanted is not None and wanted != manifest:
+        if wanted is not None and not same_draws(wanted, manifest):
             old, new = _flat(manifest.to_json()), _flat(wanted.to_json())
             differing = "; ".join(
                 f"{key} is {old[key]!r} there and {new[key]!r} here" for key in old if old[key] != new[key]
             )
             raise StoreError(
-                f"{self.directory} holds an evaluation of something else: {differing}. Evaluate into another directory, or "
-                "ask for the same to resume it"
+                f"{self.directory} holds an evaluation of something else: {differing}. Evaluate into another directory (--out DIR), "
+                "or ask for the same to resume it"
             )
         return manifest
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.table import Table
 from rich.text import Text
 
 from counterpoise.errors import DataError
-from counterpoise.evaluation.curve import PassAtK
+from counterpoise.evaluation.cautions import few_problems
+from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
 from counterpoise.evaluation.guessing import guess_line
 from counterpoise.evaluation.intervals import Interval, paired_differences
 from counterpoise.evaluation.metrics import Estimate
@@ -30,6 +32,9 @@ def passk_table(curve: Sequence[PassAtK], *, confidence: float = 0.95, title: st
     rows = [(str(row.k), row) for row in curve]
     table = _estimates(("k", "pass@k %"), rows, confidence, title)
     notes = [f"k={row.k}: {row.reason}" for row in curve if row.reason]
+    few = few_problems(max((row.problems for row in curve), default=0))
+    if few:
+        notes.append(few)
     if notes:
         table.caption = Text("\n".join(notes))
     return table
@@ -85,15 +90,19 @@ def comparison_table(
     names: tuple[str, str] = ("base", "after"),
     title: str | None = None,
     resamples: int = 10_000,
+    common: bool = False,
 ) -> Table:
     """Table of k, pass@k of both runs, and `after - base` in percentage points with its paired bootstrap interval over problems.
 
     The k are those both runs have. A difference whose interval leaves out zero is green (up) or red (down). The interval has the base's
-    confidence and draws from the stream (base's seed, "evaluation", "paired").
+    confidence and draws from the stream (base's seed, "evaluation", "paired"). With `common` everything is of the problems
+    that both answered.
 
     Raises:
-        DataError: the runs did not answer the same problems, or have no k in common.
+        DataError: the runs did not answer the same problems (with `common`: none is the same), or have no k in common.
     """
+    if common:
+        base, after = _in_common(base, after)
     base_at, after_at = {row.k: row for row in base.curve}, {row.k: row for row in after.curve}
     ks = sorted(base_at.keys() & after_at.keys())
     if not ks:
@@ -126,8 +135,28 @@ def comparison_table(
         )
     fewer = [f"k={k}: {d.problems} of {len(base_ids)} problems" for k, d in zip(ks, differences, strict=True)]
     left_out = [line for line, d in zip(fewer, differences, strict=True) if d.problems < len(base_ids)]
-    table.caption = Text("\n".join([f"{len(base_ids)} problems, n={base.n} and n={after.n}", *left_out]))
+    few = few_problems(len(base_ids))
+    said = [f"{len(base_ids)} problems, n={base.n} and n={after.n}", *left_out, *([few] if few else [])]
+    table.caption = Text("\n".join(said))
     return table
+
+
+def _in_common(base: EvaluationResult, after: EvaluationResult) -> tuple[EvaluationResult, EvaluationResult]:
+    """Counts and curves of the problems that both answered."""
+    base_ids, after_ids = ({problem.problem_id for problem in result.counts} for result in (base, after))
+    if base_ids == after_ids:
+        return base, after
+    found = []
+    for result in (base, after):
+        counts = tuple(problem for problem in result.counts if problem.problem_id in base_ids & after_ids)
+        curve = pass_at_k_curve(
+            counts,
+            [row.k for row in result.curve],
+            generator=numpy_generator(result.manifest.seed, "evaluation", "bootstrap"),
+            confidence=result.confidence,
+        )
+        found.append(replace(result, counts=counts, curve=curve))
+    return found[0], found[1]
 
 
 def result_lines(result: EvaluationResult) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which rows go together: mini-batches of whole groups, micro-batches under a token budget, right-padded tensors."""
+"""Which rows go through the model together: micro-batches under a token budget, right-padded tensors."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from counterpoise.errors import UsageError
 from counterpoise.types import Rollout
 
-__all__ = ["PaddedRows", "deal_groups", "micro_batches", "pad_rows", "row_width"]
+__all__ = ["PaddedRows", "micro_batches", "pad_rows", "row_width"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,28 +51,6 @@ def micro_batches(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
             longest = lengths[row]
         batches[-1].append(row)
     return batches
-
-
-def deal_groups(
-    group_ids: npt.NDArray[np.int64], *, hands: int, offset: int, generator: np.random.Generator
-) -> list[npt.NDArray[np.int64]]:
-    """Split rows into `hands` mini-batches of whole groups: groups are shuffled, then dealt round like cards.
-
-    Args:
-        group_ids: (N,) group of each row of this process; a group's rows need not be neighbours.
-        hands: number of mini-batches, the same on every process.
-        offset: groups held by the processes before this one, so that all processes together deal evenly too.
-        generator: decides the order; one hand draws nothing from it.
-
-    Returns:
-        `hands` arrays of row indices in increasing order, some possibly empty; sizes differ by one group at most.
-    """
-    if hands == 1:
-        return [np.arange(len(group_ids))]
-    groups, group_of_row = np.unique(group_ids, return_inverse=True)
-    hand_of_group = np.empty(len(groups), dtype=np.int64)
-    hand_of_group[generator.permutation(len(groups))] = (offset + np.arange(len(groups))) % hands
-    return [np.flatnonzero(hand_of_group[group_of_row] == hand) for hand in range(hands)]
 
 
 def pad_rows(rollouts: Sequence[Rollout], device: torch.device) -> PaddedRows:

@@ -1,7 +1,7 @@
 """Checkpoints that survive a kill: a directory is written aside, sealed with a manifest of hashes, then renamed into place.
 
 Layout of one checkpoint: `step-000050/` with `policy/` (a Hugging Face model directory), `state.pt` (optimiser, schedule,
-controller, counters) and `manifest.json`. A directory without a matching manifest is no checkpoint.
+controller, counters), further texts of the caller's and `manifest.json`. A directory without a matching manifest is no checkpoint.
 """
 
 from __future__ import annotations
@@ -9,23 +9,27 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
-
-import torch
 
 from counterpoise.errors import CheckpointError, StoreError
 from counterpoise.files import atomic_write_text, fsync_directory
+from counterpoise.lazy import torch
 
-__all__ = ["Checkpoint", "CheckpointStore"]
+__all__ = ["Checkpoint", "CheckpointStore", "Score"]
 
 _NAME = re.compile(r"step-(\d{6,})$")
 _MANIFEST = "manifest.json"
+_STATE = "state.pt"
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
+"""What reading a damaged file can raise: text that is no UTF-8, JSON that is none or too deep, values of other kinds, a bad disk."""
 _BEST = "best.json"
 
 
@@ -45,8 +49,26 @@ class Checkpoint:
 
     def state(self) -> dict[str, Any]:
         """Everything but the weights, as it was saved."""
-        state: dict[str, Any] = torch.load(self.path / "state.pt", map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(self.path / _STATE, map_location="cpu", weights_only=True)
         return state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What a checkpoint is compared with others by."""
+
+    name: str
+    """Name of the metric; scores of another one are not compared with it."""
+    value: float
+    """Its value; NaN is never the best."""
+    lower: bool = False
+    """Whether low values are the better ones."""
+
+    def beats(self, other: float) -> bool:
+        """Whether it is better than the value `other`; against NaN every number is."""
+        if math.isnan(self.value) or math.isnan(other):
+            return not math.isnan(self.value)
+        return self.value < other if self.lower else self.value > other
 
 
 class CheckpointStore:
@@ -69,21 +91,24 @@ class CheckpointStore:
         *,
         write_policy: Callable[[Path], None],
         state: Mapping[str, Any],
-        score: float | None = None,
+        texts: Mapping[str, str] = MappingProxyType({}),
+        score: Score | None = None,
         good: int | None = None,
     ) -> Checkpoint:
         """Write a checkpoint, then remove those no longer kept; saving a step that is already there is a no-op.
 
-        `score`, higher is better and NaN ignored, decides which one is kept as the best; the one of step `good` is kept too.
+        `texts` are written beside the state, by file name. `score` decides which one is kept as the best; the one of step `good` is kept
+        too.
 
         Raises:
             StoreError: the disk is full or the directory cannot be written; earlier checkpoints are untouched.
         """
         final = self._directory / f"step-{step:06d}"
         if not (final.is_dir() and _damage(final) is None):
-            self._write(final, write_policy, state)
-        if score is not None and score == score and score > self._best()[1]:
-            atomic_write_text(self._directory / _BEST, json.dumps({"step": step, "score": score}))
+            self._write(final, write_policy, state, texts)
+        if score is not None and score.beats(self._best(score.name)[1]):
+            best = {"step": step, "score": score.value, "by": score.name}
+            atomic_write_text(self._directory / _BEST, json.dumps(best))
         self._prune(good)
         return Checkpoint(step=step, path=final)
 
@@ -93,10 +118,7 @@ class CheckpointStore:
             damage = _damage(path)
             if damage is None:
                 return Checkpoint(step=step, path=path)
-            aside = path.with_name(path.name + ".damaged")
-            shutil.rmtree(aside, ignore_errors=True)
-            os.replace(path, aside)
-            self._say(f"checkpoint {path} is damaged ({damage}); set aside as {aside.name}, trying the one before it")
+            self._say(f"checkpoint {path} is damaged ({damage}); {_set_aside(path)}, trying the one before it")
         return None
 
     def steps(self) -> list[int]:
@@ -104,7 +126,7 @@ class CheckpointStore:
         return sorted(step for step, _ in self._all())
 
     def best(self) -> Checkpoint | None:
-        """The checkpoint with the highest score seen, where it is still intact."""
+        """The checkpoint with the best score seen, where it is still intact."""
         step = self._best()[0]
         return None if step is None else self.at(step)
 
@@ -121,13 +143,17 @@ class CheckpointStore:
             raise CheckpointError(f"checkpoint {path} cannot be used ({damage}); steps there: {steps}")
         return Checkpoint(step=step, path=path)
 
-    def _write(self, final: Path, write_policy: Callable[[Path], None], state: Mapping[str, Any]) -> None:
+    def _write(
+        self, final: Path, write_policy: Callable[[Path], None], state: Mapping[str, Any], texts: Mapping[str, str]
+    ) -> None:
         aside = final.with_name(f".{final.name}.partial")
         try:
             shutil.rmtree(aside, ignore_errors=True)
             (aside / "policy").mkdir(parents=True)
             write_policy(aside / "policy")
-            torch.save(dict(state), aside / "state.pt")
+            torch.save(dict(state), aside / _STATE)
+            for name, text in texts.items():
+                (aside / name).write_text(text, encoding="utf-8")
             files = {str(f.relative_to(aside)): _seal(f) for f in sorted(aside.rglob("*")) if f.is_file()}
             atomic_write_text(aside / _MANIFEST, json.dumps({"files": files}, indent=1))
             if final.exists():
@@ -153,12 +179,15 @@ class CheckpointStore:
         for leftover in [*self._directory.glob(".step-*.removed"), *self._directory.glob(".step-*.partial")]:
             shutil.rmtree(leftover, ignore_errors=True)
 
-    def _best(self) -> tuple[int | None, float]:
+    def _best(self, name: str | None = None) -> tuple[int | None, float]:
+        """Step and score of the best one; NaN where it was the best by something else than `name`."""
         try:
-            record = json.loads((self._directory / _BEST).read_text())
-            return int(record["step"]), float(record["score"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None, float("-inf")
+            record = json.loads((self._directory / _BEST).read_text(encoding="utf-8"))
+            # Files of earlier versions do not say by what; it was what the run file says.
+            other = name is not None and record.get("by", name) != name
+            return int(record["step"]), math.nan if other else float(record["score"])
+        except (*_UNREADABLE, AttributeError):
+            return None, math.nan
 
     def _all(self) -> Iterator[tuple[int, Path]]:
         if self._directory.is_dir():
@@ -176,12 +205,28 @@ def _seal(path: Path) -> dict[str, Any]:
 
 
 def _damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint directory; None when nothing is."""
+    """What is wrong with a checkpoint directory; None when nothing is. Never raises: what cannot be checked is damaged."""
     try:
-        files = json.loads((path / _MANIFEST).read_text())["files"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return _found_damage(path)
+    except _UNREADABLE as error:
+        return f"it cannot be read: {error}"[:200]
+
+
+def _found_damage(path: Path) -> str | None:
+    manifest = path / _MANIFEST
+    try:
+        files = json.loads(manifest.read_text(encoding="utf-8"))["files"] if manifest.is_file() else None
+    except _UNREADABLE:
+        files = None
+    if not isinstance(files, dict):
         return "no readable manifest"
+    for name in (_STATE, "policy/"):
+        if not any(key.startswith(name) for key in files):
+            return f"its manifest lists no {name}"
     for name, seal in files.items():
+        # A seal of another kind, as a whole or in its parts, is no seal.
+        if not isinstance(seal, dict) or type(seal.get("bytes")) is not int or not isinstance(seal.get("sha256"), str):
+            return f"{name} has no readable seal in its manifest"
         file = path / name
         if not file.is_file():
             return f"{name} is missing"
@@ -191,6 +236,16 @@ def _damage(path: Path) -> str | None:
             if hashlib.file_digest(handle, "sha256").hexdigest() != seal["sha256"]:
                 return f"{name} does not match its hash"
     return None
+
+
+def _set_aside(path: Path) -> str:
+    aside = path.with_name(path.name + ".damaged")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        os.replace(path, aside)
+    except OSError as error:  # on a disk that is only read, it stays where it is
+        return f"it could not be set aside ({error.strerror or error})"
+    return f"set aside as {aside.name}"
 
 
 def _cannot_save(path: Path, error: BaseException) -> str:

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from counterpoise.errors import CheckpointError, TrainingError
-from counterpoise.learner.batches import deal_groups, micro_batches, pad_rows, row_width
+from counterpoise.learner.batches import micro_batches, pad_rows, row_width
+from counterpoise.learner.dealing import make_deck
 from counterpoise.learner.forward import causal_model, evaluating, updating
 from counterpoise.learner.gradients import broadcast_parameters, clip_gradients, gather, sum_gradients
 from counterpoise.learner.optimiser import make_optimiser, trainable_parameters
@@ -54,7 +55,7 @@ class Values:
 
 
 class Critic:
-    """AdamW on the squared error between values and returns, beside the policy's optimiser and in the same mini-batches of groups.
+    """AdamW on the squared error between values and returns, beside the policy's optimiser and in mini-batches dealt as the policy's are.
 
     The head starts at zero: before its first update every value is 0 and PPO's advantage is the return. `trunk="separate"` copies the
     policy's decoder (with adapters the copy trains its adapters); `trunk="policy"` trains the head alone on the policy's hidden states,
@@ -185,15 +186,13 @@ class Critic:
             TrainingError: loss or gradient is not finite; that step was not taken.
         """
         tally, settings = Tally(), self._settings
-        groups = gather(len(np.unique(group_ids)), self._processes)
-        prompts = settings.minibatch_prompts
-        hands = 1 if prompts is None else max(1, math.ceil(sum(groups) / prompts))
-        offset = sum(groups[: self._accelerator.process_index])
-        generator = np.random.default_rng(seed)
         live = (scored.cpu() & values.mask.any(dim=1)).numpy()
+        process, processes = self._accelerator.process_index, self._processes
+        deck = make_deck(group_ids, live, settings, process=process, processes=processes)
+        generator = np.random.default_rng(seed)
         with updating(self._decoder):
             for _ in range(settings.epochs):
-                for rows in deal_groups(group_ids, hands=hands, offset=offset, generator=generator):
+                for rows in deck.deal(generator):
                     self._step(rollouts, rows[live[rows]], values, returns, tally)
         self._batches += 1
         return tally.metrics

@@ -31,15 +31,17 @@ class LearnerSettings:
     weight_decay: float = 0.01
     """Decoupled, on every trainable parameter (norms and biases too, as in the reference implementation)."""
     schedule: ScheduleName = "constant"
-    """Shape of the rate after the warm-up; the two decaying ones reach zero at `total_steps`."""
+    """Shape of the rate after the warm-up; the two decaying ones reach zero at the end of the run."""
     warmup_steps: int = 0
     """Optimiser steps of linear rise to the peak."""
     total_steps: int | None = None
-    """Optimiser steps of the whole run, warm-up included; needed by the decaying schedules."""
+    """Optimiser steps planned for the whole run, warm-up included; needed by the decaying schedules."""
     gradient_clip: float | None = 1.0
     """Largest 2-norm of the whole gradient; None switches clipping off (the norm is still measured)."""
     minibatch_prompts: int | None = None
-    """Groups behind one optimiser step, over all processes, at most; None: the whole batch, one step an epoch."""
+    """Groups behind one optimiser step, over all processes, at most. Without it and `minibatch_rows`: the whole batch."""
+    minibatch_rows: int | None = None
+    """In its place: trained rows behind one optimiser step, over all processes, at most."""
     epochs: int = 1
     """Passes over each batch."""
     tokens_per_microbatch: int = 2048
@@ -67,6 +69,12 @@ class LearnerSettings:
             raise UsageError(f"gradient_clip is {self.gradient_clip}; give a positive norm, or None for no clipping")
         if self.minibatch_prompts is not None:
             _at_least("minibatch_prompts", self.minibatch_prompts, 1)
+        if self.minibatch_rows is not None:
+            _at_least("minibatch_rows", self.minibatch_rows, 1)
+            if self.minibatch_prompts is not None:
+                raise UsageError(
+                    "minibatch_prompts and minibatch_rows are both set; a mini-batch is counted in one of them"
+                )
         if self.chunk_tokens is not None:
             _at_least("chunk_tokens", self.chunk_tokens, 1)
         if self.schedule != "constant":
@@ -74,8 +82,8 @@ class LearnerSettings:
                 raise UsageError(f"schedule '{self.schedule}' decays to zero at total_steps, which is not set; set it")
             if self.total_steps <= self.warmup_steps:
                 raise UsageError(
-                    f"total_steps is {self.total_steps} and warmup_steps {self.warmup_steps}: "
-                    "nothing is left to decay; make total_steps larger"
+                    f"warmup_steps={self.warmup_steps} leaves none of the {self.total_steps} optimiser updates for the schedule "
+                    f"'{self.schedule}' to decay over; lower it (learner.warmup_steps in a run file), or train longer (learner.steps)"
                 )
 
 

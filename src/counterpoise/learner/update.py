@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from counterpoise.errors import CheckpointError, UsageError
-from counterpoise.learner.batches import deal_groups
 from counterpoise.learner.credited import CreditedRows, common_temperature, credited_rows
+from counterpoise.learner.dealing import make_deck
 from counterpoise.learner.forward import ResponseLogProbs, updating
 from counterpoise.learner.gradients import (
     broadcast_parameters,
@@ -101,7 +101,7 @@ class Learner:
         return self._updates
 
     def state_dict(self) -> dict[str, Any]:
-        """Optimiser moments and the number of steps (from which the schedule follows); the model's weights are not in it."""
+        """Optimiser moments and the number of steps (which the warm-up counts); the model's weights are not in it."""
         return {"optimiser": self._optimiser.state_dict(), "updates": self._updates}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -130,23 +130,27 @@ class Learner:
         trained: torch.Tensor | None = None,
         measure_signs: bool = False,
         observe: Observe | None = None,
+        span: tuple[float, float] | None = None,
     ) -> UpdateReport:
         """Train on this process's rows (N of them) together with every other process's.
 
-        Each epoch deals whole groups into `ceil(groups / minibatch_prompts)` mini-batches, the same number on every process.
-        For each, counts are summed over processes, rows with credit go through micro-batches, gradients are summed over
+        Each epoch deals the groups, or the rows, of all processes into mini-batches (`dealing.make_deck`), the same number on each.
+        For each mini-batch counts are summed over processes, rows with credit go through micro-batches, gradients are summed over
         processes and clipped, and one step is taken. A mini-batch without credit takes none.
 
         Args:
             rollouts: all drawn at one temperature (0 counts as 1, as recorded).
             credit: (N,) or (N, T) with T at least the longest response.
             scored: (N,) bool; rows without a verdict must have no credit.
-            group_ids: (N,) which rows are rollouts of one prompt; a group lives on one process.
-            seed: decides which groups share a mini-batch.
+            group_ids: (N,) which rows are rollouts of one prompt; a group lives on one process. Their order, and the processes' among
+                equal ids, is the order that the deal shuffles.
+            seed: decides which groups, or rows, share a mini-batch; the same on every process.
             trained: (N,) bool, rows that go through a forward pass; None: those that carry credit, since without a KL or
                 entropy term the others have no gradient. All rows count in the denominators.
             measure_signs: also measure the two signs' gradients on the first mini-batch, by two more backward passes.
             observe: shown every micro-batch that is trained on.
+            span: parts of the run, in [0, 1], that are done before and after this batch: a decaying rate goes from one to the other in
+                equal parts over the mini-batches. None lets it go by the optimiser steps taken.
 
         Raises:
             RefusedStepError: loss or gradient is not finite; that step was not taken.
@@ -157,31 +161,30 @@ class Learner:
         with tally.time("prepare"):
             groups = np.asarray(group_ids, dtype=np.int64)
             batch = credited_rows(rollouts, credit, scored, groups, self._accelerator.device, trained=trained)
-            group_counts = gather(len(np.unique(groups)), self._processes)
-            hands = 1
-            if settings.minibatch_prompts is not None:
-                hands = max(1, math.ceil(sum(group_counts) / settings.minibatch_prompts))
-            offset = sum(group_counts[: self._accelerator.process_index])
+            process, processes = self._accelerator.process_index, self._processes
+            deck = make_deck(groups, batch.live, settings, process=process, processes=processes)
             generator = np.random.default_rng(seed)
         taken = skipped = 0
+        planned = deck.hands * settings.epochs
         with updating(self._model):
-            batch = self._frozen_log_probs(batch, tally, one_step=hands * settings.epochs == 1)
+            batch = self._frozen_log_probs(batch, tally, one_step=planned == 1)
             for epoch in range(settings.epochs):
-                dealt = deal_groups(groups, hands=hands, offset=offset, generator=generator)
-                for index, rows in enumerate(dealt):
-                    counts = self._counts(batch, rows)
+                for index, rows in enumerate(deck.deal(generator)):
+                    live = rows[batch.live[rows]]
+                    counts, trained_rows = self._counts(batch, rows, len(live))
                     if counts.tokens_signed == 0:
                         skipped += 1
                         continue
-                    live = rows[batch.live[rows]]
                     if measure_signs and taken == 0:
                         with tally.time("signs"):
                             self._measure_signs(batch, live, counts, tally)
                     total = self._accumulate(batch, live, counts, tally, observe=observe, with_gap=taken == 0)
                     with tally.time("optimiser"):
-                        evidence = self._step(total, tally)
+                        part = (epoch * deck.hands + index) / planned
+                        progress = None if span is None else span[0] + (span[1] - span[0]) * part
+                        evidence = self._step(total, tally, rows=trained_rows, progress=progress)
                     if evidence is not None:
-                        raise self._refusal(batch, live, evidence, epoch=epoch, minibatch=index, minibatches=hands)
+                        raise self._refusal(batch, live, evidence, epoch=epoch, minibatch=index, minibatches=deck.hands)
                     taken += 1
         tokens = np.array([batch.lengths.cpu()[batch.live].sum(), batch.lengths.cpu()[~batch.live].sum()])
         return gathered_report(
@@ -213,16 +216,18 @@ class Learner:
                 batch = replace(batch, reference=_fixed(self._reference, batch))
         return batch
 
-    def _counts(self, batch: CreditedRows, rows: npt.NDArray[np.int64]) -> Counts:
+    def _counts(self, batch: CreditedRows, rows: npt.NDArray[np.int64], trained: int) -> tuple[Counts, int]:
+        """What a mini-batch counts, and its trained rows, over all processes."""
         where = torch.from_numpy(rows).to(batch.lengths.device)
         local = self._make_counts(batch.credit.rows(where), batch.lengths[where], batch.scored[where])
-        everywhere = gather(local, self._processes)
-        return Counts(
-            tokens_all=sum(counts.tokens_all for counts in everywhere),
-            tokens_signed=sum(counts.tokens_signed for counts in everywhere),
-            sequences_all=sum(counts.sequences_all for counts in everywhere),
-            sequences_signed=sum(counts.sequences_signed for counts in everywhere),
+        everywhere = gather((local, trained), self._processes)
+        counts = Counts(
+            tokens_all=sum(own.tokens_all for own, _ in everywhere),
+            tokens_signed=sum(own.tokens_signed for own, _ in everywhere),
+            sequences_all=sum(own.sequences_all for own, _ in everywhere),
+            sequences_signed=sum(own.sequences_signed for own, _ in everywhere),
         )
+        return counts, sum(own for _, own in everywhere)
 
     def _accumulate(
         self,
@@ -268,14 +273,16 @@ class Learner:
             return batch.old[where, : out.mask.shape[1]]
         return out.sampler_log_probs if self._settings.old_log_probs == "sampler" else out.log_probs.detach()
 
-    def _step(self, total: torch.Tensor, tally: Tally) -> tuple[float, float] | None:
+    def _step(
+        self, total: torch.Tensor, tally: Tally, *, rows: int, progress: float | None
+    ) -> tuple[float, float] | None:
         """Sum over processes, clip, step; or None of it, and (loss, gradient norm) as evidence, when one is not finite."""
         sum_gradients(self._parameters, self._processes)
         loss = math.fsum(gather(total.item(), self._processes))
         norm = clip_gradients(self._parameters, self._settings.gradient_clip).item()
         finite = math.isfinite(loss) and math.isfinite(norm)
         if finite:
-            rate = learning_rate(self._settings, self._updates)
+            rate = learning_rate(self._settings, self._updates, progress=progress)
             for group in self._optimiser.param_groups:
                 group["lr"] = rate
             self._optimiser.step()
@@ -287,6 +294,7 @@ class Learner:
                 tally.once("gradient_norm", norm)
                 tally.once("gradient_clipped", float(limit is not None and norm > limit))
                 tally.once("learning_rate", rate)
+                tally.once("rows_per_update", rows)
         self._optimiser.zero_grad(set_to_none=True)
         return None if finite else (loss, norm)
 

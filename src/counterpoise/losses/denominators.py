@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
-
 from counterpoise.errors import TrainingError, UsageError
+from counterpoise.lazy import torch
 from counterpoise.registry import check_choice, check_number, construct
 from counterpoise.types import Counts, Credit, Divide, LossOutput
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
+from counterpoise.lazy import torch
 from counterpoise.losses.tokens import Objective, Tokens
 from counterpoise.registry import check_number
 

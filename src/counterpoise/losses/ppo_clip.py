@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-
+from counterpoise.lazy import torch
 from counterpoise.losses.tokens import Objective, Tokens
 from counterpoise.registry import check_number
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
-from counterpoise.errors import UsageError
+from counterpoise.errors import ConfigError, UsageError
+from counterpoise.lazy import torch
 from counterpoise.losses.tokens import MAX_LOG_RATIO
 from counterpoise.registry import check_choice, check_number
 from counterpoise.types import Loss, LossOutput, Sum
@@ -26,6 +25,10 @@ class WithTerms:
     - `k3`: `exp(-d) + d - 1`, value unbiased for KL(pi || pi_ref), non-negative. Its gradient is `(1 - exp(-d)) * grad log pi`, with
       on-policy expectation the gradient of KL(pi_ref || pi): what GRPO trains (arXiv 2402.03300 eq. 4).
 
+    Below `d = -2.6` the value of `k3` passes 10 and its gradient grows like `exp(-d)`: one token 8 nats below the reference weighs as
+    much as 2,980 of credit 1, times the coefficient. `kl_clamp = c` bounds the estimate to [-c, c], value and gradient: a token outside
+    adds the constant c and no gradient. The code of arXiv 2506.01347 and verl clamp at 10; TRL does not clamp.
+
     Rows that `credit.filter` removed are not seen by either term. Metrics added: `kl_reference`, `entropy_bonus` (sums over
     tokens, without the coefficient).
     """
@@ -36,6 +39,8 @@ class WithTerms:
     """Coefficient of the KL term, >= 0."""
     kl_estimator: Literal["k1", "k3"] = "k3"
     """Which estimator."""
+    kl_clamp: float | None = None
+    """Bound c > 0 of the k3 estimate of a token, in nats; None is k3 as it is written."""
     entropy: float = 0.0
     """Coefficient of the entropy bonus, >= 0."""
 
@@ -43,6 +48,13 @@ class WithTerms:
         check_number("loss", "kl", self.kl, low=0.0)
         check_number("loss", "entropy", self.entropy, low=0.0)
         check_choice("loss", "kl_estimator", self.kl_estimator, ("k1", "k3"))
+        if self.kl_clamp is not None:
+            check_number("loss", "kl_clamp", self.kl_clamp, low=0.0, exclusive=True)
+            if self.kl_estimator != "k3":
+                raise ConfigError(
+                    f"loss.kl_clamp={self.kl_clamp:g} bounds the estimator k3, and loss.kl_estimator={self.kl_estimator}; "
+                    "set loss.kl_estimator=k3, or loss.kl_clamp=none"
+                )
 
     def __call__(
         self,
@@ -68,7 +80,10 @@ class WithTerms:
                 raise UsageError(
                     f"loss.kl = {self.kl:g} needs reference_log_probs (B, T), the base's log-probabilities"
                 )
-            per_token = torch.where(mask, _kl(log_probs, reference_log_probs.detach(), mask, self.kl_estimator), 0.0)
+            per_token = _kl(log_probs, reference_log_probs.detach(), mask, self.kl_estimator)
+            if self.kl_clamp is not None:
+                per_token = per_token.clamp(-self.kl_clamp, self.kl_clamp)
+            per_token = torch.where(mask, per_token, 0.0)
             row_sums = row_sums + self.kl * per_token.sum(dim=1)
             metrics["kl_reference"] = Sum(total=float(per_token.detach().sum(dtype=torch.float64)), count=tokens)
         if self.entropy != 0.0:
@@ -82,13 +97,20 @@ class WithTerms:
         return LossOutput(row_sums=row_sums, lengths=output.lengths, metrics=metrics)
 
 
-def with_terms(loss: Loss, *, kl: float = 0.0, kl_estimator: Literal["k1", "k3"] = "k3", entropy: float = 0.0) -> Loss:
+def with_terms(
+    loss: Loss,
+    *,
+    kl: float = 0.0,
+    kl_estimator: Literal["k1", "k3"] = "k3",
+    kl_clamp: float | None = None,
+    entropy: float = 0.0,
+) -> Loss:
     """`loss` with the terms whose coefficients are not 0; `loss` itself when there are none.
 
     Raises:
-        ConfigError: a coefficient is negative or the estimator unknown.
+        ConfigError: a coefficient is negative, the estimator unknown, or the clamp not positive or not of k3.
     """
-    wrapped = WithTerms(loss=loss, kl=kl, kl_estimator=kl_estimator, entropy=entropy)
+    wrapped = WithTerms(loss=loss, kl=kl, kl_estimator=kl_estimator, kl_clamp=kl_clamp, entropy=entropy)
     return wrapped if kl != 0.0 or entropy != 0.0 else loss
 
 

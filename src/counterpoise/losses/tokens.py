@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
-
 from counterpoise.errors import UsageError
+from counterpoise.lazy import torch
 from counterpoise.types import LossOutput, Sum
 
 __all__ = ["MAX_LOG_RATIO", "Objective", "Surrogate", "SurrogateLoss", "Tokens"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from counterpoise.errors import UsageError
+from counterpoise.lazy import torch
 from counterpoise.registry import check_number
 from counterpoise.types import LossOutput, Sum
 

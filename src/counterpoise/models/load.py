@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from counterpoise.errors import ModelError
-from counterpoise.models.registry import resolve_model
+from counterpoise.models.hub import ask_hub, not_on_hub
+from counterpoise.models.registry import MODELS, resolve_model
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["LoadedModel", "load_model", "quiet"]
+__all__ = ["LoadedModel", "check_model", "load_model", "quiet"]
 
 Dtype = Literal["float32", "bfloat16", "auto"]
 
@@ -71,6 +72,8 @@ def load_model(
     auto_model: Any = transformers.AutoModelForCausalLM
     auto_tokenizer: Any = transformers.AutoTokenizer
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    if isinstance(source, str):
+        options["local_files_only"] = not ask_hub(source)
     with quiet():
         # The tokenizer first: it is cheap, and a fault in it should not cost the loading of the weights.
         try:
@@ -92,6 +95,21 @@ def load_model(
         model.to(device)
     model.eval()
     return LoadedModel(model=model, tokenizer=tokenizer, name=str(name_or_path))
+
+
+def check_model(name: str) -> None:
+    """What can be said against a model before anything heavy is imported; packaged ones are in order.
+
+    Raises:
+        ModelError: it can be neither a directory nor a hub id, its directory is not whole, or the hub cannot provide it.
+    """
+    if name in MODELS:
+        return
+    source = resolve_model(name)
+    if isinstance(source, Path):
+        check_directory(source)
+    else:
+        ask_hub(source)
 
 
 def check_directory(path: Path) -> None:
@@ -178,10 +196,7 @@ def _explain(source: Path | str, part: str, error: Exception) -> ModelError:
     detail = (str(error).strip() or type(error).__name__).splitlines()[0]
     if isinstance(source, Path):
         return ModelError(f"cannot load {part} of {source}: {detail}; save or copy the model there again")
-    return ModelError(
-        f"cannot load {part} of '{source}': there is no such directory here, and the Hugging Face hub could not provide it "
-        f"({detail}); check the spelling and the network, or download it elsewhere and give its directory"
-    )
+    return not_on_hub(source, error, part=part)
 
 
 @contextlib.contextmanager

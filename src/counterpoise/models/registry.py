@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from counterpoise.errors import ModelError, nearest
+from counterpoise.models.hub import in_hub_cache, near_directory
 from counterpoise.models.smollm2 import smollm2_path
 
 __all__ = ["MODELS", "resolve_model"]
@@ -41,6 +42,9 @@ def resolve_model(name_or_path: str | Path) -> Path | str:
     local = name.startswith(("/", "./", "../", "~")) or name.count("/") > 1 or ("/" in name and path.parent.is_dir())
     if isinstance(name_or_path, Path) or local:
         raise ModelError(f"no model directory {path}{_beside(path)}; check the path, or give a hub id such as org/name")
+    near = near_directory(name)
+    if near is not None and not in_hub_cache(name):
+        raise ModelError(f"there is no model directory '{name}' here; did you mean '{near}'? A hub id is org/name")
     if "/" not in name and (":" in name or nearest(name, MODELS)):
         raise ModelError(
             f"unknown model '{name}'{nearest(name, MODELS)}; packaged models: {', '.join(sorted(MODELS))}; "

@@ -22,6 +22,8 @@ __all__ = [
     "Tokenizer",
     "find_template",
     "make_prompts",
+    "named",
+    "rendered",
 ]
 
 _SLOT: Final = "{question}"
@@ -137,11 +139,14 @@ TEMPLATES: Final[dict[str, Template]] = {
     "step_by_step_chat": ChatTemplate(user=STEP_BY_STEP),
     "answer_tags_chat": ChatTemplate(user=ANSWER_TAGS),
     "paper_qwen2.5_math": TextTemplate(text=_CHATML, add_special_tokens=False),
-    # The empty think block is how Qwen3 is told not to think.
-    "paper_qwen3": TextTemplate(text=_CHATML + "<think>\n\n</think>\n\n", add_special_tokens=False),
+    # An empty think block is how Qwen3 is told not to think. Its own chat format ends it with two newlines, the paper's training code
+    # with one, and the two are different tokens before every answer.
+    "paper_qwen3": TextTemplate(text=_CHATML + "<think>\n\n</think>\n", add_special_tokens=False),
+    "qwen3_no_think": TextTemplate(text=_CHATML + "<think>\n\n</think>\n\n", add_special_tokens=False),
     "paper_llama3.1": TextTemplate(text=_LLAMA3, add_special_tokens=False),
 }
-"""Templates by name. The `paper_` ones are the source paper's texts, independent of the tokenizer's own chat format."""
+"""Templates by name. The `paper_` ones are the texts of the source paper's code; they and `qwen3_no_think` do not read the tokenizer's
+own chat format. docs/tasks.md lists them all."""
 
 
 def find_template(name: str) -> Template:
@@ -155,13 +160,19 @@ def find_template(name: str) -> Template:
     return TEMPLATES[name]
 
 
+def rendered(problem: Problem, tokenizer: Tokenizer, *, template: str) -> tuple[str, bool]:
+    """The whole prompt as text, and whether the tokenizer adds its own special tokens to it.
+
+    Raises:
+        UnknownNameError: no such template.
+        ConfigError: a chat template is wanted and the tokenizer has none.
+    """
+    chosen = find_template((problem.template or template) if template == PER_PROBLEM else template)
+    return chosen.render(problem.question, tokenizer), chosen.add_special_tokens
+
+
 def make_prompts(
-    problems: Sequence[Problem],
-    tokenizer: Tokenizer,
-    *,
-    template: str,
-    max_prompt_tokens: int | None = None,
-    on_too_long: Literal["error", "drop"] = "error",
+    problems: Sequence[Problem], tokenizer: Tokenizer, *, template: str, max_prompt_tokens: int | None = None
 ) -> list[Prompt]:
     """Render and tokenize problems.
 
@@ -170,39 +181,28 @@ def make_prompts(
         tokenizer: the policy's.
         template: a key of `TEMPLATES` for all of them, or `PER_PROBLEM`.
         max_prompt_tokens: longest prompt, special tokens included; None for no limit. Prompts are never cut: a question
-            without its end is another question.
-        on_too_long: `drop` leaves longer prompts out (their number is `len(problems) - len(result)`), `error` refuses them.
+            without its end is another question. `lengths.fit_prompts` asks before anything is drawn, and can leave longer ones out.
 
     Raises:
         UnknownNameError: no such template.
-        ConfigError: a chat template is wanted and the tokenizer has none, or `on_too_long` is unknown.
-        DataError: a prompt is empty or too long, or none is short enough.
+        ConfigError: a chat template is wanted and the tokenizer has none.
+        DataError: a prompt is empty or too long.
     """
-    if on_too_long not in ("error", "drop"):
-        raise ConfigError(f"on_too_long is '{on_too_long}'; it must be error or drop")
     prompts: list[Prompt] = []
-    too_long: list[tuple[int, Problem]] = []
     for problem in problems:
-        chosen = find_template((problem.template or template) if template == PER_PROBLEM else template)
-        text = chosen.render(problem.question, tokenizer)
-        ids = tokenizer.encode(text, add_special_tokens=chosen.add_special_tokens)
+        text, special = rendered(problem, tokenizer, template=template)
+        ids = tokenizer.encode(text, add_special_tokens=special)
         if not ids:
-            raise DataError(
-                f"the prompt of problem {problem.problem_id} has no tokens (question {problem.question!r}); remove it"
-            )
+            raise DataError(f"{named(problem)}: the prompt has no tokens (question {problem.question!r}); remove it")
         if max_prompt_tokens is not None and len(ids) > max_prompt_tokens:
-            too_long.append((len(ids), problem))
-            continue
+            raise DataError(
+                f"{named(problem)}: the prompt (template {template}) has {len(ids)} tokens, and prompt.max_tokens allows "
+                f"{max_prompt_tokens}; raise it, or leave such problems out with prompt.too_long=drop"
+            )
         prompts.append(Prompt(problem=problem, text=text, token_ids=np.asarray(ids, dtype=np.int64)))
-    if too_long and (on_too_long == "error" or not prompts):
-        raise DataError(_too_long(too_long, len(problems), limit=max_prompt_tokens, template=template))
     return prompts
 
 
-def _too_long(found: list[tuple[int, Problem]], total: int, *, limit: int | None, template: str) -> str:
-    length, problem = max(found, key=lambda pair: pair[0])
-    start = problem.question if len(problem.question) <= 60 else problem.question[:60] + "…"
-    return (
-        f"{len(found)} of {total} prompts (template {template}) are longer than {limit} tokens; the longest has {length}: "
-        f"problem {problem.problem_id}, {start!r}; raise the limit to {length}, or leave such problems out"
-    )
+def named(problem: Problem) -> str:
+    """The problem's id, after the place of its record where that is known."""
+    return f"{f'{problem.source}, ' if problem.source else ''}problem {problem.problem_id}"

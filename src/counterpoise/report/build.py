@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from counterpoise.report.collect import read_runs
 from counterpoise.report.records import Report
 from counterpoise.report.samples import choose_samples
-from counterpoise.report.sections import find_entries, make_sections, settings_notes
+from counterpoise.report.sections import few_notes, find_entries, make_sections, settings_notes
 
 __all__ = ["build_report"]
 
@@ -49,7 +49,7 @@ def build_report(
         confidence=confidence,
         seed=seed,
         made=time.time(),
-        notes=tuple(settings_notes(entries)),
+        notes=(*settings_notes(entries), *few_notes(entries)),
     )
 
 

@@ -148,8 +148,11 @@ def _card(report: Report, style: int, run: Run) -> dict[str, Any]:
         wanted = run.config.get("learner.steps")
         done = run.steps[-1] if run.steps else 0
         facts.append(("steps", f"{done} of {wanted}" if wanted is not None else str(done)))
-    if run.started is not None and run.ended is not None and run.ended > run.started:
-        facts.append(("trained for", _duration(run.ended - run.started)))
+    # The steps' own time: between the first and the last line of metrics there may be a night in which nothing ran.
+    seconds = math.fsum(value for value in run.columns.get("seconds", ()) if value is not None and math.isfinite(value))
+    if seconds > 0.0:
+        facts.append(("trained for", _duration(seconds)))
+    if run.ended is not None:
         facts.append(("last step at", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run.ended))))
     if run.kind != "run":
         facts.append(("kind", "evaluation" if run.kind == "evaluation" else "file of counts"))

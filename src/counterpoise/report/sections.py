@@ -7,12 +7,13 @@ from dataclasses import asdict, replace
 
 from counterpoise.errors import UsageError, nearest
 from counterpoise.evaluation.bands import BandPoint, simultaneous_band
+from counterpoise.evaluation.cautions import few_problems
 from counterpoise.evaluation.comparison import Comparison, Contender, compare
 from counterpoise.evaluation.passk import k_sweep, pass_at_k
 from counterpoise.report.records import Against, Difference, Entry, Run, Section
 from counterpoise.streams import numpy_generator
 
-__all__ = ["find_entries", "make_sections", "settings_notes"]
+__all__ = ["few_notes", "find_entries", "make_sections", "settings_notes"]
 
 _ALL = "all problems"
 _EVERY_REFERENCE = 6
@@ -95,6 +96,14 @@ def settings_notes(entries: Sequence[Entry]) -> list[str]:
                 + ", ".join(differing)
             )
     return said
+
+
+def few_notes(entries: Sequence[Entry]) -> list[str]:
+    """Entries of so few problems that their intervals are rough, those of the same number together."""
+    by_number: dict[int, list[str]] = {}
+    for entry in entries:
+        by_number.setdefault(len(entry.contender.counts), []).append(entry.name)
+    return [f"{', '.join(names)}: {said}" for number, names in by_number.items() if (said := few_problems(number))]
 
 
 def _settings(entry: Entry) -> dict[str, object]:

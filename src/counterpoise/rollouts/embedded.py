@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from counterpoise.errors import DataError, TrainingError, UsageError
 from counterpoise.rollouts.decoding import Decoded, PromptBatch, decode, evaluating, prefill
+from counterpoise.rollouts.rope import check_rope
 from counterpoise.rollouts.sampling import check_request, row_uniforms
 from counterpoise.rollouts.stopping import StopStrings, decode_rows, end_of_sequence_ids
 from counterpoise.types import Prompt, Rollout, SamplingSettings, StopReason
@@ -89,12 +90,14 @@ class EmbeddedSampler:
         Raises:
             UsageError: settings that describe no distribution.
             DataError: a prompt is empty, fills the model's positions, or holds an id outside the vocabulary.
-            ModelError: the model cannot be sampled from here (recurrent layers, encoder-decoder).
+            ModelError: the model cannot be sampled from here (recurrent layers, encoder-decoder), or not at that length (rotary
+                frequencies that change with it).
             TrainingError: the policy gave logits that are not finite.
         """
         check_request(settings, group_size)
         for prompt in prompts:
             self._check_prompt(prompt)
+        check_rope(self._model.config, prompts, settings.max_tokens)
         keys = _row_keys(prompts, group_size)
         groups: list[list[Rollout]] = [[] for _ in prompts]
         with evaluating(self._model):

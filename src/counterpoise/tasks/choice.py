@@ -10,7 +10,7 @@ from typing import ClassVar
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.tasks.identity import Split
 from counterpoise.tasks.options import choice_problem
-from counterpoise.tasks.records import Record, jsonl_records, parquet_records
+from counterpoise.tasks.records import Record, jsonl_records, located, parquet_records
 from counterpoise.tasks.splits import FileSplits, Loaded, check_split_settings, content_id, unique
 from counterpoise.types import Problem
 
@@ -72,7 +72,7 @@ class ChoiceTask:
         """One side with the count of duplicates."""
         files = FileSplits(
             name=self.name,
-            load=lambda path: unique(self._problem(record) for record in self._records(path)),
+            load=lambda path: unique(located(self._records(path), self._problem)),
             train=self.train,
             test=self.test,
             path=self.path,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from counterpoise.errors import ConfigError
 from counterpoise.tasks.identity import Split
-from counterpoise.tasks.records import Record, jsonl_records, parquet_records
+from counterpoise.tasks.records import Record, jsonl_records, located, parquet_records
 from counterpoise.tasks.splits import FileSplits, Loaded, check_split_settings, content_id, unique
 from counterpoise.types import Problem
 
@@ -186,8 +186,7 @@ def _splits(task: JsonlTask | ParquetTask, read: Callable[[Path], Iterable[Recor
     fields = _field_map(task)
 
     def load(path: Path) -> Loaded:
-        problems: Iterator[Problem] = (fields.problem(record) for record in read(path))
-        return unique(problems)
+        return unique(located(read(path), fields.problem))
 
     return FileSplits(
         name=task.name,

@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 from counterpoise.errors import DataError
 from counterpoise.tasks.hub import hub_records
 from counterpoise.tasks.identity import Split
-from counterpoise.tasks.records import Record, jsonl_records
+from counterpoise.tasks.records import Record, jsonl_records, located
 from counterpoise.tasks.splits import FileSplits, Loaded, content_id, refuse_overlap, unique
 from counterpoise.types import Problem
 
@@ -82,7 +82,7 @@ def gsm8k_gold(answer: str) -> str | None:
 
 
 def _load(records: Iterable[Record]) -> Loaded:
-    return unique(_problem(record) for record in records)
+    return unique(located(records, _problem))
 
 
 def _problem(record: Record) -> Problem:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Literal
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.tasks.hub import hub_records
 from counterpoise.tasks.identity import Split
-from counterpoise.tasks.records import Record, jsonl_records
+from counterpoise.tasks.records import Record, jsonl_records, located
 from counterpoise.tasks.splits import FileSplits, Loaded, content_id, refuse_overlap, unique
 from counterpoise.types import Problem
 
@@ -119,7 +119,7 @@ def _hub_subjects(split: str) -> Iterator[Record]:
 
 
 def _load(records: Iterable[Record]) -> Loaded:
-    return unique(_problem(record) for record in records)
+    return unique(located(records, _problem))
 
 
 def _problem(record: Record) -> Problem:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from counterpoise.errors import ConfigError
 from counterpoise.tasks.identity import Split
 from counterpoise.tasks.programs import LIBRARY, make_problem, texts
-from counterpoise.tasks.records import Record, records
+from counterpoise.tasks.records import Record, located, records
 from counterpoise.tasks.splits import FileSplits, Loaded, check_split_settings, unique
 from counterpoise.types import Problem
 
@@ -92,7 +92,7 @@ class Mbpp:
         return self.loaded(split).problems
 
     def _load(self, rows: Iterable[Record]) -> Loaded:
-        return unique(self._problem(record) for record in rows)
+        return unique(located(rows, self._problem))
 
     def _problem(self, record: Record) -> Problem:
         text = record.text("text" if "text" in record.fields else "prompt")

@@ -11,7 +11,7 @@ from counterpoise.errors import DataError
 from counterpoise.tasks.aliases import alias_gold, check_verifier
 from counterpoise.tasks.hub import hub_records
 from counterpoise.tasks.identity import Split
-from counterpoise.tasks.records import Record, jsonl_records
+from counterpoise.tasks.records import Record, jsonl_records, located
 from counterpoise.tasks.splits import (
     FileSplits,
     Loaded,
@@ -91,7 +91,7 @@ class NqOpen:
         return loaded
 
     def _load(self, records: Iterable[Record]) -> Loaded:
-        return unique(self._problem(record) for record in records)
+        return unique(located(records, self._problem))
 
     def _problem(self, record: Record) -> Problem:
         question, answers = record.text("question"), _answers(record)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import DataError, MissingExtraError, nearest
+from counterpoise.types import Problem
 
-__all__ = ["Record", "jsonl_records", "parquet_records", "records"]
+__all__ = ["Record", "jsonl_records", "located", "parquet_records", "records"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +142,11 @@ def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
                     yield Record(where=f"{path}: row {row}", fields=fields)
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); copy it again") from error
+
+
+def located(records: Iterable[Record], make: Callable[[Record], Problem]) -> Iterator[Problem]:
+    """The problem of each record, which then knows where it came from."""
+    return (replace(make(record), source=record.where) for record in records)
 
 
 def _parquet() -> Any:

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.tasks.identity import Split, split_of
-from counterpoise.tasks.records import Record, json_records
+from counterpoise.tasks.records import Record, json_records, located
 from counterpoise.tasks.splits import Loaded, content_id, unique
 from counterpoise.types import Problem
 
@@ -47,7 +47,7 @@ class Scibench:
 
     def loaded(self, split: Split) -> Loaded:
         """One side with the count of duplicates."""
-        whole = unique(self._problem(record) for path in self._files() for record in json_records(path))
+        whole = unique(located((record for path in self._files() for record in json_records(path)), self._problem))
         chosen = tuple(p for p in whole.problems if split_of(p.problem_id, test_fraction=self.test_fraction) == split)
         if not chosen:
             raise DataError(

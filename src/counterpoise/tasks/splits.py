@@ -103,6 +103,10 @@ class FileSplits:
         """
         if self.path is not None:
             whole = self.load(existing_file(self.name, "path", self.path))
+            if not whole.problems:
+                raise DataError(
+                    f"task '{self.name}' has no {split} problems: {self.path} is empty; give a file with some"
+                )
             chosen = tuple(
                 problem
                 for problem in whole.problems

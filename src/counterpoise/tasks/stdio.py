@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Final
 from counterpoise.errors import ConfigError
 from counterpoise.tasks.identity import Split
 from counterpoise.tasks.programs import LIBRARY, make_problem, texts
-from counterpoise.tasks.records import Record, records
+from counterpoise.tasks.records import Record, located, records
 from counterpoise.tasks.splits import FileSplits, Loaded, check_split_settings, unique
 from counterpoise.types import Problem
 
@@ -117,7 +117,7 @@ class Stdio:
 
 
 def _load(rows: Iterable[Record]) -> Loaded:
-    return unique(_problem(record) for record in rows)
+    return unique(located(rows, _problem))
 
 
 def _problem(record: Record) -> Problem:

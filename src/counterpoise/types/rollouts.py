@@ -40,6 +40,8 @@ class Problem:
     """Name of the prompt template its question is written for, where problems of one task differ in it (mixtures)."""
     meta: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     """Source-specific extras, e.g. MATH's level and subject."""
+    source: str | None = field(default=None, compare=False)
+    """Where its record stands, e.g. `train.jsonl:17`, for messages; None where it was generated. No part of what the problem is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

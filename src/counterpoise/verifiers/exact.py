@@ -32,7 +32,7 @@ class ExactVerifier:
     @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
-        return "1" + ("+ignore-case" if self.ignore_case else "")
+        return "2" + ("+ignore-case" if self.ignore_case else "")
 
     @property
     def isolated(self) -> bool:

@@ -2,14 +2,16 @@ r"""Find the final answer in a response: one pass per rule, linear in the text, 
 
 Rules:
 
+- `tagged`: the last `<answer>…</answer>` (R1's format), several lines of it if need be; of a tag and a box the later one decides, and a
+  box or a phrase inside the tag is taken out of it;
 - `boxed`: the last `\boxed{…}` (or `\fbox{…}`), its end found by walking braces, `\{` and `\}` skipped;
-- `phrase`: after the last "answer is" or "answer:", to the end of the line, sentence or clause;
+- `phrase`: after the last "answer is" or "answer:", to the end of the line, sentence or clause; so in Chinese, Japanese, Korean, German,
+  French, Spanish, Portuguese, Italian and Russian;
 - `hash`: after the last line that begins with `####` and is no Markdown heading (GSM8K's own format);
 - `bare`: the whole response, when it is a single word of at most 64 characters (`72`).
 
-Rules for tasks whose answers are no mathematics, used only where a verifier names them:
+Rules used only where a verifier names them:
 
-- `tagged`: the last `<answer>…</answer>`, several lines of it if need be; beside a box the later one decides;
 - `statement`: `phrase` for names and titles: commas and full stops after initials and abbreviations (`R. H. Thomson`) do not end it;
 - `last_line`: the last line that is not blank.
 
@@ -44,26 +46,37 @@ MAX_ANSWER = 4096
 
 _MAX_BARE = 64
 _BOX = re.compile(r"\\f?box(?:ed)?[ \t]{0,8}\{")
-_PHRASE = re.compile(
-    r"\banswer[*_]{0,3}(?:(?:[ \t]to[ \t][^\n.]{1,60}?)?[ \t]{1,4}is\b[ \t]{0,4}:?|[ \t]{0,4}:)", re.IGNORECASE
+_IS = r"[*_]{0,3}(?:(?:[ \t]to[ \t][^\n.]{1,60}?)?[ \t]{1,4}is\b[ \t]{0,4}:?|[ \t]{0,4}:)"
+_OTHER_LANGUAGES = (
+    r"(?:答案|正解|解答|答え|答)[*_]{0,3}[ \t]{0,4}(?:(?:应该|應該)?(?:就|便)?(?:是|为|為|等于|等於)|应为|應為|即为|は)?"
+    r"[ \t]{0,4}(?<![案解答え*_ \t])[:：]?"
+    r"|(?:答案|正解|解答|答え|答|정답|답)[*_]{0,3}[ \t]{0,4}[:：]"
+    r"|(?:정답|답)[은는이][ \t]{0,4}[:：]?"
+    r"|\b(?:Antwort|Ergebnis)\b[*_]{0,3}(?:[ \t]{1,4}(?:ist|lautet|beträgt)\b|[ \t]{0,4}:)[ \t]{0,4}:?"
+    r"|\b(?:réponse|respuesta|resposta|risposta|resultado)\b[*_]{0,3}(?:[ \t](?:finale|final|correcte|correcta|correta|corretta))?[*_]{0,3}"
+    r"(?:[ \t]{1,4}(?:est|es|é|è)(?!\w)|[ \t]{0,4}:)[ \t]{0,4}:?"
+    r"|\bответ[*_]{0,3}[ \t]{0,4}(?::|[-—–])"
 )
+_PHRASE = re.compile(rf"\banswer{_IS}|{_OTHER_LANGUAGES}", re.IGNORECASE)
 # A full stop ends the sentence unless a digit follows it ("3.5"); so does what explains the number ("18, because", "18 since").
 _SENTENCE_END = re.compile(
-    r"\.(?=\s|$)|\.\*|\n|<\||</|,\s(?!and\b|or\b)(?=[A-Za-z]{3})|\s(?=(?:because|since|which|as|so)\b)", re.IGNORECASE
+    r"\.(?=\s|$)|\.\*|\n|<\||</|[。；！]|，(?=[\u4e00-\u9fff])|(?:です|である|입니다|이다)(?=\W|$)|,\s(?!and\b|or\b)(?=[A-Za-z]{3})|\s(?=(?:because|since|which|as|so)\b)",
+    re.IGNORECASE,
 )
 _PROSE = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{2,}")
 _HASH = re.compile(r"^[ \t]{0,8}####(?!#)[ \t]{0,8}(.*)$", re.MULTILINE)
 _HEADING = re.compile(r"(?![-+$\\(\d.]).*(?<![\\{A-Za-z])[A-Za-z]{2}")
 _FILLER = re.compile(r"(?:(?:therefore|thus|hence|then|simply|just|equal to)\b,?\s{1,4}){1,2}", re.IGNORECASE)
 _STATEMENT_END = re.compile(
-    r"\n|<\||</|\.[*_]|(?<!^),?\s(?=(?:because|since)\s)|,\s(?=(?:which|who|whose|where|as|so)\s)|(?P<stop>\.)\s+(?=[\"'“(]?[A-Z0-9])"
+    r"\n|<\||</|。|\.[*_]|(?<!^),?\s(?=(?:because|since)\s)|,\s(?=(?:which|who|whose|where|as|so)\s)|(?P<stop>\.)\s+(?=[\"'“(]?[A-Z0-9])"
 )
 _ABBREVIATION = re.compile(
     r"(?:^|[\s.(\"'“-])(?:[A-Za-z]|Mr|Mrs|Ms|Dr|St|Ste|Jr|Sr|Mt|Ft|No|Nos|vs|Prof|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Sen|Gov)\Z"
 )
 # After "vitamin C. It" the initial was none.
 _SENTENCE_START = re.compile(r"(?:It|Its|This|That|These|He|She|They|The|In|I|We|However|But|So)\b")
-_OPENING_TAG, _CLOSING_TAG = "<answer>", "</answer>"
+_OPENING_TAG = re.compile(r"<answer>(?!\s{0,4}(?:and|tags?\b|\.\.\.|…|`))", re.IGNORECASE)
+_CLOSING_TAG = re.compile(r"</answer>", re.IGNORECASE)
 _RANKS = {"tagged": 0, "boxed": 0, "phrase": 1, "statement": 1, "hash": 1, "bare": 2, "last_line": 3}
 _WRAPPERS = "*_` \t\r\n\"'"
 
@@ -84,7 +97,8 @@ def extract(response: str, *, rules: Sequence[str] | None = None, longest: int =
     if text is None:
         return Extraction(answer=None, rule="unclosed_think")
     best: tuple[int, int, str, _Found] | None = None
-    for name in DEFAULT_RULES if rules is None else rules:
+    names = DEFAULT_RULES if rules is None else rules
+    for name in names:
         found = RULES[name](text)
         if found is not None:
             candidate = (_RANKS[name], -found.position, name, found)
@@ -92,6 +106,9 @@ def extract(response: str, *, rules: Sequence[str] | None = None, longest: int =
     if best is None:
         return Extraction(answer=None, rule="none")
     name, found = best[2:]
+    if name == "tagged" and found.fault is None and "phrase" in names:
+        # "The answer is 5." inside the tag
+        found = _phrase(found.answer) or found
     fault = found.fault or ("too_long" if len(found.answer) > longest else None if found.answer else "empty")
     return (
         Extraction(answer=found.answer, rule=name) if fault is None else Extraction(answer=None, rule=f"{name}_{fault}")
@@ -147,17 +164,25 @@ def _phrase(text: str) -> _Found | None:
         last = match
     if last is None:
         return None
-    rest = text[last.end() :].lstrip(_WRAPPERS + ":")
+    rest = text[last.end() :].lstrip(_WRAPPERS + ":：")
     if filler := _FILLER.match(rest):
         rest = rest[filler.end() :]
     for opening, closing in (("$$", "$$"), ("\\(", "\\)"), ("\\[", "\\]"), ("$", "$")):
         if rest.startswith(opening):
-            end = rest.find(closing, len(opening))
+            end = _closing(rest, closing, len(opening))
             # "$18$" is mathematics, "$18, or $2 more" is money: between its dollars are words.
             if end > 0 and (closing != "$" or ("\n" not in rest[:end] and not _PROSE.search(rest, 0, end))):
                 return _Found(last.start(), rest[len(opening) : end].strip())
     stop = _SENTENCE_END.search(rest)
     return _Found(last.start(), (rest[: stop.start()] if stop else rest).strip(_WRAPPERS))
+
+
+def _closing(text: str, closing: str, start: int) -> int:
+    r"""Where a formula ends; an escaped dollar, as in `$\$36$`, does not end it."""
+    end = text.find(closing, start)
+    while closing[0] == "$" and end > 0 and text[end - 1] == "\\":
+        end = text.find(closing, end + 1)
+    return end
 
 
 def _hash(text: str) -> _Found | None:
@@ -176,12 +201,13 @@ def _bare(text: str) -> _Found | None:
 
 
 def _tagged(text: str) -> _Found | None:
-    opening = text.rfind(_OPENING_TAG)
-    if opening < 0:
+    last = None
+    for match in _OPENING_TAG.finditer(text):
+        last = match
+    if last is None:
         return None
-    start = opening + len(_OPENING_TAG)
-    end = text.find(_CLOSING_TAG, start)
-    return _Found(start, text[start:end].strip()) if end >= 0 else _Found(start, "", "unclosed")
+    end = _CLOSING_TAG.search(text, last.end())
+    return _Found(last.end(), text[last.end() : end.start()].strip()) if end else _Found(last.end(), "", "unclosed")
 
 
 def _statement(text: str) -> _Found | None:
@@ -190,7 +216,7 @@ def _statement(text: str) -> _Found | None:
         last = match
     if last is None:
         return None
-    rest = text[last.end() :].lstrip(_WRAPPERS + ":")
+    rest = text[last.end() :].lstrip(_WRAPPERS + ":：")
     for match in _STATEMENT_END.finditer(rest):
         abbreviation = match["stop"] and _ABBREVIATION.search(rest, max(0, match.start() - 8), match.start())
         if not abbreviation or _SENTENCE_START.match(rest, match.end()):
@@ -215,10 +241,10 @@ RULES: dict[str, Callable[[str], _Found | None]] = {
 }
 """Rule name to a function from the final text to what it found, or None when its marker does not occur."""
 
-DEFAULT_RULES: tuple[str, ...] = ("boxed", "phrase", "hash", "bare")
+DEFAULT_RULES: tuple[str, ...] = ("boxed", "tagged", "phrase", "hash", "bare")
 """What a verifier of short formal answers uses."""
 
-TEXT_RULES: tuple[str, ...] = ("boxed", "statement", "hash", "last_line")
+TEXT_RULES: tuple[str, ...] = ("boxed", "tagged", "statement", "hash", "last_line")
 """For answers that are names, dates or phrases."""
 
 TAGGED_RULES: tuple[str, ...] = ("tagged", "boxed")

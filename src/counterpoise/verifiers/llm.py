@@ -72,7 +72,7 @@ class LlmVerifier:
     """Tokens of a reply; a model that thinks first needs them."""
     token_field: str = "max_tokens"
     """Name of that limit in the request."""
-    cache: str = ""
+    cache: str | Path = ""
     """File of decisions (JSON lines) that are not asked for again; empty keeps them in memory."""
     _decided: dict[tuple[str, str], Judgement] = field(default_factory=dict, init=False, repr=False, compare=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False, compare=False)

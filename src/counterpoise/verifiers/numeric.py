@@ -1,7 +1,7 @@
 r"""Numbers, exactly: integers, decimals, scientific notation, fractions and mixed numbers as `Fraction`.
 
-A percent is not its fraction (`50%` is neither `50` nor `0.5`) and a unit is part of the answer (`18 cm` is not `18`). A dollar sign is
-dropped, because in a response it cannot be told from the delimiter of mathematics.
+A percent is not its fraction (`50%` is neither `50` nor `0.5`) and a unit is part of the answer (`18 cm` is not `18`). Money may be left
+out (`$18`, `18 dollars`, `18`), because a dollar sign cannot be told from the delimiter of mathematics; `18 euros` are not `18 dollars`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from counterpoise.errors import UsageError
 from counterpoise.types import Extraction, Judgement, VerdictValue
+from counterpoise.verifiers.answers import is_name, links, without_about
 from counterpoise.verifiers.extraction import DEFAULT_RULES, check_rules, extract
+from counterpoise.verifiers.golds import no_mathematics, unboxed
+from counterpoise.verifiers.measures import same_unit, split_measure
 from counterpoise.verifiers.normalise import normalise
 
-__all__ = ["Number", "NumericVerifier", "parse_number", "parse_quantity"]
+__all__ = ["Number", "NumericVerifier", "numbers_agree", "parse_number", "parse_quantity"]
 
 _MAX_DIGITS = 1000
 _MAX_EXPONENT = 400
@@ -30,10 +33,15 @@ _FRACTION = re.compile(
     r"(?P<sign>[-+]?)\s*(?:(?P<whole>\d+)(?:\s+|(?=\\)))?"
     r"(?:(?P<n1>-?\d+)\s*/\s*(?P<d1>-?\d+)|\\frac\s*\{\s*(?P<n2>-?\d+)\s*\}\s*\{\s*(?P<d2>-?\d+)\s*\}|\\frac\s*(?P<n3>\d)\s*(?P<d3>\d))"
 )
-_QUANTITY = re.compile(
-    rf"(?P<number>[-+]?\s*(?:{_PLAIN})(?:[eE][-+]?\d{{1,4}}(?![A-Za-z]))?)\s*(?P<unit>[^\d\s.,/^*+(-].*)", re.DOTALL
+_OVERLINE = re.compile(
+    r"(?P<sign>[-+]?)\s*(?P<whole>\d*)\.(?P<first>\d*)"
+    r"(?:\\(?:overline|bar|dot|overset\s*\{\s*\\?[.\-_a-z]*\s*\})\s*(?:\{\s*(?P<r1>\d{1,40})\s*\}|(?P<r2>\d))|\(\s*(?P<r3>\d{1,40})\s*\))"
+    r"(?:\.\.\.|\\[lc]?dots)?"
 )
-_UNIT_WRAPPER = re.compile(r"\\(?:text|mathrm|textrm|mbox|rm)\s*\{([^{}]*)\}")
+_DOTTED = re.compile(r"(?P<sign>[-+]?)\s*(?P<whole>\d*)\.(?P<digits>\d{2,60})\s*(?:\.\.\.|\\[lc]?dots)")
+_PERIOD = re.compile(r"(?P<first>\d*?)(?P<repeated>\d{1,12}?)(?P=repeated)+(?P<cut>\d{0,11})")
+_MAX_UNIT = 40
+_MAX_UNIT_WORDS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +60,7 @@ def parse_number(text: str) -> Number | None:
     r"""The number that a normalised text is, wholly; None for anything else.
 
     Accepts `-7`, `1,234.50`, `.5`, `1.6e-19`, `1.6\times 10^{-19}`, `3/4`, `\frac{3}{4}`, `3 1/2`, `3\frac{1}{2}`.
+    Repeating decimals are fractions: `0.\overline{3}`, `0.1(6)`, and `0.333...` where at least two periods are written out.
     More than 1,000 characters, an exponent beyond 400 in size and a zero denominator are no numbers.
     """
     text = text.strip()
@@ -76,20 +85,42 @@ def parse_number(text: str) -> Number | None:
             form="fraction",
             reduced=math.gcd(numerator, denominator) == 1 and denominator > 1,
         )
-    return None
+    return _repeating(text)
+
+
+def _repeating(text: str) -> Number | None:
+    match = _OVERLINE.fullmatch(text)
+    if match:
+        first, repeated = match["first"], match["r1"] or match["r2"] or match["r3"]
+    else:
+        match = _DOTTED.fullmatch(text)
+        period = _PERIOD.fullmatch(match["digits"]) if match else None
+        if match is None or period is None or not period["repeated"].startswith(period["cut"]):
+            return None
+        first, repeated = period["first"], period["repeated"]
+    tail = Fraction(int(repeated), 10 ** len(repeated) - 1) / 10 ** len(first)
+    value = Fraction(f"{match['whole'] or 0}.{first or 0}") + tail
+    return Number(value=-value if match["sign"] == "-" else value, form="fraction")
 
 
 def parse_quantity(text: str) -> tuple[Number, str] | None:
-    """A number and its unit (empty when there is none, `%` for a percentage), or None."""
+    """A number and its unit (empty when there is none, `%` for a percentage), or None; a unit is at most 40 characters and four words."""
     number = parse_number(text)
     if number is not None:
         return number, ""
-    match = _QUANTITY.fullmatch(text.strip())
-    number = parse_number(match["number"]) if match else None
-    if match is None or number is None:
+    measure = split_measure(text)
+    number = parse_number(measure.head)
+    if number is None or len(measure.unit) > _MAX_UNIT or len(measure.unit.split()) > _MAX_UNIT_WORDS:
         return None
-    unit = "".join(_UNIT_WRAPPER.sub(r"\1", match["unit"]).split())
-    return number, "%" if unit.lower() in ("%", "percent") else unit
+    return replace(number, value=number.value * measure.factor), measure.unit
+
+
+def numbers_agree(gold: Fraction, answer: Fraction) -> bool:
+    """Equality of a gold with a rounded decimal: `|gold - answer| <= min(1e-6, 1e-4 |gold|)`.
+
+    The first bound is math-verify's six decimals; alone it makes 1.6e-19 equal 9.9e-19, hence the second.
+    """
+    return abs(gold - answer) <= min(Fraction(1, 10**6), abs(gold) / 10**4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +147,7 @@ class NumericVerifier:
     @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
-        return "1" + (f"+rtol{self.relative_tolerance:g}" if self.relative_tolerance else "")
+        return "2" + (f"+rtol{self.relative_tolerance:g}" if self.relative_tolerance else "")
 
     @property
     def isolated(self) -> bool:
@@ -129,14 +160,30 @@ class NumericVerifier:
 
     def judge(self, gold: str, answer: str) -> Judgement:
         """Compare exactly, or within the relative tolerance; a gold that is no number is UNSCORED."""
-        left = parse_quantity(normalise(gold))
+        gold = unboxed(gold)
+        why = no_mathematics(gold)
+        left = None if why else _read(normalise(gold, dollars=True))
         if left is None:
-            return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason="unparsable gold: it is not a number")
-        right = parse_quantity(normalise(answer))
+            reason = f"unparsable gold: it is {why or 'not a number'}"
+            return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=reason)
+        right = _read(normalise(answer, dollars=True))
         if right is None:
             return Judgement(value=VerdictValue.WRONG, rule="not_a_number")
-        if left[1] != right[1]:
+        if not same_unit(left[1], right[1]):
             return Judgement(value=VerdictValue.WRONG, rule="unit")
         difference = abs(left[0].value - right[0].value)
         close = difference <= Fraction(self.relative_tolerance) * abs(left[0].value)
         return Judgement(value=VerdictValue.CORRECT if close else VerdictValue.WRONG, rule="number")
+
+
+def _read(text: str) -> tuple[Number, str] | None:
+    r"""The number of `x = 4 = \frac{8}{2}`, a name in front left out; None where two sides differ."""
+    sides = [link.text for link in links(without_about(text))] if len(text) <= _MAX_DIGITS else [text]
+    if len(sides) > 1 and is_name(sides[0]):
+        sides = sides[1:]
+    found = [parse_quantity(side) for side in sides]
+    first = found[0]
+    for one in found[1:]:
+        if first is None or one is None or one[0].value != first[0].value:
+            return None
+    return found[-1]

@@ -15,6 +15,7 @@ from counterpoise.errors import ConfigError
 from counterpoise.registry import check_choice
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.extraction import DEFAULT_RULES, check_rules, extract
+from counterpoise.verifiers.measures import looks_compound
 from counterpoise.verifiers.quantity_text import Written, parse, parse_gold, sides, unit_behind_box
 from counterpoise.verifiers.unit_text import factors
 
@@ -60,7 +61,7 @@ class QuantityVerifier:
     @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
-        return f"1+rtol{self.relative_tolerance:g}" + ("+unit-optional" if self.unit == "optional" else "")
+        return f"2+rtol{self.relative_tolerance:g}" + ("+unit-optional" if self.unit == "optional" else "")
 
     @property
     def isolated(self) -> bool:
@@ -85,14 +86,10 @@ class QuantityVerifier:
         """The judgement where both units are spelled with the same names or absent, without pint; else None."""
         right = parse_gold(gold)
         if right is None:
-            return Judgement(
-                value=VerdictValue.UNSCORED,
-                rule="gold",
-                reason="unparsable gold: expected a number and a unit, e.g. 2.6 kJ",
-            )
+            return None if looks_compound(gold) else _NO_QUANTITY
         written = sides(answer)
         if written is None:
-            return None if _may_be_constant(answer) else _judgement("not_a_quantity")
+            return None if _may_be_constant(answer) or looks_compound(answer) else _judgement("not_a_quantity")
         if not all(_same_names(right, one) for one in written):
             return None
         return _worst([self._outcome(right, one, self._agree(right.value, one.value)) for one in written])
@@ -102,12 +99,16 @@ class QuantityVerifier:
         quick = self.shortcut(gold, answer)
         if quick is not None:
             return quick
+        from counterpoise.verifiers.compound import compound
         from counterpoise.verifiers.constants import constant_sides
         from counterpoise.verifiers.units import units
 
-        right = parse_gold(gold)
-        written = sides(answer) or constant_sides(answer)
-        if right is None or written is None:
+        right = parse_gold(gold) or compound(gold)
+        if right is None:
+            return _NO_QUANTITY
+        sum_ = compound(answer)
+        written = sides(answer) or ((sum_,) if sum_ else constant_sides(answer))
+        if written is None:
             return _judgement("not_a_quantity")
         wanted = units(right.unit, strict=True)
         if not wanted:
@@ -156,6 +157,11 @@ class QuantityVerifier:
         }
         rule = "quantity" if outcome == "correct" else outcome
         return _judgement(rule, right=right, parts=parts)
+
+
+_NO_QUANTITY = Judgement(
+    value=VerdictValue.UNSCORED, rule="gold", reason="unparsable gold: expected a number and a unit, e.g. 2.6 kJ"
+)
 
 
 def _same_names(gold: Written, answer: Written) -> bool:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from counterpoise.verifiers.golds import unboxed
 from counterpoise.verifiers.normalise import normalise
 from counterpoise.verifiers.unit_text import MAX_TEXT, factors, tidy
 
@@ -25,7 +26,7 @@ _NUMBER = re.compile(
     rf"(?:(?:\s*[*x]\s*|\s+){_TEN}(?P<power>[-+]?\s*\d{{1,4}})\s*\)?)?"
     r")(?![\d^]|\.\d)"
 )
-_BRACKETED = re.compile(r"(?P<number>[^\[\]]*?)\s*\[(?P<unit>[^\[\]]+)\]")
+_BRACKETED = re.compile(r"(?P<number>[^\[\]]*?)\s*(?<!\\)\[(?P<unit>[^\[\]]+)\]")
 _EQUALS = re.compile(r"=|\\(?:approx|simeq|cong|equiv)(?![A-Za-z])|≈|≃")
 _NAME = re.compile(r"(?!\d)[^\d=]{0,3}[A-Za-zΑ-ω\\][^=]{0,60}")
 _SYMBOL = r"[kMGmcdnpuμµ]?(?:mol|Pa|Hz|eV|cal|bar|atm|ohm|Ω|[mgsJNWVAKCFTLh])"
@@ -51,6 +52,7 @@ class Written:
 
 def parse_gold(gold: str) -> Written | None:
     """A gold, whose unit may stand in square brackets; None when it is no quantity."""
+    gold = unboxed(gold)
     if match := _BRACKETED.fullmatch(gold.strip()):
         written = parse(f"{match['number']} {match['unit']}")
         return written and Written(value=written.value, unit=written.unit, figures=written.figures, optional=True)
@@ -61,7 +63,7 @@ def parse(text: str) -> Written | None:
     """A number, perhaps with a unit, and nothing else; None for all other text, and beyond 256 characters."""
     if len(text) > MAX_TEXT:
         return None
-    text = tidy(normalise(text))
+    text = tidy(normalise(text, dollars=True))
     match = _NUMBER.match(text)
     if match is None or "**" in text:
         return None

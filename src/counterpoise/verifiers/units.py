@@ -22,15 +22,26 @@ _SPELLINGS: Mapping[str, str] = {
     "Mhz": "MHz", "Ghz": "GHz", "Kg": "kg", "KG": "kg", "kgs": "kg", "Km": "km", "KM": "km", "Kcal": "kcal", "KV": "kV", "KW": "kW",
     "KN": "kN", "Kohm": "kohm", "secs": "second", "hrs": "hour", "yrs": "year", "mins": "minute", "lbs": "lb", "gm": "gram",
     "gms": "gram", "amps": "ampere", "mols": "mole", "rev": "turn", "revs": "turn", "revolution": "turn", "revolutions": "turn",
-    "%": "percent", "‰": "permille", "deg": "degree", "degs": "degree", "nt": "newton",
+    "usd": "dollar", "USD": "dollar", "dollars": "dollar", "bucks": "dollar", "cents": "cent", "penny": "cent", "pennies": "cent",
+    "EUR": "euro", "euros": "euro", "GBP": "sterling", "pounds_sterling": "sterling", "pence": "penny_sterling", "JPY": "yen",
+    "CNY": "yuan", "RMB": "yuan", "INR": "rupee", "rupees": "rupee", "%": "percent", "‰": "permille",
+    "deg": "degree", "degs": "degree", "nt": "newton",
 }  # fmt: skip
-_ALTERNATIVES: Mapping[str, str] = {"lb": "lbf", "pound": "lbf", "pounds": "lbf", "C": "degC", "F": "degF"}
-"""A pound may be a mass or a force; a degree sign is often lost."""
+_ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
+    "lb": ("lbf",), "pound": ("lbf", "sterling"), "pounds": ("lbf", "sterling"), "C": ("degC",), "F": ("degF",),
+}  # fmt: skip
+"""A pound may be a mass, a force or money; a degree sign is often lost."""
+_MONEY: Mapping[str, tuple[str, Fraction]] = {
+    "dollar": ("[dollar]", Fraction(1)), "cent": ("[dollar]", Fraction(1, 100)), "euro": ("[euro]", Fraction(1)),
+    "sterling": ("[sterling]", Fraction(1)), "penny_sterling": ("[sterling]", Fraction(1, 100)), "yen": ("[yen]", Fraction(1)),
+    "yuan": ("[yuan]", Fraction(1)), "rupee": ("[rupee]", Fraction(1)),
+}  # fmt: skip
+"""Each currency is a dimension of its own; nothing converts one into another."""
 _GLUED_SYMBOLS = "mol kg Pa Hz eV kJ cm dm mm km J K N m s W V A C T g L"
 _SYMBOLS = tuple(_GLUED_SYMBOLS.split())
 _COUNTED_NOUNS = """
     photon electron proton neutron atom ion molecule particle nucleus nuclei event decay person people time unit unitless
-    dollar usd cent cycle count wave fringe piece coin way order
+    cycle count wave fringe piece coin way order
 """
 _COUNTED = frozenset(_COUNTED_NOUNS.split())
 _OFFSETS = ("degree_Celsius", "degree_Fahrenheit")
@@ -77,6 +88,14 @@ def convert(value: Fraction, unit: Unit, target: Unit) -> tuple[Fraction, Fracti
 
     Factors are floats, so that a conversion is good to 12 digits; without one the value is exact.
     """
+    if (
+        is_money(unit) != is_money(target)
+        and not (unit.dimensions and target.dimensions)
+        and not unit.turns
+        and not target.turns
+    ):
+        # Like what is counted: `5` for `5 dollars`, and `5 cents` where a question asked for cents.
+        return (value, Fraction(0)) if unit.factor == 1 or target.factor == 1 else None
     if unit.dimensions != target.dimensions or {unit.turns, target.turns} == {"cycles", "angle"}:
         return None
     if unit.offset != target.offset and (unit.offset or target.offset):
@@ -92,6 +111,15 @@ def convert(value: Fraction, unit: Unit, target: Unit) -> tuple[Fraction, Fracti
     return result, abs(result) / 10**12
 
 
+def is_money(unit: Unit) -> bool:
+    """Whether it is a currency and nothing else."""
+    return (
+        len(unit.dimensions) == 1
+        and unit.dimensions[0][0] in {name for name, _ in _MONEY.values()}
+        and unit.dimensions[0][1] == 1
+    )
+
+
 @cache
 def _registry() -> Any:
     return pint.UnitRegistry(cache_folder=None)
@@ -103,7 +131,7 @@ def _spelled(name: str, power: int, strict: bool) -> Iterator[list[tuple[str, in
     if known is not None:
         yield [(known, power)]
     if name in _ALTERNATIVES and not (strict and len(name) == 1):
-        yield [(_ALTERNATIVES[name], power)]
+        yield from ([(other, power)] for other in _ALTERNATIVES[name])
     if known is None or (name == "ms" and not strict):
         for *first, last in _glued(name):
             # In `JK^{-1}` and `ms^{-1}` the exponent is the last symbol's, in `J/molK` it is everybody's.
@@ -131,6 +159,8 @@ def _known(name: str) -> str | None:
     """The name that pint knows for a name in its usual or an unusual spelling, `""` for what is merely counted, None when there is none."""
     if len(name) > _MAX_NAME:
         return None
+    if _SPELLINGS.get(name, _SPELLINGS.get(name.lower(), name.lower())) in _MONEY:
+        return _SPELLINGS.get(name, _SPELLINGS.get(name.lower(), name.lower()))
     singular = name.lower().removesuffix("s")
     if singular in _COUNTED or name.lower() in _COUNTED:
         return ""
@@ -164,6 +194,9 @@ def _combined(names: list[tuple[str, int]]) -> Unit | None:
 def _resolved(name: str) -> Unit:
     if not name:
         return Unit(factor=Fraction(1), dimensions=())
+    if name in _MONEY:
+        currency, factor = _MONEY[name]
+        return Unit(factor=factor, dimensions=((currency, Fraction(1)),))
     registry = _registry()
     unit = registry.Unit(name)
     full = str(unit)

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from counterpoise.config import GuardsConfig
 from counterpoise.diagnostics.guards.registry import GUARDS, make_guards
 from counterpoise.errors import CheckpointError, ConfigError, UnknownNameError
 
@@ -93,6 +94,34 @@ def test_gradients_ask_for_the_weight_that_brings_the_ratio_back():
     assert guard.look({"gradient_norm_plus": 0.1, "gradient_norm_minus": 1e6}).relief.minus == 0.05
     assert guard.look({"gradient_norm_plus": 0.1, "gradient_norm_minus": 0.9}) is None
     assert guard.look({"gradient_norm_plus": 0.0, "gradient_norm_minus": 8.0}) is None  # nsr has no ratio
+
+
+def test_nothing_right_fires_after_ten_steps_without_a_success_and_ends_with_one():
+    guard = _one("nothing_right")
+    trace = [0.0] * 9 + [0.01] + [0.0] * 12 + [0.5, 0.0]
+    # nine are not enough; the tenth of the second row fires, and so do the two after it
+    assert _fires(guard, "success_rate", trace) == [False] * 10 + [False] * 9 + [True] * 3 + [False] * 2
+
+
+def test_nothing_right_says_what_it_saw_and_asks_that_nothing_be_pushed_down():
+    guard = _one("nothing_right", patience=2)
+    guard.look({"success_rate": 0.0})
+    alarm = guard.look({"success_rate": 0.0})
+    assert alarm.message == (
+        "no response of the last 2 steps was right; if none ever was, the prompt, the verifier or the length limit do not fit the model "
+        "(counterpoise advise)"
+    )
+    assert alarm.seen == {"success_rate": 0.0, "steps": 2.0}
+    assert (alarm.relief.share, alarm.relief.minus) == (0.5, 1.0)
+    assert guard.look({"success_rate": 0.0}).seen["steps"] == 3.0
+    assert not guard.calm
+    assert guard.look({"success_rate": 0.1}) is None
+    assert guard.calm
+
+
+def test_nothing_right_is_watched_by_default():
+    assert "nothing_right" in GuardsConfig().names
+    assert set(GuardsConfig().names) == set(GUARDS)
 
 
 COLUMNS = ("entropy_sampled", "entropy_sampled_correct", "success_rate", "truncated_share", "repetition")

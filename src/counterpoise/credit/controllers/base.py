@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
-
 from counterpoise.errors import UsageError
+from counterpoise.lazy import torch
 from counterpoise.types import Sum
 
 __all__ = ["Controller", "Lambdas", "StepStatistics", "lambdas_for_rows"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
-
 from counterpoise.credit.controllers.base import StepStatistics
 from counterpoise.credit.groups import check_rows, dense_groups
 from counterpoise.credit.statistics import token_masses
 from counterpoise.errors import UsageError
+from counterpoise.lazy import torch
 from counterpoise.types import Batch, Credit, Sum
 
 __all__ = ["step_statistics"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.base import SignWeights
 from counterpoise.credit.rules.needs import Needs
+from counterpoise.lazy import torch
 from counterpoise.registry import check_number
 
 __all__ = ["Asymmetric"]
@@ -29,6 +29,11 @@ class Asymmetric:
 
     def __post_init__(self) -> None:
         check_number("credit.rule asymmetric", "b", self.b, low=0.0, high=1.0)
+
+    @property
+    def sign_weights(self) -> SignWeights:
+        """1 - b and b."""
+        return SignWeights(plus=1.0 - self.b, minus=self.b, neutral={"b": 0.5})
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit by verdict; `rewards` is not read."""

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
-
-import torch
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.errors import DataError
+from counterpoise.lazy import torch
 
-__all__ = ["SCALES", "Rule", "Scale", "centred", "in_range", "normalised"]
+__all__ = ["SCALES", "Rule", "Scale", "SignWeights", "centred", "in_range", "normalised"]
 
 Scale = Literal["zero_one", "as_given"]
 """Which reward a baseline rule centres: the success indicator in {0, 1} (the convention of the rules' papers, whatever the
 reward's own range), or the reward as it is given (in {-1, +1} that doubles `r - mean`; needed for graded rewards)."""
 
 SCALES: tuple[str, ...] = ("zero_one", "as_given")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignWeights:
+    """What a rule multiplies its positive and its negative part by."""
+
+    plus: float = 1.0
+    """Weight of the positive part, >= 0."""
+    minus: float = 1.0
+    """Weight of the negative part, >= 0."""
+    neutral: Mapping[str, float] = field(default_factory=dict)
+    """Settings of the rule that give these weights, with the values that make them equal; none where the rule's name is the choice."""
 
 
 class Rule(Protocol):

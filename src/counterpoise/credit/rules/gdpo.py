@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NoReturn
 
-import torch
-
 from counterpoise.credit.advantages import Advantages, Stateful
 from counterpoise.credit.gae import Moments, moments, whiten
 from counterpoise.credit.groups import GroupStatistics, group_statistics
 from counterpoise.credit.rules.base import centred, normalised
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.errors import ConfigError, DataError, UsageError
+from counterpoise.lazy import torch
 from counterpoise.registry import check_choice, check_number
 from counterpoise.types import Batch, Sum
 from counterpoise.world import ALONE, World, add
@@ -29,8 +28,9 @@ class Gdpo:
 
     Source: GDPO, arXiv 2601.05242, whose three steps are these: each dimension normalised in its group, their weighted sum, the sum
     whitened over the batch. `mean_d` and `std_d` are the group's, of the scored rollouts that have the dimension. TRL
-    (`multi_objective_aggregation = "normalize_then_sum"`) whitens over sequences with eps 1e-4 at both places, added to the std; verl
-    whitens over tokens, with 1e-6 at the std and 1e-8 at the variance. A dimension that a rollout lacks adds nothing to it (TRL's
+    (`multi_objective_aggregation = "normalize_then_sum"`) whitens over sequences with eps 1e-4 at both places, added to the std: `eps`
+    can be that, `whiten_eps` cannot, since it is added to the variance (relative differences up to 3e-4). verl whitens over tokens,
+    with 1e-6 at the std and 1e-8 at the variance. A dimension that a rollout lacks adds nothing to it (TRL's
     `nansum`), and a group of one, or of equal values, has 0 in it. One dimension without whitening is `grpo` with `scale = "as_given"`.
 
     Its credit needs the dimensions, which a batch has; `gdpo` computes with plain tensors.

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SCALES, Scale, centred, normalised
 from counterpoise.credit.rules.needs import Needs
+from counterpoise.lazy import torch
 from counterpoise.registry import check_choice, check_number
 
 __all__ = ["Grpo"]
@@ -21,7 +20,8 @@ class Grpo:
 
     Source: DeepSeekMath, arXiv 2402.03300, section 4.1.2 (outcome supervision). For r in {0, 1}: `(1-p)/s` if correct, `-p/s`
     if wrong. The conventions change numbers (one success in eight: 2.4749 with ddof 1, 2.6458 with ddof 0), so they are named:
-    verl and TRL use ddof 1. A group of one gives 0. Polarity share rho = 1/2.
+    verl and TRL use ddof 1 in groups of two or more. A group of one gives 0, as in TRL; verl gives it `r / (1 + eps)`, the reward itself.
+    Polarity share rho = 1/2.
     """
 
     needs: ClassVar[Needs] = Needs.BASELINE

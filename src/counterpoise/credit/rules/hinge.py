@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
-
 from counterpoise.credit.advantages import EveryStep, StepRule
 from counterpoise.credit.groups import GroupStatistics, segment_sum
 from counterpoise.credit.quantile import group_quantile
-from counterpoise.credit.rules.base import Rule, in_range
+from counterpoise.credit.rules.base import Rule, SignWeights, in_range
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.credit.threshold import AtMovingThreshold
 from counterpoise.errors import UsageError
+from counterpoise.lazy import torch
 from counterpoise.registry import check_choice, check_number
 
 __all__ = ["Hinge"]
@@ -74,6 +73,11 @@ class Hinge:
         check_number(where, "nu", self.nu, low=0.0, high=1.0)
         check_number(where, "smoothing", self.smoothing, low=0.0, high=0.999)
         check_number(where, "margin", self.margin, low=0.0, high=0.5, exclusive=True)
+
+    @property
+    def sign_weights(self) -> SignWeights:
+        """The settings `lambda` and `minus`."""
+        return SignWeights(plus=self.lambda_, minus=self.minus, neutral={"lambda": 1.0, "minus": 1.0})
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit.

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.needs import Needs
+from counterpoise.lazy import torch
 
 __all__ = ["MaxRl"]
 

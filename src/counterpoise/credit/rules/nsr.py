@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.base import SignWeights
 from counterpoise.credit.rules.needs import Needs
+from counterpoise.lazy import torch
 
 __all__ = ["Nsr"]
 
@@ -23,6 +23,11 @@ class Nsr:
     """
 
     needs: ClassVar[Needs] = Needs.NOTHING
+
+    @property
+    def sign_weights(self) -> SignWeights:
+        """There is no positive part."""
+        return SignWeights(plus=0.0)
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit by verdict; `rewards` is not read."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.errors import ConfigError
+from counterpoise.lazy import torch
 from counterpoise.registry import check_number
 
 __all__ = ["PassK"]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SCALES, Scale, centred
 from counterpoise.credit.rules.needs import Needs
+from counterpoise.lazy import torch
 from counterpoise.registry import check_choice
 
 __all__ = ["Rloo"]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from counterpoise.credit.groups import GroupStatistics
-from counterpoise.credit.rules.base import in_range
+from counterpoise.credit.rules.base import SignWeights, in_range
 from counterpoise.credit.rules.needs import Needs
+from counterpoise.lazy import torch
 from counterpoise.registry import check_number
 
 __all__ = ["Soft"]
@@ -37,6 +36,11 @@ class Soft:
         check_number("credit.rule soft", "lambda", self.lambda_, low=0.0)
         check_number("credit.rule soft", "low", self.low)
         check_number("credit.rule soft", "high", self.high, low=self.low, exclusive=True)
+
+    @property
+    def sign_weights(self) -> SignWeights:
+        """The setting `lambda`, and 1."""
+        return SignWeights(plus=self.lambda_, neutral={"lambda": 1.0})
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit.

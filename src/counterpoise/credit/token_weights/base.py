@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import torch
-
 from counterpoise.credit.groups import check_rows
 from counterpoise.errors import DataError, UsageError
+from counterpoise.lazy import torch
 from counterpoise.world import ALONE, World
 
 __all__ = ["SIGNS", "Signs", "TokenContext", "TokenWeight", "TokenWeights", "on_signs", "required"]

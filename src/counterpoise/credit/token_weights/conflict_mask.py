@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from counterpoise.credit.groups import dense_groups
 from counterpoise.credit.token_weights.base import TokenContext, TokenWeights, on_signs
+from counterpoise.lazy import torch
 
 __all__ = ["ConflictMask"]
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from counterpoise.credit.token_weights.base import TokenContext
+from counterpoise.lazy import torch
 from counterpoise.types import Batch
 from counterpoise.world import World
 

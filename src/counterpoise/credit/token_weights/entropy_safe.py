@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from counterpoise.credit.token_weights.base import TokenContext, TokenWeights, on_signs, required
+from counterpoise.lazy import torch
 
 __all__ = ["EntropySafe"]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from counterpoise.credit.token_weights.base import SIGNS, Signs, TokenContext, TokenWeights, on_signs
+from counterpoise.lazy import torch
 from counterpoise.registry import check_choice, check_number
 
 __all__ = ["Unlikelihood"]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-
 from counterpoise.credit.token_weights.base import TokenWeights
 from counterpoise.errors import UsageError
+from counterpoise.lazy import torch
 from counterpoise.types import Credit, Sum
 
 __all__ = ["token_weight_metrics", "weigh_tokens", "weighed"]

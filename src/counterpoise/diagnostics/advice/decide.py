@@ -109,7 +109,8 @@ def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds)
         return f"{stands}: between the bases that were measured. Use {balanced}, which held at both ends."
     return (
         f"{stands}: all rules raise pass@1 here, and most take it from pass@k. Use {balanced}, which keeps the curve. Where "
-        "pass@1 alone counts, sample colder first: in the lab that gave more of it than any rule, for nothing; then PSR or GRPO."
+        "pass@1 alone counts, sample colder first: in the lab temperature 0.2 in the place of 1 gave 11.4 points of it (8.2 to 14.7 over "
+        "problems) without training; then PSR or GRPO."
     )
 
 
@@ -174,8 +175,9 @@ def _of_regime(profile: Profile, regime: Regime, t: Thresholds) -> Iterator[Find
     if regime is Regime.WEAK:
         yield Finding(
             level=Level.NOTE,
-            text="What raises pass@1 on such a base costs pass@k at large k: in the lab PSR and share took pass@128 from 95% to "
-            "between 68% and 88%, maxrl to 87%. Watch both with evaluation.every.",
+            text="What raises pass@1 on such a base costs pass@k at large k: in the lab pass@128 fell from 95.0% by 19.7 points "
+            "under PSR (10.9 to 28.5 over three seeds and problems) and by 8.3 under maxrl (0.4 to 16.3). "
+            "Watch both with evaluation.every.",
         )
 
 

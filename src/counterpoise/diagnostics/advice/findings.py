@@ -59,8 +59,9 @@ def _parts(profile: Profile, t: Thresholds) -> Iterator[Finding]:
             level=Level.NOTE,
             text="The verifier grades more than right and wrong, and in many groups without a success, where the verdict says nothing, "
             f"the grades differ: {listed}. A graded reward can use that: credit.rule=hinge credit.reward=graded "
-            f"credit.reward_settings.part={graded[0].name}. In the lab that kept more of "
-            "pass@k where negatives dominate (lambda 0.1), and changed nothing at lambda 1.",
+            f"credit.reward_settings.part={graded[0].name}. In the lab, with one seed, that "
+            "gave 2.8 points of the area under pass@k back where negatives dominate (lambda 0.1; 0.1 to 5.4 over problems alone), "
+            "and nothing that could be told at lambda 1.",
         )
 
 

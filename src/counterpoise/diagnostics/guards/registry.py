@@ -9,6 +9,7 @@ from counterpoise.diagnostics.guards.base import Guard
 from counterpoise.diagnostics.guards.entropy import Entropy
 from counterpoise.diagnostics.guards.gradients import Gradients
 from counterpoise.diagnostics.guards.likelihood import Likelihood
+from counterpoise.diagnostics.guards.nothing_right import NothingRight
 from counterpoise.diagnostics.guards.rates import repetition, truncation
 from counterpoise.diagnostics.guards.success import Success
 from counterpoise.errors import UnknownNameError
@@ -23,6 +24,7 @@ GUARDS: Mapping[str, Callable[..., Guard]] = {
     "truncation": truncation,
     "repetition": repetition,
     "gradients": Gradients,
+    "nothing_right": NothingRight,
 }
 
 

@@ -1,0 +1,189 @@
+"""Which settings of a run file are paths, and what a relative one is relative to.
+
+A path that stands in a file follows that file; one that was typed on the command line follows the current directory. A run directory
+keeps absolute ones, so that it can be continued from anywhere.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from counterpoise.errors import ConfigError
+
+__all__ = ["PACKAGED", "Place", "anchor", "is_path_key", "missing", "paths_in", "relocate"]
+
+PACKAGED = ("lab", "smollm2")
+"""Packaged models, up to the colon: names, whatever directories there are."""
+
+Kind = Literal["input", "model", "made"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A setting that holds a path."""
+
+    key: str
+    """Its dotted name, e.g. `tasks.settings.path`."""
+    kind: Kind
+    """`input` must exist, `model` may be a name instead, `made` is written by us."""
+    table: MutableMapping[str, Any]
+    """The table it stands in."""
+
+    @property
+    def name(self) -> str:
+        """Its name in that table."""
+        return self.key.rpartition(".")[2]
+
+    @property
+    def value(self) -> str:
+        """The path as it is written."""
+        return str(self.table[self.name])
+
+
+def paths_in(tables: Mapping[str, Any]) -> Iterator[Place]:
+    """Every path that these sections of a run file set; tables of the wrong shape are passed over, the schema has words for them.
+
+    They are `run.directory`, a `model.name`, `tasks.train`, `tasks.test`, whatever a task or a verifier declares as a `Path`, and the same
+    in the sources of a mixture.
+    """
+    tasks, settings = _table(tables, "tasks"), _table(_table(tables, "tasks"), "settings")
+    yield from _set(_table(tables, "run"), "run", ("directory",), "made")
+    yield from _set(_table(tables, "model"), "model", ("name",), "model")
+    yield from _set(tasks, "tasks", ("train", "test"), "input")
+    yield from _set(settings, "tasks.settings", _of_tasks(), "input")
+    sources = settings.get("sources")
+    for number, source in enumerate(sources if isinstance(sources, list) else ()):
+        if isinstance(source, MutableMapping):
+            yield from _set(source, f"tasks.settings.sources.{number}", _of_tasks(), "input")
+    for verifier, names in _of_verifiers().items():
+        table = _table(_table(_table(tables, "verification"), "settings"), verifier)
+        yield from _set(table, f"verification.settings.{verifier}", names, "made")
+
+
+def is_path_key(key: str) -> bool:
+    """Whether a dotted name is one that `paths_in` may give (sources of a mixture count as `tasks.settings.sources.NUMBER.NAME`)."""
+    section, _, name = key.rpartition(".")
+    if key in ("run.directory", "model.name", "tasks.train", "tasks.test"):
+        return True
+    if section.startswith("verification.settings."):
+        return name in _of_verifiers().get(section.removeprefix("verification.settings."), ())
+    return (section == "tasks.settings" or section.startswith("tasks.settings.sources.")) and name in _of_tasks()
+
+
+def anchor(tables: Mapping[str, Any], base: Path, *, source: str = "") -> None:
+    """Make every path absolute, in place: relative ones are relative to `base`, `~` is the home directory.
+
+    A model that is neither written as a path nor a directory in `base` is left as it is: it is a name.
+
+    Args:
+        tables: sections of a run file.
+        base: directory that relative paths follow.
+        source: the file they stand in, for the message; empty where they were typed, so that there is no other place to look for them.
+
+    Raises:
+        ConfigError: there is no such file in `base`, and there is one in the current directory; or a path cannot be one.
+    """
+    base, here = Path(os.path.abspath(base)), Path.cwd()
+    for place in paths_in(tables):
+        found, other = _under(base, place), _under(here, place)
+        if place.kind == "model":
+            if place.value.partition(":")[0] in PACKAGED:
+                continue
+            written = place.value.startswith(("/", "./", "../", "~"))
+            if not (written or os.path.isdir(found) or (source and os.path.isdir(other))):
+                continue
+        if source and place.kind != "made" and not os.path.exists(found) and os.path.exists(other):
+            raise ConfigError(
+                f"{source}: {place.key}={place.value} is not at {found}, and there is one in the current directory, {other}. A path in a "
+                f"run file is relative to the file: write {os.path.relpath(other, base)} there, or give the setting on the command line: "
+                f"{place.key}={place.value}"
+            )
+        place.table[place.name] = str(found)
+
+
+def relocate(tables: Mapping[str, Any], home: Path) -> None:
+    """Find what the configuration of a run names, in place, where the run directory is `home` now.
+
+    An absolute path that is gone is looked for where it was relative to the run, so that a folder that holds run and data can be moved as
+    a whole. A relative one, as earlier versions kept them, is relative to where that run was started.
+    """
+    home, section = Path(os.path.abspath(home)), _table(tables, "run")
+    parent, name = str(section.get("directory", "runs")), str(section.get("name", "run"))
+    stored = Path(parent) / name
+    # A run in runs/NAME was started two directories above it.
+    known = not stored.is_absolute() and home.parts[-len(stored.parts) :] == stored.parts
+    begun = home.parents[len(stored.parts) - 1] if known else Path.cwd()
+    former = stored if stored.is_absolute() else begun / stored
+    for place in paths_in(tables):
+        if place.key == "run.directory":
+            continue
+        named = _under(begun, place)
+        moved = Path(os.path.abspath(home / os.path.relpath(named, former)))
+        places = [path for path in (named, moved, _under(Path.cwd(), place)) if os.path.exists(path)]
+        if place.kind == "model":
+            packaged = place.value.partition(":")[0] in PACKAGED
+            places = [] if packaged else [path for path in places if os.path.isdir(path)]
+        if places and place.kind != "made":
+            place.table[place.name] = str(places[0])
+        elif place.kind != "model":
+            place.table[place.name] = str(named)
+
+
+def missing(tables: Mapping[str, Any]) -> list[Place]:
+    """Paths of files and models that are not there."""
+    return [
+        place
+        for place in paths_in(tables)
+        if place.kind != "made" and os.path.isabs(place.value) and not os.path.exists(place.value)
+    ]
+
+
+def _set(table: Mapping[str, Any], section: str, names: tuple[str, ...], kind: Kind) -> Iterator[Place]:
+    for name in names:
+        value = table.get(name)
+        # The word for "not set" in TOML, and the empty text, name no file.
+        if isinstance(table, MutableMapping) and isinstance(value, (str, Path)) and str(value) not in ("", "none"):
+            yield Place(key=f"{section}.{name}", kind=kind, table=table)
+
+
+def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = tables.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _under(base: Path, place: Place) -> Path:
+    if "\0" in place.value:
+        raise ConfigError(f"{place.key}={place.value!r} holds a NUL character, so it is no path")
+    try:
+        path = Path(place.value).expanduser()
+    except RuntimeError:  # the home directory of nobody
+        path = Path(place.value)
+    return Path(os.path.abspath(base / path))
+
+
+# Imported where they are used: the registries import every task and verifier.
+
+
+@cache
+def _of_tasks() -> tuple[str, ...]:
+    from counterpoise.tasks.registry import TASKS
+
+    return tuple(sorted({name for task in TASKS.values() for name in _declared(task)}))
+
+
+@cache
+def _of_verifiers() -> dict[str, tuple[str, ...]]:
+    from counterpoise.verifiers.registry import VERIFIERS
+
+    return {verifier: names for verifier, make in VERIFIERS.items() if (names := _declared(make))}
+
+
+def _declared(make: Callable[..., object]) -> tuple[str, ...]:
+    parameters = inspect.signature(make).parameters
+    return tuple(name for name, parameter in parameters.items() if "Path" in str(parameter.annotation))

@@ -1,0 +1,67 @@
+"""Success that never came: a verifier and a model that do not fit each other, seen from the first steps on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, restore
+from counterpoise.registry import check_number
+
+__all__ = ["NothingRight"]
+
+_STATE = ("steps", "switch")
+
+
+class NothingRight:
+    """Fires when `success_rate` has been 0 for `patience` steps running, from the first step on; one right response ends it.
+
+    `success` cannot see this: it needs a best that was lost. Without a right response a positive share can be had only by leaving the
+    negatives out, so the relief stands the policy still instead of pushing down all that it writes.
+    """
+
+    def __init__(self, *, patience: int = 10, share: float = 0.5) -> None:
+        """Check the settings.
+
+        Args:
+            patience: steps running without a right response, >= 1.
+            share: least positive share it asks for, in [0, 0.99].
+
+        Raises:
+            ConfigError: a setting is out of range.
+        """
+        check_number("guards nothing_right", "patience", patience, low=1, integer=True)
+        check_number("guards nothing_right", "share", share, low=0.0, high=0.99)
+        self._relief, self._switch = Relief(share=share), Switch(patience)
+        self._steps = 0
+
+    def look(self, record: Mapping[str, float]) -> Alarm | None:
+        """See `Guard`."""
+        value = record.get("success_rate", math.nan)
+        if not math.isnan(value):
+            self._steps = 0 if value > 0.0 else self._steps + 1
+            self._switch.move(beyond=value <= 0.0, back=value > 0.0)
+        if not self._switch.on:
+            return None
+        return Alarm(
+            message=f"no response of the last {self._steps} steps was right; if none ever was, the prompt, the verifier or the length "
+            "limit do not fit the model (counterpoise advise)",
+            seen={"success_rate": 0.0, "steps": float(self._steps)},
+            excess=0.0,
+            relief=self._relief,
+        )
+
+    @property
+    def calm(self) -> bool:
+        """See `Guard`."""
+        return self._switch.calm
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Guard`."""
+        return dict(zip(_STATE, (self._steps, self._switch.state()), strict=True))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Guard`."""
+        self._steps, switch = restore("nothing_right", state, _STATE)
+        self._switch.load(switch)

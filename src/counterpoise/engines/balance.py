@@ -1,0 +1,57 @@
+"""What a run file says of the weights of the two signs: settings of rule and controller, and whether both tilt the balance."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from counterpoise.config import CreditConfig, RunConfig
+from counterpoise.credit import (
+    CONTROLLERS,
+    RULES,
+    Needs,
+    SignWeights,
+    make_controller,
+    make_rule,
+    needs_of,
+    sign_weights,
+    two_balances,
+)
+from counterpoise.rewards.registry import RewardFunction, make_reward
+
+__all__ = ["balance_set_twice", "controller_settings", "own_weights", "rule_settings"]
+
+
+def rule_settings(credit: CreditConfig, reward: RewardFunction) -> Mapping[str, Any]:
+    """The run file's settings; a rule that is not told the reward's range takes the declared one."""
+    low, high = reward.range
+    return {**_taken(RULES, credit.rule, {"low": low, "high": high}), **credit.settings}
+
+
+def controller_settings(config: RunConfig) -> Mapping[str, Any]:
+    """The run file's settings; a schedule that is not told its length takes the run's."""
+    credit = config.credit
+    known = _taken(CONTROLLERS, credit.controller, {"steps": config.learner.steps})
+    return {**known, **credit.controller_settings}
+
+
+def _taken(registry: Mapping[str, Callable[..., Any]], name: str, known: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of the settings that the named object takes; nothing for a name that is about to be refused."""
+    parameters = inspect.signature(registry[name]).parameters if name in registry else {}
+    return {key: value for key, value in known.items() if key in parameters}
+
+
+def balance_set_twice(config: RunConfig) -> str | None:
+    """What is wrong where the rule and the controller of a run both tilt the balance of the signs, and the ways out; None where not."""
+    credit = config.credit
+    own = own_weights(credit, make_reward(credit.reward, **credit.reward_settings))
+    controller = make_controller(credit.controller, **controller_settings(config))
+    return two_balances(credit.rule, own, credit.controller, controller)
+
+
+def own_weights(credit: CreditConfig, reward: RewardFunction) -> SignWeights:
+    """The weights that the rule itself puts on the signs; rules that are composed elsewhere put none."""
+    if needs_of(credit.rule) & (Needs.CRITIC | Needs.PARTS):
+        return SignWeights()
+    return sign_weights(make_rule(credit.rule, **rule_settings(credit, reward)))

@@ -1,0 +1,219 @@
+"""What makes a run the run it is: the settings that cannot change and the problems of both sides, kept beside its weights.
+
+A resumed run is compared with it, so that an edited or damaged configuration, or a file of problems that has changed, never trains another
+run under the old name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from counterpoise.config import RunConfig
+from counterpoise.config.paths import is_path_key
+from counterpoise.errors import ConfigError, DataError
+from counterpoise.runfile import dump_config
+from counterpoise.types import Problem
+
+__all__ = [
+    "RESUMABLE",
+    "Identity",
+    "Side",
+    "differing",
+    "flat",
+    "identity_of",
+    "refuse_differing",
+    "same_problems",
+    "side_of",
+]
+
+# A resumed run may do more of the same or store it differently; anything else would be another run under the old name.
+RESUMABLE = (
+    "learner.steps",
+    "learner.tokens_per_microbatch",
+    "learner.chunk_tokens",
+    "rollout.max_rows",
+    "verification.timeout",
+    "verification.workers",
+    "verification.max_unscored",
+    "diagnostics.",
+    "checkpoint.",
+    "evaluation.",
+    "tracking.",
+    "run.directory",
+    "run.name",
+)
+
+_NOT_SET = "not set"
+_SHOWN = 8
+"""Settings that one message names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """Fingerprint of the problems of one side, in the order of their ids."""
+
+    count: int
+    """How many."""
+    ids: str
+    """SHA-256 of their ids: which problems."""
+    content: str
+    """SHA-256 of what is asked and how it is judged: the same problems with other golds differ here alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What a run was begun with."""
+
+    config: Mapping[str, Any]
+    """Settings that cannot change, by dotted name."""
+    problems: Mapping[str, Side] = field(default_factory=dict)
+    """By side, `train` and `test`; a side that was never read is absent."""
+
+    @property
+    def sha256(self) -> str:
+        """Of all of it."""
+        return hashlib.sha256(json.dumps(self._plain(), sort_keys=True).encode()).hexdigest()
+
+    def to_text(self) -> str:
+        """As it stands in `identity.json`."""
+        return json.dumps({"sha256": self.sha256, **self._plain()}, indent=1)
+
+    def _plain(self) -> dict[str, Any]:
+        problems = {name: asdict(side) for name, side in self.problems.items()}
+        return {"config": dict(self.config), "problems": problems}
+
+    @classmethod
+    def read(cls, path: Path) -> Identity | None:
+        """What a file holds; None where there is none, or where it is damaged."""
+        try:
+            if not path.is_file():
+                return None
+            data = json.loads(path.read_text(encoding="utf-8"))
+            problems = {name: Side(**side) for name, side in data["problems"].items() if name in ("train", "test")}
+            found = cls(config=dict(data["config"]), problems=problems)
+            whole = found.sha256 == data["sha256"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None
+        return found if whole else None
+
+
+def identity_of(config: RunConfig, problems: Mapping[str, Side] | None = None) -> Identity:
+    """The identity of a run with this configuration."""
+    fixed = {key: value for key, value in flat(config).items() if not _resumable(key)}
+    return Identity(config=fixed, problems=problems or {})
+
+
+def side_of(problems: Sequence[Problem]) -> Side:
+    """Fingerprint of these problems, whatever order they come in."""
+    ids, content = hashlib.sha256(), hashlib.sha256()
+    for problem in sorted(problems, key=lambda problem: problem.problem_id):
+        parts = (problem.task_type, problem.question, problem.gold, problem.verifier, problem.template)
+        ids.update(f"{problem.problem_id}\n".encode())
+        # JSON, so that the parts cannot run into one another, and a lone surrogate is an escape.
+        content.update(json.dumps([problem.problem_id, *parts]).encode())
+    return Side(count=len(problems), ids=ids.hexdigest(), content=content.hexdigest())
+
+
+def differing(before: Identity, config: RunConfig) -> list[tuple[str, Any, Any]]:
+    """(key, value then, value now) of every setting that differs and must not.
+
+    Paths may differ, because the problems behind them are compared themselves. A model that was a directory may be another directory once
+    the first is gone. A key that an older version did not know had its default.
+    """
+    defaults, now = flat(RunConfig()), identity_of(config).config
+    changed = []
+    for key in sorted(before.config.keys() | now.keys()):
+        if _resumable(key) or (is_path_key(key) and key != "model.name"):
+            continue
+        old, new = (values.get(key, defaults.get(key, _NOT_SET)) for values in (before.config, now))
+        if old != new and not (key == "model.name" and _moved(str(old), str(new))):
+            changed.append((key, old, new))
+    return changed
+
+
+def refuse_differing(before: Identity, config: RunConfig, *, where: Path, copy: Path | None) -> None:
+    """Compare a configuration with the one that the run was trained with.
+
+    Args:
+        before: what the run is.
+        config: as it is now.
+        where: the file it was read from.
+        copy: an intact copy of that file, where there is one.
+
+    Raises:
+        ConfigError: naming the settings, both values, and the way out.
+    """
+    changed = differing(before, config)
+    if not changed:
+        return
+    listed = [f"{key} is {_word(new)} and was {_word(old)}" for key, old, new in changed[:_SHOWN]]
+    more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+    restore = f" (a copy of the file stands in {copy})" if copy else ""
+    raise ConfigError(
+        f"{where} is not the configuration that this run was trained with: {', '.join(listed)}{more}. Put the old values back{restore}, "
+        "or start a new run with the new ones from a run file"
+    )
+
+
+def same_problems(before: Identity, now: Mapping[str, Side], *, where: Path, also: Sequence[str] = ()) -> None:
+    """Compare the problems of both sides with those the run was begun with; a side that either does not know is not compared.
+
+    Args:
+        before: what the run is.
+        now: sides that were read.
+        where: the run's directory.
+        also: further ways out, as sentences.
+
+    Raises:
+        DataError: naming the sides, with both counts.
+    """
+    changed = []
+    for name in ("train", "test"):
+        old, new = before.problems.get(name), now.get(name)
+        if old is None or new is None or old == new:
+            continue
+        if old.ids == new.ids:
+            changed.append(
+                f"the {name} side has the same {old.count} problems with other questions, golds or verifiers"
+            )
+        else:
+            changed.append(f"the {name} side had {old.count} problems and has {new.count}, not the same ones")
+    if changed:
+        ways = ["Put the data back as it was", *also, "or start a new run"]
+        raise DataError(
+            f"{where}: the problems have changed since the run was begun: {'; '.join(changed)}. {', '.join(ways)}"
+        )
+
+
+def flat(config: RunConfig) -> dict[str, Any]:
+    """Every setting by its dotted name, as the run file's own text has it; tables in a list are numbered."""
+    return dict(_flat(tomllib.loads(dump_config(config)), ""))
+
+
+def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    tables = isinstance(value, list) and value and all(isinstance(entry, Mapping) for entry in value)
+    if isinstance(value, Mapping) or tables:
+        entries = enumerate(value) if tables else value.items()
+        for key, inner in entries:
+            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, value if isinstance(value, (bool, int, float, str, list)) else str(value)
+
+
+def _resumable(key: str) -> bool:
+    return any(key == name or (name.endswith(".") and key.startswith(name)) for name in RESUMABLE)
+
+
+def _moved(old: str, new: str) -> bool:
+    return os.path.isabs(old) and not os.path.isdir(old) and os.path.isabs(new) and os.path.isdir(new)
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

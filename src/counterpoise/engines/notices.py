@@ -1,0 +1,20 @@
+"""What a user should be told before the first step, though nothing is refused."""
+
+from __future__ import annotations
+
+from counterpoise.config import RolloutConfig
+
+__all__ = ["cut_draws"]
+
+
+def cut_draws(rollout: RolloutConfig) -> str | None:
+    """What training on draws from a part of the distribution means, where a run does it."""
+    cuts = [f"rollout.top_p={rollout.top_p:g}"] if rollout.top_p < 1.0 else []
+    cuts += [f"rollout.top_k={rollout.top_k}"] if rollout.top_k else []
+    if not cuts:
+        return None
+    return (
+        f"{' and '.join(cuts)}: responses are drawn from a part of the policy's distribution, while the importance ratio and the gradient "
+        "are those of the whole of it, so the gradient is biased: nothing makes up for the tokens that are never drawn. "
+        "Train with rollout.top_p=1 rollout.top_k=0; evaluation.top_p and evaluation.top_k are settings of their own"
+    )

@@ -1,0 +1,110 @@
+"""A slip of the pen costs half a second: what a command line names is looked up before torch is imported."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from accelerate.utils import LoggerType
+
+from counterpoise.engines.lookup import TRACKERS
+
+SCRIPT = """
+import json, sys
+from typer.testing import CliRunner
+from counterpoise.cli.app import app
+out = []
+for arguments in json.loads(sys.argv[1]):
+    result = CliRunner().invoke(app, arguments)
+    heavy = [name for name in ("torch", "transformers", "accelerate", "sympy") if name in sys.modules]
+    out.append([result.exit_code, result.output, heavy])
+print(json.dumps(out))
+"""
+
+NAMES = [
+    ("credit.rule=nrs", "unknown credit.rule 'nrs'; did you mean 'nsr'?"),
+    ("credit.settings.lamda=1", "unknown setting 'lamda'; did you mean 'lambda'?"),
+    ("credit.settings.lambda=-1", "credit.rule weighted_reinforce: lambda = -1; expected a number in [0, inf)"),
+    ("credit.rule=ppo credit.settings.lamb=1", "credit.rule ppo: unknown setting 'lamb'; did you mean 'lam'?"),
+    ("credit.rule=gdpo", "credit.rule gdpo: the setting 'dimensions' is missing"),
+    ("credit.reward=binry", "unknown reward 'binry'; did you mean 'binary'?"),
+    ("credit.emphasis=fokal", "unknown credit.emphasis 'fokal'; did you mean 'focal'?"),
+    ("credit.token_weights=x", "unknown credit.token_weights 'x'"),
+    ("credit.controller=liner", "unknown credit.controller 'liner'; did you mean 'linear'?"),
+    ("credit.filter=non", "unknown credit.filter 'non'; did you mean 'none'?"),
+    ("loss.name=ppo_clp", "unknown loss 'ppo_clp'; did you mean 'ppo_clip'?"),
+    ("loss.settings.clip_lo=1", "loss ppo_clip: unknown setting 'clip_lo'; did you mean 'clip_low'?"),
+    ("loss.denominator=token_all", "unknown loss.denominator 'token_all'; did you mean 'tokens_all'?"),
+    ("tasks.name=cuntdown", "unknown task 'cuntdown'; did you mean 'countdown'?"),
+    ("tasks.settings.cuont=3", "task countdown: unknown setting 'cuont'; did you mean 'count'?"),
+    ("tasks.name=jsonl tasks.settings={} tasks.train=no.jsonl", "train=no.jsonl does not exist"),
+    ("prompt.template=chatt", "unknown prompt.template 'chatt'; did you mean 'chat'?"),
+    ("verification.settings.maht.literal=true", "unknown verifier 'maht'; did you mean 'math'?"),
+    ('guards.names=["entropi"]', "unknown guards.names 'entropi'; did you mean 'entropy'?"),
+    ("tracking.trackers=wandbb", "unknown tracking.trackers 'wandbb'; did you mean 'wandb'?"),
+    ("model.name=labb", "unknown model 'labb'; did you mean 'lab'?"),
+    ("model.name=/no/model", "no model directory /no/model"),
+    ("model.name=nobody/nothing", "the Hugging Face hub could not provide it"),
+    ("model.dtype=bfloat16", "would round most updates away"),
+]
+
+
+@pytest.fixture
+def ask(tmp_path):
+    def call(*commands):
+        arguments = json.dumps([[str(word) for word in command] for command in commands])
+        script = [sys.executable, "-c", SCRIPT, arguments]
+        done = subprocess.run(script, capture_output=True, text=True, check=True, cwd=tmp_path)
+        return json.loads(done.stdout)
+
+    return call
+
+
+def test_every_name_of_a_run_file(ask, run_file, tmp_path):
+    file = run_file(model={"name": "lab"}, credit={"rule": "weighted_reinforce"})
+    answers = ask(*(["train", file, *words.split()] for words, _ in NAMES))
+    for (words, says), (code, output, heavy) in zip(NAMES, answers, strict=True):
+        assert says in output, words
+        assert (code, heavy) == (2, []), words
+    assert not (tmp_path / "runs").exists()
+
+
+def test_every_command_that_would_read_a_model(ask, run_file, jsonl, tmp_path):
+    file, data = run_file(model={"name": "lab"}), jsonl("data.jsonl", {"question": "1+1", "answer": "2"})
+    study = tmp_path / "rules.toml"
+    study.write_text(f'run = "{file}"\n[arms.good]\ncredit = {{rule = "nsr"}}\n[arms.bad]\ncredit = {{rule = "nrs"}}\n')
+    commands = {
+        ("demo", "--rule", "nrs"): "unknown credit.rule 'nrs'",
+        ("study", study): "arm bad: unknown credit.rule 'nrs'; did you mean 'nsr'?",
+        ("eval", "lab", "--task", "cuntdown"): "unknown task 'cuntdown'",
+        ("eval", "labb", "--task", "countdown"): "unknown model 'labb'",
+        (
+            "eval",
+            "lab",
+            "--task",
+            "jsonl",
+            f"tasks.test={data}",
+            "tasks.settings.verifier=maht",
+        ): "unknown verifier 'maht'",
+        ("eval", "lab", "--task", "jsonl", "tasks.test=no.jsonl"): "test=no.jsonl does not exist",
+        ("advise", "lab", "credit.rule=nrs"): "unknown credit.rule 'nrs'",
+        ("advise", file, "loss.name=x"): "unknown loss 'x'",
+        ("advise", "lab", "--task", "jsonl", "tasks.path=x"): "did you mean 'tasks.settings.path'?",
+        ("explain", "lab", "--rule", "nrs"): "unknown credit.rule 'nrs'",
+        ("explain", "lab", "--rule", "nsr+unlikely"): "unknown credit.token_weights 'unlikely'",
+        ("explain", "lab", "--pick", "x"): "--pick is 'x'",
+    }
+    for (words, says), (code, output, heavy) in zip(commands.items(), ask(*commands), strict=True):
+        assert says in output, words
+        assert (code, heavy) == (2, []), words
+
+
+def test_the_trackers_are_those_that_accelerate_knows():
+    assert set(TRACKERS) == {str(kind) for kind in LoggerType if kind is not LoggerType.ALL}
+
+
+def test_python_m_counterpoise_is_the_command(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "counterpoise", "train", "no.toml"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (2, "error: cannot read the run file no.toml: No such file or directory\n")

@@ -1,0 +1,164 @@
+r"""The grid: answer x wrapper x verifier x side. A wrapper changes no verdict, and no wrapper makes a wrong answer right."""
+
+from functools import lru_cache
+
+import pytest
+
+from counterpoise.verifiers import symbolic
+from counterpoise.verifiers.exact import ExactVerifier
+from counterpoise.verifiers.math import MathVerifier
+from counterpoise.verifiers.numeric import NumericVerifier
+from counterpoise.verifiers.quantity import QuantityVerifier
+
+VERIFIERS = {
+    "math": MathVerifier(),
+    "literal": MathVerifier(literal=True),
+    "numeric": NumericVerifier(),
+    "quantity": QuantityVerifier(),
+    "exact": ExactVerifier(),
+}
+
+WRAPPERS = (
+    r"\text{%s}",
+    r"\textbf{%s}",
+    r"\textit{%s}",
+    r"\textrm{%s}",
+    r"\textnormal{%s}",
+    r"\mathbf{%s}",
+    r"\mathrm{%s}",
+    r"\mathit{%s}",
+    r"\mathsf{%s}",
+    r"\boldsymbol{%s}",
+    r"\bm{%s}",
+    r"\emph{%s}",
+    r"\mbox{%s}",
+    r"\operatorname{%s}",
+    r"\underline{%s}",
+    r"\fbox{%s}",
+    r"\boxed{%s}",
+    r"\boxed{\text{%s}}",
+    r"\mathbf{\text{%s}}",
+    r"\large %s",
+    r"\Large{%s}",
+    r"{\large %s}",
+    r"\displaystyle %s",
+    r"{\displaystyle %s}",
+    r"\textstyle{%s}",
+    r"{\bf %s}",
+    r"\bf{%s}",
+    r"\rm{%s}",
+    r"{\it %s}",
+    r"\color{red}{%s}",
+    r"\color{red} %s",
+    r"{\color{red} %s}",
+    r"\textcolor{red}{%s}",
+    r"\textcolor[HTML]{FF0000}{%s}",
+    r"\colorbox{yellow}{%s}",
+    r"\textcolor{blue}{\mathbf{%s}}",
+    r"\phantom{0}%s",
+    r"\hspace{1em}%s",
+    r"\,%s\,",
+    r"\!%s",
+    r"~%s~",
+    r"\quad %s",
+    r"\left. %s \right.",
+    "**%s**",
+    "__%s__",
+    "*%s*",
+    "***%s***",
+    "`%s`",
+    '"%s"',
+    "<b>%s</b>",
+    "**$%s$**",
+    "$%s$",
+    "$$%s$$",
+    r"\(%s\)",
+    r"\[%s\]",
+    r"$\mathbf{%s}$",
+    r"\(\displaystyle %s\)",
+    "{%s}",
+    " %s ",
+    "%s.",
+)
+
+# Verifier, gold, right answers, wrong answers.
+TABLE = [
+    ("math", "27", ["27", "27.0", "x=27", r"27\text{ apples}", "54/2"], ["28", "-27", "2.7", "27k", "6=27", "72", r"27\text{ squared}"]),
+    ("math", "-5", ["-5", "−5"], ["5", "-5.5"]),
+    ("math", "1300", ["1,300", "1{,}300", r"1\,300", "1 300"], ["1,301", "13"]),
+    ("math", "1/2", [r"\frac{1}{2}", "0.5", r"\frac12", "½", r"50\%"], ["1/3", "2", r"\frac{2}{1}"]),
+    ("math", "7/2", [r"3\frac{1}{2}", "3 1/2", "3.5", "3½"], ["31/2", "3/2"]),
+    ("math", "1/3", [r"0.\overline{3}", "0.(3)", "0.333..."], ["0.3", r"0.\overline{4}"]),
+    ("math", "x+1", ["x+1", "1+x", "y=x+1"], ["x-1", "x", "y+1"]),
+    ("math", "x^2+2x+1", ["(x+1)^2", "x²+2x+1"], ["(x-1)^2"]),
+    ("math", "(3,4)", ["(3,4)", r"\left(3,4\right)", r"\langle 3,4\rangle"], ["(4,3)", "(3,5)"]),
+    ("math", r"\{1,2\}", [r"\{2,1\}", "1,2"], [r"\{1,3\}", r"\{1\}"]),
+    ("math", "1,-2", ["-2,1", "x=1 or x=-2", r"x=1\text{ or }x=-2"], ["1,2", "1", "1,1,-2"]),
+    ("math", r"(-\infty,1)\cup(3,\infty)", ["x<1 or x>3", r"x<1\cup x>3"], [r"x\le 1 or x>3", "(1,3)"]),
+    ("math", "x>2", [r"\{x\mid x>2\}", r"(2,\infty)", "2<x"], ["x<2", r"x\ge 2"]),
+    ("math", r"2\sqrt{3}", [r"\sqrt{12}", r"2\sqrt3", "2√3"], ["2", r"3\sqrt{2}", "23"]),
+    ("math", r"\pi", ["π", r"\pi"], ["3", "3.14"]),
+    ("math", r"5\text{ cm}", ["5 cm", "5", "50 mm", r"5\,\mathrm{cm}"], ["5 inches", "5 m", r"5\text{ cm}^2", "6 cm"]),
+    ("math", "5 hours", ["5 hrs", "300 minutes", "5", "5 hour", "5 h"], ["5 minutes", "5 days", "6 hours"]),
+    ("math", "5 dollars", ["$5", r"\$5", "500 cents", "5 USD"], ["5 cents", "€5", "$6"]),
+    ("math", r"5\%", ["5 percent", "5%"], [r"5^\circ", r"6\%"]),
+    ("math", r"90^\circ", ["90 degrees", "90°", "90"], [r"90\%", "91°"]),
+    ("math", "60 km/h", ["60 kilometers per hour", r"60\text{ km/h}"], ["60 miles per hour", "60 km", "60 m/s"]),
+    ("math", "5 million", ["5000000", r"5\text{ million}", "5M"], ["5", "5 billion"]),
+    ("math", "8:15 AM", ["8:15 a.m.", "08:15 AM", "8:15"], ["8:15 PM", "20:15", "16:30"]),
+    ("math", "March 5, 2020", ["5 March 2020", "March 5th, 2020"], ["March 6, 2020", "May 5, 2020"]),
+    ("math", "3:4", ["6:8", "3:4"], ["4:3", "3"]),
+    ("math", "Evelyn", ["Evelyn", "evelyn"], ["Eve", "Lyneve"]),
+    ("math", "no solution", ["no solution"], ["one solution", "0"]),
+    ("math", "B", ["B", "(B)"], ["C", "b+1"]),
+    ("literal", "27", ["27", "x=27"], ["54/2", "28", r"3^3"]),
+    ("literal", "(x-1)(x+1)", ["(1+x)(x-1)"], ["x^2-1"]),
+    ("numeric", "27", ["27", "27.0", "54/2", "x=27"], ["28", "27 cm", "27k", r"27\%"]),
+    ("numeric", "1300", ["1,300", "1{,}300"], ["1,301"]),
+    ("numeric", "18 cm", [r"18\text{ cm}", "18 cm"], ["18", "18 m", "19 cm"]),
+    ("numeric", "5 hours", ["5 hrs", "5 hour"], ["5 minutes", "5"]),
+    ("numeric", "$18", ["18", "18 dollars", "$18.00"], ["18 cents", "€18", "19"]),
+    ("numeric", r"50\%", ["50 percent", "50%"], ["50", "0.5"]),
+    ("quantity", "2600 J", ["2.6 kJ", r"2.6\times10^3\,\mathrm{J}", "2600 J"], ["2600", "2600 m", "2000 J"]),
+    ("quantity", "5 dollars", ["500 cents", "5", "$5"], ["5 cents", "5 euros"]),
+    ("quantity", r"8.314 \mathrm{J\,K^{-1}\,mol^{-1}}", ["8.314 J/(mol K)"], ["8.314 J/mol", "9 J/(mol K)"]),
+    ("exact", "Evelyn", ["Evelyn"], ["Eve"]),
+    ("exact", "27", ["27"], ["28"]),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _decided_once():
+    """Most wrappers come to the same texts; algebra compares each pair once."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(symbolic, "compare", lru_cache(maxsize=None)(symbolic.compare))
+    patch.setattr(symbolic, "constant", lru_cache(maxsize=None)(symbolic.constant))
+    yield
+    patch.undo()
+
+
+def wrap(wrapper, text):
+    return wrapper.replace("%s", text)
+
+
+def verdict(name, gold, answer):
+    return VERIFIERS[name].judge(gold, answer).value.value
+
+
+@pytest.mark.parametrize(("name", "gold", "right", "wrong"), TABLE, ids=[f"{name}-{gold}" for name, gold, *_ in TABLE])
+def test_a_wrapper_changes_no_verdict(name, gold, right, wrong):
+    faults = []
+    for expected, answers in (("correct", right), ("wrong", wrong)):
+        for answer in answers:
+            if verdict(name, gold, answer) != expected:
+                faults.append((expected, gold, answer))
+                continue
+            for wrapper in WRAPPERS:
+                for one, other in (
+                    (gold, wrap(wrapper, answer)),
+                    (wrap(wrapper, gold), answer),
+                    (wrap(wrapper, gold), wrap(wrapper, answer)),
+                ):
+                    if verdict(name, one, other) != expected:
+                        faults.append((expected, one, other))
+    assert faults == []
