@@ -16,6 +16,7 @@ from counterpoise.diagnostics.rollouts import rollout_metrics, surprisal_histogr
 from counterpoise.errors import TrainingError
 from counterpoise.rewards.vector import VERDICT
 from counterpoise.types import (
+    TRUNCATED,
     Credit,
     Problem,
     Prompt,
@@ -111,7 +112,8 @@ class Pipeline:
     group_size: int
     """G."""
     max_unscored: float
-    """Unscored share above which the run stops: its statistics would no longer mean what they say."""
+    """Unscored share above which the run stops: its statistics would no longer mean what they say. Responses that are left out because
+    they were cut off (`verification.truncated`) are not counted: that was asked for."""
     everywhere: Callable[[list[Counter[str]]], list[Counter[str]]]
     """From one process's list to that of all of them (`accelerate.utils.gather_object`)."""
 
@@ -201,7 +203,7 @@ def _refuse_unscored(counts: Sequence[Counter[str]], *, limit: float) -> None:
     reasons: Counter[str] = sum(counts, Counter())
     rollouts = reasons.total()
     unscored = rollouts - reasons.pop(_SCORED, 0)
-    if unscored and (unscored == rollouts or unscored > limit * rollouts):
+    if unscored and (unscored == rollouts or unscored - reasons[TRUNCATED] > limit * rollouts):
         listed = ", ".join(f"{reason}: {count}" for reason, count in reasons.most_common(3))
         raise TrainingError(
             f"{unscored} of {rollouts} rollouts could not be scored ({listed}); nothing was trained on them. Check the golds "

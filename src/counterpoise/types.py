@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "TRUNCATED",
     "Counts",
     "Credit",
     "Divide",
@@ -38,6 +39,9 @@ __all__ = [
     "VerdictValue",
     "Verifier",
 ]
+
+TRUNCATED = "truncated"
+"""The reason of a verdict that is withheld because the response was cut off (`verification.truncated`)."""
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -35,6 +35,10 @@ def verify(
     ] = None,
     literal: Annotated[bool, typer.Option("--literal", help="math: the answer must have the gold's form.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds per answer.")] = 5.0,
+    blame: Annotated[
+        Literal["answer", "none"],
+        typer.Option(help="What an answer is that alone makes the verifier hang or crash: wrong, or unscored."),
+    ] = "answer",
     workers: Annotated[int, typer.Option(help="Processes for answers that need algebra.")] = 1,
     alarm: Annotated[float, typer.Option(help="Warn when a larger share is unscored.")] = 0.01,
 ) -> None:
@@ -75,7 +79,10 @@ def verify(
     counts: Counter[tuple[str, str]] = Counter()
     total = _count_lines(file)
     with Judge(
-        timeout=timeout, workers=workers, settings={verifier: chosen_settings} if chosen_settings else None
+        timeout=timeout,
+        workers=workers,
+        blame=blame,
+        settings={verifier: chosen_settings} if chosen_settings else None,
     ) as judge:
         chosen = judge.verifier(verifier)
         scored = Scored(array("I", bytes(4 * (total + 1))))
