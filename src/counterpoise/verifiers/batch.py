@@ -10,9 +10,11 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from counterpoise.errors import CounterpoiseError, UsageError
+from counterpoise.golds import accepted
 from counterpoise.types import Extraction, Judgement, Problem, Verdict, VerdictValue, Verifier
 from counterpoise.verifiers.pool import Job, Outcome, VerifierPool, unscored
 from counterpoise.verifiers.registry import make_verifier
+from counterpoise.verifiers.several import ONE_ANSWER, any_of
 
 __all__ = ["Judge", "JudgeStatistics", "Shortcut", "Together", "verify_batch"]
 
@@ -71,7 +73,10 @@ def verify_batch(
         extractions.append(extraction)
         if extraction.answer is not None:
             firsts.setdefault((problem.verifier, problem.gold, extraction.answer), index)
-    outcomes = _judge_distinct(list(firsts), made, pool)
+    single = {key: _each(key) for key in firsts}
+    asked = list(dict.fromkeys(one for each in single.values() for one in each))
+    outcomes = _judge_distinct(asked, made, pool)
+    outcomes |= {key: _joined([outcomes[one] for one in each]) for key, each in single.items() if len(each) > 1}
 
     verdicts = []
     for index, ((problem, _), extraction) in enumerate(zip(items, extractions, strict=True)):
@@ -95,6 +100,19 @@ def verify_batch(
             )
         )
     return verdicts
+
+
+def _each(key: _Key) -> list[_Key]:
+    """The comparisons with single golds that a comparison with a list of golds takes."""
+    name, gold, answer = key
+    return [(name, one, answer) for one in accepted(gold)] if name in ONE_ANSWER else [key]
+
+
+def _joined(outcomes: Sequence[Outcome]) -> Outcome:
+    return Outcome(
+        judgement=any_of([outcome.judgement for outcome in outcomes]),
+        seconds=sum(outcome.seconds for outcome in outcomes),
+    )
 
 
 def _judge_distinct(
