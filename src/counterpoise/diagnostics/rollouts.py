@@ -42,7 +42,9 @@ def rollout_metrics(
     scored = [row for row, verdict in enumerate(verdicts) if verdict.scored]
     metrics = {
         "reward": _over(scored, lambda row: rewards[row].value),
-        "no_answer_share": _over(scored, lambda row: verdicts[row].value is VerdictValue.NO_ANSWER),
+        "no_answer_share": _over(
+            scored, lambda row: verdicts[row].value in (VerdictValue.NO_ANSWER, VerdictValue.ABSTAINED)
+        ),
         "distinct_answers": _distinct_answers(verdicts, group_size),
     }
     for name in sorted({name for row in scored for name in verdicts[row].parts}):
