@@ -132,7 +132,8 @@ class Pipeline:
         asked = [prompt for prompt, group in zip(prompts, groups, strict=True) for _ in group]
         problems = [prompt.problem for prompt in asked]
         truncated = [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts]
-        verdicts = self.verify(problems, [rollout.text for rollout in rollouts], truncated)
+        texts = [prompt.judged(rollout.text) for prompt, rollout in zip(asked, rollouts, strict=True)]
+        verdicts = self.verify(problems, texts, truncated)
         _refuse_unscored(self.everywhere([_reasons(verdicts)]), limit=self.max_unscored)
         verified = time.perf_counter()
         rewards = [
@@ -179,7 +180,7 @@ def _parts(verdicts: Sequence[Verdict], rewards: Sequence[Reward]) -> dict[str, 
     """Every part of every reward, and the verdict itself; a response without an answer has 0 in all, one that abstained has none."""
     rows: list[Mapping[str, float]] = []
     for verdict, reward in zip(verdicts, rewards, strict=True):
-        abstained = verdict.value is VerdictValue.NO_ANSWER and bool(verdict.parts.get("abstained"))
+        abstained = verdict.value is VerdictValue.ABSTAINED
         rows.append({} if abstained or not verdict.scored else {**reward.parts, VERDICT: float(verdict.correct)})
     silent = [verdict.value is VerdictValue.NO_ANSWER for verdict in verdicts]
     return {
