@@ -67,8 +67,7 @@ def verify(
 
     if literal and verifier != "math":
         raise UsageError(f"--literal is a setting of the verifier math, not of {verifier}")
-    aliases = verifier in ("qa", "llm")
-    if question_field is not None and not aliases:
+    if question_field is not None and verifier not in ("qa", "llm"):
         raise UsageError(f"--question-field is for the verifiers qa and llm; {verifier} reads no question")
     chosen_settings = {**parse_settings(settings or []), **({"literal": True} if literal else {})}
     target = file.with_name(file.name + ".verdicts.jsonl") if out is None else out
@@ -106,7 +105,6 @@ def verify(
             response_field=response_field,
             label_field=label_field,
             question_field=question_field,
-            aliases=aliases,
         )
         with console.progress("verify", total=total, initial=done) as update:
             for chunk in _chunks(row for row in rows if row not in scored):

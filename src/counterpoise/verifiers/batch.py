@@ -11,11 +11,13 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from counterpoise.errors import CounterpoiseError, UsageError
+from counterpoise.golds import accepted
 from counterpoise.types import TRUNCATED, Extraction, Judgement, Problem, Verdict, VerdictValue, Verifier
 from counterpoise.verifiers.blame import Blame
 from counterpoise.verifiers.fault import Fault, fault_of_error
 from counterpoise.verifiers.pool import Job, Outcome, VerifierPool, unscored
 from counterpoise.verifiers.registry import make_verifier
+from counterpoise.verifiers.several import ONE_ANSWER, any_of
 
 __all__ = ["Judge", "JudgeStatistics", "Shortcut", "Together", "verify_batch"]
 
@@ -76,9 +78,12 @@ def verify_batch(
         extractions.append(extraction)
         if extraction.answer is not None:
             firsts.setdefault((problem.verifier, problem.gold, extraction.answer), index)
-    outcomes = _judge_distinct(list(firsts), made, pool)
+    single = {key: _each(key) for key in firsts}
+    asked = list(dict.fromkeys(one for each in single.values() for one in each))
+    outcomes = _judge_distinct(asked, made, pool)
     if blame is not None:
-        outcomes |= blame.settle(list(firsts), outcomes, made)
+        outcomes |= blame.settle(asked, outcomes, made)
+    outcomes |= {key: _joined([outcomes[one] for one in each]) for key, each in single.items() if len(each) > 1}
 
     verdicts = []
     for index, ((problem, _), extraction) in enumerate(zip(items, extractions, strict=True)):
@@ -102,6 +107,19 @@ def verify_batch(
             )
         )
     return verdicts
+
+
+def _each(key: _Key) -> list[_Key]:
+    """The comparisons with single golds that a comparison with a list of golds takes."""
+    name, gold, answer = key
+    return [(name, one, answer) for one in accepted(gold)] if name in ONE_ANSWER else [key]
+
+
+def _joined(outcomes: Sequence[Outcome]) -> Outcome:
+    return Outcome(
+        judgement=any_of([outcome.judgement for outcome in outcomes]),
+        seconds=sum(outcome.seconds for outcome in outcomes),
+    )
 
 
 def _judge_distinct(

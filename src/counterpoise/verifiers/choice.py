@@ -38,8 +38,10 @@ _WRAPPERS = re.compile(
     r"|[*`$\"'“”‘’{}]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9{])|\\[()\[\]]|\\[ ,;:!](?=\s*[A-Za-z(])"
 )
 # A letter that goes on as a word, a formula, an abbreviation or a compound is no option: B12, F = ma, U.S., X-ray, C++, P(x).
-_NOT_MORE = r"(?![A-Za-z0-9_^(#+%°&]|-\w|\.\d|\.\s?[A-Z]\b(?:\.|\Z)|\s*(?:[=<>^]|\\(?:to|in|le|ge|approx|times|cdot|frac)\b)"
+_NOT_MORE = (
+    r"(?![A-Za-z0-9_^(#+%°&]|-\w|\.\d|\.\s?[A-Z]\b(?:\.|\Z)|\s*(?:[=<>^]|\\(?:to|in|le|ge|approx|times|cdot|frac)\b)"
     r"(?!\s*(?-i:[A-Z])\b))"
+)
 _LETTER = rf"(?:\(\s*(?P<round>[A-Za-z])\s*(?:\)|\Z)|(?P<bare>[A-Z]){_NOT_MORE})"
 _ONE = re.compile(rf"\s*(?:(?:option|choice|answer|letter|选项)\s*)?{_LETTER}(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
 _FILLER = r"(?:(?:therefore|thus|clearly|simply|definitely|indeed|option|choice|letter)[ \t,]{1,4}){0,2}"
