@@ -132,7 +132,8 @@ class Pipeline:
         asked = [prompt for prompt, group in zip(prompts, groups, strict=True) for _ in group]
         problems = [prompt.problem for prompt in asked]
         truncated = [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts]
-        verdicts = self.verify(problems, [rollout.text for rollout in rollouts], truncated)
+        texts = [prompt.judged(rollout.text) for prompt, rollout in zip(asked, rollouts, strict=True)]
+        verdicts = self.verify(problems, texts, truncated)
         _refuse_unscored(self.everywhere([_reasons(verdicts)]), limit=self.max_unscored)
         verified = time.perf_counter()
         rewards = [

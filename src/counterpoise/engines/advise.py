@@ -115,7 +115,7 @@ def advise(
             rollouts = [rollout for group in drawn for rollout in group]
             verdicts = judge.verify(
                 [prompt.problem for prompt in batch for _ in range(size)],
-                [rollout.text for rollout in rollouts],
+                [prompt.judged(rollout.text) for prompt, own in zip(batch, drawn, strict=True) for rollout in own],
                 [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts],
             )
             groups += [
