@@ -180,7 +180,7 @@ def _parts(verdicts: Sequence[Verdict], rewards: Sequence[Reward]) -> dict[str, 
     """Every part of every reward, and the verdict itself; a response without an answer has 0 in all, one that abstained has none."""
     rows: list[Mapping[str, float]] = []
     for verdict, reward in zip(verdicts, rewards, strict=True):
-        abstained = verdict.value is VerdictValue.NO_ANSWER and bool(verdict.parts.get("abstained"))
+        abstained = verdict.value is VerdictValue.ABSTAINED
         rows.append({} if abstained or not verdict.scored else {**reward.parts, VERDICT: float(verdict.correct)})
     silent = [verdict.value is VerdictValue.NO_ANSWER for verdict in verdicts]
     return {

@@ -45,7 +45,9 @@ def rollout_metrics(
     scored = [row for row, verdict in enumerate(verdicts) if verdict.scored]
     metrics = {
         "reward": _over(scored, lambda row: rewards[row].value),
-        "no_answer_share": _over(scored, lambda row: verdicts[row].value is VerdictValue.NO_ANSWER),
+        "no_answer_share": _over(
+            scored, lambda row: verdicts[row].value in (VerdictValue.NO_ANSWER, VerdictValue.ABSTAINED)
+        ),
         "distinct_answers": _distinct_answers(verdicts, group_size),
         "intractable_share": _over(scored, lambda row: verdicts[row].rule.endswith("intractable_answer")),
         **{f"unscored_{kind}": _over(range(len(verdicts)), partial(_is_reason, verdicts, kind)) for kind in _REASONS},

@@ -181,7 +181,7 @@ class StoredVerdict:
     def from_json(cls, data: Mapping[str, Any]) -> StoredVerdict:
         """One parsed line; ValueError, KeyError or TypeError when it is no verdict."""
         verdict = Verdict(
-            value=VerdictValue(data["value"]),
+            value=VerdictValue.stored(data["value"], data["parts"]),
             answer=None if data["answer"] is None else _text(data["answer"]),
             rule=data["rule"],
             seconds=float(data["seconds"]),

@@ -141,7 +141,7 @@ def selfcheck(
 def _report(
     name: str, items: Sequence[tuple[Problem, str]], verdicts: Sequence[Verdict], *, accept: bool
 ) -> ProbeReport:
-    wanted = {VerdictValue.CORRECT} if accept else {VerdictValue.WRONG, VerdictValue.NO_ANSWER}
+    wanted = {VerdictValue.CORRECT} if accept else {VerdictValue.WRONG, VerdictValue.NO_ANSWER, VerdictValue.ABSTAINED}
     failed = [pair for pair in zip(items, verdicts, strict=True) if pair[1].value not in wanted]
     return ProbeReport(
         name=name,
