@@ -77,7 +77,7 @@ def test_directions(name, better):
     ],
 )
 def test_names_without_a_best_are_refused_at_load(name, says):
-    with pytest.raises(ConfigError, match=r"configuration: checkpoint.best_by: .*" + says):
+    with pytest.raises(ConfigError, match=r"command line: checkpoint.best_by: .*" + says):
         parse_config({}, [f'checkpoint.best_by="{name}"'])
 
 

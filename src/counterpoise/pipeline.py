@@ -16,6 +16,7 @@ from counterpoise.diagnostics.rollouts import rollout_metrics, surprisal_histogr
 from counterpoise.errors import TrainingError
 from counterpoise.rewards.vector import VERDICT
 from counterpoise.types import (
+    TRUNCATED,
     Batch,
     Credit,
     Problem,
@@ -86,7 +87,8 @@ class Pipeline:
     group_size: int
     """G."""
     max_unscored: float
-    """Unscored share above which the run stops: its statistics would no longer mean what they say."""
+    """Unscored share above which the run stops: its statistics would no longer mean what they say. Responses that are left out because
+    they were cut off (`verification.truncated`) are not counted: that was asked for."""
     world: World = ALONE
     """The processes that share the step."""
 
@@ -105,7 +107,8 @@ class Pipeline:
         asked = [prompt for prompt, group in zip(prompts, groups, strict=True) for _ in group]
         problems = [prompt.problem for prompt in asked]
         truncated = [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts]
-        verdicts = self.verify(problems, [rollout.text for rollout in rollouts], truncated)
+        texts = [prompt.judged(rollout.text) for prompt, rollout in zip(asked, rollouts, strict=True)]
+        verdicts = self.verify(problems, texts, truncated)
         _refuse_unscored(self.world.gather([_reasons(verdicts)]), limit=self.max_unscored)
         verified = time.perf_counter()
         rewards = [
@@ -151,7 +154,7 @@ def _parts(verdicts: Sequence[Verdict], rewards: Sequence[Reward]) -> dict[str, 
     """Every part of every reward, and the verdict itself; a response without an answer has 0 in all, one that abstained has none."""
     rows: list[Mapping[str, float]] = []
     for verdict, reward in zip(verdicts, rewards, strict=True):
-        abstained = verdict.value is VerdictValue.NO_ANSWER and bool(verdict.parts.get("abstained"))
+        abstained = verdict.value is VerdictValue.ABSTAINED
         rows.append({} if abstained or not verdict.scored else {**reward.parts, VERDICT: float(verdict.correct)})
     silent = [verdict.value is VerdictValue.NO_ANSWER for verdict in verdicts]
     return {
@@ -175,7 +178,7 @@ def _refuse_unscored(counts: Sequence[Counter[str]], *, limit: float) -> None:
     reasons: Counter[str] = sum(counts, Counter())
     rollouts = reasons.total()
     unscored = rollouts - reasons.pop(_SCORED, 0)
-    if unscored and (unscored == rollouts or unscored > limit * rollouts):
+    if unscored and (unscored == rollouts or unscored - reasons[TRUNCATED] > limit * rollouts):
         listed = ", ".join(f"{reason}: {count}" for reason, count in reasons.most_common(3))
         raise TrainingError(
             f"{unscored} of {rollouts} rollouts could not be scored ({listed}); nothing was trained on them. Check the golds "

@@ -25,10 +25,12 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "str | Path": ((str, Path), "a path"),
     "str | Path | None": ((str, Path, type(None)), "a path"),
 }
+_LISTS = ("Sequence[str]", "tuple[str, ...]", "list[str]")
 
 
 def construct(kind: str, registry: Mapping[str, Callable[..., T]], name: str, settings: Mapping[str, Any]) -> T:
-    """`registry[name](**settings)`; a Python keyword such as `lambda` stands for the field `lambda_`.
+    """`registry[name](**settings)`; a Python keyword such as `lambda` stands for the field `lambda_`, and one text for a list of it
+    alone where a list of texts is expected.
 
     Raises:
         UnknownNameError: the registry has no such name.
@@ -46,6 +48,9 @@ def construct(kind: str, registry: Mapping[str, Callable[..., T]], name: str, se
         if parameter.default is inspect.Parameter.empty and key not in given:
             raise ConfigError(f"{kind} {name}: the setting '{key}' is missing")
     for key, value in given.items():
+        if str(parameters[key].annotation) in _LISTS:
+            given[key] = _texts(value, f"{kind} {name}: {key}")
+            continue
         types, noun = _KINDS.get(str(parameters[key].annotation), ((object,), ""))
         # A boolean is an integer to Python and a mistake to whoever wrote it.
         if not isinstance(value, types) or (isinstance(value, bool) and noun in _NUMBERS):
@@ -57,6 +62,14 @@ def setting_name(parameter: str) -> str:
     """What a user calls a parameter: `lambda` for `lambda_`, since Python keeps the word for itself."""
     plain = parameter.removesuffix("_")
     return plain if keyword.iskeyword(plain) else parameter
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    """A list of texts; one text stands for a list of it alone, for Python would read it as a list of its letters."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        raise ConfigError(f"{where} = {value!r}; expected a list of texts")
+    return tuple(texts)
 
 
 def check_number(

@@ -111,10 +111,48 @@ def test_messages(responses, tmp_path):
     assert str(run(tmp_path / "empty").exception) == "the file has no line to score"
 
 
-def test_what_was_scored_before_a_malformed_line_is_kept(tmp_path, monkeypatch):
+def test_verdicts_are_written_as_they_are_reached(tmp_path, monkeypatch):
     import counterpoise.cli.verify as module
+    from counterpoise.verifiers.batch import Judge
 
-    monkeypatch.setattr(module, "_CHUNK", 1)
+    monkeypatch.setattr(module, "_SECONDS", 0.0)
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"gold": "7", "response": "7"}\n' * 100)
+    out, seen, verify = tmp_path / "r.jsonl.verdicts.jsonl", [], Judge.verify
+
+    def watched(self, problems, responses, truncated=None):
+        seen.append(len(lines(out)) if out.exists() else 0)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return verify(self, problems, responses, truncated)
+
+    monkeypatch.setattr(Judge, "verify", watched)
+    run(path)
+    # math may hang: eight lines for its one worker at a time
+    assert (seen, len(lines(out))) == ([0, 8, 16, 24], 24)
+
+
+def test_responses_that_begin_inside_a_thought(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text(
+        '{"gold": "5", "response": "\\\\boxed{5} wait"}\n{"gold": "5", "response": "no</think>\\\\boxed{5}"}\n'
+    )
+    assert run(path, "--in-thought").exit_code == 0
+    assert [line["value"] for line in lines(tmp_path / "r.jsonl.verdicts.jsonl")] == ["no_answer", "correct"]
+    assert "line 1 is not what it was" in str(run(path).exception)
+
+
+def test_golds_that_are_numbers_lists_and_worked_answers(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text(
+        '{"gold": 5, "response": "5"}\n{"gold": [4, "5"], "response": "5"}\n{"gold": "2+3\\n#### 5", "response": "5"}\n'
+    )
+    for verifier in ("math", "numeric", "exact"):
+        run(path, "--verifier", verifier, "--out", tmp_path / verifier)
+        assert [line["value"] for line in lines(tmp_path / verifier)] == ["correct"] * 3
+
+
+def test_what_was_scored_before_a_malformed_line_is_kept(tmp_path):
     path = tmp_path / "r.jsonl"
     path.write_text('{"gold": "7", "response": "7"}\nnonsense\n')
     result = run(path)

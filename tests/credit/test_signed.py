@@ -1,5 +1,5 @@
 import math
-from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,14 +112,14 @@ def test_the_cap_is_met_by_the_batch_of_all_processes(cap: float, cut: int) -> N
     parts = [(verdicts[:cut], ids[:cut]), (verdicts[cut:], ids[cut:])] if cut < 8 else [(verdicts, ids), ("+-", [4, 4])]
     seen: list[list[float]] = []
 
-    def note(own: Sequence[float]) -> list[float]:
-        seen.append(list(own))
-        return list(own)
+    def note(own: list[list[float]]) -> list[list[float]]:
+        seen.extend(own)
+        return own
 
     for part, groups in parts:
-        credit("nsr", part, groups, all_wrong_cap=cap, add=note)
-    totals = [math.fsum(column) for column in zip(*seen, strict=True)]
-    joined = [credit("nsr", part, groups, all_wrong_cap=cap, add=lambda _: totals).minus for part, groups in parts]
+        credit("nsr", part, groups, all_wrong_cap=cap, world=SimpleNamespace(gather=note))
+    world = SimpleNamespace(gather=lambda _: seen)
+    joined = [credit("nsr", part, groups, all_wrong_cap=cap, world=world).minus for part, groups in parts]
     if cut < 8:
         assert torch.allclose(torch.cat(joined), whole)
     else:  # 6 rows all wrong, 3 + 1 elsewhere: cap/(1 - cap) * 4 of 6 are left

@@ -171,5 +171,5 @@ def test_a_blind_guess_among_four_options_is_worth_nothing():
 
 def test_open_questions_are_decided_by_exact_match_and_declining_is_neutral():
     found = [verdict(value, f1=f1) for value, f1 in ((CORRECT, 1), (WRONG, 0.5), (WRONG, 0), (WRONG, 1))]
-    declined = verdict(NO_ANSWER, f1=0.0, abstained=1.0)
+    declined = verdict(VerdictValue.ABSTAINED, f1=0.0)
     assert credited("qa", *found, declined, verdict(NO_ANSWER), verdict(UNSCORED)) == [0.1, -0.5, -1, 0, 0, -1, 0]

@@ -127,7 +127,7 @@ def test_without_an_answer_every_part_is_zero_and_after_abstaining_there_is_none
         verdict(VerdictValue.CORRECT, f1=1.0, brevity=0.5),
         verdict(VerdictValue.WRONG, brevity=0.25),
         verdict(VerdictValue.NO_ANSWER, brevity=0.75),
-        verdict(VerdictValue.NO_ANSWER, abstained=1.0, brevity=0.75),
+        verdict(VerdictValue.ABSTAINED, brevity=0.75),
         verdict(VerdictValue.UNSCORED, brevity=0.5),
     ]
     found = _parts(verdicts, [binary(one) for one in verdicts])

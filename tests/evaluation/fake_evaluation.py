@@ -111,7 +111,7 @@ class FakeVerify:
         )
 
 
-def run(directory, problems, n, *, sampler=None, verify=None, **options):
+def run(directory, problems, n, *, sampler=None, verify=None, make_prompts=make_prompts, **options):
     return evaluate(
         store=RolloutStore(directory, manifest()),
         problems=problems,

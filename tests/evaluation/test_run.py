@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -200,3 +201,29 @@ def test_a_problem_listed_twice_is_refused(tmp_path, fake):
         DataError, match="problem p000 is listed 2 times; give each problem once, or it would weigh 2 times"
     ):
         fake.run(tmp_path, fake.make_problems(2)[:1] * 2, 4)
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_thought_that_the_prompt_opened_is_judged_with_its_tag(tmp_path, fake, opened):
+    judged = []
+
+    def make_prompts(problems):
+        end = "<think>\n" if opened else ""
+        return [replace(prompt, text=prompt.text + end) for prompt in fake.make_prompts(problems)]
+
+    class Verify(fake.FakeVerify):
+        def __call__(self, problems, responses, truncated=None):
+            judged.extend(responses)
+            return super().__call__(problems, [text.removeprefix("<think>\n") for text in responses], truncated)
+
+    fake.run(tmp_path, fake.make_problems(2), 3, verify=Verify(), make_prompts=make_prompts)
+    assert judged and all(text.startswith("<think>\n") is opened for text in judged)
+    # grading the store later judges the same texts
+    again = []
+
+    def verify(problems, responses, truncated=None):
+        again.extend(responses)
+        return fake.FakeVerify(version="2")(problems, [text.removeprefix("<think>\n") for text in responses], truncated)
+
+    grade(store=RolloutStore(tmp_path), problems=fake.make_problems(2), verify=verify, n=3)
+    assert set(again) == set(judged)

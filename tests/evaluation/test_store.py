@@ -256,3 +256,19 @@ def test_the_weights_of_a_step_are_its_own_wherever_the_base_is(fake):
     assert same_draws(one, other)
     assert not same_draws(one, fake.manifest(model="/b/moved", weights="run step 4"))
     assert not same_draws(replace(one, weights=None), replace(other, weights=None))
+
+
+@pytest.mark.parametrize(
+    ("value", "parts", "read"),
+    [
+        ("no_answer", {"abstained": 1.0, "f1": 0.0}, "abstained"),
+        ("no_answer", {"abstained": 0.0}, "no_answer"),
+        ("no_answer", {}, "no_answer"),
+        ("abstained", {}, "abstained"),
+        ("wrong", {"abstained": 1.0}, "wrong"),
+    ],
+)
+def test_verdicts_from_before_abstained_was_a_value(value, parts, read):
+    stored = {"problem_id": "a", "sample": 0, "value": value, "answer": None, "rule": "r/r", "seconds": 0.0}
+    stored |= {"verifier": "qa", "version": "1", "reason": None, "parts": parts}
+    assert StoredVerdict.from_json(stored).verdict.value == read

@@ -14,9 +14,10 @@ def verdict(value: VerdictValue, **parts: float) -> Verdict:
 @pytest.mark.parametrize(
     ("value", "parts", "reward"),
     [
-        (VerdictValue.CORRECT, {"abstained": 0.0}, 1.0),
-        (VerdictValue.WRONG, {"abstained": 0.0}, -1.0),
-        (VerdictValue.NO_ANSWER, {"abstained": 1.0}, 0.0),
+        (VerdictValue.CORRECT, {}, 1.0),
+        (VerdictValue.WRONG, {}, -1.0),
+        (VerdictValue.ABSTAINED, {}, 0.0),
+        (VerdictValue.NO_ANSWER, {"abstained": 1.0}, -1.0),
         (VerdictValue.NO_ANSWER, {}, -1.0),
     ],
 )
@@ -27,7 +28,7 @@ def test_declining_is_neutral_and_a_missing_answer_is_not(
 
 
 def test_what_declining_is_worth_is_a_setting() -> None:
-    declined = make_reward("abstention", abstained=-0.5)(verdict(VerdictValue.NO_ANSWER, abstained=1.0))
+    declined = make_reward("abstention", abstained=-0.5)(verdict(VerdictValue.ABSTAINED))
     assert (declined.value, declined.low, declined.high) == (-0.5, -1.0, 1.0)
     assert math.isnan(make_reward("abstention")(verdict(VerdictValue.UNSCORED)).value)
     with pytest.raises(ConfigError, match=r"reward abstention: abstained = 1; expected a number in \[-1, 0.999\]"):

@@ -48,7 +48,7 @@ def test_veto_cannot_be_made_up_for() -> None:
 
 
 @pytest.mark.parametrize("aggregator", ["and_or", "weighted_sum", "gate", "veto"])
-@pytest.mark.parametrize("value", list(VerdictValue))
+@pytest.mark.parametrize("value", [value for value in VerdictValue if value is not VerdictValue.ABSTAINED])
 def test_the_verdict_alone_is_the_binary_reward(aggregator: str, value: VerdictValue) -> None:
     judged = verdict(value)
     found = reward(aggregator, judged, verdict={})
@@ -70,7 +70,7 @@ def test_a_right_answer_without_any_dimension_is_a_mistake_of_the_run_file() -> 
 
 
 def test_abstaining_is_neutral_and_no_answer_is_wrong() -> None:
-    assert reward("and_or", verdict(VerdictValue.NO_ANSWER, abstained=1.0), verdict={}) == 0.0
+    assert reward("and_or", verdict(VerdictValue.ABSTAINED), verdict={}) == 0.0
     assert reward("and_or", verdict(VerdictValue.NO_ANSWER), verdict={}) == -1.0
 
 

@@ -80,6 +80,22 @@ def test_the_same_question_of_another_kind_is_another_problem(file: Path) -> Non
     assert JsonlTask(train=file, task_type_field="kind").loaded("train").duplicates == 0
 
 
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        (28, "28"),
+        (2.5, "2.5"),
+        (["Canberra", "x"], '["Canberra", "x"]'),
+        ([3, "three"], '["3", "three"]'),
+        ([7], "7"),
+        ("She has 16 - 3.\n#### 18", "18"),
+    ],
+)
+def test_golds_that_are_no_text(file: Path, answer: object, gold: str) -> None:
+    write(file, {"question": "a", "answer": answer})
+    assert [problem.gold for problem in JsonlTask(train=file).problems("train")] == [gold]
+
+
 def test_contamination_is_refused_with_a_count(tmp_path: Path) -> None:
     train = write(tmp_path / "train.jsonl", *(record(f"q{i}") for i in range(5)))
     test = write(tmp_path / "test.jsonl", record("q3", "other"), record("q4 "), record("new"))
@@ -101,11 +117,18 @@ def test_contamination_is_refused_with_a_count(tmp_path: Path) -> None:
         ),
         ("{}", "data.jsonl:2: no field 'question'; the fields are: none"),
         (
-            '{"question": "b", "answer": 2}',
-            "data.jsonl:2: field 'answer': expected text, found a number '2'; write it between quotes",
+            '{"question": "b", "answer": true}',
+            "data.jsonl:2: field 'answer': expected text, a number or a list of them, found a boolean 'True'",
+        ),
+        (
+            '{"question": "b", "answer": []}',
+            "data.jsonl:2: field 'answer': expected text, a number or a list of them, found an array '[]'",
         ),
         ('{"question": ["b"], "answer": "2"}', "data.jsonl:2: field 'question': expected text, found an array"),
-        ('{"question": "b", "answer": null}', "data.jsonl:2: field 'answer': expected text, found null"),
+        (
+            '{"question": "b", "answer": null}',
+            "data.jsonl:2: field 'answer': expected text, a number or a list of them, found null",
+        ),
         ('{"question": "b", "answer": "  "}', "data.jsonl:2: field 'answer' is empty; fill it or remove the record"),
         ("[" * 100_000, "data.jsonl:2: expected one JSON object, found '[["),
     ],
@@ -177,8 +200,14 @@ def test_parquet_gives_the_same_problems_as_jsonl_but_for_the_kind(tmp_path: Pat
 
 def test_parquet_complaints_name_the_row_or_the_column(tmp_path: Path) -> None:
     rows = table(tmp_path / "a.parquet", question=["a", "b"], answer=["1", None])
-    with pytest.raises(DataError, match=r"a\.parquet: row 2: field 'answer': expected text, found null"):
+    with pytest.raises(
+        DataError, match=r"a\.parquet: row 2: field 'answer': expected text, a number or a list of them, found null"
+    ):
         ParquetTask(train=rows).problems("train")
+    numbers = table(tmp_path / "b.parquet", question=["a", "b"], answer=[28, 3])
+    assert [problem.gold for problem in ParquetTask(train=numbers).problems("train")] == ["28", "3"]
+    lists = table(tmp_path / "c.parquet", question=["a"], answer=[["Canberra", "x"]])
+    assert [problem.gold for problem in ParquetTask(train=lists).problems("train")] == ['["Canberra", "x"]']
     with pytest.raises(
         DataError, match=r"a\.parquet: no column 'answers'; did you mean 'answer'\?; the columns are: question, answer"
     ):

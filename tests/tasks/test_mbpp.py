@@ -48,7 +48,12 @@ def test_the_full_sets_shape(tmp_path):
     assert first.question.startswith(
         "Write a function to add two numbers.\nYour code must pass these tests:\nassert add(1, 2) == 3\nGive"
     )
-    assert json.loads(first.gold) == {"kind": "asserts", "setup": "", "tests": "\n".join(FULL[0]["test_list"])}
+    assert json.loads(first.gold) == {
+        "kind": "asserts",
+        "setup": "",
+        "tests": "\n".join(FULL[0]["test_list"]),
+        "program_names": ["add"],
+    }
     assert (first.verifier, first.task_type, first.meta) == ("code", "mbpp", {"name": "MBPP/11"})
     assert second.demonstration.startswith("```python\nclass Pair")
 

@@ -40,7 +40,7 @@ def llm(server, **settings):
     ("answer", "value", "rule", "requests"),
     [
         ("new york", "correct", "exact", 0),
-        ("I don't know", "no_answer", "abstention", 0),
+        ("I don't know", "abstained", "abstention", 0),
         ("Paris and " * 10, "wrong", "too_long", 0),
         ("New York City", "correct", "llm", 2),
         ("NYC", "correct", "llm", 2),
@@ -50,7 +50,7 @@ def llm(server, **settings):
 def test_the_model_is_asked_only_where_the_rules_do_not_decide(server, answer, value, rule, requests):
     judgement = llm(server).judge(GOLD, answer)
     assert (judgement.value, judgement.rule, len(server.seen)) == (value, rule, requests)
-    assert set(judgement.parts) == {"f1", "squad_exact", "squad_f1", "abstained"}
+    assert set(judgement.parts) == {"f1", "squad_exact", "squad_f1"}
 
 
 def test_a_threshold_spares_questions(server):
@@ -261,7 +261,7 @@ def test_off_until_an_endpoint_is_named(server, monkeypatch):
         LlmVerifier(url=server.url)
     monkeypatch.setenv("COUNTERPOISE_JUDGE_URL", server.url)
     monkeypatch.setenv("COUNTERPOISE_JUDGE_MODEL", "tiny")
-    assert LlmVerifier().version == "1+qa-1+tiny"
+    assert LlmVerifier().version == "1+qa-2+tiny"
     assert LlmVerifier().judge(GOLD, "NYC").value == "correct"
 
 

@@ -110,7 +110,7 @@ def test_algebra_in_a_worker():
                 Job(verifier=MathVerifier(), gold="x/2", answer="9^{9^{9^{9}}}"),
             ]
         )
-    assert [outcome.judgement.value for outcome in outcomes] == ["correct", "unscored"]
+    assert [outcome.judgement.value for outcome in outcomes] == ["correct", "wrong"]
 
 
 def test_an_unused_pool_starts_nothing_and_a_closed_one_says_so():

@@ -19,7 +19,7 @@ GOLD = '["14 December 1972 UTC", "December 1972"]'
         (GOLD, "december, 1972.", "correct", "exact"),
         (GOLD, "1972", "wrong", "different"),
         (GOLD, "December 1972 or December 1971", "wrong", "different"),
-        (GOLD, "I don't know", "no_answer", "abstention"),
+        (GOLD, "I don't know", "abstained", "abstention"),
         ('["unknown"]', "unknown", "correct", "exact"),
         ("Paris", "London Paris Rome Bonn Bern Oslo Riga Kiev Lima Cairo Sofia Dakar Minsk Quito Doha Male Baku", "wrong", "too_long"),
         ("one two three four five six seven eight nine ten eleven twelve thirteen fourteen x y zed", "x", "wrong", "different"),
@@ -42,12 +42,11 @@ def test_parts():
         "f1": 0.8,
         "squad_exact": 0.0,
         "squad_f1": 0.8,
-        "abstained": 0.0,
     }
-    assert QA.judge("Beyoncé", "Beyonce").parts == {"f1": 1.0, "squad_exact": 0.0, "squad_f1": 0.0, "abstained": 0.0}
+    assert QA.judge("Beyoncé", "Beyonce").parts == {"f1": 1.0, "squad_exact": 0.0, "squad_f1": 0.0}
     # SQuAD deletes the decimal point: right for it, wrong here
-    assert QA.judge("3.5", "35").parts == {"f1": 0.0, "squad_exact": 1.0, "squad_f1": 1.0, "abstained": 0.0}
-    assert QA.judge("Paris", "no idea").parts == {"f1": 0.0, "squad_exact": 0.0, "squad_f1": 0.0, "abstained": 1.0}
+    assert QA.judge("3.5", "35").parts == {"f1": 0.0, "squad_exact": 1.0, "squad_f1": 1.0}
+    assert QA.judge("Paris", "no idea").parts == {"f1": 0.0, "squad_exact": 0.0, "squad_f1": 0.0}
     assert QA.judge("Paris", "Paris and " * 9).parts["f1"] == 0.0
 
 
@@ -82,13 +81,12 @@ def test_extraction(response, answer, rule):
     assert (extraction.answer, extraction.rule) == (answer, rule)
 
 
-def test_a_declined_question_is_no_answer_in_a_verdict():
+def test_a_declined_question_is_told_apart_in_a_verdict():
     problem = Problem(problem_id="1", task_type="qa", question="Where?", gold='["Paris"]', verifier="qa")
     with Judge() as judge:
         verdicts = judge.verify([problem] * 3, ["I don't know.", r"\boxed{paris}", ""])
-    assert [v.value for v in verdicts] == ["no_answer", "correct", "no_answer"]
+    assert [v.value for v in verdicts] == ["abstained", "correct", "no_answer"]
     assert [v.rule for v in verdicts] == ["last_line/abstention", "boxed/exact", "none/none"]
-    assert [v.parts.get("abstained") for v in verdicts] == [1.0, 0.0, None]
 
 
 def test_settings():
@@ -120,3 +118,43 @@ def test_any_text_costs_little_and_is_never_right_by_accident(gold, response):
         assert all(0 <= part <= 1 for part in judgement.parts.values())
     assert QA.judge("Paris", response).value != "correct" or "paris" in response.casefold()
     assert time.perf_counter() - started < 2
+
+
+def test_close_answers_are_withheld_on_request():
+    # f1 = 2 * 4 / (4 + 5) = 8/9 for one word more, 2 * 2 / (4 + 2) = 2/3 for half of them
+    gold = "Robert Hardy Thomson Field"
+    close, half = "Robert Hardy Thomson Field Park", "Robert Hardy"
+    assert [QA.judge(gold, answer).value for answer in (close, half)] == ["wrong", "wrong"]
+    lenient = QaVerifier(withhold_from=0.8)
+    judgement = lenient.judge(gold, close)
+    assert (judgement.value, judgement.rule) == ("unscored", "close")
+    assert judgement.reason == "close to a gold: token F1 0.89, and qa.withhold_from is 0.8"
+    assert lenient.judge(gold, half).value == "wrong"
+    assert lenient.judge(gold, gold).value == "correct"
+    assert lenient.judge(gold, "I don't know").value == "abstained"
+    assert lenient.version == QA.version + "+withhold0.8"
+    for bad in (0, 1.5, "0.8"):
+        with pytest.raises(ConfigError, match=r"verifier qa: withhold_from = .*; expected a number in \[0.01, 1\]"):
+            QaVerifier(withhold_from=bad)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "<answer>Paris</answer>",
+        "<think>Rome?</think>\n<answer>\nParis\n</answer>",
+        r"<answer>\text{Paris}</answer>",
+        "<answer>**Paris**</answer>",
+        r"<answer>\boxed{Paris}</answer>",
+        "<answer>The answer is Paris.</answer>",
+        r"\boxed{\textbf{Paris}}",
+        r"\boxed{\mathrm{Paris}}",
+        r"$\text{Paris}$",
+        "The answer is **Paris**.",
+        "<b>Paris</b>",
+        "`Paris`",
+    ],
+)
+def test_a_wrapper_never_changes_a_verdict(response):
+    answer = QA.extract(response).answer
+    assert [QA.judge(gold, answer).value for gold in ("Paris", "Rome")] == ["correct", "wrong"]

@@ -32,8 +32,20 @@ def test_lines_are_read_with_their_numbers(tmp_path):
         ),
         ('{"gold": " ", "response": "7"}', r"r\.jsonl:2: the field 'gold' is empty; nothing can be compared with it"),
         (
-            '{"gold": ["7"], "response": "7"}',
-            r"r\.jsonl:2: the field 'gold' is a list, expected text; a list of right answers is for",
+            '{"gold": [["7"]], "response": "7"}',
+            r"r\.jsonl:2: the field 'gold' is an empty or nested list, expected text, a number or a list of right answers",
+        ),
+        (
+            '{"gold": [], "response": "7"}',
+            r"r\.jsonl:2: the field 'gold' is an empty or nested list, expected text, a number or a list of right answers",
+        ),
+        (
+            '{"gold": {"a": 1}, "response": "7"}',
+            r"r\.jsonl:2: the field 'gold' is a dict, expected text, a number or a list of right answers",
+        ),
+        (
+            '{"gold": true, "response": "7"}',
+            r"r\.jsonl:2: the field 'gold' is a bool, expected text, a number or a list of right answers",
         ),
     ],
 )
@@ -67,10 +79,10 @@ def test_verdicts_of_another_version_are_refused_and_damaged_ones_skipped(tmp_pa
 def test_lists_of_golds_and_questions(tmp_path):
     path = tmp_path / "r.jsonl"
     path.write_text('{"gold": ["a", "é"], "response": "x", "q": "?"}\n{"gold": "b", "response": "y", "q": "!"}\n')
-    assert [row.gold for row in read_responses(path, aliases=True)] == ['["a", "é"]', "b"]
-    assert [row.gold for row in read_responses(path, aliases=True, question_field="q")] == [
+    assert [row.gold for row in read_responses(path)] == ['["a", "é"]', "b"]
+    assert [row.gold for row in read_responses(path, question_field="q")] == [
         '{"question": "?", "answers": ["a", "é"]}',
         '{"question": "!", "answers": ["b"]}',
     ]
     with pytest.raises(DataError, match=r"no field 'question'; .*name it with --question-field"):
-        list(read_responses(path, aliases=True, question_field="question"))
+        list(read_responses(path, question_field="question"))

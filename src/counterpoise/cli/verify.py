@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 _CHUNK = 512
+_LINES_PER_WORKER = 8
+_SECONDS = 1.0
+"""Verdicts are written after this long, or after the chunk that a verifier that may hang is on: a killed run has lost no more."""
 
 
 def verify(
@@ -34,7 +38,14 @@ def verify(
         list[str] | None, typer.Option("--set", metavar="key=value", help="A setting of the verifier.")
     ] = None,
     literal: Annotated[bool, typer.Option("--literal", help="math: the answer must have the gold's form.")] = False,
+    in_thought: Annotated[
+        bool, typer.Option("--in-thought", help="The prompt opened <think>: responses begin inside the thought.")
+    ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds per answer.")] = 5.0,
+    blame: Annotated[
+        Literal["answer", "none"],
+        typer.Option(help="What an answer is that alone makes the verifier hang or crash: wrong, or unscored."),
+    ] = "answer",
     workers: Annotated[int, typer.Option(help="Processes for answers that need algebra.")] = 1,
     alarm: Annotated[float, typer.Option(help="Warn when a larger share is unscored.")] = 0.01,
 ) -> None:
@@ -57,14 +68,14 @@ def verify(
     from counterpoise.cli.tasks import parse_settings
     from counterpoise.errors import UsageError
     from counterpoise.files import append_json_lines
+    from counterpoise.thought import judged_text
     from counterpoise.types import Problem
     from counterpoise.verifiers.batch import Judge
     from counterpoise.verifiers.responses import Scored, read_responses, read_verdicts, verdict_record
 
     if literal and verifier != "math":
         raise UsageError(f"--literal is a setting of the verifier math, not of {verifier}")
-    aliases = verifier in ("qa", "llm")
-    if question_field is not None and not aliases:
+    if question_field is not None and verifier not in ("qa", "llm"):
         raise UsageError(f"--question-field is for the verifiers qa and llm; {verifier} reads no question")
     chosen_settings = {**parse_settings(settings or []), **({"literal": True} if literal else {})}
     target = file.with_name(file.name + ".verdicts.jsonl") if out is None else out
@@ -75,7 +86,10 @@ def verify(
     counts: Counter[tuple[str, str]] = Counter()
     total = _count_lines(file)
     with Judge(
-        timeout=timeout, workers=workers, settings={verifier: chosen_settings} if chosen_settings else None
+        timeout=timeout,
+        workers=workers,
+        blame=blame,
+        settings={verifier: chosen_settings} if chosen_settings else None,
     ) as judge:
         chosen = judge.verifier(verifier)
         scored = Scored(array("I", bytes(4 * (total + 1))))
@@ -99,26 +113,51 @@ def verify(
             response_field=response_field,
             label_field=label_field,
             question_field=question_field,
-            aliases=aliases,
         )
         with console.progress("verify", total=total, initial=done) as update:
-            for chunk in _chunks(row for row in rows if row not in scored):
-                problems = [
-                    Problem(problem_id=str(row.line), task_type="file", question="", gold=row.gold, verifier=verifier)
-                    for row in chunk
-                ]
-                verdicts = judge.verify(problems, [row.response for row in chunk])
-                records = [verdict_record(row, verdict) for row, verdict in zip(chunk, verdicts, strict=True)]
-                append_json_lines(target, records)
-                for record in records:
-                    _tally(counts, record)
-                done += len(chunk)
-                update(done, "")
+            size = _LINES_PER_WORKER * workers if chosen.isolated else _CHUNK
+            judged = (replace(row, response=judged_text(row.response, in_thought=in_thought)) for row in rows)
+            pending: list[dict[str, Any]] = []
+            written = time.monotonic()
+            try:
+                for chunk in _chunks((row for row in judged if row not in scored), size):
+                    problems = [
+                        Problem(
+                            problem_id=str(row.line), task_type="file", question="", gold=row.gold, verifier=verifier
+                        )
+                        for row in chunk
+                    ]
+                    verdicts = judge.verify(problems, [row.response for row in chunk])
+                    records = [verdict_record(row, verdict) for row, verdict in zip(chunk, verdicts, strict=True)]
+                    pending += records
+                    for record in records:
+                        _tally(counts, record)
+                    done += len(chunk)
+                    update(done, "")
+                    if len(pending) >= _CHUNK or time.monotonic() - written >= _SECONDS:
+                        append_json_lines(target, pending)
+                        pending, written = [], time.monotonic()
+            finally:
+                append_json_lines(target, pending)
     _report(counts, target=target, alarm=alarm, labels=label_field is not None)
 
 
-def _chunks(rows: Iterator[ResponseLine]) -> Iterator[list[ResponseLine]]:
-    while chunk := list(islice(rows, _CHUNK)):
+def _chunks(rows: Iterator[ResponseLine], size: int) -> Iterator[list[ResponseLine]]:
+    """Lists of `size` rows; what stands before a malformed line comes before its error."""
+    from counterpoise.errors import DataError
+
+    chunk: list[ResponseLine] = []
+    try:
+        for row in rows:
+            chunk.append(row)
+            if len(chunk) == size:
+                yield chunk
+                chunk = []
+    except DataError:
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
         yield chunk
 
 

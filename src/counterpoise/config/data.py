@@ -70,7 +70,10 @@ class VerificationConfig(Section):
     """Killable worker processes, for verifiers that need isolation."""
     truncated: Literal["wrong", "unscored"] = "wrong"
     """What a response without an answer is that hit `max_tokens`."""
-    max_unscored: Probability = 0.5
+    blame: Literal["answer", "none"] = "answer"
+    """Who is at fault when an answer, and not its gold, makes the verifier hang, crash or run out of memory: `answer` is wrong, `none`
+    unscored."""
+    max_unscored: Probability = 0.1
     """A step with a larger unscored share stops the run."""
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of verifiers by name, e.g. `{qa = {max_words = 8}}`."""

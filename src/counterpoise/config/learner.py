@@ -98,6 +98,7 @@ class GuardsConfig(Section):
             "repetition",
             "gradients",
             "nothing_right",
+            "unscored",
         ]
     )
     """The guards that watch."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
 from counterpoise.diagnostics.histogram import Histogram
-from counterpoise.types import Reward, Rollout, StopReason, Sum, Verdict, VerdictValue
+from counterpoise.types import TRUNCATED, Reward, Rollout, StopReason, Sum, Verdict, VerdictValue
 
 __all__ = ["by_verdict", "repeated_share", "rollout_metrics", "surprisal_histograms"]
 
+_REASONS = ("timeout", "crash", "memory", "other")
 _NGRAM = 4
 
 
@@ -33,17 +35,22 @@ def rollout_metrics(
 ) -> dict[str, Sum]:
     """Means over N rollouts that stand group by group, as (sum, count) pairs that add up over processes.
 
-    Keys: `reward`, `no_answer_share` (scored rollouts); `distinct_answers` (different texts among the answers of a group, over groups
-    with an answer); and, of all, correct and wrong rollouts, with the suffixes of `by_verdict`: `response_tokens`,
-    `truncated_share`, `repetition` (mean of `repeated_share`, over responses that have one), `entropy_sampled` (mean of -log p over
-    sampled tokens, which estimates the policy's entropy, for every rule on the same rows); and `part/NAME` for each graded part that
-    a verifier gave, over the rollouts that have it.
+    Keys: `reward`, `no_answer_share` and `intractable_share` (scored rollouts; the last: answers that were called wrong because they
+    alone made the verifier hang or crash); `unscored_timeout`, `unscored_crash`, `unscored_memory`, `unscored_other` (all rollouts);
+    `distinct_answers` (different texts among the answers of a group, over groups with an answer); and, of all, correct and wrong
+    rollouts, with the suffixes of `by_verdict`: `response_tokens`, `truncated_share`, `repetition` (mean of `repeated_share`, over
+    responses that have one), `entropy_sampled` (mean of -log p over sampled tokens, which estimates the policy's entropy, for every
+    rule on the same rows); and `part/NAME` for each graded part that a verifier gave, over the rollouts that have it.
     """
     scored = [row for row, verdict in enumerate(verdicts) if verdict.scored]
     metrics = {
         "reward": _over(scored, lambda row: rewards[row].value),
-        "no_answer_share": _over(scored, lambda row: verdicts[row].value is VerdictValue.NO_ANSWER),
+        "no_answer_share": _over(
+            scored, lambda row: verdicts[row].value in (VerdictValue.NO_ANSWER, VerdictValue.ABSTAINED)
+        ),
         "distinct_answers": _distinct_answers(verdicts, group_size),
+        "intractable_share": _over(scored, lambda row: verdicts[row].rule.endswith("intractable_answer")),
+        **{f"unscored_{kind}": _over(range(len(verdicts)), partial(_is_reason, verdicts, kind)) for kind in _REASONS},
     }
     for name in sorted({name for row in scored for name in verdicts[row].parts}):
         given = [verdicts[row].parts[name] for row in scored if name in verdicts[row].parts]
@@ -86,6 +93,14 @@ def _distinct_answers(verdicts: Sequence[Verdict], group_size: int) -> Sum:
     groups = (verdicts[start : start + group_size] for start in range(0, len(verdicts), group_size))
     distinct = [len({verdict.answer for verdict in group if verdict.answer is not None}) for group in groups]
     return Sum(total=sum(distinct), count=sum(number > 0 for number in distinct))
+
+
+def _is_reason(verdicts: Sequence[Verdict], kind: str, row: int) -> bool:
+    """Whether the rollout is unscored for this kind of reason, which is the reason's first word; being cut off has a column of its own."""
+    first = (verdicts[row].reason or "").partition(":")[0]
+    if verdicts[row].scored or first == TRUNCATED:
+        return False
+    return first == kind or (kind == "other" and first not in _REASONS)
 
 
 def _over(rows: Iterable[int], value: Callable[[int], float]) -> Sum:

@@ -16,6 +16,7 @@ from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice
 from counterpoise.diagnostics.advice.rules import SHARE
 from counterpoise.engines.assemble import Assembly, assemble, make_sampler, sampling_settings
+from counterpoise.engines.lookup import judge_of
 from counterpoise.engines.order import ProblemOrder
 from counterpoise.engines.policy import load_policy
 from counterpoise.engines.precision import slow_precision
@@ -27,7 +28,6 @@ from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.runfile import parse_config
 from counterpoise.streams import stream
 from counterpoise.types import Reward, Rollout, Sampler, StopReason, Verdict
-from counterpoise.verifiers.batch import Judge
 
 __all__ = ["Advised", "advise"]
 
@@ -106,13 +106,7 @@ def advise(
     per_batch = max(1, min(config.rollout.max_rows // size, math.ceil(len(prompts) / _NEWS)))
     say = on_progress or (lambda done, total, text: None)
     say(0, len(prompts) * size, "")
-    verification = config.verification
-    with Judge(
-        timeout=verification.timeout,
-        workers=verification.workers,
-        truncated_is=verification.truncated,
-        settings=verification.settings,
-    ) as judge:
+    with judge_of(config.verification) as judge:
         for start in range(0, len(prompts), per_batch):
             batch = prompts[start : start + per_batch]
             drawn = sampler.sample(
@@ -121,7 +115,7 @@ def advise(
             rollouts = [rollout for group in drawn for rollout in group]
             verdicts = judge.verify(
                 [prompt.problem for prompt in batch for _ in range(size)],
-                [rollout.text for rollout in rollouts],
+                [prompt.judged(rollout.text) for prompt, own in zip(batch, drawn, strict=True) for rollout in own],
                 [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts],
             )
             groups += [

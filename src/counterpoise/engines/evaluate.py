@@ -13,7 +13,7 @@ from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
 from counterpoise.engines.assemble import make_sampler
-from counterpoise.engines.lookup import check_verifiers, task_and_template
+from counterpoise.engines.lookup import check_verifiers, judge_of, task_and_template
 from counterpoise.engines.policy import Policy, load_policy
 from counterpoise.engines.precision import slow_precision
 from counterpoise.engines.processes import use_threads
@@ -177,13 +177,7 @@ def open_bench(
     problems = first_problems(pool, config.evaluation.problems)
     check_verifiers(problems, config.verification.settings)
     accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
-    verification = config.verification
-    with Judge(
-        timeout=verification.timeout,
-        workers=verification.workers,
-        truncated_is=verification.truncated,
-        settings=verification.settings,
-    ) as judge:
+    with judge_of(config.verification) as judge:
         yield Bench(
             config=config, problems=problems, pool=pool, template=template, accelerator=accelerator, judge=judge
         )

@@ -21,7 +21,7 @@ from counterpoise.engines.assemble import (
 )
 from counterpoise.engines.explain_bench import Bench, StepTaken
 from counterpoise.engines.explain_request import Request, choose_problems, choose_rollout, given_rollout, one_step
-from counterpoise.engines.lookup import check_verifiers, task_and_template
+from counterpoise.engines.lookup import check_verifiers, judge_of, task_and_template
 from counterpoise.engines.policy import load_policy
 from counterpoise.engines.precision import slow_precision
 from counterpoise.engines.processes import use_threads
@@ -31,7 +31,6 @@ from counterpoise.prompts.templates import make_prompts
 from counterpoise.rollouts.sampling import entropy_and_slope
 from counterpoise.streams import stream
 from counterpoise.types import Prompt, Rollout, Sampler, SamplingSettings
-from counterpoise.verifiers.batch import Judge
 
 __all__ = ["explain"]
 
@@ -103,13 +102,7 @@ def explain(
         sampler = _WithGiven(sampler, row)
     say(1, total, "sampling and judging")
     first = assemblies[request.rules[0]]
-    verification = config.verification
-    with Judge(
-        timeout=verification.timeout,
-        workers=verification.workers,
-        truncated_is=verification.truncated,
-        settings=verification.settings,
-    ) as judge:
+    with judge_of(config.verification) as judge:
         pipeline = make_pipeline(config, first, sampler, judge)
         recorded = replace(pipeline.settings, with_entropy=any(own.credit.needs_entropy for own in assemblies.values()))
         experience = replace(pipeline, settings=recorded).experience(

@@ -21,6 +21,7 @@ from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout,
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.files import Damage, append_json_lines
 from counterpoise.tasks.identity import problem_id
+from counterpoise.thought import opens_thought
 from counterpoise.types import Problem, SamplingSettings, Verdict, VerdictValue
 
 __all__ = ["IMPORTED", "Imported", "import_rollouts"]
@@ -252,6 +253,7 @@ class _Writer:
             tokens=draw.tokens,
             stop_reason=draw.stop_reason,
             policy_version=draw.step or 0,
+            in_thought=draw.prompt is not None and opens_thought(draw.prompt),
         )
         return asdict(rollout) | ({} if sample == drawn_as else {DRAWN_AS: drawn_as})
 

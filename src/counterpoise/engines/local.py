@@ -20,7 +20,7 @@ from counterpoise.engines.diagnose import Diagnose, UpdateMeasures, saved_tokens
 from counterpoise.engines.evaluate import evaluate_policy, first_problems
 from counterpoise.engines.guarding import guarded, make_supervisor
 from counterpoise.engines.interrupt import Interrupt, RunInterruptedError, watching_interrupts
-from counterpoise.engines.lookup import Problems
+from counterpoise.engines.lookup import Problems, judge_of
 from counterpoise.engines.observer import Observer, Silent
 from counterpoise.engines.order import ProblemOrder
 from counterpoise.engines.policy import Policy, load_policy, policy_writer, restore_policy
@@ -84,13 +84,7 @@ def train(run: RunDirectory, *, observer: Observer | None = None, problems: Prob
         assembly = assemble(run.config, problems, started=started, world=Processes())
         guards = make_supervisor(run.config.guards)
         accelerator = make_accelerator(run)
-        verification = run.config.verification
-        with Judge(
-            timeout=verification.timeout,
-            workers=verification.workers,
-            truncated_is=verification.truncated,
-            settings=verification.settings,
-        ) as judge:
+        with judge_of(run.config.verification) as judge:
             return _Run(run, accelerator, assembly, guards, judge, watcher, interrupt).train()
 
 

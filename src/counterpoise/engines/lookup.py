@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from counterpoise.columns import COLUMNS
-from counterpoise.config import CriticConfig, RunConfig
+from counterpoise.config import CriticConfig, RunConfig, VerificationConfig
 from counterpoise.credit import (
     FILTERS,
     Needs,
@@ -29,6 +29,7 @@ from counterpoise.rewards.registry import make_reward
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.registry import make_task
 from counterpoise.types import Problem
+from counterpoise.verifiers.batch import Judge
 from counterpoise.verifiers.registry import make_verifier
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "check_run",
     "check_verifiers",
     "denominator_settings",
+    "judge_of",
     "read_problems",
     "task_and_template",
 ]
@@ -203,6 +205,22 @@ def check_verifiers(problems: Sequence[Problem], settings: Mapping[str, Mapping[
     """
     for name in sorted({problem.verifier for problem in problems} | set(settings)):
         make_verifier(name, **settings.get(name, {}))
+
+
+def judge_of(verification: VerificationConfig, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Judge:
+    """What judges responses as the run file says; `settings` of verifiers take the place of the run file's.
+
+    Raises:
+        UnknownNameError: the settings name no known verifier.
+        ConfigError: a setting that its verifier does not have, or a bad value.
+    """
+    return Judge(
+        timeout=verification.timeout,
+        workers=verification.workers,
+        truncated_is=verification.truncated,
+        blame=verification.blame,
+        settings=verification.settings if settings is None else settings,
+    )
 
 
 def denominator_settings(config: RunConfig) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.config import RunConfig
-from counterpoise.engines.lookup import check_verifiers, task_and_template
+from counterpoise.engines.lookup import check_verifiers, judge_of, task_and_template
 from counterpoise.errors import DataError, StoreError
 from counterpoise.evaluation.agreement import Agreement, Grader, agreement
 from counterpoise.evaluation.golds import KeptProblem, kept_problems
@@ -19,7 +19,6 @@ from counterpoise.evaluation.store import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.files import atomic_write_text
 from counterpoise.types import Problem
-from counterpoise.verifiers.batch import Judge
 from counterpoise.verifiers.equivalence import equivalent_answers
 
 __all__ = ["Regraded", "regrade"]
@@ -104,12 +103,7 @@ def regrade(
         if on_progress is not None:
             on_progress(progress.done, progress.total)
 
-    with Judge(
-        timeout=verification.timeout,
-        workers=verification.workers,
-        truncated_is=verification.truncated,
-        settings=given,
-    ) as judge:
+    with judge_of(verification, given) as judge:
         graders = grade(store=store, problems=problems, verify=judge.verify, n=n, on_progress=told)
         if ks is None and earlier is not None and earlier.n == n:
             ks = earlier.ks

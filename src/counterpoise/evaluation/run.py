@@ -12,6 +12,7 @@ from counterpoise.evaluation.passk import MAX_ROLLOUTS
 from counterpoise.evaluation.store import RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.streams import stream
+from counterpoise.thought import judged_text, opens_thought
 from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings, StopReason, Verdict
 
 __all__ = ["Progress", "Verify", "evaluate", "grade", "sample"]
@@ -138,8 +139,8 @@ def sample(
                 prompts, group_size=size, settings=settings, seed=block_seed, policy_version=policy_version
             )
             drawn = [
-                StoredRollout.of(rollout, sample=start + offset, seed=block_seed)
-                for _, group in zip(batch, groups, strict=True)
+                StoredRollout.of(rollout, sample=start + offset, seed=block_seed, in_thought=opens_thought(prompt.text))
+                for prompt, group in zip(prompts, groups, strict=True)
                 for offset, rollout in zip(range(size), group, strict=True)
             ]
             done += store.append(drawn)
@@ -246,7 +247,7 @@ def _check(
 def _judge(verify: Verify, by_id: Mapping[str, Problem], rollouts: Sequence[StoredRollout]) -> list[Verdict]:
     problems = [by_id[rollout.problem_id] for rollout in rollouts]
     cut = [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts]
-    return verify(problems, [rollout.text for rollout in rollouts], cut)
+    return verify(problems, [judged_text(r.text, in_thought=r.in_thought) for r in rollouts], cut)
 
 
 def _wanted(store: RolloutStore, by_id: Mapping[str, Problem], n: int) -> Iterator[StoredRollout]:

@@ -115,8 +115,11 @@ class StoredRollout:
     mean_log_prob: float | None = None
     """Mean log-probability of its chosen tokens in nats; None for an empty response."""
 
+    in_thought: bool = False
+    """The prompt opened a thought, in which the response begins; lines written before this was known say nothing."""
+
     @classmethod
-    def of(cls, rollout: Rollout, *, sample: int, seed: int) -> StoredRollout:
+    def of(cls, rollout: Rollout, *, sample: int, seed: int, in_thought: bool = False) -> StoredRollout:
         """What the store keeps of a rollout."""
         chosen = rollout.log_probs[rollout.mask].astype(np.float64)
         return cls(
@@ -128,6 +131,7 @@ class StoredRollout:
             stop_reason=rollout.stop_reason,
             policy_version=rollout.policy_version,
             mean_log_prob=float(chosen.mean()) if chosen.size else None,
+            in_thought=in_thought,
         )
 
     @classmethod
@@ -142,6 +146,7 @@ class StoredRollout:
             stop_reason=None if data["stop_reason"] is None else StopReason(data["stop_reason"]),
             policy_version=int(data["policy_version"]),
             mean_log_prob=data["mean_log_prob"],
+            in_thought=bool(data.get("in_thought", False)),
         )
 
 
@@ -176,7 +181,7 @@ class StoredVerdict:
     def from_json(cls, data: Mapping[str, Any]) -> StoredVerdict:
         """One parsed line; ValueError, KeyError or TypeError when it is no verdict."""
         verdict = Verdict(
-            value=VerdictValue(data["value"]),
+            value=VerdictValue.stored(data["value"], data["parts"]),
             answer=None if data["answer"] is None else _text(data["answer"]),
             rule=data["rule"],
             seconds=float(data["seconds"]),

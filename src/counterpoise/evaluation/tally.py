@@ -110,7 +110,9 @@ def count_verdicts(
             counted[problem_id].result(problem, classes[problem_id], graded.get(problem.verifier, set()))
             for problem_id, problem in problems.items()
         ),
-        no_answers=sum(one.values[VerdictValue.NO_ANSWER] for one in counted.values()),
+        no_answers=sum(
+            one.values[VerdictValue.NO_ANSWER] + one.values[VerdictValue.ABSTAINED] for one in counted.values()
+        ),
         distinct_answers=sum(len(one.answers) for one in counted.values()) / len(counted),
         reasons=reasons,
     )

@@ -170,7 +170,8 @@ def _per_token(credit: object, tokens: int) -> Sequence[float]:
 def _chosen(samples: Iterable[Sample], count: int, note: str) -> Samples:
     pool = list(samples)
     right = [sample for sample in pool if sample.verdict == VerdictValue.CORRECT.value]
-    wrong = [sample for sample in pool if sample.verdict in (VerdictValue.WRONG.value, VerdictValue.NO_ANSWER.value)]
+    values = (VerdictValue.WRONG.value, VerdictValue.NO_ANSWER.value, VerdictValue.ABSTAINED.value)
+    wrong = [sample for sample in pool if sample.verdict in values]
     return Samples(
         best=_first_of_each_problem(right, lambda s: (_or(s.reward, 0.0), _or(s.mean_log_prob, -math.inf)), count),
         worst=_first_of_each_problem(wrong, lambda s: (-_or(s.reward, 0.0), _or(s.mean_log_prob, -math.inf)), count),

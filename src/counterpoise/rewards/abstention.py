@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from counterpoise.registry import check_number
-from counterpoise.types import Reward, Verdict
+from counterpoise.types import Reward, Verdict, VerdictValue
 
 __all__ = ["Abstention"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abstention:
-    """`r = +1` if correct, `abstained` if the model declined (`parts["abstained"] == 1`), `-1` if wrong, NaN if unscored.
+    """`r = +1` if correct, `abstained` if the model declined (verdict `abstained`), `-1` if wrong, NaN if unscored.
 
     An answer that is missing for another reason is -1. Rules that split by verdict do not read rewards: they push a declined answer
     down like a wrong one. `hinge` reads it, where 0 is no credit, and so do rules with a group baseline and `scale="as_given"`.
@@ -36,5 +36,5 @@ class Abstention:
         elif verdict.correct:
             value = 1.0
         else:
-            value = self.abstained if verdict.parts.get("abstained") == 1.0 else -1.0
+            value = self.abstained if verdict.value is VerdictValue.ABSTAINED else -1.0
         return Reward(value=value, low=-1.0, high=1.0, parts=verdict.parts)

@@ -39,7 +39,7 @@ class Graded:
         """
         if not verdict.scored:
             value = float("nan")
-        elif verdict.value is VerdictValue.NO_ANSWER:
+        elif verdict.value in (VerdictValue.NO_ANSWER, VerdictValue.ABSTAINED):
             value = 0.0
         else:
             value = self._value(verdict)

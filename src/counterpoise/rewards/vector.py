@@ -25,7 +25,7 @@ class Vector:
 
     A part x in [0, 1] gives `g+ = clip((x - tau) / (1 - tau), 0, 1)` and `g- = clip((tau - x) / tau, 0, 1)`. A part that the verifier
     did not give for a response is left out of it, never taken for 0; a response in which none was given is wrong (-1), as is one
-    without an answer, unless the verifier says that it abstained (part `abstained`), which is neutral (0). The result is what rule
+    without an answer; one that abstained is neutral (0). The result is what rule
     `hinge` reads as it is: one dimension named `verdict` is the binary reward. Source: our own.
     """
 
@@ -67,7 +67,9 @@ class Vector:
         if not verdict.scored:
             return math.nan
         if verdict.value is VerdictValue.NO_ANSWER:
-            return 0.0 if verdict.parts.get("abstained") else -1.0
+            return -1.0
+        if verdict.value is VerdictValue.ABSTAINED:
+            return 0.0
         parts = {**verdict.parts, VERDICT: float(verdict.correct)}
         found = [
             _split(verdict, name, float(parts[name]), tau, weight)

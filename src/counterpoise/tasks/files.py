@@ -50,7 +50,7 @@ class FieldMap:
             problem_id=content_id(task_type, question),
             task_type=task_type,
             question=question,
-            gold=record.text(self.gold),
+            gold=record.gold(self.gold),
             verifier=self.verifier,
             demonstration=None if self.demonstration is None else record.text(self.demonstration),
         )
@@ -73,7 +73,7 @@ class JsonlTask:
     question: str = "question"
     """Field of the question."""
     gold: str = "answer"
-    """Field of the gold; text, so numbers must be quoted."""
+    """Field of the gold: text, a number, or a list of right answers."""
     task_type: str = "jsonl"
     """Kind of task of every record."""
     task_type_field: str | None = None
@@ -125,7 +125,7 @@ class ParquetTask:
     question: str = "question"
     """Column of the question."""
     gold: str = "answer"
-    """Column of the gold; text."""
+    """Column of the gold: text, numbers, or lists of right answers."""
     task_type: str = "parquet"
     """Kind of task of every row."""
     task_type_field: str | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,17 +109,20 @@ class Mbpp:
                 f"{text}\nYour code must pass these tests:\n{shown}\nGive the code in one block that begins with ```python. {LIBRARY}"
             ),
             verifier="code",
-            gold={"kind": "asserts", "setup": "\n".join(setup).strip(), "tests": "\n".join(judged)} | _shadowed(code),
+            gold={"kind": "asserts", "setup": "\n".join(setup).strip(), "tests": "\n".join(judged)}
+            | _program_names(code, [*setup, *judged]),
             solution=code if isinstance(code, str) and code.strip() else None,
             meta={} if number is None else {"name": f"MBPP/{number}"},
         )
 
 
-def _shadowed(code: Any) -> dict[str, list[str]]:
-    """`program_names`: functions of the reference solution that have the name of one of Python's own, which is what tests would call."""
+def _program_names(code: Any, tests: list[str]) -> dict[str, list[str]]:
+    """`program_names`: functions and classes of the reference solution that the tests use, one of Python's own names too (`sum`)."""
     try:
         body = ast.parse(code).body if isinstance(code, str) else []
+        used = {node.id for node in ast.walk(ast.parse("\n".join(tests))) if isinstance(node, ast.Name)}
     except (SyntaxError, ValueError):
         return {}
-    names = [node.name for node in body if isinstance(node, ast.FunctionDef) and node.name in vars(builtins)]
-    return {"program_names": names} if names else {}
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    names = [node.name for node in body if isinstance(node, kinds) and node.name in used]
+    return {"program_names": list(dict.fromkeys(names))} if names else {}

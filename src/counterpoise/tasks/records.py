@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import DataError, MissingExtraError, nearest
+from counterpoise.golds import gold_text, stated
 from counterpoise.types import Problem
 
 __all__ = ["Record", "jsonl_records", "located", "parquet_records", "records"]
@@ -43,6 +44,20 @@ class Record:
         if not value.strip():
             raise DataError(f"{self.where}: field '{field}' is empty; fill it or remove the record")
         return value.strip()
+
+    def gold(self, field: str) -> str:
+        """A gold: text, a number, or a list of right answers (`verifiers.accepted.gold_text`).
+
+        Raises:
+            DataError: it is missing, empty or none of these.
+        """
+        value = self.fields.get(field)
+        if isinstance(value, str) or field not in self.fields:
+            return stated(self.text(field)).strip()
+        gold = gold_text(value)
+        if gold is None:
+            raise self.error(field, "text, a number or a list of them")
+        return gold.strip()
 
     def error(self, field: str, expected: str) -> DataError:
         """The complaint about a field that is there and not as it should be."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from counterpoise.errors import DataError
+from counterpoise.golds import accepted
 from counterpoise.streams import numpy_generator
 from counterpoise.types import Problem, Verdict, VerdictValue
 
@@ -102,7 +103,7 @@ class SelfCheckReport:
 
 def respond(problem: Problem) -> str:
     r"""A right response: the demonstration where there is one, else `\boxed{gold}`."""
-    return _boxed(problem.gold) if problem.demonstration is None else problem.demonstration
+    return _boxed(accepted(problem.gold)[0]) if problem.demonstration is None else problem.demonstration
 
 
 def selfcheck(
@@ -140,7 +141,7 @@ def selfcheck(
 def _report(
     name: str, items: Sequence[tuple[Problem, str]], verdicts: Sequence[Verdict], *, accept: bool
 ) -> ProbeReport:
-    wanted = {VerdictValue.CORRECT} if accept else {VerdictValue.WRONG, VerdictValue.NO_ANSWER}
+    wanted = {VerdictValue.CORRECT} if accept else {VerdictValue.WRONG, VerdictValue.NO_ANSWER, VerdictValue.ABSTAINED}
     failed = [pair for pair in zip(items, verdicts, strict=True) if pair[1].value not in wanted]
     return ProbeReport(
         name=name,

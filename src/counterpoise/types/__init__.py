@@ -6,9 +6,10 @@ rollouts of a batch, P prompt tokens, T response tokens. Importing this module d
 
 from counterpoise.types.learning import Batch, Counts, Credit, Divide, Loss, LossOutput, Sum
 from counterpoise.types.rollouts import Problem, Prompt, Rollout, Sampler, SamplingSettings, StopReason
-from counterpoise.types.verdicts import Extraction, Judgement, Reward, Verdict, VerdictValue, Verifier
+from counterpoise.types.verdicts import TRUNCATED, Extraction, Judgement, Reward, Verdict, VerdictValue, Verifier
 
 __all__ = [
+    "TRUNCATED",
     "Batch",
     "Counts",
     "Credit",

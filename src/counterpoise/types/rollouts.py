@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from counterpoise.thought import judged_text, opens_thought
+
 __all__ = ["Problem", "Prompt", "Rollout", "Sampler", "SamplingSettings", "StopReason"]
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -54,6 +56,10 @@ class Prompt:
     """Exactly the text that was tokenized."""
     token_ids: npt.NDArray[np.int64]
     """(P,) ids, special tokens included."""
+
+    def judged(self, response: str) -> str:
+        """What a verifier judges of a response to it: with the tag of a thought that the prompt opened (`thought.judged_text`)."""
+        return judged_text(response, in_thought=opens_thought(self.text))
 
 
 class StopReason(enum.StrEnum):

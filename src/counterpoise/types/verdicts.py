@@ -8,18 +8,35 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
-__all__ = ["Extraction", "Judgement", "Reward", "Verdict", "VerdictValue", "Verifier"]
+__all__ = ["TRUNCATED", "Extraction", "Judgement", "Reward", "Verdict", "VerdictValue", "Verifier"]
+
+TRUNCATED = "truncated"
+"""The reason of a verdict that is withheld because the response was cut off (`verification.truncated`)."""
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class VerdictValue(enum.StrEnum):
-    """Three truth values, one of them with two causes: `no_answer` is the model's fault and counts as wrong, `unscored` is ours."""
+    """Right, wrong and not known. `no_answer` and `abstained` count as wrong: no answer was found, or it declines ("I don't know").
+
+    `unscored` is our fault and counts as nothing.
+    """
 
     CORRECT = "correct"
     WRONG = "wrong"
     NO_ANSWER = "no_answer"
+    ABSTAINED = "abstained"
     UNSCORED = "unscored"
+
+    @classmethod
+    def stored(cls, value: str, parts: Mapping[str, float]) -> VerdictValue:
+        """The value of a stored verdict; lines written before `abstained` was a value have `no_answer` and a part of that name.
+
+        Raises:
+            ValueError: there is no such value.
+        """
+        found = cls(value)
+        return cls.ABSTAINED if found is cls.NO_ANSWER and parts.get("abstained") == 1 else found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +54,7 @@ class Judgement:
     """What a verifier says of one (gold, answer) pair."""
 
     value: VerdictValue
-    """CORRECT, WRONG, UNSCORED, or NO_ANSWER for an answer that says it is none ("I don't know")."""
+    """CORRECT, WRONG, UNSCORED, ABSTAINED for an answer that declines ("I don't know"), or NO_ANSWER for one that is none after all."""
     rule: str
     """Comparison that decided, e.g. `symbolic`."""
     reason: str | None = None

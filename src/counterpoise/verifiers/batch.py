@@ -6,13 +6,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from counterpoise.errors import CounterpoiseError, UsageError
-from counterpoise.types import Extraction, Judgement, Problem, Verdict, VerdictValue, Verifier
+from counterpoise.golds import accepted
+from counterpoise.types import TRUNCATED, Extraction, Judgement, Problem, Verdict, VerdictValue, Verifier
+from counterpoise.verifiers.blame import Blame
+from counterpoise.verifiers.fault import Fault, fault_of_error
 from counterpoise.verifiers.pool import Job, Outcome, VerifierPool, unscored
 from counterpoise.verifiers.registry import make_verifier
+from counterpoise.verifiers.several import ONE_ANSWER, any_of
 
 __all__ = ["Judge", "JudgeStatistics", "Shortcut", "Together", "verify_batch"]
 
@@ -42,16 +47,18 @@ def verify_batch(
     *,
     verifiers: Mapping[str, Verifier] | Callable[[str], Verifier],
     pool: VerifierPool | None,
+    blame: Blame | None = None,
 ) -> list[Verdict]:
     """One verdict for each (problem, response), in order.
 
     A response without an answer is NO_ANSWER. A verifier that raises, hangs or dies makes UNSCORED, with
-    the reason, for its own pair alone.
+    the reason, for its own pair alone; WRONG where `blame` finds the answer at fault.
 
     Args:
         items: problems with one response each; a group's problem is repeated.
         verifiers: from a problem's verifier name to the verifier.
         pool: where isolated verifiers run; may be None when there are none.
+        blame: decides whose fault a failed comparison is; None leaves it UNSCORED.
 
     Raises:
         UsageError: an isolated verifier and no pool.
@@ -71,7 +78,12 @@ def verify_batch(
         extractions.append(extraction)
         if extraction.answer is not None:
             firsts.setdefault((problem.verifier, problem.gold, extraction.answer), index)
-    outcomes = _judge_distinct(list(firsts), made, pool)
+    single = {key: _each(key) for key in firsts}
+    asked = list(dict.fromkeys(one for each in single.values() for one in each))
+    outcomes = _judge_distinct(asked, made, pool)
+    if blame is not None:
+        outcomes |= blame.settle(asked, outcomes, made)
+    outcomes |= {key: _joined([outcomes[one] for one in each]) for key, each in single.items() if len(each) > 1}
 
     verdicts = []
     for index, ((problem, _), extraction) in enumerate(zip(items, extractions, strict=True)):
@@ -97,6 +109,19 @@ def verify_batch(
     return verdicts
 
 
+def _each(key: _Key) -> list[_Key]:
+    """The comparisons with single golds that a comparison with a list of golds takes."""
+    name, gold, answer = key
+    return [(name, one, answer) for one in accepted(gold)] if name in ONE_ANSWER else [key]
+
+
+def _joined(outcomes: Sequence[Outcome]) -> Outcome:
+    return Outcome(
+        judgement=any_of([outcome.judgement for outcome in outcomes]),
+        seconds=sum(outcome.seconds for outcome in outcomes),
+    )
+
+
 def _judge_distinct(
     keys: Sequence[_Key], verifiers: Mapping[str, Verifier], pool: VerifierPool | None
 ) -> dict[_Key, Outcome]:
@@ -109,11 +134,11 @@ def _judge_distinct(
             together.setdefault(key[0], []).append(key)
             continue
         start = time.perf_counter()
-        judgement = _inline(verifier, key[1], key[2])
-        if judgement is None:
+        outcome = _inline(verifier, key[1], key[2], start)
+        if outcome is None:
             isolated.append(key)
         else:
-            outcomes[key] = Outcome(judgement=judgement, seconds=time.perf_counter() - start)
+            outcomes[key] = outcome
     for name, wanted in together.items():
         outcomes.update(zip(wanted, _together(verifiers[name], wanted), strict=True))
     if isolated:
@@ -140,14 +165,19 @@ def _together(verifier: Verifier, keys: Sequence[_Key]) -> list[Outcome]:
     return [Outcome(judgement=judgement, seconds=seconds) for judgement in judgements]
 
 
-def _inline(verifier: Verifier, gold: str, answer: str) -> Judgement | None:
-    """The judgement reached in this process, None when it takes a worker."""
+def _inline(verifier: Verifier, gold: str, answer: str, start: float) -> Outcome | None:
+    """The outcome in this process, None when it takes a worker."""
+    fault: Fault | None = None
     try:
         if not verifier.isolated:
-            return verifier.judge(gold, answer)
-        return verifier.shortcut(gold, answer) if isinstance(verifier, Shortcut) else None
+            judgement: Judgement | None = verifier.judge(gold, answer)
+        else:
+            judgement = verifier.shortcut(gold, answer) if isinstance(verifier, Shortcut) else None
     except Exception as error:
-        return unscored(f"crash: {type(error).__name__}: {error}")
+        judgement, fault = unscored(f"crash: {type(error).__name__}: {error}"), fault_of_error(error)
+    if judgement is None:
+        return None
+    return Outcome(judgement=judgement, seconds=time.perf_counter() - start, fault=fault)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +213,8 @@ class Judge:
         max_tasks: pairs after which a worker is replaced.
         settings: settings of verifiers by name, e.g. `{"math": {"literal": True}}`.
         verifiers: verifiers of your own by name; they go before the registry's.
+        blame: `answer` calls an answer WRONG that alone makes its verifier hang, crash or run out of memory, twice and by its own
+            processor time, where the gold does not (see `verifiers.blame`); `none` leaves it UNSCORED.
         truncated_is: `wrong` judges a response that was cut off by what it holds, so that it is NO_ANSWER where the answer is missing;
             `unscored` makes every response that was cut off UNSCORED.
 
@@ -200,14 +232,19 @@ class Judge:
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         verifiers: Mapping[str, Verifier] | None = None,
         truncated_is: Literal["wrong", "unscored"] = "wrong",
+        blame: Literal["answer", "none"] = "answer",
     ) -> None:
         if truncated_is not in ("wrong", "unscored"):
             raise UsageError(f"truncated_is = '{truncated_is}'; it must be 'wrong' or 'unscored'")
+        if blame not in ("answer", "none"):
+            raise UsageError(f"blame = '{blame}'; it must be 'answer' or 'none'")
         self._truncated_unscored = truncated_is == "unscored"
         self._verifiers = dict(verifiers or {})
         for name, values in (settings or {}).items():
             self._verifiers[name] = make_verifier(name, **values)
         self._pool = VerifierPool(workers=workers, timeout=timeout, memory_mb=memory_mb, max_tasks=max_tasks)
+        alone = partial(VerifierPool, workers=workers, timeout=timeout, memory_mb=memory_mb, max_tasks=1)
+        self._blame = Blame(alone) if blame == "answer" else None
         self._statistics = JudgeStatistics()
 
     def __enter__(self) -> Self:
@@ -247,7 +284,9 @@ class Judge:
                 f"{len(problems)} problems, {len(responses)} responses{cut}: give one of each per response (repeat a group's problem)"
             )
         start = time.perf_counter()
-        verdicts = verify_batch(list(zip(problems, responses, strict=True)), verifiers=self.verifier, pool=self._pool)
+        verdicts = verify_batch(
+            list(zip(problems, responses, strict=True)), verifiers=self.verifier, pool=self._pool, blame=self._blame
+        )
         distinct = {
             (problem.verifier, problem.gold, verdict.answer)
             for problem, verdict in zip(problems, verdicts, strict=True)
@@ -278,5 +317,5 @@ def _cut_off(verdict: Verdict) -> Verdict:
         seconds=verdict.seconds,
         verifier=verdict.verifier,
         version=verdict.version,
-        reason="truncated",
+        reason=TRUNCATED,
     )

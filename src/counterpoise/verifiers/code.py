@@ -11,6 +11,7 @@ from typing import Any
 
 from counterpoise.registry import check_number
 from counterpoise.types import Extraction, Judgement, VerdictValue
+from counterpoise.verifiers.asked import asked_names
 from counterpoise.verifiers.pool import unscored
 from counterpoise.verifiers.programs import defines, extract_program, first_block
 from counterpoise.verifiers.sandbox.job import Examined, Limits
@@ -29,8 +30,8 @@ class CodeVerifier:
     The gold is JSON with `kind`:
 
     - `check` (HumanEval): `prompt`, `entry_point`, `tests`, which defines `check(candidate)`;
-    - `asserts` (MBPP): `tests`, statements with asserts; `setup`, run before them. A name that neither they nor Python define is asked of
-      the program, and so are the `program_names`;
+    - `asserts` (MBPP): `tests`, statements with asserts; `setup`, run before them. The program is asked for the
+      `program_names`; without them for the only name that neither they nor Python define (`verifiers.asked`);
     - `cases`: `entry_point` (a name or an expression such as `Solution().run`), `cases`, pairs of arguments and result.
 
     Every kind may have `preamble`, which goes before the program. One assert is one test, in a loop too; tests without asserts are one
@@ -62,7 +63,7 @@ class CodeVerifier:
     def version(self) -> str:
         """This module's version, Python's, the sandbox's level, and the limits."""
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        return f"1+python-{python}+{best_level(unsafe=self.unsafe)}+{self.seconds}s+{self.memory_mb}MB"
+        return f"2+python-{python}+{best_level(unsafe=self.unsafe)}+{self.seconds}s+{self.memory_mb}MB"
 
     @property
     def isolated(self) -> bool:
@@ -131,7 +132,13 @@ def _read(gold: str) -> dict[str, Any] | str:
         if not isinstance(exam.get(field), list if field == "cases" else str):
             return f"kind '{exam['kind']}' needs the field '{field}'"
     defaults = {"setup": exam.get("prompt", ""), "entry_point": None, "preamble": ""}
-    return defaults | exam
+    exam = defaults | exam
+    if exam["kind"] != "cases":
+        names = asked_names(exam)
+        if isinstance(names, str):
+            return names
+        exam["program_names"] = names
+    return exam
 
 
 def _judgement(examined: Examined) -> Judgement:

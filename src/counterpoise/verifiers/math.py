@@ -14,16 +14,18 @@ from functools import cache, partial
 from importlib.metadata import version
 
 from counterpoise.types import Extraction, Judgement, VerdictValue
+from counterpoise.verifiers import answers
+from counterpoise.verifiers.caps import over_cap
 from counterpoise.verifiers.equality import Comparison, judgement
 from counterpoise.verifiers.extraction import DEFAULT_RULES, check_rules, extract
 from counterpoise.verifiers.golds import no_mathematics, unboxed
 from counterpoise.verifiers.measures import NUMBER_WORDS
-from counterpoise.verifiers.normalise import normalise, over_cap
+from counterpoise.verifiers.normalise import normalise
 from counterpoise.verifiers.numeric import Number, numbers_agree, parse_number
 
 __all__ = ["MathVerifier", "numbers_agree"]
 
-_VERSION = "2"
+_VERSION = "3"
 _NUMBER_TEXT = re.compile(r"\\text\s*\{\s*([A-Za-z]+)")
 _WORDED = re.compile(r"(.*[\d}])\s+([A-Za-z]{2,}(?:\.? [A-Za-z]{2,})*\.?)(?: ?\^ ?\{?\d\}?)?")
 
@@ -89,6 +91,20 @@ class MathVerifier:
         decided = self._judge(gold, answer, partial(self._algebra, symbolic.compare), symbolic.constant)
         assert decided is not None
         return decided
+
+    def work_out(self, text: str) -> None:
+        """Compare each part with a number and an equation, and the whole with itself, with no short cut.
+
+        What hangs or crashes here is at fault by itself.
+        """
+        from counterpoise.verifiers import symbolic
+
+        whole = normalise(text, dollars=not self.literal)
+        for part in answers.parts(answers.bare(whole)[0]):
+            for other in ("1", "x^2+y=1"):
+                self._judge(other, part, partial(self._algebra, symbolic.compare), symbolic.constant)
+        if over_cap(whole) is None:
+            symbolic.compare(whole, whole, literal=self.literal)
 
     def _judge(
         self,

@@ -31,6 +31,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from counterpoise.errors import UsageError, VerifierError
 from counterpoise.types import Judgement, VerdictValue, Verifier
+from counterpoise.verifiers.fault import Fault, explain_exit, fault_of_error, fault_of_exit
 
 __all__ = ["Job", "Outcome", "Prepared", "Timed", "VerifierPool", "unscored"]
 
@@ -38,7 +39,7 @@ _MAX_RESTARTS = 3
 _MAX_START = 300.0
 _ORPHAN_GRACE = 10.0
 _OPEN: weakref.WeakSet[VerifierPool] = weakref.WeakSet()
-_Answer = tuple[str, str, str | None, dict[str, float], float]
+_Answer = tuple[str, str, str | None, dict[str, float], float, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,8 @@ class Outcome:
     """UNSCORED with reason `timeout…`, `crash…`, `memory…` when the job failed."""
     seconds: float
     """Wall time in the worker; the time-out itself where it expired, 0 where it is unknown."""
+    fault: Fault | None = None
+    """Why there is no judgement; None when the verifier gave one, UNSCORED ones included."""
 
 
 @runtime_checkable
@@ -137,8 +140,11 @@ class VerifierPool:
         self._closed = True
         self._discard()
 
-    def judge(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """The outcome of every job, in order. Never raises for what a job does; a few jobs per worker are in flight at a time."""
+    def judge(self, jobs: Sequence[Job], *, patience: float = 1.0) -> list[Outcome]:
+        """The outcome of every job, in order. Never raises for what a job does; a few jobs per worker are in flight at a time.
+
+        A job may take its deadline of processor time, and `patience` times as long by the clock.
+        """
         for job in jobs:
             if type(job.verifier).__module__ == "__main__":
                 raise UsageError(
@@ -150,22 +156,22 @@ class VerifierPool:
         waiting = deque(range(len(jobs)))
         running: dict[Future[_Answer], int] = {}
         restarts = 0
-        patience = max((self._deadline(job) for job in jobs), default=0.0)
+        longest = patience * max((self._deadline(job) for job in jobs), default=0.0)
         try:
             while waiting or running:
                 while waiting and len(running) < 4 * self._workers:
                     index = waiting.popleft()
                     try:
-                        running[self._schedule(jobs[index])] = index
+                        running[self._schedule(jobs[index], patience)] = index
                     except RuntimeError:
                         waiting.appendleft(index)
                         break
                 # Workers that neither answer nor are killed by their deadline are a fault of the pool, not of a job.
-                done, _ = wait(running, timeout=2 * patience + _MAX_START, return_when=FIRST_COMPLETED)
+                done, _ = wait(running, timeout=2 * longest + _MAX_START, return_when=FIRST_COMPLETED)
                 broken = not done
                 for future in done:
                     index = running.pop(future)
-                    outcome = self._outcome(future, self._deadline(jobs[index]))
+                    outcome = self._outcome(future, self._deadline(jobs[index]), patience)
                     if outcome is None:
                         waiting.append(index)
                         broken = True
@@ -197,7 +203,7 @@ class VerifierPool:
     def _deadline(self, job: Job) -> float:
         return job.verifier.deadline if isinstance(job.verifier, Timed) else self._timeout
 
-    def _schedule(self, job: Job) -> Future[_Answer]:
+    def _schedule(self, job: Job, patience: float) -> Future[_Answer]:
         deadline = self._deadline(job)
         with self._lock:
             if self._closed:
@@ -213,24 +219,33 @@ class VerifierPool:
                     context=self._context,
                 )
             future: Future[_Answer] = self._pool.schedule(
-                _run, args=(job.verifier, job.gold, job.answer, deadline), timeout=deadline
+                _run, args=(job.verifier, job.gold, job.answer, deadline, patience), timeout=patience * deadline
             )
             return future
 
-    def _outcome(self, future: Future[_Answer], deadline: float) -> Outcome | None:
+    def _outcome(self, future: Future[_Answer], deadline: float, patience: float) -> Outcome | None:
         """None when the pool broke under the job and it has to be run again."""
         try:
-            value, rule, reason, parts, seconds = future.result()
+            value, rule, reason, parts, seconds, fault = future.result()
         except TimeoutError:
-            return Outcome(judgement=unscored(f"timeout: {deadline:g} s"), seconds=deadline)
+            seconds = patience * deadline
+            return Outcome(judgement=unscored(f"timeout: {seconds:g} s"), seconds=seconds, fault=Fault.OUTSIDE)
         except ProcessExpired as error:
-            return Outcome(judgement=unscored(_explain_exit(error.exitcode)), seconds=0.0)
+            return Outcome(
+                judgement=unscored(explain_exit(error.exitcode, deadline)),
+                seconds=0.0,
+                fault=fault_of_exit(error.exitcode),
+            )
         except BrokenExecutor:
             return None
         except Exception as error:  # e.g. a verifier that cannot be pickled
-            return Outcome(judgement=unscored(f"crash: {type(error).__name__}: {error}"), seconds=0.0)
+            return Outcome(
+                judgement=unscored(f"crash: {type(error).__name__}: {error}"), seconds=0.0, fault=Fault.OUTSIDE
+            )
         return Outcome(
-            judgement=Judgement(value=VerdictValue(value), rule=rule, reason=reason, parts=parts), seconds=seconds
+            judgement=Judgement(value=VerdictValue(value), rule=rule, reason=reason, parts=parts),
+            seconds=seconds,
+            fault=None if fault is None else Fault(fault),
         )
 
     def _discard(self) -> None:
@@ -248,28 +263,32 @@ def unscored(reason: str) -> Judgement:
     return Judgement(value=VerdictValue.UNSCORED, rule="none", reason=" ".join(reason.split())[:200])
 
 
-def _run(verifier: Verifier, gold: str, answer: str, timeout: float) -> _Answer:
+def _run(verifier: Verifier, gold: str, answer: str, timeout: float, patience: float) -> _Answer:
     """In the worker: judge, and return plain values, because a judgement's read-only mapping cannot be pickled."""
     # The kernel's default action for this signal ends the process even while C code holds the interpreter's lock: a worker whose parent
     # was killed in the middle of a hung job does not stay behind for ever.
-    signal.setitimer(signal.ITIMER_REAL, timeout + _ORPHAN_GRACE)
+    signal.setitimer(signal.ITIMER_REAL, patience * timeout + _ORPHAN_GRACE)
+    signal.setitimer(signal.ITIMER_PROF, timeout)
     start = time.perf_counter()
+    fault: str | None = None
     try:
         judgement = verifier.judge(gold, answer)
     except MemoryError:
-        judgement = unscored("memory: the worker's limit was reached")
+        judgement, fault = unscored("memory: the worker's limit was reached"), Fault.MEMORY.value
     except BaseException as error:  # sys.exit is one job's end too
-        judgement = unscored(f"crash: {type(error).__name__}: {error}")
+        judgement, fault = unscored(f"crash: {type(error).__name__}: {error}"), fault_of_error(error).value
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
     seconds = time.perf_counter() - start
-    return judgement.value.value, judgement.rule, judgement.reason, dict(judgement.parts), seconds
+    return judgement.value.value, judgement.rule, judgement.reason, dict(judgement.parts), seconds, fault
 
 
 def _initialise(memory_mb: int, prepare: Sequence[str]) -> None:
     """In the worker, before its first job: die with the parent and on SIGTERM, load what is slow to load, then cap the memory."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     for module in prepare:
         importlib.import_module(module).prepare()
@@ -294,14 +313,6 @@ def _address_space() -> int:
             return int(handle.read().split()[0]) * resource.getpagesize()
     except OSError:
         return 2**29
-
-
-def _explain_exit(code: int | None) -> str:
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-        hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return f"crash: the worker was ended by {name}{hint}"
-    return f"crash: the worker left with exit code {code}"
 
 
 def _preparation_without_main(name: str) -> dict[str, Any]:

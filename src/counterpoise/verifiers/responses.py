@@ -12,6 +12,7 @@ from typing import Any
 
 from counterpoise.errors import DataError
 from counterpoise.files import Damage, read_json_lines
+from counterpoise.golds import accepted, gold_text
 from counterpoise.types import Verdict
 
 __all__ = ["ResponseLine", "Scored", "read_responses", "read_verdicts", "verdict_record"]
@@ -69,7 +70,6 @@ def read_responses(
     response_field: str = "response",
     label_field: str | None = None,
     question_field: str | None = None,
-    aliases: bool = False,
 ) -> Iterator[ResponseLine]:
     """The lines of a file, one at a time; blank ones are skipped. Golds that are numbers are read as their text.
 
@@ -78,8 +78,7 @@ def read_responses(
         gold_field: field of the right answer.
         response_field: field of the model's text.
         label_field: field of a known verdict.
-        question_field: field of the question, which becomes part of the gold; needs `aliases`.
-        aliases: a gold may be a list of texts, any of which is right; it is read as JSON.
+        question_field: field of the question, which becomes part of the gold (`qa`, `llm`).
 
     Raises:
         DataError: the file is missing, or a line is no JSON object, lacks a field or has an empty gold; names file and line.
@@ -103,7 +102,7 @@ def read_responses(
                 raise DataError(
                     f"{where}: a JSON {type(record).__name__}, expected an object with '{gold_field}' and '{response_field}'"
                 )
-            gold = _gold(record, gold_field, question_field, where, aliases=aliases)
+            gold = _gold(record, gold_field, question_field, where)
             response = _text(record, response_field, "response", where)
             if not gold.strip():
                 raise DataError(f"{where}: the field '{gold_field}' is empty; nothing can be compared with it")
@@ -149,15 +148,16 @@ def verdict_record(row: ResponseLine, verdict: Verdict) -> dict[str, Any]:
     return record
 
 
-def _gold(record: Mapping[str, Any], field: str, question: str | None, where: str, *, aliases: bool) -> str:
+def _gold(record: Mapping[str, Any], field: str, question: str | None, where: str) -> str:
     value = record.get(field)
-    several = aliases and isinstance(value, list) and all(isinstance(item, str) for item in value)
-    if question is not None:
-        answers = value if several else [_text(record, field, "gold", where)]
-        return json.dumps(
-            {"question": _text(record, question, "question", where), "answers": answers}, ensure_ascii=False
-        )
-    return json.dumps(value, ensure_ascii=False) if several else _text(record, field, "gold", where)
+    gold = _text(record, field, "gold", where) if field not in record or value == "" else gold_text(value)
+    if gold is None:
+        found = "an empty or nested list" if isinstance(value, list) else f"a {type(value).__name__}"
+        raise DataError(f"{where}: the field '{field}' is {found}, expected text, a number or a list of right answers")
+    if question is None:
+        return gold
+    answers = list(accepted(gold))
+    return json.dumps({"question": _text(record, question, "question", where), "answers": answers}, ensure_ascii=False)
 
 
 def _text(record: Mapping[str, Any], field: str, flag: str, where: str) -> str:
@@ -167,8 +167,7 @@ def _text(record: Mapping[str, Any], field: str, flag: str, where: str) -> str:
         )
     value = record[field]
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        several = "; a list of right answers is for the verifiers qa and llm" if isinstance(value, list) else ""
-        raise DataError(f"{where}: the field '{field}' is a {type(value).__name__}, expected text{several}")
+        raise DataError(f"{where}: the field '{field}' is a {type(value).__name__}, expected text")
     return value if isinstance(value, str) else str(value)
 
 

@@ -7,7 +7,10 @@ What is not taken from math-verify as it is, and why:
 - Its time-outs use SIGALRM (main thread only, whole seconds, an outer alarm is lost): switched off, the pool has the deadline.
 - Its numeric comparison is absolute, so small numbers are all equal. Constants are compared relatively at 60 digits instead.
 - It answers False for any exception, a MemoryError included. Those must reach the pool and become UNSCORED.
-- It does not prove `\sqrt{1/n} = 1/\sqrt{n}`. Expressions with variables are compared at points first.
+- It does not prove `\sqrt{1/n} = 1/\sqrt{n}`. Expressions with variables are compared at points first, and those that differ where all
+  variables and both values are positive or real numbers are different: no simplification is tried, which is what hangs.
+- It takes minutes for two sets of some hundred numbers. Those are compared as they stand.
+- It reads `7!!` as the factorial of 5040. Both readings are tried, that of mathematics first.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from math_verify.grader import verify
 from math_verify.parser import LatexExtractionConfig, parse_latex_cached
 
 from counterpoise.types import Judgement, VerdictValue
+from counterpoise.verifiers.caps import explosive, iterated_factorials, multifactorials, plain_set
 from counterpoise.verifiers.normalise import balanced
 
 __all__ = ["compare", "constant", "parse", "prepare", "probe"]
@@ -32,6 +36,8 @@ _CONFIG = replace(LatexExtractionConfig().normalization_config, boxed="last")
 _OURS = (MemoryError, RecursionError)
 _DIGITS = 60
 _EQUAL = sympy.Float("1e-40", _DIGITS)
+_SUMS = (sympy.Sum, sympy.Product)
+_BINDING = (sympy.Integral, sympy.Derivative, sympy.Sum, sympy.Product, sympy.Limit)
 _INTEGER_NAMES = frozenset("nkmj")
 _MATRIX = re.compile(r"\\begin\{([bpvB]?matrix|array)\}(?:\{[lcr|]*\})?(.*?)\\end\{\1\}", re.DOTALL)
 _LANGLE = re.compile(r"\\langle(.*?)\\rangle", re.DOTALL)
@@ -64,7 +70,7 @@ def parse(text: str) -> Any:
 
 def constant(text: str) -> Fraction | None:
     """A normalised text's value to 30 digits when it is a real number between 1e-300 and 1e300 in size, else None."""
-    parsed = parse(text)
+    parsed = None if explosive(text) else parse(text)
     value = None if not isinstance(parsed, sympy.Expr) or parsed.free_symbols else _value(parsed)
     if value is None or not value.is_real or not sympy.Float("1e-300") < abs(value) < sympy.Float("1e300"):
         return None
@@ -77,6 +83,18 @@ def compare(gold: str, answer: str, *, literal: bool) -> Judgement:
     if conflict is not None:
         return _judgement(False, conflict)
     gold, answer = _align(gold, answer)
+    if not literal:
+        sets = plain_set(gold), plain_set(answer)
+        if sets[0] is not None and sets[1] is not None:
+            return _judgement(sets[0] == sets[1], "set")
+    judged = _compare(multifactorials(gold), multifactorials(answer), literal=literal)
+    if "!!" not in gold + answer or judged.value is not VerdictValue.WRONG:
+        return judged
+    iterated = iterated_factorials(gold), iterated_factorials(answer)
+    return judged if any(map(explosive, iterated)) else _compare(*iterated, literal=literal)
+
+
+def _compare(gold: str, answer: str, *, literal: bool) -> Judgement:
     left = parse(gold)
     if left is None:
         return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason="unparsable gold: math-verify cannot read it")
@@ -85,12 +103,17 @@ def compare(gold: str, answer: str, *, literal: bool) -> Judgement:
         return _judgement(False, "unparsable_answer")
     if literal:
         return _judgement(_same_form(left) == _same_form(right), "literal")
-    if isinstance(right, sympy.Eq) and probe(right.lhs, right.rhs) is False and not right.free_symbols:
+    left, right = _named_derivatives(left), _named_derivatives(right)
+    if isinstance(right, sympy.Eq) and not right.free_symbols and probe(right.lhs, right.rhs) is False:
         return _judgement(False, "false_equation")
     if "%" not in gold + answer:
+        left, right = _sides(left, right)
         decided = probe(left, right)
         if decided is not None:
             return _judgement(decided, "numeric")
+        decided = _at_integers(left, right)
+        if decided is not None:
+            return _judgement(decided, "integers")
     try:
         equal = verify(
             left,
@@ -104,8 +127,6 @@ def compare(gold: str, answer: str, *, literal: bool) -> Judgement:
         raise
     except Exception:  # sympy has no class for "these two kinds of object have no order"
         return _judgement(False, "incomparable")
-    if not equal and _equal_at_integers(left, right):
-        return _judgement(True, "integers")
     return _judgement(bool(equal), "symbolic")
 
 
@@ -113,13 +134,26 @@ def probe(left: Any, right: Any) -> bool | None:
     r"""Equality by value: exact for constants, at points for expressions, componentwise for tuples and matrices; None when undecided.
 
     Expressions are equal when they agree to 40 digits at points where every variable is positive, unless at points of mixed sign exactly
-    one is real or both are and differ (`\sqrt{x^2}` is not `x`). They are unequal when they differ and both are rational functions.
+    one is real or both are and differ (`\sqrt{x^2}` is not `x`). They are unequal when they differ where every variable is positive and
+    both are real; of letters that mathematics reads as integers (`\sin(n\pi)` is 0) only where both are rational functions.
     """
     if isinstance(left, sympy.MatrixBase) and isinstance(right, sympy.MatrixBase):
         return _all(left.flat(), right.flat()) if left.shape == right.shape else False
     if isinstance(left, sympy.Tuple) and isinstance(right, sympy.Tuple):
         return _all(left.args, right.args) if len(left.args) == len(right.args) else False
     if not (isinstance(left, sympy.Expr) and isinstance(right, sympy.Expr)):
+        return None
+    try:
+        return _at_points(left, right)
+    except _OURS:
+        raise
+    except Exception:  # sympy raises whatever its functions met at a point, and then nothing is known
+        return None
+
+
+def _at_points(left: Any, right: Any) -> bool | None:
+    left, right = _done(left), _done(right)
+    if left is None or right is None:
         return None
     imaginary = {symbol: sympy.I for symbol in left.free_symbols | right.free_symbols if symbol.name == "i"}
     left, right = left.xreplace(imaginary), right.xreplace(imaginary)
@@ -128,6 +162,7 @@ def probe(left: Any, right: Any) -> bool | None:
     if not symbols:
         values = _value(left), _value(right)
         return None if values[0] is None or values[1] is None else _close(values[0], values[1], rounded)
+    integers = _INTEGER_NAMES.issuperset(symbol.name for symbol in symbols)
     decided = 0
     for number, signs in enumerate((1, 1, 1, -1, 0)):
         points = {
@@ -143,10 +178,44 @@ def probe(left: Any, right: Any) -> bool | None:
                 return None
             continue
         if not _close(one, two, rounded):
-            polynomial = all(side.doit().is_rational_function(*symbols) for side in (left, right))
-            return False if polynomial else None
+            differ = signs == 1 and one.is_real and two.is_real and not integers
+            return False if differ or all(side.is_rational_function(*symbols) for side in (left, right)) else None
         decided += signs == 1
     return True if decided == 3 else None
+
+
+def _sides(left: Any, right: Any) -> tuple[Any, Any]:
+    """What is compared of an equation and a value, as math-verify has it: `x=5` and 5, `5=5` and 5, `x=5` and `x=5`."""
+    if isinstance(left, sympy.Eq) and left.lhs.is_Symbol:
+        if isinstance(right, sympy.Expr):
+            return left.rhs, right
+        if isinstance(right, sympy.Eq) and right.lhs == left.lhs:
+            return left.rhs, right.rhs
+    if isinstance(right, sympy.Eq) and isinstance(left, sympy.Expr):
+        return left, right.rhs
+    return left, right
+
+
+def _done(expression: Any) -> Any:
+    r"""The expression with its sums, products, limits, integrals and derivatives worked out; None where one of them is left.
+
+    They bind variables, which may not be replaced by numbers: `\int x\,dx` at x = 17/11 is no integral, and sympy raises.
+    """
+    if not expression.has(*_BINDING):
+        return expression
+    try:
+        done = expression.doit()
+    except _OURS:
+        raise
+    except Exception:  # sympy has no class for what it cannot integrate, sum or differentiate
+        return None
+    return None if done.has(*_BINDING) else done
+
+
+def _named_derivatives(expression: Any) -> Any:
+    r"""The expression with every `\frac{dy}{dx}`, which sympy takes for 0 because y does not depend on x, as a symbol of its own."""
+    found = expression.atoms(sympy.Derivative) if isinstance(expression, sympy.Basic) else ()
+    return expression.xreplace({node: sympy.Symbol(str(node)) for node in found if not node.expr.has(*node.variables)})
 
 
 def _all(left: Any, right: Any) -> bool | None:
@@ -173,19 +242,41 @@ def _value(expression: Any) -> Any:
     return real + sympy.I * imaginary
 
 
-def _equal_at_integers(left: Any, right: Any) -> bool:
-    """Equality at 1..6 of expressions in n, k, m, j alone, which mathematics reads as integers: `(-1)^{2n}` is 1."""
-    if not (isinstance(left, sympy.Expr) and isinstance(right, sympy.Expr)):
-        return False
+def _at_integers(left: Any, right: Any) -> bool | None:
+    """Equality at 1..6. True only of expressions in letters that mathematics reads as integers (`(-1)^{2n}` is 1) or in bounds of sums.
+
+    False where two values differ, both of them real unless all letters are such: six values are worked out where a sum has no closed form
+    and where a simplification might not end. None: not known.
+    """
+    if (
+        not (isinstance(left, sympy.Expr) and isinstance(right, sympy.Expr))
+        or left.has(sympy.Float)
+        or right.has(sympy.Float)
+    ):
+        return None
+    bounds = {symbol for side in (left, right) for sum_ in side.atoms(*_SUMS) for symbol in _of_bounds(sum_)}
     symbols = sorted(left.free_symbols | right.free_symbols, key=lambda symbol: symbol.name)
-    if not symbols or not _INTEGER_NAMES.issuperset(symbol.name for symbol in symbols):
-        return False
+    integers = all(symbol.name in _INTEGER_NAMES or symbol in bounds for symbol in symbols)
+    if not symbols:
+        return None
     for number in range(1, 7):
         points = {symbol: sympy.Integer(number + 2 * index) for index, symbol in enumerate(symbols)}
-        one, two = (_value(side.xreplace(points)) for side in (left, right))
-        if one is None or two is None or not _close(one, two, rounded=False):
-            return False
-    return True
+        try:
+            # Not xreplace: a bound letter may be a free one's name as well.
+            one, two = (_value(side.subs(points, simultaneous=True)) for side in (left, right))
+        except _OURS:
+            raise
+        except Exception:  # sympy raises whatever its functions met at a point, and then nothing is known
+            return None
+        if one is None or two is None:
+            return None
+        if not _close(one, two, rounded=False):
+            return False if integers or (one.is_real and two.is_real) else None
+    return True if integers else None
+
+
+def _of_bounds(expression: Any) -> set[Any]:
+    return {symbol for limit in expression.limits for bound in limit[1:] for symbol in bound.free_symbols}
 
 
 def _close(gold: Any, answer: Any, rounded: bool) -> bool:

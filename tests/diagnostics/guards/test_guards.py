@@ -46,6 +46,22 @@ def test_rates_fire_above_their_beginning_and_end_within_half_of_the_rise(name, 
     assert _fires(guard, column, [0.1] * 5 + trace) == [False] * 10 + [True, True, False, False]
 
 
+def test_unscored_holds_each_kind_of_reason_against_its_own_beginning():
+    guard = _one("unscored", rise=0.05, patience=3)
+    steady = {"unscored_other": 0.3}  # unreadable golds from the start: none of the policy's doing
+    for _ in range(8):
+        assert guard.look({**steady, "unscored_timeout": 0.0}) is None
+    told = [guard.look({**steady, "unscored_timeout": 0.06}) for _ in range(3)]
+    assert told[:2] == [None, None]
+    assert told[2].message == "unscored_timeout is 6.0%, the run began with 0.0% (limit: 5.0% more)"
+    assert guard.look({**steady, "unscored_timeout": 0.0}) is None and guard.calm
+
+
+def test_unscored_watches_answers_that_were_blamed():
+    told = _fires(_one("unscored", patience=1), "intractable_share", [0.0] * 5 + [0.04, 0.2])
+    assert told == [False] * 6 + [True]
+
+
 def test_success_fires_when_a_third_of_its_best_average_is_lost():
     guard = _one("success", smoothing=0.0)
     # best 0.6, limit 0.42, end 0.51; the first nine steps are no best, however good
@@ -124,7 +140,18 @@ def test_nothing_right_is_watched_by_default():
     assert set(GuardsConfig().names) == set(GUARDS)
 
 
-COLUMNS = ("entropy_sampled", "entropy_sampled_correct", "success_rate", "truncated_share", "repetition")
+COLUMNS = (
+    "entropy_sampled",
+    "entropy_sampled_correct",
+    "success_rate",
+    "truncated_share",
+    "repetition",
+    "unscored_timeout",
+    "unscored_crash",
+    "unscored_memory",
+    "unscored_other",
+    "intractable_share",
+)
 
 
 def _record(step):
@@ -136,6 +163,11 @@ def _record(step):
         max(0.0, 0.6 - 0.05 * worse),
         min(1.0, 0.05 * worse),
         min(1.0, 0.05 * worse),
+        min(1.0, 0.02 * worse),
+        0.0,
+        0.0,
+        0.01,
+        0.0,
     )
     return {**dict(zip(COLUMNS, values, strict=True)), "gradient_norm_plus": 0.1, "gradient_norm_minus": 0.2 * step}
 
@@ -167,7 +199,7 @@ def test_steady_noise_fires_nothing(name):
     guard = _one(name)
     for step in range(500):
         swing = 1.0 + 0.15 * math.sin(2.3 * step)
-        record = dict(zip(COLUMNS, (0.2 * swing, 0.2 * swing, 0.5 * swing, 0.1 * swing, 0.1 * swing), strict=True))
+        record = dict(zip(COLUMNS, (0.2 * swing, 0.2 * swing, 0.5 * swing, *[0.1 * swing] * 7), strict=True))
         assert guard.look({**record, "gradient_norm_plus": 0.5, "gradient_norm_minus": 2.0 * swing}) is None
 
 

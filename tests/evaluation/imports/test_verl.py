@@ -26,7 +26,28 @@ def test_without_gold_and_step(written, read):
     assert (source.name, draw.gold, draw.step, draw.score) == ("verl", None, 200, -1.0)
 
 
-@pytest.mark.parametrize(("gold", "text"), [(["2"], "2"), (2, "2"), (["2", "two"], '["2", "two"]'), (None, None)])
+@pytest.mark.parametrize(
+    ("gold", "text"),
+    [
+        (["2"], "2"),
+        (2, "2"),
+        (["2", "two"], '["2", "two"]'),
+        ("so it is 2\n#### 2", "2"),
+        ({"target": ["3"]}, "3"),
+        ({"target": ["3", 4]}, '["3", "4"]'),
+        ('{"target": ["3"]}', "3"),
+        ({"ground_truth": "3", "style": "rule"}, "3"),
+        ({"ground_truth": {"target": 3}}, "3"),
+        ({"target": 98, "numbers": [44, 19, 35]}, None),
+        ({"target": "3", "ground_truth": "4"}, None),
+        ({"answer": "3"}, None),
+        ({}, None),
+        ([["3"]], None),
+        (True, None),
+        ('{"kind": "asserts", "tests": "assert f(1) == 1"}', '{"kind": "asserts", "tests": "assert f(1) == 1"}'),
+        (None, None),
+    ],
+)
 def test_golds_of_any_shape(written, read, gold, text):
     assert read(written("5.jsonl", row(gts=gold)))[1][0].gold == text
 

@@ -20,6 +20,7 @@ EXAM = {
     "setup": "",
     "tests": "assert solve(3) == 9\nassert solve(12) == 144\nassert solve(7) == 49",
     "entry_point": None,
+    "program_names": ["solve"],
 }
 LIMITS = Limits(seconds=1, memory_mb=512)
 GOOD = """

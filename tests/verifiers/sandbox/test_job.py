@@ -9,6 +9,7 @@ import time
 import psutil
 import pytest
 
+from counterpoise.verifiers.asked import asked_names
 from counterpoise.verifiers.sandbox.job import Limits, Sandbox
 from counterpoise.verifiers.sandbox.process import SandboxFault
 
@@ -16,7 +17,8 @@ TESTS = "assert f(1) == 2\nassert f(2) == 3"
 
 
 def exam(tests=TESTS, kind="asserts", setup="", **more):
-    return {"kind": kind, "setup": setup, "tests": tests, "entry_point": None} | more
+    made = {"kind": kind, "setup": setup, "tests": tests, "entry_point": None, "prompt": ""} | more
+    return {"program_names": asked_names(made)} | made
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,9 @@ def test_no_exception_of_the_program_ends_the_tests(sandbox):
 
 def test_classes_of_the_program_can_be_used_by_the_tests(sandbox):
     program = "class Pair:\n    def __init__(self, a): self.a = a\ndef f(pairs): return sum(p.a for p in pairs)"
-    assert sandbox.examine(program, exam("assert f([Pair(1), Pair(2)]) == 3"), Limits()).correct
+    assert sandbox.examine(
+        program, exam("assert f([Pair(1), Pair(2)]) == 3", program_names=["f", "Pair"]), Limits()
+    ).correct
 
 
 def test_objects_of_the_program_can_be_built_upon(sandbox):
@@ -117,9 +121,9 @@ def test_objects_of_the_program_can_be_built_upon(sandbox):
     )
     setup = "root = Node(1)\nroot.left = Node(2)\nroot.left.left = Node(3)"
     tests = "assert f(root) == 3\nassert root.left.x == 2\nassert root.left.depth() == 2\nassert root != 3"
-    assert sandbox.examine(program, exam(tests, setup=setup), Limits()).correct
+    assert sandbox.examine(program, exam(tests, setup=setup, program_names=["f", "Node"]), Limits()).correct
     # A program without the class fails; the tests are not to blame.
-    without = sandbox.examine("def f(node): return 3", exam(tests, setup=setup), Limits())
+    without = sandbox.examine("def f(node): return 3", exam(tests, setup=setup, program_names=["f", "Node"]), Limits())
     assert (facts(without), without.fault) == (("tests_stopped", 0, 4), None)
 
 
@@ -242,7 +246,7 @@ def test_nothing_outlives_a_supervisor_that_is_killed(level):
         from counterpoise.verifiers.sandbox.job import Limits, Sandbox
         sandbox = Sandbox({level!r}, bwrap=shutil.which("bwrap"))
         print(sandbox._launcher._process.pid, flush=True)
-        exam = dict(kind="asserts", setup="", tests="assert f(1)", entry_point=None)
+        exam = dict(kind="asserts", setup="", tests="assert f(1)", entry_point=None, program_names=["f"])
         sandbox.examine("import time\\ndef f(x): time.sleep(1000)", exam, Limits(seconds=500))
         """
     )

@@ -54,7 +54,13 @@ def test_without_bubblewrap_in_the_path_the_second_level_really_runs(monkeypatch
     monkeypatch.setenv("PATH", str(tmp_path))
     assert refusal("bwrap") == "bubblewrap is not installed"
     with open_sandbox() as sandbox:
-        exam = {"kind": "asserts", "setup": "", "tests": "assert f(1) == 2", "entry_point": None}
+        exam = {
+            "kind": "asserts",
+            "setup": "",
+            "tests": "assert f(1) == 2",
+            "entry_point": None,
+            "program_names": ["f"],
+        }
         assert sandbox.level == "landlock+seccomp"
         assert sandbox.examine("def f(x): return x + 1", exam, Limits()).correct
 
@@ -93,4 +99,4 @@ def test_the_install_command(monkeypatch, manager, command):
 def test_the_version_names_the_level(monkeypatch):
     pretend(monkeypatch)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    assert CodeVerifier(seconds=3).version == f"1+python-{python}+bwrap+3s+1024MB"
+    assert CodeVerifier(seconds=3).version == f"2+python-{python}+bwrap+3s+1024MB"

@@ -12,6 +12,7 @@ from counterpoise.diagnostics.guards.likelihood import Likelihood
 from counterpoise.diagnostics.guards.nothing_right import NothingRight
 from counterpoise.diagnostics.guards.rates import repetition, truncation
 from counterpoise.diagnostics.guards.success import Success
+from counterpoise.diagnostics.guards.unscored import Unscored
 from counterpoise.errors import UnknownNameError
 from counterpoise.registry import construct
 
@@ -25,6 +26,7 @@ GUARDS: Mapping[str, Callable[..., Guard]] = {
     "repetition": repetition,
     "gradients": Gradients,
     "nothing_right": NothingRight,
+    "unscored": Unscored,
 }
 
 

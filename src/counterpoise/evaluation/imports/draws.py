@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from counterpoise.errors import DataError, nearest
+from counterpoise.golds import gold_of_object, gold_text
 from counterpoise.types import StopReason
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Draw",
     "Fields",
     "Format",
+    "as_gold",
     "as_score",
     "as_text",
     "find",
@@ -124,7 +126,7 @@ def flat_draws(fields: Fields, columns: Columns) -> Sequence[Draw]:
     draw = Draw(
         prompt=None if prompt is None else messages_text(prompt, roles=True),
         response=messages_text(response, roles=False),
-        gold=None if gold is None else as_text(gold),
+        gold=as_gold(gold),
         score=as_score(_optional(fields, columns.score)) if scored else None,
         problem_id=None if problem_id is None else as_text(problem_id),
         step=None if step is None else _step(step),
@@ -165,6 +167,27 @@ def as_text(value: Any) -> str:
     if isinstance(value, list) and len(value) == 1:
         return as_text(value[0])
     return as_text(json.dumps(value, ensure_ascii=False, sort_keys=True))
+
+
+def as_gold(value: Any) -> str | None:
+    """The gold of a row: text, a number, a list of right answers, the `target` or `ground_truth` of an object; None where it has none.
+
+    An object that says more, or something else, is no gold: compared with it every right answer would be wrong.
+    """
+    for _ in range(4):
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            try:
+                parsed = json.loads(value)
+            except (ValueError, RecursionError):
+                break
+            if not isinstance(parsed, dict) or not parsed.keys() & {"target", "ground_truth"}:
+                break  # a verifier's own record, such as the tests of a program
+            value = parsed
+        if not isinstance(value, Mapping):
+            break
+        value = gold_of_object(value)
+    gold = gold_text(value)
+    return None if gold is None else as_text(gold)
 
 
 def as_score(value: Any) -> float:

@@ -16,6 +16,7 @@ from counterpoise.evaluation.imports.draws import (
     Draw,
     Fields,
     Format,
+    as_gold,
     as_score,
     as_text,
     find,
@@ -43,7 +44,7 @@ def _draws(fields: Fields, columns: Columns) -> Sequence[Draw]:
         Draw(
             prompt=_prompt(find(fields, columns.prompt, "prompt")),
             response=as_text(response),
-            gold=None if gold is None else as_text(gold),
+            gold=as_gold(gold),
             score=score,
         )
         for response in responses

@@ -98,7 +98,7 @@ class Examination:
         Raises:
             SyntaxError: the tests are no Python. Exception: what they need beside the program does not run.
         """
-        namespace: dict[str, Any] = _Namespace(self.function)
+        namespace: dict[str, Any] = {"__builtins__": dict(vars(builtins))}
         namespace.update({_PASSED: self.passed.add, _FAILED: self.failed.add, "__name__": "tests"})
         if self.exam["kind"] == "cases":
             count, ended = self._run_cases()
@@ -174,24 +174,6 @@ class Examination:
             raise _Gone(str(rest)[:200])
 
         return proxy
-
-
-class _Namespace(dict[str, Any]):
-    """Globals of the tests: a name that neither they nor Python define is asked of the program."""
-
-    def __init__(self, make: Any) -> None:
-        super().__init__(__builtins__=_Builtins(make))
-
-
-class _Builtins(dict[str, Any]):
-    """The last place where the interpreter looks a global name up."""
-
-    def __init__(self, make: Any) -> None:
-        super().__init__(vars(builtins))
-        self._make = make
-
-    def __missing__(self, name: str) -> Any:
-        return self._make(name)
 
 
 def split_asserts(source: str) -> tuple[ast.Module, int]:

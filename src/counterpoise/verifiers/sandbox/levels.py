@@ -42,7 +42,13 @@ def escapes():
     attempt("start a process", fork)
     return found
 """
-_EXAM: Final = {"kind": "asserts", "setup": "", "tests": "assert escapes() == []", "entry_point": None}
+_EXAM: Final = {
+    "kind": "asserts",
+    "setup": "",
+    "tests": "assert escapes() == []",
+    "entry_point": None,
+    "program_names": ["escapes"],
+}
 _RUNS: Final = _EXAM | {"tests": "assert type(escapes()) is list"}
 
 
