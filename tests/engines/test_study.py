@@ -124,7 +124,7 @@ def test_a_study_of_an_earlier_release_goes_on_with_the_guards_that_it_had(write
         file.write_text(text.replace('    "nothing_right",\n', ""))
     assert load_study(write(seeds=[0])).train() == []
     file.write_text(file.read_text().replace("act = false", "act = true"))
-    with pytest.raises(ConfigError, match="guards.act is true and was false"):
+    with pytest.raises(ConfigError, match=r"guards\.act is true and was false"):
         load_study(write(seeds=[0])).train()
 
 
