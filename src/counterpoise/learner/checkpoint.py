@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from counterpoise.errors import CheckpointError, StoreError
-from counterpoise.files import atomic_write_text, fsync_directory
+from counterpoise.files import atomic_write_text, fsync_directory, read_json
 
 __all__ = ["Checkpoint", "CheckpointStore", "Score"]
 
@@ -183,7 +183,7 @@ class CheckpointStore:
     def _best(self, name: str | None = None) -> tuple[int | None, float]:
         """Step and score of the best one; NaN where it was the best by something else than `name`."""
         try:
-            record = json.loads((self._directory / _BEST).read_text(encoding="utf-8"))
+            record = read_json(self._directory / _BEST)
             # Files of earlier versions do not say by what; it was what the run file says.
             other = name is not None and record.get("by", name) != name
             return int(record["step"]), math.nan if other else float(record["score"])
@@ -216,7 +216,7 @@ def _damage(path: Path) -> str | None:
 def _found_damage(path: Path) -> str | None:
     manifest = path / _MANIFEST
     try:
-        files = json.loads(manifest.read_text(encoding="utf-8"))["files"] if manifest.is_file() else None
+        files = read_json(manifest)["files"]
     except _UNREADABLE:
         files = None
     if not isinstance(files, dict):
