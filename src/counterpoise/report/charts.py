@@ -12,7 +12,7 @@ from typing import Any
 from counterpoise.report.metrics import Panel
 from counterpoise.report.paper import PublishedCurves
 from counterpoise.report.records import Against, Difference, Report, Run, Section
-from counterpoise.report.words import visible
+from counterpoise.text import visible
 
 __all__ = ["SYMBOLS", "chart_data", "compact", "dash_of", "style_slot"]
 

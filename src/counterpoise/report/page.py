@@ -25,6 +25,7 @@ from counterpoise.report.charts import SYMBOLS, chart_data, dash_of, style_slot
 from counterpoise.report.metrics import choose_panels
 from counterpoise.report.paper import find_published, published_curves
 from counterpoise.report.records import Report, Run, Sample, Samples, Section
+from counterpoise.text import visible
 
 __all__ = ["render_page"]
 
@@ -98,7 +99,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "percent": words.percent,
         "points": words.points,
-        "visible": words.visible,
+        "visible": visible,
         "breakable": _breakable,
     }
     environment.globals |= {
@@ -114,7 +115,7 @@ def _environment() -> Environment:
 
 def _breakable(text: str) -> Markup:
     """A name that may be folded behind its underscores."""
-    return Markup(str(escape(words.visible(text))).replace("_", "_<wbr>"))
+    return Markup(str(escape(visible(text))).replace("_", "_<wbr>"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +219,7 @@ def _rollout(sample: Sample) -> dict[str, Any]:
         zip(sample.tokens, sample.log_probs, sample.credit, strict=True), 1
     ):
         # An end-of-sequence token has no text, nor has a part of a character.
-        seen = words.visible(text) or ("⟨end⟩" if place == len(sample.tokens) else "·")
+        seen = visible(text) or ("⟨end⟩" if place == len(sample.tokens) else "·")
         probability = math.exp(min(log_prob, 0.0))
         sign = "u" if credit > 0 else "d" if credit < 0 else "z"
         tip = f"p {probability:.3g}, credit {credit:+.3g}"
@@ -237,7 +238,7 @@ def _rollout(sample: Sample) -> dict[str, Any]:
         "question": _cut(sample.question),
         "gold": _cut(sample.gold),
         "answer": _cut(sample.answer),
-        "problem": words.visible(sample.problem_id),
+        "problem": visible(sample.problem_id),
         "verdict": sample.verdict.replace("_", " "),
         "right": sample.verdict == "correct",
         "text": _cut(sample.text),
@@ -250,7 +251,7 @@ def _rollout(sample: Sample) -> dict[str, Any]:
 def _cut(text: str | None) -> str | None:
     if text is None:
         return None
-    shown = words.visible(text[:_CHARACTERS])
+    shown = visible(text[:_CHARACTERS])
     return shown if len(text) <= _CHARACTERS else f"{shown} … ({len(text) - _CHARACTERS} more characters)"
 
 
@@ -267,7 +268,7 @@ def _configurations(runs: Sequence[Run]) -> list[tuple[Run, list[tuple[str, bool
                 section, key = line.strip("[] ") + ".", ""
             elif "=" in line and not line.startswith((" ", "\t", "]")):
                 key = section + line.partition("=")[0].strip().strip("\"'")
-            lines.append((words.visible(line), key in differing))
+            lines.append((visible(line), key in differing))
         marked.append((run, lines))
     return marked
 
