@@ -319,7 +319,7 @@ def test_a_run_file_does_not_choose_any_variable(server, monkeypatch, name, allo
     if accepted:
         llm(server, key_variable=name)
         return
-    with pytest.raises(ConfigError, match="would be sent to 127.0.0.1.*set COUNTERPOISE_JUDGE_KEY_VARIABLE="):
+    with pytest.raises(ConfigError, match=r"would be sent to 127\.0\.0\.1.*set COUNTERPOISE_JUDGE_KEY_VARIABLE="):
         llm(server, key_variable=name)
 
 
@@ -342,7 +342,7 @@ def test_a_key_does_not_travel_in_clear(monkeypatch, url, refused):
     made()  # there is no key to lose
     monkeypatch.setenv("A_API_KEY", "sk-1")
     if refused:
-        with pytest.raises(ConfigError, match="the key in A_API_KEY would travel in clear to .*; use https://"):
+        with pytest.raises(ConfigError, match=r"the key in A_API_KEY would travel in clear to .*; use https://"):
             made()
         monkeypatch.setenv("COUNTERPOISE_JUDGE_KEY_VARIABLE", "A_API_KEY")
     made()

@@ -21,10 +21,11 @@ import counterpoise
 from counterpoise.evaluation.table import result_lines
 from counterpoise.report import words
 from counterpoise.report.bundle import packed_plotly
-from counterpoise.report.charts import SYMBOLS, chart_data, dash_of, style_slot
+from counterpoise.report.charts import EVENTS, SYMBOLS, chart_data, dash_of, style_slot
 from counterpoise.report.metrics import choose_panels
 from counterpoise.report.paper import find_published, published_curves
 from counterpoise.report.records import Report, Run, Sample, Samples, Section
+from counterpoise.report.series import width_drawn
 from counterpoise.text import visible
 
 __all__ = ["render_page"]
@@ -70,7 +71,11 @@ def render_page(report: Report, *, paper: str | None = None) -> str:
             cards=[_card(report, style, run) for style, run in enumerate(report.runs, start=1)],
             findings=words.findings(report),
             differences=words.config_differences(report.runs),
-            notes=[*report.notes, *(f"{run.name}: {note}" for run in report.runs for note in run.notes)],
+            notes=[
+                *report.notes,
+                *(f"{run.name}: {note}" for run in report.runs for note in (*run.notes, *_left_out(run))),
+            ],
+            events=EVENTS,
             tables=[_table(section) for section in report.sections],
             panels=[(panel, words.panel_summary(panel, report.runs)) for panel in panels],
             evaluations="evaluations" in data["charts"],
@@ -86,6 +91,16 @@ def render_page(report: Report, *, paper: str | None = None) -> str:
     )
     # A lone surrogate (a model can write one) has no UTF-8 form.
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _left_out(run: Run) -> list[str]:
+    """What the page does not show of a long run."""
+    said, width = [], width_drawn(run)
+    if width > 1:
+        said.append(f"{len(run.steps)} steps are drawn as means of {width}; metrics.jsonl and --csv hold every step")
+    if len(run.events) > EVENTS:
+        said.append(f"the last {EVENTS} of {len(run.events)} events are shown; events.jsonl and --csv hold all")
+    return said
 
 
 def _environment() -> Environment:

@@ -104,8 +104,9 @@ class Endpoint:
             return
         if name not in _KEY_NAMES and re.fullmatch(r"[A-Za-z0-9_]+_API_KEY", name) is None:
             raise ConfigError(
-                f"{where}: key_variable = {name!r}; its value would be sent to {host}, and a variable that holds the key of a language model "
-                f"ends in _API_KEY or is one of {', '.join(_KEY_NAMES)}; to send this one, set {KEY_VARIABLE}={name!r} in your environment"
+                f"{where}: key_variable = {name!r}; its value would be sent to {host}, and a variable that holds the key of a language "
+                f"model ends in _API_KEY or is one of {', '.join(_KEY_NAMES)}; to send this one, set {KEY_VARIABLE}={name!r} in your "
+                "environment"
             )
         if scheme == "http" and os.environ.get(name) and not _is_loopback(host):
             raise ConfigError(
