@@ -20,7 +20,7 @@ from counterpoise.engines.diagnose import Diagnose, UpdateMeasures, saved_tokens
 from counterpoise.engines.evaluate import evaluate_policy, first_problems
 from counterpoise.engines.guarding import guarded, make_supervisor
 from counterpoise.engines.interrupt import Interrupt, RunInterruptedError, watching_interrupts
-from counterpoise.engines.observer import Observer, Silent
+from counterpoise.engines.observer import Observer, Silent, Unfailing
 from counterpoise.engines.order import ProblemOrder
 from counterpoise.engines.policy import Policy, load_policy, policy_writer, restore_policy
 from counterpoise.engines.processes import anywhere, is_main, on_main, use_threads
@@ -72,7 +72,9 @@ def train(run: RunDirectory, *, observer: Observer | None = None) -> TrainResult
         RunInterruptedError: Ctrl-C, SIGTERM, SIGHUP or SIGUSR1; the run saved itself.
         StoreError: the disk is full.
     """
-    watcher = observer if observer is not None and is_main() else Silent()
+    watcher: Observer = Silent()
+    if observer is not None and is_main():
+        watcher = Unfailing(observer, lost=lambda step, line: run.note("output_lost", step, line))
     with run.locked(), watching_interrupts(watcher.said) as interrupt:
         run.reread()
         use_threads(run.config.run.threads)
