@@ -1,27 +1,69 @@
-"""Files that survive a kill: atomic replacement, and append-only JSON lines whose damaged lines are named and skipped."""
+"""Files that survive a kill, and the one reader of JSON: whatever a file holds, it is read in bounded time or named as damaged.
+
+Written: by atomic replacement, or as append-only JSON lines whose damaged lines are named and skipped. Read: regular files only (a
+named pipe would wait for ever), UTF-8, no deeper than `DEPTH`, no number that cannot be held.
+"""
 
 from __future__ import annotations
 
+import codecs
 import errno
+import hashlib
+import io
 import json
+import math
 import os
+import re
 import secrets
+import socket
+import stat
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from counterpoise.errors import StoreError
 
 __all__ = [
+    "DEPTH",
     "Damage",
+    "Fault",
     "append_json_lines",
     "atomic_write",
     "atomic_write_text",
     "cannot_write",
     "fsync_directory",
+    "json_lines",
+    "open_regular",
+    "parse_json",
+    "parse_line",
+    "read_json",
     "read_json_lines",
+    "read_text",
 ]
+
+DEPTH = 100
+"""Arrays and objects inside one another that are read at most; Python's own recursion ends at about 1,000."""
+_LARGEST = 2**31
+"""Bytes of one document or one line that are read at most."""
+_OLD_SECONDS = 3600.0
+"""Age of a temporary file from which its writer counts as dead even where another process has its number now."""
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+class Fault(ValueError):
+    """Why a text is no JSON that is read here, in one line."""
+
+    torn = False
+    """Whether it is a last line without its end, as a kill while writing leaves it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,21 +82,31 @@ class Damage:
 
 
 def fsync_directory(path: Path) -> None:
-    """Make a rename inside `path` durable; a no-op where directories cannot be opened."""
+    """Make a rename inside `path` durable; a no-op where directories cannot be opened or a file system does not flush them.
+
+    Raises:
+        StoreError: the disk failed.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_FLUSHED:
+            raise StoreError(cannot_write(path, error)) from error
     finally:
         os.close(descriptor)
+
+
+_NOT_FLUSHED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call `write` on a temporary file beside `path`, flush it to disk, and rename it over `path`.
 
-    A reader sees the old file or the new one, never a part.
+    A reader sees the old file or the new one, never a part. What killed writers of the same file left beside it is removed.
 
     Raises:
         StoreError: the disk is full or the directory cannot be written; the old file is untouched.
@@ -63,7 +115,8 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = str(path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"))
+        _remove_abandoned(path)
+        beside = str(path.with_name(f".{path.name}.{os.getpid()}-{_machine()}-{secrets.token_hex(4)}.tmp"))
         # Not tempfile: its files are private, and a run directory is often read by others than its owner.
         with open(beside, "xb") as handle:
             temporary = beside
@@ -121,22 +174,200 @@ def append_json_lines(path: Path, records: Sequence[Mapping[str, Any]], *, durab
         raise StoreError(cannot_write(path, error)) from error
 
 
+def open_regular(path: str | Path) -> io.BufferedReader:
+    """Open a file to read its bytes; never waits.
+
+    Raises:
+        OSError: there is none, it cannot be read, or it is a directory, a pipe or a device; `strerror` says which.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            kind = next((words for test, words in _KINDS if test(mode)), "something else")
+            raise OSError(errno.EINVAL, f"{kind}, not a regular file; write what it gives to a file first", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_text(path: str | Path) -> str:
+    """A regular file as UTF-8 text.
+
+    Raises:
+        OSError: see `open_regular`; larger than 2 GiB.
+        Fault: it is not UTF-8.
+    """
+    with open_regular(path) as handle:
+        if os.fstat(handle.fileno()).st_size > _LARGEST:
+            raise OSError(errno.EFBIG, f"more than {_LARGEST} bytes", str(path))
+        return _decoded(handle.read())
+
+
+def read_json(path: str | Path) -> Any:
+    """One JSON document; `parse_json` says what is accepted, and no number may be NaN or infinite.
+
+    Raises:
+        OSError: see `read_text`.
+        Fault: it is no such document.
+    """
+    return parse_json(read_text(path), finite=True)
+
+
+def parse_json(data: bytes | str, *, finite: bool = False, large_integers: bool = False) -> Any:
+    """A JSON value whose text is UTF-8 (with or without its mark), at most `DEPTH` deep, with integers of at most 64 bits.
+
+    `NaN` and `Infinity`, which Python and NumPy write, are read unless it has to be `finite`. `large_integers` admits integers of up
+    to 4,300 digits: in problems they are answers.
+
+    Raises:
+        Fault: it is not.
+    """
+    text = data.removeprefix("\ufeff") if isinstance(data, str) else _decoded(data)
+    # The hooks are slow, and nearly no text needs them.
+    odd = finite or _ODD.search(text) is not None
+    try:
+        value = _decoder(finite, large_integers).decode(text) if odd else json.loads(text)
+    except Fault:
+        raise
+    except RecursionError:
+        raise Fault(f"not JSON: nested more than {DEPTH} deep") from None
+    except ValueError as error:
+        raise Fault(f"not JSON: {error}") from None
+    if text.count("[") + text.count("{") > DEPTH and _deeper(value):
+        raise Fault(f"not JSON: nested more than {DEPTH} deep")
+    return value
+
+
+def json_lines(path: str | Path, *, large_integers: bool = False) -> Iterator[tuple[int, dict[str, Any] | Fault]]:
+    """(line from 1, its object, or what is wrong with it) of each line that is not blank, as the file is read.
+
+    Raises:
+        OSError: see `open_regular`.
+    """
+    with open_regular(path) as handle:
+        number = 0
+        while raw := handle.readline(_LARGEST):
+            number += 1
+            if len(raw) == _LARGEST and not raw.endswith(b"\n"):
+                while (rest := handle.readline(_LARGEST)) and not rest.endswith(b"\n"):
+                    pass
+                yield number, Fault(f"a line of more than {_LARGEST} bytes")
+                continue
+            if raw.strip():
+                yield number, parse_line(raw, large_integers=large_integers)
+
+
+def parse_line(raw: bytes, *, large_integers: bool = False) -> dict[str, Any] | Fault:
+    """The object of one line, or what is wrong with it."""
+    try:
+        value = parse_json(raw, large_integers=large_integers)
+    except Fault as fault:
+        fault.torn = not raw.endswith(b"\n")
+        return fault
+    return value if isinstance(value, dict) else Fault(f"a JSON {type(value).__name__}, not an object")
+
+
 def read_json_lines(path: Path, *, on_damage: Callable[[Damage], None]) -> Iterator[dict[str, Any]]:
-    """Yield the objects of an append-only file in order; a line that is no JSON object goes to `on_damage` and is skipped."""
-    with open(path, "rb") as handle:
-        for number, raw in enumerate(handle, start=1):
-            if not raw.strip():
+    """Yield the objects of an append-only file in order; a line that is no JSON object goes to `on_damage` and is skipped.
+
+    Raises:
+        OSError: see `open_regular`.
+    """
+    for number, found in json_lines(path):
+        if isinstance(found, Fault):
+            torn = " (torn by a kill while writing)" if found.torn else ""
+            on_damage(Damage(path=Path(path), line=number, reason=f"{found}{torn}"))
+        else:
+            yield found
+
+
+_ODD = re.compile(r"[0-9]{20}|[0-9][eE]\+?[0-9]{3}")
+"""What may be a number that cannot be held; seldom met outside one."""
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.removeprefix(codecs.BOM_UTF8).decode()
+    except UnicodeDecodeError as error:
+        raise Fault(f"not UTF-8: byte 0x{data[error.start]:02x} at place {error.start + 1}") from None
+
+
+def _decoder(finite: bool, large_integers: bool) -> json.JSONDecoder:
+    def integer(digits: str) -> int:
+        if not large_integers and not -(2**63) <= (value := _whole(digits)) < 2**64:
+            raise Fault(f"an integer of {len(digits.lstrip('-'))} digits, which is more than 64 bits hold")
+        return value if not large_integers else _whole(digits)
+
+    def number(digits: str) -> float:
+        value = float(digits)
+        if math.isinf(value):
+            raise Fault(f"the number {digits[:40]}, which is too large")
+        return value
+
+    def constant(word: str) -> float:
+        if finite:
+            raise Fault(f"{word}, which is no number of JSON")
+        return float(word)
+
+    return json.JSONDecoder(parse_int=integer, parse_float=number, parse_constant=constant)
+
+
+def _whole(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:  # beyond the interpreter's limit of 4,300 digits
+        raise Fault(f"an integer of {len(digits.lstrip('-'))} digits") from None
+
+
+def _deeper(value: object) -> bool:
+    layer = [value]
+    for _ in range(DEPTH):
+        layer = [
+            inner
+            for outer in layer
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+            if isinstance(inner, dict | list)
+        ]
+        if not layer:
+            return False
+    return True
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove temporary files beside `path` whose writers are gone; another process that writes it now keeps its own."""
+    name = re.compile(re.escape(f".{path.name}.") + r"([0-9]+)-(?:([0-9a-f]{8})-)?[0-9a-f]{8}\.tmp")
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            found = name.fullmatch(entry.name)
+            if found is None:
                 continue
-            try:
-                record = json.loads(raw.decode())
-            except (ValueError, RecursionError) as error:
-                torn = " (torn by a kill while writing)" if not raw.endswith(b"\n") else ""
-                on_damage(Damage(path=Path(path), line=number, reason=f"not JSON: {error}{torn}"))
-                continue
-            if not isinstance(record, dict):
-                on_damage(Damage(path=Path(path), line=number, reason=f"a JSON {type(record).__name__}, not an object"))
-                continue
-            yield record
+            # A process number means something only where it was given; elsewhere the age has to do.
+            dead = found[2] == _machine() and not _alive(int(found[1]))
+            if dead or time.time() - entry.stat(follow_symlinks=False).st_mtime > _OLD_SECONDS:
+                Path(entry.path).unlink(missing_ok=True)
+
+
+@cache
+def _machine() -> str:
+    """A name of this machine since its start and, in a container, of its own numbering of processes."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts += [Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink("/proc/self/ns/pid")]
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=4).hexdigest()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def cannot_write(path: Path, error: OSError) -> str:

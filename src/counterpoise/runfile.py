@@ -73,7 +73,9 @@ def settled(config: RunConfig) -> RunConfig:
 
 def quoted(key: str, text: object) -> str:
     """The override that sets `key` to a text, whatever characters it has."""
-    return f"{key}={json.dumps(str(text), ensure_ascii=False)}"
+    # JSON's one difference from TOML here: DEL has to be escaped.
+    written = json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
+    return f"{key}={written}"
 
 
 def parse_config(

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from counterpoise.config.paths import anchor
 from counterpoise.errors import ConfigError
+from counterpoise.files import read_text
 
 __all__ = ["EXTENDS", "anchored", "copied", "extended", "merge_tables", "read_run_tables", "read_tables"]
 
@@ -32,10 +33,10 @@ def read_tables(path: Path, what: str = "the run file", *, reason: str = "") -> 
         ConfigError: the file is missing or no TOML.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except OSError as error:
         raise ConfigError(f"cannot read {what} {path}{reason}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         kind = _OTHER_KINDS.get(Path(path).suffix.lower())
         meant = f"; its name says {kind}, and run files are TOML: section.key = value under [section]" if kind else ""
         raise ConfigError(f"{path} is not valid TOML: {error}{meant}") from error

@@ -140,7 +140,7 @@ def test_the_same_evaluation_reopens(store, fake):
     ("content", "message"),
     [
         (None, "holds no rollout store: there is no manifest.json in it"),
-        ("{", "manifest.json: Expecting property name"),
+        ("{", "manifest.json: not JSON: Expecting property name"),
         ('{"schema": 9}', "has schema 9; this version reads 1"),
         ('{"schema": 1}', r"is no store manifest \('settings'\)"),
         ('{"schema": 1, "settings": {"stop": [], "heat": 1}}', "is no store manifest .*heat"),

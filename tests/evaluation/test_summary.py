@@ -202,7 +202,7 @@ def test_problems_file_is_what_read_counts_reads(filled, tmp_path):
     ("content", "message"),
     [
         (None, "passk.json is missing; run the evaluation first"),
-        ("{", "passk.json: Expecting property name.*; evaluate again to rewrite it from the stored rollouts"),
+        ("{", "passk.json: not JSON: Expecting property name.*; evaluate again to rewrite it from the stored rollouts"),
         ("[]", "cannot read .*passk.json"),
         ('{"schema": 2}', "was written by another version; evaluate again"),
     ],
@@ -231,7 +231,7 @@ def test_no_problems(tmp_path, fake):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("oops", ":2: not JSON (Expecting value"),
+        ("oops", ":2: not JSON: Expecting value"),
         ("[1]", ":2: a JSON list, not an object; expected {"),
         ('{"id":"b","n":4}', ":2: no 'c' (found: id, n); expected {"),
         ('{"id":null,"n":4,"c":1}', ":2: id is None; expected text or an integer"),
@@ -240,7 +240,7 @@ def test_no_problems(tmp_path, fake):
         ('{"id":"b","n":4,"c":5}', ":2: c=5 correct of n=4 rollouts; c cannot exceed n"),
         ('{"id":"b","n":4,"c":1,"unscored":-1}', ":2: unscored is -1; expected a whole number"),
         ('{"id":"a","n":4,"c":1}', ":2: id 'a' stands at line 1 already; one line for each problem"),
-        ('{"id":"b","n":' + "9" * 5000 + ',"c":1}', ":2: not JSON (Exceeds the limit"),
+        ('{"id":"b","n":' + "9" * 5000 + ',"c":1}', ":2: an integer of 5000 digits"),
         (
             '{"id":"b","n":4,"c":1,"wrong_classes":[3,1]}',
             ":2: wrong_classes is [3, 1]; expected how often each wrong answer",
@@ -252,7 +252,7 @@ def test_no_problems(tmp_path, fake):
         ),
         ('{"id":"b","n":4,"c":1,"parts":[1]}', ":2: parts is [1]; expected {name: [[value, how often]"),
         ('{"id":"b","n":4,"c":1,"parts":{"f1":[[0.5,5]]}}', ":2: parts.f1 has more values than the 4 scored rollouts"),
-        ("[" * 100_000, ":2: not JSON (maximum recursion depth"),
+        ("[" * 100_000, ":2: not JSON: nested more than 100 deep"),
     ],
 )
 def test_a_malformed_line_is_named(tmp_path, line, message):

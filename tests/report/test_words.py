@@ -1,7 +1,5 @@
 import math
 
-import pytest
-
 from counterpoise.report import words
 from counterpoise.report.build import build_report
 from counterpoise.report.collect import read_runs
@@ -12,20 +10,6 @@ def test_numbers():
     assert words.percent(0.12345) == "12.3" and words.percent(math.nan) == "–"
     # -0.04 points rounds to zero, which has no minus
     assert words.points(-0.0004) == "+0.0" and words.points(0.0491) == "+4.9" and words.points(math.nan) == "–"
-
-
-@pytest.mark.parametrize(
-    ("text", "seen"),
-    [
-        ("a\x00b\x1b[31m", "a␀b␛[31m"),
-        ("gnirts\u202eevil", "gnirts⟨U+202E⟩evil"),
-        ("\ud800", "⟨U+D800⟩"),
-        ("two\nlines\tkept <b>", "two\nlines\tkept <b>"),
-        ("ν ≤ 5 日本", "ν ≤ 5 日本"),
-    ],
-)
-def test_what_a_page_would_hide_is_made_visible(text, seen):
-    assert words.visible(text) == seen
 
 
 def test_differences_of_configurations_leave_names_out(make_run):

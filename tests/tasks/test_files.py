@@ -108,7 +108,10 @@ def test_contamination_is_refused_with_a_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"question": "b", ', """data.jsonl:2: expected one JSON object, found '{"question": "b",' (Expecting"""),
+        (
+            '{"question": "b", ',
+            """data.jsonl:2: expected one JSON object, found '{"question": "b",' (not JSON: Expecting""",
+        ),
         ("[1, 2]", "data.jsonl:2: expected one JSON object, found an array; write one {…} per line"),
         ("null", "data.jsonl:2: expected one JSON object, found null"),
         (

@@ -226,18 +226,18 @@ def test_a_cache_that_cannot_be_written_stops_the_batch(server, tmp_path):
 
 
 def test_the_key_comes_from_the_environment_and_stays_there(server, monkeypatch, tmp_path):
-    monkeypatch.setenv("MY_KEY", "sk-secret-123")
+    monkeypatch.setenv("MY_API_KEY", "sk-secret-123")
     path = tmp_path / "decisions.jsonl"
-    verifier = llm(server, key_variable="MY_KEY", cache=str(path))
+    verifier = llm(server, key_variable="MY_API_KEY", cache=str(path))
     verifier.judge(GOLD, "NYC")
     assert server.keys == ["Bearer sk-secret-123"] * 2
     server.mode = "unauthorised"
     reason = verifier.judge(GOLD, "Boston").reason
     for text in (repr(verifier), verifier.version, path.read_text(), reason, json.dumps(server.seen)):
         assert "secret" not in text
-    monkeypatch.setenv("MY_KEY", "sk-secret-123\nX: y")
+    monkeypatch.setenv("MY_API_KEY", "sk-secret-123\nX: y")
     reason = verifier.judge(GOLD, "Boston").reason
-    assert reason == "judge the key in MY_KEY has characters that no header may have"
+    assert reason == "judge the key in MY_API_KEY has characters that no header may have"
 
 
 def test_without_a_key_none_is_sent(server):
@@ -295,3 +295,65 @@ def test_without_httpx(monkeypatch):
             MissingExtraError, match=r"the verifier 'llm' needs the package 'httpx'.*counterpoise\[judge\]"
         ):
             judge.verify([problem], ["NYC"])
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "accepted"),
+    [
+        ("OPENAI_API_KEY", "", True),
+        ("MY_API_KEY", "", True),
+        ("JUDGE_KEY", "", True),
+        ("AWS_SECRET_ACCESS_KEY", "", False),
+        ("HF_TOKEN", "", False),
+        ("_API_KEY", "", False),
+        ("HOME", "", False),
+        ("X_API_KEY\n", "", False),
+        ("", "", False),
+        ("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", True),
+        ("AWS_SECRET_ACCESS_KEY", "OTHER", False),
+    ],
+)
+def test_a_run_file_does_not_choose_any_variable(server, monkeypatch, name, allowed, accepted):
+    monkeypatch.setenv("COUNTERPOISE_JUDGE_KEY_VARIABLE", allowed)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    if accepted:
+        llm(server, key_variable=name)
+        return
+    with pytest.raises(ConfigError, match=r"would be sent to 127\.0\.0\.1.*set COUNTERPOISE_JUDGE_KEY_VARIABLE="):
+        llm(server, key_variable=name)
+
+
+@pytest.mark.parametrize(
+    ("url", "refused"),
+    [
+        ("http://judge.example/v1", True),
+        ("http://10.0.0.7:8000/v1", True),
+        ("http://127.0.0.1.example/v1", True),
+        ("https://judge.example/v1", False),
+        ("http://localhost:8000/v1", False),
+        ("http://127.8.0.1/v1", False),
+        ("http://[::1]:8000/v1", False),
+    ],
+)
+def test_a_key_does_not_travel_in_clear(monkeypatch, url, refused):
+    monkeypatch.delenv("COUNTERPOISE_JUDGE_KEY_VARIABLE", raising=False)
+    monkeypatch.delenv("A_API_KEY", raising=False)
+    made = lambda: LlmVerifier(url=url, model="m", key_variable="A_API_KEY")  # noqa: E731
+    made()  # there is no key to lose
+    monkeypatch.setenv("A_API_KEY", "sk-1")
+    if refused:
+        with pytest.raises(ConfigError, match=r"the key in A_API_KEY would travel in clear to .*; use https://"):
+            made()
+        monkeypatch.setenv("COUNTERPOISE_JUDGE_KEY_VARIABLE", "A_API_KEY")
+    made()
+
+
+def test_host_and_variable_are_said_once_before_the_first_request(server, monkeypatch, caplog):
+    monkeypatch.setenv("ONCE_API_KEY", "sk-secret-123")
+    verifier = llm(server, key_variable="ONCE_API_KEY")
+    verifier.judge(GOLD, "new york")  # decided by the rules: nothing is asked
+    assert caplog.messages == []
+    verifier.judge(GOLD, "Boston")
+    verifier.judge(GOLD, "NYC")
+    host = server.url.removeprefix("http://").removesuffix("/v1")
+    assert caplog.messages == [f"verifier llm: asking tiny at {host} with the key in ONCE_API_KEY"]

@@ -24,8 +24,8 @@ def test_lines_are_read_with_their_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"gold": "7"', r'r\.jsonl:2: not JSON \(.*\); expected an object such as \{"gold": "72", "response": "…"\}'),
-        ("[1]", r"r\.jsonl:2: a JSON list, expected an object with 'gold' and 'response'"),
+        ('{"gold": "7"', r'r\.jsonl:2: not JSON: .*; expected an object such as \{"gold": "72", "response": "…"\}'),
+        ("[1]", r"r\.jsonl:2: a JSON list, not an object; expected an object such as"),
         (
             '{"gold": "7", "output": "7"}',
             r"r\.jsonl:2: no field 'response'; the line has: gold, output \(name it with --response-field\)",

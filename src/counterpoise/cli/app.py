@@ -3,13 +3,16 @@
 A command lives in its own file of this package and imports what is heavy inside its function, so that `--help` and tab
 completion answer at once. To add one: write `cli/<name>.py` and add a line to `COMMANDS`.
 
-Exit codes: 0 done, 1 the run failed (or there is a bug), 2 wrong usage or configuration, 130 interrupted.
+Exit codes: 0 done, 1 the run failed (or there is a bug), 2 wrong usage or configuration, 130 interrupted,
+141 the reader of the output went away before its end.
 """
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -31,6 +34,7 @@ from counterpoise.cli.export import export
 from counterpoise.cli.grade import grade
 from counterpoise.cli.import_ import import_rollouts
 from counterpoise.cli.merge import merge
+from counterpoise.cli.output import guarded_streams, lost
 from counterpoise.cli.passk import passk
 from counterpoise.cli.pretrain import pretrain
 from counterpoise.cli.report import report
@@ -71,6 +75,16 @@ GROUPS: Mapping[str, typer.Typer] = {"tasks": tasks}
 """Commands that have commands of their own."""
 
 
+_KEPT = frozenset(("demo", "train", "study", "pretrain", "eval", "grade", "merge", "import", "export", "report"))
+"""Commands whose work is in files when they are done, so that lost output is no failure."""
+
+_ASKED = frozenset(("--json", "--markdown", "--show"))
+"""Options that make what is printed the work, whatever the command."""
+
+_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
+"""What torch says of it; there it is a RuntimeError."""
+
+
 class _Group(TyperGroup):
     """The outermost command: below it every error on purpose becomes its message and its exit code."""
 
@@ -81,6 +95,15 @@ class _Group(TyperGroup):
             _traceback_if_wanted()
             console.error(str(error))
             raise typer.Exit(error.exit_code) from error
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and not any(words in str(error).lower() for words in _NO_MEMORY):
+                raise
+            _traceback_if_wanted()
+            console.error(
+                "out of memory; lower rollout.max_rows (rows that are drawn together) or learner.tokens_per_microbatch (tokens of one "
+                "forward pass), e.g. rollout.max_rows=64 on the command line; what was saved is intact"
+            )
+            raise typer.Exit(1) from error
         except KeyboardInterrupt as interrupt:
             _traceback_if_wanted()
             console.error("interrupted")
@@ -103,7 +126,7 @@ def _as_setting(error: Any) -> str:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"counterpoise {__version__}")
+        console.stdout.print(f"counterpoise {__version__}")
         raise typer.Exit
 
 
@@ -138,8 +161,16 @@ app = _make_app()
 
 def main() -> None:
     """Console entry point: run the command of `sys.argv` and exit with its code."""
+    with guarded_streams():
+        code = _with_output(_run())
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
     try:
         app()
+    except SystemExit as stop:
+        return stop.code
     except Exception as error:
         _traceback_if_wanted()
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -147,7 +178,29 @@ def main() -> None:
             f"this is a bug in counterpoise: {type(error).__name__}: {error} ({where.filename}:{where.lineno}); please report it "
             f"with the output of the same command under {TRACEBACK_VARIABLE}=1"
         )
-        sys.exit(1)
+        return 1
+    return 0
+
+
+def _with_output(code: int | str | None) -> int | str | None:
+    """The exit code, once it is known whether what was printed arrived: a result that is nowhere else must not be lost in silence."""
+    sys.stdout.flush()
+    error = lost("stdout")
+    arguments = sys.argv[1:]
+    if (
+        error is None
+        or code not in (0, None)
+        or (arguments[:1] and arguments[0] in _KEPT and not _ASKED & {*arguments})
+    ):
+        return code
+    if error.errno in (errno.EPIPE, errno.EBADF):
+        return _NO_READER
+    console.error(f"standard output cannot be written: {error.strerror or error}")
+    return 1
+
+
+_NO_READER = 128 + signal.SIGPIPE
+"""Exit code when the reader of the output went away, as shells have it."""
 
 
 def _traceback_if_wanted() -> None:

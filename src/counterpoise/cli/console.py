@@ -1,6 +1,7 @@
 """What the command line prints through: results go to standard output, everything about the work to standard error.
 
-Colour and moving bars appear on a terminal only, and never with `NO_COLOR`; in a log the same progress is a line now and then.
+Colour and moving bars appear on a terminal only, and never with `NO_COLOR`; in a log the same progress is a line now and then. Text is
+printed as text (`cli.output`): nothing in it is markup, and what a terminal would obey is shown.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
+
+from counterpoise.cli.output import Screen
+from counterpoise.text import visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,9 +27,9 @@ __all__ = ["duration", "error", "note", "print_json", "progress", "stderr", "std
 _PIPE_WIDTH = 160
 
 
-def _console(*, to_stderr: bool) -> Console:
+def _console(*, to_stderr: bool) -> Screen:
     """A console that does not fold tables at 80 columns when its output is a file or a pipe."""
-    console = Console(stderr=to_stderr, highlight=False)
+    console = Screen(stderr=to_stderr)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPE_WIDTH
     return console
@@ -51,7 +54,13 @@ def note(message: str) -> None:
 def print_json(value: object) -> None:
     """The value as JSON on standard output, unfolded; NaN (undefined) and infinity become null, because JSON has no other word for them."""
     text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, indent=2)
-    stdout.print(Text(text), soft_wrap=True)
+    # What the console would show in another way is escaped as JSON has it, so that the text is read back as it was.
+    lines = (line if line.isprintable() else "".join(map(_escaped, line)) for line in text.split("\n"))
+    stdout.print(Text("\n".join(lines)), soft_wrap=True)
+
+
+def _escaped(character: str) -> str:
+    return character if visible(character) == character else json.dumps(character)[1:-1]
 
 
 def _finite(value: object) -> object:
@@ -108,7 +117,7 @@ def _bar(label: str, total: int, initial: int) -> Iterator[Callable[[int, str], 
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

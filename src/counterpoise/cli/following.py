@@ -5,7 +5,6 @@ Nothing here needs torch, and nothing is written into the run.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import statistics
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import StoreError
-from counterpoise.files import Damage
+from counterpoise.files import Damage, Fault, open_regular, parse_line, read_json
 
 __all__ = ["WINDOW", "Evaluation", "FollowedRun", "History", "Tail", "mean"]
 
@@ -49,7 +48,7 @@ class Tail:
             StoreError: the file is there and cannot be read.
         """
         try:
-            with open(self.path, "rb") as handle:
+            with open_regular(self.path) as handle:
                 handle.seek(self._offset)
                 for raw in handle:
                     if not raw.endswith(b"\n"):
@@ -58,15 +57,11 @@ class Tail:
                     self._line += 1
                     if not raw.strip():
                         continue
-                    try:
-                        record = json.loads(raw.decode())
-                    except (ValueError, RecursionError) as error:
-                        on_damage(self.damage(f"not JSON: {error}"))
-                        continue
-                    if isinstance(record, dict):
-                        yield record
+                    record = parse_line(raw)
+                    if isinstance(record, Fault):
+                        on_damage(self.damage(str(record)))
                     else:
-                        on_damage(self.damage(f"a JSON {type(record).__name__}, not an object"))
+                        yield record
         except FileNotFoundError:
             return
         except OSError as error:
@@ -264,7 +259,7 @@ class FollowedRun:
 
     def _read_evaluation(self, step: int, path: Path) -> None:
         try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
+            fields = read_json(path)
             curve = sorted((int(point["k"]), _number(point["estimate"])) for point in fields["curve"])
             found = Evaluation(
                 step=step,
@@ -272,7 +267,7 @@ class FollowedRun:
                 problems=int(fields["problems"]),
                 n=int(fields["n"]),
             )
-        except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        except (OSError, ValueError, LookupError, TypeError, OverflowError) as error:
             self._damage(Damage(path=path, line=1, reason=f"no result of an evaluation: {error!r}"))
             return
         self.evaluations[step] = found

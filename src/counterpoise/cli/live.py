@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from counterpoise.cli import console
+from counterpoise.cli.output import lost
 
 __all__ = ["LazyProgress", "LiveObserver"]
 
@@ -47,6 +48,9 @@ class LiveObserver:
     """Shows step, success, missing answers, reward, entropy, polarity share, tokens/s and the time left.
 
     A context manager, so that the line is closed.
+
+    Raises:
+        OSError: standard error takes nothing any more.
     """
 
     def __init__(self) -> None:
@@ -61,7 +65,7 @@ class LiveObserver:
 
     def started(self, *, path: str, first_step: int, steps: int) -> None:
         """Open the training bar."""
-        console.note(f"training in {path}")
+        _note(f"training in {path}")
         self._steps = steps
         self._show("training", first_step, steps)
 
@@ -82,22 +86,34 @@ class LiveObserver:
         """One line with the curve's ends."""
         self._close()
         first, last = result.curve[0], result.curve[-1]
-        console.note(
+        _note(
             f"{label}: pass@{first.k} {100 * first.estimate:.1f}%, pass@{last.k} {100 * last.estimate:.1f}% "
             f"({len(result.counts)} problems x {result.n})"
         )
 
     def said(self, line: str) -> None:
         """Print a line above the bar."""
-        console.note(line)
+        _note(line)
 
     def _show(self, label: str, done: int, total: int, text: str = "") -> None:
         if self._bar is None or self._bar[0] != label:
             self._close()
             self._bar = (label, LazyProgress(label))
         self._bar[1](done, total, text)
+        _refuse_lost()
 
     def _close(self) -> None:
         if self._bar is not None:
             self._bar[1].__exit__()
         self._bar = None
+
+
+def _note(line: str) -> None:
+    console.note(line)
+    _refuse_lost()
+
+
+def _refuse_lost() -> None:
+    error = lost("stderr")
+    if error is not None:
+        raise error

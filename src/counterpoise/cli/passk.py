@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from counterpoise.cli import console
 from counterpoise.errors import UsageError
 from counterpoise.streams import numpy_generator
 
@@ -72,12 +71,12 @@ def passk(
     if as_json:
         about = {"file": str(file), "problems": len(counts), "confidence": confidence}
         rows = {"pass_at_k": [_row(row) for row in curve], "estimates": [_row(row) for row in others]}
-        typer.echo(json.dumps(about | rows, indent=2))
+        console.print_json(about | rows)
         return
     title = f"{file.name}: {len(counts)} problems"
-    Console().print(passk_table(curve, confidence=confidence, title=title))
+    console.stdout.print(passk_table(curve, confidence=confidence, title=title))
     if metrics:
-        Console().print(estimates_table(others, metrics, confidence=confidence, title=title))
+        console.stdout.print(estimates_table(others, metrics, confidence=confidence, title=title))
 
 
 def parse_ks(options: list[str]) -> list[int]:

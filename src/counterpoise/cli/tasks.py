@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.text import Text
 
 from counterpoise.cli import console
@@ -175,11 +174,11 @@ def _setting(parameter: inspect.Parameter) -> str:
     return name if parameter.default is None else f"{name}={parameter.default}"
 
 
-def _described(problem: Problem) -> str:
-    lines = [
-        f"[bold]{escape(problem.problem_id)}[/bold]  {escape(problem.task_type)}, judged by {escape(problem.verifier)}"
-    ]
-    lines += [f"  [dim]question[/dim] {escape(problem.question)}", f"  [dim]gold[/dim]     {escape(problem.gold)}"]
-    if problem.demonstration is not None:
-        lines.append(f"  [dim]worked[/dim]   {escape(problem.demonstration)}")
-    return "\n".join(lines)
+def _described(problem: Problem) -> Text:
+    text = Text.assemble((problem.problem_id, "bold"), f"  {problem.task_type}, judged by {problem.verifier}")
+    parts = {"question": problem.question, "gold": problem.gold, "worked": problem.demonstration}
+    for name, part in parts.items():
+        if part is not None:
+            text.append(f"\n  {name:8}", style="dim")
+            text.append(f" {part}")
+    return text

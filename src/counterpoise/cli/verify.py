@@ -163,9 +163,10 @@ def _chunks(rows: Iterator[ResponseLine], size: int) -> Iterator[list[ResponseLi
 
 def _count_lines(path: Path) -> int:
     from counterpoise.errors import DataError
+    from counterpoise.files import open_regular
 
     try:
-        with open(path, "rb") as handle:
+        with open_regular(path) as handle:
             return sum(1 for line in handle)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from counterpoise.cli import console
+from counterpoise.cli.output import lost
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -102,7 +103,8 @@ def _follow(followed: FollowedRun, config: RunConfig) -> RunConfig:
 
     try:
         with Live(drawn(), console=console.stdout, screen=True, auto_refresh=False) as live, _keys() as keys:
-            while not _pressed(keys, "q", seconds=_EVERY):
+            # Without a terminal nobody watches any more.
+            while lost("stdout") is None and not _pressed(keys, "q", seconds=_EVERY):
                 # A resume may ask for more steps.
                 config = RunDirectory.read(followed.path).config
                 followed.refresh()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from counterpoise.errors import StoreError
-from counterpoise.files import atomic_write_text
+from counterpoise.files import atomic_write_text, parse_json, read_text
 from counterpoise.types import Prompt, Rollout, Sampler, SamplingSettings, StopReason
 
 __all__ = ["draw_anchors", "load_anchors"]
@@ -36,8 +37,8 @@ def load_anchors(path: Path) -> list[Rollout]:
         StoreError: the file is damaged.
     """
     try:
-        return [_rollout(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (ValueError, KeyError, TypeError) as error:
+        return [_rollout(parse_json(line)) for line in read_text(path).splitlines()]
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise StoreError(
             f"{path} is damaged ({type(error).__name__}: {error}); delete it, and the run goes on without the columns that it is for"
         ) from error
@@ -57,8 +58,7 @@ def _line(anchor: Rollout) -> str:
     return json.dumps(record, separators=(",", ":"))
 
 
-def _rollout(line: str) -> Rollout:
-    record = json.loads(line)
+def _rollout(record: Any) -> Rollout:
     return Rollout(
         problem_id=record["problem_id"],
         prompt_ids=np.array(record["prompt_ids"], dtype=np.int64),

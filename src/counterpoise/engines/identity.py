@@ -18,6 +18,7 @@ from typing import Any
 from counterpoise.config import RunConfig
 from counterpoise.config.paths import is_path_key
 from counterpoise.errors import ConfigError, DataError
+from counterpoise.files import parse_json, read_text
 from counterpoise.runfile import dump_config
 from counterpoise.types import Problem
 
@@ -95,7 +96,7 @@ class Identity:
         try:
             if not path.is_file():
                 return None
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = parse_json(read_text(path), large_integers=True)  # a setting may be infinite
             problems = {name: Side(**side) for name, side in data["problems"].items() if name in ("train", "test")}
             found = cls(config=dict(data["config"]), problems=problems)
             whole = found.sha256 == data["sha256"]

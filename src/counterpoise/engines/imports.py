@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from array import array
 from collections import Counter
@@ -19,7 +18,7 @@ from counterpoise.evaluation.imports.source import Source
 from counterpoise.evaluation.merge import DRAWN_AS, HeldDraws
 from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.summary import EvaluationResult, summarise
-from counterpoise.files import Damage, append_json_lines
+from counterpoise.files import Damage, append_json_lines, read_json
 from counterpoise.tasks.identity import problem_id
 from counterpoise.thought import opens_thought
 from counterpoise.types import Problem, SamplingSettings, Verdict, VerdictValue
@@ -308,8 +307,8 @@ class _Rules:
 def _summary(store: RolloutStore, writer: _Writer) -> EvaluationResult | None:
     """pass@k by the imported scores, unless the result in place is another verifier's."""
     try:
-        verifiers = json.loads((store.directory / "passk.json").read_text(encoding="utf-8"))["verifiers"]
-    except (OSError, ValueError, KeyError):
+        verifiers = dict(read_json(store.directory / "passk.json")["verifiers"])
+    except (OSError, ValueError, KeyError, TypeError):
         verifiers = {IMPORTED: writer.version}
     if set(verifiers) != {IMPORTED}:
         return None

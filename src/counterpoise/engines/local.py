@@ -21,7 +21,7 @@ from counterpoise.engines.evaluate import evaluate_policy, first_problems
 from counterpoise.engines.guarding import guarded, make_supervisor
 from counterpoise.engines.interrupt import Interrupt, RunInterruptedError, watching_interrupts
 from counterpoise.engines.lookup import Problems, judge_of
-from counterpoise.engines.observer import Observer, Silent
+from counterpoise.engines.observer import Observer, unfailing
 from counterpoise.engines.order import ProblemOrder
 from counterpoise.engines.policy import Policy, load_policy, policy_writer, restore_policy
 from counterpoise.engines.precision import slow_precision
@@ -75,7 +75,7 @@ def train(run: RunDirectory, *, observer: Observer | None = None, problems: Prob
         RunInterruptedError: Ctrl-C, SIGTERM, SIGHUP or SIGUSR1; the run saved itself.
         StoreError: the disk is full.
     """
-    watcher = observer if observer is not None and is_main() else Silent()
+    watcher = unfailing(observer if is_main() else None, lost=lambda step, line: run.note("output_lost", step, line))
     with run.locked(), watching_interrupts(watcher.said) as interrupt:
         run.reread()
         use_threads(run.config.run.threads)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-__all__ = ["Observer", "Silent"]
+__all__ = ["Observer", "Silent", "Unfailing", "unfailing"]
 
 
 class Observer(Protocol):
-    """Told about a run as it goes; must not raise."""
+    """Told about a run as it goes; one that cannot write what it shows raises OSError and is told nothing more."""
 
     def started(self, *, path: str, first_step: int, steps: int) -> None:
         """Training is about to begin after `first_step` steps of `steps`."""
@@ -49,3 +49,52 @@ class Silent:
 
     def said(self, line: str) -> None:
         """Ignored."""
+
+
+def unfailing(observer: Observer | None, *, lost: Callable[[int, str], None]) -> Observer:
+    """The observer as a run may tell it; a silent one for None. `lost`: see `Unfailing`."""
+    return Silent() if observer is None else Unfailing(observer, lost=lost)
+
+
+class Unfailing:
+    """An observer that a run cannot fail by: once the one behind it cannot write (OSError, ValueError of a closed stream), it is silent.
+
+    Args:
+        observer: the one behind it.
+        lost: told once, with the step done last and a sentence.
+    """
+
+    def __init__(self, observer: Observer, *, lost: Callable[[int, str], None]) -> None:
+        self._observer = observer
+        self._lost = lost
+        self._step = 0
+
+    def started(self, *, path: str, first_step: int, steps: int) -> None:
+        """Passed on."""
+        self._step = first_step
+        self._tell(lambda: self._observer.started(path=path, first_step=first_step, steps=steps))
+
+    def stepped(self, step: int, record: Mapping[str, float]) -> None:
+        """Passed on."""
+        self._step = step
+        self._tell(lambda: self._observer.stepped(step, record))
+
+    def evaluating(self, label: str, done: int, total: int) -> None:
+        """Passed on."""
+        self._tell(lambda: self._observer.evaluating(label, done, total))
+
+    def evaluated(self, label: str, result: Any) -> None:
+        """Passed on."""
+        self._tell(lambda: self._observer.evaluated(label, result))
+
+    def said(self, line: str) -> None:
+        """Passed on."""
+        self._tell(lambda: self._observer.said(line))
+
+    def _tell(self, tell: Callable[[], None]) -> None:
+        try:
+            tell()
+        except (OSError, ValueError) as error:
+            self._observer = Silent()
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            self._lost(self._step, f"output lost ({reason}); the run goes on without it")

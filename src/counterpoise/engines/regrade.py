@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,11 +12,12 @@ from counterpoise.config import RunConfig
 from counterpoise.engines.lookup import check_verifiers, judge_of, task_and_template
 from counterpoise.errors import DataError, StoreError
 from counterpoise.evaluation.agreement import Agreement, Grader, agreement
+from counterpoise.evaluation.checked import checked
 from counterpoise.evaluation.golds import KeptProblem, kept_problems
 from counterpoise.evaluation.run import Progress, grade
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult, summarise
-from counterpoise.files import atomic_write_text
+from counterpoise.files import atomic_write_text, parse_json, read_text
 from counterpoise.types import Problem
 from counterpoise.verifiers.equivalence import equivalent_answers
 
@@ -158,15 +158,18 @@ def _graders(problem: Problem, verifiers: Mapping[str, str]) -> list[Grader]:
 def _earlier(directory: Path, say: Callable[[str], None]) -> _Earlier | None:
     path = directory / "passk.json"
     try:
-        text = path.read_text(encoding="utf-8")
-        fields = json.loads(text)
-        return _Earlier(
+        text = read_text(path)
+        fields = parse_json(text, finite=True)
+        earlier = _Earlier(
             text=text,
             verifiers=dict(fields["verifiers"]),
             n=fields["n"],
             ks=tuple(row["k"] for row in fields["curve"]),
             confidence=fields["confidence"],
         )
+        if not 0.0 < earlier.confidence < 1.0:
+            raise ValueError(f"confidence is {earlier.confidence}")
+        return checked(earlier)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -7,6 +7,7 @@ runs/NAME/config.toml  identity.json  metrics.jsonl  samples.jsonl  anchors.json
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import math
 import os
@@ -29,7 +30,7 @@ from counterpoise.engines.identity import (
 )
 from counterpoise.engines.processes import on_main
 from counterpoise.errors import ConfigError, StoreError, UsageError
-from counterpoise.files import append_json_lines, atomic_write_text, cannot_write
+from counterpoise.files import append_json_lines, atomic_write_text, cannot_write, read_text
 from counterpoise.runfile import dump_config, load_stored, settled
 from counterpoise.tables import read_tables
 from counterpoise.types import Problem
@@ -240,8 +241,8 @@ class RunDirectory:
         for name, text in self.texts(identity).items():
             path = self.path / name
             try:
-                same = path.read_text(encoding="utf-8") == text
-            except (OSError, UnicodeDecodeError):
+                same = read_text(path) == text
+            except (OSError, ValueError):
                 same = False
             if not same:
                 atomic_write_text(path, text)
@@ -322,7 +323,7 @@ class RunDirectory:
                     f"{self.path} is in use by another process; wait for it or choose another run.name=…"
                 ) from error
             except OSError as error:
-                raise StoreError(f"cannot lock {path}: {error.strerror or error}") from error
+                raise StoreError(_cannot_lock(path, error)) from error
             try:
                 yield
             except UsageError:
@@ -336,6 +337,17 @@ class RunDirectory:
                 (self.path / name).unlink(missing_ok=True)
             with suppress(OSError):  # what else may be there is not ours
                 self.path.rmdir()
+
+
+def _cannot_lock(path: Path, error: OSError) -> str:
+    said = f"cannot lock {path}: {error.strerror or error}"
+    if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+        return said
+    return (
+        f"{said}; the file system there has no locks, as some network disks are mounted, and without one "
+        "two processes could train one run. "
+        "Put the run on a local disk (run.directory=…) and copy it afterwards, or mount the file system with locks"
+    )
 
 
 def _folder(asked: EvaluationConfig, own: EvaluationConfig) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import StoreError
 from counterpoise.files import Damage, read_json_lines
 
-__all__ = ["read_metrics", "read_samples"]
+__all__ = ["metrics_lines", "read_metrics", "read_samples"]
 
 
 def read_metrics(path: Path, *, on_damage: Callable[[Damage], None]) -> list[dict[str, Any]]:
@@ -21,7 +21,21 @@ def read_metrics(path: Path, *, on_damage: Callable[[Damage], None]) -> list[dic
         StoreError: there is no such file, or it cannot be read.
     """
     by_step: dict[int, dict[str, Any]] = {}
-    last = skipped = 0
+    last = 0
+    for step, record in metrics_lines(path, on_damage=on_damage):
+        if step <= last:
+            by_step = {done: kept for done, kept in by_step.items() if done < step}
+        by_step[step], last = record, step
+    return list(by_step.values())
+
+
+def metrics_lines(path: Path, *, on_damage: Callable[[Damage], None]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The lines as they were written, each with its step; a step may come again.
+
+    Raises:
+        StoreError: there is no such file, or it cannot be read.
+    """
+    skipped = 0
 
     def note(damage: Damage) -> None:
         nonlocal skipped
@@ -31,18 +45,15 @@ def read_metrics(path: Path, *, on_damage: Callable[[Damage], None]) -> list[dic
     try:
         for number, record in enumerate(read_json_lines(path, on_damage=note), start=1):
             step = record.get("step")
-            if type(step) is not int or step < 1:
+            if type(step) is int and 0 < step < 2**53:
+                yield step, record
+            else:
                 # A run writes no blank lines, so objects met and lines skipped add up to the line number.
                 on_damage(Damage(path=path, line=number + skipped, reason=f"a line of metrics with step {step!r}"))
-                continue
-            if step <= last:
-                by_step = {done: kept for done, kept in by_step.items() if done < step}
-            by_step[step], last = record, step
     except FileNotFoundError as error:
         raise StoreError(f"{path} does not exist: the run has not finished its first step") from error
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
-    return [by_step[step] for step in sorted(by_step)]
 
 
 def read_samples(path: Path, *, on_damage: Callable[[Damage], None]) -> list[dict[str, Any]]:

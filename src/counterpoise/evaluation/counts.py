@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 
 from counterpoise.errors import DataError
 from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS
+from counterpoise.files import Fault, json_lines
 
 __all__ = ["ProblemCounts", "read_counts"]
 
@@ -58,16 +58,14 @@ def read_counts(path: str | Path) -> list[ProblemCounts]:
     counts: list[ProblemCounts] = []
     lines: dict[str, int] = {}
     try:
-        with open(path, "rb") as handle:
-            for number, raw in enumerate(handle, start=1):
-                if raw.strip():
-                    problem = _parse_counts(f"{path}:{number}", raw)
-                    earlier = lines.setdefault(problem.problem_id, number)
-                    if earlier != number:
-                        raise DataError(
-                            f"{path}:{number}: id '{problem.problem_id}' stands at line {earlier} already; one line for each problem"
-                        )
-                    counts.append(problem)
+        for number, found in json_lines(path):
+            problem = _parse_counts(f"{path}:{number}", found)
+            earlier = lines.setdefault(problem.problem_id, number)
+            if earlier != number:
+                raise DataError(
+                    f"{path}:{number}: id '{problem.problem_id}' stands at line {earlier} already; one line for each problem"
+                )
+            counts.append(problem)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     if not counts:
@@ -75,14 +73,10 @@ def read_counts(path: str | Path) -> list[ProblemCounts]:
     return counts
 
 
-def _parse_counts(where: str, raw: bytes) -> ProblemCounts:
+def _parse_counts(where: str, data: dict[str, Any] | Fault) -> ProblemCounts:
     expected = 'expected {"id": …, "n": rollouts, "c": correct ones}'
-    try:
-        data = json.loads(raw.decode())
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not JSON ({error}); {expected}") from error
-    if not isinstance(data, dict):
-        raise DataError(f"{where}: a JSON {type(data).__name__}, not an object; {expected}")
+    if isinstance(data, Fault):
+        raise DataError(f"{where}: {data}; {expected}")
     absent = [key for key in ("id", "n", "c") if key not in data]
     if absent:
         raise DataError(f"{where}: no '{absent[0]}' (found: {', '.join(data) or 'nothing'}); {expected}")

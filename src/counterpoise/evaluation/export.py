@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from counterpoise.errors import DataError, MissingExtraError, StoreError, UsageError
 from counterpoise.evaluation.golds import kept_problems
 from counterpoise.evaluation.store import RolloutStore
-from counterpoise.files import atomic_write
+from counterpoise.files import atomic_write, read_json
 from counterpoise.types import VerdictValue
 
 __all__ = ["export"]
@@ -77,7 +77,7 @@ def _verdicts(store: RolloutStore) -> dict[str, bytearray]:
     """One byte for each judged draw: 1 + the index of its verdict, 0 for none."""
     path = store.directory / "passk.json"
     try:
-        graders = json.loads(path.read_text(encoding="utf-8"))["verifiers"]
+        graders = dict(read_json(path)["verifiers"])
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:

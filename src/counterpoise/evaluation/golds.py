@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from counterpoise.errors import StoreError
+from counterpoise.evaluation.checked import checked
 from counterpoise.files import append_json_lines, read_json_lines
 from counterpoise.types import Problem
 
@@ -61,10 +63,15 @@ def kept_problems(directory: Path) -> dict[str, KeptProblem]:
     if not path.exists():
         return {}
     try:
-        lines = [line for line in read_json_lines(path, on_damage=lambda _: None) if line.keys() >= _NAMES]
+        lines = list(read_json_lines(path, on_damage=lambda _: None))
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
-    return {line["problem_id"]: KeptProblem(**{name: line[name] for name in _NAMES}) for line in lines}
+    kept = {}
+    for line in lines:
+        with suppress(KeyError, TypeError):
+            problem = checked(KeptProblem(**{name: line[name] for name in _NAMES}))
+            kept[problem.problem_id] = problem
+    return kept
 
 
 _NAMES = frozenset(KeptProblem.__slots__)

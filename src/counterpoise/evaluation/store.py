@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from counterpoise.errors import StoreError
+from counterpoise.evaluation.checked import checked
 from counterpoise.evaluation.passk import MAX_ROLLOUTS
-from counterpoise.files import Damage, append_json_lines, atomic_write_text, read_json_lines
+from counterpoise.files import Damage, append_json_lines, atomic_write_text, read_json, read_json_lines
 from counterpoise.types import Rollout, SamplingSettings, StopReason, Verdict, VerdictValue
 
 __all__ = ["Manifest", "RolloutStore", "StoredRollout", "StoredVerdict", "same_draws", "same_model"]
@@ -56,7 +57,8 @@ class Manifest:
         """Inverse of `to_json`."""
         fields = {name: value for name, value in data.items() if name != "schema"}
         settings = dict(fields.pop("settings"))
-        return cls(settings=SamplingSettings(**{**settings, "stop": tuple(settings["stop"])}), **fields)
+        drawn = checked(SamplingSettings(**{**settings, "stop": tuple(settings["stop"])}))
+        return checked(cls(settings=drawn, **fields))
 
 
 def same_draws(one: Manifest, other: Manifest) -> bool:
@@ -145,7 +147,7 @@ class StoredRollout:
             tokens=None if data["tokens"] is None else int(data["tokens"]),
             stop_reason=None if data["stop_reason"] is None else StopReason(data["stop_reason"]),
             policy_version=int(data["policy_version"]),
-            mean_log_prob=data["mean_log_prob"],
+            mean_log_prob=None if data["mean_log_prob"] is None else _number(data["mean_log_prob"]),
             in_thought=bool(data.get("in_thought", False)),
         )
 
@@ -183,12 +185,12 @@ class StoredVerdict:
         verdict = Verdict(
             value=VerdictValue.stored(data["value"], data["parts"]),
             answer=None if data["answer"] is None else _text(data["answer"]),
-            rule=data["rule"],
+            rule=_text(data["rule"]),
             seconds=float(data["seconds"]),
-            verifier=data["verifier"],
-            version=data["version"],
-            reason=data["reason"],
-            parts=dict(data["parts"]),
+            verifier=_text(data["verifier"]),
+            version=_text(data["version"]),
+            reason=None if data["reason"] is None else _text(data["reason"]),
+            parts={name: _number(value) for name, value in data["parts"].items()},
         )
         return cls(problem_id=_text(data["problem_id"]), sample=_sample(data["sample"]), verdict=verdict)
 
@@ -327,7 +329,7 @@ class RolloutStore:
             for number, data in enumerate(read_json_lines(path, on_damage=note), start=1):
                 try:
                     line = parse(data)
-                except (KeyError, TypeError, ValueError) as error:
+                except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
                     # The store writes no blank lines, so objects met and lines skipped add up to the line number.
                     at, what = number + skipped, f"{type(error).__name__}: {error}"
                     self._damages.setdefault(
@@ -342,7 +344,7 @@ class RolloutStore:
     def _open(self, wanted: Manifest | None) -> Manifest:
         path = self.directory / "manifest.json"
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = read_json(path)
         except FileNotFoundError:
             if self.rollouts_path.exists():
                 raise StoreError(
@@ -363,7 +365,7 @@ class RolloutStore:
                     f"{path} has schema {found['schema']}; this version reads {_SCHEMA}: use the version that wrote it"
                 )
             manifest = Manifest.from_json(found)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StoreError(
                 f"{path} is no store manifest ({error}); restore it or evaluate into another directory"
             ) from error
@@ -387,6 +389,12 @@ def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected text, got {value!r}")
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"expected a number, got {value!r}")
     return value
 
 

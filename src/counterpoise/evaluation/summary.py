@@ -17,6 +17,7 @@ import numpy as np
 
 from counterpoise.errors import DataError, StoreError
 from counterpoise.evaluation.answers import Equivalent
+from counterpoise.evaluation.checked import checked
 from counterpoise.evaluation.counts import ProblemCounts, read_counts
 from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
 from counterpoise.evaluation.guessing import guess_floor
@@ -24,7 +25,7 @@ from counterpoise.evaluation.metrics import Estimate, columns, estimates
 from counterpoise.evaluation.passk import k_sweep
 from counterpoise.evaluation.store import Manifest, RolloutStore
 from counterpoise.evaluation.tally import count_verdicts
-from counterpoise.files import atomic_write_text
+from counterpoise.files import atomic_write_text, read_json
 from counterpoise.streams import numpy_generator
 from counterpoise.types import Problem, StopReason
 
@@ -104,7 +105,7 @@ class EvaluationResult:
         """
         path = Path(directory) / "passk.json"
         try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
+            fields = read_json(path)
             if fields.pop("schema") != _SCHEMA:
                 raise StoreError(
                     f"{path} was written by another version; evaluate again to rewrite it from the stored rollouts"
@@ -119,10 +120,14 @@ class EvaluationResult:
             rates = ("truncation_rate", "no_answer_rate", "mean_tokens", "distinct_answers")
             fields |= {name: _number(fields[name]) for name in rates}
             counts = tuple(read_counts(path.parent / "problems.jsonl"))
-            result = cls(counts=counts, **fields)
+            result = checked(cls(counts=counts, **fields))
+            if not 0.0 < result.confidence < 1.0:
+                raise ValueError(f"confidence is {result.confidence}")
         except FileNotFoundError as error:
             raise StoreError(f"no evaluation in {directory}: {path} is missing; run the evaluation first") from error
-        except (OSError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        except DataError:
+            raise
+        except (OSError, KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise StoreError(
                 f"cannot read {path}: {error}; evaluate again to rewrite it from the stored rollouts"
             ) from error
@@ -244,7 +249,7 @@ def _number(value: float | None) -> float:
 
 
 def _estimates_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Estimate, ...]:
-    return tuple(map(Estimate.from_json, rows))
+    return tuple(checked(Estimate.from_json(row)) for row in rows)
 
 
 def _kinds_from_json(kinds: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, tuple[Estimate, ...]]:
@@ -253,4 +258,4 @@ def _kinds_from_json(kinds: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[s
 
 def _curve_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[PassAtK, ...]:
     numbers = ("estimate", "low", "high", "bound_low", "bound_high")
-    return tuple(PassAtK(**{**row, **{name: _number(row[name]) for name in numbers}}) for row in rows)
+    return tuple(checked(PassAtK(**{**row, **{name: _number(row[name]) for name in numbers}})) for row in rows)

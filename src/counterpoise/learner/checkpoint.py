@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any
 
 from counterpoise.errors import CheckpointError, StoreError
-from counterpoise.files import atomic_write_text, fsync_directory
+from counterpoise.files import atomic_write_text, fsync_directory, read_json
 from counterpoise.lazy import torch
 
 __all__ = ["Checkpoint", "CheckpointStore", "Score"]
@@ -182,7 +182,7 @@ class CheckpointStore:
     def _best(self, name: str | None = None) -> tuple[int | None, float]:
         """Step and score of the best one; NaN where it was the best by something else than `name`."""
         try:
-            record = json.loads((self._directory / _BEST).read_text(encoding="utf-8"))
+            record = read_json(self._directory / _BEST)
             # Files of earlier versions do not say by what; it was what the run file says.
             other = name is not None and record.get("by", name) != name
             return int(record["step"]), math.nan if other else float(record["score"])
@@ -215,7 +215,7 @@ def _damage(path: Path) -> str | None:
 def _found_damage(path: Path) -> str | None:
     manifest = path / _MANIFEST
     try:
-        files = json.loads(manifest.read_text(encoding="utf-8"))["files"] if manifest.is_file() else None
+        files = read_json(manifest)["files"]
     except _UNREADABLE:
         files = None
     if not isinstance(files, dict):

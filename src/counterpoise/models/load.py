@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from counterpoise.errors import ModelError
+from counterpoise.files import read_json
 from counterpoise.models.hub import ask_hub, not_on_hub
 from counterpoise.models.registry import MODELS, resolve_model
 
@@ -147,8 +147,8 @@ def _safetensors_files(path: Path) -> list[Path]:
     if not index.is_file():
         return []
     try:
-        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        names = sorted(set(read_json(index)["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{index} is damaged ({error}); copy it again") from error
     absent = [name for name in names if not (path / name).is_file()]
     if absent:

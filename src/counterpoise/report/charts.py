@@ -12,9 +12,10 @@ from typing import Any
 from counterpoise.report.metrics import Panel
 from counterpoise.report.paper import PublishedCurves
 from counterpoise.report.records import Against, Difference, Report, Run, Section
-from counterpoise.report.words import visible
+from counterpoise.report.series import thinned
+from counterpoise.text import visible
 
-__all__ = ["SYMBOLS", "chart_data", "compact", "dash_of", "style_slot"]
+__all__ = ["EVENTS", "SYMBOLS", "chart_data", "compact", "dash_of", "style_slot"]
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star")
 """Marker of each run, by `style_slot`."""
@@ -23,6 +24,8 @@ _DASHES = ("solid", "dot", "dashdot", "longdash", "longdashdot", "dash", "solid"
 _BASE_DASHES = ("dash", "dot", "dashdot", "longdash")
 _DIGITS = 5
 _MESSAGE = 300
+EVENTS = 1000
+"""Newest events of a run that are drawn and listed."""
 
 
 def style_slot(style: int) -> int:
@@ -149,12 +152,15 @@ def _evaluations(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def _run(style: int, run: Run, drawn: set[str]) -> dict[str, Any]:
+    steps, columns = thinned(run, [name for name in run.columns if name in drawn])
     return {
         "style": style,
         "name": run.name,
-        "steps": run.steps,
-        "columns": {name: compact(values) for name, values in run.columns.items() if name in drawn},
-        "events": [[event.step, visible(event.kind), visible(event.message[:_MESSAGE])] for event in run.events],
+        "steps": steps,
+        "columns": {name: compact(values) for name, values in columns.items()},
+        "events": [
+            [event.step, visible(event.kind), visible(event.message[:_MESSAGE])] for event in run.events[-EVENTS:]
+        ],
         "checkpoints": run.checkpoints,
     }
 

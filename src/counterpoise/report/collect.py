@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -10,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from counterpoise.engines.run_records import read_metrics
 from counterpoise.errors import CounterpoiseError, DataError, StoreError, UsageError
 from counterpoise.evaluation.comparison import Contender, read_contender
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import Damage, read_json_lines
 from counterpoise.report.records import Evaluated, Event, Run
+from counterpoise.report.series import Series, read_series
 
 __all__ = ["read_runs"]
 
@@ -80,7 +79,7 @@ def _read(target: str) -> Run:
 def _read_run(target: str, path: Path, *, explicit: bool) -> Run:
     notes: list[str] = []
     config, text = _read_config(path / "config.toml", notes)
-    records = _read_metrics(path / "metrics.jsonl", notes)
+    series = _read_metrics(path / "metrics.jsonl", notes)
     evaluations = _read_evaluations(path, notes)
     contender: Contender | None = None
     try:
@@ -100,7 +99,6 @@ def _read_run(target: str, path: Path, *, explicit: bool) -> Run:
             )
             notes.append(f"the evaluation of step {newest.step} is used instead: {error}")
     used = next((done for done in evaluations if contender and done.path == contender.path), None)
-    times = [time for record in records if (time := _number(record.get("time"))) is not None]
     return Run(
         name=path.resolve().name,
         target=target,
@@ -108,16 +106,16 @@ def _read_run(target: str, path: Path, *, explicit: bool) -> Run:
         kind="run",
         config=config,
         config_text=text,
-        steps=tuple(record["step"] for record in records),
-        columns=_columns(records),
+        steps=series.steps,
+        columns=series.columns,
         events=_read_events(path / "events.jsonl", notes),
         checkpoints=tuple(sorted(_numbered(path / "checkpoints"))),
         evaluations=evaluations,
         contender=contender,
         step=used.step if used else None,
         result=used.result if used else None,
-        started=times[0] if times else None,
-        ended=times[-1] if times else None,
+        started=series.started,
+        ended=series.ended,
         notes=tuple(notes),
     )
 
@@ -135,29 +133,36 @@ def _read_config(path: Path, notes: list[str]) -> tuple[dict[str, Any], str]:
         return {}, text
 
 
-def _read_metrics(path: Path, notes: list[str]) -> list[dict[str, Any]]:
+def _read_metrics(path: Path, notes: list[str]) -> Series:
     damages: list[Damage] = []
     try:
-        records = read_metrics(path, on_damage=damages.append)
+        series = read_series(path, on_damage=damages.append)
     except StoreError as error:
         notes.append(str(error))
-        return []
+        return Series(steps=(), columns={}, started=None, ended=None)
     _tell(damages, notes)
-    return records
+    if not series.steps:
+        # The first step makes the file and writes its line at once.
+        notes.append(f"{path} has no line of metrics, although it is there: what it held is lost")
+    return series
 
 
 def _read_events(path: Path, notes: list[str]) -> tuple[Event, ...]:
-    if not path.is_file():
-        return ()
     damages: list[Damage] = []
-    events = tuple(
-        Event(
-            step=step if type(step := record.get("step")) is int else 0,
-            kind=str(record.get("kind", "event")),
-            message=str(record.get("message", "")),
+    try:
+        events = tuple(
+            Event(
+                step=step if type(step := record.get("step")) is int else 0,
+                kind=str(record.get("kind", "event")),
+                message=str(record.get("message", "")),
+            )
+            for record in read_json_lines(path, on_damage=damages.append)
         )
-        for record in read_json_lines(path, on_damage=damages.append)
-    )
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        notes.append(f"events are left out: cannot read {path}: {error.strerror or error}")
+        return ()
     _tell(damages, notes)
     return events
 
@@ -178,18 +183,6 @@ def _read_evaluations(path: Path, notes: list[str]) -> tuple[Evaluated, ...]:
 def _numbered(parent: Path) -> dict[int, Path]:
     found = ((re.fullmatch(r"step-(\d+)", directory.name), directory) for directory in parent.glob("step-*"))
     return {int(match[1]): directory for match, directory in found if match}
-
-
-def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float | None, ...]]:
-    names = dict.fromkeys(name for record in records for name in record if name not in ("step", "time"))
-    columns = {name: tuple(_number(record.get(name)) for record in records) for name in names}
-    return {name: values for name, values in columns.items() if any(value is not None for value in values)}
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

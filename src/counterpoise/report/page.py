@@ -21,10 +21,12 @@ import counterpoise
 from counterpoise.evaluation.table import result_lines
 from counterpoise.report import words
 from counterpoise.report.bundle import packed_plotly
-from counterpoise.report.charts import SYMBOLS, chart_data, dash_of, style_slot
+from counterpoise.report.charts import EVENTS, SYMBOLS, chart_data, dash_of, style_slot
 from counterpoise.report.metrics import choose_panels
 from counterpoise.report.paper import find_published, published_curves
 from counterpoise.report.records import Report, Run, Sample, Samples, Section
+from counterpoise.report.series import width_drawn
+from counterpoise.text import visible
 
 __all__ = ["render_page"]
 
@@ -69,7 +71,11 @@ def render_page(report: Report, *, paper: str | None = None) -> str:
             cards=[_card(report, style, run) for style, run in enumerate(report.runs, start=1)],
             findings=words.findings(report),
             differences=words.config_differences(report.runs),
-            notes=[*report.notes, *(f"{run.name}: {note}" for run in report.runs for note in run.notes)],
+            notes=[
+                *report.notes,
+                *(f"{run.name}: {note}" for run in report.runs for note in (*run.notes, *_left_out(run))),
+            ],
+            events=EVENTS,
             tables=[_table(section) for section in report.sections],
             panels=[(panel, words.panel_summary(panel, report.runs)) for panel in panels],
             evaluations="evaluations" in data["charts"],
@@ -87,6 +93,16 @@ def render_page(report: Report, *, paper: str | None = None) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def _left_out(run: Run) -> list[str]:
+    """What the page does not show of a long run."""
+    said, width = [], width_drawn(run)
+    if width > 1:
+        said.append(f"{len(run.steps)} steps are drawn as means of {width}; metrics.jsonl and --csv hold every step")
+    if len(run.events) > EVENTS:
+        said.append(f"the last {EVENTS} of {len(run.events)} events are shown; events.jsonl and --csv hold all")
+    return said
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("counterpoise.report"),
@@ -98,7 +114,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "percent": words.percent,
         "points": words.points,
-        "visible": words.visible,
+        "visible": visible,
         "breakable": _breakable,
     }
     environment.globals |= {
@@ -114,7 +130,7 @@ def _environment() -> Environment:
 
 def _breakable(text: str) -> Markup:
     """A name that may be folded behind its underscores."""
-    return Markup(str(escape(words.visible(text))).replace("_", "_<wbr>"))
+    return Markup(str(escape(visible(text))).replace("_", "_<wbr>"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +234,7 @@ def _rollout(sample: Sample) -> dict[str, Any]:
         zip(sample.tokens, sample.log_probs, sample.credit, strict=True), 1
     ):
         # An end-of-sequence token has no text, nor has a part of a character.
-        seen = words.visible(text) or ("⟨end⟩" if place == len(sample.tokens) else "·")
+        seen = visible(text) or ("⟨end⟩" if place == len(sample.tokens) else "·")
         probability = math.exp(min(log_prob, 0.0))
         sign = "u" if credit > 0 else "d" if credit < 0 else "z"
         tip = f"p {probability:.3g}, credit {credit:+.3g}"
@@ -237,7 +253,7 @@ def _rollout(sample: Sample) -> dict[str, Any]:
         "question": _cut(sample.question),
         "gold": _cut(sample.gold),
         "answer": _cut(sample.answer),
-        "problem": words.visible(sample.problem_id),
+        "problem": visible(sample.problem_id),
         "verdict": sample.verdict.replace("_", " "),
         "right": sample.verdict == "correct",
         "text": _cut(sample.text),
@@ -250,7 +266,7 @@ def _rollout(sample: Sample) -> dict[str, Any]:
 def _cut(text: str | None) -> str | None:
     if text is None:
         return None
-    shown = words.visible(text[:_CHARACTERS])
+    shown = visible(text[:_CHARACTERS])
     return shown if len(text) <= _CHARACTERS else f"{shown} … ({len(text) - _CHARACTERS} more characters)"
 
 
@@ -267,7 +283,7 @@ def _configurations(runs: Sequence[Run]) -> list[tuple[Run, list[tuple[str, bool
                 section, key = line.strip("[] ") + ".", ""
             elif "=" in line and not line.startswith((" ", "\t", "]")):
                 key = section + line.partition("=")[0].strip().strip("\"'")
-            lines.append((words.visible(line), key in differing))
+            lines.append((visible(line), key in differing))
         marked.append((run, lines))
     return marked
 

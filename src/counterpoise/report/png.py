@@ -16,6 +16,7 @@ from counterpoise.report.charts import SYMBOLS, dash_of, style_slot
 from counterpoise.report.metrics import Panel, choose_panels
 from counterpoise.report.paper import PublishedCurves, find_published
 from counterpoise.report.records import Report, Run, Section
+from counterpoise.report.series import thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -195,8 +196,9 @@ def _panel(axes: Axes, panel: Panel, runs: Sequence[Run]) -> None:
 
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     for style, run in enumerate(runs, start=1):
+        run_steps, columns = thinned(run, panel.columns)
         for variant, column in enumerate(panel.columns):
-            pairs = zip(run.steps, run.columns.get(column, (None,) * len(run.steps)), strict=True)
+            pairs = zip(run_steps, columns.get(column, (None,) * len(run_steps)), strict=True)
             known = [(step, value) for step, value in pairs if value is not None]
             if known:
                 steps, values = zip(*known, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -56,7 +56,7 @@ class Run:
     """The TOML as it stands in the file."""
     steps: tuple[int, ...]
     """Steps with metrics, ascending."""
-    columns: Mapping[str, tuple[float | None, ...]]
+    columns: Mapping[str, Sequence[float | None]]
     """Metrics by name, one value a step; None where undefined."""
     events: tuple[Event, ...]
     """Events in the order of writing."""

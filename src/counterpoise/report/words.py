@@ -1,10 +1,9 @@
-"""The report's sentences: what differs between runs, what a curve says, and text that a model wrote made safe to look at."""
+"""The report's sentences: what differs between runs, and what a curve says."""
 
 from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +20,6 @@ __all__ = [
     "panel_summary",
     "percent",
     "points",
-    "visible",
 ]
 
 _NAMING = ("run.name", "run.directory")
@@ -39,27 +37,6 @@ def percent(share: float, *, digits: int = 1) -> str:
 def points(share: float, *, digits: int = 1) -> str:
     """`+4.9` percentage points; a dash where it is undefined."""
     return _UNDEFINED if math.isnan(share) else f"{round(100 * share, digits) + 0.0:+.{digits}f}"
-
-
-def visible(text: str) -> str:
-    """The text with what a page would hide or obey made visible: control characters, direction overrides, lone surrogates.
-
-    Line feeds and tabs stay. Escaping for HTML is the template's.
-    """
-    return "".join(_shown(character) for character in text)
-
-
-def _shown(character: str) -> str:
-    if character in "\n\t":
-        return character
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
-        return f"⟨U+{code:04X}⟩"
-    return character
 
 
 def differing_keys(runs: Sequence[Run]) -> list[str]:

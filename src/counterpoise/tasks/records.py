@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import DataError, MissingExtraError, nearest
+from counterpoise.files import Fault, open_regular, parse_json, read_text
 from counterpoise.golds import gold_text, stated
 from counterpoise.types import Problem
 
@@ -93,7 +94,7 @@ def jsonl_records(path: Path) -> Iterator[Record]:
     Raises:
         DataError: a line is not UTF-8, not JSON, or not an object; the message has file and line.
     """
-    with open(path, "rb") as handle:
+    with _opened(path) as handle:
         for number, raw in enumerate(handle, start=1):
             where = f"{path}:{number}"
             try:
@@ -106,8 +107,8 @@ def jsonl_records(path: Path) -> Iterator[Record]:
             if not line:
                 continue
             try:
-                value = json.loads(line)
-            except (ValueError, RecursionError) as error:
+                value = parse_json(line, large_integers=True)
+            except Fault as error:
                 found = line if len(line) <= 60 else line[:60] + "…"
                 raise DataError(f"{where}: expected one JSON object, found {found!r} ({error})") from error
             if not isinstance(value, dict):
@@ -122,8 +123,8 @@ def json_records(path: Path) -> Iterator[Record]:
         DataError: the file is no such array, or an element is no object; the message has file and element.
     """
     try:
-        values = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+        values = parse_json(read_text(path), large_integers=True)
+    except (OSError, Fault) as error:
         raise DataError(f"{path}: expected one JSON array of objects, found something else ({error})") from error
     if not isinstance(values, list):
         raise DataError(f"{path}: expected one JSON array of objects, found {_kind(values)}")
@@ -162,6 +163,13 @@ def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
 def located(records: Iterable[Record], make: Callable[[Record], Problem]) -> Iterator[Problem]:
     """The problem of each record, which then knows where it came from."""
     return (replace(make(record), source=record.where) for record in records)
+
+
+def _opened(path: Path) -> BufferedReader:
+    try:
+        return open_regular(path)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _parquet() -> Any:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
+import logging
 import os
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +21,12 @@ from counterpoise.registry import check_choice, check_number
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Chat", "Endpoint", "Failure"]
+__all__ = ["KEY_VARIABLE", "Chat", "Endpoint", "Failure"]
+
+KEY_VARIABLE = "COUNTERPOISE_JUDGE_KEY_VARIABLE"
+"""Environment variable in which the user names one more variable that may be sent as a key."""
+_KEY_NAMES = ("COUNTERPOISE_JUDGE_KEY", "JUDGE_KEY", "OPENAI_KEY")
+"""Variables that hold the key of a language model, beside those that end in `_API_KEY`."""
 
 _MAX_REPLY = 2**20
 _LONGEST_PAUSE = 30.0
@@ -45,7 +53,8 @@ class Endpoint:
     """Where to ask, and how long.
 
     Raises:
-        ConfigError: a setting is out of range; the address is no plain http(s) URL.
+        ConfigError: a setting is out of range; the address is no plain http(s) URL; the key's variable is not one that holds the key of a
+            language model; the key would travel in clear to another machine.
     """
 
     url: str
@@ -78,6 +87,7 @@ class Endpoint:
             raise ConfigError(
                 f"{where}: url holds a user name or password; put the key into the environment variable {self.key_variable}"
             )
+        self._check_key(where, parts.scheme, parts.hostname)
         if not self.model:
             raise ConfigError(f"{where}: model is empty; name the endpoint's model")
         check_number(where, "timeout", self.timeout, low=0.05, high=3600)
@@ -86,6 +96,34 @@ class Endpoint:
         check_number(where, "patience", self.patience, low=1, high=10**6, integer=True)
         check_number(where, "max_tokens", self.max_tokens, low=1, high=10**6, integer=True)
         check_choice(where, "token_field", self.token_field, ("max_tokens", "max_completion_tokens"))
+
+    def _check_key(self, where: str, scheme: str, host: str) -> None:
+        """A run file, which may be somebody else's, chooses the variable and the address: keep it from sending any secret anywhere."""
+        name = self.key_variable
+        if name and name == os.environ.get(KEY_VARIABLE):
+            return
+        if name not in _KEY_NAMES and re.fullmatch(r"[A-Za-z0-9_]+_API_KEY", name) is None:
+            raise ConfigError(
+                f"{where}: key_variable = {name!r}; its value would be sent to {host}, and a variable that holds the key of a language "
+                f"model ends in _API_KEY or is one of {', '.join(_KEY_NAMES)}; to send this one, set {KEY_VARIABLE}={name!r} in your "
+                "environment"
+            )
+        if scheme == "http" and os.environ.get(name) and not _is_loopback(host):
+            raise ConfigError(
+                f"{where}: the key in {name} would travel in clear to {host}; use https://, unset {name} if the endpoint needs no key, "
+                f"or set {KEY_VARIABLE}={name} in your environment to send it all the same"
+            )
+
+    def _announce(self) -> None:
+        """Say once where questions go and what goes with them."""
+        parts = urlsplit(self.url)
+        place = (parts.scheme, parts.netloc, self.key_variable)
+        if place in _ANNOUNCED:
+            return
+        _ANNOUNCED.add(place)
+        key = f"the key in {self.key_variable}" if os.environ.get(self.key_variable) else "no key"
+        clear = ", in clear" if key != "no key" and parts.scheme == "http" and not _is_loopback(parts.hostname) else ""
+        _LOG.warning("verifier llm: asking %s at %s with %s%s", self.model, parts.netloc, key, clear)
 
     def ask(self, chats: Sequence[Chat]) -> list[str | Failure]:
         """The replies' texts, or why there is none, in order. Never raises for what the endpoint does.
@@ -99,6 +137,7 @@ class Endpoint:
             import httpx
         except ImportError as error:
             raise MissingExtraError("httpx", extra="judge", purpose="the verifier 'llm'") from error
+        self._announce()
         return _run(self._all(httpx, chats))
 
     async def _all(self, library: Any, chats: Sequence[Chat]) -> list[str | Failure]:
@@ -165,6 +204,20 @@ class Endpoint:
             "temperature": 0,
             self.token_field: self.max_tokens,
         }
+
+
+_LOG = logging.getLogger("counterpoise")
+_ANNOUNCED: set[tuple[str, str, str]] = set()
+
+
+def _is_loopback(host: str | None) -> bool:
+    name = (host or "").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 class _Streak:

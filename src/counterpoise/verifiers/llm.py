@@ -55,7 +55,8 @@ class LlmVerifier:
     model: str = ""
     """The model's name there; empty for $COUNTERPOISE_JUDGE_MODEL."""
     key_variable: str = "OPENAI_API_KEY"
-    """Environment variable that holds the key. The key itself is no setting, so that no file can hold it."""
+    """Environment variable that holds the key, one that ends in `_API_KEY` or that $COUNTERPOISE_JUDGE_KEY_VARIABLE names. The key itself
+    is no setting, so that no file can hold it."""
     ask_from: float = 0.0
     """Answers whose F1 is lower are wrong without asking; 0 asks about all that are no exact match."""
     max_words: int = 16

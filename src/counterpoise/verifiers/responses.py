@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import DataError
-from counterpoise.files import Damage, read_json_lines
+from counterpoise.files import Damage, Fault, json_lines, read_json_lines
 from counterpoise.golds import accepted, gold_text
 from counterpoise.types import Verdict
 
@@ -84,23 +84,11 @@ def read_responses(
         DataError: the file is missing, or a line is no JSON object, lacks a field or has an empty gold; names file and line.
     """
     try:
-        handle = open(path, "rb")  # noqa: SIM115 - closed below; a generator cannot hold the error handling and the loop in one `with`
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    with handle:
-        for number, raw in enumerate(handle, start=1):
-            if not raw.strip():
-                continue
+        for number, record in json_lines(path, large_integers=True):
             where = f"{path}:{number}"
-            try:
-                record = json.loads(raw.decode())
-            except (ValueError, RecursionError) as error:
+            if isinstance(record, Fault):
                 raise DataError(
-                    f'{where}: not JSON ({error}); expected an object such as {{"{gold_field}": "72", "{response_field}": "…"}}'
-                ) from error
-            if not isinstance(record, dict):
-                raise DataError(
-                    f"{where}: a JSON {type(record).__name__}, expected an object with '{gold_field}' and '{response_field}'"
+                    f'{where}: {record}; expected an object such as {{"{gold_field}": "72", "{response_field}": "…"}}'
                 )
             gold = _gold(record, gold_field, question_field, where)
             response = _text(record, response_field, "response", where)
@@ -108,6 +96,8 @@ def read_responses(
                 raise DataError(f"{where}: the field '{gold_field}' is empty; nothing can be compared with it")
             label = None if label_field is None else _label(record, label_field, where)
             yield ResponseLine(line=number, gold=gold, response=response, label=label)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def read_verdicts(

@@ -7,7 +7,6 @@ same responses come once for each filter.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from counterpoise.evaluation.imports.draws import (
     messages_text,
     named_score,
 )
+from counterpoise.files import Fault, parse_json
 
 __all__ = ["LM_EVAL"]
 
@@ -63,8 +63,8 @@ def _prompt(arguments: Any) -> str:
         first = first[0]
     if isinstance(first, str) and first.startswith("[{"):  # a chat template's messages are logged as JSON
         try:
-            first = json.loads(first)
-        except (ValueError, RecursionError):
+            first = parse_json(first)
+        except Fault:
             return as_text(first)
     return messages_text(first, roles=True)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import DataError, MissingExtraError
-from counterpoise.files import Damage
+from counterpoise.files import Damage, Fault, json_lines, open_regular
 
 __all__ = ["digest", "rows"]
 
@@ -23,7 +22,7 @@ def digest(path: Path) -> str:
         DataError: it cannot be read.
     """
     try:
-        with open(path, "rb") as handle:
+        with open_regular(path) as handle:
             return hashlib.file_digest(handle, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}; give a file or a directory") from error
@@ -39,19 +38,11 @@ def rows(path: Path, on_damage: Callable[[Damage], None]) -> Iterator[tuple[int,
         yield from _parquet(path)
         return
     try:
-        with open(path, "rb") as handle:
-            for number, raw in enumerate(handle, start=1):
-                if not raw.strip():
-                    continue
-                try:
-                    fields = json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
-                except (ValueError, RecursionError) as error:
-                    on_damage(Damage(path=path, line=number, reason=f"not JSON: {error}"))
-                    continue
-                if isinstance(fields, dict):
-                    yield number, fields
-                else:
-                    on_damage(Damage(path=path, line=number, reason=f"a JSON {type(fields).__name__}, not an object"))
+        for number, fields in json_lines(path, large_integers=True):
+            if isinstance(fields, Fault):
+                on_damage(Damage(path=path, line=number, reason=str(fields)))
+            else:
+                yield number, fields
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}; give a file or a directory") from error
 

@@ -1,0 +1,130 @@
+"""The metrics of a long run: read in little memory, and thinned to what a chart can show."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+from counterpoise.engines.run_records import metrics_lines
+from counterpoise.files import Damage
+from counterpoise.report.records import Run
+
+__all__ = ["DRAWN", "Column", "Series", "read_series", "thinned", "width_drawn"]
+
+DRAWN = 2000
+"""Points of one line that are drawn at most; a longer run is drawn as means."""
+_ENDS = 10
+"""First and last steps that are drawn as they are."""
+
+
+class Column(Sequence[float | None]):
+    """Values of one metric, eight bytes each; None where undefined."""
+
+    def __init__(self, values: Iterable[float]) -> None:
+        """Hold `values`, in which NaN stands for what is undefined."""
+        self._values = array("d", values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @overload
+    def __getitem__(self, place: int) -> float | None: ...
+    @overload
+    def __getitem__(self, place: slice) -> Column: ...
+    def __getitem__(self, place: int | slice) -> float | Column | None:
+        found = self._values[place]
+        return Column(found) if isinstance(found, array) else _defined(found)
+
+    def __iter__(self) -> Iterator[float | None]:
+        return map(_defined, self._values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Column({list(self)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """What metrics.jsonl holds, by column."""
+
+    steps: tuple[int, ...]
+    """Steps, ascending."""
+    columns: Mapping[str, Column]
+    """Metrics that are defined somewhere, by name, one value a step."""
+    started: float | None
+    """Time of the first line, in seconds since 1970."""
+    ended: float | None
+    """Time of the last one."""
+
+
+def read_series(path: Path, *, on_damage: Callable[[Damage], None]) -> Series:
+    """The columns of a run, as `engines.run_records.read_metrics` orders its records.
+
+    Raises:
+        StoreError: there is no such file, or it cannot be read.
+    """
+    steps: list[int] = []
+    columns: dict[str, array[float]] = {"time": array("d")}
+    for step, record in metrics_lines(path, on_damage=on_damage):
+        kept = bisect_left(steps, step)
+        if kept < len(steps):
+            del steps[kept:]
+            for values in columns.values():
+                del values[kept:]
+        for name in record.keys() - columns.keys():
+            columns[name] = array("d", [math.nan]) * kept
+        for name, values in columns.items():
+            values.append(_number(record.get(name)))
+        steps.append(step)
+    times = [time for time in columns.pop("time") if not math.isnan(time)]
+    columns.pop("step", None)
+    return Series(
+        steps=tuple(steps),
+        columns={name: Column(values) for name, values in columns.items() if not all(map(math.isnan, values))},
+        started=times[0] if times else None,
+        ended=times[-1] if times else None,
+    )
+
+
+def width_drawn(run: Run) -> int:
+    """Steps behind one point of the run's lines: 1 up to `DRAWN` steps."""
+    return max(1, math.ceil((len(run.steps) - 2 * _ENDS) / (DRAWN - 2 * _ENDS)))
+
+
+def thinned(run: Run, names: Iterable[str]) -> tuple[Sequence[int], dict[str, Sequence[float | None]]]:
+    """Steps and columns to draw: all of them, or for a long run its first and last steps and means of equally many steps between.
+
+    A mean is over the defined values of its steps and stands at the middle one.
+    """
+    columns = {name: run.columns[name] for name in names if name in run.columns}
+    width, last = width_drawn(run), len(run.steps) - _ENDS
+    if width == 1:
+        return run.steps, dict(columns)
+    parts = [slice(i, i + 1) for i in range(_ENDS)]
+    parts += [slice(i, min(i + width, last)) for i in range(_ENDS, last, width)]
+    parts += [slice(i, i + 1) for i in range(last, len(run.steps))]
+    steps = [run.steps[(part.start + part.stop - 1) // 2] for part in parts]
+    return steps, {name: [_mean(values[part]) for part in parts] for name, values in columns.items()}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    # Divided first: a sum of numbers near the largest one would be infinite.
+    return math.fsum(value / len(known) for value in known) if known else None
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _number(value: Any) -> float:
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else math.nan
