@@ -174,15 +174,18 @@ def test_exits_are_told_apart() -> None:
 # Of the kind of a review's 57, 31 of which were unscored, and more: most are known to be wrong at once, the last three are not.
 FORMULAS = r"""
 99!!|9!!!!|(9^9)!|x^{9^9}|99999999!|9^{9^{9}}|2^{99999999}|\ln(9^{9^9})|\int x\,dx|\frac{d}{dx}x^2|\int_0^1 x\,dx|\frac{dy}{dx}=2x+1
-\sum_{k=1}^{n}k|\sum_{k=1}^{n}k^k|\prod_{k=1}^{n}k^k|\prod_{k=1}^{99999999}k|\sum_{k=1}^{\infty}\frac{1}{k^k}|\lim_{x\to 0}\frac{\sin x}{x}
-\frac{d^9}{dx^9}x^x|\frac{d}{dx}x^{x^x}|(x+1)^{5000}|(x+y+z)^{99}|(a+b+c+d)^{40}|\binom{10^9}{10^8}|\binom{n}{k}^{99}|x^{x^{x^x}}|n^{n^{n^n}}|n!!!!
-(n!)!|((n!)!)!|\sin(9^{9^9})|\tan(10^{99})|\sin(\sin(\sin(x)))|e^{e^{e^{e^9}}}|e^{e^{e^{e^x}}}|\pi^{\pi^{\pi^\pi}}|10^{10^{10}}|\log_2(3^{9^9})
-\sqrt[9]{9^{9^9}}|i^{i^{i^i}}|(-1)^{9^{9^9}}|0^{9^{9^9}}|1^{9^{9^9}}|\frac{1}{9^{9^9}}|9^{-9^{9}}|\underbrace{9\cdots 9}_{99}|9^{99999}!|7^{7^7}\bmod 10
-\lfloor 9^{9^9}\rfloor|\Gamma(10^9)|\Gamma(x)^{99}|\sin^{9999}x|x^{99999}-1|(x^{999}-1)(x^{998}-1)|\frac{x^{9999}-1}{x-1}|\sum_{k=0}^{9999}x^k
-\prod_{k=1}^{99}(x+k)|\sum_{n=1}^{\infty}\frac{1}{n^3}|\max(9^{9^9},1)|\{1,2,9^{9^9}\}|(9^{9^9},1)|x=9^{9^9}|x>9^{9^9}|\sqrt{x}=9^{9^9}|x^{x}=9
-\frac{\partial f}{\partial x}|f'(x)|f^{(9)}(x)|\nabla^2 f|\frac{d}{dx}|\int|\sum|\lim|\sqrt{\int x dx}|\lim_{x\to\infty}x^x|\lim_{x\to 0}\frac{1}{x}
-\int\int xy\,dx\,dy|\oint z^{-1}dz|\sum_{k=1}^{n}\sum_{j=1}^{k}j^k|1/(1/(1/(1/(1/x))))|\sqrt{2+\sqrt{2+\sqrt{2}}}|(\sqrt2+\sqrt3+\sqrt5)^{99}
-x^{1/99999}|(1+10^{-9})^{10^9}|9^{9.9^{9.9}}|(x+1)^n(x+2)^m|(1+x)^{1/x}|\begin{vmatrix}a&b\\c&d\end{vmatrix}|\sqrt{x+\sqrt{x+\sqrt{x}}}
+\sum_{k=1}^{n}k|\sum_{k=1}^{n}k^k|\prod_{k=1}^{n}k^k|\prod_{k=1}^{99999999}k|\sum_{k=1}^{\infty}\frac{1}{k^k}
+\lim_{x\to 0}\frac{\sin x}{x}|\frac{d^9}{dx^9}x^x|\frac{d}{dx}x^{x^x}|(x+1)^{5000}|(x+y+z)^{99}|(a+b+c+d)^{40}|\binom{10^9}{10^8}
+\binom{n}{k}^{99}|x^{x^{x^x}}|n^{n^{n^n}}|n!!!!|(n!)!|((n!)!)!|\sin(9^{9^9})|\tan(10^{99})|\sin(\sin(\sin(x)))|e^{e^{e^{e^9}}}
+e^{e^{e^{e^x}}}|\pi^{\pi^{\pi^\pi}}|10^{10^{10}}|\log_2(3^{9^9})|\sqrt[9]{9^{9^9}}|i^{i^{i^i}}|(-1)^{9^{9^9}}|0^{9^{9^9}}|1^{9^{9^9}}
+\frac{1}{9^{9^9}}|9^{-9^{9}}|\underbrace{9\cdots 9}_{99}|9^{99999}!|7^{7^7}\bmod 10|\lfloor 9^{9^9}\rfloor|\Gamma(10^9)|\Gamma(x)^{99}
+\sin^{9999}x|x^{99999}-1|(x^{999}-1)(x^{998}-1)|\frac{x^{9999}-1}{x-1}|\sum_{k=0}^{9999}x^k|\prod_{k=1}^{99}(x+k)
+\sum_{n=1}^{\infty}\frac{1}{n^3}|\max(9^{9^9},1)|\{1,2,9^{9^9}\}|(9^{9^9},1)|x=9^{9^9}|x>9^{9^9}|\sqrt{x}=9^{9^9}|x^{x}=9
+\frac{\partial f}{\partial x}|f'(x)|f^{(9)}(x)|\nabla^2 f|\frac{d}{dx}|\int|\sum|\lim|\sqrt{\int x dx}|\lim_{x\to\infty}x^x
+\lim_{x\to 0}\frac{1}{x}|\int\int xy\,dx\,dy|\oint z^{-1}dz|\sum_{k=1}^{n}\sum_{j=1}^{k}j^k|1/(1/(1/(1/(1/x))))
+\sqrt{2+\sqrt{2+\sqrt{2}}}|(\sqrt2+\sqrt3+\sqrt5)^{99}|x^{1/99999}|(1+10^{-9})^{10^9}|9^{9.9^{9.9}}|(x+1)^n(x+2)^m|(1+x)^{1/x}
+\begin{vmatrix}a&b\\c&d\end{vmatrix}|\sqrt{x+\sqrt{x+\sqrt{x}}}|\log(\log(\log(x)))|W(x)^{W(x)}|\cos(99\arccos x)|\arcsin(\sin(9^9))
+2^{0.5^{0.5^{99}}}|1.000001^{99999}|\sqrt{1+\sqrt{2}+\sqrt{3}}|\prod_{p}\frac{1}{1-p^{-2}}|\binom{10^9}{5}|\cos^{99}x+\sin^{99}x
 \int_0^1\sin(x^x)dx|\gcd(9^{99999},6)|a^{b^{c^{d^{e}}}}
 """
 
