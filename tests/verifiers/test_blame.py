@@ -201,6 +201,8 @@ def judge():
 def test_short_formulas_are_no_way_out(judge, gold: str) -> None:
     formulas = [formula for line in FORMULAS.strip().splitlines() for formula in line.split("|")]
     assert len(formulas) > 100
+    # Against an equation every fourth and the three that hang, which takes half the time.
+    formulas = formulas if gold == "72" else sorted({*formulas[::4], *formulas[-3:], r"\frac{d}{dx}x^2"})
     problem = Problem(problem_id="p", task_type="t", question="?", gold=gold, verifier="math")
     found = dict(
         zip(formulas, judge.verify([problem] * len(formulas), [rf"\boxed{{{f}}}" for f in formulas]), strict=True)
