@@ -35,7 +35,7 @@ def test_a_row_for_each_rollout_with_nulls_for_the_unknown(store, tmp_path, suff
     kept = KeptProblem(problem_id="p", task_type="t", question="q", gold="g", verifier="math")
     append_problems(store.directory, [kept])
     target = tmp_path / f"out.{suffix}"
-    assert export(store.directory, target) == 2
+    assert export(store.directory, target, say=print) == 2
     known = {"problem_id": "p", "prompt": "q", "gold": "g", "score": None, "verdict": None}
     assert read(target) == [
         known | {"sample": 0, "response": "a", "tokens": 3, "stop_reason": "eos", "step": 7},
@@ -46,7 +46,7 @@ def test_a_row_for_each_rollout_with_nulls_for_the_unknown(store, tmp_path, suff
 def test_verdicts_are_those_of_the_verifiers_in_the_result(tmp_path, fake):
     """Wrong is 0, right 1; unscored is null, and its verdict says so."""
     fake.run(tmp_path / "e", fake.make_problems(4), 8)
-    export(tmp_path / "e", tmp_path / "out.jsonl")
+    export(tmp_path / "e", tmp_path / "out.jsonl", say=print)
     rows = lines(tmp_path / "out.jsonl")
     assert len(rows) == 32
     scores = {row["verdict"]: row["score"] for row in rows}
@@ -58,14 +58,35 @@ def test_verdicts_are_those_of_the_verifiers_in_the_result(tmp_path, fake):
 
 def test_what_cannot_be_exported(store, tmp_path):
     with pytest.raises(UsageError, match=r"out\.csv ends in neither \.jsonl nor \.parquet"):
-        export(store.directory, tmp_path / "out.csv")
+        export(store.directory, tmp_path / "out.csv", say=print)
     for suffix in ("jsonl", "parquet"):
         with pytest.raises(DataError, match="holds no rollouts, so there is nothing to export"):
-            export(store.directory, tmp_path / f"out.{suffix}")
+            export(store.directory, tmp_path / f"out.{suffix}", say=print)
         assert not (tmp_path / f"out.{suffix}").exists()
     with pytest.raises(StoreError, match="holds no rollout store"):
-        export(tmp_path / "none", tmp_path / "out.jsonl")
+        export(tmp_path / "none", tmp_path / "out.jsonl", say=print)
     store.append([rollout(0, "a")])
     (store.directory / "passk.json").write_text("{")
     with pytest.raises(StoreError, match=r"cannot read .*passk\.json: .*; grade the evaluation again"):
-        export(store.directory, tmp_path / "out.jsonl")
+        export(store.directory, tmp_path / "out.jsonl", say=print)
+
+
+def test_what_is_missing_is_said(tmp_path, fake):
+    fake.run(tmp_path / "e", fake.make_problems(2), 4)
+    store = RolloutStore(tmp_path / "e")
+    lines_kept = store.rollouts_path.read_text().splitlines()
+    store.rollouts_path.write_text("\n".join([lines_kept[0][:-5], *lines_kept[1:]]) + "\n{\n{\n{\n")
+    said = []
+    # 8 rollouts, one damaged; that line and three more cannot be read.
+    assert export(tmp_path / "e", tmp_path / "out.jsonl", say=said.append) == 7
+    assert said[0].startswith(f"left out: {store.rollouts_path}:1: not JSON") and len(said) == 4
+    assert said[3] == "left out: 1 more that cannot be read"
+    [verdicts] = store.directory.glob("verdicts-*.jsonl")
+    verdicts.unlink()
+    said.clear()
+    export(tmp_path / "e", tmp_path / "out.jsonl", say=said.append)
+    assert said[0] == f"{verdicts} is gone, and its verdicts with it; grade the evaluation again"
+    (store.directory / "passk.json").unlink()
+    said.clear()
+    export(tmp_path / "e", tmp_path / "out.jsonl", say=said.append)
+    assert "passk.json does not exist, so no verdict is exported" in said[0]

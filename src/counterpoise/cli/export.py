@@ -29,7 +29,7 @@ def export(
     """
     from counterpoise.evaluation.export import export as write
 
-    count = write(evaluation_directory(target), out)
+    count = write(evaluation_directory(target), out, say=console.note)
     if as_json:
         console.print_json({"rollouts": count, "file": str(out)})
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,8 +19,14 @@ _VALUES = tuple(VerdictValue)
 _AT_ONCE = 512
 
 
-def export(directory: Path, target: Path) -> int:
+_NAMED = 3
+"""Damaged lines that are named; the others are counted."""
+
+
+def export(directory: Path, target: Path, *, say: Callable[[str], None]) -> int:
     """Write every stored rollout to `target`, JSON lines or Parquet by its suffix; the number of rollouts.
+
+    `say` is told what is missing: lines that cannot be read, verdicts whose file is gone.
 
     A row has `problem_id`, `sample`, `prompt` and `gold` (null unless the evaluation was imported), `response`, `tokens`, `stop_reason`,
     `step`, and from the verifiers of `passk.json` `verdict` and `score` (1 right, 0 wrong or no answer, null unscored or not judged).
@@ -33,7 +39,7 @@ def export(directory: Path, target: Path) -> int:
     store = RolloutStore(directory)
     if target.suffix not in (".jsonl", ".parquet"):
         raise UsageError(f"{target} ends in neither .jsonl nor .parquet; the ending says what is written")
-    verdicts = _verdicts(store)
+    verdicts = _verdicts(store, say)
     count = 0
 
     def counted() -> Iterator[dict[str, Any]]:
@@ -48,6 +54,11 @@ def export(directory: Path, target: Path) -> int:
         _parquet(target, counted())
     else:
         atomic_write(target, lambda handle: _jsonl(handle, counted()))
+    damages = store.damages
+    for damage in damages[:_NAMED]:
+        say(f"left out: {damage}")
+    if len(damages) > _NAMED:
+        say(f"left out: {len(damages) - _NAMED} more that cannot be read")
     return count
 
 
@@ -73,17 +84,20 @@ def _rows(store: RolloutStore, verdicts: Mapping[str, bytearray]) -> Iterator[di
         }
 
 
-def _verdicts(store: RolloutStore) -> dict[str, bytearray]:
+def _verdicts(store: RolloutStore, say: Callable[[str], None]) -> dict[str, bytearray]:
     """One byte for each judged draw: 1 + the index of its verdict, 0 for none."""
     path = store.directory / "passk.json"
     try:
         graders = dict(read_json(path)["verifiers"])
     except FileNotFoundError:
+        say(f"{path} does not exist, so no verdict is exported; grade the evaluation first")
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"cannot read {path}: {error}; grade the evaluation again") from error
     codes: dict[str, bytearray] = {}
     for grader in sorted(graders.items()):
+        if not store.verdicts_path(*grader).exists():
+            say(f"{store.verdicts_path(*grader)} is gone, and its verdicts with it; grade the evaluation again")
         for line in store.verdicts(*grader):
             row = codes.setdefault(line.problem_id, bytearray())
             row.extend(bytes(max(0, line.sample + 1 - len(row))))
