@@ -203,7 +203,9 @@ def hostile(tmp_path, monkeypatch, command, run_file):
     questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
     responses = tmp_path / f"responses {name}.jsonl"
     responses.write_text(
-        json.dumps({"prompt": PAYLOAD, "gold": PAYLOAD, "response": f"\\boxed{{{PAYLOAD}}}", PAYLOAD: 1}) + "\n" + PAYLOAD
+        json.dumps({"prompt": PAYLOAD, "gold": PAYLOAD, "response": f"\\boxed{{{PAYLOAD}}}", PAYLOAD: 1})
+        + "\n"
+        + PAYLOAD
     )
     problems = make_task("jsonl", test=str(questions), verifier="exact").problems("test")
     manifest = Manifest(

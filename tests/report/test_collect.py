@@ -1,8 +1,11 @@
 import json
+import math
+import os
 
 import pytest
 
 from counterpoise.errors import DataError, UsageError
+from counterpoise.report import collect
 from counterpoise.report.collect import read_runs
 
 
@@ -96,3 +99,88 @@ def test_mistakes(make_run, disk, targets, error, says):
     path = str(make_run("nsr", evaluations={0: disk.counts(1)}))
     with pytest.raises(error, match=says):
         read_runs([target.replace("RUN", path) for target in targets])
+
+
+def test_a_long_run_is_thinned_to_means_and_says_so(make_run, monkeypatch):
+    monkeypatch.setattr(collect, "_STEPS", 3)
+    # 7 steps make stretches of ceil(7 / 3) = 3: steps 1-3, 4-6 and 7. Resumed after step 5, whose first try is taken back.
+    rewards = {1: 1.0, 2: 2.0, 3: 6.0, 4: None, 5: 100.0, 6: 100.0}
+    records = [{"step": s, "time": 10.0 * s, "reward": r} for s, r in rewards.items()]
+    records += ["{", *({"step": s, "time": 10.0 * s + 5, "reward": r} for s, r in ((5, 1.0), (6, 2.0), (7, 8.0)))]
+    [run] = read(make_run("long", records=records))
+    # (1 + 2 + 6) / 3 = 3; (1 + 2) / 2 = 1.5 over the two that are defined; 8
+    assert (run.steps, run.stretch) == ((3, 6, 7), 3)
+    assert run.columns["reward"] == pytest.approx((3.0, 1.5, 8.0))
+    assert (run.started, run.ended) == (10.0, 75.0)
+    assert any("7 steps are more than a page draws: each point is the mean of 3 of them" in note for note in run.notes)
+
+
+def test_very_many_events_are_cut_to_the_newest_and_counted(make_run, monkeypatch):
+    monkeypatch.setattr(collect, "_EVENTS", 2)
+    [run] = read(make_run("long", events=[{"kind": "said", "step": s, "message": "m"} for s in range(5)]))
+    assert [event.step for event in run.events] == [3, 4]
+    assert any("3 events before the newest 2 are left out" in note for note in run.notes)
+
+
+def test_what_is_lost_is_said(make_run):
+    path = make_run("lost", records=[{"step": 1}], events=["{}"])
+    (path / "metrics.jsonl").write_text("")
+    (path / "events.jsonl").unlink()
+    (path / "events.jsonl").mkdir()
+    [run] = read(path)
+    assert any("metrics.jsonl holds no step, so no training is shown" in note for note in run.notes)
+    assert any("events.jsonl: Is a directory; no event is shown" in note for note in run.notes)
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "events.jsonl", "evaluation/step-000005/passk.json"])
+def test_a_named_pipe_in_place_of_a_file_is_named_and_never_waited_for(make_run, disk, name):
+    path = make_run("pipe", records=[{"step": 1}], events=["{}"], evaluations={0: disk.counts(1), 5: disk.counts(3)})
+    (path / name).unlink()
+    os.mkfifo(path / name)
+    [run] = read(path)
+    assert any("a named pipe" in note or "unfinished" in note for note in run.notes)
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        (b'{"a":' * 100_000, "nested more than 100 deep"),
+        (b'{"schema": 1, "n": ' + b"9" * 400 + b"}", "an integer of 400 digits"),
+        (b"[]", "a JSON list, not an object"),
+        (b"null", "a JSON NoneType, not an object"),
+    ],
+)
+def test_an_evaluation_that_is_damaged_in_any_way_is_left_out_with_the_reason(make_run, disk, raw, why):
+    path = make_run("nsr", evaluations={0: disk.counts(1, 2), 5: disk.counts(3, 4)})
+    (path / "evaluation" / "step-000005" / "passk.json").write_bytes(raw)
+    [run] = read(path)
+    assert [done.step for done in run.evaluations] == [0]
+    assert any("the evaluation of step 5 is left out" in note and why in note for note in run.notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"n": "4"}, "n is '4', not of type int"),
+        ({"confidence": 3.0}, "confidence is 3.0"),
+        ({"verifiers": {"toy": 1}}, "verifiers is {'toy': 1}"),
+        ({"curve": [{"k": "1"}]}, "estimate"),
+        ({"unscored_reasons": []}, "unscored_reasons is []"),
+        ({"manifest": {"seed": math.nan}}, "NaN, which is no number of JSON"),
+        ({"truncation_rate": True}, "truncation_rate is True"),
+    ],
+)
+def test_a_field_of_another_type_is_named(make_run, disk, changes, why):
+    path = make_run("nsr", evaluations={0: disk.counts(1, 2), 5: disk.counts(3, 4)})
+    file = path / "evaluation" / "step-000005" / "passk.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    [run] = read(path)
+    assert any("the evaluation of step 5 is left out" in note and why in note for note in run.notes), run.notes
+
+
+def test_a_number_that_cannot_be_held_costs_one_line_of_metrics(make_run):
+    records = [{"step": 1, "reward": 0.5}, '{"step": 2, "reward": ' + "9" * 400 + "}", {"step": 3, "reward": 1e305}]
+    [run] = read(make_run("huge", records=records))
+    assert (run.steps, run.columns) == ((1, 3), {"reward": (0.5, None)})
+    assert any("metrics.jsonl:2: an integer of 400 digits" in note for note in run.notes)

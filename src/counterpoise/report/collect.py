@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import re
 import tomllib
+from array import array
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from counterpoise.engines.run_records import read_metrics
+from counterpoise.engines.run_records import MetricsFile
 from counterpoise.errors import CounterpoiseError, DataError, StoreError, UsageError
 from counterpoise.evaluation.comparison import Contender, read_contender
 from counterpoise.evaluation.summary import EvaluationResult
@@ -21,6 +23,12 @@ __all__ = ["read_runs"]
 
 _DAMAGES = 5
 """Damaged lines named for each run; the others are counted."""
+
+_STEPS = 2000
+"""Points of a chart at most; a longer run is thinned. A screen has fewer columns, and the page grows by 0.7 kB a point."""
+
+_EVENTS = 2000
+"""Newest events that are kept."""
 
 
 def read_runs(targets: Sequence[str]) -> list[Run]:
@@ -64,6 +72,7 @@ def _read(target: str) -> Run:
         config={},
         config_text="",
         steps=(),
+        stretch=1,
         columns={},
         events=(),
         checkpoints=(),
@@ -80,7 +89,7 @@ def _read(target: str) -> Run:
 def _read_run(target: str, path: Path, *, explicit: bool) -> Run:
     notes: list[str] = []
     config, text = _read_config(path / "config.toml", notes)
-    records = _read_metrics(path / "metrics.jsonl", notes)
+    metrics = _read_metrics(path / "metrics.jsonl", notes)
     evaluations = _read_evaluations(path, notes)
     contender: Contender | None = None
     try:
@@ -100,7 +109,6 @@ def _read_run(target: str, path: Path, *, explicit: bool) -> Run:
             )
             notes.append(f"the evaluation of step {newest.step} is used instead: {error}")
     used = next((done for done in evaluations if contender and done.path == contender.path), None)
-    times = [time for record in records if (time := _number(record.get("time"))) is not None]
     return Run(
         name=path.resolve().name,
         target=target,
@@ -108,16 +116,17 @@ def _read_run(target: str, path: Path, *, explicit: bool) -> Run:
         kind="run",
         config=config,
         config_text=text,
-        steps=tuple(record["step"] for record in records),
-        columns=_columns(records),
+        steps=metrics.steps,
+        columns=metrics.columns,
+        stretch=metrics.stretch,
         events=_read_events(path / "events.jsonl", notes),
         checkpoints=tuple(sorted(_numbered(path / "checkpoints"))),
         evaluations=evaluations,
         contender=contender,
         step=used.step if used else None,
         result=used.result if used else None,
-        started=times[0] if times else None,
-        ended=times[-1] if times else None,
+        started=metrics.started,
+        ended=metrics.ended,
         notes=tuple(notes),
     )
 
@@ -130,36 +139,92 @@ def _read_config(path: Path, notes: list[str]) -> tuple[dict[str, Any], str]:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
     try:
         return _flat(tomllib.loads(text)), text
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         notes.append(f"{path} is not valid TOML ({error}); it is shown as it is and not compared")
         return {}, text
 
 
-def _read_metrics(path: Path, notes: list[str]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Metrics:
+    """The metrics of a run as a report shows them; the fields are those of `Run`."""
+
+    steps: tuple[int, ...] = ()
+    columns: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    stretch: int = 1
+    started: float | None = None
+    ended: float | None = None
+
+
+def _read_metrics(path: Path, notes: list[str]) -> _Metrics:
     damages: list[Damage] = []
     try:
-        records = read_metrics(path, on_damage=damages.append)
+        file = MetricsFile(path, on_damage=damages.append)
+        metrics = _stretched(file)
     except StoreError as error:
         notes.append(str(error))
-        return []
+        return _Metrics()
     _tell(damages, notes)
-    return records
+    if not file.steps:
+        notes.append(f"{path} holds no step, so no training is shown")
+    if metrics.stretch > 1:
+        notes.append(
+            f"{len(file.steps)} steps are more than a page draws: each point is the mean of {metrics.stretch} of them"
+        )
+    return metrics
+
+
+def _stretched(file: MetricsFile) -> _Metrics:
+    """Means over stretches of steps, so many that `_STEPS` points are left at most; in memory are the points alone."""
+    count = len(file.steps)
+    stretch = max(1, math.ceil(count / _STEPS))
+    points = math.ceil(count / stretch)
+    sums: dict[str, array[float]] = {}
+    counts: dict[str, array[float]] = {}
+    started: float | None = None
+    ended: float | None = None
+    for place, record in enumerate(file):
+        for name, value in record.items():
+            number = _number(value)
+            if number is None or name == "step":
+                continue
+            if name == "time":
+                started, ended = number if started is None else started, number
+                continue
+            if name not in sums:
+                sums[name], counts[name] = (array("d", bytes(8 * points)) for _ in range(2))
+            sums[name][place // stretch] += number / stretch
+            counts[name][place // stretch] += 1 / stretch
+    return _Metrics(
+        steps=tuple(file.steps[min(point * stretch + stretch, count) - 1] for point in range(points)),
+        columns={
+            name: tuple(total / n if n else None for total, n in zip(sums[name], counts[name], strict=True))
+            for name in sums
+        },
+        stretch=stretch,
+        started=started,
+        ended=ended,
+    )
 
 
 def _read_events(path: Path, notes: list[str]) -> tuple[Event, ...]:
-    if not path.is_file():
-        return ()
     damages: list[Damage] = []
-    events = tuple(
-        Event(
-            step=step if type(step := record.get("step")) is int else 0,
-            kind=str(record.get("kind", "event")),
-            message=str(record.get("message", "")),
-        )
-        for record in read_json_lines(path, on_damage=damages.append)
-    )
+    events: deque[Event] = deque(maxlen=_EVENTS)
+    met = 0
+    try:
+        for record in read_json_lines(path, on_damage=damages.append):
+            met += 1
+            step = record.get("step")
+            kind, message = str(record.get("kind", "event")), str(record.get("message", ""))
+            events.append(Event(step=step if type(step) is int else 0, kind=kind, message=message))
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        notes.append(f"cannot read {path}: {error.strerror or error}; no event is shown")
+        return ()
     _tell(damages, notes)
-    return events
+    if met > len(events):
+        notes.append(f"{met - len(events)} events before the newest {len(events)} are left out")
+    return tuple(events)
 
 
 def _read_evaluations(path: Path, notes: list[str]) -> tuple[Evaluated, ...]:
@@ -180,14 +245,9 @@ def _numbered(parent: Path) -> dict[int, Path]:
     return {int(match[1]): directory for match, directory in found if match}
 
 
-def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float | None, ...]]:
-    names = dict.fromkeys(name for record in records for name in record if name not in ("step", "time"))
-    columns = {name: tuple(_number(record.get(name)) for record in records) for name in names}
-    return {name: values for name, values in columns.items() if any(value is not None for value in values)}
-
-
 def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # More than 1e300 is no measurement, and means of it would not be finite.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 1e300:
         return None
     return float(value)
 

@@ -57,9 +57,11 @@ class Run:
     steps: tuple[int, ...]
     """Steps with metrics, ascending."""
     columns: Mapping[str, tuple[float | None, ...]]
-    """Metrics by name, one value a step; None where undefined."""
+    """Metrics by name, one value for each of `steps`; None where undefined."""
+    stretch: int
+    """Steps behind each of `steps`, which is the last of them: 1, or more where a run is so long that their means are shown."""
     events: tuple[Event, ...]
-    """Events in the order of writing."""
+    """Events in the order of writing; the newest where there are very many."""
     checkpoints: tuple[int, ...]
     """Steps whose checkpoint is there."""
     evaluations: tuple[Evaluated, ...]
