@@ -35,7 +35,7 @@ def test_a_row_for_each_rollout_with_nulls_for_the_unknown(store, tmp_path, suff
     kept = KeptProblem(problem_id="p", task_type="t", question="q", gold="g", verifier="math")
     append_problems(store.directory, [kept])
     target = tmp_path / f"out.{suffix}"
-    assert export(store.directory, target, say=print) == 2
+    assert export(store.directory, target).rollouts == 2
     known = {"problem_id": "p", "prompt": "q", "gold": "g", "score": None, "verdict": None}
     assert read(target) == [
         known | {"sample": 0, "response": "a", "tokens": 3, "stop_reason": "eos", "step": 7},
@@ -46,7 +46,7 @@ def test_a_row_for_each_rollout_with_nulls_for_the_unknown(store, tmp_path, suff
 def test_verdicts_are_those_of_the_verifiers_in_the_result(tmp_path, fake):
     """Wrong is 0, right 1; unscored is null, and its verdict says so."""
     fake.run(tmp_path / "e", fake.make_problems(4), 8)
-    export(tmp_path / "e", tmp_path / "out.jsonl", say=print)
+    export(tmp_path / "e", tmp_path / "out.jsonl")
     rows = lines(tmp_path / "out.jsonl")
     assert len(rows) == 32
     scores = {row["verdict"]: row["score"] for row in rows}
@@ -58,35 +58,33 @@ def test_verdicts_are_those_of_the_verifiers_in_the_result(tmp_path, fake):
 
 def test_what_cannot_be_exported(store, tmp_path):
     with pytest.raises(UsageError, match=r"out\.csv ends in neither \.jsonl nor \.parquet"):
-        export(store.directory, tmp_path / "out.csv", say=print)
+        export(store.directory, tmp_path / "out.csv")
     for suffix in ("jsonl", "parquet"):
         with pytest.raises(DataError, match="holds no rollouts, so there is nothing to export"):
-            export(store.directory, tmp_path / f"out.{suffix}", say=print)
+            export(store.directory, tmp_path / f"out.{suffix}")
         assert not (tmp_path / f"out.{suffix}").exists()
     with pytest.raises(StoreError, match="holds no rollout store"):
-        export(tmp_path / "none", tmp_path / "out.jsonl", say=print)
+        export(tmp_path / "none", tmp_path / "out.jsonl")
     store.append([rollout(0, "a")])
     (store.directory / "passk.json").write_text("{")
     with pytest.raises(StoreError, match=r"cannot read .*passk\.json: .*; grade the evaluation again"):
-        export(store.directory, tmp_path / "out.jsonl", say=print)
+        export(store.directory, tmp_path / "out.jsonl")
 
 
-def test_what_is_missing_is_said(tmp_path, fake):
-    fake.run(tmp_path / "e", fake.make_problems(2), 4)
+def test_what_is_left_out_is_said(tmp_path, fake):
+    fake.run(tmp_path / "e", fake.make_problems(4), 8)
     store = RolloutStore(tmp_path / "e")
-    lines_kept = store.rollouts_path.read_text().splitlines()
-    store.rollouts_path.write_text("\n".join([lines_kept[0][:-5], *lines_kept[1:]]) + "\n{\n{\n{\n")
-    said = []
-    # 8 rollouts, one damaged; that line and three more cannot be read.
-    assert export(tmp_path / "e", tmp_path / "out.jsonl", say=said.append) == 7
-    assert said[0].startswith(f"left out: {store.rollouts_path}:1: not JSON") and len(said) == 4
-    assert said[3] == "left out: 1 more that cannot be read"
-    [verdicts] = store.directory.glob("verdicts-*.jsonl")
+    whole = export(tmp_path / "e", tmp_path / "out.jsonl")
+    assert (whole.rollouts, whole.notes) == (32, ())
+    rollouts = store.rollouts_path.read_bytes().splitlines(keepends=True)
+    store.rollouts_path.write_bytes(b"".join([rollouts[0][:9] + b"\n", *rollouts[1:]]))
+    [verdicts] = (tmp_path / "e").glob("verdicts-*.jsonl")
     verdicts.unlink()
-    said.clear()
-    export(tmp_path / "e", tmp_path / "out.jsonl", say=said.append)
-    assert said[0] == f"{verdicts} is gone, and its verdicts with it; grade the evaluation again"
-    (store.directory / "passk.json").unlink()
-    said.clear()
-    export(tmp_path / "e", tmp_path / "out.jsonl", say=said.append)
-    assert "passk.json does not exist, so no verdict is exported" in said[0]
+    done = export(tmp_path / "e", tmp_path / "out.jsonl")
+    assert done.rollouts == 31 and {row["verdict"] for row in lines(tmp_path / "out.jsonl")} == {None}
+    assert [note.split(": ")[0] for note in done.notes] == [
+        f"{verdicts} is missing, so what it judged has no verdict; grade the evaluation again",
+        f"{store.rollouts_path}:1",
+    ]
+    (tmp_path / "e" / "passk.json").unlink()
+    assert "passk.json is missing, so no rollout has a verdict" in export(tmp_path / "e", tmp_path / "o.jsonl").notes[0]
