@@ -77,7 +77,7 @@ def main() -> None:
             due = int(not kind.startswith("look"))
             started = time.process_time()
             experience = pipeline.experience(asked, seed=index, policy_version=0)
-            rows, trained = assembly.select(experience.outcome, experience.credit)
+            rows, trained = assembly.credit.select(experience.batch, experience.credit)
             with diagnose.update(experience, due) as measures:
 
                 def observe(**tensors: torch.Tensor) -> None:
@@ -88,10 +88,10 @@ def main() -> None:
                 if kind == "every step":
                     watching.append(0.0)
                 report = learner.update(
-                    [experience.rollouts[row] for row in rows.tolist()],
+                    [experience.batch.rollouts[row] for row in rows.tolist()],
                     Credit(plus=experience.credit.plus[rows], minus=experience.credit.minus[rows]),
-                    experience.outcome.scored[rows],
-                    experience.outcome.group_ids[rows].numpy(),
+                    experience.batch.scored[rows],
+                    experience.batch.group_ids[rows].numpy(),
                     trained=trained,
                     seed=index,
                     measure_signs=diagnose.due(due),
@@ -112,7 +112,7 @@ def main() -> None:
 
         def rollouts_measured(experience: Experience) -> float:
             begun = time.process_time()
-            parts = experience.rollouts, experience.verdicts
+            parts = experience.batch.rollouts, experience.verdicts
             rollout_metrics(*parts, experience.rewards, group_size=config.rollout.group_size)
             surprisal_histograms(*parts)
             return time.process_time() - begun

@@ -46,7 +46,6 @@ def test_bad_keys_and_values_name_the_way_out(override, message):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["credit.rule=grpo", "rollout.group_size=1"], "nothing to compare"),
         (["loss.name=reinforce", "learner.minibatch=16"], "no importance ratio"),
         (["loss.name=reinforce", "learner.epochs=2"], "no importance ratio"),
         (

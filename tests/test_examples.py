@@ -10,7 +10,7 @@ from counterpoise.models.lab import build_lab_model, save_lab_model
 from counterpoise.models.lab_tokenizer import build_lab_tokenizer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-TESTED = ("train_lab", "credit_by_hand", "custom_rule", "plot_passk")
+TESTED = ("train_lab", "credit_by_hand", "custom_rule", "plot_passk", "whole_loop")
 
 
 def _run(name, *arguments):
@@ -36,6 +36,15 @@ def test_credit_by_hand():
     by_token = [float(value) for value in out[2].split("[")[1].rstrip("]").split(", ")]
     assert len(by_token) == 6 and abs(sum(by_token) - 6) < 0.01  # moved, not made
     assert out[3].startswith("loss ")
+
+
+def test_the_whole_loop_is_on_one_page_and_runs():
+    assert len((EXAMPLES / "whole_loop.py").read_text(encoding="utf-8").splitlines()) < 150
+    lines = _run("whole_loop", "nsr").splitlines()
+    assert len(lines) == 3
+    for step, line in enumerate(lines, start=1):
+        assert line.startswith(f"step {step}: success 0.") and ", pushed up 0% of the credit, trained on " in line
+        assert 0 < int(line.split()[-2]) < 128  # NSR trains on wrong answers alone
 
 
 def test_custom_rule():

@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -17,11 +17,11 @@ from counterpoise.errors import TrainingError
 from counterpoise.rewards.vector import VERDICT
 from counterpoise.types import (
     TRUNCATED,
+    Batch,
     Credit,
     Problem,
     Prompt,
     Reward,
-    Rollout,
     Sampler,
     SamplingSettings,
     StopReason,
@@ -29,8 +29,9 @@ from counterpoise.types import (
     Verdict,
     VerdictValue,
 )
+from counterpoise.world import ALONE, World
 
-__all__ = ["Assign", "Experience", "Outcome", "Pipeline", "Verify"]
+__all__ = ["Assign", "Experience", "Pipeline", "Verify"]
 
 
 class Verify(Protocol):
@@ -43,32 +44,8 @@ class Verify(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What credit assignment may know of N rollouts."""
-
-    rewards: torch.Tensor
-    """(N,) float64, NaN where unscored."""
-    correct: torch.Tensor
-    """(N,) bool."""
-    scored: torch.Tensor
-    """(N,) bool."""
-    group_ids: torch.Tensor
-    """(N,) int64."""
-    lengths: torch.Tensor
-    """(N,) int64 response tokens."""
-    surprisal: torch.Tensor
-    """(N,) float64 sum of -log p over the response tokens, in nats: estimates the policy's entropy, summed over positions."""
-    task_types: Sequence[str]
-    """(N,) kind of task."""
-    rollouts: Sequence[Rollout] = ()
-    """(N,) what a rule with a critic reads; the other rules do not."""
-    parts: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    """By name of a graded part, (N,) float64, NaN where a rollout has not got it; what a rule on parts reads."""
-
-
-Assign = Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]
-"""From outcomes to signed credit and the statistics of that step (`engines.assemble` composes rule, emphasis and controller)."""
+Assign = Callable[[Batch], tuple[Credit, Mapping[str, Sum]]]
+"""From a batch to its signed credit and the statistics of that step (`credit.step.CreditStep`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +54,12 @@ class Experience:
 
     prompts: Sequence[Prompt]
     """(N,) prompt of each rollout."""
-    rollouts: Sequence[Rollout]
-    """(N,) rollouts, group by group."""
     verdicts: Sequence[Verdict]
     """(N,) verdicts."""
     rewards: Sequence[Reward]
-    """(N,) rewards."""
-    outcome: Outcome
-    """The same as tensors."""
+    """(N,) rewards with their parts."""
+    batch: Batch
+    """(N,) rollouts, group by group, and what credit may know of them."""
     credit: Credit
     """(N,) credit."""
     metrics: Mapping[str, Sum]
@@ -114,8 +89,8 @@ class Pipeline:
     max_unscored: float
     """Unscored share above which the run stops: its statistics would no longer mean what they say. Responses that are left out because
     they were cut off (`verification.truncated`) are not counted: that was asked for."""
-    everywhere: Callable[[list[Counter[str]]], list[Counter[str]]]
-    """From one process's list to that of all of them (`accelerate.utils.gather_object`)."""
+    world: World = ALONE
+    """The processes that share the step."""
 
     def experience(self, prompts: Sequence[Prompt], *, seed: int, policy_version: int) -> Experience:
         """Draw, judge, reward and credit `group_size` rollouts for each prompt.
@@ -134,13 +109,13 @@ class Pipeline:
         truncated = [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts]
         texts = [prompt.judged(rollout.text) for prompt, rollout in zip(asked, rollouts, strict=True)]
         verdicts = self.verify(problems, texts, truncated)
-        _refuse_unscored(self.everywhere([_reasons(verdicts)]), limit=self.max_unscored)
+        _refuse_unscored(self.world.gather([_reasons(verdicts)]), limit=self.max_unscored)
         verified = time.perf_counter()
         rewards = [
             self.reward(verdict, len(rollout.token_ids) / self.settings.max_tokens)
             for verdict, rollout in zip(verdicts, rollouts, strict=True)
         ]
-        outcome = Outcome(
+        batch = Batch(
             rewards=torch.tensor([reward.value for reward in rewards], dtype=torch.float64),
             correct=torch.tensor([verdict.correct for verdict in verdicts]),
             scored=torch.tensor([verdict.scored for verdict in verdicts]),
@@ -154,16 +129,15 @@ class Pipeline:
             rollouts=rollouts,
             parts=_parts(verdicts, rewards),
         )
-        credit, credit_metrics = self.assign(outcome)
+        credit, credit_metrics = self.assign(batch)
         credited = time.perf_counter()
         metrics = rollout_metrics(rollouts, verdicts, rewards, group_size=self.group_size)
         histograms = surprisal_histograms(rollouts, verdicts)
         return Experience(
             prompts=asked,
-            rollouts=rollouts,
             verdicts=verdicts,
             rewards=rewards,
-            outcome=outcome,
+            batch=batch,
             credit=credit,
             metrics={**metrics, **credit_metrics},
             histograms=histograms,

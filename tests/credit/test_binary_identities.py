@@ -15,7 +15,13 @@ from counterpoise.rewards.binary import binary
 from counterpoise.rewards.registry import make_reward
 from counterpoise.types import Credit, Sum, Verdict, VerdictValue
 
-VERDICTS = st.lists(st.tuples(st.sampled_from(list(VerdictValue)), st.integers(0, 4)), min_size=1, max_size=24)
+VERDICTS = st.lists(
+    st.tuples(
+        st.sampled_from([value for value in VerdictValue if value is not VerdictValue.ABSTAINED]), st.integers(0, 4)
+    ),
+    min_size=1,
+    max_size=24,
+)
 POWERS, WEIGHTS = st.floats(0.1, 5), st.floats(0, 3)
 INSIDE = st.floats(math.nextafter(-1.0, 0.0), math.nextafter(1.0, 0.0))
 Rows = list[tuple[VerdictValue, int]]

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from counterpoise.credit import EMPHASES, group_statistics, make_emphasis, make_rule, signed_credit
+from counterpoise.credit import EMPHASES, RULES, group_statistics, make_emphasis, make_rule, signed_credit
+from counterpoise.credit.registry import check_emphasis
 from counterpoise.errors import ConfigError, UnknownNameError
 
 
@@ -73,3 +74,29 @@ def test_bad_names_and_settings_are_refused() -> None:
             ConfigError, match=rf"credit.emphasis {name}: {setting} = -1; expected a number in \[0, inf\)"
         ):
             make_emphasis(name, **{setting: -1})
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+@pytest.mark.parametrize("emphasis", sorted(EMPHASES))
+def test_what_the_rule_divides_by_is_not_divided_by_again(rule: str, emphasis: str) -> None:
+    if rule in ("grpo", "maxrl", "passk", "ngrpo", "gdpo") and emphasis in ("inverse", "inverse_sqrt", "mad"):
+        with pytest.raises(ConfigError, match=f"emphasis={emphasis} divides .* credit.rule={rule} has done so already"):
+            check_emphasis(rule, emphasis)
+    else:
+        check_emphasis(rule, emphasis)
+
+
+@pytest.mark.parametrize(
+    ("emphasis", "rule", "settings"), [("inverse", "maxrl", {}), ("inverse_sqrt", "grpo", {"ddof": 0, "eps": 0.0})]
+)
+def test_what_the_refusal_says_of_dr_grpo_is_so(emphasis: str, rule: str, settings: dict[str, float]) -> None:
+    correct = torch.tensor([1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1]).bool()
+    rows = {
+        "rewards": correct.double() * 2 - 1,
+        "correct": correct,
+        "scored": torch.ones(16).bool(),
+        "group_ids": torch.arange(4).repeat_interleave(4),
+    }
+    one = signed_credit(**rows, rule=make_rule("dr_grpo"), emphasis=make_emphasis(emphasis))
+    other = signed_credit(**rows, rule=make_rule(rule, **settings))
+    torch.testing.assert_close(one.advantages, other.advantages, rtol=1e-6, atol=1e-7)

@@ -2,13 +2,14 @@
 
 import math
 from fractions import Fraction
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoise.credit import CRITIC_RULES, make_critic_rule, make_rule
+from counterpoise.credit import Needs, make_rule, needs_of, signed_credit, step_rule
 from counterpoise.credit.gae import explained_variance, gae, moments, token_rewards, whiten
 from counterpoise.errors import ConfigError, UnknownNameError, UsageError
 
@@ -114,13 +115,13 @@ def test_two_processes_whiten_like_one():
     assert [[float(mask[half].sum()), whole[half][mask[half]].sum().item()] for half in halves] == sums
     seen = []
 
-    def add(own):
-        """What the other process would add: its own sums around the common mean."""
+    def gather(own):
+        """Beside this process's sums, those of the other: its own around the common mean."""
         seen.append(own)
         other = whole[1:][mask[1:]]
-        return [own[0] + 3.0, own[1] + 5.5] if len(own) == 2 else [own[0] + ((other - 8.5 / 5) ** 2).sum().item()]
+        return [*own, [3.0, 5.5] if len(own[0]) == 2 else [((other - 8.5 / 5) ** 2).sum().item()]]
 
-    together = moments(whole[:1], mask[:1], add=add)
+    together = moments(whole[:1], mask[:1], world=SimpleNamespace(gather=gather))
     assert (together.count, together.mean) == (alone.count, alone.mean)
     assert together.squares == pytest.approx(alone.squares)
     assert len(seen) == 2
@@ -150,14 +151,17 @@ def test_mistakes_are_named():
 
 
 def test_the_settings_of_the_rule_are_checked():
-    assert set(CRITIC_RULES) == {"ppo"}
-    assert make_critic_rule("ppo").lam == 1.0
+    assert make_rule("ppo").lam == 1.0
     for setting, value in (("gamma", 1.5), ("lam", -0.1), ("ddof", 2), ("eps", -1.0), ("kl", -1.0)):
         with pytest.raises(ConfigError, match=rf"credit.rule ppo: {setting} = {value}; expected"):
-            make_critic_rule("ppo", **{setting: value})
+            make_rule("ppo", **{setting: value})
     with pytest.raises(ConfigError, match="unknown setting 'lamda'; did you mean 'lam'"):
-        make_critic_rule("ppo", lamda=0.9)
+        make_rule("ppo", lamda=0.9)
+    assert needs_of("ppo") is Needs.CRITIC
+    one = torch.ones(1)
     with pytest.raises(UsageError, match=r"credit\.rule ppo needs the values of a critic"):
-        make_rule("ppo")
+        signed_credit(rewards=one, correct=one.bool(), scored=one.bool(), group_ids=one.long(), rule=make_rule("ppo"))
+    with pytest.raises(UsageError, match=r"credit\.rule ppo needs a critic beside the policy"):
+        step_rule(make_rule("ppo"))
     with pytest.raises(UnknownNameError, match=r"unknown credit.rule 'pppo'; did you mean 'ppo'\?"):
         make_rule("pppo")

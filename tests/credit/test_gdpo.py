@@ -1,20 +1,22 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from counterpoise.credit import group_statistics, make_parts_rule, make_rule
+from counterpoise.credit import Needs, group_statistics, make_rule, needs_of, signed_credit
 from counterpoise.credit.rules.gdpo import Gdpo, gdpo
 from counterpoise.errors import ConfigError, DataError, UnknownNameError, UsageError
+from counterpoise.world import ALONE
 
 NAN = math.nan
 BINARY = st.lists(st.tuples(st.booleans(), st.integers(0, 3), st.booleans()), min_size=1, max_size=24)
 
 
 def rule(*, dimensions: dict[str, float] | None = None, **options: object) -> Gdpo:
-    return make_parts_rule("gdpo", dimensions=dimensions or {"a": 1.0, "b": 1.0}, **options)
+    return make_rule("gdpo", dimensions=dimensions or {"a": 1.0, "b": 1.0}, **options)
 
 
 def apply(
@@ -109,45 +111,48 @@ def test_two_processes_whiten_as_one(rows: list[tuple[bool, int, bool]], cut: in
             continue
         lengths = lambda own: torch.tensor([1 + row[1] for row in own])  # noqa: E731
 
-        def run(own, add, made=made, lengths=lengths):
+        def run(own, world, made=made, lengths=lengths):
             return apply(
                 [[float(r[0])] for r in own],
                 made,
                 [r[1] for r in own],
                 [r[2] for r in own],
                 lengths=lengths(own),
-                add=add,
+                world=world,
             )
 
-        joined = run([*sides[0], *sides[1]], list)
+        joined = run([*sides[0], *sides[1]], ALONE)
         logs: list[list[list[float]]] = [[], []]
         for _ in range(3):  # each round knows the sums of the rounds before it
             fresh: list[list[list[float]]] = [[], []]
             results = []
             for me, own in enumerate(sides):
 
-                def add(values, me=me, fresh=fresh, logs=logs):
-                    fresh[me].append(list(values))
+                def gather(own, me=me, fresh=fresh, logs=logs):
+                    (values,) = own
+                    fresh[me].append(values)
                     turn = len(fresh[me]) - 1
                     other = logs[1 - me][turn] if turn < len(logs[1 - me]) else [0.0] * len(values)
-                    return [a + b for a, b in zip(values, other, strict=True)]
+                    return [values, other]
 
-                results.append(run(own, add))
+                results.append(run(own, SimpleNamespace(gather=gather)))
             logs = fresh
         assert torch.cat(results).tolist() == pytest.approx(joined.tolist(), abs=1e-9)
 
 
 def test_mistakes_are_refused_with_the_way_out() -> None:
+    assert needs_of("gdpo") == Needs.BASELINE | Needs.PARTS
+    one = torch.ones(1)
     with pytest.raises(UsageError, match=r"credit\.rule gdpo needs the graded parts of every verdict"):
-        make_rule("gdpo")
+        signed_credit(rewards=one, correct=one.bool(), scored=one.bool(), group_ids=one.long(), rule=rule())
     with pytest.raises(
         ConfigError, match=r"gdpo: dimensions = \{\}; expected a table of weights such as \{value = 1\.0"
     ):
-        make_parts_rule("gdpo", dimensions={})
+        make_rule("gdpo", dimensions={})
     with pytest.raises(ConfigError, match=r"gdpo: dimensions\.a = 0; expected a number in \(0, inf\)"):
-        make_parts_rule("gdpo", dimensions={"a": 0})
+        make_rule("gdpo", dimensions={"a": 0})
     with pytest.raises(ConfigError, match=r"the setting 'dimensions' is missing"):
-        make_parts_rule("gdpo")
+        make_rule("gdpo")
     with pytest.raises(UnknownNameError, match="gdpo"):
         make_rule("gdpoo")
     with pytest.raises(UsageError, match=r"parts has shape \(1, 1\); expected \(1, 2\)"):

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given
@@ -5,7 +7,8 @@ from hypothesis import strategies as st
 
 from counterpoise.credit import token_masses
 from counterpoise.credit.relief import relieved
-from counterpoise.types import Credit
+from counterpoise.types import Batch, Credit
+from counterpoise.world import ALONE
 
 CORRECT = torch.tensor([True, False, True, False])
 SCORED = torch.tensor([True, True, False, True])
@@ -14,10 +17,16 @@ NSR = Credit(plus=torch.zeros(4), minus=torch.tensor([0.0, 1.0, 0.0, 1.0]))
 WEIGHTED = Credit(plus=torch.tensor([0.1, 0.0, 0.0, 0.0]), minus=NSR.minus)
 
 
-def _relieved(credit, *, share=0.0, minus=1.0, correct=CORRECT, everywhere=lambda own: own):
-    return relieved(
-        credit, correct=correct, scored=SCORED, lengths=LENGTHS, share=share, minus=minus, everywhere=everywhere
+def _relieved(credit, *, share=0.0, minus=1.0, correct=CORRECT, world=ALONE):
+    batch = Batch(
+        rewards=torch.zeros(4),
+        correct=correct,
+        scored=SCORED,
+        group_ids=torch.arange(4),
+        lengths=LENGTHS,
+        task_types=["t"] * 4,
     )
+    return relieved(credit, batch, share=share, minus=minus, world=world)
 
 
 def test_positives_are_weighed_until_they_have_the_share():
@@ -69,13 +78,15 @@ def test_credit_by_token_counts_the_tokens_that_are_there():
 def test_processes_decide_on_the_sums_of_all():
     seen = []
 
-    def everywhere(own):
+    def gather(own):
         seen.extend(own)
-        return [own[0], (0.0, 16.0, 8.0)]  # the other one: 16 tokens down, 8 of correct responses
+        return [own[0], [0.0, 16.0, 8.0]]  # the other one: 16 tokens down, 8 of correct responses
 
     # W- = 8 + 16, correct 4 + 8: share 1/2 doubles the credit of the correct responses on both
-    assert _relieved(NSR, share=0.5, everywhere=everywhere).plus.tolist() == pytest.approx([2.0, 0, 0, 0])
-    assert seen == [(0.0, 8.0, 4.0)]
+    assert _relieved(NSR, share=0.5, world=SimpleNamespace(gather=gather)).plus.tolist() == pytest.approx(
+        [2.0, 0, 0, 0]
+    )
+    assert seen == [[0.0, 8.0, 4.0]]
 
 
 @given(
@@ -89,12 +100,16 @@ def test_the_share_holds_and_the_halves_stay_apart(rows, share, minus):
     lengths = torch.tensor([row[2] for row in rows])
     credit = relieved(
         Credit(plus=torch.where(correct, weight, 0.0), minus=torch.where(correct, 0.0, 1.0)),
-        correct=correct,
-        scored=torch.ones_like(correct),
-        lengths=lengths,
+        Batch(
+            rewards=weight,
+            correct=correct,
+            scored=torch.ones_like(correct),
+            group_ids=torch.arange(len(rows)),
+            lengths=lengths,
+            task_types=["t"] * len(rows),
+        ),
         share=share,
         minus=minus,
-        everywhere=lambda own: own,
     )
     assert not (credit.plus * credit.minus).any()
     up, down = (float(mass.sum()) for mass in token_masses(credit, lengths))

@@ -5,22 +5,25 @@ import torch
 
 from counterpoise.credit import credit_metrics, make_rule, signed_credit, token_masses
 from counterpoise.errors import UsageError
-from counterpoise.types import Credit, Sum
+from counterpoise.types import Batch, Credit, Sum
 
 # groups: all wrong (2), all right (1), mixed (1 right, 1 wrong, 1 unscored), all unscored (1)
 CORRECT = torch.tensor([0, 0, 1, 1, 0, 1, 0]).bool()
 SCORED = torch.tensor([1, 1, 1, 1, 1, 0, 0]).bool()
 IDS = torch.tensor([3, 3, 1, 2, 2, 2, -5])
 LENGTHS = torch.tensor([10, 10, 20, 5, 15, 100, 100])
+REWARDS = torch.where(SCORED, CORRECT.double() * 2 - 1, math.nan)
+BATCH = Batch(
+    rewards=REWARDS, correct=CORRECT, scored=SCORED, group_ids=IDS, lengths=LENGTHS, task_types=["t"] * len(IDS)
+)
 
 
 def metrics(credit: Credit) -> dict[str, Sum]:
-    return credit_metrics(credit=credit, correct=CORRECT, scored=SCORED, group_ids=IDS, lengths=LENGTHS)
+    return credit_metrics(credit, BATCH)
 
 
 def credit(rule: str) -> Credit:
-    rewards = torch.where(SCORED, CORRECT.double() * 2 - 1, math.nan)
-    return signed_credit(rewards=rewards, correct=CORRECT, scored=SCORED, group_ids=IDS, rule=make_rule(rule))
+    return signed_credit(rewards=REWARDS, correct=CORRECT, scored=SCORED, group_ids=IDS, rule=make_rule(rule))
 
 
 def test_every_statistic_of_a_small_batch() -> None:
@@ -72,17 +75,8 @@ def test_per_token_credit_gives_the_same_statistics_as_the_row_credit_it_spreads
 
 
 def test_sums_of_two_batches_add_up() -> None:
-    whole, parts = metrics(credit("reinforce")), [slice(0, 3), slice(3, 7)]
-    found = [
-        credit_metrics(
-            credit=Credit(plus=credit("reinforce").plus[s], minus=credit("reinforce").minus[s]),
-            correct=CORRECT[s],
-            scored=SCORED[s],
-            group_ids=IDS[s],
-            lengths=LENGTHS[s],
-        )
-        for s in parts
-    ]
+    whole, parts = metrics(credit("reinforce")), [torch.arange(3), torch.arange(3, 7)]
+    found = [credit_metrics(credit("reinforce").rows(part), BATCH.rows(part)) for part in parts]
     assert {key: found[0][key] + found[1][key] for key in whole} == whole
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from counterpoise.diagnostics.displacement import anchor_kl, displacement, spread
 from counterpoise.errors import UsageError
-from counterpoise.losses.reinforce import ReinforceLoss
+from counterpoise.losses import make_loss
 from counterpoise.types import Rollout, StopReason
 
 
@@ -45,7 +45,7 @@ def test_one_step_of_nsr_lowers_the_wrong_and_lifts_the_rest_in_proportion():
 
     before = read()
     log_probs = torch.log_softmax(logits, dim=-1)[:, :1]
-    output = ReinforceLoss()(
+    output = make_loss("reinforce")(
         log_probs=log_probs,
         old_log_probs=log_probs.detach(),
         plus=torch.zeros(1),

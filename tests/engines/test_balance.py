@@ -16,8 +16,8 @@ from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.engines.run_records import read_metrics
 from counterpoise.engines.study import load_study
 from counterpoise.errors import ConfigError
-from counterpoise.pipeline import Outcome
 from counterpoise.runfile import load_config
+from counterpoise.types import Batch
 
 
 class Listener(Silent):
@@ -28,10 +28,10 @@ class Listener(Silent):
         self.lines.append(line)
 
 
-def outcome(verdicts, kinds=None):
+def batch(verdicts, kinds=None):
     correct = torch.tensor([verdict == "+" for verdict in verdicts])
     n = len(verdicts)
-    return Outcome(
+    return Batch(
         rewards=correct.double() * 2 - 1,
         correct=correct,
         scored=torch.ones(n, dtype=torch.bool),
@@ -89,7 +89,7 @@ def test_the_effective_weights_are_what_right_and_wrong_rollouts_get(configure, 
     assembly = assemble(configure("learner.steps=3", *overrides))
     seen = []
     for _ in range(3):
-        credit, metrics = assembly.assign(outcome("++-----+"))
+        credit, metrics = assembly.credit(batch("++-----+"))
         seen.append((metrics["weight_plus"].mean, metrics["weight_minus"].mean))
         # binary rewards: a right rollout has all of the positive weight, a wrong one all of the negative
         assert credit.plus[[0, 1, 7]].tolist() == pytest.approx([seen[-1][0]] * 3)
@@ -102,7 +102,7 @@ def test_share_holds_its_aim_whatever_the_rules_own_weight(configure):
     weights = {}
     for rule in ("reinforce", "weighted_reinforce"):
         assembly = assemble(configure(f"credit.rule={rule}", "credit.controller=share"))
-        _, metrics = assembly.assign(outcome("++-----+"))
+        _, metrics = assembly.credit(batch("++-----+"))
         assert metrics["polarity_share_tokens"].mean == pytest.approx(0.5)
         weights[rule] = (metrics["weight_plus"].mean, metrics["weight_minus"].mean)
     # 3 right and 5 wrong at equal lengths: 5/3 makes the share 1/2

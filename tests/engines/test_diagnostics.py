@@ -9,16 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from counterpoise.credit import SignWeights
 from counterpoise.engines.anchors import load_anchors
 from counterpoise.engines.local import train
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.engines.run_records import read_metrics, read_samples
-from counterpoise.engines.task_types import task_type_metrics
 from counterpoise.errors import StoreError, UsageError
 from counterpoise.files import append_json_lines
-from counterpoise.pipeline import Outcome
-from counterpoise.types import Credit
 
 PROBED = {
     "log_prob_change_correct", "log_prob_change_wrong", "log_prob_change_anchor", "anchor_kl", "gradient_norm_plus",
@@ -171,36 +167,6 @@ def test_samples_of_500_steps_stay_small(configure):
     every = run.config.diagnostics.samples_every
     # 20 looks x 5 lines x 1.2 kB
     assert max(map(len, lines)) * 5 * math.ceil(500 / every) < 200_000
-
-
-def test_task_types_have_their_own_columns_and_an_absent_one_is_undefined():
-    outcome = Outcome(
-        rewards=torch.tensor([1.0, -1.0, -1.0, -1.0], dtype=torch.float64),
-        correct=torch.tensor([True, False, False, False]),
-        scored=torch.tensor([True, True, True, True]),
-        group_ids=torch.tensor([0, 0, 1, 1]),
-        lengths=torch.tensor([3, 1, 2, 2]),
-        surprisal=torch.tensor([3.0, 1.0, 1.0, 3.0], dtype=torch.float64),
-        task_types=["sums", "sums", "words", "words"],
-    )
-    credit = Credit(plus=torch.tensor([0.5, 0.0, 0.0, 0.0]), minus=torch.tensor([0.0, 0.5, 1.0, 1.0]))
-    weights = torch.tensor([1.0, 1.0, 0.5, 0.5]), torch.ones(4)
-    assert task_type_metrics(["sums"], outcome, credit, *weights) == {}
-    found = task_type_metrics(["logic", "sums", "words"], outcome, credit, *weights)
-    means = {name: value.mean for name, value in found.items()}
-    assert (means["success_rate/sums"], means["success_rate/words"]) == (0.5, 0.0)
-    assert (means["coverage/sums"], means["coverage/words"]) == (1.0, 0.0)
-    # 0.5 of 0.5 + 0.5 by rows; 1.5 of 1.5 + 0.5 by tokens
-    assert (means["polarity_share_rows/sums"], means["polarity_share_tokens/sums"]) == (0.5, 0.75)
-    # (3 + 1) / (3 + 1); (1 + 3) / (2 + 2)
-    assert (means["entropy_sampled/sums"], means["entropy_sampled/words"]) == (1.0, 1.0)
-    assert (means["lambda_plus/sums"], means["lambda_plus/words"], means["lambda_minus/words"]) == (1.0, 0.5, 1.0)
-    own = task_type_metrics(["sums", "words"], outcome, credit, *weights, SignWeights(plus=0.1))
-    assert (own["weight_plus/words"].mean, own["weight_minus/words"].mean) == (pytest.approx(0.05), 1.0)
-    assert all(math.isnan(value) for name, value in means.items() if name.endswith("/logic"))
-    assert {name.removesuffix("/logic") for name in means if name.endswith("/logic")} == {
-        name.removesuffix("/sums") for name in means if name.endswith("/sums")
-    }
 
 
 def test_a_run_of_two_task_types_records_both(every_two, tmp_path):

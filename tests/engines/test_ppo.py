@@ -8,8 +8,6 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
-from counterpoise import config as run_config
-from counterpoise.credit import CRITIC_RULES
 from counterpoise.engines import ppo
 from counterpoise.engines.assemble import assemble
 from counterpoise.engines.local import train
@@ -17,8 +15,7 @@ from counterpoise.engines.policy import load_policy
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.engines.run_records import read_metrics
 from counterpoise.errors import CheckpointError, ConfigError, UsageError
-from counterpoise.pipeline import Outcome
-from counterpoise.types import Rollout, StopReason
+from counterpoise.types import Batch, Rollout, StopReason
 
 PPO = ("credit.rule=ppo", "critic.learning_rate=1e-3")
 
@@ -123,13 +120,13 @@ def _rollout(length, seed, *, stop=StopReason.EOS):
     )
 
 
-def _outcome(lengths, verdicts, stops=None):
+def _batch(lengths, verdicts, stops=None):
     """`+` correct, `-` wrong, `?` unscored."""
     rollouts = [
         _rollout(length, seed, stop=stop)
         for seed, (length, stop) in enumerate(zip(lengths, stops or [StopReason.EOS] * len(lengths), strict=True))
     ]
-    return Outcome(
+    return Batch(
         rewards=torch.tensor([{"+": 1.0, "-": -1.0, "?": float("nan")}[v] for v in verdicts], dtype=torch.float64),
         correct=torch.tensor([v == "+" for v in verdicts]),
         scored=torch.tensor([v != "?" for v in verdicts]),
@@ -154,10 +151,10 @@ def assembled(configure):
 
 def test_unscored_rollouts_have_no_credit_and_leave_whitening_and_the_critic(assembled):
     with_one, without = assembled(), assembled()
-    outcome = _outcome([3, 2, 4, 2], "+-?-")
+    batch = _batch([3, 2, 4, 2], "+-?-")
     kept = torch.tensor([0, 1, 3])
-    fields = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
-    scored = Outcome(
+    fields = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
+    scored = Batch(
         **{
             name: value[kept] if isinstance(value, torch.Tensor) else [value[i] for i in kept]
             for name, value in fields.items()
@@ -165,15 +162,15 @@ def test_unscored_rollouts_have_no_credit_and_leave_whitening_and_the_critic(ass
         }
     )
     for _ in range(2):
-        credit, metrics = with_one.assign(outcome)
-        alone, expected = without.assign(scored)
+        credit, metrics = with_one.credit(batch)
+        alone, expected = without.credit(scored)
         assert not credit.signed[2].any()
         torch.testing.assert_close(credit.advantages[kept][:, :3], alone.advantages, rtol=1e-4, atol=1e-5)
         for name in ("value_mean", "return_mean", "advantage_std", "value_loss"):
             assert metrics[name].mean == pytest.approx(expected[name].mean, rel=1e-4, abs=1e-6), name
             assert metrics[name].count == expected[name].count
     # first batch: tokens 3 x +1 and 4 x -1: mean -1/7, squares 7 - 1/7, so std_1 = sqrt((48/7) / 6) = 1.0690
-    first, _ = assembled().assign(outcome)
+    first, _ = assembled().credit(batch)
     assert first.plus[0, 0].item() == pytest.approx((1 + 1 / 7) / 1.0690450, rel=1e-5)
     assert first.minus[1, 0].item() == pytest.approx((1 - 1 / 7) / 1.0690450, rel=1e-5)
     assert not first.signed[1, 2:].any()
@@ -182,9 +179,9 @@ def test_unscored_rollouts_have_no_credit_and_leave_whitening_and_the_critic(ass
 def test_the_signs_are_disjoint_and_lambdas_weigh_them(assembled):
     settings = "credit.controller_settings={lambda_plus=0.5, lambda_minus=2.0}"
     plain, weighed = assembled(), assembled(settings)
-    outcome = _outcome([3, 2, 4, 2], "+-+-")
+    batch = _batch([3, 2, 4, 2], "+-+-")
     for _ in range(2):
-        one, two = plain.assign(outcome)[0], weighed.assign(outcome)[0]
+        one, two = plain.credit(batch)[0], weighed.credit(batch)[0]
         assert one.plus.shape == (4, 4)
         assert not (one.plus * one.minus).any() and (one.plus >= 0).all() and (one.minus >= 0).all()
         torch.testing.assert_close(two.plus, one.plus * 0.5)
@@ -193,26 +190,25 @@ def test_the_signs_are_disjoint_and_lambdas_weigh_them(assembled):
 
 def test_bootstrapping_adds_the_value_after_a_cut_response_and_nothing_to_a_whole_one(assembled):
     stops = [StopReason.LENGTH, StopReason.EOS]
-    outcome = _outcome([3, 3], "-+", stops)
+    batch = _batch([3, 3], "-+", stops)
     plain, further = (
         assembled("credit.settings.whiten=false", f"credit.settings.bootstrap={word}") for word in ("false", "true")
     )
-    first = [assembly.assign(outcome)[0] for assembly in (plain, further)]
+    first = [assembly.credit(batch)[0] for assembly in (plain, further)]
     assert torch.equal(first[0].advantages, first[1].advantages)  # values start at 0
-    after = further.critic._critic.values(outcome.rollouts, after_truncated=True).after
+    after = further.critic._critic.values(batch.rollouts, after_truncated=True).after
     assert after[0] != 0 and after[1] == 0
-    difference = further.assign(outcome)[0].advantages - plain.assign(outcome)[0].advantages
+    difference = further.credit(batch)[0].advantages - plain.credit(batch)[0].advantages
     torch.testing.assert_close(difference, after[:, None].expand(2, 3), rtol=1e-3, atol=1e-6)
 
 
 def test_mistakes_are_refused_with_the_way_out(configure):
-    assert set(run_config.RULES_WITH_CRITIC) == set(CRITIC_RULES)
     with pytest.raises(ConfigError, match=r"the section critic is set and credit\.rule=nsr has no critic; drop the"):
-        configure("credit.rule=nsr", "critic.learning_rate=1e-4")
+        assemble(configure("credit.rule=nsr", "critic.learning_rate=1e-4"))
     with pytest.raises(ConfigError, match=r"credit\.rule ppo: lam = 2; expected a number in \[0, 1\]"):
         assemble(configure("credit.rule=ppo", "credit.settings.lam=2"))
     unbuilt = assemble(configure("credit.rule=ppo"))
     with pytest.raises(UsageError, match=r"credit\.rule=ppo credits tokens by the values of a critic"):
-        unbuilt.assign(_outcome([2], "+"))
+        unbuilt.credit(_batch([2], "+"))
     with pytest.raises(CheckpointError, match="the checkpoint holds no critic"):
         unbuilt.critic.load_state_dict(None)

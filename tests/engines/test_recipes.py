@@ -14,10 +14,9 @@ from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.engines.run_records import read_metrics
 from counterpoise.errors import MissingExtraError
 from counterpoise.models.smollm2 import cache_directory, gguf_path, smollm2_path
-from counterpoise.pipeline import Outcome
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.runfile import load_config
-from counterpoise.types import Verdict, VerdictValue
+from counterpoise.types import Batch, Verdict, VerdictValue
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -121,7 +120,7 @@ def credited(name, *verdicts):
     assembly = assemble(load_config(RECIPES / "rewards" / f"{name}.toml", ['model.name="lab"']))
     judged = [with_response_parts(verdict, length=0.5) for verdict in verdicts]
     rows = len(judged)
-    outcome = Outcome(
+    batch = Batch(
         rewards=torch.tensor([assembly.reward(verdict).value for verdict in judged], dtype=torch.float64),
         correct=torch.tensor([verdict.correct for verdict in judged]),
         scored=torch.tensor([verdict.scored for verdict in judged]),
@@ -130,7 +129,7 @@ def credited(name, *verdicts):
         surprisal=torch.ones(rows, dtype=torch.float64),
         task_types=["t"] * rows,
     )
-    return pytest.approx(assembly.assign(outcome)[0].advantages.tolist(), abs=1.1e-3)
+    return pytest.approx(assembly.credit(batch)[0].advantages.tolist(), abs=1.1e-3)
 
 
 def verdict(truth, /, **parts):

@@ -1,18 +1,19 @@
 """Rules that need more of a step than rewards and statistics: gdpo and the moving threshold, in whole runs."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from counterpoise.engines import rules
+from counterpoise.credit import group_statistics
 from counterpoise.engines.assemble import assemble
 from counterpoise.engines.local import train
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.engines.run_records import read_metrics
 from counterpoise.errors import DataError
-from counterpoise.pipeline import Outcome
+from counterpoise.types import Batch, Sum
 
 GRADED = ("credit.rule=hinge", "credit.reward=graded", "credit.reward_settings.part=brevity")
 EMA = (*GRADED, "credit.settings.threshold=ema", "credit.settings.smoothing=0.5", "credit.settings.lambda=0.1")
@@ -24,11 +25,11 @@ def _metrics(run):
     return read_metrics(run.metrics, on_damage=lambda damage: pytest.fail(str(damage)))
 
 
-def _outcome(rewards, correct=None, kinds=None, ids=None, **parts):
+def _batch(rewards, correct=None, kinds=None, ids=None, **parts):
     """NaN is unscored."""
     values = torch.tensor(rewards, dtype=torch.float64)
     rows = len(rewards)
-    return Outcome(
+    return Batch(
         rewards=values,
         correct=torch.tensor(correct or [False] * rows),
         scored=~values.isnan(),
@@ -42,24 +43,26 @@ def _outcome(rewards, correct=None, kinds=None, ids=None, **parts):
 
 def test_the_threshold_follows_each_task_type_and_leaves_unscored_rollouts_out(configure):
     assembly = assemble(configure(*EMA))
-    first = _outcome([0.2, 0.4, 0.9, NAN], kinds=["a", "a", "b", "b"], ids=[0, 0, 1, 1])
-    credit, metrics = assembly.assign(first)
+    first = _batch([0.2, 0.4, 0.9, NAN], kinds=["a", "a", "b", "b"], ids=[0, 0, 1, 1])
+    credit, metrics = assembly.credit(first)
     taus = {name: value.mean for name, value in metrics.items() if name.startswith("tau/")}
     assert taus == {"tau/a": pytest.approx(0.3), "tau/b": pytest.approx(0.9)}
     # (0.4 - 0.3) / 0.7 at lambda 0.1 and (0.3 - 0.2) / 0.3
     assert credit.plus.tolist() == pytest.approx([0.0, 0.1 / 7, 0.0, 0.0], abs=1e-7)
     assert credit.minus.tolist() == pytest.approx([1 / 3, 0.0, 0.0, 0.0], abs=1e-7)
-    _, metrics = assembly.assign(_outcome([1.0, 0.0], kinds=["a", "a"]))
+    _, metrics = assembly.credit(_batch([1.0, 0.0], kinds=["a", "a"]))
     assert metrics["tau/a"].mean == pytest.approx(0.3)  # the steps before alone
-    _, metrics = assembly.assign(_outcome([1.0, 0.0], kinds=["a", "a"]))
+    _, metrics = assembly.credit(_batch([1.0, 0.0], kinds=["a", "a"]))
     assert metrics["tau/a"].mean == pytest.approx(0.4)  # 0.5 * 0.3 + 0.5 * 0.5
 
 
-def test_the_mean_is_that_of_all_processes(configure, monkeypatch):
-    other = {"t": (0.9, 1), "u": (0.2, 2)}
-    monkeypatch.setattr(rules, "gather_object", lambda own: [*own, other])
-    rule_of = assemble(configure(*EMA)).states["threshold"]
-    _, metrics = rule_of(_outcome([0.1, 0.2]))
+def test_the_mean_is_that_of_all_processes(configure):
+    other = {"t": Sum(total=0.9, count=1), "u": Sum(total=0.2, count=2)}
+    world = SimpleNamespace(rank=0, size=2, gather=lambda own: [*own, other] if "t" in own[0] else own)
+    credit = assemble(configure(*EMA)).credit
+    batch = _batch([0.1, 0.2])
+    statistics = group_statistics(batch.correct, batch.scored, batch.group_ids, batch.rewards)
+    metrics = credit.rule.advantages(batch, statistics, world).metrics
     # (0.1 + 0.2 + 0.9) / 3, and a type that this process has not drawn
     assert {n: v.mean for n, v in metrics.items()} == {"tau/t": pytest.approx(0.4), "tau/u": pytest.approx(0.1)}
 
@@ -85,10 +88,10 @@ def test_a_run_at_a_moving_threshold_resumes_bit_exactly(configure):
 
 def test_gdpo_reads_the_parts_of_a_step(configure):
     assembly = assemble(configure("credit.rule=gdpo", "credit.settings.dimensions={value = 1.0, unit = 1.0}"))
-    outcome = _outcome(
+    batch = _batch(
         [-1, -1, 1, NAN], correct=[False, False, True, False], value=[1.0, 0.0, 1.0, NAN], unit=[0.0, NAN, 1.0, NAN]
     )
-    credit, metrics = assembly.assign(outcome)
+    credit, metrics = assembly.credit(batch)
     # value: mean 2/3, squares 2/3, std sqrt(1/3): 1/sqrt(3), -2/sqrt(3), 1/sqrt(3); unit: -+sqrt(1/2). Then over their own std.
     raw = torch.tensor([3**-0.5 - 0.5**0.5, -2 * 3**-0.5, 3**-0.5 + 0.5**0.5], dtype=torch.float64)
     expected = raw / ((raw**2).sum() / 2).sqrt()
@@ -101,7 +104,7 @@ def test_gdpo_reads_the_parts_of_a_step(configure):
     with pytest.raises(
         DataError, match=r"called right and has none of the dimensions value, unit \(the step's parts: other\)"
     ):
-        assembly.assign(_outcome([1.0], correct=[True], other=[1.0]))
+        assembly.credit(_batch([1.0], correct=[True], other=[1.0]))
 
 
 def test_a_run_with_gdpo_trains_on_its_dimensions(configure):

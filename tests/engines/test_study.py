@@ -7,8 +7,9 @@ import pytest
 import tomli_w
 
 from counterpoise.config import LossConfig
+from counterpoise.credit import make_rule
 from counterpoise.engines import local
-from counterpoise.engines.assemble import _rule_of
+from counterpoise.engines.balance import rule_settings
 from counterpoise.engines.study import load_study
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.rewards.registry import make_reward
@@ -123,7 +124,7 @@ def test_a_study_of_an_earlier_release_goes_on_with_the_guards_that_it_had(write
         file.write_text(text.replace('    "nothing_right",\n', ""))
     assert load_study(write(seeds=[0])).train() == []
     file.write_text(file.read_text().replace("act = false", "act = true"))
-    with pytest.raises(ConfigError, match="was made with other settings"):
+    with pytest.raises(ConfigError, match=r"guards\.act is true and was false"):
         load_study(write(seeds=[0])).train()
 
 
@@ -186,7 +187,8 @@ def test_mistakes(write, changes, says):
 def test_every_study_here_names_rules_and_rewards_that_there_are(path):
     for run in load_study(path).runs:
         credit = run.config.credit
-        assert _rule_of(credit, make_reward(credit.reward, **credit.reward_settings))
+        reward = make_reward(credit.reward, **credit.reward_settings)
+        assert make_rule(credit.rule, **rule_settings(credit, reward))
 
 
 def test_a_study_is_not_changed_from_the_command_line(write):

@@ -16,8 +16,7 @@ from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.engines.run_records import read_metrics
 from counterpoise.errors import ConfigError, UnknownNameError, UsageError
 from counterpoise.losses import LOSSES
-from counterpoise.pipeline import Outcome
-from counterpoise.types import Rollout, StopReason
+from counterpoise.types import Batch, Rollout, StopReason
 
 WEIGHTS = sorted(set(TOKEN_WEIGHTS) - {"none"})
 
@@ -82,7 +81,7 @@ def test_the_critic_s_credit_by_token_is_weighed_too(configure, name):
             assert record["polarity_share_tokens"] == pytest.approx(0.5, abs=1e-5)
 
 
-def _outcome(log_probs, verdicts, tokens=None, **fields):
+def _batch(log_probs, verdicts, tokens=None, **fields):
     """One group of equally long responses; `+` correct, `-` wrong, `?` unscored."""
     rollouts = [
         Rollout(
@@ -98,7 +97,7 @@ def _outcome(log_probs, verdicts, tokens=None, **fields):
         )
         for row, values in enumerate(log_probs)
     ]
-    return Outcome(
+    return Batch(
         rewards=torch.tensor([{"+": 1.0, "-": -1.0, "?": float("nan")}[v] for v in verdicts], dtype=torch.float64),
         correct=torch.tensor([v == "+" for v in verdicts]),
         scored=torch.tensor([v != "?" for v in verdicts]),
@@ -113,11 +112,11 @@ def _outcome(log_probs, verdicts, tokens=None, **fields):
 
 def test_the_controller_balances_the_masses_that_are_trained_on(configure):
     # the second wrong response lies whole on the right one's path and loses its credit: W- is 2 tokens, not 4
-    outcome = _outcome([[-1.0, -1.0]] * 3, "+--", tokens=[[1, 2], [3, 3], [1, 2]])
+    batch = _batch([[-1.0, -1.0]] * 3, "+--", tokens=[[1, 2], [3, 3], [1, 2]])
     controller = ("credit.controller=share", "credit.rule=reinforce")
     shares = {}
     for name in ("none", "conflict_mask"):
-        credit, metrics = assemble(configure(*controller, f"credit.token_weights={name}")).assign(outcome)
+        credit, metrics = assemble(configure(*controller, f"credit.token_weights={name}")).credit(batch)
         shares[name] = metrics["polarity_share_tokens"].mean
         assert credit.plus.ndim == (1 if name == "none" else 2)
     assert metrics["token_weight_lost"].mean == pytest.approx(1 / 3)
@@ -127,11 +126,11 @@ def test_the_controller_balances_the_masses_that_are_trained_on(configure):
 
 
 def test_a_row_that_lost_its_credit_is_not_trained_on(configure):
-    outcome = _outcome([[-1.0, -1.0]] * 3, "+--", tokens=[[1, 2], [3, 3], [1, 2]])
+    batch = _batch([[-1.0, -1.0]] * 3, "+--", tokens=[[1, 2], [3, 3], [1, 2]])
     settings = ("credit.rule=nsr", "credit.token_weights=conflict_mask")
     for filter_name, trained in (("zero_credit", [False, True, False]), ("none", [False, True, False])):
         assembly = assemble(configure(*settings, f"credit.filter={filter_name}"))
-        rows, live = assembly.select(outcome, assembly.assign(outcome)[0])
+        rows, live = assembly.credit.select(batch, assembly.credit(batch)[0])
         assert rows.tolist() == [0, 1, 2] and live.tolist() == trained
 
 
@@ -141,7 +140,7 @@ def test_the_sampler_is_asked_for_entropies_only_where_they_are_read(configure):
         assembly = assemble(config)
         sampler = make_sampler(config, load_policy(config.model), Accelerator())
         settings = make_pipeline(config, assembly, sampler, judge=_NoJudge()).settings
-        assert settings.with_entropy == assembly.with_entropy == (name in ("entropy_top", "entropy_safe"))
+        assert settings.with_entropy == assembly.credit.needs_entropy == (name in ("entropy_top", "entropy_safe"))
 
 
 class _NoJudge:
@@ -151,17 +150,15 @@ class _NoJudge:
 @pytest.mark.parametrize("name", ["entropy_top", "entropy_safe"])
 def test_rollouts_without_entropies_are_refused_with_a_way_out(configure, name):
     assembly = assemble(configure(f"credit.token_weights={name}"))
-    outcome = _outcome([[-1.0, -2.0]], "-")
+    batch = _batch([[-1.0, -2.0]], "-")
     with pytest.raises(UsageError, match=rf"{name} reads the entropy.*SamplingSettings\(with_entropy=True\)"):
-        assembly.assign(outcome)
+        assembly.credit(batch)
     # a part of the batch is no better than nothing
-    known = dataclasses.replace(
-        outcome.rollouts[0], entropy=np.ones(2, np.float32), entropy_slope=np.ones(2, np.float32)
-    )
-    assert assembly.assign(dataclasses.replace(outcome, rollouts=[known]))[0].plus.shape == (1, 2)
-    double = _outcome([[-1.0, -2.0]] * 2, "--")
+    known = dataclasses.replace(batch.rollouts[0], entropy=np.ones(2, np.float32), entropy_slope=np.ones(2, np.float32))
+    assert assembly.credit(dataclasses.replace(batch, rollouts=[known]))[0].plus.shape == (1, 2)
+    double = _batch([[-1.0, -2.0]] * 2, "--")
     with pytest.raises(UsageError, match=f"{name} reads the entropy"):
-        assembly.assign(dataclasses.replace(double, rollouts=[known, outcome.rollouts[0]]))
+        assembly.credit(dataclasses.replace(double, rollouts=[known, batch.rollouts[0]]))
 
 
 def test_unknown_names_and_settings_are_refused_before_a_model_is_read(configure):

@@ -1,15 +1,16 @@
 """How many updates a step makes, of how many rows, and at which rate."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from counterpoise.engines import local, rules
+from counterpoise.engines import local
 from counterpoise.engines.assemble import assemble
 from counterpoise.engines.local import train
 from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.engines.run_records import read_metrics
-from counterpoise.pipeline import Outcome
-from counterpoise.types import Verdict, VerdictValue
+from counterpoise.types import Batch, Verdict, VerdictValue
 
 
 @pytest.fixture
@@ -112,10 +113,10 @@ def test_a_decaying_rate_reaches_its_end_when_groups_are_dropped(configure, judg
     assert found[-1]["learning_rate"] == pytest.approx(3e-5 * last)
 
 
-def test_the_cap_on_all_wrong_groups_is_met_over_processes(configure, monkeypatch):
+def test_the_cap_on_all_wrong_groups_is_met_over_processes(configure):
     # this process holds an all-wrong group of four; the other a group with a success and three wrong: 4 f / (4 f + 3) = 1/2, f = 3/4
     verdicts = torch.zeros(4, dtype=torch.bool)
-    outcome = Outcome(
+    batch = Batch(
         rewards=verdicts.double() * 2 - 1,
         correct=verdicts,
         scored=~verdicts,
@@ -124,7 +125,7 @@ def test_the_cap_on_all_wrong_groups_is_met_over_processes(configure, monkeypatc
         surprisal=torch.ones(4, dtype=torch.float64),
         task_types=["countdown"] * 4,
     )
-    assembly = assemble(configure("credit.rule=nsr", "credit.all_wrong_cap=0.5"))
-    assert assembly.assign(outcome)[0].minus.tolist() == [0.0] * 4  # alone there is no other negative mass
-    monkeypatch.setattr(rules, "gather_object", lambda own: [*own, [0.0, 3.0]])
-    assert assembly.assign(outcome)[0].minus.tolist() == [0.75] * 4
+    config = configure("credit.rule=nsr", "credit.all_wrong_cap=0.5")
+    assert assemble(config).credit(batch)[0].minus.tolist() == [0.0] * 4  # alone there is no other negative mass
+    world = SimpleNamespace(gather=lambda own: [*own, [0.0, 3.0]] if isinstance(own[0], list) else own)
+    assert assemble(config, world=world).credit(batch)[0].minus.tolist() == [0.75] * 4

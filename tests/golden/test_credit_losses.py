@@ -11,9 +11,20 @@ from typing import Any
 import pytest
 import torch
 
-from counterpoise.credit import RULES, TOKEN_WEIGHTS, TokenContext, make_rule, make_token_weights, signed_credit
+from counterpoise.credit import (
+    RULES,
+    TOKEN_WEIGHTS,
+    Needs,
+    TokenContext,
+    make_rule,
+    make_token_weights,
+    needs_of,
+    signed_credit,
+)
 from counterpoise.losses import LOSSES, counts, make_divide, make_loss
 from counterpoise.types import Credit
+
+PLAIN = [name for name in RULES if not needs_of(name) & (Needs.CRITIC | Needs.PARTS)]
 
 STORED = Path(__file__).with_name("credit_losses.json")
 MARKS = "+----" + "---" + "++" + "+-?" + "+"
@@ -68,9 +79,9 @@ def batch_loss(rule: str, loss: str) -> dict[str, Any]:
 
 def trace() -> dict[str, Any]:
     return {
-        "credit": {rule: batch_credit(rule).advantages.tolist() for rule in RULES},
+        "credit": {rule: batch_credit(rule).advantages.tolist() for rule in PLAIN},
         "token_weights": {name: batch_credit("reinforce", name).advantages.tolist() for name in TOKEN_WEIGHTS},
-        "loss": {f"{rule}/{loss}": batch_loss(rule, loss) for rule in RULES for loss in LOSSES},
+        "loss": {f"{rule}/{loss}": batch_loss(rule, loss) for rule in PLAIN for loss in LOSSES},
     }
 
 

@@ -4,12 +4,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoise.credit import make_rule, signed_credit
-from counterpoise.engines.assign import select_rows
+from counterpoise.credit import CreditStep, make_controller, make_rule, step_rule
 from counterpoise.learner import dealing
 from counterpoise.learner.dealing import make_deck
 from counterpoise.learner.settings import LearnerSettings
-from counterpoise.pipeline import Outcome
+from counterpoise.types import Batch
 
 
 def deal(shares, *, seed=0, prompts=None, rows=None):
@@ -134,10 +133,9 @@ def test_at_the_papers_sizes_nsr_makes_the_updates_of_the_papers_code(rule, unit
         "scored": torch.ones(n, dtype=torch.bool),
         "group_ids": torch.arange(1024).repeat_interleave(8),
     }
-    outcome = Outcome(
-        **rows, lengths=torch.full((n,), 5), surprisal=torch.zeros(n, dtype=torch.float64), task_types=["x"] * n
-    )
-    kept, trained = select_rows(outcome, signed_credit(**rows, rule=make_rule(rule)), "zero_credit", terms=False)
+    batch = Batch(**rows, lengths=torch.full((n,), 5), task_types=["x"] * n)
+    step = CreditStep(rule=step_rule(make_rule(rule)), controller=make_controller("constant"))
+    kept, trained = step.select(batch, step(batch)[0])
     assert int(trained.sum()) == {"nsr": 1785, "psr": 6407, "reinforce": 8192}[rule]
     sizes = {"rows": {"minibatch_rows": 2048}, "prompts": {"minibatch_prompts": 256}}
     settings = LearnerSettings(**sizes[unit])

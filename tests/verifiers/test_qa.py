@@ -136,3 +136,25 @@ def test_close_answers_are_withheld_on_request():
     for bad in (0, 1.5, "0.8"):
         with pytest.raises(ConfigError, match=r"verifier qa: withhold_from = .*; expected a number in \[0.01, 1\]"):
             QaVerifier(withhold_from=bad)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "<answer>Paris</answer>",
+        "<think>Rome?</think>\n<answer>\nParis\n</answer>",
+        r"<answer>\text{Paris}</answer>",
+        "<answer>**Paris**</answer>",
+        r"<answer>\boxed{Paris}</answer>",
+        "<answer>The answer is Paris.</answer>",
+        r"\boxed{\textbf{Paris}}",
+        r"\boxed{\mathrm{Paris}}",
+        r"$\text{Paris}$",
+        "The answer is **Paris**.",
+        "<b>Paris</b>",
+        "`Paris`",
+    ],
+)
+def test_a_wrapper_never_changes_a_verdict(response):
+    answer = QA.extract(response).answer
+    assert [QA.judge(gold, answer).value for gold in ("Paris", "Rome")] == ["correct", "wrong"]

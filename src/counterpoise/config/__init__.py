@@ -15,11 +15,9 @@ from counterpoise.config.learner import (
     LoraConfig,
     ModelConfig,
 )
-from counterpoise.config.run import MEAN_BASELINE_RULES, RULES_WITH_CRITIC, RunConfig, RunSection
+from counterpoise.config.run import RunConfig, RunSection
 
 __all__ = [
-    "MEAN_BASELINE_RULES",
-    "RULES_WITH_CRITIC",
     "CheckpointConfig",
     "CreditConfig",
     "CriticConfig",

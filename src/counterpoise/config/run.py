@@ -6,17 +6,13 @@ from pathlib import Path
 
 from pydantic import ValidationInfo, model_validator
 
-from counterpoise.columns import COLUMNS
 from counterpoise.config.base import Component, Folder, Positive, Section
 from counterpoise.config.credit import CreditConfig, CriticConfig, LossConfig
 from counterpoise.config.data import PromptConfig, RolloutConfig, TasksConfig, VerificationConfig
 from counterpoise.config.evaluation import EvaluationConfig, TrackingConfig
 from counterpoise.config.learner import CheckpointConfig, DiagnosticsConfig, GuardsConfig, LearnerConfig, ModelConfig
 
-__all__ = ["MEAN_BASELINE_RULES", "RULES_WITH_CRITIC", "RunConfig", "RunSection"]
-
-MEAN_BASELINE_RULES = ("grpo", "dr_grpo", "rloo", "maxrl", "gdpo")
-RULES_WITH_CRITIC = ("ppo",)
+__all__ = ["RunConfig", "RunSection"]
 
 
 class RunSection(Section):
@@ -72,22 +68,6 @@ class RunConfig(Section):
         size, prompts = self.learner.minibatch, self.rollout.prompts_per_step
         if size is not None and size > prompts:
             raise ValueError(f"learner.minibatch={size} is larger than rollout.prompts_per_step={prompts}; lower it")
-        if self.rollout.group_size == 1 and self.credit.rule in MEAN_BASELINE_RULES:
-            raise ValueError(
-                f"credit.rule={self.credit.rule} compares a rollout with its group, and rollout.group_size=1 has nothing to "
-                "compare: every credit would be zero; raise the group size, or use psr, nsr, weighted_reinforce or reinforce"
-            )
-        if self.critic != CriticConfig() and self.credit.rule not in RULES_WITH_CRITIC:
-            raise ValueError(
-                f"the section critic is set and credit.rule={self.credit.rule} has no critic; drop the section, or set credit.rule=ppo"
-            )
-        best_by = COLUMNS.get(self.checkpoint.best_by or "")
-        stored = (info.context or {}).get("stored")
-        if best_by is not None and best_by.critic and self.credit.rule not in RULES_WITH_CRITIC and not stored:
-            raise ValueError(
-                f"checkpoint.best_by={best_by.name} is a column of the critic, and credit.rule={self.credit.rule} has none; "
-                "set checkpoint.best_by=success_rate, or credit.rule=ppo"
-            )
         multiple = self.learner.epochs > 1 or (size is not None and size < prompts)
         if multiple and self.loss.name == "reinforce":
             raise ValueError(

@@ -3,6 +3,7 @@
 Everything here is a function of plain tensors, so that any trainer can call it.
 """
 
+from counterpoise.credit.advantages import Advantages, StepRule, step_rule
 from counterpoise.credit.balance import sign_weights, two_balances
 from counterpoise.credit.controllers import (
     CONTROLLERS,
@@ -16,17 +17,12 @@ from counterpoise.credit.controllers import (
 from counterpoise.credit.emphasis import EMPHASES, Emphasis, make_emphasis
 from counterpoise.credit.filters import FILTERS, keep_rows, tokens_saved
 from counterpoise.credit.groups import GroupStatistics, group_statistics
-from counterpoise.credit.registry import (
-    CRITIC_RULES,
-    PARTS_RULES,
-    RULES,
-    make_critic_rule,
-    make_parts_rule,
-    make_rule,
-)
+from counterpoise.credit.registry import RULES, make_rule, needs_of
 from counterpoise.credit.rules.base import Rule, SignWeights
-from counterpoise.credit.signed import signed_credit
+from counterpoise.credit.rules.needs import Needs
+from counterpoise.credit.signed import signed, signed_credit
 from counterpoise.credit.statistics import credit_metrics, token_masses
+from counterpoise.credit.step import CreditStep
 from counterpoise.credit.token_weights import (
     TOKEN_WEIGHTS,
     TokenContext,
@@ -40,18 +36,20 @@ from counterpoise.credit.token_weights import (
 
 __all__ = [
     "CONTROLLERS",
-    "CRITIC_RULES",
     "EMPHASES",
     "FILTERS",
-    "PARTS_RULES",
     "RULES",
     "TOKEN_WEIGHTS",
+    "Advantages",
     "Controller",
+    "CreditStep",
     "Emphasis",
     "GroupStatistics",
     "Lambdas",
+    "Needs",
     "Rule",
     "SignWeights",
+    "StepRule",
     "StepStatistics",
     "TokenContext",
     "TokenWeight",
@@ -62,13 +60,14 @@ __all__ = [
     "keep_rows",
     "lambdas_for_rows",
     "make_controller",
-    "make_critic_rule",
     "make_emphasis",
-    "make_parts_rule",
     "make_rule",
     "make_token_weights",
+    "needs_of",
     "sign_weights",
+    "signed",
     "signed_credit",
+    "step_rule",
     "step_statistics",
     "token_masses",
     "token_weight_metrics",

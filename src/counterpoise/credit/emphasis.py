@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.lazy import torch
@@ -16,6 +16,9 @@ __all__ = ["EMPHASES", "Emphasis", "Focal", "Inverse", "InverseSqrt", "Mad", "No
 class Emphasis(Protocol):
     """A weight per group from its success rate."""
 
+    divides: ClassVar[bool]
+    """Whether it divides by something that is small for hard groups: refused with a rule that has divided already."""
+
     def __call__(self, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 `d(p) >= 0`, finite for every p in [0, 1]."""
         ...
@@ -24,6 +27,8 @@ class Emphasis(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoEmphasis:
     """`d = 1`."""
+
+    divides: ClassVar[bool] = False
 
     def __call__(self, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) ones."""
@@ -36,6 +41,8 @@ class Focal:
 
     gamma: float = 1.0
     """Exponent, >= 0; 0 is `none`."""
+
+    divides: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_number("credit.emphasis focal", "gamma", self.gamma, low=0.0)
@@ -52,6 +59,8 @@ class Inverse:
     at_pole: float = 1.0
     """Value at p = 0, >= 0; the default leaves an all-wrong group's own credit as the rule gave it."""
 
+    divides: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         check_number("credit.emphasis inverse", "at_pole", self.at_pole, low=0.0)
 
@@ -66,6 +75,8 @@ class InverseSqrt:
 
     at_pole: float = 1.0
     """Value at p in {0, 1}, >= 0; the default leaves such a group's own credit as the rule gave it."""
+
+    divides: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_number("credit.emphasis inverse_sqrt", "at_pole", self.at_pole, low=0.0)
@@ -82,6 +93,8 @@ class Mad:
     at_pole: float = 1.0
     """Value at p in {0, 1}, >= 0; the default leaves such a group's own credit as the rule gave it."""
 
+    divides: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         check_number("credit.emphasis mad", "at_pole", self.at_pole, low=0.0)
 
@@ -90,7 +103,7 @@ class Mad:
         return _reciprocal(2.0 * statistics.p * (1.0 - statistics.p), self.at_pole)
 
 
-EMPHASES: Mapping[str, Callable[..., Emphasis]] = {
+EMPHASES: Mapping[str, type[Emphasis]] = {
     "none": NoEmphasis,
     "focal": Focal,
     "inverse": Inverse,

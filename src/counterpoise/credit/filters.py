@@ -16,7 +16,7 @@ Filter = Callable[[Credit, "torch.Tensor", "torch.Tensor", "torch.Tensor"], "tor
 
 def _zero_credit(credit: Credit, scored: torch.Tensor, group_ids: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
     """Drop rows without credit: their gradient is zero, so nothing is lost but their place in `*_all` denominators."""
-    return _carries(credit) & scored
+    return credit.row_signed & scored
 
 
 def _none(credit: Credit, scored: torch.Tensor, group_ids: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
@@ -66,8 +66,3 @@ def tokens_saved(keep: torch.Tensor, lengths: torch.Tensor) -> Sum:
     """Response tokens that never reach the learner, out of all: (N,) bool and (N,) lengths; `.mean` is the share saved."""
     kept, total = torch.stack([lengths[keep].sum(), lengths.sum()]).tolist()
     return Sum(total=float(total - kept), count=float(total))
-
-
-def _carries(credit: Credit) -> torch.Tensor:
-    signed = credit.signed
-    return signed if signed.ndim == 1 else signed.any(dim=1)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from counterpoise.errors import UsageError
 from counterpoise.lazy import torch
+from counterpoise.world import ALONE, World, add
 
-__all__ = ["Add", "Moments", "explained_variance", "gae", "moments", "token_rewards", "whiten"]
-
-Add = Callable[[Sequence[float]], list[float]]
-"""Sums of one process -> sums over all of them; `list` where there is one."""
+__all__ = ["Moments", "explained_variance", "gae", "moments", "token_rewards", "whiten"]
 
 
 def token_rewards(
@@ -97,14 +94,14 @@ class Moments:
         return self.squares / (self.count - ddof) if self.count > ddof else 0.0
 
 
-def moments(values: torch.Tensor, mask: torch.Tensor, *, add: Add = list) -> Moments:
+def moments(values: torch.Tensor, mask: torch.Tensor, *, world: World = ALONE) -> Moments:
     """Count, mean and squared deviations of `values` (N, T) inside `mask`; the squares are taken around the mean of all processes."""
     kept = values[mask].double()
-    count, total = add([float(kept.numel()), float(kept.sum())])
+    count, total = add(world, [float(kept.numel()), float(kept.sum())])
     if not count:
         return Moments(count=0.0, mean=math.nan, squares=0.0)
     mean = total / count
-    (squares,) = add([float(((kept - mean) ** 2).sum())])
+    (squares,) = add(world, [float(((kept - mean) ** 2).sum())])
     return Moments(count=count, mean=mean, squares=squares)
 
 
@@ -124,10 +121,12 @@ def whiten(advantages: torch.Tensor, mask: torch.Tensor, *, measured: Moments, d
     return torch.where(mask, (advantages.double() - measured.mean) / math.sqrt(variance + eps), 0.0)
 
 
-def explained_variance(values: torch.Tensor, returns: torch.Tensor, mask: torch.Tensor, *, add: Add = list) -> float:
+def explained_variance(
+    values: torch.Tensor, returns: torch.Tensor, mask: torch.Tensor, *, world: World = ALONE
+) -> float:
     """`1 - Var(return - value) / Var(return)` over the tokens inside the mask; NaN where all returns are equal."""
-    spread = moments(returns, mask, add=add)
-    rest = moments(returns.double() - values.double(), mask, add=add)
+    spread = moments(returns, mask, world=world)
+    rest = moments(returns.double() - values.double(), mask, world=world)
     return 1.0 - rest.squares / spread.squares if spread.squares > 0.0 else math.nan
 
 

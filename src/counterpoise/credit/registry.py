@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from counterpoise.credit.emphasis import EMPHASES
 from counterpoise.credit.rules.asymmetric import Asymmetric
 from counterpoise.credit.rules.base import Rule
 from counterpoise.credit.rules.dr_grpo import DrGrpo
@@ -12,6 +13,7 @@ from counterpoise.credit.rules.gdpo import Gdpo
 from counterpoise.credit.rules.grpo import Grpo
 from counterpoise.credit.rules.hinge import Hinge
 from counterpoise.credit.rules.maxrl import MaxRl
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.credit.rules.ngrpo import Ngrpo
 from counterpoise.credit.rules.nsr import Nsr
 from counterpoise.credit.rules.passk import PassK
@@ -21,10 +23,10 @@ from counterpoise.credit.rules.reinforce import Reinforce
 from counterpoise.credit.rules.rloo import Rloo
 from counterpoise.credit.rules.soft import Soft
 from counterpoise.credit.rules.weighted_reinforce import WeightedReinforce
-from counterpoise.errors import UnknownNameError, UsageError
+from counterpoise.errors import ConfigError, UnknownNameError
 from counterpoise.registry import construct
 
-__all__ = ["CRITIC_RULES", "PARTS_RULES", "RULES", "make_critic_rule", "make_parts_rule", "make_rule"]
+__all__ = ["RULES", "check_emphasis", "make_rule", "needs_of"]
 
 RULES: Mapping[str, Callable[..., Rule]] = {
     "psr": Psr,
@@ -40,53 +42,45 @@ RULES: Mapping[str, Callable[..., Rule]] = {
     "ngrpo": Ngrpo,
     "hinge": Hinge,
     "soft": Soft,
+    "gdpo": Gdpo,
+    "ppo": Ppo,
 }
-
-CRITIC_RULES: Mapping[str, Callable[..., Ppo]] = {"ppo": Ppo}
-"""Rules whose credit is a function of values as well, so that they have settings here and are composed where a critic is."""
-
-PARTS_RULES: Mapping[str, Callable[..., Gdpo]] = {"gdpo": Gdpo}
-"""Rules whose credit is a function of the verdicts' graded parts; their settings are here, a run supplies the parts."""
 
 
 def make_rule(name: str, **settings: Any) -> Rule:
     """The rule called `name`, e.g. `make_rule("weighted_reinforce", lambda_=0.1)`.
 
+    Rules whose `needs` are a critic or graded parts refuse to be called with rewards alone; `credit.advantages.step_rule` and drivers
+    make what a step calls.
+
     Raises:
         UnknownNameError: no rule has that name.
-        UsageError: the rule needs a critic, or the graded parts of the verdicts.
         ConfigError: a setting is unknown, missing or out of range.
     """
-    if name in CRITIC_RULES:
-        raise UsageError(
-            f"credit.rule {name} needs the values of a critic, which this has not; train with it, or take its advantages from "
-            "counterpoise.credit.gae"
-        )
-    if name in PARTS_RULES:
-        raise UsageError(
-            f"credit.rule {name} needs the graded parts of every verdict, which this has not; train with it, or take its advantages "
-            "from counterpoise.credit.rules.gdpo"
-        )
-    if name not in RULES:
-        raise UnknownNameError("credit.rule", name, [*RULES, *CRITIC_RULES, *PARTS_RULES])
     return construct("credit.rule", RULES, name, settings)
 
 
-def make_critic_rule(name: str, **settings: Any) -> Ppo:
-    """The settings of the rule with a critic called `name`, e.g. `make_critic_rule("ppo", lam=0.95)`.
+def needs_of(name: str) -> Needs:
+    """What the rule called `name` asks of a run.
 
     Raises:
-        UnknownNameError: no such rule has that name.
-        ConfigError: a setting is unknown or out of range.
+        UnknownNameError: no rule has that name.
     """
-    return construct("credit.rule", CRITIC_RULES, name, settings)
+    if name not in RULES:
+        raise UnknownNameError("credit.rule", name, RULES)
+    needs: Needs = getattr(RULES[name], "needs", Needs.NOTHING)
+    return needs
 
 
-def make_parts_rule(name: str, **settings: Any) -> Gdpo:
-    """The settings of the rule on graded parts called `name`, e.g. `make_parts_rule("gdpo", dimensions={"value": 1.0})`.
+def check_emphasis(rule: str, emphasis: str) -> None:
+    """Refuse an emphasis that divides a second time by what the rule has divided by: its groups would count by the square.
 
     Raises:
-        UnknownNameError: no such rule has that name.
-        ConfigError: a setting is unknown, missing or out of range.
+        ConfigError: with the rule that has the weight already, or a baseline rule to take with the emphasis.
     """
-    return construct("credit.rule", PARTS_RULES, name, settings)
+    if getattr(RULES[rule], "divides", False) and EMPHASES[emphasis].divides:
+        raise ConfigError(
+            f"credit.emphasis={emphasis} divides by a function of the success rate, and credit.rule={rule} has done so already; "
+            "keep credit.emphasis=none, take focal, or put the emphasis on credit.rule=dr_grpo (with inverse that is maxrl, with "
+            "inverse_sqrt it is grpo with ddof=0 and eps=0)"
+        )

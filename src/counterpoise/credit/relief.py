@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from counterpoise.credit.statistics import token_masses
 from counterpoise.lazy import torch
-from counterpoise.types import Credit
+from counterpoise.types import Batch, Credit
+from counterpoise.world import ALONE, World, add
 
 __all__ = ["relieved"]
 
 _LARGEST = 20.0
 
 
-def relieved(
-    credit: Credit,
-    *,
-    correct: torch.Tensor,
-    scored: torch.Tensor,
-    lengths: torch.Tensor,
-    share: float,
-    minus: float,
-    everywhere: Callable[[list[tuple[float, ...]]], list[Any]],
-) -> Credit:
+def relieved(credit: Credit, batch: Batch, *, share: float, minus: float, world: World = ALONE) -> Credit:
     """Credit whose negative half is weighed by `minus` and whose positive share by tokens is `share` or more, over all processes.
 
     With token masses W+ and W- (after `minus`) and odds = share / (1 - share): where W+ < odds W-, the positives are weighed by
@@ -34,22 +23,20 @@ def relieved(
 
     Args:
         credit: (N,) or (N, T) credit.
-        correct: (N,) bool.
-        scored: (N,) bool.
-        lengths: (N,) response tokens.
+        batch: the rollouts.
         share: in [0, 1).
         minus: in (0, 1].
-        everywhere: from one process's list to that of all of them.
+        world: the processes that share the batch.
     """
-    right = (correct & scored).to(credit.plus.dtype)
+    lengths = batch.lengths
+    right = (batch.correct & batch.scored).to(credit.plus.dtype)
     if credit.plus.ndim == 2:
         inside = torch.arange(credit.plus.shape[1], device=lengths.device)[None, :] < lengths[:, None]
         right = right[:, None] * inside
     right = right * (credit.minus == 0)  # the two halves stay apart
     weighed = Credit(plus=credit.plus, minus=credit.minus * minus)
     own = [*token_masses(weighed, lengths), token_masses(Credit(plus=right, minus=right), lengths)[0]]
-    sums = everywhere([tuple(float(mass.sum()) for mass in own)])
-    up, down, rights = (sum(masses) for masses in zip(*sums, strict=True))
+    up, down, rights = add(world, [float(mass.sum()) for mass in own])
     needed = share / (1.0 - share) * down
     if up >= needed:
         return weighed

@@ -5,19 +5,12 @@ from __future__ import annotations
 from counterpoise.credit.groups import check_rows, dense_groups
 from counterpoise.errors import UsageError
 from counterpoise.lazy import torch
-from counterpoise.types import Credit, Sum
+from counterpoise.types import Batch, Credit, Sum
 
 __all__ = ["credit_metrics", "token_masses"]
 
 
-def credit_metrics(
-    *,
-    credit: Credit,
-    correct: torch.Tensor,
-    scored: torch.Tensor,
-    group_ids: torch.Tensor,
-    lengths: torch.Tensor,
-) -> dict[str, Sum]:
+def credit_metrics(credit: Credit, batch: Batch) -> dict[str, Sum]:
     """Measured statistics of one batch, as (sum, count) pairs that add up over processes and steps.
 
     Keys (rows are scored rollouts): `polarity_share_rows` and `polarity_share_tokens` (rho = positive mass over all mass),
@@ -27,14 +20,12 @@ def credit_metrics(
 
     Args:
         credit: (N,) or (N, T) credit.
-        correct: (N,) bool.
-        scored: (N,) bool.
-        group_ids: (N,) integers.
-        lengths: (N,) response tokens.
+        batch: the rollouts.
 
     Raises:
         UsageError: shapes or dtypes do not fit.
     """
+    correct, scored, group_ids, lengths = batch.correct, batch.scored, batch.group_ids, batch.lengths
     check_rows(correct=correct, scored=scored, group_ids=group_ids)
     right, wrong = correct & scored, ~correct & scored
     plus_tokens, minus_tokens = token_masses(credit, lengths)

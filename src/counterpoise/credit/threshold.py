@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from counterpoise.credit.rules.hinge import Hinge
+from counterpoise.credit.advantages import Advantages, Stateful
+from counterpoise.credit.groups import GroupStatistics
 from counterpoise.errors import CheckpointError
-from counterpoise.types import Sum
+from counterpoise.lazy import torch
+from counterpoise.types import Batch, Sum
+from counterpoise.world import World
 
-__all__ = ["MovingThreshold"]
+if TYPE_CHECKING:
+    from counterpoise.credit.rules.hinge import Hinge
+
+__all__ = ["AtMovingThreshold", "MovingThreshold"]
 
 
 class MovingThreshold:
@@ -65,3 +72,39 @@ class MovingThreshold:
         rule = self._rule
         room = rule.margin * (rule.high - rule.low)
         return min(max(mean, rule.low + room), rule.high - room)
+
+
+class AtMovingThreshold:
+    """Rule `hinge` with `threshold = "ema"` as a step calls it."""
+
+    def __init__(self, rule: Hinge) -> None:
+        """Start without a past."""
+        self._rule = rule
+        self._threshold = MovingThreshold(rule)
+
+    @property
+    def states(self) -> Mapping[str, Stateful]:
+        """The averages."""
+        return {"threshold": self._threshold}
+
+    def advantages(self, batch: Batch, statistics: GroupStatistics, world: World) -> Advantages:
+        """The rule's at this step's thresholds, and the column `tau/TYPE` of each task type; the averages have then moved on."""
+        taus = self._threshold.update(_rewards_by_type(batch, world))
+        tau = torch.tensor([taus[kind] for kind in batch.task_types], dtype=torch.float64)
+        return Advantages(
+            values=self._rule.at(tau)(batch.rewards, statistics),
+            metrics={f"tau/{kind}": Sum(total=value, count=1.0) for kind, value in taus.items()},
+        )
+
+
+def _rewards_by_type(batch: Batch, world: World) -> dict[str, Sum]:
+    """Sum and number of the scored rewards of each task type, over all processes."""
+    own = {}
+    for kind, rows in batch.by_task_type().items():
+        rewards = batch.rewards[rows[batch.scored[rows]]].tolist()
+        own[kind] = Sum(total=math.fsum(rewards), count=len(rewards))
+    totals: dict[str, Sum] = {}
+    for sums in world.gather([own]):
+        for kind, value in sums.items():
+            totals[kind] = totals.get(kind, Sum(total=0.0, count=0.0)) + value
+    return totals

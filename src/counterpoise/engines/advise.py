@@ -150,7 +150,7 @@ def _advised(
             length = len(rollout.token_ids) / config.rollout.max_tokens
             return assembly.reward(with_response_parts(verdict, length=length))
 
-        own = (label, lambda outcome: assembly.assign(outcome)[0], reward)
+        own = (label, lambda batch: assembly.credit(batch)[0], reward)
     confidence = config.evaluation.confidence
     profile = measure_profile("all", groups, seed=config.run.seed, confidence=confidence, own=own)
     by_kind: dict[str, list[Group]] = {}

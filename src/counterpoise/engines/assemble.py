@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 
-from counterpoise.config import CreditConfig, RunConfig
+from counterpoise.config import RunConfig
 from counterpoise.credit import (
-    CRITIC_RULES,
-    PARTS_RULES,
-    Controller,
+    CreditStep,
+    Needs,
     make_controller,
     make_emphasis,
     make_rule,
     make_token_weights,
+    needs_of,
+    step_rule,
 )
 from counterpoise.credit.filters import FILTERS
-from counterpoise.credit.rules.hinge import Hinge
-from counterpoise.engines.assign import assigner, select_rows
+from counterpoise.credit.registry import check_emphasis
 from counterpoise.engines.balance import balance_set_twice, controller_settings, own_weights, rule_settings
-from counterpoise.engines.lookup import Problems, check_precision, denominator_settings, read_problems
+from counterpoise.engines.lookup import Problems, check_needs, check_precision, denominator_settings, read_problems
 from counterpoise.engines.notices import cut_draws
 from counterpoise.engines.policy import Policy
 from counterpoise.engines.ppo import ActorCritic
-from counterpoise.engines.rules import AtMovingThreshold, FromParts, RuleOf, Stateful, always
-from counterpoise.engines.token_weighing import TokenWeighing
 from counterpoise.errors import ConfigError, UnknownNameError
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.learner.update import Learner
 from counterpoise.losses import counts, make_divide, make_loss, needs_entropy, needs_reference, with_terms
 from counterpoise.models.load import check_model, load_model
-from counterpoise.pipeline import Outcome, Pipeline
-from counterpoise.rewards.registry import RewardFunction, make_reward
+from counterpoise.pipeline import Assign, Pipeline
+from counterpoise.rewards.registry import make_reward
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.types import (
-    Credit,
     Divide,
     Loss,
     Problem,
@@ -49,10 +44,10 @@ from counterpoise.types import (
     Rollout,
     Sampler,
     SamplingSettings,
-    Sum,
     Verdict,
 )
 from counterpoise.verifiers.batch import Judge
+from counterpoise.world import ALONE, World
 
 __all__ = [
     "Assembly",
@@ -74,20 +69,12 @@ class Assembly:
     """Test problems, none of which is a training problem."""
     template: str
     """Prompt template's name."""
-    controller: Controller
-    """What sets the two lambdas."""
     reward: Callable[[Verdict], Reward]
     """Verdict -> reward."""
-    assign: Callable[[Outcome], tuple[Credit, Mapping[str, Sum]]]
-    """Outcome -> credit."""
-    with_entropy: bool
-    """Whether the credit reads entropies, which the sampler then has to record."""
+    credit: CreditStep
+    """Batch -> credit, and the rows of it that the learner gets."""
     critic: ActorCritic | None
     """What the rule's advantages come from, to be built beside the policy; None for rules without a critic."""
-    states: Mapping[str, Stateful]
-    """What the rule carries from step to step, by its name in a checkpoint."""
-    select: Callable[[Outcome, Credit], tuple[torch.Tensor, torch.Tensor]]
-    """(M,) indices of the rows the learner counts, and (M,) bool those it trains on."""
     loss: Loss
     """Surrogate."""
     divide: Divide
@@ -96,12 +83,15 @@ class Assembly:
     """What the user should be told before the first step."""
 
 
-def assemble(config: RunConfig, problems: Problems | None = None, *, started: bool = False) -> Assembly:
+def assemble(
+    config: RunConfig, problems: Problems | None = None, *, started: bool = False, world: World = ALONE
+) -> Assembly:
     """Look up every name and read every file of a run.
 
     Args:
         config: the run file.
         problems: those that `lookup.check_run` has read of it before torch was imported; None reads them.
+        world: the processes that share each step.
         started: the run has steps behind it. It goes on as what it was: a balance set in two places, refused otherwise, is a notice.
 
     Raises:
@@ -113,10 +103,12 @@ def assemble(config: RunConfig, problems: Problems | None = None, *, started: bo
     check_precision(config)
     credit = config.credit
     reward = make_reward(credit.reward, **credit.reward_settings)
-    critic = ActorCritic(config) if credit.rule in CRITIC_RULES else None
-    rule_of = critic or _rule_of(credit, reward)
+    check_needs(config)
+    critic = ActorCritic(config) if Needs.CRITIC in needs_of(credit.rule) else None
+    rule = critic or step_rule(make_rule(credit.rule, **rule_settings(credit, reward)))
     emphasis = make_emphasis(credit.emphasis, **credit.emphasis_settings)
-    weighing = TokenWeighing(make_token_weights(credit.token_weights, **credit.token_weight_settings))
+    check_emphasis(credit.rule, credit.emphasis)
+    token_weight = make_token_weights(credit.token_weights, **credit.token_weight_settings)
     controller = make_controller(credit.controller, **controller_settings(config))
     twice = balance_set_twice(config)
     if twice is not None and not started:
@@ -139,34 +131,24 @@ def assemble(config: RunConfig, problems: Problems | None = None, *, started: bo
         train=problems.train,
         test=problems.test,
         template=problems.template,
-        controller=controller,
         reward=reward,
-        assign=assigner(
-            rule_of, emphasis, weighing, controller, credit.all_wrong_cap, kinds, own_weights(credit, reward)
+        credit=CreditStep(
+            rule=rule,
+            controller=controller,
+            emphasis=emphasis,
+            token_weight=token_weight,
+            all_wrong_cap=credit.all_wrong_cap,
+            row_filter=credit.filter,
+            terms=needs_entropy(loss) or needs_reference(loss),
+            kinds=kinds,
+            own=own_weights(credit, reward),
+            world=world,
         ),
-        with_entropy=weighing.needs_entropy,
         critic=critic,
-        states=_states(rule_of),
-        select=lambda outcome, signed: select_rows(
-            outcome, signed, credit.filter, terms=needs_entropy(loss) or needs_reference(loss)
-        ),
         loss=loss,
         divide=divide,
         notices=tuple(filter(None, [twice] if started else [cut_draws(config.rollout)])),
     )
-
-
-def _rule_of(credit: CreditConfig, reward: RewardFunction) -> RuleOf:
-    if credit.rule in PARTS_RULES:
-        return FromParts(credit)
-    rule = make_rule(credit.rule, **rule_settings(credit, reward))
-    return AtMovingThreshold(rule) if isinstance(rule, Hinge) and rule.threshold == "ema" else always(rule)
-
-
-def _states(rule_of: RuleOf) -> dict[str, Stateful]:
-    if isinstance(rule_of, ActorCritic):
-        return {"critic": rule_of}
-    return {"threshold": rule_of} if isinstance(rule_of, AtMovingThreshold) else {}
 
 
 def sampling_settings(config: RunConfig) -> SamplingSettings:
@@ -180,17 +162,19 @@ def sampling_settings(config: RunConfig) -> SamplingSettings:
     )
 
 
-def make_pipeline(config: RunConfig, assembly: Assembly, sampler: Sampler, judge: Judge) -> Pipeline:
-    """The stages of a step."""
+def make_pipeline(
+    config: RunConfig, assembly: Assembly, sampler: Sampler, judge: Judge, assign: Assign | None = None
+) -> Pipeline:
+    """The stages of a step; `assign` stands for the assembly's own credit where something acts on that."""
     return Pipeline(
         sampler=sampler,
         verify=judge.verify,
         reward=lambda verdict, length: assembly.reward(with_response_parts(verdict, length=length)),
-        assign=assembly.assign,
-        settings=replace(sampling_settings(config), with_entropy=assembly.with_entropy),
+        assign=assign or assembly.credit,
+        settings=replace(sampling_settings(config), with_entropy=assembly.credit.needs_entropy),
         group_size=config.rollout.group_size,
         max_unscored=config.verification.max_unscored,
-        everywhere=gather_object,
+        world=assembly.credit.world,
     )
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from counterpoise.config import CreditConfig, RunConfig
 from counterpoise.credit import (
     CONTROLLERS,
-    CRITIC_RULES,
-    PARTS_RULES,
     RULES,
+    Needs,
     SignWeights,
     make_controller,
     make_rule,
+    needs_of,
     sign_weights,
     two_balances,
 )
@@ -52,6 +52,6 @@ def balance_set_twice(config: RunConfig) -> str | None:
 
 def own_weights(credit: CreditConfig, reward: RewardFunction) -> SignWeights:
     """The weights that the rule itself puts on the signs; rules that are composed elsewhere put none."""
-    if credit.rule in CRITIC_RULES or credit.rule in PARTS_RULES:
+    if needs_of(credit.rule) & (Needs.CRITIC | Needs.PARTS):
         return SignWeights()
     return sign_weights(make_rule(credit.rule, **rule_settings(credit, reward)))

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
 
 from counterpoise.config import DiagnosticsConfig
 from counterpoise.diagnostics.displacement import anchor_kl, displacement, spread
 from counterpoise.diagnostics.rollouts import by_verdict
 from counterpoise.diagnostics.samples import choose_samples, merge_samples
 from counterpoise.diagnostics.trained import TrainedTokens
+from counterpoise.engines.processes import Processes
 from counterpoise.learner.update import Learner
 from counterpoise.pipeline import Experience
 from counterpoise.types import Rollout, Sum
@@ -69,7 +69,7 @@ class Diagnose:
         started = time.perf_counter()
         rows = by_verdict(experience.verdicts)
         sets = {
-            name: [experience.rollouts[row] for row in spread(rows[f"_{name}"], self._limit)]
+            name: [experience.batch.rollouts[row] for row in spread(rows[f"_{name}"], self._limit)]
             for name in ("correct", "wrong")
         } | {"anchor": self._anchors}
         before = self._log_probs(sets)
@@ -91,13 +91,13 @@ class Diagnose:
         chosen = choose_samples(
             step=index + 1,
             prompts=experience.prompts,
-            rollouts=experience.rollouts,
+            rollouts=experience.batch.rollouts,
             verdicts=experience.verdicts,
             rewards=experience.rewards,
             credit=experience.credit,
             decode=decode,
         )
-        return merge_samples(gather_object([chosen]))
+        return merge_samples(Processes().gather([chosen]))
 
     def _log_probs(self, sets: Mapping[str, Sequence[Rollout]]) -> dict[str, list[Any]]:
         """One pass over all sets, so that their rows share micro-batches."""
@@ -112,11 +112,11 @@ def saved_tokens(experience: Experience, trained: torch.Tensor) -> dict[str, Sum
         experience: N rollouts.
         trained: indices of the rows that were.
     """
-    outcome = experience.outcome
-    left = outcome.lengths.clone()
+    batch = experience.batch
+    left = batch.lengths.clone()
     left[trained] = 0
-    wrong = outcome.scored & ~outcome.correct
+    wrong = batch.scored & ~batch.correct
     return {
-        "tokens_saved_correct": Sum(total=float(left[outcome.correct].sum()), count=1.0),
+        "tokens_saved_correct": Sum(total=float(left[batch.correct].sum()), count=1.0),
         "tokens_saved_wrong": Sum(total=float(left[wrong].sum()), count=1.0),
     }

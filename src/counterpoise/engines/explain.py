@@ -104,7 +104,7 @@ def explain(
     first = assemblies[request.rules[0]]
     with judge_of(config.verification) as judge:
         pipeline = make_pipeline(config, first, sampler, judge)
-        recorded = replace(pipeline.settings, with_entropy=any(own.with_entropy for own in assemblies.values()))
+        recorded = replace(pipeline.settings, with_entropy=any(own.credit.needs_entropy for own in assemblies.values()))
         experience = replace(pipeline, settings=recorded).experience(
             prompts, seed=stream(config.run.seed, "explain"), policy_version=0
         )

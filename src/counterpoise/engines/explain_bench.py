@@ -21,7 +21,7 @@ from counterpoise.engines.assemble import Assembly, make_learner
 from counterpoise.engines.explain_request import Request
 from counterpoise.engines.policy import Policy
 from counterpoise.losses import counts, make_loss
-from counterpoise.pipeline import Experience, Outcome
+from counterpoise.pipeline import Experience
 from counterpoise.streams import numpy_generator
 from counterpoise.types import Credit, Divide, Prompt, Rollout
 
@@ -85,14 +85,14 @@ class Bench:
         cls, config: RunConfig, policy: Policy, experience: Experience, row: int, assemblies: Mapping[str, Assembly]
     ) -> Bench:
         """Look at every rollout once under the policy as it is, and credit it by every rule."""
-        outcome, rollouts = experience.outcome, experience.rollouts
+        batch, rollouts = experience.batch, experience.batch.rollouts
         temperature = config.rollout.temperature
-        credits = {rule: assembly.assign(outcome)[0] for rule, assembly in assemblies.items()}
+        credits = {rule: assembly.credit(batch)[0] for rule, assembly in assemblies.items()}
         pushes = {
-            rule: token_pushes(config, assemblies[rule].divide, rollouts, credit, outcome.scored)
+            rule: token_pushes(config, assemblies[rule].divide, rollouts, credit, batch.scored)
             for rule, credit in credits.items()
         }
-        contexts = {rule: Contexts(rollouts, own, outcome.correct.tolist()) for rule, own in pushes.items()}
+        contexts = {rule: Contexts(rollouts, own, batch.correct.tolist()) for rule, own in pushes.items()}
         slopes: dict[str, list[tuple[Floats, Floats]]] = {rule: [] for rule in assemblies}
         measures, kept = [], torch.empty(0)
         for index, logits in enumerate(microscope.response_logits(policy.model, rollouts)):
@@ -105,7 +105,7 @@ class Bench:
             policy=policy,
             experience=experience,
             row=row,
-            group=torch.nonzero(outcome.group_ids == outcome.group_ids[row]).flatten().tolist(),
+            group=torch.nonzero(batch.group_ids == batch.group_ids[row]).flatten().tolist(),
             logits=kept,
             measures=measures,
             rules={
@@ -122,7 +122,7 @@ class Bench:
 
     def steps(self, rule: str, config: RunConfig, accelerator: Accelerator, half: Callable[[], None]) -> StepTaken:
         """One step on the group and, where the batch is more than that, one on the batch."""
-        own, everything = self.rules[rule], list(range(len(self.experience.rollouts)))
+        own, everything = self.rules[rule], list(range(len(self.experience.batch.rollouts)))
         norm, after, logits = self._step(own, config, accelerator, self.group)
         half()
         batch_norm, batch_after = norm, after
@@ -131,7 +131,7 @@ class Bench:
         batch_fit = None if math.isnan(batch_norm) else self._fit(own, everything, batch_after)
         by_probability, by_entropy = self._quadrants(own, batch_after, batch_fit)
         credit = own.credit.advantages
-        advantages = credit if credit.ndim == 1 else credit.sum(dim=1) / self.experience.outcome.lengths
+        advantages = credit if credit.ndim == 1 else credit.sum(dim=1) / self.experience.batch.lengths
         return StepTaken(
             logits=logits,
             record=RuleStep(
@@ -151,24 +151,27 @@ class Bench:
         self, own: RuleCredit, config: RunConfig, accelerator: Accelerator, rows: Sequence[int]
     ) -> tuple[float, list[TokenMeasures], torch.Tensor]:
         """(gradient norm, measures of the rows after it, logits of the explained rollout); NaN and no change without credit."""
-        outcome, credit, rollouts = _rows(self.experience.outcome, own.credit, self.experience.rollouts, rows)
+        batch, credit = self.experience.batch.rows(torch.tensor(rows)), own.credit.rows(torch.tensor(rows))
         if not bool(credit.signed.any()):
             return math.nan, [self.measures[row] for row in rows], self.logits
         trained = Policy(model=copy.deepcopy(self.policy.model), tokenizer=self.policy.tokenizer)
         learner = make_learner(config, trained, own.assembly, accelerator)
-        kept, live = own.assembly.select(outcome, credit)
+        kept, live = own.assembly.credit.select(batch, credit)
+        trained_on = batch.rows(kept)
         report = learner.update(
-            [rollouts[row] for row in kept.tolist()],
-            Credit(plus=credit.plus[kept], minus=credit.minus[kept]),
-            outcome.scored[kept],
-            outcome.group_ids[kept].numpy(),
+            trained_on.rollouts,
+            credit.rows(kept),
+            trained_on.scored,
+            trained_on.group_ids.numpy(),
             seed=0,
             trained=live,
         )
         trained.model.eval()
         measures, logits = [], self.logits
-        for index, found in enumerate(microscope.response_logits(trained.model, rollouts)):
-            measures.append(microscope.measure(found, rollouts[index], temperature=self.config.rollout.temperature))
+        for index, found in enumerate(microscope.response_logits(trained.model, batch.rollouts)):
+            measures.append(
+                microscope.measure(found, batch.rollouts[index], temperature=self.config.rollout.temperature)
+            )
             logits = found if rows[index] == self.row else logits
         return report.metrics["gradient_norm"].mean, measures, logits
 
@@ -180,8 +183,8 @@ class Bench:
         self, own: RuleCredit, after: Sequence[TokenMeasures], fitted: Fit | None
     ) -> tuple[tuple[Quadrant, ...], ...]:
         """Split by probability, and by entropy; rollouts without a verdict are left out."""
-        outcome, eta = self.experience.outcome, math.nan if fitted is None else fitted.step
-        scored = torch.nonzero(outcome.scored).flatten().tolist()
+        batch, eta = self.experience.batch, math.nan if fitted is None else fitted.step
+        scored = torch.nonzero(batch.scored).flatten().tolist()
 
         def column(values: Callable[[int], Floats]) -> Floats:
             return np.concatenate([values(row) for row in scored])
@@ -190,8 +193,8 @@ class Bench:
             return np.concatenate([np.full(len(self.measures[row].entropy), value[row].item()) for row in scored])
 
         table = TokenTable(
-            problem=repeated(outcome.group_ids),
-            right=repeated(outcome.correct),
+            problem=repeated(batch.group_ids),
+            right=repeated(batch.correct),
             credit=column(lambda row: own.pushes[row]),
             log_prob=column(lambda row: self.measures[row].log_prob),
             entropy=column(lambda row: self.measures[row].entropy),
@@ -213,7 +216,7 @@ class Bench:
     ) -> Explanation:
         """Everything as records."""
         experience, config = self.experience, self.config
-        verdict, prompt = experience.verdicts[self.row], prompts[int(experience.outcome.group_ids[self.row])]
+        verdict, prompt = experience.verdicts[self.row], prompts[int(experience.batch.group_ids[self.row])]
         problem = prompt.problem
         return Explanation(
             model=name,
@@ -222,14 +225,14 @@ class Bench:
             question=problem.question,
             gold=problem.gold,
             prompt=prompt.text,
-            response=experience.rollouts[self.row].text,
+            response=experience.batch.rollouts[self.row].text,
             given=request.response is not None,
             verdict=verdict.value.value,
             answer=verdict.answer,
             chosen_as=chosen_as,
             group=tuple(
                 Member(
-                    text=experience.rollouts[row].text,
+                    text=experience.batch.rollouts[row].text,
                     verdict=experience.verdicts[row].value.value,
                     log_prob=float(self.measures[row].log_prob.sum()),
                 )
@@ -239,7 +242,7 @@ class Bench:
             tokens=self._tokens(request, steps),
             rules=tuple(step.record for step in steps),
             problems=len(prompts),
-            rollouts=int(experience.outcome.scored.sum()),
+            rollouts=int(experience.batch.scored.sum()),
             confident_probability=CONFIDENT,
             confident_entropy=self.entropy_threshold(),
             settings={
@@ -256,7 +259,7 @@ class Bench:
         )
 
     def _tokens(self, request: Request, steps: Sequence[StepTaken]) -> tuple[TokenView, ...]:
-        rollout, temperature = self.experience.rollouts[self.row], self.config.rollout.temperature
+        rollout, temperature = self.experience.batch.rollouts[self.row], self.config.rollout.temperature
         tokenizer = self.policy.tokenizer
 
         def text(token: int) -> str:
@@ -292,22 +295,6 @@ class Bench:
                 )
             )
         return tuple(views)
-
-
-def _rows(
-    outcome: Outcome, credit: Credit, rollouts: Sequence[Rollout], rows: Sequence[int]
-) -> tuple[Outcome, Credit, list[Rollout]]:
-    where = torch.tensor(rows)
-    part = Outcome(
-        rewards=outcome.rewards[where],
-        correct=outcome.correct[where],
-        scored=outcome.scored[where],
-        group_ids=outcome.group_ids[where],
-        lengths=outcome.lengths[where],
-        surprisal=outcome.surprisal[where],
-        task_types=[outcome.task_types[row] for row in rows],
-    )
-    return part, Credit(plus=credit.plus[where], minus=credit.minus[where]), [rollouts[row] for row in rows]
 
 
 def token_pushes(

@@ -197,7 +197,7 @@ def choose_rollout(experience: Experience, request: Request) -> tuple[int, str]:
 
 
 def _row(experience: Experience, request: Request) -> tuple[int, str]:
-    group = experience.outcome.group_ids
+    group = experience.batch.group_ids
     own = (group == group[0]).nonzero().flatten().tolist()
     if request.response is not None:
         return 0, "the response you gave"
@@ -207,7 +207,7 @@ def _row(experience: Experience, request: Request) -> tuple[int, str]:
                 f"--pick {request.pick}: the group has rollouts 0 to {len(own) - 1}; draw more with --rollouts"
             )
         return own[int(request.pick)], f"rollout {request.pick} of its group"
-    correct = experience.outcome.correct
+    correct = experience.batch.correct
     scored = [row for row, verdict in enumerate(experience.verdicts) if verdict.scored]
     if request.problem is not None or request.question is not None:
         pool, where = [row for row in scored if row in set(own)], "its group"
@@ -223,7 +223,7 @@ def _row(experience: Experience, request: Request) -> tuple[int, str]:
     wanted = [row for row in pool if bool(correct[row]) is (request.pick == "right")]
 
     def log_prob(row: int) -> float:
-        return float(experience.rollouts[row].log_probs.sum(dtype="float64"))
+        return float(experience.batch.rollouts[row].log_probs.sum(dtype="float64"))
 
     best = max(wanted or pool, key=lambda row: (log_prob(row), -row))
     kind = request.pick if wanted else "(there is no " + request.pick + " one)"

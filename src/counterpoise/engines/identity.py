@@ -126,11 +126,14 @@ def differing(before: Identity, config: RunConfig) -> list[tuple[str, Any, Any]]
     """(key, value then, value now) of every setting that differs and must not.
 
     Paths may differ, because the problems behind them are compared themselves. A model that was a directory may be another directory once
-    the first is gone. A key that an older version did not know had its default.
+    the first is gone. Guards that only watch change nothing that is trained. A key that an older version did not know had its default.
     """
     defaults, now = flat(RunConfig()), identity_of(config).config
+    watching = not config.guards.act and not before.config.get("guards.act", False)
     changed = []
     for key in sorted(before.config.keys() | now.keys()):
+        if watching and key.startswith("guards."):
+            continue
         if _resumable(key) or (is_path_key(key) and key != "model.name"):
             continue
         old, new = (values.get(key, defaults.get(key, _NOT_SET)) for values in (before.config, now))

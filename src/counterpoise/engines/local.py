@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from accelerate import Accelerator
@@ -25,7 +25,7 @@ from counterpoise.engines.observer import Observer, unfailing
 from counterpoise.engines.order import ProblemOrder
 from counterpoise.engines.policy import Policy, load_policy, policy_writer, restore_policy
 from counterpoise.engines.precision import slow_precision
-from counterpoise.engines.processes import anywhere, is_main, on_main, use_threads
+from counterpoise.engines.processes import Processes, anywhere, is_main, on_main, use_threads
 from counterpoise.engines.refused import save_evidence
 from counterpoise.engines.remarks import remark_on_evaluation, remark_on_step, remark_on_truncation
 from counterpoise.engines.room import with_room
@@ -42,7 +42,7 @@ from counterpoise.pipeline import Experience, Pipeline
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.rollouts.stopping import decode_rows
 from counterpoise.streams import stream
-from counterpoise.types import Credit, Problem, Prompt, Rollout, Sampler
+from counterpoise.types import Problem, Prompt, Rollout, Sampler
 from counterpoise.verifiers.batch import Judge
 
 __all__ = ["TrainResult", "train"]
@@ -80,9 +80,9 @@ def train(run: RunDirectory, *, observer: Observer | None = None, problems: Prob
         run.reread()
         use_threads(run.config.run.threads)
         # Names and files are checked before the model is read: a spelling mistake should cost a second.
-        assembly = assemble(run.config, problems, started=on_main(lambda: any(run.checkpoints.glob("step-*"))))
+        started = on_main(lambda: any(run.checkpoints.glob("step-*")))
+        assembly = assemble(run.config, problems, started=started, world=Processes())
         guards = make_supervisor(run.config.guards)
-        assembly = replace(assembly, assign=guarded(assembly.assign, guards))
         accelerator = make_accelerator(run)
         with judge_of(run.config.verification) as judge:
             return _Run(run, accelerator, assembly, guards, judge, watcher, interrupt).train()
@@ -135,7 +135,9 @@ class _Run:
         if assembly.critic is not None:
             assembly.critic.build(self.policy, accelerator)
         self.sampler: Sampler = make_sampler(self.config, self.policy, accelerator)
-        self.pipeline: Pipeline = make_pipeline(self.config, assembly, self.sampler, judge)
+        self.pipeline: Pipeline = make_pipeline(
+            self.config, assembly, self.sampler, judge, guarded(assembly.credit, guards)
+        )
         if checkpoint is not None:
             self.guards.load_state_dict(self._load_state(checkpoint))
             self.step = checkpoint.step
@@ -242,8 +244,7 @@ class _Run:
         """Take learner and controller back to a checkpoint; the guards' state in it."""
         state = checkpoint.state()
         self.learner.load_state_dict(state["learner"])
-        self.assembly.controller.load_state_dict(state["controller"])
-        for name, part in self.assembly.states.items():
+        for name, part in self.assembly.credit.states.items():
             part.load_state_dict(state.get(name))
         guards: Mapping[str, Any] = state.get("guards", self.guards.state_dict())  # older checkpoints hold none
         return guards
@@ -276,15 +277,16 @@ class _Run:
         )
 
     def _update(self, experience: Experience, index: int) -> tuple[UpdateReport, UpdateMeasures]:
-        rows, trained = self.assembly.select(experience.outcome, experience.credit)
-        credit, steps = experience.credit, self.config.learner.steps
+        rows, trained = self.assembly.credit.select(experience.batch, experience.credit)
+        batch = experience.batch.rows(rows)
+        steps = self.config.learner.steps
         try:
             with self.diagnose.update(experience, index) as measures:
                 report = self.learner.update(
-                    [experience.rollouts[i] for i in rows.tolist()],
-                    Credit(plus=credit.plus[rows], minus=credit.minus[rows]),
-                    experience.outcome.scored[rows],
-                    experience.outcome.group_ids[rows].numpy(),
+                    batch.rollouts,
+                    experience.credit.rows(rows),
+                    batch.scored,
+                    batch.group_ids.numpy(),
                     trained=trained,
                     seed=stream(self.config.run.seed, "update", index),
                     measure_signs=self.diagnose.due(index),
@@ -367,8 +369,7 @@ class _Run:
 
     def _parts(self) -> dict[str, Any]:
         """What credit assignment carries from step to step, by its name in a checkpoint."""
-        states = {name: part.state_dict() for name, part in self.assembly.states.items()}
-        return {"controller": self.assembly.controller.state_dict(), **states}
+        return {name: part.state_dict() for name, part in self.assembly.credit.states.items()}
 
     def _save_finished(self) -> None:
         """After a step that could not be done, keep the steps before it, where no weight has moved since: the main process alone."""

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from counterpoise.config import RunConfig, VerificationConfig
+from counterpoise.columns import COLUMNS
+from counterpoise.config import CriticConfig, RunConfig, VerificationConfig
 from counterpoise.credit import (
-    CRITIC_RULES,
     FILTERS,
-    PARTS_RULES,
+    Needs,
     make_controller,
-    make_critic_rule,
     make_emphasis,
-    make_parts_rule,
     make_rule,
     make_token_weights,
+    needs_of,
 )
+from counterpoise.credit.registry import check_emphasis
 from counterpoise.diagnostics.guards.registry import make_guards
 from counterpoise.engines.balance import balance_set_twice, controller_settings, rule_settings
 from counterpoise.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
@@ -37,6 +37,7 @@ __all__ = [
     "Problems",
     "check_evaluation",
     "check_names",
+    "check_needs",
     "check_precision",
     "check_run",
     "check_verifiers",
@@ -90,6 +91,31 @@ def check_evaluation(config: RunConfig, *, model: bool = True) -> None:
     check_verifiers(task.problems("test"), config.verification.settings)
 
 
+def check_needs(config: RunConfig) -> None:
+    """What the rule needs of the rest of the run file, and what needs a rule with a critic.
+
+    Raises:
+        UnknownNameError: no rule has that name.
+        ConfigError: a rule that compares a rollout with its group has groups of one; a critic, or a column of one, that no rule reads.
+    """
+    rule, needs = config.credit.rule, needs_of(config.credit.rule)
+    if config.rollout.group_size == 1 and Needs.BASELINE in needs:
+        raise ConfigError(
+            f"credit.rule={rule} compares a rollout with its group, and rollout.group_size=1 has nothing to compare: every credit "
+            "would be zero; raise the group size, or use psr, nsr, weighted_reinforce or reinforce"
+        )
+    if config.critic != CriticConfig() and Needs.CRITIC not in needs:
+        raise ConfigError(
+            f"the section critic is set and credit.rule={rule} has no critic; drop the section, or set credit.rule=ppo"
+        )
+    best_by = COLUMNS.get(config.checkpoint.best_by or "")
+    if best_by is not None and best_by.critic and Needs.CRITIC not in needs:
+        raise ConfigError(
+            f"checkpoint.best_by={best_by.name} is a column of the critic, and credit.rule={rule} has none; "
+            "set checkpoint.best_by=success_rate, or credit.rule=ppo"
+        )
+
+
 def check_names(config: RunConfig, *, started: bool = False) -> None:
     """Look up reward, rule, emphasis, token weights, controller, filter, loss, denominator, guards and trackers, with their settings.
 
@@ -103,13 +129,10 @@ def check_names(config: RunConfig, *, started: bool = False) -> None:
     check_precision(config)
     credit = config.credit
     reward = make_reward(credit.reward, **credit.reward_settings)
-    if credit.rule in CRITIC_RULES:
-        make_critic_rule(credit.rule, **credit.settings)
-    elif credit.rule in PARTS_RULES:
-        make_parts_rule(credit.rule, **credit.settings)
-    else:
-        make_rule(credit.rule, **rule_settings(credit, reward))
+    make_rule(credit.rule, **rule_settings(credit, reward))
+    check_needs(config)
     make_emphasis(credit.emphasis, **credit.emphasis_settings)
+    check_emphasis(credit.rule, credit.emphasis)
     make_token_weights(credit.token_weights, **credit.token_weight_settings)
     make_controller(credit.controller, **controller_settings(config))
     twice = balance_set_twice(config)

@@ -12,10 +12,11 @@ import torch
 from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
-from counterpoise.credit import Rule, make_critic_rule
+from counterpoise.credit import Advantages, GroupStatistics, make_rule
+from counterpoise.credit.advantages import Stateful
 from counterpoise.credit.gae import explained_variance, gae, moments, token_rewards, whiten
+from counterpoise.credit.rules.ppo import Ppo
 from counterpoise.engines.policy import Policy
-from counterpoise.engines.rules import Given, sums_over_processes
 from counterpoise.errors import CheckpointError, UsageError
 from counterpoise.learner.credited import common_temperature
 from counterpoise.learner.critic import Critic, Values
@@ -24,15 +25,15 @@ from counterpoise.learner.settings import LearnerSettings
 from counterpoise.losses import make_divide
 from counterpoise.losses.value import ValueLoss
 from counterpoise.models.load import load_model
-from counterpoise.pipeline import Outcome
 from counterpoise.streams import stream
-from counterpoise.types import Rollout, Sum
+from counterpoise.types import Batch, Rollout, Sum
+from counterpoise.world import World
 
 __all__ = ["ActorCritic"]
 
 
 class ActorCritic:
-    """Values before the update -> advantages and returns -> critic's update -> the advantages as a rule, with what was measured."""
+    """Values before the update -> advantages and returns -> critic's update -> the advantages: rule `ppo` as a step calls it."""
 
     def __init__(self, config: RunConfig) -> None:
         """Check the settings; the critic itself is made by `build`, when there is a policy.
@@ -41,7 +42,9 @@ class ActorCritic:
             ConfigError: a setting of the rule or the critic is unknown or out of range.
         """
         self._config = config
-        self._rule = make_critic_rule(config.credit.rule, **config.credit.settings)
+        rule = make_rule(config.credit.rule, **config.credit.settings)
+        assert isinstance(rule, Ppo)
+        self._rule = rule
         self._loss = ValueLoss(clip=config.critic.value_clip)
         self._critic: Critic | None = None
         self._reference: Reference | None = None
@@ -73,8 +76,13 @@ class ActorCritic:
             divide=make_divide("tokens_all"),
         )
 
-    def __call__(self, outcome: Outcome) -> tuple[Rule, Mapping[str, Sum]]:
-        """A rule that gives these rollouts their (N, T) advantages, once, and the columns of the critic.
+    @property
+    def states(self) -> Mapping[str, Stateful]:
+        """The critic's weights and optimiser."""
+        return {"critic": self}
+
+    def advantages(self, batch: Batch, statistics: GroupStatistics, world: World) -> Advantages:
+        """(N, T) advantages, which it is an error to ask for twice, since the critic learns from each batch once; and its columns.
 
         Raises:
             TrainingError: the critic's loss is not finite.
@@ -82,17 +90,17 @@ class ActorCritic:
         """
         started = time.perf_counter()
         rule, critic = self._rule, self._built()
-        values = critic.values(outcome.rollouts, after_truncated=rule.bootstrap)
-        counted = values.mask & outcome.scored[:, None]
-        log_ratio = None if self._reference is None else self._log_ratio(outcome.rollouts, values)
-        rewards = token_rewards(outcome.rewards, values.mask, kl=rule.kl, log_ratio=log_ratio)
+        values = critic.values(batch.rollouts, after_truncated=rule.bootstrap)
+        counted = values.mask & batch.scored[:, None]
+        log_ratio = None if self._reference is None else self._log_ratio(batch.rollouts, values)
+        rewards = token_rewards(batch.rewards, values.mask, kl=rule.kl, log_ratio=log_ratio)
         advantages = gae(rewards, values.tokens, values.mask, gamma=rule.gamma, lam=rule.lam, after=values.after)
         returns = advantages + values.tokens
-        measured = moments(advantages, counted, add=sums_over_processes)
+        measured = moments(advantages, counted, world=world)
         metrics = {
             "value_mean": _mean(values.tokens, counted),
             "return_mean": _mean(returns, counted),
-            "explained_variance": _once(explained_variance(values.tokens, returns, counted, add=sums_over_processes)),
+            "explained_variance": _once(explained_variance(values.tokens, returns, counted, world=world)),
             "advantage_mean": _mean(advantages, counted),
             "advantage_std": _once(math.sqrt(measured.variance(rule.ddof)) if measured.count else math.nan),
         }
@@ -100,17 +108,17 @@ class ActorCritic:
             metrics["kl_reward"] = _mean(log_ratio, counted)
         warming = critic.batches < self._config.critic.warmup_steps
         metrics |= critic.update(
-            outcome.rollouts,
+            batch.rollouts,
             values=values,
             returns=returns,
-            scored=outcome.scored,
-            group_ids=outcome.group_ids.numpy(),
+            scored=batch.scored,
+            group_ids=batch.group_ids.numpy(),
             seed=stream(self._config.run.seed, "critic", critic.batches),
         )
         if rule.whiten:
             advantages = whiten(advantages, counted, measured=measured, ddof=rule.ddof, eps=rule.eps)
         metrics["seconds_critic"] = Sum(total=time.perf_counter() - started, count=1.0)
-        return Given(torch.zeros_like(advantages) if warming else advantages), metrics
+        return Advantages(values=torch.zeros_like(advantages) if warming else advantages, metrics=metrics)
 
     def state_dict(self) -> dict[str, Any]:
         """The critic's."""

@@ -11,12 +11,34 @@ from counterpoise.errors import CounterpoiseError
 if TYPE_CHECKING:
     from accelerate import PartialState
 
-__all__ = ["anywhere", "is_main", "on_main", "use_threads"]
+__all__ = ["Processes", "anywhere", "is_main", "on_main", "use_threads"]
 
 T = TypeVar("T")
 
 # The others wait while the main process evaluates or saves; the usual ten minutes would end a healthy run there.
 _PATIENCE = timedelta(days=1)
+
+
+class Processes:
+    """The processes that this run was launched as: a `World` on accelerate."""
+
+    @property
+    def rank(self) -> int:
+        """This process."""
+        return int(_processes().process_index)
+
+    @property
+    def size(self) -> int:
+        """All of them."""
+        return int(_processes().num_processes)
+
+    def gather(self, own: list[T]) -> list[T]:
+        """Every process's list, in order of rank."""
+        from accelerate.utils import gather_object
+
+        _processes()
+        gathered: list[T] = gather_object(own)
+        return gathered
 
 
 def is_main() -> bool:
@@ -26,10 +48,7 @@ def is_main() -> bool:
 
 def anywhere(flag: bool) -> bool:
     """Whether the flag is set in any process, so that all of them take the same branch; every process must call it."""
-    from accelerate.utils import gather_object
-
-    _processes()
-    return any(gather_object([flag]))
+    return any(Processes().gather([flag]))
 
 
 def on_main(action: Callable[[], T]) -> T:

@@ -16,12 +16,11 @@ from counterpoise.diagnostics.rollouts import rollout_metrics
 from counterpoise.evaluation.extrapolation import extrapolated_pass_at_k
 from counterpoise.evaluation.intervals import Interval, bootstrap_intervals, exact_interval
 from counterpoise.evaluation.passk import k_sweep, pass_at_k
-from counterpoise.pipeline import Outcome
 from counterpoise.rewards.binary import Binary
 from counterpoise.streams import numpy_generator
-from counterpoise.types import Credit, Problem, Reward, Rollout, StopReason, Sum, Verdict, VerdictValue
+from counterpoise.types import Batch, Credit, Problem, Reward, Rollout, StopReason, Sum, Verdict, VerdictValue
 
-__all__ = ["STANDARD_RULES", "Group", "measure_profile", "outcome_of"]
+__all__ = ["STANDARD_RULES", "Group", "batch_of", "measure_profile"]
 
 STANDARD_RULES: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "nsr": ("nsr", {}),
@@ -56,7 +55,7 @@ def measure_profile(
     *,
     seed: int,
     confidence: float = 0.95,
-    own: tuple[str, Callable[[Outcome], Credit], Callable[[Verdict, Rollout], Reward]] | None = None,
+    own: tuple[str, Callable[[Batch], Credit], Callable[[Verdict, Rollout], Reward]] | None = None,
 ) -> Profile:
     """Measure groups of equal size.
 
@@ -77,7 +76,7 @@ def measure_profile(
     right = [sum(verdict.correct for verdict in group.verdicts) for group in groups]
     n, c = (np.array(list(column), dtype=np.int64) for column in (scored, right))
     n, c = n[n > 0], c[n > 0]
-    binary = outcome_of(groups, lambda verdict, rollout: Binary()(verdict))
+    binary = batch_of(groups, lambda verdict, rollout: Binary()(verdict))
     shares = [
         _rule_share(
             label,
@@ -94,8 +93,8 @@ def measure_profile(
     ]
     if own is not None:
         label, assign, reward = own
-        outcome = outcome_of(groups, reward)
-        shares.append(_rule_share(label, outcome, assign(outcome)))
+        batch = batch_of(groups, reward)
+        shares.append(_rule_share(label, batch, assign(batch)))
     metrics = rollout_metrics(rollouts, verdicts, [Binary()(verdict) for verdict in verdicts], group_size=size)
     silent = [
         rollout.stop_reason is StopReason.LENGTH
@@ -127,14 +126,14 @@ def measure_profile(
     )
 
 
-def outcome_of(groups: Sequence[Group], reward: Callable[[Verdict, Rollout], Reward]) -> Outcome:
+def batch_of(groups: Sequence[Group], reward: Callable[[Verdict, Rollout], Reward]) -> Batch:
     """What credit assignment may know of the groups."""
     rows = [
         (problem.task_type, rollout, verdict)
         for problem, group in ((group.problem, group) for group in groups)
         for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
     ]
-    return Outcome(
+    return Batch(
         rewards=torch.tensor([reward(verdict, rollout).value for _, rollout, verdict in rows], dtype=torch.float64),
         correct=torch.tensor([verdict.correct for _, _, verdict in rows]),
         scored=torch.tensor([verdict.scored for _, _, verdict in rows]),
@@ -149,14 +148,8 @@ def outcome_of(groups: Sequence[Group], reward: Callable[[Verdict, Rollout], Rew
     )
 
 
-def _rule_share(label: str, outcome: Outcome, credit: Credit) -> RuleShare:
-    found: Mapping[str, Sum] = credit_metrics(
-        credit=credit,
-        correct=outcome.correct,
-        scored=outcome.scored,
-        group_ids=outcome.group_ids,
-        lengths=outcome.lengths,
-    )
+def _rule_share(label: str, batch: Batch, credit: Credit) -> RuleShare:
+    found: Mapping[str, Sum] = credit_metrics(credit, batch)
     idle = found["zero_credit"].mean
     return RuleShare(
         rule=label, polarity_share=found["polarity_share_tokens"].mean, trained=1.0 - idle, thrown_away=idle

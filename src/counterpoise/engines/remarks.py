@@ -51,7 +51,9 @@ def remark_on_step(experience: Experience, *, path: Path) -> list[str]:
             verdict=verdict,
             cut=rollout.stop_reason is StopReason.LENGTH,
         )
-        for prompt, rollout, verdict in zip(experience.prompts, experience.rollouts, experience.verdicts, strict=True)
+        for prompt, rollout, verdict in zip(
+            experience.prompts, experience.batch.rollouts, experience.verdicts, strict=True
+        )
     ]
     scored = [row for row in rows if row.verdict.scored]
     shares = _Shares(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import resource
 import sys
 
-from accelerate.utils import gather_object
-
 from counterpoise.diagnostics.histogram import Histogram, add_histograms, quantile_columns
 from counterpoise.engines.diagnose import UpdateMeasures
+from counterpoise.engines.processes import Processes
 from counterpoise.learner.report import UpdateReport
 from counterpoise.pipeline import Experience
 from counterpoise.types import Sum
@@ -32,7 +31,7 @@ def step_record(
         {**experience.metrics, **measures.metrics},
         {**experience.histograms, **measures.tokens.histograms()},
     )
-    for metrics, distributions in gather_object([own]):
+    for metrics, distributions in Processes().gather([own]):
         for name, value in metrics.items():
             totals[name] = totals[name] + value if name in totals else value
         add_histograms(histograms, distributions)

@@ -19,6 +19,7 @@ import numpy as np
 from counterpoise.errors import StoreError
 from counterpoise.evaluation.checked import checked
 from counterpoise.evaluation.passk import MAX_ROLLOUTS
+from counterpoise.evaluation.seen import Seen
 from counterpoise.files import Damage, append_json_lines, atomic_write_text, read_json, read_json_lines
 from counterpoise.types import Rollout, SamplingSettings, StopReason, Verdict, VerdictValue
 
@@ -198,25 +199,6 @@ class StoredVerdict:
 _Line = TypeVar("_Line", StoredRollout, StoredVerdict)
 
 
-class _Seen:
-    """Which draws were met: one bit each, 128 bytes for 1,024 draws of a problem."""
-
-    def __init__(self) -> None:
-        self._bits: dict[str, int] = {}
-        self.duplicates = 0
-
-    def has(self, problem_id: str, sample: int) -> bool:
-        return bool(self._bits.get(problem_id, 0) >> sample & 1)
-
-    def add(self, problem_id: str, sample: int) -> bool:
-        """Note a draw; False, and one more duplicate, when it was there."""
-        if self.has(problem_id, sample):
-            self.duplicates += 1
-            return False
-        self._bits[problem_id] = self._bits.get(problem_id, 0) | 1 << sample
-        return True
-
-
 class RolloutStore:
     """Rollouts and verdicts of one evaluation in one directory.
 
@@ -233,7 +215,7 @@ class RolloutStore:
     def __init__(self, directory: str | Path, manifest: Manifest | None = None) -> None:
         self.directory = Path(directory)
         self._damages: dict[tuple[Path, int], Damage] = {}
-        self._index: _Seen | None = None
+        self._index: Seen | None = None
         self.manifest = self._open(manifest)
 
     @property
@@ -272,7 +254,7 @@ class RolloutStore:
         Raises:
             StoreError: the disk is full or the file cannot be written; earlier lines are intact.
         """
-        held, batch = self._held(), _Seen()
+        held, batch = self._held(), Seen()
         fresh = [r for r in rollouts if not held.has(r.problem_id, r.sample) and batch.add(r.problem_id, r.sample)]
         append_json_lines(self.rollouts_path, [asdict(rollout) for rollout in fresh])
         for rollout in fresh:
@@ -294,28 +276,28 @@ class RolloutStore:
 
     def rollouts(self) -> Iterator[StoredRollout]:
         """Every stored draw once, in the order of writing; reads the file as it goes."""
-        return self._stream(self.rollouts_path, StoredRollout.from_json, _Seen())
+        return self._stream(self.rollouts_path, StoredRollout.from_json, Seen())
 
     def verdicts(self, verifier: str, version: str) -> Iterator[StoredVerdict]:
         """Every verdict of one verifier version once, in the order of writing; reads the file as it goes."""
-        return self._stream(self.verdicts_path(verifier, version), StoredVerdict.from_json, _Seen())
+        return self._stream(self.verdicts_path(verifier, version), StoredVerdict.from_json, Seen())
 
     def graded(self, verifier: str, version: str) -> Callable[[str, int], bool]:
         """A test of (problem_id, sample): whether the verifier version has judged the draw when this was called."""
-        seen = _Seen()
+        seen = Seen()
         for _ in self._stream(self.verdicts_path(verifier, version), StoredVerdict.from_json, seen):
             pass
         return seen.has
 
-    def _held(self) -> _Seen:
+    def _held(self) -> Seen:
         if self._index is None:
-            seen = _Seen()
+            seen = Seen()
             for _ in self._stream(self.rollouts_path, StoredRollout.from_json, seen):
                 pass
             self._index = seen
         return self._index
 
-    def _stream(self, path: Path, parse: Callable[[Mapping[str, Any]], _Line], seen: _Seen) -> Iterator[_Line]:
+    def _stream(self, path: Path, parse: Callable[[Mapping[str, Any]], _Line], seen: Seen) -> Iterator[_Line]:
         if not path.exists():
             return
         skipped = 0

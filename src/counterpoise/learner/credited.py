@@ -12,7 +12,7 @@ import torch
 from counterpoise.errors import UsageError
 from counterpoise.types import Credit, Rollout
 
-__all__ = ["CreditedRows", "common_temperature", "credited_rows", "rows_of"]
+__all__ = ["CreditedRows", "common_temperature", "credited_rows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def credited_rows(
         raise UsageError(
             f"credit covers {credit.plus.shape[1]} tokens and the longest response has {span}; pad it with zeros"
         )
-    signed = (credit.signed if credit.signed.ndim == 1 else credit.signed.any(dim=1)).cpu()
+    signed = credit.row_signed.cpu()
     if bool((signed & ~scored.cpu()).any()):
         raise UsageError("a rollout without a verdict carries credit; unscored rows must be zero in plus and minus")
     temperature = common_temperature(rollouts)
@@ -93,9 +93,3 @@ def common_temperature(rollouts: Sequence[Rollout]) -> float:
     if len(temperatures) > 1:
         raise UsageError(f"the rollouts of one batch were drawn at temperatures {temperatures}; use one for all")
     return temperatures[0] if temperatures else 1.0
-
-
-def rows_of(credit: Credit, rows: torch.Tensor, span: int | None = None) -> Credit:
-    """Credit of some rows, and of their first `span` tokens when it is given for each token."""
-    plus, minus = (sign[rows] if sign.ndim == 1 else sign[rows, :span] for sign in (credit.plus, credit.minus))
-    return Credit(plus=plus, minus=minus)

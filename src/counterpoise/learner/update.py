@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from counterpoise.errors import CheckpointError, UsageError
-from counterpoise.learner.credited import CreditedRows, common_temperature, credited_rows, rows_of
+from counterpoise.learner.credited import CreditedRows, common_temperature, credited_rows
 from counterpoise.learner.dealing import make_deck
 from counterpoise.learner.forward import ResponseLogProbs, updating
 from counterpoise.learner.gradients import (
@@ -219,7 +219,7 @@ class Learner:
     def _counts(self, batch: CreditedRows, rows: npt.NDArray[np.int64], trained: int) -> tuple[Counts, int]:
         """What a mini-batch counts, and its trained rows, over all processes."""
         where = torch.from_numpy(rows).to(batch.lengths.device)
-        local = self._make_counts(rows_of(batch.credit, where), batch.lengths[where], batch.scored[where])
+        local = self._make_counts(batch.credit.rows(where), batch.lengths[where], batch.scored[where])
         everywhere = gather((local, trained), self._processes)
         counts = Counts(
             tokens_all=sum(own.tokens_all for own, _ in everywhere),
@@ -249,7 +249,7 @@ class Learner:
                 )
             with tally.time("loss"):
                 span = out.mask.shape[1]
-                credit, old = rows_of(batch.credit, where, span), self._old(batch, out, where)
+                credit, old = batch.credit.rows(where, span), self._old(batch, out, where)
                 output = self._loss(
                     log_probs=out.log_probs,
                     old_log_probs=old,
@@ -303,7 +303,7 @@ class Learner:
         flat = []
         nothing = torch.zeros_like(batch.credit.plus)
         for credit in (Credit(plus=batch.credit.plus, minus=nothing), Credit(plus=nothing, minus=batch.credit.minus)):
-            signed = credit.signed if credit.signed.ndim == 1 else credit.signed.any(dim=1)
+            signed = credit.row_signed
             own = rows[signed.cpu().numpy()[rows]]
             self._accumulate(replace(batch, credit=credit), own, counts, Tally())
             sum_gradients(self._parameters, self._processes)
@@ -338,7 +338,7 @@ class Learner:
             gradient_norm=evidence[1],
             rows=rows.tolist(),
             rollouts=rollouts,
-            credit=rows_of(batch.credit, torch.from_numpy(rows).to(batch.lengths.device)),
+            credit=batch.credit.rows(torch.from_numpy(rows).to(batch.lengths.device)),
             notes=notes,
         )
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from counterpoise.lazy import torch
-from counterpoise.losses.tokens import finish, prepare
+from counterpoise.losses.tokens import Objective, Tokens
 from counterpoise.registry import check_number
-from counterpoise.types import LossOutput
 
 __all__ = ["Cispo"]
 
@@ -39,32 +37,16 @@ class Cispo:
         if self.clip_high_minus is not None:
             check_number("loss cispo", "clip_high_minus", self.clip_high_minus, low=0.0)
 
-    def __call__(
-        self,
-        *,
-        log_probs: torch.Tensor,
-        old_log_probs: torch.Tensor,
-        plus: torch.Tensor,
-        minus: torch.Tensor,
-        mask: torch.Tensor,
-        reference_log_probs: torch.Tensor | None = None,
-        entropy: torch.Tensor | None = None,
-    ) -> LossOutput:
-        """See `types.Loss`.
-
-        Raises:
-            UsageError: shapes or dtypes do not fit.
-        """
-        tokens = prepare(log_probs, old_log_probs, plus, minus, mask)
+    def __call__(self, tokens: Tokens) -> Objective:
+        """The objective of each sign; see `tokens.Surrogate`."""
         ratio = tokens.log_ratio.detach().exp()
         low = self.clip_low if self.clip_low_minus is None else self.clip_low_minus
         high = self.clip_high if self.clip_high_minus is None else self.clip_high_minus
         weight_plus = ratio.clamp(1.0 - self.clip_low, 1.0 + self.clip_high)
         weight_minus = ratio.clamp(1.0 - low, 1.0 + high)
-        return finish(
-            tokens,
-            weight_plus * tokens.log_probs,
-            weight_minus * tokens.log_probs,
+        return Objective(
+            plus=weight_plus * tokens.log_probs,
+            minus=weight_minus * tokens.log_probs,
             ratio=ratio,
             clipped_plus=weight_plus != ratio,
             clipped_minus=weight_minus != ratio,

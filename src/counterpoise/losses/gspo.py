@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from counterpoise.lazy import torch
-from counterpoise.losses.tokens import finish, prepare
+from counterpoise.losses.tokens import Objective, Tokens
 from counterpoise.registry import check_number
-from counterpoise.types import LossOutput
 
 __all__ = ["Gspo"]
 
@@ -31,30 +30,14 @@ class Gspo:
         check_number("loss gspo", "clip_low", self.clip_low, low=0.0, high=1.0)
         check_number("loss gspo", "clip_high", self.clip_high, low=0.0)
 
-    def __call__(
-        self,
-        *,
-        log_probs: torch.Tensor,
-        old_log_probs: torch.Tensor,
-        plus: torch.Tensor,
-        minus: torch.Tensor,
-        mask: torch.Tensor,
-        reference_log_probs: torch.Tensor | None = None,
-        entropy: torch.Tensor | None = None,
-    ) -> LossOutput:
-        """See `types.Loss`.
-
-        Raises:
-            UsageError: shapes or dtypes do not fit.
-        """
-        tokens = prepare(log_probs, old_log_probs, plus, minus, mask)
+    def __call__(self, tokens: Tokens) -> Objective:
+        """The objective of each sign; see `tokens.Surrogate`."""
         mean = tokens.log_ratio.detach().sum(dim=1) / tokens.lengths.clamp(min=1)
         ratio = torch.exp(mean[:, None] + tokens.log_probs - tokens.log_probs.detach())
         seen = ratio.detach()
-        return finish(
-            tokens,
-            ratio.clamp(max=1.0 + self.clip_high),
-            ratio.clamp(min=1.0 - self.clip_low),
+        return Objective(
+            plus=ratio.clamp(max=1.0 + self.clip_high),
+            minus=ratio.clamp(min=1.0 - self.clip_low),
             ratio=seen,
             clipped_plus=seen > 1.0 + self.clip_high,
             clipped_minus=seen < 1.0 - self.clip_low,

@@ -6,9 +6,8 @@ import math
 from dataclasses import dataclass
 
 from counterpoise.lazy import torch
-from counterpoise.losses.tokens import finish, prepare
+from counterpoise.losses.tokens import Objective, Tokens
 from counterpoise.registry import check_number
-from counterpoise.types import LossOutput
 
 __all__ = ["PpoClip"]
 
@@ -42,23 +41,8 @@ class PpoClip:
         if self.dual_clip is not None:
             check_number("loss ppo_clip", "dual_clip", self.dual_clip, low=1.0, exclusive=True)
 
-    def __call__(
-        self,
-        *,
-        log_probs: torch.Tensor,
-        old_log_probs: torch.Tensor,
-        plus: torch.Tensor,
-        minus: torch.Tensor,
-        mask: torch.Tensor,
-        reference_log_probs: torch.Tensor | None = None,
-        entropy: torch.Tensor | None = None,
-    ) -> LossOutput:
-        """See `types.Loss`.
-
-        Raises:
-            UsageError: shapes or dtypes do not fit.
-        """
-        tokens = prepare(log_probs, old_log_probs, plus, minus, mask)
+    def __call__(self, tokens: Tokens) -> Objective:
+        """The objective of each sign; see `tokens.Surrogate`."""
         ratio = tokens.log_ratio.exp()
         seen = ratio.detach()
         outside = seen < 1.0 - self.clip_low
@@ -66,12 +50,11 @@ class PpoClip:
             outside = outside | (seen > self.dual_clip)
         down = ratio.clamp(min=1.0 - self.clip_low, max=self.dual_clip)
         if self.probability_floor:
-            rare = old_log_probs < math.log(self.probability_floor)
+            rare = tokens.old_log_probs < math.log(self.probability_floor)
             outside, down = outside | rare, torch.where(rare, down.detach(), down)
-        return finish(
-            tokens,
-            ratio.clamp(max=1.0 + self.clip_high),
-            down,
+        return Objective(
+            plus=ratio.clamp(max=1.0 + self.clip_high),
+            minus=down,
             ratio=seen,
             clipped_plus=seen > 1.0 + self.clip_high,
             clipped_minus=outside,

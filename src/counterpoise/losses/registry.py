@@ -8,15 +8,16 @@ from typing import Any
 from counterpoise.losses.cispo import Cispo
 from counterpoise.losses.gspo import Gspo
 from counterpoise.losses.ppo_clip import PpoClip
-from counterpoise.losses.reinforce import ReinforceLoss
+from counterpoise.losses.reinforce import Reinforce
+from counterpoise.losses.tokens import Surrogate, SurrogateLoss
 from counterpoise.losses.topr import Topr
 from counterpoise.registry import construct
 from counterpoise.types import Loss
 
 __all__ = ["LOSSES", "make_loss"]
 
-LOSSES: Mapping[str, Callable[..., Loss]] = {
-    "reinforce": ReinforceLoss,
+LOSSES: Mapping[str, Callable[..., Surrogate]] = {
+    "reinforce": Reinforce,
     "ppo_clip": PpoClip,
     "cispo": Cispo,
     "gspo": Gspo,
@@ -31,4 +32,4 @@ def make_loss(name: str, **settings: Any) -> Loss:
         UnknownNameError: no loss has that name.
         ConfigError: a setting is unknown or out of range.
     """
-    return construct("loss", LOSSES, name, settings)
+    return SurrogateLoss(surrogate=construct("loss", LOSSES, name, settings))

@@ -4,36 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from counterpoise.lazy import torch
-from counterpoise.losses.tokens import finish, prepare
-from counterpoise.types import LossOutput
+from counterpoise.losses.tokens import Objective, Tokens
 
-__all__ = ["ReinforceLoss"]
+__all__ = ["Reinforce"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReinforceLoss:
+class Reinforce:
     """`loss_t = -A_t log pi(y_t)`.
 
     Descent on the logits: `+A (1 - pi_y)` on the sampled token, `-A pi_v` elsewhere: the log-probability form of arXiv 2506.01347
     eqs. (6)-(8) (each divided by `pi_y`). There is no importance ratio, so it is right for one update per batch only.
     """
 
-    def __call__(
-        self,
-        *,
-        log_probs: torch.Tensor,
-        old_log_probs: torch.Tensor,
-        plus: torch.Tensor,
-        minus: torch.Tensor,
-        mask: torch.Tensor,
-        reference_log_probs: torch.Tensor | None = None,
-        entropy: torch.Tensor | None = None,
-    ) -> LossOutput:
-        """See `types.Loss`; `old_log_probs` enters the metrics alone.
-
-        Raises:
-            UsageError: shapes or dtypes do not fit.
-        """
-        tokens = prepare(log_probs, old_log_probs, plus, minus, mask)
-        return finish(tokens, tokens.log_probs, tokens.log_probs, ratio=tokens.log_ratio.detach().exp())
+    def __call__(self, tokens: Tokens) -> Objective:
+        """The objective of each sign; see `tokens.Surrogate`."""
+        return Objective(plus=tokens.log_probs, minus=tokens.log_probs, ratio=tokens.log_ratio.detach().exp())

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from counterpoise.lazy import torch
-from counterpoise.losses.tokens import MAX_LOG_RATIO, finish, prepare
+from counterpoise.losses.tokens import MAX_LOG_RATIO, Objective, Tokens
 from counterpoise.registry import check_choice
-from counterpoise.types import LossOutput
 
 __all__ = ["Topr"]
 
@@ -28,32 +26,16 @@ class Topr:
     def __post_init__(self) -> None:
         check_choice("loss topr", "level", self.level, ("sequence", "token"))
 
-    def __call__(
-        self,
-        *,
-        log_probs: torch.Tensor,
-        old_log_probs: torch.Tensor,
-        plus: torch.Tensor,
-        minus: torch.Tensor,
-        mask: torch.Tensor,
-        reference_log_probs: torch.Tensor | None = None,
-        entropy: torch.Tensor | None = None,
-    ) -> LossOutput:
-        """See `types.Loss`.
-
-        Raises:
-            UsageError: shapes or dtypes do not fit.
-        """
-        tokens = prepare(log_probs, old_log_probs, plus, minus, mask)
+    def __call__(self, tokens: Tokens) -> Objective:
+        """The objective of each sign; see `tokens.Surrogate`."""
         log_ratio = tokens.log_ratio.detach()
         if self.level == "sequence":
             whole = log_ratio.sum(dim=1, keepdim=True).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
             log_ratio = whole.expand_as(log_ratio)
         ratio = log_ratio.exp()
-        return finish(
-            tokens,
-            tokens.log_probs,
-            ratio.clamp(max=1.0) * tokens.log_probs,
+        return Objective(
+            plus=tokens.log_probs,
+            minus=ratio.clamp(max=1.0) * tokens.log_probs,
             ratio=ratio,
             clipped_minus=ratio > 1.0,
         )

@@ -106,9 +106,10 @@ def extract(response: str, *, rules: Sequence[str] | None = None, longest: int =
     if best is None:
         return Extraction(answer=None, rule="none")
     name, found = best[2:]
-    if name == "tagged" and found.fault is None and "phrase" in names:
+    stated = next((rule for rule in ("phrase", "statement") if rule in names), None)
+    if name == "tagged" and found.fault is None and stated is not None:
         # "The answer is 5." inside the tag
-        found = _phrase(found.answer) or found
+        found = RULES[stated](found.answer) or found
     fault = found.fault or ("too_long" if len(found.answer) > longest else None if found.answer else "empty")
     return (
         Extraction(answer=found.answer, rule=name) if fault is None else Extraction(answer=None, rule=f"{name}_{fault}")

@@ -19,6 +19,7 @@ _TYPOGRAPHY = str.maketrans(
 )
 _LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
 _ESCAPE = re.compile(r"\\([ %&$#,])")
+_ELEMENT = re.compile(r"<(b|strong|i|em|u|code|span|mark|p|div)\b[^<>]{0,80}>(.*)</\1>[.]?", re.DOTALL | re.IGNORECASE)
 _JSON = re.compile(r"\[\s*[\"\]]|\{\s*[\"}]")
 _FOOTNOTE = re.compile(r"\[\d{1,3}\]")
 _ORDINAL = r"(?:st|nd|rd|th)?"
@@ -141,6 +142,8 @@ def abstains(tokens: tuple[str, ...]) -> bool:
 
 
 def _fold(text: str) -> str:
+    if match := _ELEMENT.fullmatch(text.strip()):
+        text = match[2]
     text = unwrap_text(_ESCAPE.sub(r"\1", text.strip().rstrip(".").strip("$ ")))[0]
     decomposed = unicodedata.normalize("NFKD", text.translate(_TYPOGRAPHY)).translate(_TYPOGRAPHY).lower()
     text = "".join(c for c in decomposed if unicodedata.category(c) not in ("Mn", "Cf", "Cc", "Cs") or c.isspace())

@@ -5,7 +5,7 @@ import torch
 
 from counterpoise.credit import Lambdas, StepStatistics, lambdas_for_rows, make_rule, signed_credit, step_statistics
 from counterpoise.errors import UsageError
-from counterpoise.types import Sum
+from counterpoise.types import Batch, Sum
 
 CORRECT = torch.tensor([1, 0, 0, 0, 0]).bool()
 SCORED = torch.tensor([1, 1, 1, 1, 0]).bool()
@@ -17,12 +17,12 @@ TYPES = ["math", "math", "code", "code", "code"]
 def measure(**arguments: object) -> dict[str, StepStatistics]:
     rewards = torch.where(SCORED, CORRECT.double() * 2 - 1, math.nan)
     credit = signed_credit(rewards=rewards, correct=CORRECT, scored=SCORED, group_ids=IDS, rule=make_rule("reinforce"))
-    rows = {"credit": credit, "correct": CORRECT, "scored": SCORED, "group_ids": IDS, "lengths": LENGTHS}
-    return step_statistics(**{**rows, "task_types": TYPES, **arguments})  # type: ignore[arg-type]
+    rows = {"rewards": rewards, "correct": CORRECT, "scored": SCORED, "group_ids": IDS, "lengths": LENGTHS}
+    return step_statistics(credit, Batch(**{**rows, "task_types": TYPES, **arguments}))  # type: ignore[arg-type]
 
 
 def test_masses_and_rates_are_kept_per_task_type() -> None:
-    found = measure(entropy_sums=torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))
+    found = measure(surprisal=torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))
     assert found == {
         "code": StepStatistics(
             scored=2, correct=0, groups=1, solved_groups=0, plus_mass=0, minus_mass=18, entropy=Sum(total=12, count=31)

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 from hypothesis import given
@@ -19,7 +21,9 @@ def test_the_threshold_is_that_of_all_processes(context):
     alone = make_token_weights("entropy_top", share=0.5)
     assert alone(context(torch.zeros(1, 4), entropy=entropy)).plus.tolist() == [[0, 0, 1, 1]]
     more = lambda mine: [*mine, np.array([0.35, 0.5, 0.6, 0.7])]  # noqa: E731
-    assert alone(context(torch.zeros(1, 4), entropy=entropy, everywhere=more)).plus.tolist() == [[0, 0, 0, 1]]
+    assert alone(context(torch.zeros(1, 4), entropy=entropy, world=SimpleNamespace(gather=more))).plus.tolist() == [
+        [0, 0, 0, 1]
+    ]
 
 
 @given(values=st.lists(st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0]), min_size=1, max_size=40), share=st.floats(0.01, 1.0))

@@ -25,7 +25,7 @@ def line(doc_id=0, *responses, **changes):
 def test_a_line(written, read):
     source, [draw], _ = read(written("samples_gsm8k.jsonl", line()))
     assert (source.name, source.score) == ("lm-eval", "exact_match of strict-match")
-    assert (draw.prompt, draw.response, draw.gold, draw.score) == ("Q: 1+1\nA:", "2", "#### 2", 1.0)
+    assert (draw.prompt, draw.response, draw.gold, draw.score) == ("Q: 1+1\nA:", "2", "2", 1.0)
 
 
 @pytest.mark.parametrize("arguments", [[["Q: 1+1\nA:", {"until": []}]], {"gen_args_0": {"arg_0": ["Q: 1+1\nA:"]}}])

@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from counterpoise.credit.controllers.base import StepStatistics
 from counterpoise.credit.groups import check_rows, dense_groups
 from counterpoise.credit.statistics import token_masses
 from counterpoise.errors import UsageError
 from counterpoise.lazy import torch
-from counterpoise.types import Credit, Sum
+from counterpoise.types import Batch, Credit, Sum
 
 __all__ = ["step_statistics"]
 
 
-def step_statistics(
-    *,
-    credit: Credit,
-    correct: torch.Tensor,
-    scored: torch.Tensor,
-    group_ids: torch.Tensor,
-    lengths: torch.Tensor,
-    task_types: Sequence[str],
-    entropy_sums: torch.Tensor | None = None,
-) -> dict[str, StepStatistics]:
+def step_statistics(credit: Credit, batch: Batch) -> dict[str, StepStatistics]:
     """Statistics of every task type of a batch; a group has one task type.
 
     Args:
         credit: (N,) or (N, T) credit at both lambdas = 1.
-        correct: (N,) bool.
-        scored: (N,) bool.
-        group_ids: (N,) integers.
-        lengths: (N,) response tokens.
-        task_types: N names.
-        entropy_sums: (N,) token entropies in nats, summed over each response; None when not measured.
+        batch: the rollouts; its surprisal estimates the entropy, which is not measured where it is None.
 
     Raises:
         UsageError: shapes or dtypes do not fit.
     """
+    correct, scored, group_ids, task_types = batch.correct, batch.scored, batch.group_ids, batch.task_types
     check_rows(correct=correct, scored=scored, group_ids=group_ids)
     if len(task_types) != len(correct):
         raise UsageError(f"{len(task_types)} task types for {len(correct)} rollouts; give one per rollout")
@@ -48,10 +33,10 @@ def step_statistics(
     kind_of_group = torch.zeros(groups, dtype=torch.int64, device=kind.device).scatter(0, group, kind)
     zeros = torch.zeros(groups, dtype=torch.float64, device=kind.device)
     right = (correct & scored).double()
-    plus, minus = token_masses(credit, lengths)
-    measured = torch.zeros_like(plus) if entropy_sums is None else entropy_sums.double()
-    tokens = torch.zeros_like(plus) if entropy_sums is None else lengths.double()
-    by_row = torch.stack([scored.double(), right, plus, minus, measured, tokens])
+    plus, minus = token_masses(credit, batch.lengths)
+    nothing = torch.zeros_like(plus)
+    measured, tokens = (nothing, nothing) if batch.surprisal is None else (batch.surprisal, batch.lengths)
+    by_row = torch.stack([scored.double(), right, plus, minus, measured.double(), tokens.double()])
     by_group = torch.stack(
         [zeros.index_add(0, group, scored.double()) > 0, zeros.index_add(0, group, right) > 0]
     ).double()

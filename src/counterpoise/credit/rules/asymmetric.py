@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SignWeights
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
 from counterpoise.registry import check_number
 
@@ -19,6 +21,8 @@ class Asymmetric:
     Source: AsymRE, arXiv 2506.20520. Changed: b is held in [0, 1], outside which both verdicts would be pushed the same way.
     `weighted_reinforce(l) == (1 + l) * asymmetric(1 / (1 + l))`.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     b: float = 0.5
     """Baseline in [0, 1]; 0 is `psr`, 1 is `nsr`."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NoReturn
 
-from counterpoise.credit.gae import Add, Moments, moments, whiten
-from counterpoise.credit.groups import group_statistics
+from counterpoise.credit.advantages import Advantages, Stateful
+from counterpoise.credit.gae import Moments, moments, whiten
+from counterpoise.credit.groups import GroupStatistics, group_statistics
 from counterpoise.credit.rules.base import centred, normalised
-from counterpoise.errors import ConfigError, UsageError
+from counterpoise.credit.rules.needs import Needs
+from counterpoise.errors import ConfigError, DataError, UsageError
 from counterpoise.lazy import torch
 from counterpoise.registry import check_choice, check_number
+from counterpoise.types import Batch, Sum
+from counterpoise.world import ALONE, World, add
 
 __all__ = ["Gdpo", "gdpo"]
 
@@ -27,8 +33,12 @@ class Gdpo:
     with 1e-6 at the std and 1e-8 at the variance. A dimension that a rollout lacks adds nothing to it (TRL's
     `nansum`), and a group of one, or of equal values, has 0 in it. One dimension without whitening is `grpo` with `scale = "as_given"`.
 
-    It is no `Rule`: its credit needs the dimensions, which a trainer has. `gdpo` computes with plain tensors.
+    Its credit needs the dimensions, which a batch has; `gdpo` computes with plain tensors.
     """
+
+    needs: ClassVar[Needs] = Needs.BASELINE | Needs.PARTS
+    divides: ClassVar[bool] = True
+    states: ClassVar[Mapping[str, Stateful]] = MappingProxyType({})
 
     dimensions: Mapping[str, float]
     """Weight > 0 of each part by name, e.g. `{value = 1.0, unit = 0.5}`; `verdict` is 1 if correct, else 0."""
@@ -55,6 +65,43 @@ class Gdpo:
         check_choice(where, "whiten", self.whiten, ("sequences", "tokens", "none"))
         check_number(where, "whiten_eps", self.whiten_eps, low=0.0)
 
+    def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> NoReturn:
+        """Refused: rewards and group statistics are not enough.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            "credit.rule gdpo needs the graded parts of every verdict, which this has not; train with it, or take its advantages "
+            "from counterpoise.credit.rules.gdpo"
+        )
+
+    def for_steps(self) -> Gdpo:
+        """Itself: it has no past."""
+        return self
+
+    def advantages(self, batch: Batch, statistics: GroupStatistics, world: World) -> Advantages:
+        """Of the batch's parts, and for each dimension the share of scored rollouts that it gives credit (`active/DIMENSION`).
+
+        Raises:
+            DataError: a right answer has none of the dimensions.
+        """
+        names = tuple(self.dimensions)
+        unknown = torch.full_like(batch.rewards, math.nan)
+        parts = torch.stack([batch.parts.get(name, unknown) for name in names], dim=1)
+        if bool((parts.isnan().all(dim=1) & batch.correct & batch.scored).any()):
+            raise DataError(
+                f"credit.rule gdpo: an answer was called right and has none of the dimensions {', '.join(names)} (the step's parts: "
+                f"{', '.join(sorted(batch.parts)) or 'none'}); name the verifier's parts, or add the dimension verdict"
+            )
+        values, terms = gdpo(parts, batch.scored, batch.group_ids, rule=self, lengths=batch.lengths, world=world)
+        scored = float(batch.scored.sum())
+        active = (terms != 0).sum(dim=0).tolist()
+        metrics = {
+            f"active/{name}": Sum(total=float(rows), count=scored) for name, rows in zip(names, active, strict=True)
+        }
+        return Advantages(values=values, metrics=metrics)
+
 
 def gdpo(
     parts: torch.Tensor,
@@ -63,7 +110,7 @@ def gdpo(
     *,
     rule: Gdpo,
     lengths: torch.Tensor | None = None,
-    add: Add = list,
+    world: World = ALONE,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(N,) float64 advantages and (N, D) float64 weighted terms they are the sums of, before whitening; unscored rows are 0 in both.
 
@@ -76,7 +123,7 @@ def gdpo(
         group_ids: (N,) integers; groups are whole.
         rule: the settings.
         lengths: (N,) response tokens; needed with `whiten = "tokens"`.
-        add: sums of this process to those of all of them.
+        world: the processes that share the batch; whitening is over all of them.
 
     Raises:
         UsageError: shapes do not fit, or lengths are missing.
@@ -97,13 +144,13 @@ def gdpo(
     if rule.whiten == "none":
         return total, terms
     if rule.whiten == "sequences":
-        count, squares = add([float(scored.sum()), float((total[scored] ** 2).sum())])
+        count, squares = add(world, [float(scored.sum()), float((total[scored] ** 2).sum())])
         measured = Moments(count=count, mean=0.0, squares=squares)
     else:
         if lengths is None:
             raise UsageError("gdpo: whiten = 'tokens' weighs rollouts by their length; pass lengths")
         each = total[scored].repeat_interleave(lengths[scored])
-        measured = moments(each, torch.ones_like(each, dtype=torch.bool), add=add)
+        measured = moments(each, torch.ones_like(each, dtype=torch.bool), world=world)
     return whiten(total, scored, measured=measured, ddof=rule.ddof, eps=rule.whiten_eps), terms
 
 

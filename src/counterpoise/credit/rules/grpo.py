@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SCALES, Scale, centred, normalised
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
 from counterpoise.registry import check_choice, check_number
 
@@ -22,6 +23,9 @@ class Grpo:
     verl and TRL use ddof 1 in groups of two or more. A group of one gives 0, as in TRL; verl gives it `r / (1 + eps)`, the reward itself.
     Polarity share rho = 1/2.
     """
+
+    needs: ClassVar[Needs] = Needs.BASELINE
+    divides: ClassVar[bool] = True
 
     ddof: int = 1
     """Delta degrees of freedom of the std: 1 (verl, TRL) or 0."""

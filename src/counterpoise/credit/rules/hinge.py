@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
+from counterpoise.credit.advantages import EveryStep, StepRule
 from counterpoise.credit.groups import GroupStatistics, segment_sum
 from counterpoise.credit.quantile import group_quantile
 from counterpoise.credit.rules.base import Rule, SignWeights, in_range
+from counterpoise.credit.rules.needs import Needs
+from counterpoise.credit.threshold import AtMovingThreshold
 from counterpoise.errors import UsageError
 from counterpoise.lazy import torch
 from counterpoise.registry import check_choice, check_number
@@ -25,6 +28,8 @@ class Hinge:
     rewards and lambda = 0, nu = 1 is zero-sum and the same as MaxRL wherever a group has a success. A threshold that follows the
     group mean would fix the polarity share at 1/2; a quantile does not. Source: our own.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     lambda_: float = 1.0
     """Weight of the positive part, >= 0; `lambda` in a run file."""
@@ -91,6 +96,10 @@ class Hinge:
             return self._split(rewards, statistics, where)
         values = in_range("hinge", rewards, statistics.scored, self.low, self.high)
         return self._split(rewards, statistics, group_quantile(values, statistics, where))
+
+    def for_steps(self) -> StepRule:
+        """With `threshold = "ema"`, the rule at thresholds that follow the steps; otherwise the rule itself."""
+        return AtMovingThreshold(self) if self.threshold == "ema" else EveryStep(self)
 
     def at(self, tau: torch.Tensor) -> Rule:
         """This rule with the threshold of each rollout: (N,) float64, strictly between low and high."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
 
 __all__ = ["MaxRl"]
@@ -17,6 +19,9 @@ class MaxRl:
     Source: arXiv 2602.02710, the estimator of `grad log p` truncated at the group size, with the group mean as baseline.
     Changed: no epsilon in the denominator (an all-wrong group is 0 by rule, not by rounding). Polarity share rho = 1/2.
     """
+
+    needs: ClassVar[Needs] = Needs.BASELINE
+    divides: ClassVar[bool] = True
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit by verdict; `rewards` is not read."""

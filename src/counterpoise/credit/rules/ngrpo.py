@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import normalised
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
 from counterpoise.registry import check_choice, check_number
 
@@ -23,6 +24,9 @@ class Ngrpo:
     Source: arXiv 2509.18851, advantage calibration; its example of one success in eight, 1.76 and -0.50, is
     ddof = 1. Its other half, asymmetric clipping, is `ppo_clip` with `clip_low = 0.16, clip_high = 0.24`.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
+    divides: ClassVar[bool] = True
 
     ddof: int = 1
     """Delta degrees of freedom of s': 1 or 0."""

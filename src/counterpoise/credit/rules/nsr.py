@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SignWeights
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
 
 __all__ = ["Nsr"]
@@ -19,6 +21,8 @@ class Nsr:
     rho = 0. One step of size eta on one wrong token y moves every other token's log-probability by
     `eta * (pi_v + pi_y - |pi|^2)`: all alternatives rise only when the wrong token was confident, `pi_y > |pi|^2`.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     @property
     def sign_weights(self) -> SignWeights:

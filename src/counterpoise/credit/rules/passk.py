@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.errors import ConfigError
 from counterpoise.lazy import torch
 from counterpoise.registry import check_number
@@ -23,6 +25,9 @@ class PassK:
     Source: arXiv 2508.10751, the analytical derivation. Changed: no 1e-6 beside `s`; 0 where s = 0 (no success, or
     fewer than k failures) and where fewer than k rollouts are scored. k = 1 is `grpo(ddof=0, eps=0)`. Polarity share rho = 1/2.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
+    divides: ClassVar[bool] = True
 
     k: int
     """Subset size, >= 1 and below the group size (at the group size every subset of a group is the same and s = 0)."""

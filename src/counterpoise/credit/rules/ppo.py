@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, NoReturn
 
+from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.needs import Needs
+from counterpoise.errors import UsageError
+from counterpoise.lazy import torch
 from counterpoise.registry import check_number
 
 __all__ = ["Ppo"]
@@ -15,8 +20,10 @@ class Ppo:
 
     Sources: PPO, arXiv 1707.06347; generalised advantages, arXiv 1506.02438 eq. (16). `r_t` is `-kl (log pi_old - log pi_ref)` and, at
     the last token, the reward besides. The defaults are verl's, which the PPO baseline of arXiv 2506.01347 runs on (that paper's `kl`
-    is 1e-3). It is no `Rule`: its credit needs values, which a trainer has (`credit.gae` computes with plain tensors).
+    is 1e-3). Its credit needs values, which a trainer has: a driver makes its step form, and `credit.gae` computes with plain tensors.
     """
+
+    needs: ClassVar[Needs] = Needs.CRITIC
 
     gamma: float = 1.0
     """Discount per token, in [0, 1]."""
@@ -39,3 +46,22 @@ class Ppo:
         check_number("credit.rule ppo", "ddof", self.ddof, low=0, high=1, integer=True)
         check_number("credit.rule ppo", "eps", self.eps, low=0.0)
         check_number("credit.rule ppo", "kl", self.kl, low=0.0)
+
+    def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> NoReturn:
+        """Refused: rewards and group statistics are not enough.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            "credit.rule ppo needs the values of a critic, which this has not; train with it, or take its advantages from "
+            "counterpoise.credit.gae"
+        )
+
+    def for_steps(self) -> NoReturn:
+        """Refused: a driver makes the step form, with the critic.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError("credit.rule ppo needs a critic beside the policy, which only a driver can build")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SignWeights
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
 
 __all__ = ["Psr"]
@@ -18,6 +20,8 @@ class Psr:
     Source: arXiv 2506.01347 eq. (3), `L_PSR = -E[sum_{y: r=+1} pi(y|x)]`. No baseline, no standard deviation. Its reference
     code removes the rows with A = 0 before the update; here `credit.filter` does, by name. Polarity share rho = 1.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     @property
     def sign_weights(self) -> SignWeights:

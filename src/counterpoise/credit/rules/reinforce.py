@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
 
 __all__ = ["Reinforce"]
@@ -16,6 +18,8 @@ class Reinforce:
 
     Source: arXiv 2506.01347 eqs. (1)-(2). Polarity share rho = p.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit by verdict; `rewards` is not read."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SCALES, Scale, centred
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
 from counterpoise.registry import check_choice
 
@@ -18,6 +20,8 @@ class Rloo:
 
     Source: Kool et al. 2019; for language models arXiv 2402.14740. A group of one has no others and gives 0. Polarity share rho = 1/2.
     """
+
+    needs: ClassVar[Needs] = Needs.BASELINE
 
     scale: Scale = "zero_one"
     """Reward that is centred; `as_given` doubles the credit for rewards in {-1, +1}."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SignWeights, in_range
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
 from counterpoise.registry import check_number
 
@@ -19,6 +21,8 @@ class Soft:
     It is the expectation of Weighted-REINFORCE (arXiv 2506.01347 eq. (9)) over the verdict: `g+ = c`, `g- = 1 - c`, of which one
     rollout keeps the difference, because a token cannot be pushed up and down at once. For c in {0, 1} it is Weighted-REINFORCE.
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     lambda_: float = 1.0
     """Weight of the positive part, >= 0; `lambda` in a run file."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SignWeights
+from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
 from counterpoise.registry import check_number
 
@@ -19,6 +21,8 @@ class WeightedReinforce:
     Source: arXiv 2506.01347 eq. (9), `L = lambda * L_PSR + L_NSR`. lambda = 1 is `reinforce`, 0 is `nsr`; the paper uses 0.1.
     Polarity share rho = lambda p / (lambda p + 1 - p).
     """
+
+    needs: ClassVar[Needs] = Needs.NOTHING
 
     lambda_: float = 0.1
     """Weight of the positive part, >= 0; `lambda` in a run file."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from counterpoise.credit.groups import check_rows
 from counterpoise.errors import DataError, UsageError
 from counterpoise.lazy import torch
+from counterpoise.world import ALONE, World
 
 __all__ = ["SIGNS", "Signs", "TokenContext", "TokenWeight", "TokenWeights", "on_signs", "required"]
 
@@ -43,8 +43,8 @@ class TokenContext:
     """(N, T) entropy of the distribution each token was drawn from, before top-k and top-p; None where it was not recorded."""
     entropy_slope: torch.Tensor | None = None
     """(N, T) `Rollout.entropy_slope`; None where it was not recorded."""
-    everywhere: Callable[[list[Any]], list[Any]] = list
-    """From one process's list to that of all of them (`accelerate.utils.gather_object`), for weights that compare with the whole batch."""
+    world: World = ALONE
+    """The processes that share the batch, for weights that compare with the whole of it."""
 
     def __post_init__(self) -> None:
         check_rows(correct=self.correct, scored=self.scored, group_ids=self.group_ids)

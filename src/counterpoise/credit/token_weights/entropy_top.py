@@ -46,7 +46,7 @@ class EntropyTop:
         """
         entropy = required("entropy_top", context.entropy, "entropy").double()
         own = entropy[context.mask & context.scored[:, None]].cpu().numpy()
-        threshold = self._threshold(np.concatenate(context.everywhere([own])))
+        threshold = self._threshold(np.concatenate(context.world.gather([own])))
         return on_signs(context, entropy >= threshold, self.signs, normalise=self.normalise)
 
     def _threshold(self, entropies: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:

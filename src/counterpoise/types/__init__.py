@@ -1,0 +1,32 @@
+"""The nouns that cross a stage: problem, prompt, rollout, verdict, reward, credit, loss output.
+
+One noun, one meaning. Records are frozen; shapes are in the field's docstring, with G the group size, N the number of
+rollouts of a batch, P prompt tokens, T response tokens. Importing this module does not import torch.
+"""
+
+from counterpoise.types.learning import Batch, Counts, Credit, Divide, Loss, LossOutput, Sum
+from counterpoise.types.rollouts import Problem, Prompt, Rollout, Sampler, SamplingSettings, StopReason
+from counterpoise.types.verdicts import TRUNCATED, Extraction, Judgement, Reward, Verdict, VerdictValue, Verifier
+
+__all__ = [
+    "TRUNCATED",
+    "Batch",
+    "Counts",
+    "Credit",
+    "Divide",
+    "Extraction",
+    "Judgement",
+    "Loss",
+    "LossOutput",
+    "Problem",
+    "Prompt",
+    "Reward",
+    "Rollout",
+    "Sampler",
+    "SamplingSettings",
+    "StopReason",
+    "Sum",
+    "Verdict",
+    "VerdictValue",
+    "Verifier",
+]
