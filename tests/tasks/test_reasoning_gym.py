@@ -44,7 +44,7 @@ def test_options_reach_the_generator_and_the_scorer():
 
 @pytest.mark.slow
 def test_every_generator_that_is_not_left_out_passes_selfcheck():
-    """Two items of each; `docs/log.md` has a run with more."""
+    """Two items of each; `docs/log/` has a run with more."""
     assert len(generator_names()) + len(EXCLUDED) == 106
     failed = {}
     with Judge(timeout=30) as judge:
