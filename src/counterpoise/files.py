@@ -207,14 +207,14 @@ def read_text(path: str | Path) -> str:
         return _decoded(handle.read())
 
 
-def read_json(path: str | Path) -> Any:
-    """One JSON document; `parse_json` says what is accepted, and no number may be NaN or infinite.
+def read_json(path: str | Path) -> dict[str, Any]:
+    """One JSON document, which is an object; `parse_json` says what is accepted, and no number may be NaN or infinite.
 
     Raises:
         OSError: see `read_text`.
         Fault: it is no such document.
     """
-    return parse_json(read_text(path), finite=True)
+    return _object(parse_json(read_text(path), finite=True))
 
 
 def parse_json(data: bytes | str, *, finite: bool = False, large_integers: bool = False) -> Any:
@@ -264,11 +264,16 @@ def json_lines(path: str | Path, *, large_integers: bool = False) -> Iterator[tu
 def parse_line(raw: bytes, *, large_integers: bool = False) -> dict[str, Any] | Fault:
     """The object of one line, or what is wrong with it."""
     try:
-        value = parse_json(raw, large_integers=large_integers)
+        return _object(parse_json(raw, large_integers=large_integers))
     except Fault as fault:
         fault.torn = not raw.endswith(b"\n")
         return fault
-    return value if isinstance(value, dict) else Fault(f"a JSON {type(value).__name__}, not an object")
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Fault(f"a JSON {type(value).__name__}, not an object")
+    return value
 
 
 def read_json_lines(path: Path, *, on_damage: Callable[[Damage], None]) -> Iterator[dict[str, Any]]:

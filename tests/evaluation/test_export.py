@@ -35,7 +35,7 @@ def test_a_row_for_each_rollout_with_nulls_for_the_unknown(store, tmp_path, suff
     kept = KeptProblem(problem_id="p", task_type="t", question="q", gold="g", verifier="math")
     append_problems(store.directory, [kept])
     target = tmp_path / f"out.{suffix}"
-    assert export(store.directory, target) == 2
+    assert export(store.directory, target).rollouts == 2
     known = {"problem_id": "p", "prompt": "q", "gold": "g", "score": None, "verdict": None}
     assert read(target) == [
         known | {"sample": 0, "response": "a", "tokens": 3, "stop_reason": "eos", "step": 7},
@@ -69,3 +69,22 @@ def test_what_cannot_be_exported(store, tmp_path):
     (store.directory / "passk.json").write_text("{")
     with pytest.raises(StoreError, match=r"cannot read .*passk\.json: .*; grade the evaluation again"):
         export(store.directory, tmp_path / "out.jsonl")
+
+
+def test_what_is_left_out_is_said(tmp_path, fake):
+    fake.run(tmp_path / "e", fake.make_problems(4), 8)
+    store = RolloutStore(tmp_path / "e")
+    whole = export(tmp_path / "e", tmp_path / "out.jsonl")
+    assert (whole.rollouts, whole.notes) == (32, ())
+    rollouts = store.rollouts_path.read_bytes().splitlines(keepends=True)
+    store.rollouts_path.write_bytes(b"".join([rollouts[0][:9] + b"\n", *rollouts[1:]]))
+    [verdicts] = (tmp_path / "e").glob("verdicts-*.jsonl")
+    verdicts.unlink()
+    done = export(tmp_path / "e", tmp_path / "out.jsonl")
+    assert done.rollouts == 31 and {row["verdict"] for row in lines(tmp_path / "out.jsonl")} == {None}
+    assert [note.split(": ")[0] for note in done.notes] == [
+        f"{verdicts} is missing, so what it judged has no verdict; grade the evaluation again",
+        f"{store.rollouts_path}:1",
+    ]
+    (tmp_path / "e" / "passk.json").unlink()
+    assert "passk.json is missing, so no rollout has a verdict" in export(tmp_path / "e", tmp_path / "o.jsonl").notes[0]

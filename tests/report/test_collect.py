@@ -1,4 +1,6 @@
 import json
+import math
+import os
 
 import pytest
 
@@ -96,3 +98,50 @@ def test_mistakes(make_run, disk, targets, error, says):
     path = str(make_run("nsr", evaluations={0: disk.counts(1)}))
     with pytest.raises(error, match=says):
         read_runs([target.replace("RUN", path) for target in targets])
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "events.jsonl", "evaluation/step-000005/passk.json"])
+def test_a_named_pipe_in_place_of_a_file_is_named_and_never_waited_for(make_run, disk, name):
+    path = make_run("pipe", records=[{"step": 1}], events=["{}"], evaluations={0: disk.counts(1), 5: disk.counts(3)})
+    (path / name).unlink()
+    os.mkfifo(path / name)
+    [run] = read(path)
+    assert any("a named pipe" in note or "unfinished" in note for note in run.notes)
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        (b'{"a":' * 100_000, "nested more than 100 deep"),
+        (b'{"schema": 1, "n": ' + b"9" * 400 + b"}", "an integer of 400 digits"),
+        (b"[]", "a JSON list, not an object"),
+        (b"null", "a JSON NoneType, not an object"),
+    ],
+)
+def test_an_evaluation_that_is_damaged_in_any_way_is_left_out_with_the_reason(make_run, disk, raw, why):
+    path = make_run("nsr", evaluations={0: disk.counts(1, 2), 5: disk.counts(3, 4)})
+    (path / "evaluation" / "step-000005" / "passk.json").write_bytes(raw)
+    [run] = read(path)
+    assert [done.step for done in run.evaluations] == [0]
+    assert any("the evaluation of step 5 is left out" in note and why in note for note in run.notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"n": "4"}, "n is '4', not of type int"),
+        ({"confidence": 3.0}, "confidence is 3.0"),
+        ({"verifiers": {"toy": 1}}, "verifiers is {'toy': 1}"),
+        ({"curve": [{"k": "1"}]}, "estimate"),
+        ({"unscored_reasons": []}, "unscored_reasons is []"),
+        ({"manifest": {"seed": math.nan}}, "NaN, which is no number of JSON"),
+        ({"truncation_rate": True}, "truncation_rate is True"),
+    ],
+)
+def test_a_field_of_another_type_is_named(make_run, disk, changes, why):
+    path = make_run("nsr", evaluations={0: disk.counts(1, 2), 5: disk.counts(3, 4)})
+    file = path / "evaluation" / "step-000005" / "passk.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    [run] = read(path)
+    assert any("the evaluation of step 5 is left out" in note and why in note for note in run.notes), run.notes

@@ -1,5 +1,6 @@
 import csv
 
+from counterpoise.report import series
 from counterpoise.report.build import build_report
 from counterpoise.report.tidy import write_csv
 
@@ -44,3 +45,31 @@ def test_one_observation_a_line(make_run, disk, tmp_path):
 
 def test_what_has_no_line_is_left_out(make_run, tmp_path):
     assert write_csv(build_report([str(make_run("a"))]), tmp_path / "out") == []
+
+
+def test_a_text_that_would_be_a_formula_is_one_no_longer_and_numbers_keep_their_sign(make_run, disk, tmp_path):
+    messages = ["=1+2", "+1", "-1", "@SUM(A1)", "\t=1", "a=b", ""]
+    path = make_run(
+        "=cmd",
+        records=[{"step": 1, "reward": -0.5}],
+        events=[{"kind": "said", "step": 1, "message": message} for message in messages],
+        evaluations={0: disk.counts(4, 8), 2: disk.counts(2, 4)},
+    )
+    write_csv(build_report([str(path)], resamples=50), tmp_path / "out")
+    [row] = rows_of(tmp_path / "out" / "metrics.csv")
+    assert (row["run"], row["value"]) == ("'=cmd", "-0.5")
+    shown = [row["message"] for row in rows_of(tmp_path / "out" / "events.csv")]
+    assert shown == ["'=1+2", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "a=b", ""]
+    differences = rows_of(tmp_path / "out" / "differences.csv")
+    assert differences[0]["curve"] == "'=cmd" and differences[0]["difference"].startswith("-0.")
+
+
+def test_a_long_run_is_written_step_by_step(make_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(series, "DRAWN", 2)
+    path = make_run("long", records=[{"step": s, "time": 1.0, "reward": s / 4, "x": None} for s in range(1, 6)])
+    write_csv(build_report([str(path)]), tmp_path / "out")
+    rows = rows_of(tmp_path / "out" / "metrics.csv")
+    assert [(row["step"], row["metric"], row["value"]) for row in rows] == [
+        (str(s), "reward", format(s / 4, "g"))
+        for s in range(1, 6)  # every step, whatever the page draws
+    ]

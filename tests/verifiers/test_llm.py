@@ -310,6 +310,7 @@ def test_without_httpx(monkeypatch):
         ("X_API_KEY\n", "", False),
         ("", "", False),
         ("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", True),
+        ("AWS_SECRET_ACCESS_KEY", "OTHER, AWS_SECRET_ACCESS_KEY", True),
         ("AWS_SECRET_ACCESS_KEY", "OTHER", False),
     ],
 )

@@ -81,7 +81,7 @@ def compare(
     for comparison in made:
         console.stdout.print(_differences_table(comparison, confidence))
         for sentence in comparison.sentences():
-            console.stdout.print(sentence, soft_wrap=True, markup=False)
+            console.stdout.print(sentence, soft_wrap=True)
         console.stdout.print()
     if metrics:
         console.stdout.print(_metrics_table(found, others, changes, confidence))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -160,6 +159,7 @@ def evaluate(
 def _directory(target: str, task: str | None, config: RunConfig) -> Path:
     """`runs/eval-MODEL-TASK`; with the sampling in its name where that one was drawn at another."""
     from counterpoise.engines.run_directory import sampling_name
+    from counterpoise.files import read_json
 
     plain = Path("runs") / f"eval-{re.sub(r'[^A-Za-z0-9.]+', '-', target)}-{task}"
     wanted = config.evaluation
@@ -170,7 +170,7 @@ def _directory(target: str, task: str | None, config: RunConfig) -> Path:
         "max_tokens": wanted.max_tokens or config.rollout.max_tokens,
     }
     try:
-        there = json.loads((plain / "manifest.json").read_text(encoding="utf-8"))["settings"]
+        there = read_json(plain / "manifest.json")["settings"]
         drawn = {name: there[name] for name in asked}
     except (
         OSError,

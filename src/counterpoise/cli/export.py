@@ -29,8 +29,10 @@ def export(
     """
     from counterpoise.evaluation.export import export as write
 
-    count = write(evaluation_directory(target), out)
+    done = write(evaluation_directory(target), out)
+    for note in done.notes:
+        console.note(note)
     if as_json:
-        console.print_json({"rollouts": count, "file": str(out)})
+        console.print_json({"rollouts": done.rollouts, "file": str(out)})
         return
-    console.stdout.print(f"{count} rollouts: {out}", soft_wrap=True, markup=False)
+    console.stdout.print(f"{done.rollouts} rollouts: {out}", soft_wrap=True)

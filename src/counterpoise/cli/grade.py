@@ -88,7 +88,7 @@ def grade(
         _show_agreement(done.agreement, _named(done.before), judges)
     for line in (*result_lines(done.result), *_notes(done, judges)):
         console.note(line)
-    console.stdout.print(f"verdicts and passk.json: {directory}", soft_wrap=True, markup=False)
+    console.stdout.print(f"verdicts and passk.json: {directory}", soft_wrap=True)
 
 
 def evaluation_directory(target: str) -> Path:
@@ -173,7 +173,7 @@ def _show_example(example: Changed) -> None:
         f"  response {text!r}",
     )
     for line in lines:
-        console.stdout.print(line, soft_wrap=True, markup=False)
+        console.stdout.print(line, soft_wrap=True)
 
 
 def _words(value: Any) -> str:

@@ -126,7 +126,7 @@ def _show(done: Imported, sources: list[Source], out: Path) -> None:
         title = "pass@k by the files' own scores"
         console.stdout.print(passk_table(done.result.curve, confidence=done.result.confidence, title=title))
     if not done.without_gold:
-        console.stdout.print(f"grade them with: counterpoise grade {out}", soft_wrap=True, markup=False)
+        console.stdout.print(f"grade them with: counterpoise grade {out}", soft_wrap=True)
 
 
 def _notes(done: Imported, sources: list[Source], out: Path, threshold: float) -> Iterator[str]:

@@ -34,4 +34,4 @@ def merge(
     for one in merged:
         for damage in one.damages:
             console.note(str(damage))
-    console.stdout.print(f"grade them with: counterpoise grade {target}", soft_wrap=True, markup=False)
+    console.stdout.print(f"grade them with: counterpoise grade {target}", soft_wrap=True)

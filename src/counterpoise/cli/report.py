@@ -64,6 +64,6 @@ def report(
             console.note(f"{run.name}: {note}")
     for note in made.notes:
         console.note(note)
-    console.stdout.print(f"{out} ({len(page.encode()) / 1e6:.1f} MB)", soft_wrap=True, markup=False)
+    console.stdout.print(f"{out} ({len(page.encode()) / 1e6:.1f} MB)", soft_wrap=True)
     for path in written:
-        console.stdout.print(str(path), soft_wrap=True, markup=False)
+        console.stdout.print(str(path), soft_wrap=True)

@@ -177,14 +177,14 @@ def _show(
     if markdown:
         _print_markdown(["arm", "seeds", *columns], table)
         for caution in cautions:
-            console.stdout.print(f"\n{caution[0].upper()}{caution[1:]}.", soft_wrap=True, markup=False, highlight=False)
+            console.stdout.print(f"\n{caution[0].upper()}{caution[1:]}.", soft_wrap=True)
         return
     shape = console.table("arm", "seeds", *columns, title=title, numbers=("seeds", *columns))
     for cells in table:
         shape.add_row(*cells)
     console.stdout.print(shape)
     for caution in cautions:
-        console.stdout.print(caution, soft_wrap=True, markup=False, highlight=False)
+        console.stdout.print(caution, soft_wrap=True)
     if any(math.isnan(row.differences[0].estimate) for row in rows if row.differences):
         console.note("undefined: a seed's pass@1 is above or below that of the base at every temperature measured")
     if pending:
@@ -228,4 +228,4 @@ def _moved(difference: SeededInterval) -> str:
 def _print_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     lines = [columns, ["---"] * len(columns), *rows]
     for cells in lines:
-        console.stdout.print("| " + " | ".join(cells) + " |", soft_wrap=True, markup=False, highlight=False)
+        console.stdout.print("| " + " | ".join(cells) + " |", soft_wrap=True)

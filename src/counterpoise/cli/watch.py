@@ -75,7 +75,7 @@ def watch(
     if not once and console.stdout.is_terminal:
         config = _follow(followed, config)
     for part in _look(followed, config, now=time.time()):
-        console.stdout.print(part, soft_wrap=isinstance(part, str), markup=False)
+        console.stdout.print(part, soft_wrap=isinstance(part, str))
     for damage in followed.damages:
         console.note(str(damage))
     if followed.damaged > len(followed.damages):

@@ -17,7 +17,7 @@ from counterpoise.evaluation.golds import KeptProblem, kept_problems
 from counterpoise.evaluation.run import Progress, grade
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult, summarise
-from counterpoise.files import atomic_write_text, parse_json, read_text
+from counterpoise.files import Fault, atomic_write_text, parse_json, read_text
 from counterpoise.types import Problem
 from counterpoise.verifiers.equivalence import equivalent_answers
 
@@ -187,11 +187,13 @@ def _keep(store: RolloutStore, earlier: _Earlier) -> Path:
     label = "+".join(names)
     kept = store.directory / f"passk-{label}.json"
     try:
-        if not kept.is_file() or kept.read_text(encoding="utf-8") != earlier.text:
+        if not kept.is_file() or read_text(kept) != earlier.text:
             counts = store.directory / "problems.jsonl"
             if counts.is_file():
-                atomic_write_text(store.directory / f"problems-{label}.jsonl", counts.read_text(encoding="utf-8"))
+                atomic_write_text(store.directory / f"problems-{label}.jsonl", read_text(counts))
             atomic_write_text(kept, earlier.text)
-    except OSError as error:
-        raise StoreError(f"cannot read {kept}: {error.strerror or error}") from error
+    except (OSError, Fault) as error:
+        raise StoreError(
+            f"cannot keep the result before as {kept}: {getattr(error, 'strerror', None) or error}"
+        ) from error
     return kept

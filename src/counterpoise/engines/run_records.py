@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import StoreError
-from counterpoise.files import Damage, read_json_lines
+from counterpoise.files import Damage, Fault, json_lines, read_json_lines
 
 __all__ = ["metrics_lines", "read_metrics", "read_samples"]
 
@@ -56,10 +56,11 @@ def metrics_lines(path: Path, *, on_damage: Callable[[Damage], None]) -> Iterato
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def read_samples(path: Path, *, on_damage: Callable[[Damage], None]) -> list[dict[str, Any]]:
+def read_samples(path: Path, *, on_damage: Callable[[Damage], None], late: float = 0.0) -> list[dict[str, Any]]:
     """The rollouts of samples.jsonl in order; a run that keeps none, or none yet, has none.
 
-    A step that comes again takes back what was drawn from that step on, as in `read_metrics`.
+    A step that comes again takes back what was drawn from that step on, as in `read_metrics`. With `late`, only those from this share of
+    the steps on are kept.
 
     Raises:
         StoreError: the file cannot be read.
@@ -67,9 +68,18 @@ def read_samples(path: Path, *, on_damage: Callable[[Damage], None]) -> list[dic
     samples: list[dict[str, Any]] = []
     seen: set[tuple[int, str, str]] = set()
     try:
+        # What comes last is never taken back.
+        last = 0
+        for _, line in json_lines(path) if late else ():
+            if not isinstance(line, Fault) and type(line.get("step")) is int:
+                last = line["step"]
         for record in read_json_lines(path, on_damage=on_damage):
             step = record.get("step")
             if type(step) is not int:
+                continue
+            if step < late * last:
+                # It takes back what was kept, and is itself not kept.
+                samples, seen = [], set()
                 continue
             # A step has several lines: it comes again with a smaller number, or with a rollout that it has already.
             key = (step, str(record.get("problem_id")), str(record.get("text")))

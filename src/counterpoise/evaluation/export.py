@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,14 +14,26 @@ from counterpoise.evaluation.store import RolloutStore
 from counterpoise.files import atomic_write, read_json
 from counterpoise.types import VerdictValue
 
-__all__ = ["export"]
+__all__ = ["Exported", "export"]
 
 _VALUES = tuple(VerdictValue)
 _AT_ONCE = 512
+_NAMED = 5
+"""Damaged lines that are named; the others are counted."""
 
 
-def export(directory: Path, target: Path) -> int:
-    """Write every stored rollout to `target`, JSON lines or Parquet by its suffix; the number of rollouts.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What was written, and what could not be."""
+
+    rollouts: int
+    """Rows."""
+    notes: tuple[str, ...]
+    """Damaged lines that are left out, and verdicts that are not there."""
+
+
+def export(directory: Path, target: Path) -> Exported:
+    """Write every stored rollout to `target`, JSON lines or Parquet by its suffix.
 
     A row has `problem_id`, `sample`, `prompt` and `gold` (null unless the evaluation was imported), `response`, `tokens`, `stop_reason`,
     `step`, and from the verifiers of `passk.json` `verdict` and `score` (1 right, 0 wrong or no answer, null unscored or not judged).
@@ -33,7 +46,8 @@ def export(directory: Path, target: Path) -> int:
     store = RolloutStore(directory)
     if target.suffix not in (".jsonl", ".parquet"):
         raise UsageError(f"{target} ends in neither .jsonl nor .parquet; the ending says what is written")
-    verdicts = _verdicts(store)
+    notes: list[str] = []
+    verdicts = _verdicts(store, notes)
     count = 0
 
     def counted() -> Iterator[dict[str, Any]]:
@@ -48,7 +62,11 @@ def export(directory: Path, target: Path) -> int:
         _parquet(target, counted())
     else:
         atomic_write(target, lambda handle: _jsonl(handle, counted()))
-    return count
+    damages = store.damages
+    notes += [str(damage) for damage in damages[:_NAMED]]
+    if len(damages) > _NAMED:
+        notes.append(f"{len(damages) - _NAMED} more lines of {directory} could not be read")
+    return Exported(rollouts=count, notes=tuple(notes))
 
 
 def _rows(store: RolloutStore, verdicts: Mapping[str, bytearray]) -> Iterator[dict[str, Any]]:
@@ -73,17 +91,22 @@ def _rows(store: RolloutStore, verdicts: Mapping[str, bytearray]) -> Iterator[di
         }
 
 
-def _verdicts(store: RolloutStore) -> dict[str, bytearray]:
+def _verdicts(store: RolloutStore, notes: list[str]) -> dict[str, bytearray]:
     """One byte for each judged draw: 1 + the index of its verdict, 0 for none."""
     path = store.directory / "passk.json"
     try:
         graders = dict(read_json(path)["verifiers"])
     except FileNotFoundError:
+        notes.append(f"{path} is missing, so no rollout has a verdict; grade the evaluation first")
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"cannot read {path}: {error}; grade the evaluation again") from error
     codes: dict[str, bytearray] = {}
     for grader in sorted(graders.items()):
+        if not store.verdicts_path(*grader).exists():
+            notes.append(
+                f"{store.verdicts_path(*grader)} is missing, so what it judged has no verdict; grade the evaluation again"
+            )
         for line in store.verdicts(*grader):
             row = codes.setdefault(line.problem_id, bytearray())
             row.extend(bytes(max(0, line.sample + 1 - len(row))))

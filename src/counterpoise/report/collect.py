@@ -128,7 +128,7 @@ def _read_config(path: Path, notes: list[str]) -> tuple[dict[str, Any], str]:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
     try:
         return _flat(tomllib.loads(text)), text
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         notes.append(f"{path} is not valid TOML ({error}); it is shown as it is and not compared")
         return {}, text
 

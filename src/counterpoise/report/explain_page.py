@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -28,6 +29,7 @@ def explain_page(found: Explanation) -> str:
     environment.filters |= {"percent": percent, "quoted": quoted, "number": _number, "interval": _interval}
     return environment.get_template("explain.html").render(
         found=found,
+        nonce=secrets.token_urlsafe(16),
         version=counterpoise.__version__,
         read_step=read_step,
         read_token=lambda token, move: read_token(found, token, move),

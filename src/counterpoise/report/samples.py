@@ -36,15 +36,14 @@ def choose_samples(run: Run, *, count: int = 3) -> Samples | None:
 
 def _from_samples(path: Path, count: int) -> Samples:
     damages: list[Damage] = []
-    records = read_samples(path, on_damage=damages.append)
+    records = read_samples(path, on_damage=damages.append, late=_LATE)
     last = max((record["step"] for record in records), default=0)
     late, broken = [], 0
     for record in records:
-        if record["step"] >= _LATE * last:
-            try:
-                late.append(_sample(record))
-            except (KeyError, TypeError, ValueError):
-                broken += 1
+        try:
+            late.append(_sample(record))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            broken += 1
     first = min((sample.step for sample in late if sample.step is not None), default=last)
     steps = f"step {last}" if first == last else f"steps {first} to {last}"
     said = [f"From {path.name}, written while the run trained, {steps}; one rollout a problem."]

@@ -1,4 +1,7 @@
-"""A `Report` as tidy CSV files: one observation a line, shares in [0, 1], an empty cell for what is undefined."""
+"""A `Report` as tidy CSV files: one observation a line, shares in [0, 1], an empty cell for what is undefined.
+
+A text that a spreadsheet would take for a formula has an apostrophe before it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
-from counterpoise.files import atomic_write_text
+from counterpoise.files import atomic_write
 from counterpoise.report.records import Report
 
 __all__ = ["write_csv"]
@@ -24,10 +30,11 @@ def write_csv(report: Report, directory: Path) -> list[Path]:
     """
     written = []
     for name, (header, rows) in _tables(report).items():
-        lines = list(rows)
-        if lines:
+        waiting = iter(rows)
+        first = next(waiting, None)
+        if first is not None:
             path = directory / f"{name}.csv"
-            atomic_write_text(path, _text(header, lines))
+            atomic_write(path, partial(_write, rows=chain((header, first), waiting)))
             written.append(path)
     return written
 
@@ -97,16 +104,21 @@ def _metrics(report: Report) -> Iterator[Row]:
                     yield run.name, step, name, value
 
 
-def _text(header: Row, rows: Sequence[Row]) -> str:
-    made = io.StringIO()
-    writer = csv.writer(made, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return made.getvalue().encode("utf-8", "replace").decode("utf-8")
+def _write(handle: BinaryIO, *, rows: Iterable[Row]) -> None:
+    text = io.TextIOWrapper(handle, encoding="utf-8", errors="replace", newline="")
+    csv.writer(text, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
+    text.flush()
+    text.detach()  # the file is the caller's
 
 
 def _cell(value: object) -> object:
     if isinstance(value, float):
         # Infinity is the upper end of a crossing that lies beyond the last k.
         return "" if math.isnan(value) else "inf" if math.isinf(value) else format(value, ".10g")
-    return str(value).lower() if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return str(value).lower()
+    # A spreadsheet takes a text that begins like this for a formula, and runs it; an apostrophe makes it text. Numbers keep their sign.
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -52,7 +52,7 @@ def texts(record: Record, field: str) -> list[str]:
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.strip() else []
-        except ValueError:
+        except (ValueError, RecursionError):
             value = [value]
     if value is None:
         return []

@@ -171,8 +171,13 @@ def _livecodebench(record: Record) -> dict[str, Any]:
         name = metadata.get("func_name")
         if not isinstance(name, str):
             raise record.error("metadata", "a 'func_name' for functional tests")
-        arguments = [[json.loads(line) for line in test["input"].split("\n") if line.strip()] for test in tests]
-        return {"inputs": arguments, "outputs": [json.loads(test["output"]) for test in tests], "function": name}
+        try:
+            arguments = [[json.loads(line) for line in test["input"].split("\n") if line.strip()] for test in tests]
+            return {"inputs": arguments, "outputs": [json.loads(test["output"]) for test in tests], "function": name}
+        except (ValueError, RecursionError) as error:
+            raise record.error(
+                "public_test_cases", f"JSON in 'input' and 'output' of functional tests ({error})"
+            ) from error
     return {"inputs": [test["input"] for test in tests], "outputs": [test["output"] for test in tests]}
 
 
@@ -185,7 +190,7 @@ def _private(record: Record) -> list[dict[str, Any]]:
     try:
         text = _PlainUnpickler(io.BytesIO(zlib.decompress(base64.b64decode(packed)))).load()
         return list(json.loads(text))
-    except (ValueError, TypeError, zlib.error, pickle.UnpicklingError, EOFError) as error:
+    except (ValueError, TypeError, zlib.error, pickle.UnpicklingError, EOFError, RecursionError, MemoryError) as error:
         raise record.error(
             "private_test_cases", f"JSON, or JSON packed by base64, zlib and pickle ({error})"
         ) from error

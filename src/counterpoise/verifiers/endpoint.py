@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["KEY_VARIABLE", "Chat", "Endpoint", "Failure"]
 
 KEY_VARIABLE = "COUNTERPOISE_JUDGE_KEY_VARIABLE"
-"""Environment variable in which the user names one more variable that may be sent as a key."""
+"""Environment variable in which the user names further variables that may be sent as a key, separated by commas."""
 _KEY_NAMES = ("COUNTERPOISE_JUDGE_KEY", "JUDGE_KEY", "OPENAI_KEY")
 """Variables that hold the key of a language model, beside those that end in `_API_KEY`."""
 
@@ -100,7 +100,7 @@ class Endpoint:
     def _check_key(self, where: str, scheme: str, host: str) -> None:
         """A run file, which may be somebody else's, chooses the variable and the address: keep it from sending any secret anywhere."""
         name = self.key_variable
-        if name and name == os.environ.get(KEY_VARIABLE):
+        if name and name in (allowed.strip() for allowed in os.environ.get(KEY_VARIABLE, "").split(",")):
             return
         if name not in _KEY_NAMES and re.fullmatch(r"[A-Za-z0-9_]+_API_KEY", name) is None:
             raise ConfigError(
