@@ -130,7 +130,12 @@ def evaluate(
 
     from counterpoise.engines.lookup import check_evaluation
 
-    check_evaluation(config or RunDirectory.read(path, settings).config, model=config is not None)
+    if config is None:
+        opened = RunDirectory.read(path, settings)
+        opened.refuse_missing("eval")
+        check_evaluation(opened.config, model=False)
+    else:
+        check_evaluation(config)
     from counterpoise.cli.live import LazyProgress
     from counterpoise.engines.evaluate import evaluate_model, evaluate_run
     from counterpoise.evaluation.endings import unread_endings

@@ -48,6 +48,7 @@ def train(
     # torch is imported after this, when the run is known to be good as far as names and files go.
     if run.is_dir():
         opened = RunDirectory.read(run, settings)
+        opened.refuse_missing("train", kinds=("input", "model"))
         problems = check_run(opened.config, started=any(opened.checkpoints.glob("step-*")))
     else:
         problems = check_run(config)
