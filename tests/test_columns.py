@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from counterpoise.columns import COLUMNS, find_scored
+from counterpoise.engines.lookup import check_needs
 from counterpoise.errors import ConfigError
 from counterpoise.runfile import dump_config, load_config, load_stored, parse_config
 
@@ -85,8 +86,8 @@ def test_a_column_of_the_critic_needs_a_critic():
     with pytest.raises(
         ConfigError, match=r"best_by=value_loss is a column of the critic, and credit.rule=psr has none"
     ):
-        parse_config({}, ["checkpoint.best_by=value_loss", "credit.rule=psr"])
-    assert parse_config({}, ["checkpoint.best_by=value_loss", "credit.rule=ppo"]).checkpoint.best_by == "value_loss"
+        check_needs(parse_config({}, ["checkpoint.best_by=value_loss", "credit.rule=psr"]))
+    check_needs(parse_config({}, ["checkpoint.best_by=value_loss", "credit.rule=ppo"]))
 
 
 def test_none_keeps_none_and_one_of_a_type_is_left_to_the_run():

@@ -170,6 +170,7 @@ def test_a_question_that_the_verifier_cannot_read(refused, tiny_policy):
         "explain",
         tiny_policy,
         *SMALL,
+        "verification.max_unscored=0.9",
         "--question",
         "25",
         "--response",

@@ -292,7 +292,7 @@ def test_without_httpx(monkeypatch):
     with Judge(settings={"llm": {"url": "http://h/v1", "model": "m"}}) as judge:
         assert judge.verify([problem], ["New York"])[0].value == "correct"
         with pytest.raises(
-            MissingExtraError, match=r"the verifier 'llm' needs the package 'httpx'.*counterpoise\[judge\]"
+            MissingExtraError, match=r"the verifier 'llm' needs the package 'httpx'.*pip install 'httpx>="
         ):
             judge.verify([problem], ["NYC"])
 

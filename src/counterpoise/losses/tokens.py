@@ -95,7 +95,7 @@ class SurrogateLoss:
         minus_loss = tokens.minus * objective.minus
         row_sums = (plus_loss + minus_loss).sum(dim=1)
         return LossOutput(
-            row_sums=row_sums, lengths=tokens.lengths, metrics=_metrics(tokens, objective, plus_loss, minus_loss)
+            row_sums=row_sums, lengths=tokens.lengths, metrics=_metrics(tokens, objective, plus_loss.detach(), minus_loss.detach())
         )
 
 
@@ -131,9 +131,8 @@ def _prepare(
     )
 
 
-@torch.no_grad()
 def _metrics(tokens: Tokens, objective: Objective, plus_loss: torch.Tensor, minus_loss: torch.Tensor) -> dict[str, Sum]:
-    """The surrogate's metrics, one transfer to the host."""
+    """The surrogate's metrics from detached sums, one transfer to the host."""
     up, down = tokens.plus > 0, tokens.minus > 0
     log_ratio = tokens.log_ratio.detach()
     zero = torch.zeros((), dtype=torch.float64, device=plus_loss.device)
