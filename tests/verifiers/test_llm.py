@@ -226,18 +226,18 @@ def test_a_cache_that_cannot_be_written_stops_the_batch(server, tmp_path):
 
 
 def test_the_key_comes_from_the_environment_and_stays_there(server, monkeypatch, tmp_path):
-    monkeypatch.setenv("MY_KEY", "sk-secret-123")
+    monkeypatch.setenv("MY_API_KEY", "sk-secret-123")
     path = tmp_path / "decisions.jsonl"
-    verifier = llm(server, key_variable="MY_KEY", cache=str(path))
+    verifier = llm(server, key_variable="MY_API_KEY", cache=str(path))
     verifier.judge(GOLD, "NYC")
     assert server.keys == ["Bearer sk-secret-123"] * 2
     server.mode = "unauthorised"
     reason = verifier.judge(GOLD, "Boston").reason
     for text in (repr(verifier), verifier.version, path.read_text(), reason, json.dumps(server.seen)):
         assert "secret" not in text
-    monkeypatch.setenv("MY_KEY", "sk-secret-123\nX: y")
+    monkeypatch.setenv("MY_API_KEY", "sk-secret-123\nX: y")
     reason = verifier.judge(GOLD, "Boston").reason
-    assert reason == "judge the key in MY_KEY has characters that no header may have"
+    assert reason == "judge the key in MY_API_KEY has characters that no header may have"
 
 
 def test_without_a_key_none_is_sent(server):
@@ -295,3 +295,68 @@ def test_without_httpx(monkeypatch):
             MissingExtraError, match=r"the verifier 'llm' needs the package 'httpx'.*counterpoise\[judge\]"
         ):
             judge.verify([problem], ["NYC"])
+
+
+@pytest.mark.parametrize("variable", ["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "_API_KEY2", "", "api_key", "X,Y"])
+def test_a_run_file_cannot_choose_any_variable_for_a_key(server, monkeypatch, variable):
+    with pytest.raises(ConfigError, match="is not the name of a key that may be sent: it must end in _API_KEY or be"):
+        llm(server, key_variable=variable)
+    if variable:
+        monkeypatch.setenv("COUNTERPOISE_JUDGE_KEY_VARIABLE", f"OTHER, {variable}")
+        assert variable == "X,Y" or llm(server, key_variable=variable)
+
+
+@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "MY_API_KEY", "COUNTERPOISE_JUDGE_KEY"])
+def test_names_of_keys_are_accepted(server, variable):
+    assert llm(server, key_variable=variable)
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "said"),
+    [
+        ("http://localhost:8000/v1", "", "go to localhost:8000, without a key (OPENAI_API_KEY is not set)"),
+        ("http://[::1]:8000/v1", "k", "go to [::1]:8000, with the key in OPENAI_API_KEY"),
+        ("http://127.9.9.9/v1", "k", "go to 127.9.9.9, with the key in OPENAI_API_KEY"),
+        ("https://api.example.org/v1", "k", "go to api.example.org, with the key in OPENAI_API_KEY"),
+        (
+            "http://localhost.example.org/v1",
+            "k",
+            "go to localhost.example.org, with the key in OPENAI_API_KEY; by plain http, so everybody on the way can read it: "
+            "use https, or a tunnel to localhost",
+        ),
+    ],
+)
+def test_the_host_and_the_variable_are_named(server, monkeypatch, url, key, said):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    assert LlmVerifier(url=url, model="m").announcement == f"verifier llm: questions, golds and answers {said}"
+
+
+def test_what_a_verifier_announces_is_said_once_before_the_first_request(server, caplog):
+    problem = Problem(problem_id="1", task_type="qa", question="?", gold=GOLD, verifier="llm")
+    for _ in range(2):
+        with Judge(verifiers={"llm": llm(server)}) as judge:
+            judge.verify([problem], ["NYC"])
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        f"verifier llm: questions, golds and answers go to {server.url.split('/')[2]}, without a key (OPENAI_API_KEY is not set)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("cache.txt", None, r"its name must end in \.jsonl"),
+        ("metrics.jsonl", '{"step": 1}\n', "its first line is something else"),
+        ("torn.jsonl", "ssh-rsa AAAA\n", "its first line is something else"),
+        ("folder.jsonl", ..., "Is a directory"),
+    ],
+)
+def test_decisions_are_written_into_a_file_of_decisions_only(server, tmp_path, name, content, why):
+    path = tmp_path / name
+    path.mkdir() if content is ... else path.write_text(content or "")
+    with pytest.raises(ConfigError, match=f"is no file of decisions: {why}"):
+        llm(server, cache=str(path))
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(tmp_path / "cache.txt")
+    with pytest.raises(ConfigError, match=r"its name must end in \.jsonl"):
+        llm(server, cache=str(link))

@@ -72,9 +72,8 @@ def train(run: RunDirectory, *, observer: Observer | None = None) -> TrainResult
         RunInterruptedError: Ctrl-C, SIGTERM, SIGHUP or SIGUSR1; the run saved itself.
         StoreError: the disk is full.
     """
-    watcher: Observer = Silent()
-    if observer is not None and is_main():
-        watcher = Unfailing(observer, lost=lambda step, line: run.note("output_lost", step, line))
+    shown = observer if observer is not None and is_main() else Silent()
+    watcher = Unfailing(shown, lost=lambda step, line: run.note("output_lost", step, line))
     with run.locked(), watching_interrupts(watcher.said) as interrupt:
         run.reread()
         use_threads(run.config.run.threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import os
 from collections.abc import Callable, Coroutine, Sequence
@@ -26,6 +27,23 @@ _PASSING = frozenset((408, 409, 425, 429))
 
 Chat = tuple[str, str]
 """System message and user message."""
+
+
+_ALLOWED = "COUNTERPOISE_JUDGE_KEY_VARIABLE"
+"""Environment variable in which the user allows further names, separated by commas."""
+_OWN_KEY = "COUNTERPOISE_JUDGE_KEY"
+
+
+def _may_hold_a_key(variable: str) -> bool:
+    allowed = [name.strip() for name in os.environ.get(_ALLOWED, "").split(",")]
+    return variable == _OWN_KEY or variable.endswith("_API_KEY") or (variable != "" and variable in allowed)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.rstrip(".").lower() == "localhost" or host.rstrip(".").lower().endswith(".localhost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +98,29 @@ class Endpoint:
             )
         if not self.model:
             raise ConfigError(f"{where}: model is empty; name the endpoint's model")
+        if not _may_hold_a_key(self.key_variable):
+            raise ConfigError(
+                f"{where}: key_variable = {self.key_variable!r} is not the name of a key that may be sent: it must end in _API_KEY or be "
+                f"{_OWN_KEY}; set {_ALLOWED}={self.key_variable} in your environment to allow this one (a run file cannot)"
+            )
         check_number(where, "timeout", self.timeout, low=0.05, high=3600)
         check_number(where, "retries", self.retries, low=0, high=10, integer=True)
         check_number(where, "concurrency", self.concurrency, low=1, high=256, integer=True)
         check_number(where, "patience", self.patience, low=1, high=10**6, integer=True)
         check_number(where, "max_tokens", self.max_tokens, low=1, high=10**6, integer=True)
         check_choice(where, "token_field", self.token_field, ("max_tokens", "max_completion_tokens"))
+
+    @property
+    def announcement(self) -> str:
+        """Where questions go, and with which key."""
+        parts = urlsplit(self.url)
+        place = parts.netloc
+        if not os.environ.get(self.key_variable):
+            return f"questions, golds and answers go to {place}, without a key ({self.key_variable} is not set)"
+        said = f"questions, golds and answers go to {place}, with the key in {self.key_variable}"
+        if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
+            said += "; by plain http, so everybody on the way can read it: use https, or a tunnel to localhost"
+        return said
 
     def ask(self, chats: Sequence[Chat]) -> list[str | Failure]:
         """The replies' texts, or why there is none, in order. Never raises for what the endpoint does.
