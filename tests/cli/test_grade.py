@@ -240,3 +240,23 @@ def test_wrong_answers_that_are_equal_numbers_are_one_class(command, drawn, task
     command("grade", drawn, *task)  # exact: six texts
     stored = {row["id"]: row["wrong_classes"] for row in lines(drawn / "problems.jsonl")}
     assert stored[problems["c"]] == [1] * 6
+
+
+def test_an_evaluation_is_graded_without_its_settings_given_again(command, refused, tiny_policy, tmp_path, monkeypatch):
+    settings = ("tasks.settings.count=2", "tasks.settings.largest=6", "rollout.max_tokens=6", "evaluation.n=2")
+    drawn = ("eval", tiny_policy, "--task", "countdown", "--problems", "3", "--out", "e", *settings)
+    assert command(*drawn).exit_code == 0
+    kept = json.loads((tmp_path / "e" / "task.json").read_text())
+    assert kept == {"name": "countdown", "settings": {"count": 2, "largest": 6}}
+    verdicts = sorted(path.read_text() for path in (tmp_path / "e").glob("verdicts-*"))
+    monkeypatch.chdir("/")
+    assert command("grade", tmp_path / "e").exit_code == 0
+    assert sorted(path.read_text() for path in (tmp_path / "e").glob("verdicts-*")) == verdicts
+    # What is given goes over what is kept: none of these problems has three numbers.
+    refused("grade", tmp_path / "e", "tasks.settings.count=3", says="problems in")
+    # An evaluation made before it was kept is told what it lacks, and a damaged file is named.
+    (tmp_path / "e" / "task.json").write_text("[")
+    refused("grade", tmp_path / "e", says=("cannot read", "task.json: not JSON"), code=1)
+    (tmp_path / "e" / "task.json").unlink()
+    refused("grade", tmp_path / "e", says="give the settings and files the evaluation had")
+    assert command("grade", tmp_path / "e", *settings[:2]).exit_code == 0

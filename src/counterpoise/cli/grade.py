@@ -112,6 +112,7 @@ def evaluation_directory(target: str) -> Path:
 def _config(directory: Path, overrides: Sequence[str]) -> RunConfig:
     from counterpoise.engines.run_directory import RunDirectory
     from counterpoise.evaluation.store import RolloutStore
+    from counterpoise.evaluation.task_file import kept_task
     from counterpoise.runfile import load_stored, parse_config
 
     for override in overrides:
@@ -125,7 +126,8 @@ def _config(directory: Path, overrides: Sequence[str]) -> RunConfig:
         RunDirectory.read(run_file.parent)  # for its complaints
         return load_stored(run_file.parent, overrides)
     manifest = RolloutStore(directory).manifest
-    sections = {"model": {"name": manifest.model}, "tasks": {"name": manifest.task.removesuffix(":test")}}
+    tasks = {**(kept_task(directory) or {}), "name": manifest.task.removesuffix(":test")}
+    sections = {"model": {"name": manifest.model}, "tasks": tasks}
     return parse_config(sections, overrides, source="command line")
 
 

@@ -23,8 +23,10 @@ from counterpoise.errors import CheckpointError
 from counterpoise.evaluation.run import Progress, evaluate
 from counterpoise.evaluation.store import Manifest, RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.evaluation.task_file import keep_task
 from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.prompts.templates import make_prompts
+from counterpoise.runfile import settled
 from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings
 from counterpoise.verifiers.batch import Judge
 from counterpoise.verifiers.equivalence import equivalent_answers
@@ -45,6 +47,9 @@ Say = Callable[[str], None]
 _DAMAGES_SAID = 5
 
 # Fixed, so that an evaluation continued with a larger n draws on from where the smaller one ended.
+_GIVEN = {"name", "train", "test", "settings"}
+"""What of `[tasks]` decides which problems the test split has."""
+
 _SAMPLES_PER_BLOCK = 64
 
 
@@ -235,6 +240,7 @@ def evaluate_policy(
     # One prompt now: a template that does not fit the tokenizer is refused before a store is begun.
     prompts(problems[:1])
     store = RolloutStore(directory, manifest)
+    keep_task(directory, settled(config).tasks.model_dump(mode="json", exclude_none=True, include=_GIVEN))
     try:
         return evaluate(
             store=store,
