@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import pytest
 
 from counterpoise.golds import accepted, gold_text
@@ -26,6 +28,14 @@ def test_a_list_of_texts_alone_is_several_golds(gold, answers):
     [
         (28, "28"),
         (-2.5, "-2.5"),
+        (28.0, "28.0"),
+        (1e-07, "0.0000001"),
+        (-1.5e-9, "-0.0000000015"),
+        (1e22, "10000000000000000000000"),
+        (10**22, "10000000000000000000000"),
+        (Decimal("1.50"), "1.50"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("NaN"), None),
         ("Janet\u2019s\n#### 1,080\n", "1,080"),
         ("#### 18", "18"),
         ("#### 18\nmore", "#### 18\nmore"),
@@ -46,6 +56,10 @@ def test_text_of_a_gold(value, text):
     ("verifier", "gold", "answer", "value"),
     [
         ("numeric", '["3", "4"]', "\\boxed{4}", "correct"),
+        ("math", gold_text(1e-07), "\\boxed{10^{-7}}", "correct"),
+        ("math", gold_text(1e22), "\\boxed{10^{22}}", "correct"),
+        ("math", gold_text(1e22), "\\boxed{10^{21}}", "wrong"),
+        ("numeric", gold_text(1e-07), "\\boxed{0.0000001}", "correct"),
         ("numeric", '["3", "4"]', "\\boxed{5}", "wrong"),
         ("numeric", '["3", "??"]', "\\boxed{3}", "correct"),
         ("numeric", '["3", "??"]', "\\boxed{5}", "unscored"),

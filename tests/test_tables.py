@@ -5,7 +5,7 @@ import tomli_w
 
 from counterpoise.errors import ConfigError
 from counterpoise.runfile import dump_config, load_config, parse_config
-from counterpoise.tables import merge_tables, read_run_tables
+from counterpoise.tables import merge_tables, read_run_tables, read_tables
 
 
 @pytest.fixture
@@ -112,3 +112,18 @@ def test_merging_changes_neither_side():
     merged = merge_tables(tables, changes)
     merged["a"]["x"] = merged["c"]["w"] = 9
     assert (tables, changes) == ({"a": {"x": 1}, "b": {"y": 2}}, {"a": {"z": 3}, "c": {"w": 4}})
+
+
+@pytest.mark.parametrize("text", ["seed = " + "1" * 5_000, "a" + ".a" * 5_000 + " = 1", "a = " + "[" * 5_000])
+def test_numbers_and_nesting_without_end_are_no_toml(tmp_path, text):
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"run\.toml is not valid TOML"):
+        read_tables(path)
+
+
+def test_a_file_that_is_extended_has_a_name_that_can_be_one(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text('extends = "a\\u0000b"')
+    with pytest.raises(ConfigError, match="expected a file or a list of files"):
+        read_run_tables(path)

@@ -74,6 +74,18 @@ _COLUMNS: Final = (
     *_row("success_rate", "share", "correct among scored rollouts", better="higher"),
     *_row("no_answer_share", "share", "scored rollouts in which no answer was found", better="lower"),
     *_row("unscored", "share", "rollouts without a verdict", better="lower"),
+    *_row(
+        "unscored_timeout unscored_crash unscored_memory unscored_other",
+        "share",
+        "of all rollouts, those unscored for this kind of reason",
+        better="lower",
+    ),
+    *_row(
+        "intractable_share",
+        "share",
+        "of the scored rollouts, answers called wrong because they alone made the verifier hang or crash (`verification.blame`)",
+        better="lower",
+    ),
     *_row("coverage", "share", "scored groups with a success", better="higher"),
     *_row("groups_all_right", "share", "of all groups", better="higher"),
     *_row("groups_all_wrong groups_unscored", "share", "of all groups", better="lower"),

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 __all__ = ["accepted", "gold_of_object", "gold_text", "stated"]
@@ -22,10 +23,11 @@ def gold_text(value: Any) -> str | None:
     """
     if isinstance(value, str):
         return stated(value)
-    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+    if isinstance(value, bool) or (isinstance(value, (float, Decimal)) and not math.isfinite(value)):
         return None
-    if isinstance(value, (int, float)):
-        return str(value)
+    if isinstance(value, (int, float, Decimal)):
+        # Verifiers read `1e-07` as a power of e, or not at all.
+        return format(Decimal(str(value)), "f")
     if not isinstance(value, list) or any(isinstance(item, list) for item in value):
         return None
     texts = [gold_text(item) for item in value]

@@ -33,7 +33,9 @@ def read_tables(path: Path, what: str = "the run file", *, reason: str = "") -> 
         ConfigError: the file is missing or no TOML.
     """
     try:
-        return tomllib.loads(read_text(path))
+        tables = tomllib.loads(read_text(path))
+        copied(tables)  # a dotted key nests without the parser's own recursion
+        return tables
     except OSError as error:
         raise ConfigError(f"cannot read {what} {path}{reason}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -68,7 +70,7 @@ def extended(tables: Mapping[str, Any], path: Path, *, below: tuple[Path, ...] =
     own = anchored(tables, below[-1].parent, source=str(path))
     named = own.pop(EXTENDS, [])
     names = [named] if isinstance(named, str) else named
-    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+    if not isinstance(names, list) or not all(isinstance(name, str) and name and "\0" not in name for name in names):
         raise ConfigError(
             f'{path}: {EXTENDS} is {named!r}; expected a file or a list of files, e.g. {EXTENDS} = "base.toml"'
         )

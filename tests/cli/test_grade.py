@@ -208,7 +208,7 @@ def test_mistakes(refused, graded, task, jsonl, tmp_path):
 def test_a_run_is_graded_by_its_own_settings(command, refused, run_file):
     assert command("train", run_file(evaluation={"before": True, "after": True})).exit_code == 0
     text = said(command("grade", "runs/run@0", "--verifier", "exact"))
-    assert "verdicts of countdown 2 and of exact 2" in text
+    assert "verdicts of countdown 3 and of exact 2" in text
     assert "of 16 rollouts" in text  # 4 problems x 4
     said(command("grade", "runs/run"))
     said(command("grade", "runs/run/evaluation/step-000004", "--verifier", "exact"))

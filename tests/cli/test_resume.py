@@ -262,6 +262,27 @@ def test_a_run_moved_with_its_data_goes_on_and_one_moved_alone_says_what_is_miss
     assert command("train", moved, "learner.steps=5").exit_code == 0
 
 
+def test_a_run_that_was_moved_and_continued_can_be_moved_again(command, trained, tmp_path):
+    for step, place in ((3, "new"), (4, "newer")):
+        (tmp_path / place).mkdir()
+        before = trained.parents[1]
+        for name in ("runs", "mine.jsonl"):
+            os.rename(before / name, tmp_path / place / name)
+        trained = tmp_path / place / "runs" / "run"
+        assert command("train", trained, f"learner.steps={step}").exit_code == 0
+    assert RunDirectory.open(trained).config.path == trained
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("name", "../up"), ("name", "other"), ("name", r'"a\nb"'), ("directory", "elsewhere")]
+)
+def test_a_run_that_goes_on_is_not_given_another_place(command, refused, trained, key, value):
+    before = _content(trained)
+    refused("train", trained, "learner.steps=3", f"run.{key}={value}", says=f"run.{key} says where a run begins")
+    assert _content(trained) == before
+    assert command("train", trained, "run.name=run", f"run.directory={trained.parent}").exit_code == 0
+
+
 def test_a_base_that_was_moved_is_named_anew(command, refused, run_file, tiny_policy, tmp_path):
     shutil.copytree(tiny_policy, tmp_path / "base")
     file = run_file(model={"name": "base", "lora": {"rank": 2}}, learner={"steps": 1})

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from counterpoise.cli.verify import verify
 from counterpoise.errors import DataError, UsageError
+from counterpoise.verifiers.batch import Judge
 
 _SPEC = importlib.util.spec_from_file_location(
     "chat_server", Path(__file__).parents[1] / "verifiers" / "chat_server.py"
@@ -84,6 +85,21 @@ def test_a_file_that_changed_is_refused(responses):
     result = run(responses)
     assert isinstance(result.exception, DataError)
     assert str(result.exception).startswith("line 3 is not what it was when its verdict was written")
+
+
+def test_who_is_at_fault_is_an_option(responses, monkeypatch):
+    given = []
+
+    class Told(Judge):
+        def __init__(self, **settings):
+            given.append(settings["blame"])
+            super().__init__(**settings)
+
+    monkeypatch.setattr("counterpoise.verifiers.batch.Judge", Told)
+    assert run(responses).exit_code == 0
+    assert run(responses, "--blame", "none").exit_code == 0  # all lines are judged already
+    assert run(responses, "--blame", "me").exit_code == 2
+    assert given == ["answer", "none"]
 
 
 def test_unscored_lines_raise_an_alarm(tmp_path):

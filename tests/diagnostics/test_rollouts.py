@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,6 +36,23 @@ ROLLOUTS = [
 ]
 VERDICTS = [_verdict(CORRECT, "7"), _verdict(WRONG, "8"), _verdict(NO_ANSWER), _verdict(UNSCORED)]
 REWARDS = [Reward(value=value) for value in (1.0, -1.0, -1.0, math.nan)]
+
+
+def test_reasons_of_unscored_rollouts_and_blamed_answers_are_counted():
+    told = ["timeout: 5 s of processor time", "crash: ValueError: x", "memory: the worker's limit was reached"]
+    told += ["unparsable gold: it is empty", "truncated", None]
+    verdicts = [replace(VERDICTS[3], reason=reason) for reason in told]
+    verdicts += [replace(VERDICTS[1], rule="boxed/intractable_answer", reason=told[0]), VERDICTS[0]]
+    rollouts, rewards = [ROLLOUTS[0]] * 8, [*[REWARDS[3]] * 6, REWARDS[1], REWARDS[0]]
+    means = {name: sum.mean for name, sum in rollout_metrics(rollouts, verdicts, rewards, group_size=8).items()}
+    # one of eight each; others are the unreadable gold and the one without a reason; being cut off has truncated_share
+    assert [means[f"unscored_{kind}"] for kind in ("timeout", "crash", "memory", "other")] == [
+        1 / 8,
+        1 / 8,
+        1 / 8,
+        2 / 8,
+    ]
+    assert means["intractable_share"] == 1 / 2  # of the two that are scored
 
 
 def test_rows_by_verdict_leave_the_unscored_out_of_right_and_wrong():

@@ -130,7 +130,7 @@ step = latest.step if latest else 0
 print("ready", flush=True)
 while True:
     step += 1
-    store.save(step, write_policy=lambda p: [(p / f"w{i}").write_bytes(bytes([step % 256]) * 20000) for i in range(3)] and None,
+    store.save(step, write_policy=lambda p: [(p / f"w{i}.bin").write_bytes(bytes([step % 256]) * 20000) for i in range(3)] and None,
                state={"step": step}, score=Score(name="reward", value=float(step % 7)))
     print(step, flush=True)
 """
@@ -159,7 +159,7 @@ def test_kill_at_random_moments_never_loses_a_checkpoint(tmp_path):
         assert step >= reported
         if latest:
             assert latest.state() == {"step": step}
-            assert (latest.policy / "w0").read_bytes() == bytes([step % 256]) * 20000
+            assert (latest.policy / "w0.bin").read_bytes() == bytes([step % 256]) * 20000
         reported = step
     assert reported > 0
     assert said == []
@@ -208,6 +208,8 @@ _WHOLE = {"state.pt": _SEAL, "policy/weights.bin": _SEAL}
         json.dumps({"files": {**_WHOLE, "policy/\ud800": _SEAL}}).encode(),
         json.dumps({"files": {"state.pt": _SEAL}}).encode(),
         json.dumps({"files": {"policy/weights.bin": _SEAL}}).encode(),
+        json.dumps({"files": {"state.pt": _SEAL, "policy/config.json": _SEAL}}).encode(),
+        json.dumps({"files": {"state.pt.old": _SEAL, "policy/weights.bin": _SEAL}}).encode(),
     ],
 )
 def test_no_manifest_keeps_the_older_checkpoint_from_being_used(store, tmp_path, said, manifest):

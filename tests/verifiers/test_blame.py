@@ -139,11 +139,13 @@ def test_an_answer_that_fails_only_with_this_gold_is_not_blamed_where_it_can_be_
 
 
 def test_an_answer_that_was_blamed_is_known_again(verdicts, monkeypatch) -> None:
-    assert verdicts("6", "raise", works_out=True)[0][:2] == ("wrong", "intractable_answer")
-    monkeypatch.setattr(blame_module, "_alone", None)
+    verdicts("6", "7", "raise", works_out=True)
+    tried = []
+    monkeypatch.setattr(blame_module, "_alone", lambda pool, tries: tried.extend(tries) or {})
     assert verdicts("6", "raise", works_out=True) == [
         ("wrong", "intractable_answer", "crash: ValueError: no such thing")
     ]
+    assert tried == []
 
 
 @pytest.mark.parametrize("gold", ["spin", "raise", "die"])
@@ -169,12 +171,23 @@ def test_exits_are_told_apart() -> None:
     assert explain_exit(3, 5.0) == "crash: the worker left with exit code 3"
 
 
-FORMULAS = (
-    r"\int x\,dx", r"\frac{d}{dx}x^2", r"\int_0^1 x\,dx", r"\frac{dy}{dx}=2x+1", r"\sum_{k=1}^{n}k", r"\int x^x dx", r"\int_0^1 x^x dx",
-    r"\sum_{k=1}^{n}k^k", r"\prod_{k=1}^{n}k^k", "99!!", "9!!!!", "(9^9)!", "x^{9^9}", "99999999!", "9^{9^{9}}", "2^{99999999}",
-    r"\ln(9^{9^9})", "(x+1)^{5000}", r"\frac{\partial f}{\partial x}", r"\lim_{x\to 0}\frac{1}{x}", r"\int\int xy\,dx\,dy", "f'(x)",
-    r"\sum_{n=1}^{\infty}\frac{1}{n^2}", r"\int_0^\infty e^{-x^2}dx", r"\frac{d}{dx}", r"\int", r"\sum", r"\lim", r"\sqrt{\int x dx}",
-)  # fmt: skip
+# Of the kind of a review's 57, 31 of which were unscored, and more: most are known to be wrong at once, the last three are not.
+FORMULAS = r"""
+99!!|9!!!!|(9^9)!|x^{9^9}|99999999!|9^{9^{9}}|2^{99999999}|\ln(9^{9^9})|\int x\,dx|\frac{d}{dx}x^2|\int_0^1 x\,dx|\frac{dy}{dx}=2x+1
+\sum_{k=1}^{n}k|\sum_{k=1}^{n}k^k|\prod_{k=1}^{n}k^k|\prod_{k=1}^{99999999}k|\sum_{k=1}^{\infty}\frac{1}{k^k}
+\lim_{x\to 0}\frac{\sin x}{x}|\frac{d^9}{dx^9}x^x|\frac{d}{dx}x^{x^x}|(x+1)^{5000}|(x+y+z)^{99}|(a+b+c+d)^{40}|\binom{10^9}{10^8}
+\binom{n}{k}^{99}|x^{x^{x^x}}|n^{n^{n^n}}|n!!!!|(n!)!|((n!)!)!|\sin(9^{9^9})|\tan(10^{99})|\sin(\sin(\sin(x)))|e^{e^{e^{e^9}}}
+e^{e^{e^{e^x}}}|\pi^{\pi^{\pi^\pi}}|10^{10^{10}}|\log_2(3^{9^9})|\sqrt[9]{9^{9^9}}|i^{i^{i^i}}|(-1)^{9^{9^9}}|0^{9^{9^9}}|1^{9^{9^9}}
+\frac{1}{9^{9^9}}|9^{-9^{9}}|\underbrace{9\cdots 9}_{99}|9^{99999}!|7^{7^7}\bmod 10|\lfloor 9^{9^9}\rfloor|\Gamma(10^9)|\Gamma(x)^{99}
+\sin^{9999}x|x^{99999}-1|(x^{999}-1)(x^{998}-1)|\frac{x^{9999}-1}{x-1}|\sum_{k=0}^{9999}x^k|\prod_{k=1}^{99}(x+k)
+\sum_{n=1}^{\infty}\frac{1}{n^3}|\max(9^{9^9},1)|\{1,2,9^{9^9}\}|(9^{9^9},1)|x=9^{9^9}|x>9^{9^9}|\sqrt{x}=9^{9^9}|x^{x}=9
+\frac{\partial f}{\partial x}|f'(x)|f^{(9)}(x)|\nabla^2 f|\frac{d}{dx}|\int|\sum|\lim|\sqrt{\int x dx}|\lim_{x\to\infty}x^x
+\lim_{x\to 0}\frac{1}{x}|\int\int xy\,dx\,dy|\oint z^{-1}dz|\sum_{k=1}^{n}\sum_{j=1}^{k}j^k|1/(1/(1/(1/(1/x))))
+\sqrt{2+\sqrt{2+\sqrt{2}}}|(\sqrt2+\sqrt3+\sqrt5)^{99}|x^{1/99999}|(1+10^{-9})^{10^9}|9^{9.9^{9.9}}|(x+1)^n(x+2)^m|(1+x)^{1/x}
+\begin{vmatrix}a&b\\c&d\end{vmatrix}|\sqrt{x+\sqrt{x+\sqrt{x}}}|\log(\log(\log(x)))|W(x)^{W(x)}|\cos(99\arccos x)|\arcsin(\sin(9^9))
+2^{0.5^{0.5^{99}}}|1.000001^{99999}|\sqrt{1+\sqrt{2}+\sqrt{3}}|\prod_{p}\frac{1}{1-p^{-2}}|\binom{10^9}{5}|\cos^{99}x+\sin^{99}x
+\int_0^1\sin(x^x)dx|\gcd(9^{99999},6)|a^{b^{c^{d^{e}}}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -183,20 +196,28 @@ def judge():
         yield made
 
 
-@pytest.mark.parametrize("gold", ["72", "x^2+1", r"\frac{dy}{dx}=2x"])
+@pytest.mark.slow
+@pytest.mark.parametrize("gold", ["72", r"\frac{dy}{dx}=2x"])
 def test_short_formulas_are_no_way_out(judge, gold: str) -> None:
+    formulas = [formula for line in FORMULAS.strip().splitlines() for formula in line.split("|")]
+    assert len(formulas) > 100
+    # Against an equation every fourth and the three that hang, which takes half the time.
+    formulas = formulas if gold == "72" else sorted({*formulas[::4], *formulas[-3:], r"\frac{d}{dx}x^2"})
     problem = Problem(problem_id="p", task_type="t", question="?", gold=gold, verifier="math")
-    found = judge.verify([problem] * len(FORMULAS), [rf"\boxed{{{text}}}" for text in FORMULAS])
-    assert {text: verdict.reason for text, verdict in zip(FORMULAS, found, strict=True) if not verdict.scored} == {}
-    # "2x" is what an equation for dy/dx says, however it is worked out
-    assert {t for t, v in zip(FORMULAS, found, strict=True) if v.correct} <= (
-        {r"\frac{d}{dx}x^2"} if "=" in gold else set()
+    found = dict(
+        zip(formulas, judge.verify([problem] * len(formulas), [rf"\boxed{{{f}}}" for f in formulas]), strict=True)
     )
+    # The share that a policy could hide in: at most 2% were asked for, and there is none.
+    assert {text: verdict.reason for text, verdict in found.items() if not verdict.scored} == {}
+    # dy/dx of x^2 is 2x
+    right = {r"\frac{d}{dx}x^2"} if "=" in gold else set()
+    assert {text for text, verdict in found.items() if verdict.correct} == right
 
 
 @pytest.mark.parametrize(
     ("gold", "answer"),
     [(r"\frac{n(n+1)}{2}", r"\sum_{k=1}^{n}k"), ("2x", r"\frac{d}{dx}x^2"), (r"\frac{1}{2}", r"\int_0^1 x\,dx"), ("24", r"\prod_{k=1}^4 k"),
+     ("15", r"\sum_{m=1}^{5} m"), ("6", r"\sum_{k=1}^{3}k"), ("12.5", r"\int_0^5 t\,dt"), (r"\sum_{k=1}^{n}k^k", r"\sum_{j=1}^{n}j^j"),
      ("1", r"\lim_{x\to 0}\frac{\sin x}{x}"), (r"\frac{dy}{dx}=2x", r"2x=\frac{dy}{dx}"), (r"\frac{x^2}{2}", r"\int x\,dx")],
 )  # fmt: skip
 def test_what_binds_a_variable_is_worked_out(judge, gold: str, answer: str) -> None:

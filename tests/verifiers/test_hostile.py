@@ -36,7 +36,7 @@ PROGRAM_FAMILIES = [
     *("null bytes", "lone surrogates", "bidi overrides", "control characters", "deep program", "nested lists"),
     *("huge integer", "indented program", "forged verdict", "quotes"),
 ]
-# Each of these takes computer algebra past any deadline, and a second to replace the worker.
+# Beyond the caps, or past any deadline of computer algebra.
 HANGING_FORMULAS = ["nested brackets", "braced tower"]
 FORMULAS = [
     *(
@@ -230,9 +230,7 @@ def test_a_batch_of_every_family_costs_only_itself(name, judge):
         if not hostile.scored:
             assert re.match("timeout: 2 s|memory: |crash: |judge (connection failed|given up)", hostile.reason), hostile
     if name == "math":
-        hung = verdicts[: 2 * len(HANGING_FORMULAS) : 2]
-        # Which of them hang follows from the machine's speed; that all end in time is what the batch's end shows.
-        assert any(not verdict.scored for verdict in hung)
+        assert all(verdict.scored for verdict in verdicts)  # what hangs is the answer's fault
     # What a worker needs to start (sympy, pint and reasoning-gym) and what it may take beyond.
     assert peak.megabytes < MEMORY_MB + 400
 

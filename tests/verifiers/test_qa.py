@@ -98,6 +98,23 @@ def test_settings():
         QaVerifier(rules=("box",))
 
 
+WRAPPERS = [
+    "{}", "<answer>{}</answer>", "<answer>\n{}\n</answer>", r"\boxed{{{}}}", r"\boxed{{\text{{{}}}}}", r"\boxed{{\textbf{{{}}}}}",
+    r"$\boxed{{\mathrm{{{}}}}}$", "**{}**", "*{}*", "`{}`", '"{}"', "“{}”", "The answer is {}.", "The answer is **{}**.", "Answer: {}",
+    "<b>{}</b>", "#### {}", r"\text{{{}}}", r"$\text{{{}}}$", r"\(\text{{{}}}\)", r"\emph{{{}}}", r"\boxed{{\large \text{{{}}}}}",
+    "<think>Rome?</think><answer>{}</answer>", "So it is:\n\n**{}**",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_wrapper_changes_no_verdict(wrapper):
+    for answer, value in (("Paris", "correct"), ("Rome", "wrong"), ("I don't know", "abstained")):
+        found = QA.extract(wrapper.format(answer))
+        assert found.answer is not None
+        assert (QA.judge('["Paris"]', found.answer).value, answer) == (value, answer)
+        assert (QA.judge(f"\\text{{{answer}}}", answer).value, answer) == ("correct", answer)
+
+
 PIECES = [
     *("\x00", "\u202e", "\ufdfa", "\ud800", "{", "[", '["', "-", "a. ", "1,234,"),
     *(r"\boxed{", "<answer>", "<think>", "</think>", "The answer is "),
@@ -128,7 +145,7 @@ def test_close_answers_are_withheld_on_request():
     lenient = QaVerifier(withhold_from=0.8)
     judgement = lenient.judge(gold, close)
     assert (judgement.value, judgement.rule) == ("unscored", "close")
-    assert judgement.reason == "close to a gold: token F1 0.89, and qa.withhold_from is 0.8"
+    assert judgement.reason == "close to a gold: token F1 from 0.8 on"
     assert lenient.judge(gold, half).value == "wrong"
     assert lenient.judge(gold, gold).value == "correct"
     assert lenient.judge(gold, "I don't know").value == "abstained"

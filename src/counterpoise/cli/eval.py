@@ -133,6 +133,8 @@ def evaluate(
     check_evaluation(config or RunDirectory.read(path, settings).config, model=config is not None)
     from counterpoise.cli.live import LazyProgress
     from counterpoise.engines.evaluate import evaluate_model, evaluate_run
+    from counterpoise.evaluation.endings import unread_endings
+    from counterpoise.evaluation.store import RolloutStore
 
     if checkpoints is not None:
         _checkpoints(RunDirectory.read(path, settings), checkpoints, metrics)
@@ -149,7 +151,7 @@ def evaluate(
     console.stdout.print(passk_table(result.curve, confidence=result.confidence, title=f"pass@k of {label}"))
     if metrics:
         console.stdout.print(estimates_table(result.estimates, metrics, confidence=result.confidence))
-    for line in result_lines(result):
+    for line in (*result_lines(result), *unread_endings(RolloutStore(directory), result).lines()):
         console.note(line)
     console.stdout.print(f"rollouts, verdicts and passk.json: {directory}", soft_wrap=True)
 

@@ -41,7 +41,7 @@ def verify(
     in_thought: Annotated[
         bool, typer.Option("--in-thought", help="The prompt opened <think>: responses begin inside the thought.")
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds per answer.")] = 5.0,
+    timeout: Annotated[float, typer.Option(help="Seconds of processor time per answer.")] = 5.0,
     blame: Annotated[
         Literal["answer", "none"],
         typer.Option(help="What an answer is that alone makes the verifier hang or crash: wrong, or unscored."),

@@ -65,7 +65,7 @@ class VerificationConfig(Section):
     """How responses are judged."""
 
     timeout: Annotated[float, Field(gt=0.0)] = 5.0
-    """Seconds for one judgement; later it is unscored, never wrong."""
+    """Seconds of processor time for one judgement; what a second try does not reach in it either is decided by `blame`."""
     workers: Positive = 1
     """Killable worker processes, for verifiers that need isolation."""
     truncated: Literal["wrong", "unscored"] = "wrong"

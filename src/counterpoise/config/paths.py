@@ -111,7 +111,8 @@ def relocate(tables: Mapping[str, Any], home: Path) -> None:
     """Find what the configuration of a run names, in place, where the run directory is `home` now.
 
     An absolute path that is gone is looked for where it was relative to the run, so that a folder that holds run and data can be moved as
-    a whole. A relative one, as earlier versions kept them, is relative to where that run was started.
+    a whole. A relative one, as earlier versions kept them, is relative to where that run was started. `run.directory` becomes where the
+    run is now, so that the folder can be moved once more; the name, which its evaluations know, stays.
     """
     home, section = Path(os.path.abspath(home)), _table(tables, "run")
     parent, name = str(section.get("directory", "runs")), str(section.get("name", "run"))
@@ -133,6 +134,10 @@ def relocate(tables: Mapping[str, Any], home: Path) -> None:
             place.table[place.name] = str(places[0])
         elif place.kind != "model":
             place.table[place.name] = str(named)
+    parts = Path(name).parts  # earlier versions took names of several
+    plain = bool(parts) and ".." not in parts and not Path(name).is_absolute()
+    if plain and isinstance(section, MutableMapping) and len(parts) <= len(home.parents):
+        section["directory"] = str(home.parents[len(parts) - 1])
 
 
 def missing(tables: Mapping[str, Any]) -> list[Place]:

@@ -22,7 +22,14 @@ from counterpoise.credit import (
 from counterpoise.credit.filters import FILTERS
 from counterpoise.credit.registry import check_emphasis
 from counterpoise.engines.balance import balance_set_twice, controller_settings, own_weights, rule_settings
-from counterpoise.engines.lookup import Problems, check_needs, check_precision, denominator_settings, read_problems
+from counterpoise.engines.lookup import (
+    Problems,
+    check_best_by,
+    check_needs,
+    check_precision,
+    denominator_settings,
+    read_problems,
+)
 from counterpoise.engines.notices import cut_draws
 from counterpoise.engines.policy import Policy
 from counterpoise.engines.ppo import ActorCritic
@@ -123,9 +130,10 @@ def assemble(
         entropy=config.loss.entropy,
     )
     divide = make_divide(config.loss.denominator, **denominator_settings(config))
-    check_model(config.model.name)
     if problems is None or problems.config != config:
         problems = read_problems(config)
+    check_best_by(config, problems.train)
+    check_model(config.model.name)
     kinds = sorted({problem.task_type for problem in problems.train})
     return Assembly(
         train=problems.train,

@@ -23,6 +23,7 @@ from counterpoise.runfile import dump_config
 from counterpoise.types import Problem
 
 __all__ = [
+    "PLACE",
     "RESUMABLE",
     "Identity",
     "Side",
@@ -47,9 +48,10 @@ RESUMABLE = (
     "checkpoint.",
     "evaluation.",
     "tracking.",
-    "run.directory",
-    "run.name",
 )
+
+# Where the run was begun: no part of what it is, and nothing to give on resume, since it stays in the directory that it is in.
+PLACE = ("run.directory", "run.name")
 
 _NOT_SET = "not set"
 _SHOWN = 8
@@ -212,7 +214,7 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _resumable(key: str) -> bool:
-    return any(key == name or (name.endswith(".") and key.startswith(name)) for name in RESUMABLE)
+    return key in PLACE or any(key == name or (name.endswith(".") and key.startswith(name)) for name in RESUMABLE)
 
 
 def _moved(old: str, new: str) -> bool:

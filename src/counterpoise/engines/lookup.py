@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from counterpoise.columns import COLUMNS
+from counterpoise.columns import COLUMNS, find_scored
 from counterpoise.config import CriticConfig, RunConfig, VerificationConfig
 from counterpoise.credit import (
     FILTERS,
@@ -35,6 +35,7 @@ from counterpoise.verifiers.registry import make_verifier
 __all__ = [
     "TRACKERS",
     "Problems",
+    "check_best_by",
     "check_evaluation",
     "check_names",
     "check_needs",
@@ -76,7 +77,22 @@ def check_run(config: RunConfig, *, evaluates: bool = True, started: bool = Fals
     """
     check_names(config, started=started)
     check_model(config.model.name)
-    return read_problems(config, evaluates=evaluates)
+    problems = read_problems(config, evaluates=evaluates)
+    check_best_by(config, problems.train)
+    return problems
+
+
+def check_best_by(config: RunConfig, train: Sequence[Problem]) -> None:
+    """See that `checkpoint.best_by` is a column that this run has, and that one direction of it is better.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if config.checkpoint.best_by is not None:
+        try:
+            find_scored(config.checkpoint.best_by, sorted({problem.task_type for problem in train}))
+        except ConfigError as error:
+            raise ConfigError(f"checkpoint.best_by: {error}") from error
 
 
 def check_evaluation(config: RunConfig, *, model: bool = True) -> None:

@@ -20,9 +20,11 @@ from typing import Any
 from counterpoise.config import EvaluationConfig, RunConfig
 from counterpoise.config.paths import missing
 from counterpoise.engines.identity import (
+    PLACE,
     RESUMABLE,
     Identity,
     differing,
+    flat,
     identity_of,
     refuse_differing,
     same_problems,
@@ -159,6 +161,12 @@ class RunDirectory:
         if not overrides:
             return own
         config = settled(load_stored(path, overrides))
+        was, now = flat(settled(own)), flat(config)
+        for key in PLACE:
+            if was[key] != now[key]:
+                raise UsageError(
+                    f"{key} says where a run begins, and this one goes on where it is, in {path}; rename or move that directory instead"
+                )
         for key, _, _ in differing(identity_of(own), config):
             raise UsageError(
                 f"{key} cannot change when a run is continued; start a new run with that override instead "

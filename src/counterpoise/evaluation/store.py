@@ -191,7 +191,7 @@ class StoredVerdict:
             verifier=_text(data["verifier"]),
             version=_text(data["version"]),
             reason=None if data["reason"] is None else _text(data["reason"]),
-            parts={name: _number(value) for name, value in data["parts"].items()},
+            parts={name: _number(value) for name, value in data["parts"].items() if name != "abstained"},
         )
         return cls(problem_id=_text(data["problem_id"]), sample=_sample(data["sample"]), verdict=verdict)
 

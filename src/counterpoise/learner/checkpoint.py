@@ -31,6 +31,8 @@ _STATE = "state.pt"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 """What reading a damaged file can raise: text that is no UTF-8, JSON that is none or too deep, values of other kinds, a bad disk."""
 _BEST = "best.json"
+_WEIGHTS = (".safetensors", ".bin")
+"""Ends of the names of files that hold weights, whole or in shards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,9 +222,10 @@ def _found_damage(path: Path) -> str | None:
         files = None
     if not isinstance(files, dict):
         return "no readable manifest"
-    for name in (_STATE, "policy/"):
-        if not any(key.startswith(name) for key in files):
-            return f"its manifest lists no {name}"
+    if _STATE not in files:
+        return f"its manifest lists no {_STATE}"
+    if not any(name.startswith("policy/") and name.endswith(_WEIGHTS) for name in files):
+        return "its manifest lists no weights"
     for name, seal in files.items():
         # A seal of another kind, as a whole or in its parts, is no seal.
         if not isinstance(seal, dict) or type(seal.get("bytes")) is not int or not isinstance(seal.get("sha256"), str):

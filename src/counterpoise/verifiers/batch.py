@@ -232,7 +232,7 @@ class Judge:
 
     Args:
         workers: processes for isolated verifiers; started when the first pair needs one.
-        timeout: seconds per pair.
+        timeout: seconds of processor time per pair.
         memory_mb: mebibytes per worker.
         max_tasks: pairs after which a worker is replaced.
         settings: settings of verifiers by name, e.g. `{"math": {"literal": True}}`.

@@ -9,6 +9,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import ClassVar
 
+from counterpoise.thought import final_text
 from counterpoise.types import Extraction, Judgement, VerdictValue
 
 __all__ = ["CountdownVerifier"]
@@ -19,6 +20,7 @@ _MAX_DEPTH = 32
 _MAX_DIGITS = 9
 _HALF_AT = 10  # distance from the target at which an answer is half as close as a right one
 _BOX = "\\boxed{"
+_TAG = "<answer>"
 _GOLD = re.compile(r"([0-9]{1,9}(?:,[0-9]{1,9})*)=([0-9]{1,9})")
 _CLAIM = re.compile(r"=[ \t]*([0-9]{1,9})[ \t]*\Z")
 _TOKEN = re.compile(r"[ \t]*(?:([0-9]+)|([-+*/()]))")
@@ -41,17 +43,23 @@ class CountdownVerifier:
     """
 
     name: ClassVar[str] = "countdown"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     isolated: ClassVar[bool] = False
 
     def extract(self, response: str) -> Extraction:
-        r"""The content of the last `\boxed{}` (rule `boxed`), else the last line that is not blank (rule `last_line`).
+        r"""The content of the last `\boxed{}` or `<answer></answer>` (rules `boxed`, `tagged`), else the last line that is not blank.
 
-        A last box that is empty or never closed is no answer: falling back to an earlier one would let a response hedge. Only the last
-        65,536 characters are read.
+        A last box or tag that is empty or never closed is no answer: falling back to an earlier one would let a response hedge. Only what
+        follows the thought counts (`unclosed_think` where nothing does), and of that the last 65,536 characters.
         """
-        text = response[-_MAX_RESPONSE:]
-        start = text.rfind(_BOX)
+        final = final_text(response)
+        if final is None:
+            return Extraction(answer=None, rule="unclosed_think")
+        text = final[-_MAX_RESPONSE:]
+        start, tag = text.rfind(_BOX), text.rfind(_TAG)
+        if tag > start:
+            content, closing, _ = text[tag + len(_TAG) :].partition("</answer>")
+            return Extraction(answer=(content.strip() or None) if closing else None, rule="tagged")
         if start >= 0:
             answer = (_braced(text, start + len(_BOX)) or "").strip()
             return Extraction(answer=answer or None, rule="boxed")

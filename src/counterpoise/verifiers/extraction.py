@@ -28,6 +28,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from counterpoise.errors import UnknownNameError
+from counterpoise.thought import final_text
 from counterpoise.types import Extraction
 
 __all__ = [
@@ -126,15 +127,6 @@ def check_rules(rules: Sequence[str]) -> tuple[str, ...]:
         if name not in RULES:
             raise UnknownNameError("extraction rule", name, RULES)
     return tuple(rules)
-
-
-def final_text(response: str) -> str | None:
-    """What follows the last `</think>`; the whole text when there is no thought, None when a thought was opened and never closed."""
-    close = response.rfind("</think>")
-    opened = response.find("<think>", close + 1)
-    if opened >= 0 and not response[close + len("</think>") if close >= 0 else 0 : opened].strip():
-        return None
-    return response[close + len("</think>") :] if close >= 0 else response
 
 
 def _boxed(text: str) -> _Found | None:

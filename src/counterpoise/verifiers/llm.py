@@ -22,7 +22,7 @@ from counterpoise.verifiers.short_answers import ShortGold, parse_gold
 
 __all__ = ["LlmVerifier", "chats", "letter"]
 
-_VERSION: Final = "1"
+_VERSION: Final = "2"
 _URL, _MODEL = "COUNTERPOISE_JUDGE_URL", "COUNTERPOISE_JUDGE_MODEL"
 _MEANINGS: Final = (
     ("the candidate names the same thing as one of the reference answers", "it does not"),

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from counterpoise.verifiers.unit_text import MAX_TEXT, factors, tidy
 
-__all__ = ["NUMBER_WORDS", "Measure", "alike", "looks_compound", "relate", "same_unit", "split_measure"]
+__all__ = ["BINDS", "NUMBER_WORDS", "Measure", "alike", "looks_compound", "relate", "same_unit", "split_measure"]
 
 _MULTIPLES = {
     "dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "bn": 10**9, "trillion": 10**12, "k": 10**3,
@@ -26,6 +26,11 @@ _WORDS = """
 """
 NUMBER_WORDS = frozenset(_WORDS.split())
 """Words behind a number that belong to it: what they mean is not known, so the text cannot be read."""
+
+BINDS = re.compile(
+    r"\\(?:sum|prod|lim|i{0,3}nt|oint|(?:sup|inf|max|min)(?=\s*_))(?![A-Za-z])|\\frac\s*\{\s*(?:d|\\partial)(?![A-Za-z])"
+)
+"""What binds a variable: letters that stand behind it are no units."""
 
 _TEXT = r"\\text\s*\{[^{}]*\}"
 _POWER = r"\^\s*(?:\{\s*-?\d{1,2}\s*\}|-?\d)"
@@ -129,7 +134,7 @@ def _cut(text: str) -> tuple[str, str, bool]:
         if before is not None and before["space"]:
             return before["head"], f"{before['unit']} {tail}", True
         return head.rstrip(), tail, spaced
-    if len(text) > _MAX_PLAIN:
+    if len(text) > _MAX_PLAIN or BINDS.search(text):  # the letters behind a sum or an integral are its own
         return text, "", False
     match = _PLAIN.fullmatch(text)
     if match is None:

@@ -91,8 +91,8 @@ class VerifierPool:
 
     Args:
         workers: processes.
-        timeout: seconds a job may take, imports not counted; the worker is killed at the deadline (checked ten times a second). A `Timed`
-            verifier names its own.
+        timeout: seconds of processor time a job may take, imports not counted, after which the kernel ends the worker; the clock ends it
+            `patience` times as late (checked ten times a second). A `Timed` verifier names its own.
         memory_mb: mebibytes of address space a worker may take beyond what it needs to start.
         max_tasks: jobs after which a worker is replaced, against leaks.
         prepare: modules whose `prepare()` a worker calls before its first job, so that no deadline runs while they load. Those of

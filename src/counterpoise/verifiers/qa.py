@@ -48,7 +48,7 @@ class QaVerifier:
     def version(self) -> str:
         """Changes whenever a verdict could change."""
         words = f"+words{self.max_words}" if self.max_words != 16 else ""
-        return "2" + words + (f"+withhold{self.withhold_from:g}" if self.withhold_from is not None else "")
+        return "3" + words + (f"+withhold{self.withhold_from:g}" if self.withhold_from is not None else "")
 
     @property
     def isolated(self) -> bool:
@@ -84,7 +84,7 @@ class QaVerifier:
                 accepted.answers,
                 answer,
                 f1=f1,
-                reason=f"close to a gold: token F1 {f1:.2f}, and qa.withhold_from is {self.withhold_from:g}",
+                reason=f"close to a gold: token F1 from {self.withhold_from:g} on",
             )
         return _judgement(VerdictValue.WRONG, "different", accepted.answers, answer, f1=f1)
 

@@ -100,9 +100,9 @@ class ReasoningGymVerifier:
     def version(self) -> str:
         """This module's version and the package's, whose scorers change; the sandbox's level changes no score."""
         try:
-            return f"2+reasoning-gym-{version('reasoning-gym')}"
+            return f"3+reasoning-gym-{version('reasoning-gym')}"
         except PackageNotFoundError:
-            return "2+reasoning-gym-absent"
+            return "3+reasoning-gym-absent"
 
     @property
     def isolated(self) -> bool:

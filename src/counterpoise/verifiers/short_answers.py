@@ -9,17 +9,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from counterpoise.verifiers.normalise import unwrap_text
-
 __all__ = ["ABSTENTIONS", "ShortGold", "abstains", "answer_tokens", "parse_gold"]
 
 _MAX_FOLDED = 4096
+_DEEPEST = 4
 _TYPOGRAPHY = str.maketrans(
     {**dict.fromkeys("‐‑‒–—―−", "-"), **dict.fromkeys("‘’‚‛′`´", "'"), **dict.fromkeys("“”„‟″«»", '"'), "…": "..."}
 )
 _LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
+_MARKUP = re.compile(
+    r"</?(?:b|i|u|em|strong|code|span|mark|p|br|div)\b[^<>]{0,80}>"
+    r"|\\(?:displaystyle|[Ll]arge|LARGE|[Hh]uge|small)(?![A-Za-z])|\\[()\[\]]",
+    re.IGNORECASE,
+)
+_WRAPPER = re.compile(r"\\(?:text|math|emph|underline|boldsymbol|boxed|mbox)[a-z]{0,6}\s?\{([^{}]*)\}")
 _ESCAPE = re.compile(r"\\([ %&$#,])")
-_ELEMENT = re.compile(r"<(b|strong|i|em|u|code|span|mark|p|div)\b[^<>]{0,80}>(.*)</\1>[.]?", re.DOTALL | re.IGNORECASE)
 _JSON = re.compile(r"\[\s*[\"\]]|\{\s*[\"}]")
 _FOOTNOTE = re.compile(r"\[\d{1,3}\]")
 _ORDINAL = r"(?:st|nd|rd|th)?"
@@ -32,6 +36,9 @@ _DAY_FIRST = re.compile(
 )
 _ISO = re.compile(r"(?<![\d-])(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])(?![\d-])")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+# Alone, because "18, 426" may be two numbers where more is said.
+_SPACED_THOUSANDS = re.compile(r"(?:[$€£] ?)?\d{1,3}(?:, \d{3})+(?: [^\d]*)?")
+_RANGE = re.compile(r"(?<=\d) ?-{2,3} ?(?=\d)")
 _PERCENT = re.compile(r"(?<=\d) ?(?:percent|per cent)\b")
 _AMPERSAND = re.compile(r"(?<=\w) ?& ?(?=\w)")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d) ?([./:-]) ?(?=\d)")
@@ -59,6 +66,7 @@ _NUMBER_WORDS = (
     | {word: f"{value}{('st', 'nd', 'rd', *['th'] * 17)[value - 1]}" for value, word in enumerate(_ORDINALS.split(), 1)}
 )
 _TENS_WORDS = frozenset(_TENS.split())
+_SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
 _ONES = {word: value for value, word in enumerate(_CARDINALS.split()) if 1 <= value <= 9}
 
 ABSTENTIONS: tuple[str, ...] = (
@@ -119,12 +127,12 @@ def answer_tokens(text: str) -> tuple[str, ...]:
 
     SQuAD's steps (lower case, punctuation, articles, white space) with these differences:
 
-    - typography first: compatibility forms (NFKC), accents, direction marks, kinds of dash and quote, `\text{…}`, footnote marks `[4]`;
-      a hyphen between letters is a blank;
+    - typography first: compatibility forms (NFKC), accents, direction marks, kinds of dash and quote, LaTeX and HTML around words
+      (`\text{…}`, `<b>`), footnote marks `[4]`, `49 -- 47`, and `18, 426` where it is all there is; a hyphen between letters is a blank;
     - inside numbers `.`, `/`, `:`, `-` and a leading minus count, so that `3.5` is not `35` nor `-5` `5`; thousands separators do not;
     - `+`, `#` and `-` after a letter count: `C++`, `C#`, `A+`, `A-`;
     - other punctuation is a blank, and single letters in a row are one word: `U.S.` is `US`, `J. K.` is `J.K.`;
-    - number words up to ninety-nine and ordinals up to twentieth are figures;
+    - number words up to ninety-nine, those times a hundred to a billion, and ordinals up to twentieth are figures;
     - full dates have one order, whatever their spelling (`Dec. 14, 1972`, `1972-12-14`);
     - an article at the end is none: `vitamin A`;
     - a text without a letter or digit (`*`) is its characters.
@@ -142,14 +150,18 @@ def abstains(tokens: tuple[str, ...]) -> bool:
 
 
 def _fold(text: str) -> str:
-    if match := _ELEMENT.fullmatch(text.strip()):
-        text = match[2]
-    text = unwrap_text(_ESCAPE.sub(r"\1", text.strip().rstrip(".").strip("$ ")))[0]
+    text = _MARKUP.sub(" ", text)
+    for _ in range(_DEEPEST):
+        text, changes = _WRAPPER.subn(r"\1", text)
+        if not changes:
+            break
+    text = _ESCAPE.sub(r"\1", text.strip().rstrip(".").strip("$ "))
     decomposed = unicodedata.normalize("NFKD", text.translate(_TYPOGRAPHY)).translate(_TYPOGRAPHY).lower()
     text = "".join(c for c in decomposed if unicodedata.category(c) not in ("Mn", "Cf", "Cc", "Cs") or c.isspace())
     text = " ".join(_FOOTNOTE.sub("", text.translate(_LETTERS)).split())
     for pattern in (_MONTH_FIRST, _DAY_FIRST, _ISO):
         text = pattern.sub(_date, text)
+    text = _RANGE.sub("-", text.replace(", ", ",") if _SPACED_THOUSANDS.fullmatch(text) else text)
     text = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text)
     text = _AMPERSAND.sub(" and ", _PERCENT.sub("%", text)).replace("'", "")
     text = _GRADE.sub(lambda match: _GRADES[match.group()], _WHOLE.sub(r"\1", text))
@@ -178,8 +190,12 @@ def _numbers(words: list[str]) -> Iterator[str]:
         word = words[position]
         following = _ONES.get(words[position + 1]) if position + 1 < len(words) else None
         if following is not None and word in _TENS_WORDS:
-            yield str(int(_NUMBER_WORDS[word]) + following)
+            number = str(int(_NUMBER_WORDS[word]) + following)
             position += 2
-            continue
-        yield _NUMBER_WORDS.get(word, word)
-        position += 1
+        else:
+            number = _NUMBER_WORDS.get(word, word)
+            position += 1
+        while number.isdecimal() and len(number) <= 12 and position < len(words) and words[position] in _SCALES:
+            number = str(int(number) * _SCALES[words[position]])
+            position += 1
+        yield number

@@ -62,7 +62,7 @@ class StdioVerifier:
     def version(self) -> str:
         """This module's version, Python's, the sandbox's level, and the limits."""
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        return f"1+python-{python}+{best_level(unsafe=self.unsafe)}+{self.seconds}s+{self.memory_mb}MB+{self.max_cases}"
+        return f"2+python-{python}+{best_level(unsafe=self.unsafe)}+{self.seconds}s+{self.memory_mb}MB+{self.max_cases}"
 
     @property
     def isolated(self) -> bool:

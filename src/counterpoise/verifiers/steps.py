@@ -41,7 +41,7 @@ class StepsVerifier:
     """
 
     name: ClassVar[str] = "steps"
-    version: ClassVar[str] = f"1+numeric{_NUMBER.version}"
+    version: ClassVar[str] = f"2+numeric{_NUMBER.version}"
     isolated: ClassVar[bool] = False
 
     def extract(self, response: str) -> Extraction:

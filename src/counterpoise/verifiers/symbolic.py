@@ -28,11 +28,13 @@ from math_verify.parser import LatexExtractionConfig, parse_latex_cached
 
 from counterpoise.types import Judgement, VerdictValue
 from counterpoise.verifiers.caps import explosive, iterated_factorials, multifactorials, plain_set
+from counterpoise.verifiers.measures import BINDS
 from counterpoise.verifiers.normalise import balanced
 
 __all__ = ["compare", "constant", "parse", "prepare", "probe"]
 
 _CONFIG = replace(LatexExtractionConfig().normalization_config, boxed="last")
+_BOUND_CONFIG = replace(_CONFIG, units=False)  # the last `m` of `\sum_{m=1}^{5} m` is no metre
 _OURS = (MemoryError, RecursionError)
 _DIGITS = 60
 _EQUAL = sympy.Float("1e-40", _DIGITS)
@@ -59,8 +61,9 @@ def parse(text: str) -> Any:
     r"""The sympy object of one normalised answer, read wholly, or None."""
     if not balanced(text) or r"\boxed" in text:
         return None
+    config = _BOUND_CONFIG if BINDS.search(text) else _CONFIG
     try:
-        parsed = parse_latex_cached(normalize_latex(rf"\boxed{{{text}}}", config=_CONFIG))
+        parsed = parse_latex_cached(normalize_latex(rf"\boxed{{{text}}}", config=config))
     except _OURS:
         raise
     except Exception:  # the parser raises whatever its grammar met; text nobody can read is the answer's own fault
