@@ -43,6 +43,7 @@ __all__ = [
     "read_json",
     "read_json_lines",
     "read_text",
+    "why",
 ]
 
 DEPTH = 100
@@ -373,6 +374,11 @@ def _alive(pid: int) -> bool:
     except (OSError, OverflowError):
         return True
     return True
+
+
+def why(error: Exception) -> str:
+    """What an error of reading says, without the number and the path that an OSError repeats."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def cannot_write(path: Path, error: OSError) -> str:

@@ -125,7 +125,7 @@ def test_another_evaluation_is_refused_with_the_keys_that_differ(store, fake):
         RolloutStore(store.directory, other)
     assert str(error.value) == (
         f"{store.directory} holds an evaluation of something else: model is 'm' there and 'n' here; settings.temperature is 0.6 there "
-        "and 1.0 here. Evaluate into another directory, or ask for the same to resume it"
+        "and 1.0 here. Evaluate into another directory (--out DIR), or ask for the same to resume it"
     )
 
 

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from counterpoise.errors import StoreError
+from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.report.build import build_report
 from counterpoise.report.collect import read_runs
 from counterpoise.report.page import render_page
@@ -99,3 +101,13 @@ def test_a_number_too_large_costs_its_line_and_no_more(make_run):
     [run] = read_runs([str(path)])
     assert run.steps == (1,)
     assert any("metrics.jsonl:2: an integer of 400 digits" in note for note in run.notes)
+
+
+def test_a_pipe_in_place_of_a_result_is_named_without_numbers_of_errors(make_run, disk):
+    path = make_run("a", evaluations={0: disk.counts(1, 2)}) / "evaluation" / "step-000000" / "passk.json"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(
+        StoreError, match=r"^cannot read .*passk\.json: a named pipe, not a regular file; write .* first; "
+    ):
+        EvaluationResult.load(path.parent)

@@ -349,12 +349,53 @@ def test_a_key_does_not_travel_in_clear(monkeypatch, url, refused):
     made()
 
 
-def test_host_and_variable_are_said_once_before_the_first_request(server, monkeypatch, caplog):
-    monkeypatch.setenv("ONCE_API_KEY", "sk-secret-123")
-    verifier = llm(server, key_variable="ONCE_API_KEY")
-    verifier.judge(GOLD, "new york")  # decided by the rules: nothing is asked
-    assert caplog.messages == []
-    verifier.judge(GOLD, "Boston")
-    verifier.judge(GOLD, "NYC")
-    host = server.url.removeprefix("http://").removesuffix("/v1")
-    assert caplog.messages == [f"verifier llm: asking tiny at {host} with the key in ONCE_API_KEY"]
+@pytest.mark.parametrize(
+    ("url", "key", "said"),
+    [
+        ("http://localhost:8000/v1", "", "go to localhost:8000, without a key (OPENAI_API_KEY is not set)"),
+        ("http://[::1]:8000/v1", "k", "go to [::1]:8000, with the key in OPENAI_API_KEY"),
+        ("http://127.9.9.9/v1", "k", "go to 127.9.9.9, with the key in OPENAI_API_KEY"),
+        ("https://api.example.org/v1", "k", "go to api.example.org, with the key in OPENAI_API_KEY"),
+        (
+            "http://localhost.example.org/v1",
+            "k",
+            "go to localhost.example.org, with the key in OPENAI_API_KEY; by plain http, so everybody on the way can read it: "
+            "use https, or a tunnel to localhost",
+        ),
+    ],
+)
+def test_the_host_and_the_variable_are_named(server, monkeypatch, url, key, said):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    monkeypatch.setenv("COUNTERPOISE_JUDGE_KEY_VARIABLE", "OPENAI_API_KEY")
+    assert LlmVerifier(url=url, model="m").announcement == f"verifier llm: questions, golds and answers {said}"
+
+
+def test_what_a_verifier_announces_is_said_once_before_the_first_request(server, caplog):
+    problem = Problem(problem_id="1", task_type="qa", question="?", gold=GOLD, verifier="llm")
+    for _ in range(2):
+        with Judge(verifiers={"llm": llm(server)}) as judge:
+            judge.verify([problem], ["NYC"])
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        f"verifier llm: questions, golds and answers go to {server.url.split('/')[2]}, without a key (OPENAI_API_KEY is not set)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("cache.txt", None, r"its name must end in \.jsonl"),
+        ("metrics.jsonl", '{"step": 1}\n', "its first line is something else"),
+        ("torn.jsonl", "ssh-rsa AAAA\n", "its first line is something else"),
+        ("folder.jsonl", ..., "Is a directory"),
+    ],
+)
+def test_decisions_are_written_into_a_file_of_decisions_only(server, tmp_path, name, content, why):
+    path = tmp_path / name
+    path.mkdir() if content is ... else path.write_text(content or "")
+    with pytest.raises(ConfigError, match=f"is no file of decisions: {why}"):
+        llm(server, cache=str(path))
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(tmp_path / "cache.txt")
+    with pytest.raises(ConfigError, match=r"its name must end in \.jsonl"):
+        llm(server, cache=str(link))

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from counterpoise.errors import DataError, MissingExtraError, StoreError, UsageError
 from counterpoise.evaluation.golds import kept_problems
 from counterpoise.evaluation.store import RolloutStore
-from counterpoise.files import atomic_write, read_json
+from counterpoise.files import atomic_write, read_json, why
 from counterpoise.types import VerdictValue
 
 __all__ = ["Exported", "export"]
@@ -100,7 +100,7 @@ def _verdicts(store: RolloutStore, notes: list[str]) -> dict[str, bytearray]:
         notes.append(f"{path} is missing, so no rollout has a verdict; grade the evaluation first")
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"cannot read {path}: {error}; grade the evaluation again") from error
+        raise StoreError(f"cannot read {path}: {why(error)}; grade the evaluation again") from error
     codes: dict[str, bytearray] = {}
     for grader in sorted(graders.items()):
         if not store.verdicts_path(*grader).exists():

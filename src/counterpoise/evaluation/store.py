@@ -20,7 +20,7 @@ from counterpoise.errors import StoreError
 from counterpoise.evaluation.checked import checked
 from counterpoise.evaluation.passk import MAX_ROLLOUTS
 from counterpoise.evaluation.seen import Seen
-from counterpoise.files import Damage, append_json_lines, atomic_write_text, read_json, read_json_lines
+from counterpoise.files import Damage, append_json_lines, atomic_write_text, read_json, read_json_lines, why
 from counterpoise.types import Rollout, SamplingSettings, StopReason, Verdict, VerdictValue
 
 __all__ = ["Manifest", "RolloutStore", "StoredRollout", "StoredVerdict", "same_draws", "same_model"]
@@ -339,7 +339,7 @@ class RolloutStore:
             return wanted
         except (OSError, ValueError) as error:
             raise StoreError(
-                f"cannot read {path}: {error}; restore the file or evaluate into another directory"
+                f"cannot read {path}: {why(error)}; restore the file or evaluate into another directory"
             ) from error
         try:
             if found["schema"] != _SCHEMA:

@@ -25,7 +25,7 @@ from counterpoise.evaluation.metrics import Estimate, columns, estimates
 from counterpoise.evaluation.passk import k_sweep
 from counterpoise.evaluation.store import Manifest, RolloutStore
 from counterpoise.evaluation.tally import count_verdicts
-from counterpoise.files import atomic_write_text, read_json
+from counterpoise.files import atomic_write_text, read_json, why
 from counterpoise.streams import numpy_generator
 from counterpoise.types import Problem, StopReason
 
@@ -129,7 +129,7 @@ class EvaluationResult:
             raise
         except (OSError, KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise StoreError(
-                f"cannot read {path}: {error}; evaluate again to rewrite it from the stored rollouts"
+                f"cannot read {path}: {why(error)}; evaluate again to rewrite it from the stored rollouts"
             ) from error
         if len(counts) != problems:
             raise StoreError(

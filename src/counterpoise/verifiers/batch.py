@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from counterpoise.verifiers.pool import Job, Outcome, VerifierPool, unscored
 from counterpoise.verifiers.registry import make_verifier
 from counterpoise.verifiers.several import ONE_ANSWER, any_of
 
-__all__ = ["Judge", "JudgeStatistics", "Shortcut", "Together", "verify_batch"]
+__all__ = ["Announcing", "Judge", "JudgeStatistics", "Shortcut", "Together", "verify_batch"]
 
 _Key = tuple[str, str, str]
 
@@ -40,6 +41,28 @@ class Together(Protocol):
     def judge_all(self, pairs: Sequence[tuple[str, str]]) -> list[Judgement]:
         """One judgement for each (gold, answer), in order; failures of single pairs are UNSCORED."""
         ...
+
+
+@runtime_checkable
+class Announcing(Protocol):
+    """A verifier that does something a user should know of before it does."""
+
+    @property
+    def announcement(self) -> str | None:
+        """One line; None where there is nothing to say."""
+        ...
+
+
+_LOG = logging.getLogger(__name__)
+_said: set[str] = set()
+
+
+def announce(verifier: Verifier) -> None:
+    """Say what a verifier announces, once in this process: as a warning of this module's logger, by default on standard error."""
+    line = verifier.announcement if isinstance(verifier, Announcing) else None
+    if line is not None and line not in _said:
+        _said.add(line)
+        _LOG.warning("%s", line)
 
 
 def verify_batch(
@@ -70,6 +93,7 @@ def verify_batch(
     for index, (problem, response) in enumerate(items):
         if problem.verifier not in made:
             made[problem.verifier] = verifiers(problem.verifier) if callable(verifiers) else verifiers[problem.verifier]
+            announce(made[problem.verifier])
         try:
             extraction = made[problem.verifier].extract(response)
         except Exception as error:

@@ -15,7 +15,7 @@ from counterpoise.verifiers.asked import asked_names
 from counterpoise.verifiers.pool import unscored
 from counterpoise.verifiers.programs import defines, extract_program, first_block
 from counterpoise.verifiers.sandbox.job import Examined, Limits
-from counterpoise.verifiers.sandbox.levels import best_level, discard_sandbox, thread_sandbox
+from counterpoise.verifiers.sandbox.levels import best_level, discard_sandbox, thread_sandbox, unsafe_words
 from counterpoise.verifiers.sandbox.process import SandboxFault
 
 __all__ = ["CodeVerifier", "assemble"]
@@ -58,6 +58,11 @@ class CodeVerifier:
     def name(self) -> str:
         """`code`."""
         return "code"
+
+    @property
+    def announcement(self) -> str | None:
+        """That programs of responses may run without a sandbox, where that was accepted."""
+        return unsafe_words(self.name) if self.unsafe else None
 
     @property
     def version(self) -> str:

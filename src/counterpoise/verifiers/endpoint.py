@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
-import logging
 import os
 import re
 from collections.abc import Callable, Coroutine, Sequence
@@ -114,16 +113,17 @@ class Endpoint:
                 f"or set {KEY_VARIABLE}={name} in your environment to send it all the same"
             )
 
-    def _announce(self) -> None:
-        """Say once where questions go and what goes with them."""
+    @property
+    def announcement(self) -> str:
+        """Where questions go, and with which key."""
         parts = urlsplit(self.url)
-        place = (parts.scheme, parts.netloc, self.key_variable)
-        if place in _ANNOUNCED:
-            return
-        _ANNOUNCED.add(place)
-        key = f"the key in {self.key_variable}" if os.environ.get(self.key_variable) else "no key"
-        clear = ", in clear" if key != "no key" and parts.scheme == "http" and not _is_loopback(parts.hostname) else ""
-        _LOG.warning("verifier llm: asking %s at %s with %s%s", self.model, parts.netloc, key, clear)
+        place = parts.netloc
+        if not os.environ.get(self.key_variable):
+            return f"questions, golds and answers go to {place}, without a key ({self.key_variable} is not set)"
+        said = f"questions, golds and answers go to {place}, with the key in {self.key_variable}"
+        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+            said += "; by plain http, so everybody on the way can read it: use https, or a tunnel to localhost"
+        return said
 
     def ask(self, chats: Sequence[Chat]) -> list[str | Failure]:
         """The replies' texts, or why there is none, in order. Never raises for what the endpoint does.
@@ -137,7 +137,6 @@ class Endpoint:
             import httpx
         except ImportError as error:
             raise MissingExtraError("httpx", extra="judge", purpose="the verifier 'llm'") from error
-        self._announce()
         return _run(self._all(httpx, chats))
 
     async def _all(self, library: Any, chats: Sequence[Chat]) -> list[str | Failure]:
@@ -204,10 +203,6 @@ class Endpoint:
             "temperature": 0,
             self.token_field: self.max_tokens,
         }
-
-
-_LOG = logging.getLogger("counterpoise")
-_ANNOUNCED: set[tuple[str, str, str]] = set()
 
 
 def _is_loopback(host: str | None) -> bool:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from counterpoise.errors import ConfigError
-from counterpoise.files import append_json_lines, read_json_lines
+from counterpoise.files import Fault, append_json_lines, json_lines
 from counterpoise.registry import check_number
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.endpoint import Chat, Endpoint, Failure
@@ -74,7 +74,7 @@ class LlmVerifier:
     token_field: str = "max_tokens"
     """Name of that limit in the request."""
     cache: str | Path = ""
-    """File of decisions (JSON lines) that are not asked for again; empty keeps them in memory."""
+    """File of decisions (a new `.jsonl`, or one that holds decisions) that are not asked for again; empty keeps them in memory."""
     _decided: dict[tuple[str, str], Judgement] = field(default_factory=dict, init=False, repr=False, compare=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
@@ -93,6 +93,11 @@ class LlmVerifier:
     def name(self) -> str:
         """`llm`."""
         return "llm"
+
+    @property
+    def announcement(self) -> str | None:
+        """Where questions go, and with which key."""
+        return f"verifier llm: {self._endpoint.announcement}"
 
     @property
     def version(self) -> str:
@@ -161,11 +166,9 @@ class LlmVerifier:
         return judgement.rule == "different" and judgement.parts["f1"] >= self.ask_from
 
     def _load(self) -> None:
-        path = Path(self.cache)
-        if not self.cache or not path.exists():
+        if not self.cache:
             return
-        # A damaged line is a decision that is asked for again.
-        for record in read_json_lines(path, on_damage=lambda damage: None):
+        for record in _decisions(Path(self.cache)):
             if record.get("version") == self.version and record.get("value") in ("correct", "wrong"):
                 pair = (str(record.get("gold")), str(record.get("answer")))
                 self._decided[pair] = _judgement(record["value"], dict(record.get("parts") or {}))
@@ -186,6 +189,34 @@ class LlmVerifier:
             return None
         value, parts = judgement.value.value, dict(judgement.parts)
         return {"version": self.version, "gold": gold, "answer": answer, "value": value, "parts": parts}
+
+
+_FIELDS: Final = frozenset(("version", "gold", "answer", "value"))
+
+
+def _decisions(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a cache. A damaged one is a decision that is asked for again, but a file that begins with something else is no cache.
+
+    Raises:
+        ConfigError: the file is another one, which must not be written into: a run file may come from elsewhere.
+    """
+    refused = f"verifier llm: cache = {str(path)!r} is no file of decisions"
+    if path.resolve().suffix != ".jsonl":
+        raise ConfigError(f"{refused}: its name must end in .jsonl")
+    try:
+        for number, found in enumerate(json_lines(path)):
+            record = found[1]
+            is_decision = not isinstance(record, Fault) and record.keys() >= _FIELDS
+            if number == 0 and not is_decision:
+                raise ConfigError(
+                    f"{refused}: its first line is something else; name another file, or delete that line"
+                )
+            if is_decision and not isinstance(record, Fault):
+                yield record
+    except (FileNotFoundError, NotADirectoryError):  # writing names the latter
+        return
+    except OSError as error:
+        raise ConfigError(f"{refused}: {error.strerror or error}") from error
 
 
 def chats(gold: ShortGold, answer: str) -> Iterator[Chat]:

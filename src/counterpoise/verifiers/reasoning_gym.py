@@ -19,7 +19,7 @@ from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.extraction import TAGGED_RULES, extract
 from counterpoise.verifiers.gym_sandbox import SandboxedScorer, discard_scorer, thread_scorer
 from counterpoise.verifiers.gym_scoring import outcome, quietly, read_item
-from counterpoise.verifiers.sandbox.levels import install_command
+from counterpoise.verifiers.sandbox.levels import install_command, unsafe_words
 from counterpoise.verifiers.sandbox.process import SandboxFault
 
 __all__ = [
@@ -90,6 +90,11 @@ class ReasoningGymVerifier:
     def name(self) -> str:
         """`reasoning_gym`."""
         return "reasoning_gym"
+
+    @property
+    def announcement(self) -> str | None:
+        """That programs of responses may run without a sandbox, where that was accepted."""
+        return unsafe_words(self.name) if self.unsafe else None
 
     @property
     def version(self) -> str:

@@ -16,7 +16,7 @@ from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.pool import unscored
 from counterpoise.verifiers.programs import extract_program
 from counterpoise.verifiers.sandbox.job import Limits, Script
-from counterpoise.verifiers.sandbox.levels import best_level, discard_sandbox, thread_sandbox
+from counterpoise.verifiers.sandbox.levels import best_level, discard_sandbox, thread_sandbox, unsafe_words
 from counterpoise.verifiers.sandbox.process import SandboxFault
 
 __all__ = ["StdioVerifier", "same_output"]
@@ -52,6 +52,11 @@ class StdioVerifier:
     def name(self) -> str:
         """`stdio`."""
         return "stdio"
+
+    @property
+    def announcement(self) -> str | None:
+        """That programs of responses may run without a sandbox, where that was accepted."""
+        return unsafe_words(self.name) if self.unsafe else None
 
     @property
     def version(self) -> str:

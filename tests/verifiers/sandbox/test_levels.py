@@ -9,6 +9,7 @@ from counterpoise.verifiers.code import CodeVerifier
 from counterpoise.verifiers.sandbox import levels
 from counterpoise.verifiers.sandbox.job import Limits
 from counterpoise.verifiers.sandbox.levels import LEVELS, best_level, install_command, open_sandbox, refusal
+from counterpoise.verifiers.stdio import StdioVerifier
 
 
 @pytest.fixture
@@ -100,3 +101,27 @@ def test_the_version_names_the_level(monkeypatch):
     pretend(monkeypatch)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     assert CodeVerifier(seconds=3).version == f"2+python-{python}+bwrap+3s+1024MB"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "said"),
+    [
+        (
+            {"bwrap": "no", "landlock": "no"},
+            "where no sandbox works; as here: they can read and write whatever you can",
+        ),
+        ({"bwrap": "no"}, "where no sandbox works; here they have one: landlock+seccomp"),
+    ],
+)
+def test_unsafe_is_announced_with_what_it_means_here(monkeypatch, reasons, said):
+    pretend(monkeypatch, **reasons)
+    for verifier in (CodeVerifier, StdioVerifier):
+        made = verifier(unsafe=True)
+        assert made.announcement == (
+            f"verifier {made.name}: unsafe = true runs programs of responses under resource limits alone {said}"
+        )
+
+
+def test_a_verifier_with_a_sandbox_announces_nothing(monkeypatch):
+    pretend(monkeypatch)
+    assert CodeVerifier().announcement is None and StdioVerifier().announcement is None

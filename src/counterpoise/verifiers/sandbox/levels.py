@@ -15,7 +15,16 @@ from counterpoise.errors import VerifierError
 from counterpoise.verifiers.sandbox.job import Limits, Sandbox
 from counterpoise.verifiers.sandbox.process import Level, SandboxFault
 
-__all__ = ["LEVELS", "best_level", "discard_sandbox", "install_command", "open_sandbox", "refusal", "thread_sandbox"]
+__all__ = [
+    "LEVELS",
+    "best_level",
+    "discard_sandbox",
+    "install_command",
+    "open_sandbox",
+    "refusal",
+    "thread_sandbox",
+    "unsafe_words",
+]
 
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 """Best first; the last one is for people who say `unsafe`."""
@@ -91,6 +100,15 @@ def best_level(*, unsafe: bool = False) -> Level:
         "--security-opt apparmor=unconfined). The setting unsafe=true runs programs under resource limits alone: they can then "
         "read your files and use your network"
     )
+
+
+def unsafe_words(verifier: str) -> str:
+    """What a verifier with `unsafe` announces before it runs the first program."""
+    level = best_level(unsafe=True)
+    here = (
+        "as here: they can read and write whatever you can" if level == LEVELS[-1] else f"here they have one: {level}"
+    )
+    return f"verifier {verifier}: unsafe = true runs programs of responses under resource limits alone where no sandbox works; {here}"
 
 
 def open_sandbox(*, unsafe: bool = False) -> Sandbox:
