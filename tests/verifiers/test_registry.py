@@ -23,6 +23,7 @@ def test_messages():
     with pytest.raises(UnknownNameError, match=rf"unknown verifier 'maths'; did you mean 'math'\?; known: {known}"):
         make_verifier("maths")
     with pytest.raises(
-        UsageError, match=r"verifier math: unknown setting 'litral'; did you mean 'literal'\?; it takes: literal, ordered, rules"
+        UsageError,
+        match=r"verifier math: unknown setting 'litral'; did you mean 'literal'\?; it takes: literal, ordered, rules",
     ):
         make_verifier("math", litral=True)

@@ -95,7 +95,9 @@ class SurrogateLoss:
         minus_loss = tokens.minus * objective.minus
         row_sums = (plus_loss + minus_loss).sum(dim=1)
         return LossOutput(
-            row_sums=row_sums, lengths=tokens.lengths, metrics=_metrics(tokens, objective, plus_loss.detach(), minus_loss.detach())
+            row_sums=row_sums,
+            lengths=tokens.lengths,
+            metrics=_metrics(tokens, objective, plus_loss.detach(), minus_loss.detach()),
         )
 
 
