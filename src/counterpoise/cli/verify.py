@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 _CHUNK = 512
-_LINES_PER_WORKER = 8
 _SECONDS = 1.0
-"""Verdicts are written after this long, or after the chunk that a verifier that may hang is on: a killed run has lost no more."""
+"""Verdicts are written after this long, and as many lines are judged together as take about this long: a killed run has lost no more."""
+_TOGETHER = 32
+"""Lines at least for a verifier that asks about many at a time, so that its requests run side by side."""
 
 
 def verify(
@@ -70,7 +71,7 @@ def verify(
     from counterpoise.files import append_json_lines
     from counterpoise.thought import judged_text
     from counterpoise.types import Problem
-    from counterpoise.verifiers.batch import Judge
+    from counterpoise.verifiers.batch import Judge, Together
     from counterpoise.verifiers.responses import Scored, read_responses, read_verdicts, verdict_record
 
     if literal and verifier != "math":
@@ -115,12 +116,13 @@ def verify(
             question_field=question_field,
         )
         with console.progress("verify", total=total, initial=done) as update:
-            size = _LINES_PER_WORKER * workers if chosen.isolated else _CHUNK
+            pace = _Pace(_TOGETHER if isinstance(chosen, Together) else workers, quick=not chosen.isolated)
             judged = (replace(row, response=judged_text(row.response, in_thought=in_thought)) for row in rows)
             pending: list[dict[str, Any]] = []
             written = time.monotonic()
             try:
-                for chunk in _chunks((row for row in judged if row not in scored), size):
+                for chunk in _chunks((row for row in judged if row not in scored), pace):
+                    started = time.monotonic()
                     problems = [
                         Problem(
                             problem_id=str(row.line), task_type="file", question="", gold=row.gold, verifier=verifier
@@ -134,6 +136,7 @@ def verify(
                         _tally(counts, record)
                     done += len(chunk)
                     update(done, "")
+                    pace.took(time.monotonic() - started, len(chunk))
                     if len(pending) >= _CHUNK or time.monotonic() - written >= _SECONDS:
                         append_json_lines(target, pending)
                         pending, written = [], time.monotonic()
@@ -142,15 +145,30 @@ def verify(
     _report(counts, target=target, alarm=alarm, labels=label_field is not None)
 
 
-def _chunks(rows: Iterator[ResponseLine], size: int) -> Iterator[list[ResponseLine]]:
-    """Lists of `size` rows; what stands before a malformed line comes before its error."""
+class _Pace:
+    """How many lines are judged together: as many as took about a second, so that little is lost, and the workers are busy."""
+
+    def __init__(self, least: int, *, quick: bool) -> None:
+        self._least = least
+        self.size = _CHUNK if quick and least < _TOGETHER else 2 * least
+
+    def took(self, seconds: float, lines: int) -> None:
+        """Learn from a chunk."""
+        if seconds > _SECONDS:
+            self.size = max(self._least, lines // 2)
+        elif seconds < _SECONDS / 4 and lines == self.size:
+            self.size = min(_CHUNK, 2 * self.size)
+
+
+def _chunks(rows: Iterator[ResponseLine], pace: _Pace) -> Iterator[list[ResponseLine]]:
+    """Lists of `pace.size` rows; what stands before a malformed line comes before its error."""
     from counterpoise.errors import DataError
 
     chunk: list[ResponseLine] = []
     try:
         for row in rows:
             chunk.append(row)
-            if len(chunk) == size:
+            if len(chunk) >= pace.size:
                 yield chunk
                 chunk = []
     except DataError:
