@@ -106,7 +106,10 @@ def test_unscored_lines_raise_an_alarm(tmp_path):
     path = tmp_path / "r.jsonl"
     path.write_text('{"gold": "many", "response": "7"}\n')
     result = run(path, "--verifier", "numeric")
-    assert "warning: 100.0% of the lines are unscored, more than 1.0%" in result.output
+    assert (
+        "warning: 100.0% of the lines are unscored, more than 1.0%; the reasons are in the table; see that --gold-field names the right "
+        "answer and that --verifier can read it\n"
+    ) in result.output
     assert "unparsable gold" in result.output
 
 

@@ -26,6 +26,12 @@ _SECONDS = 1.0
 _TOGETHER = 32
 """Lines at least for a verifier that asks about many at a time, so that its requests run side by side."""
 
+_WAYS_OUT = {
+    "timeout": "; a longer --timeout may help",
+    "unparsable gold": "; see that --gold-field names the right answer and that --verifier can read it",
+}
+"""What may help against a kind of reason."""
+
 
 def verify(
     file: Annotated[Path, typer.Argument(help='JSON lines {"gold": …, "response": …}.')],
@@ -145,6 +151,10 @@ def verify(
     _report(counts, target=target, alarm=alarm, labels=label_field is not None)
 
 
+def _commonest_reason(counts: Counter[tuple[str, str]]) -> str:
+    return max(((number, name) for (kind, name), number in counts.items() if kind == "reason"), default=(0, ""))[1]
+
+
 class _Pace:
     """How many lines are judged together: as many as took about a second, so that little is lost, and the workers are busy."""
 
@@ -230,7 +240,7 @@ def _report(counts: Counter[tuple[str, str]], *, target: Path, alarm: float, lab
     if unscored > alarm:
         console.note(
             f"warning: {unscored:.1%} of the lines are unscored, more than {alarm:.1%}; "
-            "the reasons are in the table, a longer --timeout may help"
+            f"the reasons are in the table{_WAYS_OUT.get(_commonest_reason(counts), '')}"
         )
     console.note(f"verdicts: {target}")
 
