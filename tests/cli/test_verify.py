@@ -106,7 +106,10 @@ def test_unscored_lines_raise_an_alarm(tmp_path):
     path = tmp_path / "r.jsonl"
     path.write_text('{"gold": "many", "response": "7"}\n')
     result = run(path, "--verifier", "numeric")
-    assert "warning: 100.0% of the lines are unscored, more than 1.0%" in result.output
+    assert (
+        "warning: 100.0% of the lines are unscored, more than 1.0%; the reasons are in the table; see that --gold-field names the right "
+        "answer and that --verifier can read it\n"
+    ) in result.output
     assert "unparsable gold" in result.output
 
 
@@ -144,8 +147,27 @@ def test_verdicts_are_written_as_they_are_reached(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Judge, "verify", watched)
     run(path)
-    # math may hang: eight lines for its one worker at a time
-    assert (seen, len(lines(out))) == ([0, 8, 16, 24], 24)
+    # math may hang: two lines for its one worker, then, because that took longer than 0 s, one at a time
+    assert (seen, len(lines(out))) == ([0, 2, 3, 4], 4)
+
+
+def test_as_many_lines_are_judged_together_as_take_a_second():
+    from counterpoise.cli.verify import _Pace
+
+    pace = _Pace(2, quick=False)
+    sizes = []
+    for seconds in (0.1, 0.1, 0.1, 0.5, 5.0, 5.0, 5.0, 5.0, 0.1):
+        pace.took(seconds, pace.size)
+        sizes.append(pace.size)
+    assert sizes == [8, 16, 32, 32, 16, 8, 4, 2, 4]
+    for _ in range(20):
+        pace.took(0.0, pace.size)
+    assert pace.size == 512
+    assert _Pace(1, quick=True).size == 512
+    judge = _Pace(32, quick=True)  # one that asks about many at a time
+    judge.took(60.0, judge.size)
+    judge.took(60.0, judge.size)
+    assert judge.size == 32
 
 
 def test_responses_that_begin_inside_a_thought(tmp_path):

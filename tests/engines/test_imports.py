@@ -113,3 +113,18 @@ def test_two_golds_of_one_problem_are_not_both_kept(bring):
     rows = [{"problem_id": "p", "response": "r", "gold": gold} for gold in ("1", "2")]
     _, done = bring("a.jsonl", *rows)
     assert done.refused.reasons == {"problem p has the gold '1' already and '2' here": 1}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "extra", "options", "expected"),
+    [
+        ("1+1\nassistant\n<think>\n", {}, {}, True),
+        ("1+1", {"in_thought": True}, {}, True),
+        ("1+1", {}, {"in_thought": True}, True),
+        ("1+1", {"in_thought": "no"}, {}, False),
+        ("Think in <think> tags. 1+1", {}, {}, False),
+    ],
+)
+def test_responses_that_begin_inside_a_thought(bring, tmp_path, prompt, extra, options, expected):
+    bring("1.jsonl", row("a", prompt=prompt) | extra, **options)
+    assert [rollout.in_thought for rollout in RolloutStore(tmp_path / "e").rollouts()] == [expected]

@@ -31,15 +31,15 @@ def table(path):
 
 @pytest.mark.parametrize(("suffix", "read"), [("jsonl", lines), ("parquet", table)])
 def test_a_row_for_each_rollout_with_nulls_for_the_unknown(store, tmp_path, suffix, read):
-    store.append([rollout(0, "a", policy_version=7), rollout(1, "ü", tokens=None, stop_reason=None)])
+    store.append([rollout(0, "a", policy_version=7), rollout(1, "ü", tokens=None, stop_reason=None, in_thought=True)])
     kept = KeptProblem(problem_id="p", task_type="t", question="q", gold="g", verifier="math")
     append_problems(store.directory, [kept])
     target = tmp_path / f"out.{suffix}"
     assert export(store.directory, target).rollouts == 2
     known = {"problem_id": "p", "prompt": "q", "gold": "g", "score": None, "verdict": None}
     assert read(target) == [
-        known | {"sample": 0, "response": "a", "tokens": 3, "stop_reason": "eos", "step": 7},
-        known | {"sample": 1, "response": "ü", "tokens": None, "stop_reason": None, "step": 0},
+        known | {"sample": 0, "response": "a", "tokens": 3, "stop_reason": "eos", "step": 7, "in_thought": False},
+        known | {"sample": 1, "response": "ü", "tokens": None, "stop_reason": None, "step": 0, "in_thought": True},
     ]
 
 

@@ -35,6 +35,9 @@ def import_rollouts(
     steps: Annotated[str | None, typer.Option("--steps", "--step", help="Training steps, e.g. 100 or 100,200.")] = None,
     verifier: Annotated[str, typer.Option(help="Judges problems that are of no task.")] = "math",
     threshold: Annotated[float, typer.Option(help="The files' scores count as right from here on.")] = 0.5,
+    in_thought: Annotated[
+        bool, typer.Option("--in-thought", help="The prompts opened <think>: responses begin inside the thought.")
+    ] = False,
     prompt_column: Annotated[str | None, typer.Option(help="Column of the prompt.")] = None,
     response_column: Annotated[str | None, typer.Option(help="Column of the response.")] = None,
     gold_column: Annotated[str | None, typer.Option(help="Column of the gold.")] = None,
@@ -82,6 +85,7 @@ def import_rollouts(
         settings=SamplingSettings(temperature=temperature, max_tokens=0),
         verifier=verifier,
         threshold=threshold,
+        in_thought=in_thought,
         steps=_steps(steps),
         task=_problems(task, gold),
     )

@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 _CHUNK = 512
-_LINES_PER_WORKER = 8
 _SECONDS = 1.0
-"""Verdicts are written after this long, or after the chunk that a verifier that may hang is on: a killed run has lost no more."""
+"""Verdicts are written after this long, and as many lines are judged together as take about this long: a killed run has lost no more."""
+_TOGETHER = 32
+"""Lines at least for a verifier that asks about many at a time, so that its requests run side by side."""
+
+_WAYS_OUT = {
+    "timeout": "; a longer --timeout may help",
+    "unparsable gold": "; see that --gold-field names the right answer and that --verifier can read it",
+}
+"""What may help against a kind of reason."""
 
 
 def verify(
@@ -70,7 +77,7 @@ def verify(
     from counterpoise.files import append_json_lines
     from counterpoise.thought import judged_text
     from counterpoise.types import Problem
-    from counterpoise.verifiers.batch import Judge
+    from counterpoise.verifiers.batch import Judge, Together
     from counterpoise.verifiers.responses import Scored, read_responses, read_verdicts, verdict_record
 
     if literal and verifier != "math":
@@ -115,12 +122,13 @@ def verify(
             question_field=question_field,
         )
         with console.progress("verify", total=total, initial=done) as update:
-            size = _LINES_PER_WORKER * workers if chosen.isolated else _CHUNK
+            pace = _Pace(_TOGETHER if isinstance(chosen, Together) else workers, quick=not chosen.isolated)
             judged = (replace(row, response=judged_text(row.response, in_thought=in_thought)) for row in rows)
             pending: list[dict[str, Any]] = []
             written = time.monotonic()
             try:
-                for chunk in _chunks((row for row in judged if row not in scored), size):
+                for chunk in _chunks((row for row in judged if row not in scored), pace):
+                    started = time.monotonic()
                     problems = [
                         Problem(
                             problem_id=str(row.line), task_type="file", question="", gold=row.gold, verifier=verifier
@@ -134,6 +142,7 @@ def verify(
                         _tally(counts, record)
                     done += len(chunk)
                     update(done, "")
+                    pace.took(time.monotonic() - started, len(chunk))
                     if len(pending) >= _CHUNK or time.monotonic() - written >= _SECONDS:
                         append_json_lines(target, pending)
                         pending, written = [], time.monotonic()
@@ -142,15 +151,34 @@ def verify(
     _report(counts, target=target, alarm=alarm, labels=label_field is not None)
 
 
-def _chunks(rows: Iterator[ResponseLine], size: int) -> Iterator[list[ResponseLine]]:
-    """Lists of `size` rows; what stands before a malformed line comes before its error."""
+def _commonest_reason(counts: Counter[tuple[str, str]]) -> str:
+    return max(((number, name) for (kind, name), number in counts.items() if kind == "reason"), default=(0, ""))[1]
+
+
+class _Pace:
+    """How many lines are judged together: as many as took about a second, so that little is lost, and the workers are busy."""
+
+    def __init__(self, least: int, *, quick: bool) -> None:
+        self._least = least
+        self.size = _CHUNK if quick and least < _TOGETHER else 2 * least
+
+    def took(self, seconds: float, lines: int) -> None:
+        """Learn from a chunk."""
+        if seconds > _SECONDS:
+            self.size = max(self._least, lines // 2)
+        elif seconds < _SECONDS / 4 and lines == self.size:
+            self.size = min(_CHUNK, 2 * self.size)
+
+
+def _chunks(rows: Iterator[ResponseLine], pace: _Pace) -> Iterator[list[ResponseLine]]:
+    """Lists of `pace.size` rows; what stands before a malformed line comes before its error."""
     from counterpoise.errors import DataError
 
     chunk: list[ResponseLine] = []
     try:
         for row in rows:
             chunk.append(row)
-            if len(chunk) == size:
+            if len(chunk) >= pace.size:
                 yield chunk
                 chunk = []
     except DataError:
@@ -212,7 +240,7 @@ def _report(counts: Counter[tuple[str, str]], *, target: Path, alarm: float, lab
     if unscored > alarm:
         console.note(
             f"warning: {unscored:.1%} of the lines are unscored, more than {alarm:.1%}; "
-            "the reasons are in the table, a longer --timeout may help"
+            f"the reasons are in the table{_WAYS_OUT.get(_commonest_reason(counts), '')}"
         )
     console.note(f"verdicts: {target}")
 

@@ -57,6 +57,7 @@ def import_rollouts(
     settings: SamplingSettings | None = None,
     verifier: str = "math",
     threshold: float = 0.5,
+    in_thought: bool = False,
     steps: Collection[int] = (),
     task: Sequence[Problem] = (),
 ) -> Imported:
@@ -75,6 +76,7 @@ def import_rollouts(
         settings: how they were drawn, for the manifest; nothing else depends on it.
         verifier: of the problems that are not of `task`.
         threshold: a score counts as right from here on.
+        in_thought: every prompt opened a thought, in which the response begins, also where the prompt's text in the file does not show it.
         steps: training steps that count; needed when the files have more than one.
         task: problems whose gold and identity replace the files'.
 
@@ -94,7 +96,7 @@ def import_rollouts(
     )
     _check_usable(sources, steps, _Problems(directory, task, verifier), directory)
     store = RolloutStore(directory, manifest)
-    writer = _Writer(store, _Problems(store.directory, task, verifier), threshold)
+    writer = _Writer(store, _Problems(store.directory, task, verifier), threshold, in_thought=in_thought)
     added: dict[Path, int] = {}
     known: dict[Path, int] = {}
     refused = Refused()
@@ -209,11 +211,12 @@ class _Problems:
 class _Writer:
     """Puts draws and their verdicts into the store, batch by batch."""
 
-    def __init__(self, store: RolloutStore, problems: _Problems, threshold: float) -> None:
+    def __init__(self, store: RolloutStore, problems: _Problems, threshold: float, *, in_thought: bool) -> None:
         self._store = store
         self._problems = problems
         self._held = HeldDraws(store)
         self._threshold = threshold
+        self._in_thought = in_thought
         self.version = f"from-{threshold:g}"
         self._rules = _Rules(store.verdicts(IMPORTED, self.version))
         self.scored = self.between = 0
@@ -252,7 +255,7 @@ class _Writer:
             tokens=draw.tokens,
             stop_reason=draw.stop_reason,
             policy_version=draw.step or 0,
-            in_thought=draw.prompt is not None and opens_thought(draw.prompt),
+            in_thought=self._in_thought or draw.in_thought or opens_thought(draw.prompt or ""),
         )
         return asdict(rollout) | ({} if sample == drawn_as else {DRAWN_AS: drawn_as})
 

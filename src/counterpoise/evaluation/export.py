@@ -87,6 +87,7 @@ def _rows(store: RolloutStore, verdicts: Mapping[str, bytearray]) -> Iterator[di
             "verdict": None if value is None else value.value,
             "tokens": rollout.tokens,
             "stop_reason": None if rollout.stop_reason is None else rollout.stop_reason.value,
+            "in_thought": rollout.in_thought,
             "step": rollout.policy_version,
         }
 
@@ -127,7 +128,8 @@ def _parquet(target: Path, rows: Iterator[dict[str, Any]]) -> None:
         raise MissingExtraError("pyarrow", extra="parquet", purpose=f"writing {target}") from error
     texts = ("problem_id", "prompt", "gold", "response", "verdict", "stop_reason")
     numbers = ("sample", "score", "tokens", "step")
-    schema = pyarrow.schema([(n, pyarrow.string()) for n in texts] + [(n, pyarrow.int64()) for n in numbers])
+    columns = [(n, pyarrow.string()) for n in texts] + [(n, pyarrow.int64()) for n in numbers]
+    schema = pyarrow.schema([*columns, ("in_thought", pyarrow.bool_())])
 
     def write(handle: BinaryIO) -> None:
         with parquet.ParquetWriter(handle, schema) as writer:

@@ -12,6 +12,7 @@ Where the letter is, the last of these deciding:
 and, only where none of them occurs, the first of these:
 
 - `last_option`: a last line `B) iron`, `(B) iron` or `B. iron` that is not one of a list of options;
+- `first_line`: a first line that is a letter alone, or an option with its explanation behind it, where no other option is listed;
 - `claim`: "Option C is correct", unless several are called correct;
 - `bracketed`: `(B)` in the last sentence that has one, lists of options and what is denied left out.
 
@@ -30,6 +31,7 @@ from counterpoise.verifiers.choice_text import (
     bracketed,
     claims,
     cleaned,
+    first_line,
     last_letter,
     last_option,
     letters,
@@ -110,7 +112,7 @@ def _strongest(text: str) -> Found | None:
     candidates = [found for found in places if found is not None]
     if candidates:
         return max(candidates, key=lambda found: found.position)
-    return last_option(clean) or called or bracketed(clean)
+    return last_option(clean) or first_line(clean) or called or bracketed(clean)
 
 
 def _boxed(text: str) -> Found | None:

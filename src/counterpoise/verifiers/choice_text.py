@@ -8,7 +8,18 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["Found", "bracketed", "claims", "cleaned", "last_letter", "last_option", "letters", "phrase", "retracted"]
+__all__ = [
+    "Found",
+    "bracketed",
+    "claims",
+    "cleaned",
+    "first_line",
+    "last_letter",
+    "last_option",
+    "letters",
+    "phrase",
+    "retracted",
+]
 
 _MAX_ANSWER = 400
 _FULL_WIDTH = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
@@ -57,7 +68,8 @@ _IS = (
     r"|[:=→⇒]|->|[-–—](?=[ \t]{0,8}\(?[A-Z]\b))"
 )
 _PHRASE = re.compile(
-    rf"\b(?:answer|option|choice|selection)\b[ \t]{{0,8}}(?:to[ \t][^\n.:]{{1,60}}?[ \t])?(?:{_ADVERBS}{_SPACE})?{_IS}[ \t:]{{0,8}}"
+    rf"\b(?:answer|ans\.?|option|choice|selection)(?:\b|(?<=\.))[ \t]{{0,8}}"
+    rf"(?:to[ \t][^\n.:]{{1,60}}?[ \t])?(?:{_ADVERBS}{_SPACE})?{_IS}[ \t:]{{0,8}}"
     rf"(?:(?:{_ADVERBS}|the|option|choice|letter)[ \t,:]{{1,4}}){{0,4}}",
     re.IGNORECASE,
 )
@@ -69,7 +81,8 @@ _CHOSEN = re.compile(
     re.IGNORECASE,
 )
 _CHINESE = re.compile(
-    r"(?:答案|正确(?:的)?选项|正確(?:的)?選項|选项|選項)(?:应该|应当|应|應|就|只能|显然)?(?:[是为為:]|[选選](?![项項])){1,3}[ \t:]{0,8}"
+    r"(?:答案|正确(?:的)?选项|正確(?:的)?選項|选项|選項|正确的)(?:应该|应当|应|應|就|只能|显然)?"
+    r"(?:[是为為:]|[选選](?![项項])){1,3}[ \t:]{0,8}"
     r"|(?<![不别非没未])(?<!不[能该可应])(?<!不应该)(?:选|選)(?:择|擇)?(?:(?:项|項)?[是为為:]{1,2})?[ \t:]{0,8}"
     r"(?=(?:答案|选项)?[ \t]{0,8}\(?[A-Z](?![A-Za-z]|[ \t)]{0,4}(?:选项)?是?(?:不|错|錯)))"
 )
@@ -86,6 +99,7 @@ _CLAIM = re.compile(
     rf"{_SPACE}(?:is|(?:must|would|should){_SPACE}be|(?:seems|appears)(?:{_SPACE}to{_SPACE}be)?){_SPACE}"
     rf"(?:{_ADVERBS}{_SPACE})?(?P<what>"
     rf"the{_SPACE}(?:(?:only|single|one|most|best|correct|right|likely|appropriate|accurate|suitable|possible){_SPACE}){{0,3}}(?:answer|option|choice)\b"
+    rf"|(?:my|our){_SPACE}(?:(?:final|best|chosen){_SPACE}){{0,2}}(?:answer|choice|pick)\b"
     rf"|the{_SPACE}(?:correct|right|best|most{_SPACE}(?:appropriate|accurate|suitable|likely)|only{_SPACE}(?:correct|right|possible)){_SPACE}one\b"
     rf"|(?:correct|right)\b(?!{_SPACE}(?:only|if|when|but|about|that|in|to|for|insofar|as)\b))"
     r"|(?<![A-Za-z0-9])(?P<cn>[A-Z])[ \t]{0,4}(?:选项|選項|项|項)?[ \t]{0,4}(?:是|为)?"
@@ -131,6 +145,8 @@ _STANDALONE = re.compile(
     r"\(\s?([A-Z])\s?\)|(?<![A-Za-z0-9'])([B-HJ-Z])(?![A-Za-z0-9'])|\b(?:is|option|choice|be)[ \t]{1,4}([AI])\b(?![ \t][a-z])"
 )
 _BRACKETED = re.compile(r"\(\s{0,4}([A-Z])\s{0,4}\)")
+_EXPLAINS = re.compile(r"\W{0,8}(?:explanation|because|reason|rationale|justification|since)", re.IGNORECASE)
+_MAX_FIRST = 20_000
 _ELSEWHERE = re.compile(r"(?<![A-Za-z0-9])([A-Z])(?:\)|\.(?=\s\S))")
 _ALONE = re.compile(
     rf"(?:{_PREFIX})\(?\s{{0,4}}(?P<letter>[A-Za-z])\s{{0,4}}\)?\s{{0,4}}[.):]?\s{{0,4}}\.?", re.IGNORECASE
@@ -215,7 +231,9 @@ def claims(text: str) -> tuple[Found | None, Found | None]:
             continue
         found = Found(match.start(), match.end(), "claim", (letter.upper(),))
         called.append(found)
-        if (match["what"] or "").lower().startswith("the") or (match["cn_what"] or "").endswith(("答案", "选项")):
+        if (match["what"] or "").lower().startswith(("the", "my", "our")) or (match["cn_what"] or "").endswith(
+            ("答案", "选项")
+        ):
             strong = found
     named = tuple(dict.fromkeys(letter for found in called for letter in found.letters))
     return strong, called[-1]._replace(letters=named) if called else None
@@ -233,6 +251,20 @@ def last_letter(text: str) -> Found | None:
     if not line.endswith((")", ".", ":")) and ((match["letter"] in "ai" and (start or len(line) > 1)) or "(I" in line):
         return None
     return Found(start, len(text), "last_letter", (match["letter"].upper(),))
+
+
+def first_line(text: str) -> Found | None:
+    """A first line that is a letter alone, or an option and then its explanation, where no other option is listed."""
+    lines = [line.strip() for line in text[:_MAX_FIRST].split("\n") if line.strip()]
+    if len(lines) < 2 or len(lines[0]) > _MAX_ANSWER:
+        return None
+    alone = re.fullmatch(r"\(?\s{0,4}([A-Z])\s{0,4}[.):]{0,2}", lines[0])
+    letter = alone[1] if alone else _letter_of(lines[0])
+    if not letter or any(_letter_of(line) not in ("", letter) for line in lines):
+        return None
+    if not alone and (not _EXPLAINS.match(lines[1]) or letters(lines[0], clause=True) != (letter,)):
+        return None
+    return Found(0, text.find("\n", len(text) - len(text.lstrip())), "first_line", (letter,))
 
 
 def last_option(text: str) -> Found | None:

@@ -56,6 +56,8 @@ class Draw:
     """Response tokens; None where the file does not say."""
     stop_reason: StopReason | None = None
     """Why it ended; None where the file does not say."""
+    in_thought: bool = False
+    """The file says that the prompt opened a thought, in which the response begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,7 @@ def flat_draws(fields: Fields, columns: Columns) -> Sequence[Draw]:
         problem_id=None if problem_id is None else as_text(problem_id),
         step=None if step is None else _step(step),
         tokens=_tokens(fields.get("tokens")),
+        in_thought=fields.get("in_thought") is True,
         stop_reason=_stop_reason(fields.get("stop_reason")),
     )
     return (draw,)
