@@ -214,10 +214,10 @@ def test_memory_does_not_hold_the_texts(store):
     ("one", "other", "same"),
     [
         ("m", "m", True),
-        ("models/q", "/work/models/q", True),  # a run of an earlier version, continued from another directory
-        ("q", "/work/models/q", True),
-        ("models/p", "/work/models/q", False),
-        ("odels/q", "/work/models/q", False),
+        ("models/q", "/data/models/q", True),  # a run of an earlier version, continued from another directory
+        ("q", "/data/models/q", True),
+        ("models/p", "/data/models/q", False),
+        ("odels/q", "/data/models/q", False),
         ("/old/models/q", "/new/models/q", True),
         ("/old/models/q", "/new/models/p", False),
         ("/a/run/checkpoints/step-000001/policy", "/b/run/checkpoints/step-000001/policy", True),
