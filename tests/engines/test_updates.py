@@ -77,6 +77,7 @@ def test_updates_are_as_many_as_the_trained_rows_fill(configure, judged, rule, u
 def test_the_critic_of_ppo_makes_as_many_updates_as_the_policy(configure, judged, unit, updates):
     judged(lambda row: row % 4 == 0, scored=lambda row: row % 2 == 0)
     settings = ("credit.rule=ppo", "rollout.group_size=8", "learner.steps=1", f"learner.minibatch_unit={unit}")
+    settings = (*settings, "verification.max_unscored=0.5")
     run = RunDirectory.create(configure(*SIXTEEN, *settings))
     train(run)
     (record,) = read_metrics(run.metrics, on_damage=lambda damage: pytest.fail(str(damage)))
