@@ -99,10 +99,10 @@ def words(text: str) -> None:
     tokens = answer_tokens(text)
     assert all(token == token.strip() and token for token in tokens)
     judgement = QA.judge("kestrel", text)
-    assert judgement.value in (VerdictValue.CORRECT, VerdictValue.WRONG, VerdictValue.NO_ANSWER)
+    assert judgement.value in set(VerdictValue) - {VerdictValue.UNSCORED}
     assert judgement.value is not VerdictValue.CORRECT or "kestrel" in tokens[-1].replace(" ", "")
     assert all(0.0 <= part <= 1.0 for part in judgement.parts.values())
-    assert (judgement.value is VerdictValue.NO_ANSWER) <= abstains(tokens)
+    assert (judgement.value is VerdictValue.ABSTAINED) <= abstains(tokens)
     gold = parse_gold(text)
     assert gold is None or gold.answers
 

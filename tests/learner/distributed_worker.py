@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from counterpoise.credit.gae import moments
 from counterpoise.diagnostics.histogram import add_histograms
 from counterpoise.diagnostics.trained import TrainedTokens
+from counterpoise.engines.processes import Processes
 from counterpoise.learner.critic import Critic
 from counterpoise.learner.gradients import gather
 from counterpoise.learner.settings import LearnerSettings
@@ -61,11 +62,8 @@ def fitted(
         groups = np.array(ids(rows, accelerator.num_processes))
         critic.update(rollouts, values=values, returns=returns, scored=scored, group_ids=groups, seed=seed)
 
-    def add(own: list[float]) -> list[float]:
-        return [sum(column) for column in zip(*gather(own, accelerator.num_processes), strict=True)]
-
     values = critic.values(rollouts)
-    seen = moments(values.tokens, values.mask & scored[:, None], add=add)
+    seen = moments(values.tokens, values.mask & scored[:, None], world=Processes())
     flat = torch.cat([parameter.detach().flatten() for parameter in critic.state_dict()["parameters"]])
     return flat, [seen.count, seen.mean, seen.squares]
 

@@ -24,7 +24,7 @@ def test_defaults_are_those_of_the_reference_implementation():
         ({"schedule": "cosine"}, r"schedule 'cosine' decays to zero at total_steps, which is not set; set it"),
         (
             {"schedule": "linear", "total_steps": 5, "warmup_steps": 5},
-            r"total_steps is 5 and warmup_steps 5: nothing is left",
+            r"warmup_steps=5 leaves none of the 5 optimiser updates",
         ),
     ],
 )

