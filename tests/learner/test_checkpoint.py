@@ -123,6 +123,7 @@ def test_a_full_disk_leaves_earlier_checkpoints_intact(store, tmp_path):
 _WRITER = """
 import sys
 from pathlib import Path
+import torch  # now, and not in the first save, which the kill would then always hit
 from counterpoise.learner.checkpoint import CheckpointStore, Score
 store = CheckpointStore(Path(sys.argv[1]), keep=2, say=lambda line: print(line, file=sys.stderr))
 latest = store.latest()

@@ -116,6 +116,6 @@ def test_without_the_package(monkeypatch):
     monkeypatch.setattr(module.importlib, "import_module", absent)
     generator_names.cache_clear()
     with pytest.raises(
-        MissingExtraError, match=r"task 'reasoning_gym' needs the package 'reasoning-gym'.*\[procedural\]"
+        MissingExtraError, match=r"task 'reasoning_gym' needs the package 'reasoning-gym'.*pip install 'reasoning-gym>="
     ):
         ReasoningGym().problems("train")

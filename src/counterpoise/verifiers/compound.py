@@ -34,11 +34,14 @@ class Total:
 
 
 def total(text: str) -> Total | None:
-    """The sum of a text that is numbers with units of one kind, each smaller than the one before, or one such; None for other texts."""
+    """The sum of a text that is numbers with units of one kind, each smaller than the one before, or one such; None for other texts.
+
+    A comma joins hours and minutes, or feet and inches; between metric units (`122 kJ, 156 J`) it makes a list.
+    """
     if len(text) > MAX_TEXT:
         return None
     text = _plain(text)
-    position, sum_, last = 0, Fraction(0), None
+    position, sum_, last, joined = 0, Fraction(0), None, ""
     while position < len(text):
         match = _PIECE.match(text, position)
         number = parse_number(match["number"]) if match else None
@@ -47,10 +50,12 @@ def total(text: str) -> Total | None:
             return None
         if last is not None and (unit.dimensions != last.dimensions or unit.factor >= last.factor):
             return None
+        if last is not None and "," in joined and _is_decimal(last.factor / unit.factor):
+            return None
         sum_ += number.value * unit.factor
         last, position = unit, match.end()
         joint = _JOINT.match(text, position)
-        position = joint.end() if joint else position
+        joined, position = (joint[0], joint.end()) if joint else ("", position)
     return None if last is None or not last.dimensions else Total(value=sum_, dimensions=last.dimensions)
 
 
@@ -63,6 +68,12 @@ def compound(text: str) -> Written | None:
     if sum_ is None or match is None or unit is None:
         return None
     return Written(value=sum_.value / unit.factor, unit=tidy(_MARKS.get(match["unit"], match["unit"])), figures=EXACT)
+
+
+def _is_decimal(ratio: Fraction) -> bool:
+    """Whether it is a power of ten, as between prefixes of one unit."""
+    digits = str(ratio)
+    return digits[0] == "1" and not digits[1:].strip("0")
 
 
 def _plain(text: str) -> str:
