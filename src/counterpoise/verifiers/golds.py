@@ -47,7 +47,7 @@ def no_mathematics(gold: str) -> str | None:
     words = _TEXT.sub(r" \1 ", text).strip()
     if not words:
         return "empty"
-    if "".join(words.lower().split()) in _MISSING:
+    if "".join(words.lower().split()).strip("[]()") in _MISSING:
         return "a missing value"
     return "a sentence" if _sentence(words) or _CLOSED.fullmatch(gold.strip()) else None
 

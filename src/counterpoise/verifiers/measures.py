@@ -22,10 +22,13 @@ _MULTIPLES = {
 _LETTERS = {"k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9}
 _WORDS = """
     and or dozen hundred thousand million billion trillion percent times over plus minus squared cubed factorial half quarter third
-    pi sqrt ln log exp sin cos tan cot sec csc mod choose base to by of
+    pi sqrt ln log exp sin cos tan cot csc mod choose base to by of
 """
 NUMBER_WORDS = frozenset(_WORDS.split())
-"""Words behind a number that belong to it: what they mean is not known, so the text cannot be read."""
+"""Words behind a number that belong to it: what they mean is not known, so the text cannot be read.
+
+Not `sec`: behind a number it is seconds.
+"""
 
 BINDS = re.compile(
     r"\\(?:sum|prod|lim|i{0,3}nt|oint|(?:sup|inf|max|min)(?=\s*_))(?![A-Za-z])|\\frac\s*\{\s*(?:d|\\partial)(?![A-Za-z])"

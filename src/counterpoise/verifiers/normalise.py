@@ -96,6 +96,8 @@ _CHINESE = {
     "升": "L", "毫升": "mL", "元": "yuan", "美元": "dollars", "美分": "cents", "欧元": "euros", "度": "degrees",
 }  # fmt: skip
 _CHINESE_UNIT = re.compile(r"(?<=[\d})])\s*(?:\\text\{\s*)?([\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{1,8})\s*\}?\Z")
+# `5!=120` is a factorial: nobody answers that two numbers differ.
+_FACTORIAL = re.compile(r"(?<=\d)!=(?=\s*\d)")
 _RAISED = re.compile(r"(?<=\d)\s*\\text\{\s*(squared|cubed)\s*\}|(?<=\d)\s+(squared|cubed)\Z", re.IGNORECASE)
 _ROOT = re.compile(r"√\s*(\d+|[A-Za-z]|\([^()]*\))")
 _SIZES = re.compile(r"\\(?:left|right)\s*\.|\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])\s*(?=[\\()\[\]{}|.])")
@@ -141,6 +143,7 @@ def normalise(text: str, *, dollars: bool = False) -> str:
     text = _EMPTY_SET.sub(r"\\emptyset", _FRACTIONS.sub(r"\\frac", text))
     text = _CHINESE_UNIT.sub(lambda m: rf"\text{{ {_CHINESE.get(m[1], m[1])}}}", text)
     text = _RAISED.sub(lambda m: "^{2}" if (m[1] or m[2]).lower() == "squared" else "^{3}", text)
+    text = _FACTORIAL.sub("! =", text)
     inequality = _INEQUALITY.search(text) is not None
     text = _OR.sub(r" \\cup " if inequality else ",", text)
     text = _PERCENT.sub("%", _AND.sub(r" \\cap " if inequality else ",", text))

@@ -57,9 +57,20 @@ _TAGGED = re.compile(
 )
 
 
+_ONE_CELL = re.compile(
+    r"\\begin\{(?P<name>(?:aligned|align|gathered|gather|equation|split|array|multline)\*?)\}(?:\[[tbc]\])?(?:\s*\{[clr|]+\})?"
+    r"(?P<inside>(?:(?!\\\\|\\begin|&).)+)\\end\{(?P=name)\}",
+    re.DOTALL,
+)
+"""An environment that only sets one formula; a matrix of one cell keeps its brackets."""
+
+
 def unwrap(text: str) -> str:
     """`text` without presentation; total, and at most quadratic in a text that is nested to no more than 50 levels."""
-    return _markdown(_latex(_markdown(text), 0))
+    text = _markdown(text)
+    if match := _ONE_CELL.fullmatch(text):
+        text = match["inside"].strip()
+    return _markdown(_latex(text, 0))
 
 
 def _markdown(text: str) -> str:
