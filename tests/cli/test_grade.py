@@ -252,6 +252,9 @@ def test_an_evaluation_is_graded_without_its_settings_given_again(command, refus
     monkeypatch.chdir("/")
     assert command("grade", tmp_path / "e").exit_code == 0
     assert sorted(path.read_text() for path in (tmp_path / "e").glob("verdicts-*")) == verdicts
+    # What is merged from it is graded without them too.
+    monkeypatch.chdir(tmp_path)
+    assert command("merge", "both", "e").exit_code == 0 and command("grade", "both").exit_code == 0
     # What is given goes over what is kept: none of these problems has three numbers.
     refused("grade", tmp_path / "e", "tasks.settings.count=3", says="problems in")
     # An evaluation made before it was kept is told what it lacks, and a damaged file is named.

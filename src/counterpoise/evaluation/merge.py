@@ -15,6 +15,7 @@ from counterpoise.errors import StoreError, UsageError
 from counterpoise.evaluation.golds import append_problems, kept_problems
 from counterpoise.evaluation.passk import MAX_ROLLOUTS
 from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout, same_model
+from counterpoise.evaluation.task_file import keep_task, kept_task
 from counterpoise.files import Damage, append_json_lines, read_json_lines
 
 __all__ = ["DRAWN_AS", "HeldDraws", "Merged", "merge_stores"]
@@ -68,6 +69,9 @@ def merge_stores(target: str | Path, sources: Sequence[str | Path]) -> list[Merg
     for store in stores:
         _check_same(reference, store)
     into = RolloutStore(target, None if begun else reference.manifest)
+    task = kept_task(reference.directory)
+    if not begun and task is not None and all(kept_task(store.directory) == task for store in stores):
+        keep_task(into.directory, task)  # where they differ, grading has to be told whose
     held, kept = HeldDraws(into), kept_problems(into.directory)
     for store in stores:
         fresh = {name: one for name, one in kept_problems(store.directory).items() if name not in kept}

@@ -31,7 +31,7 @@ def keep_task(directory: Path, task: Mapping[str, Any]) -> None:
 
 
 def kept_task(directory: Path) -> dict[str, Any] | None:
-    """What `keep_task` wrote; None for an evaluation that was made before it was kept, imported or merged.
+    """What `keep_task` wrote; None for one that was made before it was kept, imported, or merged from several tasks.
 
     Raises:
         StoreError: the file is there and cannot be read.
