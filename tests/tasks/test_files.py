@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pyarrow import parquet
 
 from counterpoise.errors import ConfigError, DataError, MissingExtraError
 from counterpoise.tasks.files import JsonlTask, ParquetTask
+from counterpoise.tasks.records import records
 
 
 def write(path: Path, *records: Any) -> Path:
@@ -231,3 +233,10 @@ def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         MissingExtraError, match=r"a Parquet file of problems needs the package 'pyarrow'.*pip install 'pyarrow>=17'"
     ):
         ParquetTask(train=rows).problems("train")
+
+
+@pytest.mark.parametrize("name", ["data.jsonl", "data.parquet"])
+def test_a_named_pipe_is_refused_and_never_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match="a named pipe, not a regular file"):
+        list(records(tmp_path / name, ["question"]))

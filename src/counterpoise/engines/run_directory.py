@@ -321,7 +321,7 @@ class RunDirectory:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
                 while True:
-                    handle = stack.enter_context(open(path, "w", encoding="utf-8"))
+                    handle = stack.enter_context(open(path, "w", encoding="utf-8", opener=_at_once))
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     # A run that was withdrawn took the file with it: a lock on that one would keep nobody out.
                     if path.exists() and os.fstat(handle.fileno()).st_ino == path.stat().st_ino:
@@ -345,6 +345,11 @@ class RunDirectory:
                 (self.path / name).unlink(missing_ok=True)
             with suppress(OSError):  # what else may be there is not ours
                 self.path.rmdir()
+
+
+def _at_once(path: str, flags: int) -> int:
+    # A named pipe in its place would keep the process waiting for a reader.
+    return os.open(path, flags | os.O_NONBLOCK, 0o666)
 
 
 def _cannot_lock(path: Path, error: OSError) -> str:

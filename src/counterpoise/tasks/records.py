@@ -79,7 +79,8 @@ def records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
         return
     parquet = _parquet()
     try:
-        present = parquet.read_schema(path).names
+        with open_regular(path) as handle:
+            present = parquet.read_schema(handle).names
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); copy it again") from error
     chosen = [column for column in columns if column in present]
@@ -144,7 +145,7 @@ def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     """
     parquet = _parquet()
     try:
-        with parquet.ParquetFile(path) as file:
+        with open_regular(path) as handle, parquet.ParquetFile(handle) as file:
             present = file.schema_arrow.names
             for column in columns:
                 if column not in present:

@@ -54,7 +54,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise MissingExtraError("pyarrow", extra="parquet", purpose=f"reading {path}") from error
     row = 0
     try:
-        with parquet.ParquetFile(path) as file:
+        with open_regular(path) as handle, parquet.ParquetFile(handle) as file:
             for batch in file.iter_batches(batch_size=_AT_ONCE):
                 for fields in batch.to_pylist():
                     row += 1
