@@ -139,7 +139,9 @@ def test_kill_at_random_moments_loses_nothing_already_written(configure):
         kills += process.returncode == -signal.SIGKILL
         assert "Traceback" not in errors
         steps = {record["step"] for record in _metrics_of(killed)}
-        assert seen <= steps
+        # What was logged after the newest checkpoint is taken back by the attempt that goes on from there.
+        saved = max((int(path.name[5:]) for path in killed.checkpoints.glob("step-??????")), default=0)
+        assert {step for step in seen if step <= saved} <= steps
         seen = steps
         if process.returncode == 0:
             break
