@@ -256,7 +256,8 @@ def test_without_the_package(monkeypatch):
 
     monkeypatch.setattr(module.importlib, "import_module", absent)
     with pytest.raises(
-        MissingExtraError, match=r"verifier 'reasoning_gym' needs the package 'reasoning-gym'.*\[procedural\]"
+        MissingExtraError,
+        match=r"verifier 'reasoning_gym' needs the package 'reasoning-gym'.*pip install 'reasoning-gym>=",
     ):
         module.prepare()
 

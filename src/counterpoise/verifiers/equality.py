@@ -179,6 +179,8 @@ class Comparison:
         broken = self._broken(right_values, depth)
         if broken is None or broken:
             return None if broken is None else judgement(False, "false_equation")
+        if not _is_listed(left_values[-1].text) and any(_is_listed(link.text) for link in right_values):
+            return judgement(False, "false_equation")  # `[0,\infty) = x/2`: two answers, and no link between them
         if _is_equation(left) or (_is_equation(right) and len(right) == 2 and not answers.is_constant(right[0].text)):
             return (
                 _NEXT
@@ -335,6 +337,12 @@ def _values(chain: Sequence[answers.Link]) -> Sequence[answers.Link]:
 def _is_equation(chain: Sequence[answers.Link]) -> bool:
     """An equation that is not the naming of a value: `x^2+y^2=1`."""
     return len(_values(chain)) > 1 and not all(answers.is_constant(link.text) for link in chain)
+
+
+def _is_listed(text: str) -> bool:
+    """Several numbers in brackets: an interval, a point or a set."""
+    inside = re.fullmatch(r"(?:[\[(]|\\\{)(?P<inside>.*)(?:[\])]|\\\})", text)
+    return inside is not None and answers.is_constant(text) and len(answers.parts(inside["inside"])) > 1
 
 
 def _same_name(gold: str, answer: str) -> bool:
