@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # One thread each: the models of the tests are tiny, and several processes with several threads wait for one another.
@@ -18,3 +19,30 @@ os.environ["HF_DATASETS_OFFLINE"] = "1"
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+@pytest.fixture
+def poison_loss(monkeypatch):
+    """`poison_loss(3)`: the loss of the third update is not a number. What it returns makes the losses whole again."""
+    from counterpoise.engines import assemble
+    from counterpoise.types import LossOutput
+
+    real = assemble.make_loss
+
+    def poison(update):
+        calls = iter(range(1, 100))
+
+        def make_loss(name, **settings):
+            inner = real(name, **settings)
+
+            def loss(**tensors):
+                output = inner(**tensors)
+                factor = float("nan") if next(calls) == update else 1.0
+                return LossOutput(row_sums=output.row_sums * factor, lengths=output.lengths, metrics=output.metrics)
+
+            return loss
+
+        monkeypatch.setattr(assemble, "make_loss", make_loss)
+        return lambda: monkeypatch.setattr(assemble, "make_loss", real)
+
+    return poison

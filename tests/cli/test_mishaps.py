@@ -17,7 +17,6 @@ from counterpoise.cli.live import LiveObserver
 from counterpoise.engines import assemble
 from counterpoise.rollouts.scripted import ScriptedSampler
 from counterpoise.tasks.splits import content_id
-from counterpoise.types import LossOutput
 
 QUESTIONS = ("1,2=3", "1,4=5", "2,4=6", "2,5=7")
 
@@ -129,21 +128,9 @@ def test_a_full_disk_keeps_the_rollouts_already_drawn(command, refused, tiny_pol
 
 
 @pytest.fixture
-def poisoned(monkeypatch):
+def poisoned(poison_loss):
     """The loss of the third update is not a number."""
-    calls, real = iter(range(100)), assemble.make_loss
-
-    def make_loss(name, **settings):
-        inner = real(name, **settings)
-
-        def loss(**tensors):
-            output = inner(**tensors)
-            factor = float("nan") if next(calls) == 2 else 1.0
-            return LossOutput(row_sums=output.row_sums * factor, lengths=output.lengths, metrics=output.metrics)
-
-        return loss
-
-    monkeypatch.setattr(assemble, "make_loss", make_loss)
+    poison_loss(3)
 
 
 @pytest.mark.usefixtures("poisoned")

@@ -17,7 +17,6 @@ from counterpoise.errors import ConfigError, DataError, TrainingError, VerifierE
 from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.rollouts.scripted import ScriptedSampler
 from counterpoise.tasks.splits import content_id
-from counterpoise.types import LossOutput
 
 
 class Hear(Silent):
@@ -324,7 +323,7 @@ def _equal(one, other):
     return all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
-def test_a_refused_update_takes_back_what_the_step_had_moved(configure, monkeypatch):
+def test_a_refused_update_takes_back_what_the_step_had_moved(configure, poison_loss):
     """The loss of the third step is not a number: the controller has seen that step, and the saved one must not have."""
     settings = (
         "checkpoint.every_steps=0",
@@ -334,45 +333,19 @@ def test_a_refused_update_takes_back_what_the_step_had_moved(configure, monkeypa
         "learner.minibatch=none",
     )
     whole = train(RunDirectory.create(configure(*settings, name="whole")))
-    run, calls, real = RunDirectory.create(configure(*settings)), iter(range(100)), assemble.make_loss
-
-    def poisoned(name, **options):
-        inner = real(name, **options)
-
-        def loss(**tensors):
-            output = inner(**tensors)
-            factor = float("nan") if next(calls) == 2 else 1.0
-            return LossOutput(row_sums=output.row_sums * factor, lengths=output.lengths, metrics=output.metrics)
-
-        return loss
-
-    monkeypatch.setattr(assemble, "make_loss", poisoned)
+    run = RunDirectory.create(configure(*settings))
+    restore = poison_loss(3)
     with pytest.raises(TrainingError, match=r"training step 3: .*last good checkpoint is .*step-000002"):
         train(run)
     assert steps(run) == [2]
-    monkeypatch.setattr(assemble, "make_loss", real)
+    restore()
     assert _equal(whole, train(RunDirectory.open(run.path)))
 
 
-def test_a_step_that_moved_the_weights_before_it_was_refused_is_not_saved(configure, monkeypatch):
+def test_a_step_that_moved_the_weights_before_it_was_refused_is_not_saved(configure, poison_loss):
     """Two mini-batches a step; the second of step 2 is refused, so that the weights are those of no finished step."""
-    run, calls, real = (
-        RunDirectory.create(configure("checkpoint.every_steps=0", "diagnostics.every=0")),
-        iter(range(100)),
-        assemble.make_loss,
-    )
-
-    def poisoned(name, **options):
-        inner = real(name, **options)
-
-        def loss(**tensors):
-            output = inner(**tensors)
-            factor = float("nan") if next(calls) == 3 else 1.0
-            return LossOutput(row_sums=output.row_sums * factor, lengths=output.lengths, metrics=output.metrics)
-
-        return loss
-
-    monkeypatch.setattr(assemble, "make_loss", poisoned)
+    run = RunDirectory.create(configure("checkpoint.every_steps=0", "diagnostics.every=0"))
+    poison_loss(4)
     with pytest.raises(TrainingError, match=r"training step 2: .*there is no checkpoint yet"):
         train(run)
     assert steps(run) == []

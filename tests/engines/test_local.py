@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from counterpoise.engines import assemble, local
+from counterpoise.engines import local
 from counterpoise.engines.interrupt import RunInterruptedError
 from counterpoise.engines.local import train
 from counterpoise.engines.observer import Silent
@@ -21,7 +21,7 @@ from counterpoise.engines.run_records import read_metrics
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.runfile import dump_config
-from counterpoise.types import LossOutput, Verdict, VerdictValue
+from counterpoise.types import Verdict, VerdictValue
 
 
 def _weights(run, step):
@@ -180,22 +180,9 @@ def test_a_truncated_checkpoint_is_said_aloud_and_the_one_before_it_used(configu
     assert _equal(before, _weights(run, 4))
 
 
-def test_a_loss_that_is_not_finite_is_refused_and_the_batch_kept(configure, monkeypatch):
+def test_a_loss_that_is_not_finite_is_refused_and_the_batch_kept(configure, poison_loss):
     run = RunDirectory.create(configure("loss.name=reinforce", "learner.minibatch=none", "diagnostics.every=0"))
-    calls = iter(range(100))
-    real = assemble.make_loss
-
-    def poisoned(name, **settings):
-        inner = real(name, **settings)
-
-        def loss(**tensors):
-            output = inner(**tensors)
-            factor = float("nan") if next(calls) == 2 else 1.0
-            return LossOutput(row_sums=output.row_sums * factor, lengths=output.lengths, metrics=output.metrics)
-
-        return loss
-
-    monkeypatch.setattr(assemble, "make_loss", poisoned)
+    poison_loss(3)
     with pytest.raises(
         TrainingError,
         match=r"training step 3: .*refused.*loss nan.*batch is saved in .*step-000003.pt.*last good checkpoint is .*step-000002",

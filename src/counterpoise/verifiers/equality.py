@@ -28,6 +28,7 @@ _MEMBER = re.compile(r"[A-Za-z]\s*\\in(?![A-Za-z])\s*")
 _VECTOR = re.compile(r"\(\s*[A-Za-z]\w?(?:\s*,\s*[A-Za-z]\w?)+\s*\)\s*=\s*(?P<value>\(.*\))", re.DOTALL)
 _ANGLE = re.compile(r"\\langle(.*?)\\rangle", re.DOTALL)
 _RELATED = re.compile(r"[<>]|\\(?:leq?|geq?|lt|gt|leqslant|geqslant|neq?)(?![A-Za-z])")
+_BRACKETED = re.compile(r"(?:[\[(]|\\\{)(?P<inside>.*)(?:[\])]|\\\})")
 _INEXACT = Fraction(1, 2000)
 
 
@@ -341,8 +342,8 @@ def _is_equation(chain: Sequence[answers.Link]) -> bool:
 
 def _is_listed(text: str) -> bool:
     """Several numbers in brackets: an interval, a point or a set."""
-    inside = re.fullmatch(r"(?:[\[(]|\\\{)(?P<inside>.*)(?:[\])]|\\\})", text)
-    return inside is not None and answers.is_constant(text) and len(answers.parts(inside["inside"])) > 1
+    match = _BRACKETED.fullmatch(text)
+    return match is not None and answers.is_constant(text) and len(answers.parts(match["inside"])) > 1
 
 
 def _same_name(gold: str, answer: str) -> bool:
