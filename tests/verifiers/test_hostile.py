@@ -29,8 +29,8 @@ FAMILIES, PRESENTATIONS = hostile_text.FAMILIES, hostile_text.PRESENTATIONS
 
 # CPU seconds of this process. A quiet machine needs 0.05 at most for 100,000 characters; what is quadratic takes minutes.
 LONG, LONG_SECONDS = 100_000, 0.5
-# Of the pumped patterns: 5 microseconds a character, ten times what the slowest needs. Quadratic ones take 30 at 10,000.
-SECONDS_PER_CHARACTER = 5e-6
+# Of the pumped patterns: three times what the slowest needs, the claims of `choice`. Quadratic ones take 30 microseconds at 10,000.
+SECONDS_PER_CHARACTER = 15e-6
 MEMORY_MB = 512
 PROGRAM_FAMILIES = [
     *("null bytes", "lone surrogates", "bidi overrides", "control characters", "deep program", "nested lists"),
@@ -115,16 +115,14 @@ def legal(found):
     assert found.answer is None or (found.answer and len(found.answer) <= 65_536)
 
 
-def cpu_seconds(work):
-    """Of the quicker of two runs where the first seems slow: a collection of garbage is nobody's fault."""
-    taken = []
-    for _ in range(2):
+def within(limit, work):
+    """Whether one of three runs stays below `limit` CPU seconds: a collection of garbage or a busy machine is nobody's fault."""
+    for _ in range(3):
         start = time.process_time()
         work()
-        taken.append(time.process_time() - start)
-        if taken[0] < 0.01:
-            break
-    return min(taken)
+        if time.process_time() - start < limit:
+            return True
+    return False
 
 
 def test_every_registered_verifier_has_a_case():
@@ -160,8 +158,8 @@ def test_no_regular_expression_of_an_extractor_is_worse_than_linear(name):
     for size in (24, 1_000, 10_000):
         for pattern, text in pumped(size):
             for response in (text, f"answer: {text}"):
-                seconds = cpu_seconds(lambda response=response: verifier.extract(response))
-                assert seconds < 0.005 + size * SECONDS_PER_CHARACTER, (pattern, response[:40], seconds)
+                limit = 0.005 + size * SECONDS_PER_CHARACTER
+                assert within(limit, lambda response=response: verifier.extract(response)), (pattern, response[:40])
 
 
 @pytest.mark.parametrize("name", CASES)

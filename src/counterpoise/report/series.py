@@ -80,7 +80,8 @@ def read_series(path: Path, *, on_damage: Callable[[Damage], None]) -> Series:
             del steps[kept:]
             for values in columns.values():
                 del values[kept:]
-        for name in record.keys() - columns.keys():
+        # In the order of the file, not of a set: the tables of one run are the same whoever writes them.
+        for name in [name for name in record if name not in columns]:
             columns[name] = array("d", [math.nan]) * kept
         for name, values in columns.items():
             values.append(_number(record.get(name)))
