@@ -21,16 +21,16 @@ import torch
 from accelerate import Accelerator
 
 from counterpoise.diagnostics.rollouts import rollout_metrics, surprisal_histograms
-from counterpoise.engines.anchors import draw_anchors
-from counterpoise.engines.assemble import assemble, make_learner, make_pipeline, make_sampler
-from counterpoise.engines.diagnose import Diagnose, saved_tokens
-from counterpoise.engines.order import ProblemOrder
-from counterpoise.engines.policy import load_policy
-from counterpoise.engines.step_record import step_record
+from counterpoise.engines.local.assemble import assemble, make_learner, make_pipeline, make_sampler
+from counterpoise.engines.local.diagnose import Diagnose, saved_tokens
+from counterpoise.engines.local.order import ProblemOrder
+from counterpoise.engines.local.policy import load_policy
+from counterpoise.engines.local.step_record import step_record
 from counterpoise.pipeline import Experience
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.rollouts.stopping import decode_rows
 from counterpoise.runfile import load_config
+from counterpoise.runs.anchors import draw_anchors
 from counterpoise.types import Credit
 from counterpoise.verifiers.batch import Judge
 

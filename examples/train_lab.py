@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from counterpoise.engines.local import train
-from counterpoise.engines.observer import Silent
-from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.engines.local.observer import Silent
 from counterpoise.runfile import load_config
+from counterpoise.runs.directory import RunDirectory
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "lab.toml"
 

@@ -24,10 +24,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 @pytest.fixture
 def poison_loss(monkeypatch):
     """`poison_loss(3)`: the loss of the third update is not a number. What it returns makes the losses whole again."""
-    from counterpoise.engines import assemble
+    from counterpoise.build import loss
     from counterpoise.types import LossOutput
 
-    real = assemble.make_loss
+    real = loss.make_loss
 
     def poison(update):
         calls = iter(range(1, 100))
@@ -42,7 +42,7 @@ def poison_loss(monkeypatch):
 
             return loss
 
-        monkeypatch.setattr(assemble, "make_loss", make_loss)
-        return lambda: monkeypatch.setattr(assemble, "make_loss", real)
+        monkeypatch.setattr(loss, "make_loss", make_loss)
+        return lambda: monkeypatch.setattr(loss, "make_loss", real)
 
     return poison

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from counterpoise.build.checks import check_needs
 from counterpoise.columns import COLUMNS, find_scored
-from counterpoise.engines.lookup import check_needs
 from counterpoise.errors import ConfigError
 from counterpoise.runfile import dump_config, load_config, load_stored, parse_config
 

@@ -7,7 +7,7 @@ import tomli_w
 from typer.testing import CliRunner
 
 from counterpoise.cli.app import app
-from counterpoise.engines import assemble, policy
+from counterpoise.engines.local import assemble, policy
 from counterpoise.models.lab import build_lab_model, save_lab_model
 from counterpoise.models.lab_tokenizer import build_lab_tokenizer
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from accelerate.utils import LoggerType
 
-from counterpoise.engines.lookup import TRACKERS
+from counterpoise.build.checks import TRACKERS
 
 SCRIPT = """
 import json, sys

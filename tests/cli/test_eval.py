@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from counterpoise.engines import evaluate
+from counterpoise.jobs import evaluate
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from contextlib import suppress
 import pytest
 
 from counterpoise.cli.live import LiveObserver
-from counterpoise.engines import assemble
+from counterpoise.engines.local import assemble
 from counterpoise.rollouts.scripted import ScriptedSampler
 from counterpoise.tasks.splits import content_id
 
@@ -154,7 +154,7 @@ def test_a_loss_that_is_no_number_stops_the_run_at_its_last_good_checkpoint(comm
 
 @pytest.mark.usefixtures("poisoned")
 def test_a_refusal_is_said_even_where_its_batch_cannot_be_saved(refused, run_file, tmp_path, monkeypatch):
-    from counterpoise.engines import refused as evidence
+    from counterpoise.engines.local import refused as evidence
     from counterpoise.errors import StoreError
 
     def atomic_write(path, write):

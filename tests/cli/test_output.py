@@ -15,7 +15,7 @@ import pytest
 
 from counterpoise.cli import app, console
 from counterpoise.cli.output import Screen, Stream
-from counterpoise.engines.observer import Unfailing
+from counterpoise.engines.local.observer import Unfailing
 from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout
 from counterpoise.runfile import quoted
 from counterpoise.tasks.registry import make_task
@@ -184,7 +184,7 @@ def test_no_memory_is_one_line_with_what_helps(command, monkeypatch, error, run_
     def fails(*arguments, **settings):
         raise error
 
-    monkeypatch.setattr("counterpoise.engines.local.assemble", fails)
+    monkeypatch.setattr("counterpoise.engines.local.loop.assemble", fails)
     result = command("train", run_file())
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
     assert "out of memory; lower rollout.max_rows" in result.stderr and "learner.tokens_per_microbatch" in result.stderr

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.runs.directory import RunDirectory
 
 LINES = [{"question": f"{a}+1=?", "answer": str(a + 1)} for a in range(60)]
 
@@ -210,7 +210,7 @@ def test_overrides_are_kept_only_by_who_trains(refused, command, trained):
 
 
 def test_who_gets_the_lock_later_trains_what_is_recorded_then(trained, command):
-    from counterpoise.engines.local import train
+    from counterpoise.engines.local.loop import train
 
     late = RunDirectory.open(trained)  # has read steps = 2
     assert command("train", trained, "learner.steps=3").exit_code == 0
@@ -329,9 +329,9 @@ def test_a_run_s_name_is_one_component(refused, run_file, tmp_path, name):
 
 
 def test_of_two_that_begin_a_run_at_once_one_is_refused(refused, run_file, tmp_path, monkeypatch):
-    from counterpoise.engines import run_directory
     from counterpoise.errors import UsageError
     from counterpoise.runfile import load_config
+    from counterpoise.runs import directory as run_directory
 
     config = load_config(run_file())
     real, taken = run_directory.atomic_write_text, []

@@ -12,10 +12,10 @@ import time
 
 import pytest
 
-from counterpoise.cli.following import FollowedRun, History, Tail
 from counterpoise.cli.watch import _sparkline
 from counterpoise.files import append_json_lines
 from counterpoise.runfile import dump_config, load_config
+from counterpoise.runs.following import FollowedRun, History, Tail
 
 NOW = 1_000_000.0
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from counterpoise.engines.study import load_study
 from counterpoise.errors import ConfigError
+from counterpoise.jobs.study import load_study
 from counterpoise.runfile import parse_config, quoted
 
 BAD = [

@@ -9,7 +9,7 @@ import torch
 from accelerate import PartialState
 
 from counterpoise.cli.app import main
-from counterpoise.engines import local
+from counterpoise.engines.local import loop as local
 
 
 class _Recorded(local._Run):

@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from counterpoise.engines.anchors import load_anchors
 from counterpoise.errors import StoreError
+from counterpoise.runs.anchors import load_anchors
 
 WHOLE = {
     "problem_id": "p",

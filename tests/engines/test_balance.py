@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from counterpoise.engines import assemble as assembly_module
-from counterpoise.engines.assemble import assemble
-from counterpoise.engines.balance import balance_set_twice
-from counterpoise.engines.explain_request import one_step
-from counterpoise.engines.local import train
-from counterpoise.engines.observer import Silent
-from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.engines.run_records import read_metrics
-from counterpoise.engines.study import load_study
+from counterpoise.build import credit as build_credit
+from counterpoise.build.balance import balance_set_twice
+from counterpoise.engines.local.assemble import assemble
+from counterpoise.engines.local.loop import train
+from counterpoise.engines.local.observer import Silent
 from counterpoise.errors import ConfigError
+from counterpoise.jobs.explain_request import one_step
+from counterpoise.jobs.study import load_study
 from counterpoise.runfile import load_config
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.records import read_metrics
 from counterpoise.types import Batch
 
 
@@ -114,7 +114,7 @@ def test_a_run_that_began_with_two_places_goes_on_and_says_so(configure, monkeyp
     overrides = ("credit.controller=linear", "credit.controller_settings.steps=4", "learner.steps=2")
     run = RunDirectory.create(configure(*overrides))
     with monkeypatch.context() as patch:  # as it was made before they were refused
-        patch.setattr(assembly_module, "balance_set_twice", lambda config: None)
+        patch.setattr(build_credit, "balance_set_twice", lambda config: None)
         train(run)
     listener = Listener()
     train(RunDirectory.open(run.path, ["learner.steps=3"]), observer=listener)

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from counterpoise.engines.local import train
-from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.engines.run_records import read_metrics
+from counterpoise.engines.local.loop import train
 from counterpoise.errors import ConfigError
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.records import read_metrics
 
 SAVE_ALL = ("checkpoint.every_steps=1", "checkpoint.keep=1")
 

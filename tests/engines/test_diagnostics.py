@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from counterpoise.engines.anchors import load_anchors
-from counterpoise.engines.local import train
-from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.engines.run_records import read_metrics, read_samples
+from counterpoise.engines.local.loop import train
 from counterpoise.errors import StoreError, UsageError
 from counterpoise.files import append_json_lines
+from counterpoise.runs.anchors import load_anchors
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.records import read_metrics, read_samples
 
 PROBED = {
     "log_prob_change_correct", "log_prob_change_wrong", "log_prob_change_anchor", "anchor_kl", "gradient_norm_plus",

@@ -4,8 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from counterpoise.engines.local import train
-from counterpoise.engines.run_directory import RESUMABLE, RunDirectory
+from counterpoise.engines.local.loop import train
+from counterpoise.runs.directory import RESUMABLE, RunDirectory
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "engines.md").read_text(encoding="utf-8")
 

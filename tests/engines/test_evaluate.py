@@ -1,10 +1,10 @@
 import pytest
 from safetensors.torch import load_file
 
-from counterpoise.engines.evaluate import evaluate_model, evaluate_run, first_problems
-from counterpoise.engines.local import train
-from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.engines.local.loop import train
 from counterpoise.errors import CheckpointError, StoreError
+from counterpoise.jobs.evaluate import evaluate_model, evaluate_run, first_problems
+from counterpoise.runs.directory import RunDirectory
 from counterpoise.types import Problem
 
 

@@ -7,8 +7,8 @@ from accelerate import Accelerator
 
 from counterpoise.diagnostics import microscope
 from counterpoise.diagnostics.microscope import Contexts
-from counterpoise.engines.assemble import assemble
-from counterpoise.engines.explain_bench import token_pushes
+from counterpoise.engines.local.assemble import assemble
+from counterpoise.jobs.explain_bench import token_pushes
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.learner.update import Learner
 from counterpoise.losses import counts, make_divide, make_loss

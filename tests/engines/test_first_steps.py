@@ -6,16 +6,17 @@ import re
 import pytest
 import torch
 
-from counterpoise.engines import assemble, local, precision
-from counterpoise.engines.advise import advise
-from counterpoise.engines.evaluate import evaluate_model
-from counterpoise.engines.local import train
-from counterpoise.engines.observer import Silent
-from counterpoise.engines.precision import cpu_flags, slow_precision
-from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.engines.local import assemble, precision
+from counterpoise.engines.local import loop as local
+from counterpoise.engines.local.loop import train
+from counterpoise.engines.local.observer import Silent
+from counterpoise.engines.local.precision import cpu_flags, slow_precision
 from counterpoise.errors import ConfigError, DataError, TrainingError, VerifierError
+from counterpoise.jobs.advise import advise
+from counterpoise.jobs.evaluate import evaluate_model
 from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.rollouts.scripted import ScriptedSampler
+from counterpoise.runs.directory import RunDirectory
 from counterpoise.tasks.splits import content_id
 
 

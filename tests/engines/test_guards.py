@@ -14,14 +14,14 @@ from safetensors.torch import load_file
 
 from counterpoise.diagnostics.guards.base import Alarm, Relief
 from counterpoise.diagnostics.guards.registry import GUARDS
-from counterpoise.engines import local
-from counterpoise.engines.interrupt import RunInterruptedError
-from counterpoise.engines.local import train
-from counterpoise.engines.observer import Silent
-from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.engines.run_records import read_metrics
+from counterpoise.engines.local import loop as local
+from counterpoise.engines.local.interrupt import RunInterruptedError
+from counterpoise.engines.local.loop import train
+from counterpoise.engines.local.observer import Silent
 from counterpoise.errors import ConfigError, TrainingError, UnknownNameError
 from counterpoise.runfile import dump_config
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.records import read_metrics
 from counterpoise.types import Verdict, VerdictValue
 
 WORKER = Path(__file__).with_name("guards_worker.py")

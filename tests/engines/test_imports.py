@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from counterpoise.engines.imports import IMPORTED, import_rollouts
 from counterpoise.errors import DataError, StoreError, UsageError
 from counterpoise.evaluation.imports.source import open_sources
 from counterpoise.evaluation.store import RolloutStore
+from counterpoise.jobs.imports import IMPORTED, import_rollouts
 from counterpoise.types import Problem, VerdictValue
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from counterpoise.engines import interrupt
+from counterpoise.engines.local import interrupt
 
 
 def _send(number):

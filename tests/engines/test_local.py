@@ -12,15 +12,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from counterpoise.engines import local
-from counterpoise.engines.interrupt import RunInterruptedError
-from counterpoise.engines.local import train
-from counterpoise.engines.observer import Silent
-from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.engines.run_records import read_metrics
+from counterpoise.engines.local import loop as local
+from counterpoise.engines.local.interrupt import RunInterruptedError
+from counterpoise.engines.local.loop import train
+from counterpoise.engines.local.observer import Silent
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.runfile import dump_config
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.records import read_metrics
 from counterpoise.types import Verdict, VerdictValue
 
 
@@ -217,7 +217,7 @@ def test_a_step_whose_rollouts_are_all_unscored_stops_the_run(configure, monkeyp
 
 
 def test_evaluation_before_and_after_and_more_of_it_later(configure):
-    from counterpoise.engines.evaluate import evaluate_run
+    from counterpoise.jobs.evaluate import evaluate_run
 
     run = RunDirectory.create(configure("evaluation.before=true", "evaluation.after=true", "learner.steps=1"))
     result = train(run)

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from counterpoise.engines.order import ProblemOrder
+from counterpoise.engines.local.order import ProblemOrder
 from counterpoise.errors import ConfigError
 from counterpoise.types import Problem
 

@@ -8,12 +8,12 @@ import torch
 
 from counterpoise.credit import make_rule
 from counterpoise.credit.gae import gae, moments, token_rewards, whiten
-from counterpoise.engines.assemble import assemble
-from counterpoise.engines.local import train
-from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.engines.run_records import read_metrics
+from counterpoise.engines.local.assemble import assemble
+from counterpoise.engines.local.loop import train
 from counterpoise.losses.value import ValueLoss
 from counterpoise.runfile import load_config
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.records import read_metrics
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 PAPER = RECIPES / "paper"

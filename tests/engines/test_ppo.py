@@ -8,13 +8,13 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
-from counterpoise.engines import ppo
-from counterpoise.engines.assemble import assemble
-from counterpoise.engines.local import train
-from counterpoise.engines.policy import load_policy
-from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.engines.run_records import read_metrics
+from counterpoise.engines.local import ppo
+from counterpoise.engines.local.assemble import assemble
+from counterpoise.engines.local.loop import train
+from counterpoise.engines.local.policy import load_policy
 from counterpoise.errors import CheckpointError, ConfigError, UsageError
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.records import read_metrics
 from counterpoise.types import Batch, Rollout, StopReason
 
 PPO = ("credit.rule=ppo", "critic.learning_rate=1e-3")

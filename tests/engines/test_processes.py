@@ -9,13 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from counterpoise.engines.local import train
-from counterpoise.engines.processes import anywhere, is_main, on_main
-from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.engines.run_records import read_metrics
+from counterpoise.engines.local.loop import train
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.processes import anywhere, is_main, on_main
 from counterpoise.runfile import dump_config
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.records import read_metrics
 
 WORKER = Path(__file__).with_name("process_worker.py")
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from counterpoise.engines.profile import Group, measure_profile
+from counterpoise.jobs.profile import Group, measure_profile
 from counterpoise.types import Problem, Rollout, StopReason, Verdict, VerdictValue
 
 C, W, N, U = VerdictValue.CORRECT, VerdictValue.WRONG, VerdictValue.NO_ANSWER, VerdictValue.UNSCORED

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from counterpoise.cli.demo import DEMO_FILE
-from counterpoise.engines.assemble import assemble
-from counterpoise.engines.local import train
-from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.engines.run_records import read_metrics
+from counterpoise.engines.local.assemble import assemble
+from counterpoise.engines.local.loop import train
 from counterpoise.errors import MissingExtraError
 from counterpoise.models.smollm2 import cache_directory, gguf_path, smollm2_path
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.runfile import load_config
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.records import read_metrics
 from counterpoise.types import Batch, Verdict, VerdictValue
 
 RECIPES = Path(__file__).parents[2] / "recipes"

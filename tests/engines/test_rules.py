@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load_file
 
 from counterpoise.credit import group_statistics
-from counterpoise.engines.assemble import assemble
-from counterpoise.engines.local import train
-from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.engines.run_records import read_metrics
+from counterpoise.engines.local.assemble import assemble
+from counterpoise.engines.local.loop import train
 from counterpoise.errors import DataError
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.records import read_metrics
 from counterpoise.types import Batch, Sum
 
 GRADED = ("credit.rule=hinge", "credit.reward=graded", "credit.reward_settings.part=brevity")

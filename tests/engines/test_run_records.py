@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from counterpoise.engines.run_records import read_metrics
 from counterpoise.errors import StoreError
+from counterpoise.runs.records import read_metrics
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import tomli_w
 
+from counterpoise.build.balance import rule_settings
 from counterpoise.config import LossConfig
 from counterpoise.credit import make_rule
-from counterpoise.engines import local
-from counterpoise.engines.balance import rule_settings
-from counterpoise.engines.study import load_study
+from counterpoise.engines.local import loop as local
 from counterpoise.errors import ConfigError, TrainingError, UsageError
+from counterpoise.jobs.study import load_study
 from counterpoise.rewards.registry import make_reward
 
 STUDIES = Path(__file__).parents[2] / "studies"

@@ -9,13 +9,13 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from counterpoise.credit import TOKEN_WEIGHTS
-from counterpoise.engines.assemble import assemble, make_pipeline, make_sampler
-from counterpoise.engines.local import train
-from counterpoise.engines.policy import load_policy
-from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.engines.run_records import read_metrics
+from counterpoise.engines.local.assemble import assemble, make_pipeline, make_sampler
+from counterpoise.engines.local.loop import train
+from counterpoise.engines.local.policy import load_policy
 from counterpoise.errors import ConfigError, UnknownNameError, UsageError
 from counterpoise.losses import LOSSES
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.records import read_metrics
 from counterpoise.types import Batch, Rollout, StopReason
 
 WEIGHTS = sorted(set(TOKEN_WEIGHTS) - {"none"})

@@ -1,9 +1,9 @@
 import pytest
 
-from counterpoise.engines import trackers
-from counterpoise.engines.local import train
-from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.engines.local import trackers
+from counterpoise.engines.local.loop import train
 from counterpoise.errors import ConfigError, MissingExtraError, UnknownNameError
+from counterpoise.runs.directory import RunDirectory
 
 
 def test_tensorboard_gets_every_number_of_the_metrics_file(configure):

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from counterpoise.engines import local
-from counterpoise.engines.assemble import assemble
-from counterpoise.engines.local import train
-from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.engines.run_records import read_metrics
+from counterpoise.engines.local import loop as local
+from counterpoise.engines.local.assemble import assemble
+from counterpoise.engines.local.loop import train
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.records import read_metrics
 from counterpoise.types import Batch, Verdict, VerdictValue
 
 

@@ -2,9 +2,9 @@ from collections import Counter
 
 import pytest
 
-from counterpoise.engines.evaluate import open_bench
-from counterpoise.engines.lookup import check_verifiers
+from counterpoise.build.checks import check_verifiers
 from counterpoise.errors import ConfigError, TrainingError, UnknownNameError
+from counterpoise.jobs.evaluate import open_bench
 from counterpoise.pipeline import _refuse_unscored
 from counterpoise.types import Extraction, Judgement, Problem, VerdictValue
 

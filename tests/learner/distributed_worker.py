@@ -14,11 +14,11 @@ from accelerate import Accelerator
 from counterpoise.credit.gae import moments
 from counterpoise.diagnostics.histogram import add_histograms
 from counterpoise.diagnostics.trained import TrainedTokens
-from counterpoise.engines.processes import Processes
 from counterpoise.learner.critic import Critic
 from counterpoise.learner.gradients import gather
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.losses.value import ValueLoss
+from counterpoise.processes import Processes
 from counterpoise.types import Rollout
 
 SHARES = {1: [range(8)], 2: [range(6), range(6, 8)], 3: [[0, 1, 6, 7], [2, 3], [4, 5]]}

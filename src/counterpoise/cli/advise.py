@@ -84,12 +84,12 @@ def advise(
     else:  # a lab model has the demo's settings, which nobody chose
         own_rule = any(override.startswith(("credit.rule=", "credit.controller=")) for override in typed)
 
-    from counterpoise.engines.lookup import check_run
+    from counterpoise.build.checks import check_run
 
     check_run(config, evaluates=False)
     from counterpoise.cli.advise_view import run_file, show
     from counterpoise.cli.live import LazyProgress
-    from counterpoise.engines.advise import advise as look
+    from counterpoise.jobs.advise import advise as look
 
     with LazyProgress(f"measuring {name}") as progress:
         found = look(

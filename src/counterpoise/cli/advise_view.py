@@ -14,7 +14,7 @@ from counterpoise.config import RunConfig
 from counterpoise.diagnostics.advice.profile import Profile
 from counterpoise.diagnostics.advice.result import Choice, Level, Status
 from counterpoise.diagnostics.explanation import Estimate
-from counterpoise.engines.advise import Advised
+from counterpoise.jobs.advise import Advised
 from counterpoise.runfile import dump_config, parse_config
 from counterpoise.tables import anchored
 

@@ -43,13 +43,13 @@ def demo(
     own = [f"run.seed={seed}", *(quoted(key, text) for key, text in texts.items())]
     config = load_config(DEMO_FILE, [*own, *(overrides or [])])
 
-    from counterpoise.engines.lookup import check_run
+    from counterpoise.build.checks import check_run
 
     problems = check_run(config)
     from counterpoise.cli.live import LiveObserver
     from counterpoise.cli.train import show_result
     from counterpoise.engines.local import train
-    from counterpoise.engines.run_directory import RunDirectory
+    from counterpoise.runs.directory import RunDirectory
 
     run = RunDirectory.create(config)
     with LiveObserver() as observer:

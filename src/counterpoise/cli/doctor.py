@@ -19,7 +19,7 @@ from rich.text import Text
 
 from counterpoise import __version__
 from counterpoise.cli import console
-from counterpoise.engines.precision import BF16_FLAGS, cpu_flags
+from counterpoise.engines.local.precision import BF16_FLAGS, cpu_flags
 from counterpoise.errors import install_command
 
 __all__ = ["Check", "doctor", "examine"]

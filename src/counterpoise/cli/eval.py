@@ -16,7 +16,7 @@ from counterpoise.cli.subject import refuse_contradictions, run_and_step
 
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig
-    from counterpoise.engines.run_directory import RunDirectory
+    from counterpoise.runs.directory import RunDirectory
 
 __all__ = ["evaluate"]
 
@@ -76,11 +76,11 @@ def evaluate(
     counterpoise eval runs/demo-nsr-seed0 evaluation.temperature=0.6
     counterpoise eval HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.test=test.jsonl --problems 50 --n 8
     """
-    from counterpoise.engines.run_directory import RunDirectory
     from counterpoise.errors import UsageError
     from counterpoise.evaluation.metrics import metric_names
     from counterpoise.evaluation.table import estimates_table, passk_table, result_lines
     from counterpoise.runfile import parse_config
+    from counterpoise.runs.directory import RunDirectory
 
     metrics = metric_names(metric or [])
 
@@ -128,7 +128,7 @@ def evaluate(
             sections.setdefault(section, {})[key] = value
         config = parse_config(sections, settings, source="command line")
 
-    from counterpoise.engines.lookup import check_evaluation
+    from counterpoise.build.checks import check_evaluation
 
     if config is None:
         opened = RunDirectory.read(path, settings)
@@ -137,9 +137,9 @@ def evaluate(
     else:
         check_evaluation(config)
     from counterpoise.cli.live import LazyProgress
-    from counterpoise.engines.evaluate import evaluate_model, evaluate_run
     from counterpoise.evaluation.endings import unread_endings
     from counterpoise.evaluation.store import RolloutStore
+    from counterpoise.jobs.evaluate import evaluate_model, evaluate_run
 
     if checkpoints is not None:
         _checkpoints(RunDirectory.read(path, settings), checkpoints, metrics)
@@ -163,8 +163,8 @@ def evaluate(
 
 def _directory(target: str, task: str | None, config: RunConfig) -> Path:
     """`runs/eval-MODEL-TASK`; with the sampling in its name where that one was drawn at another."""
-    from counterpoise.engines.run_directory import sampling_name
     from counterpoise.files import read_json
+    from counterpoise.runs.directory import sampling_name
 
     plain = Path("runs") / f"eval-{re.sub(r'[^A-Za-z0-9.]+', '-', target)}-{task}"
     wanted = config.evaluation
@@ -194,9 +194,9 @@ def _directory(target: str, task: str | None, config: RunConfig) -> Path:
 def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str]) -> None:
     """Evaluate several checkpoints and show them in one table; exit code 1 when one could not be evaluated."""
     from counterpoise.cli.live import LazyProgress
-    from counterpoise.engines.checkpoints import chosen_steps, evaluate_checkpoints
     from counterpoise.evaluation.progression import progression_table
     from counterpoise.evaluation.table import estimates_table
+    from counterpoise.jobs.checkpoints import chosen_steps, evaluate_checkpoints
 
     steps = chosen_steps(run, [word.strip() for word in which.split(",")], say=console.note)
     with ExitStack() as stack:

@@ -74,8 +74,8 @@ def explain(
         "credit.rule": rule[0].partition("+")[0] if rule and len(rule) == 1 and _with_settings(overrides) else None,
     }
     settings = [*(overrides or []), *(f"{name}={value}" for name, value in given.items() if value is not None)]
-    from counterpoise.engines.explain_request import Request, one_step
-    from counterpoise.engines.lookup import check_evaluation, check_names
+    from counterpoise.build.checks import check_evaluation, check_names
+    from counterpoise.jobs.explain_request import Request, one_step
 
     request = Request(
         rules=tuple(rule or RULES),
@@ -93,7 +93,7 @@ def explain(
 
     from counterpoise.cli.explain_view import show
     from counterpoise.cli.live import LazyProgress
-    from counterpoise.engines.explain import explain as look
+    from counterpoise.jobs.explain import explain as look
 
     with LazyProgress("explaining") as progress:
         found = look(config, request, saved=saved, name=name, on_progress=progress, say_line=console.note)

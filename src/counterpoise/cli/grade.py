@@ -15,8 +15,8 @@ from counterpoise.registry import setting_value
 
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig
-    from counterpoise.engines.regrade import Regraded
     from counterpoise.evaluation.agreement import Agreement, Changed
+    from counterpoise.jobs.regrade import Regraded
 
 __all__ = ["evaluation_directory", "grade"]
 
@@ -62,9 +62,9 @@ def grade(
     ks = parse_ks(k) if k else None
 
     from counterpoise.cli.live import LazyProgress
-    from counterpoise.engines.regrade import regrade
     from counterpoise.evaluation.metrics import metric_names
     from counterpoise.evaluation.table import estimates_table, passk_table, result_lines
+    from counterpoise.jobs.regrade import regrade
 
     metrics = metric_names(metric or [])
     with LazyProgress("grading") as show:
@@ -110,10 +110,10 @@ def evaluation_directory(target: str) -> Path:
 
 
 def _config(directory: Path, overrides: Sequence[str]) -> RunConfig:
-    from counterpoise.engines.run_directory import RunDirectory
     from counterpoise.evaluation.store import RolloutStore
     from counterpoise.evaluation.task_file import kept_task
     from counterpoise.runfile import load_stored, parse_config
+    from counterpoise.runs.directory import RunDirectory
 
     for override in overrides:
         if not override.startswith(_SECTIONS):

@@ -14,9 +14,9 @@ from counterpoise.cli import console
 from counterpoise.errors import UsageError
 
 if TYPE_CHECKING:
-    from counterpoise.engines.imports import Imported
     from counterpoise.evaluation.curve import PassAtK
     from counterpoise.evaluation.imports.source import Source
+    from counterpoise.jobs.imports import Imported
     from counterpoise.types import Problem
 
 __all__ = ["import_rollouts"]
@@ -65,8 +65,8 @@ def import_rollouts(
     counterpoise import samples_gsm8k_2026-01-01.jsonl --task gsm8k --gold test.jsonl -o runs/harness
     counterpoise import mine.jsonl --prompt-column q --response-column out --gold-column a -o runs/mine
     """
-    from counterpoise.engines.imports import import_rollouts as run
     from counterpoise.evaluation.imports.source import open_sources
+    from counterpoise.jobs.imports import import_rollouts as run
     from counterpoise.types import SamplingSettings
 
     chosen = {

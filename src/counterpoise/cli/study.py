@@ -13,10 +13,10 @@ import typer
 from counterpoise.cli import console
 
 if TYPE_CHECKING:
-    from counterpoise.engines.study import Study, StudyRun
     from counterpoise.evaluation.arms import ArmRow
     from counterpoise.evaluation.counts import ProblemCounts
     from counterpoise.evaluation.seeds import SeededInterval
+    from counterpoise.jobs.study import Study, StudyRun
 
 __all__ = ["study"]
 
@@ -63,8 +63,8 @@ def study(
 
     A kill or Ctrl-C loses no finished step: the same command goes on. Intervals are over seeds and problems together.
     """
-    from counterpoise.engines.study import load_study
     from counterpoise.evaluation.arms import SHARPENED
+    from counterpoise.jobs.study import load_study
 
     found = load_study(file, overrides or [])
     _check_reference(against, found.arms)

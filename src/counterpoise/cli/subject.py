@@ -29,8 +29,8 @@ def subject_of(target: str, settings: Sequence[str], task: str | None) -> tuple[
         UsageError: the target is none of them, a model has no task, or a run got one.
         CheckpointError: the run has no such checkpoint.
     """
-    from counterpoise.engines.run_directory import RunDirectory
     from counterpoise.runfile import load_stored
+    from counterpoise.runs.directory import RunDirectory
 
     path, step = run_and_step(target)
     if (path / "config.toml").is_file():

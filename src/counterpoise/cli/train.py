@@ -42,8 +42,8 @@ def train(
         if "name" not in config.run.model_fields_set:
             stems = "-".join([run.stem, *(Path(word).stem for word in settings if is_run_file(word))])
             config = load_config(run, [*settings, quoted("run.name", stems)])
-    from counterpoise.engines.lookup import check_run
-    from counterpoise.engines.run_directory import RunDirectory
+    from counterpoise.build.checks import check_run
+    from counterpoise.runs.directory import RunDirectory
 
     # torch is imported after this, when the run is known to be good as far as names and files go.
     if run.is_dir():
@@ -54,7 +54,7 @@ def train(
         problems = check_run(config)
     from counterpoise.cli.live import LiveObserver
     from counterpoise.engines.local import train as run_training
-    from counterpoise.engines.processes import is_main
+    from counterpoise.processes import is_main
 
     directory = RunDirectory.open(run, settings) if run.is_dir() else RunDirectory.create(config)
     with LiveObserver() as observer:
@@ -65,7 +65,7 @@ def train(
 
 def show_result(result: object) -> None:
     """The pass@k table of a finished run, its directory, and what to do next."""
-    from counterpoise.engines.local import TrainResult
+    from counterpoise.engines.local.loop import TrainResult
     from counterpoise.evaluation.table import passk_table
 
     assert isinstance(result, TrainResult)

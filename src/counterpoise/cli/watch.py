@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from counterpoise.cli.following import FollowedRun
     from counterpoise.config import RunConfig
+    from counterpoise.runs.following import FollowedRun
 
 __all__ = ["watch"]
 
@@ -66,8 +66,8 @@ def watch(
     counterpoise watch runs/nsr
     counterpoise watch runs/nsr --once
     """
-    from counterpoise.cli.following import FollowedRun
-    from counterpoise.engines.run_directory import RunDirectory
+    from counterpoise.runs.directory import RunDirectory
+    from counterpoise.runs.following import FollowedRun
 
     config = RunDirectory.read(run).config
     followed = FollowedRun(run, [column for _, column, _, _ in _ROWS])
@@ -88,7 +88,7 @@ def _follow(followed: FollowedRun, config: RunConfig) -> RunConfig:
     from rich.live import Live
     from rich.text import Text
 
-    from counterpoise.engines.run_directory import RunDirectory
+    from counterpoise.runs.directory import RunDirectory
 
     def drawn() -> Group:
         lines = _look(followed, config, now=time.time(), height=console.stdout.height - 2)
@@ -167,7 +167,7 @@ def _state(followed: FollowedRun, config: RunConfig, now: float) -> Iterator[str
 def _table(followed: FollowedRun) -> Table:
     from rich.table import Table
 
-    from counterpoise.cli.following import WINDOW, mean
+    from counterpoise.runs.following import WINDOW, mean
 
     headings = ("latest", f"last {WINDOW}", f"since first {WINDOW}")
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationInfo, model_validator
 
@@ -46,6 +48,15 @@ class RunConfig(Section):
     checkpoint: CheckpointConfig = CheckpointConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
+
+    def changed(self, **sections: Mapping[str, Any]) -> RunConfig:
+        """The same run with some settings of some sections changed, checked as a run file is.
+
+        Raises:
+            pydantic.ValidationError: together they are no run.
+        """
+        given = {name: {**dict(getattr(self, name)), **changes} for name, changes in sections.items()}
+        return RunConfig.model_validate({**dict(self), **given})
 
     @property
     def path(self) -> Path:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from counterpoise.engines.run_records import read_samples
 from counterpoise.errors import CounterpoiseError
 from counterpoise.evaluation.store import RolloutStore, StoredRollout
 from counterpoise.files import Damage
 from counterpoise.report.records import Run, Sample, Samples
+from counterpoise.runs.records import read_samples
 from counterpoise.types import VerdictValue
 
 __all__ = ["choose_samples"]

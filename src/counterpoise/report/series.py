@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
-from counterpoise.engines.run_records import metrics_lines
 from counterpoise.files import Damage
 from counterpoise.report.records import Run
+from counterpoise.runs.records import metrics_lines
 
 __all__ = ["DRAWN", "Column", "Series", "read_series", "thinned", "width_drawn"]
 

@@ -10,7 +10,7 @@ from counterpoise.cli.subject import subject_of
 from counterpoise.diagnostics.advice.decide import advise as decide
 from counterpoise.diagnostics.advice.profile import Plan
 from counterpoise.diagnostics.advice.result import Regime, Status
-from counterpoise.engines.advise import advise
+from counterpoise.jobs.advise import advise
 
 EXPERIMENTS = tomllib.loads((Path(__file__).parent / "lab_runs.toml").read_text(encoding="utf-8"))["experiment"]
 PARAMETERS = 810_880

@@ -7,11 +7,11 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from counterpoise.engines.imports import import_rollouts
 from counterpoise.errors import CounterpoiseError
 from counterpoise.evaluation.imports.refused import Refused
 from counterpoise.evaluation.imports.source import open_sources
 from counterpoise.evaluation.store import RolloutStore
+from counterpoise.jobs.imports import import_rollouts
 
 GOOD = {
     "trl": {"step": 1, "prompt": "p", "completion": "c", "r": 1.0, "advantage": 0.0},

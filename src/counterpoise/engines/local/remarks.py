@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from counterpoise.config import RunConfig
-from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.pipeline import Experience
+from counterpoise.runs.directory import RunDirectory
 from counterpoise.types import Problem, StopReason, Verdict, VerdictValue
 
 __all__ = ["Seen", "remark_on_evaluation", "remark_on_step", "remark_on_truncation"]

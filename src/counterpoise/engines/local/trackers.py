@@ -10,8 +10,8 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import LoggerType
 
 from counterpoise.config import RunConfig
-from counterpoise.engines.run_directory import RunDirectory
 from counterpoise.errors import ConfigError, MissingExtraError, UnknownNameError
+from counterpoise.runs.directory import RunDirectory
 
 __all__ = ["check_trackers", "make_accelerator"]
 

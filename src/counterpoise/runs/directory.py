@@ -19,7 +19,7 @@ from typing import Any
 
 from counterpoise.config import EvaluationConfig, RunConfig
 from counterpoise.config.paths import missing
-from counterpoise.engines.identity import (
+from counterpoise.runs.identity import (
     PLACE,
     RESUMABLE,
     Identity,
@@ -30,7 +30,7 @@ from counterpoise.engines.identity import (
     same_problems,
     side_of,
 )
-from counterpoise.engines.processes import on_main
+from counterpoise.processes import on_main
 from counterpoise.errors import ConfigError, StoreError, UsageError
 from counterpoise.files import append_json_lines, atomic_write_text, cannot_write, read_text
 from counterpoise.runfile import dump_config, load_stored, settled

@@ -12,16 +12,17 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from counterpoise.build.checks import check_names
+from counterpoise.build.problems import Problems, problems_of
 from counterpoise.config import RunConfig
 from counterpoise.config.base import Count, Section, component_fault
-from counterpoise.engines.identity import flat
-from counterpoise.engines.lookup import Problems, check_names, read_problems
-from counterpoise.engines.observer import Observer
-from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.engines.local.observer import Observer
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.models.load import check_model
 from counterpoise.runfile import parse_config, settled
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.identity import flat
 from counterpoise.tables import extended, merge_tables, read_run_tables, read_tables
 
 __all__ = ["Study", "StudyFile", "StudyRun", "load_study"]
@@ -141,7 +142,7 @@ class Study:
                     [getattr(config, section) for section in ("tasks", "prompt", "verification", "evaluation")]
                 )
                 if of_task not in read:
-                    read[of_task] = read_problems(config)
+                    read[of_task] = problems_of(config)
             except UsageError as error:
                 raise ConfigError(f"arm {run.arm}: {error}") from error
 
@@ -165,7 +166,7 @@ class Study:
         Raises:
             DataError, ConfigError: a task cannot be loaded.
         """
-        from counterpoise.engines.checkpoints import evaluate_checkpoints  # torch
+        from counterpoise.jobs.checkpoints import evaluate_checkpoints  # torch
 
         failed = []
         seen = set()

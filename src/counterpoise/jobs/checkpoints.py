@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from counterpoise.engines.evaluate import Bench, manifest_of, open_bench
-from counterpoise.engines.run_directory import RunDirectory
+from counterpoise.engines.local.evaluation import manifest_of
 from counterpoise.errors import CheckpointError, ModelError, StoreError, UsageError
 from counterpoise.evaluation.passk import k_sweep
 from counterpoise.evaluation.store import same_draws
 from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.jobs.evaluate import Bench, open_bench
 from counterpoise.learner.checkpoint import CheckpointStore
+from counterpoise.runs.directory import RunDirectory
 
 __all__ = ["EvaluatedCheckpoint", "chosen_steps", "evaluate_checkpoints"]
 

@@ -6,10 +6,10 @@ import resource
 import sys
 
 from counterpoise.diagnostics.histogram import Histogram, add_histograms, quantile_columns
-from counterpoise.engines.diagnose import UpdateMeasures
-from counterpoise.engines.processes import Processes
+from counterpoise.engines.local.diagnose import UpdateMeasures
 from counterpoise.learner.report import UpdateReport
 from counterpoise.pipeline import Experience
+from counterpoise.processes import Processes
 from counterpoise.types import Sum
 
 __all__ = ["step_record"]

@@ -1,4 +1,4 @@
-"""From a run file to the parts of a run: names are looked up and files read here, before any model is."""
+"""The parts of a run: what `build` makes of the run file, and the embedded sampler and learner around a policy."""
 
 from __future__ import annotations
 
@@ -8,38 +8,21 @@ from dataclasses import dataclass, replace
 
 from accelerate import Accelerator
 
+from counterpoise.build.balance import balance_set_twice
+from counterpoise.build.checks import check_best_by, check_needs, check_precision
+from counterpoise.build.credit import credit_of, reward_of
+from counterpoise.build.loss import loss_of
+from counterpoise.build.problems import Problems, problems_of
 from counterpoise.config import RunConfig
-from counterpoise.credit import (
-    CreditStep,
-    Needs,
-    make_controller,
-    make_emphasis,
-    make_rule,
-    make_token_weights,
-    needs_of,
-    step_rule,
-)
-from counterpoise.credit.filters import FILTERS
-from counterpoise.credit.registry import check_emphasis
-from counterpoise.engines.balance import balance_set_twice, controller_settings, own_weights, rule_settings
-from counterpoise.engines.lookup import (
-    Problems,
-    check_best_by,
-    check_needs,
-    check_precision,
-    denominator_settings,
-    read_problems,
-)
-from counterpoise.engines.notices import cut_draws
-from counterpoise.engines.policy import Policy
-from counterpoise.engines.ppo import ActorCritic
-from counterpoise.errors import ConfigError, UnknownNameError
+from counterpoise.credit import CreditStep, Needs, needs_of, step_rule
+from counterpoise.engines.local.notices import cut_draws
+from counterpoise.engines.local.policy import Policy
+from counterpoise.engines.local.ppo import ActorCritic
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.learner.update import Learner
-from counterpoise.losses import counts, make_divide, make_loss, needs_entropy, needs_reference, with_terms
+from counterpoise.losses import counts, needs_entropy, needs_reference
 from counterpoise.models.load import check_model, load_model
 from counterpoise.pipeline import Assign, Pipeline
-from counterpoise.rewards.registry import make_reward
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.types import (
@@ -97,9 +80,9 @@ def assemble(
 
     Args:
         config: the run file.
-        problems: those that `lookup.check_run` has read of it before torch was imported; None reads them.
-        world: the processes that share each step.
+        problems: those that were read of this very configuration before (`check_run`); None reads them.
         started: the run has steps behind it. It goes on as what it was: a balance set in two places, refused otherwise, is a notice.
+        world: the processes that share each step.
 
     Raises:
         UnknownNameError: a rule, emphasis, token weight, controller, filter, loss, denominator, reward, task, template or model has no
@@ -108,54 +91,31 @@ def assemble(
         DataError: a task's file is malformed or a split is empty.
     """
     check_precision(config)
-    credit = config.credit
-    reward = make_reward(credit.reward, **credit.reward_settings)
     check_needs(config)
-    critic = ActorCritic(config) if Needs.CRITIC in needs_of(credit.rule) else None
-    rule = critic or step_rule(make_rule(credit.rule, **rule_settings(credit, reward)))
-    emphasis = make_emphasis(credit.emphasis, **credit.emphasis_settings)
-    check_emphasis(credit.rule, credit.emphasis)
-    token_weight = make_token_weights(credit.token_weights, **credit.token_weight_settings)
-    controller = make_controller(credit.controller, **controller_settings(config))
-    twice = balance_set_twice(config)
-    if twice is not None and not started:
-        raise ConfigError(twice)
-    if credit.filter not in FILTERS:
-        raise UnknownNameError("credit.filter", credit.filter, FILTERS)
-    loss = with_terms(
-        make_loss(config.loss.name, **config.loss.settings),
-        kl=config.loss.kl,
-        kl_estimator=config.loss.kl_estimator,
-        kl_clamp=config.loss.kl_clamp,
-        entropy=config.loss.entropy,
+    critic = ActorCritic(config) if Needs.CRITIC in needs_of(config.credit.rule) else None
+    loss, divide = loss_of(config)
+    step = credit_of(
+        config,
+        for_steps=step_rule if critic is None else lambda rule: critic,
+        terms=needs_entropy(loss) or needs_reference(loss),
+        started=started,
+        world=world,
     )
-    divide = make_divide(config.loss.denominator, **denominator_settings(config))
     if problems is None or problems.config != config:
-        problems = read_problems(config)
+        problems = problems_of(config)
     check_best_by(config, problems.train)
     check_model(config.model.name)
-    kinds = sorted({problem.task_type for problem in problems.train})
+    notice = balance_set_twice(config) if started else cut_draws(config.rollout)
     return Assembly(
         train=problems.train,
         test=problems.test,
         template=problems.template,
-        reward=reward,
-        credit=CreditStep(
-            rule=rule,
-            controller=controller,
-            emphasis=emphasis,
-            token_weight=token_weight,
-            all_wrong_cap=credit.all_wrong_cap,
-            row_filter=credit.filter,
-            terms=needs_entropy(loss) or needs_reference(loss),
-            kinds=kinds,
-            own=own_weights(credit, reward),
-            world=world,
-        ),
+        reward=reward_of(config),
+        credit=replace(step, kinds=sorted({problem.task_type for problem in problems.train})),
         critic=critic,
         loss=loss,
         divide=divide,
-        notices=tuple(filter(None, [twice] if started else [cut_draws(config.rollout)])),
+        notices=() if notice is None else (notice,),
     )
 
 

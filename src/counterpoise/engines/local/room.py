@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from counterpoise.config import RunConfig
-from counterpoise.engines.assemble import Assembly
-from counterpoise.engines.policy import Policy
+from counterpoise.engines.local.assemble import Assembly
+from counterpoise.engines.local.policy import Policy
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.prompts.lengths import Fitted, Limit, fit_prompts
 from counterpoise.types import Problem

@@ -10,22 +10,22 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from counterpoise.build.judge import judge_of
+from counterpoise.build.problems import problems_of
 from counterpoise.config import RunConfig
 from counterpoise.diagnostics.advice.decide import advise as decide
 from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice
 from counterpoise.diagnostics.advice.rules import SHARE
-from counterpoise.engines.assemble import Assembly, assemble, make_sampler, sampling_settings
-from counterpoise.engines.lookup import judge_of
-from counterpoise.engines.order import ProblemOrder
-from counterpoise.engines.policy import load_policy
-from counterpoise.engines.precision import slow_precision
-from counterpoise.engines.processes import use_threads
-from counterpoise.engines.profile import STANDARD_RULES, Group, measure_profile
-from counterpoise.engines.room import fit_problems
+from counterpoise.engines.local.assemble import Assembly, assemble, make_sampler, sampling_settings
+from counterpoise.engines.local.order import ProblemOrder
+from counterpoise.engines.local.policy import load_policy
+from counterpoise.engines.local.precision import slow_precision
+from counterpoise.engines.local.room import fit_problems
+from counterpoise.jobs.profile import STANDARD_RULES, Group, measure_profile
+from counterpoise.processes import use_threads
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.rewards.response_parts import with_response_parts
-from counterpoise.runfile import parse_config
 from counterpoise.streams import stream
 from counterpoise.types import Reward, Rollout, Sampler, StopReason, Verdict
 
@@ -89,7 +89,8 @@ def advise(
     """
     note = say_line or (lambda line: None)
     use_threads(config.run.threads)
-    assembly = assemble(_without_evaluation(config))
+    # Without the test side, so that a task that has none can be advised on.
+    assembly = assemble(config, problems_of(config, evaluates=False))
     accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
     policy = load_policy(config.model, saved, seed=config.run.seed)
     policy.model.to(accelerator.device).eval()
@@ -124,13 +125,6 @@ def advise(
             ]
             say(len(groups) * size, len(prompts) * size, _so_far(groups))
     return _advised(config, assembly, groups, policy.model.num_parameters(), own_rule, name or config.model.name)
-
-
-def _without_evaluation(config: RunConfig) -> RunConfig:
-    """The same run without evaluations, so that a task without a test split can be advised on."""
-    data: dict[str, Any] = config.model_dump(mode="json")
-    data["evaluation"] |= {"before": False, "after": False, "every": 0}
-    return parse_config(data, source="advise")
 
 
 def _so_far(groups: Sequence[Group]) -> str:

@@ -11,22 +11,23 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from counterpoise.build.judge import judge_of
+from counterpoise.build.problems import check_verifiers, problems_of, task_and_template
 from counterpoise.config import RunConfig
 from counterpoise.diagnostics import microscope
 from counterpoise.diagnostics.explanation import Explanation
-from counterpoise.engines.assemble import (
+from counterpoise.engines.local.assemble import (
     assemble,
     make_pipeline,
     make_sampler,
 )
-from counterpoise.engines.explain_bench import Bench, StepTaken
-from counterpoise.engines.explain_request import Request, choose_problems, choose_rollout, given_rollout, one_step
-from counterpoise.engines.lookup import check_verifiers, judge_of, task_and_template
-from counterpoise.engines.policy import load_policy
-from counterpoise.engines.precision import slow_precision
-from counterpoise.engines.processes import use_threads
-from counterpoise.engines.room import fit_problems
+from counterpoise.engines.local.policy import load_policy
+from counterpoise.engines.local.precision import slow_precision
+from counterpoise.engines.local.room import fit_problems
 from counterpoise.errors import UsageError
+from counterpoise.jobs.explain_bench import Bench, StepTaken
+from counterpoise.jobs.explain_request import Request, choose_problems, choose_rollout, given_rollout, one_step
+from counterpoise.processes import use_threads
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.rollouts.sampling import entropy_and_slope
 from counterpoise.streams import stream
@@ -70,7 +71,7 @@ def explain(
     use_threads(config.run.threads)
     rules = {rule: one_step(config, rule) for rule in request.rules}
     accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
-    assemblies = {rule: assemble(own) for rule, own in rules.items()}
+    assemblies = {rule: assemble(own, problems_of(own, evaluates=False)) for rule, own in rules.items()}
     for rule, assembly in assemblies.items():
         if assembly.critic is not None:
             raise UsageError(

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from counterpoise.config import RunConfig
-from counterpoise.engines.balance import balance_set_twice
+from counterpoise.build.balance import balance_set_twice
+from counterpoise.config import CriticConfig, RunConfig
 from counterpoise.errors import DataError, UsageError
 from counterpoise.prompts.templates import Tokenizer
-from counterpoise.runfile import parse_config
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.identity import problem_id
 from counterpoise.types import Problem, Prompt, Rollout, StopReason
 
 if TYPE_CHECKING:
-    from counterpoise.engines.policy import Policy
+    from counterpoise.engines.local.policy import Policy
     from counterpoise.pipeline import Experience
 
 __all__ = ["PICKS", "Request", "choose_problems", "choose_rollout", "given_rollout", "one_step"]
@@ -66,24 +65,25 @@ class Request:
 
 
 def one_step(config: RunConfig, rule: str) -> RunConfig:
-    """The same run with this rule, one full-rate update a batch and no evaluation.
+    """The same run with this rule, and one full-rate update a batch.
 
     `RULE+WEIGHTS` names token weights as well; without, they are the run's own. Settings belong to the run's own rule and weights,
     and so does a controller that would weigh the signs a second time.
     """
-    data: dict[str, Any] = config.model_dump(mode="json")
     name, named, weights = rule.partition("+")
+    credit: dict[str, Any] = {}
+    changed: dict[str, dict[str, Any]] = {
+        "credit": credit,
+        "learner": {"minibatch": None, "epochs": 1, "warmup_steps": 0, "schedule": "constant"},
+    }
     if name != config.credit.rule:
-        data["credit"] |= {"rule": name, "settings": {}}
-        data["critic"] = {}
+        credit |= {"rule": name, "settings": {}}
+        changed["critic"] = CriticConfig().model_dump()
     if named and weights != config.credit.token_weights:
-        data["credit"] |= {"token_weights": weights, "token_weight_settings": {}}
-    data["learner"] |= {"minibatch": None, "epochs": 1, "warmup_steps": 0, "schedule": "constant"}
-    data["evaluation"] |= {"before": False, "after": False, "every": 0}
-    own = parse_config(data, source=f"rule {rule}")
+        credit |= {"token_weights": weights, "token_weight_settings": {}}
+    own = config.changed(**changed)
     if name != config.credit.rule and balance_set_twice(own):
-        data["credit"] |= {"controller": "constant", "controller_settings": {}}
-        own = parse_config(data, source=f"rule {rule}")
+        own = own.changed(credit={"controller": "constant", "controller_settings": {}})
     return own
 
 

@@ -17,9 +17,9 @@ from counterpoise.diagnostics import microscope
 from counterpoise.diagnostics.explanation import Explanation, Fit, Member, Quadrant, RuleStep, TokenView
 from counterpoise.diagnostics.microscope import Contexts, Floats, TokenMeasures
 from counterpoise.diagnostics.quadrants import TokenTable, quadrants
-from counterpoise.engines.assemble import Assembly, make_learner
-from counterpoise.engines.explain_request import Request
-from counterpoise.engines.policy import Policy
+from counterpoise.engines.local.assemble import Assembly, make_learner
+from counterpoise.engines.local.policy import Policy
+from counterpoise.jobs.explain_request import Request
 from counterpoise.losses import counts, make_loss
 from counterpoise.pipeline import Experience
 from counterpoise.streams import numpy_generator

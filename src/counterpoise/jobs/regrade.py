@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from counterpoise.build.judge import judge_of
+from counterpoise.build.problems import check_verifiers, task_and_template
 from counterpoise.config import RunConfig
-from counterpoise.engines.lookup import check_verifiers, judge_of, task_and_template
 from counterpoise.errors import DataError, StoreError
 from counterpoise.evaluation.agreement import Agreement, Grader, agreement
 from counterpoise.evaluation.checked import checked

@@ -12,26 +12,24 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from counterpoise.build.judge import judge_of
+from counterpoise.build.problems import Problems
 from counterpoise.diagnostics.guards.supervisor import Supervisor
-from counterpoise.engines.anchors import draw_anchors, load_anchors
-from counterpoise.engines.assemble import Assembly, assemble, make_learner, make_pipeline, make_sampler
-from counterpoise.engines.best import score_by, scored
-from counterpoise.engines.diagnose import Diagnose, UpdateMeasures, saved_tokens
-from counterpoise.engines.evaluate import evaluate_policy, first_problems
-from counterpoise.engines.guarding import guarded, make_supervisor
-from counterpoise.engines.interrupt import Interrupt, RunInterruptedError, watching_interrupts
-from counterpoise.engines.lookup import Problems, judge_of
-from counterpoise.engines.observer import Observer, unfailing
-from counterpoise.engines.order import ProblemOrder
-from counterpoise.engines.policy import Policy, load_policy, policy_writer, restore_policy
-from counterpoise.engines.precision import slow_precision
-from counterpoise.engines.processes import Processes, anywhere, is_main, on_main, use_threads
-from counterpoise.engines.refused import save_evidence
-from counterpoise.engines.remarks import remark_on_evaluation, remark_on_step, remark_on_truncation
-from counterpoise.engines.room import with_room
-from counterpoise.engines.run_directory import RunDirectory
-from counterpoise.engines.step_record import step_record
-from counterpoise.engines.trackers import make_accelerator
+from counterpoise.engines.local.assemble import Assembly, assemble, make_learner, make_pipeline, make_sampler
+from counterpoise.engines.local.best import score_by, scored
+from counterpoise.engines.local.diagnose import Diagnose, UpdateMeasures, saved_tokens
+from counterpoise.engines.local.evaluation import evaluate_policy, first_problems
+from counterpoise.engines.local.guarding import guarded, make_supervisor
+from counterpoise.engines.local.interrupt import Interrupt, RunInterruptedError, watching_interrupts
+from counterpoise.engines.local.observer import Observer, unfailing
+from counterpoise.engines.local.order import ProblemOrder
+from counterpoise.engines.local.policy import Policy, load_policy, policy_writer, restore_policy
+from counterpoise.engines.local.precision import slow_precision
+from counterpoise.engines.local.refused import save_evidence
+from counterpoise.engines.local.remarks import remark_on_evaluation, remark_on_step, remark_on_truncation
+from counterpoise.engines.local.room import with_room
+from counterpoise.engines.local.step_record import step_record
+from counterpoise.engines.local.trackers import make_accelerator
 from counterpoise.errors import CounterpoiseError, StoreError, TrainingError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import append_json_lines
@@ -39,8 +37,11 @@ from counterpoise.learner.checkpoint import Checkpoint, CheckpointStore
 from counterpoise.learner.report import RefusedStepError, UpdateReport
 from counterpoise.learner.update import Learner
 from counterpoise.pipeline import Experience, Pipeline
+from counterpoise.processes import Processes, anywhere, is_main, on_main, use_threads
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.rollouts.stopping import decode_rows
+from counterpoise.runs.anchors import draw_anchors, load_anchors
+from counterpoise.runs.directory import RunDirectory
 from counterpoise.streams import stream
 from counterpoise.types import Problem, Prompt, Rollout, Sampler
 from counterpoise.verifiers.batch import Judge
@@ -65,9 +66,8 @@ class TrainResult:
 def train(run: RunDirectory, *, observer: Observer | None = None, problems: Problems | None = None) -> TrainResult:
     """Train the run to its last step, from its newest intact checkpoint if it has one.
 
-    `problems` are what `lookup.check_run` has read of this very configuration, where it was asked before torch was imported.
-
-    Launched as several processes, all of them train; the main one alone writes, evaluates and tells the observer.
+    `problems` are what `check_run` has read of this very configuration before torch was imported. Of several processes all train; the
+    main one alone writes, evaluates and tells the observer.
 
     Raises:
         ConfigError, DataError, ModelError: the run cannot start as configured; nothing was changed.

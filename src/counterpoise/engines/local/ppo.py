@@ -16,7 +16,7 @@ from counterpoise.credit import Advantages, GroupStatistics, make_rule
 from counterpoise.credit.advantages import Stateful
 from counterpoise.credit.gae import explained_variance, gae, moments, token_rewards, whiten
 from counterpoise.credit.rules.ppo import Ppo
-from counterpoise.engines.policy import Policy
+from counterpoise.engines.local.policy import Policy
 from counterpoise.errors import CheckpointError, UsageError
 from counterpoise.learner.credited import common_temperature
 from counterpoise.learner.critic import Critic, Values

@@ -15,9 +15,9 @@ from counterpoise.diagnostics.displacement import anchor_kl, displacement, sprea
 from counterpoise.diagnostics.rollouts import by_verdict
 from counterpoise.diagnostics.samples import choose_samples, merge_samples
 from counterpoise.diagnostics.trained import TrainedTokens
-from counterpoise.engines.processes import Processes
 from counterpoise.learner.update import Learner
 from counterpoise.pipeline import Experience
+from counterpoise.processes import Processes
 from counterpoise.types import Rollout, Sum
 
 __all__ = ["Diagnose", "UpdateMeasures", "saved_tokens"]

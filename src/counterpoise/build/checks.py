@@ -1,0 +1,133 @@
+"""Every name of a run file looked up and every file of problems read, before torch is imported: a slip of the pen should cost a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from counterpoise.build.credit import credit_of
+from counterpoise.build.loss import loss_of
+from counterpoise.build.problems import Problems, check_verifiers, problems_of, task_and_template
+from counterpoise.columns import COLUMNS, find_scored
+from counterpoise.config import CriticConfig, RunConfig
+from counterpoise.credit import Needs, needs_of
+from counterpoise.credit.advantages import EveryStep
+from counterpoise.diagnostics.guards.registry import make_guards
+from counterpoise.errors import ConfigError, MissingExtraError, UnknownNameError
+from counterpoise.models.load import check_model
+from counterpoise.types import Problem
+
+__all__ = [
+    "TRACKERS",
+    "check_best_by",
+    "check_evaluation",
+    "check_names",
+    "check_needs",
+    "check_precision",
+    "check_run",
+]
+
+TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
+"""The trackers that accelerate knows; asking it would import torch."""
+
+_EXTRAS = ("tensorboard", "trackio", "wandb")
+
+
+def check_run(config: RunConfig, *, evaluates: bool = True, started: bool = False) -> Problems:
+    """Everything that training, or advice on it, can refuse without torch; the problems, so that they need not be read again.
+
+    Raises:
+        UnknownNameError, ConfigError, DataError, ModelError, MissingExtraError: see `check_names`, `check_model` and
+            `problems_of`.
+    """
+    check_names(config, started=started)
+    check_model(config.model.name)
+    problems = problems_of(config, evaluates=evaluates)
+    check_best_by(config, problems.train)
+    return problems
+
+
+def check_best_by(config: RunConfig, train: Sequence[Problem]) -> None:
+    """See that `checkpoint.best_by` is a column that this run has, and that one direction of it is better.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if config.checkpoint.best_by is not None:
+        try:
+            find_scored(config.checkpoint.best_by, sorted({problem.task_type for problem in train}))
+        except ConfigError as error:
+            raise ConfigError(f"checkpoint.best_by: {error}") from error
+
+
+def check_evaluation(config: RunConfig, *, model: bool = True) -> None:
+    """Everything that an evaluation can refuse without torch: the model (a run has weights of its own), task, template, verifiers.
+
+    Raises:
+        UnknownNameError, ConfigError, DataError, ModelError: what it is that cannot be.
+    """
+    if model:
+        check_model(config.model.name)
+    task, _ = task_and_template(config)
+    check_verifiers(task.problems("test"), config.verification.settings)
+
+
+def check_needs(config: RunConfig) -> None:
+    """What the rule needs of the rest of the run file, and what needs a rule with a critic.
+
+    Raises:
+        UnknownNameError: no rule has that name.
+        ConfigError: a rule that compares a rollout with its group has groups of one; a critic, or a column of one, that no rule reads.
+    """
+    rule, needs = config.credit.rule, needs_of(config.credit.rule)
+    if config.rollout.group_size == 1 and Needs.BASELINE in needs:
+        raise ConfigError(
+            f"credit.rule={rule} compares a rollout with its group, and rollout.group_size=1 has nothing to compare: every credit "
+            "would be zero; raise the group size, or use psr, nsr, weighted_reinforce or reinforce"
+        )
+    if config.critic != CriticConfig() and Needs.CRITIC not in needs:
+        raise ConfigError(
+            f"the section critic is set and credit.rule={rule} has no critic; drop the section, or set credit.rule=ppo"
+        )
+    best_by = COLUMNS.get(config.checkpoint.best_by or "")
+    if best_by is not None and best_by.critic and Needs.CRITIC not in needs:
+        raise ConfigError(
+            f"checkpoint.best_by={best_by.name} is a column of the critic, and credit.rule={rule} has none; "
+            "set checkpoint.best_by=success_rate, or credit.rule=ppo"
+        )
+
+
+def check_names(config: RunConfig, *, started: bool = False) -> None:
+    """Look up reward, rule, emphasis, token weights, controller, filter, loss, denominator, guards and trackers, with their settings.
+
+    A run that was `started` goes on as what it was: a balance set in two places is a notice there.
+
+    Raises:
+        UnknownNameError: one of them has no such name.
+        ConfigError: a setting is unknown, missing or out of range.
+        MissingExtraError: a tracker is not installed.
+    """
+    check_precision(config)
+    check_needs(config)
+    # A rule that needs a critic is made, and not yet called.
+    credit_of(config, for_steps=EveryStep, started=started)
+    loss_of(config)
+    make_guards(config.guards.names, config.guards.settings)
+    for name in config.tracking.trackers:
+        if name not in TRACKERS:
+            raise UnknownNameError("tracking.trackers", name, TRACKERS)
+        if name in _EXTRAS and find_spec(name) is None:
+            raise MissingExtraError(name, extra=name, purpose=f"tracking.trackers={name}")
+
+
+def check_precision(config: RunConfig) -> None:
+    """Refuse full fine-tuning of weights that round most updates away. No check of the run file itself: evaluating in bfloat16 is fine.
+
+    Raises:
+        ConfigError: with the settings that do what is meant.
+    """
+    if config.model.lora.rank == 0 and config.model.dtype != "float32":
+        raise ConfigError(
+            f"model.dtype={config.model.dtype} with full fine-tuning would round most updates away (bfloat16 keeps 8 bits of a "
+            "weight); keep model.dtype=float32 with learner.mixed_precision=bf16, or train adapters: model.lora.rank=16"
+        )

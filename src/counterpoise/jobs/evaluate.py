@@ -1,0 +1,148 @@
+"""pass@k of a finished run, or of any model: read, sampled, judged and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from counterpoise.build.judge import judge_of
+from counterpoise.build.problems import check_verifiers, task_and_template
+from counterpoise.config import RunConfig
+from counterpoise.engines.local.assemble import make_sampler
+from counterpoise.engines.local.evaluation import OnProgress, Say, evaluate_policy, first_problems, unsaid
+from counterpoise.engines.local.policy import load_policy
+from counterpoise.engines.local.precision import slow_precision
+from counterpoise.engines.local.room import fit_problems
+from counterpoise.errors import CheckpointError
+from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.learner.checkpoint import CheckpointStore
+from counterpoise.processes import use_threads
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.types import Problem
+from counterpoise.verifiers.batch import Judge
+
+__all__ = ["Bench", "evaluate_model", "evaluate_run", "open_bench"]
+
+
+def evaluate_model(
+    config: RunConfig, *, directory: Path, on_progress: OnProgress | None = None, say: Say = unsaid
+) -> EvaluationResult:
+    """Evaluate `config.model` on the test split of `config.tasks` as `config.evaluation` says; `say` gets a line for each damage.
+
+    Raises:
+        ModelError, DataError, ConfigError: model or task cannot be loaded.
+        StoreError: the directory holds another evaluation, or the disk is full.
+    """
+    with open_bench(config) as bench:
+        return bench.evaluate(None, directory=directory, step=0, on_progress=on_progress, say=say)
+
+
+def evaluate_run(
+    run: RunDirectory, *, step: int | None = None, on_progress: OnProgress | None = None, say: Say = unsaid
+) -> tuple[int, EvaluationResult]:
+    """Evaluate a checkpoint of a run (the newest intact one by default, step 0 is its base); rollouts the run drew itself count.
+
+    Raises:
+        CheckpointError: the run has no such checkpoint, or none that is intact.
+        StoreError: the stored evaluation was drawn with other settings.
+    """
+    run.refuse_missing("eval")
+    saved = None
+    if step != 0:
+        checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
+        checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
+        if checkpoint is None:
+            raise CheckpointError(
+                f"{run.path} has no intact checkpoint; continue it with: counterpoise train {run.path}"
+            )
+        saved, step = checkpoint.policy, checkpoint.step
+    with open_bench(run.config, check=run.compare_test) as bench:
+        result = bench.evaluate(saved, directory=run.evaluation(step), step=step, on_progress=on_progress, say=say)
+    return step, result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What the evaluations of one configuration share, whatever the weights."""
+
+    config: RunConfig
+    """What to evaluate, and how."""
+    problems: Sequence[Problem]
+    """The problems of `config.evaluation`."""
+    pool: Sequence[Problem]
+    """All problems of the test side."""
+    template: str
+    """Prompt template's name."""
+    accelerator: Accelerator
+    """Device and precision."""
+    judge: Judge
+    """Judges the responses."""
+
+    def evaluate(
+        self,
+        saved: Path | None,
+        *,
+        directory: Path,
+        step: int,
+        on_progress: OnProgress | None = None,
+        say: Say = unsaid,
+    ) -> EvaluationResult:
+        """Read the weights in `saved` (None: the model as it was before training) and `evaluate_policy` them."""
+        policy = load_policy(self.config.model, saved)
+        policy.model.to(self.accelerator.device)
+        for line in slow_precision(self.config, policy.model, device=self.accelerator.device.type):
+            say(line)
+        # Those that are dropped make room for others; where none may be, those that are not asked for are nobody's business.
+        pool = self.pool if self.config.prompt.too_long == "drop" else self.problems
+        room = fit_problems(
+            policy,
+            pool,
+            self.config,
+            template=self.template,
+            training=False,
+            say=say,
+            begun=(directory / "manifest.json").is_file(),
+        )
+        return evaluate_policy(
+            policy,
+            first_problems(room, self.config.evaluation.problems),
+            sampler=make_sampler(self.config, policy, self.accelerator),
+            judge=self.judge,
+            config=self.config,
+            template=self.template,
+            directory=directory,
+            step=step,
+            on_progress=on_progress,
+            say=say,
+        )
+
+
+@contextmanager
+def open_bench(
+    config: RunConfig, *, check: Callable[[Sequence[Problem]], None] = lambda problems: None
+) -> Iterator[Bench]:
+    """Read the task and start the judge, whose workers end with the block; no model is read yet.
+
+    Args:
+        config: what to evaluate, and how.
+        check: gets all problems of the test side, and raises where they are not those it knows.
+
+    Raises:
+        DataError, ConfigError: the task cannot be loaded.
+        UnknownNameError: a problem names no known verifier.
+    """
+    use_threads(config.run.threads)
+    task, template = task_and_template(config)
+    pool = task.problems("test")
+    check(pool)
+    problems = first_problems(pool, config.evaluation.problems)
+    check_verifiers(problems, config.verification.settings)
+    accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
+    with judge_of(config.verification) as judge:
+        yield Bench(
+            config=config, problems=problems, pool=pool, template=template, accelerator=accelerator, judge=judge
+        )
