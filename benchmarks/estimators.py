@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from counterpoise.evaluation.estimators.passk import k_sweep
 from counterpoise.evaluation.estimators.registry import ESTIMATORS
 from counterpoise.evaluation.metrics import TAUS
-from counterpoise.evaluation.passk import k_sweep
 from counterpoise.streams import numpy_generator
 
 REPEATS = 3

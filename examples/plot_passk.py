@@ -6,8 +6,8 @@ The base is the evaluation before training of the first run. Needs matplotlib (`
 import argparse
 from pathlib import Path
 
+from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.intervals import paired_differences
-from counterpoise.evaluation.passk import pass_at_k
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.streams import numpy_generator

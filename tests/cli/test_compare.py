@@ -6,7 +6,7 @@ import pytest
 
 from counterpoise.evaluation.counts import ProblemCounts
 from counterpoise.evaluation.curve import pass_at_k_curve
-from counterpoise.evaluation.passk import k_sweep
+from counterpoise.evaluation.estimators.passk import k_sweep
 from counterpoise.evaluation.store import Manifest
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.types import SamplingSettings

@@ -13,7 +13,7 @@ from counterpoise.evaluation.bands import (
     simultaneous_band,
     unpaired_band,
 )
-from counterpoise.evaluation.passk import pass_at_k
+from counterpoise.evaluation.estimators.passk import pass_at_k
 
 KS = [1, 2, 4, 8, 16]
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterpoise.errors import UsageError
+from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.extrapolation import BetaBinomial, extrapolated_pass_at_k
-from counterpoise.evaluation.passk import pass_at_k
 
 positive = st.floats(min_value=0.01, max_value=100.0)
 

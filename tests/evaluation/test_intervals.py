@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from counterpoise.errors import DataError, UsageError
+from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.intervals import bootstrap_intervals, exact_interval, paired_differences, t_intervals
-from counterpoise.evaluation.passk import pass_at_k
 
 
 def rng(seed=0):

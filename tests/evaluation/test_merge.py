@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from counterpoise.errors import StoreError, UsageError
+from counterpoise.evaluation.estimators.passk import MAX_ROLLOUTS
 from counterpoise.evaluation.merge import merge_stores
-from counterpoise.evaluation.passk import MAX_ROLLOUTS
 from counterpoise.evaluation.run import grade, sample
 from counterpoise.evaluation.store import RolloutStore, StoredRollout
 from counterpoise.evaluation.summary import summarise

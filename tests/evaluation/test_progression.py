@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from counterpoise.cli.views.progression import progression_table
 from counterpoise.errors import DataError
-from counterpoise.evaluation.progression import progression_table
 
 
 @pytest.fixture

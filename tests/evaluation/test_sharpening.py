@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from counterpoise.errors import UsageError
-from counterpoise.evaluation.passk import pass_at_k
+from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.seeds import seeded_intervals
 from counterpoise.evaluation.sharpening import beyond_sharpening
 

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from counterpoise.cli.views.passk import comparison_table, passk_table
 from counterpoise.errors import DataError
 from counterpoise.evaluation.counts import ProblemCounts
 from counterpoise.evaluation.curve import pass_at_k_curve
+from counterpoise.evaluation.result_lines import result_lines
 from counterpoise.evaluation.summary import EvaluationResult
-from counterpoise.evaluation.table import comparison_table, passk_table, result_lines
 
 
 def shown(table):

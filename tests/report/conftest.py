@@ -12,7 +12,7 @@ import tomli_w
 
 from counterpoise.evaluation.counts import ProblemCounts
 from counterpoise.evaluation.curve import pass_at_k_curve
-from counterpoise.evaluation.passk import k_sweep
+from counterpoise.evaluation.estimators.passk import k_sweep
 from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.types import SamplingSettings, StopReason, Verdict, VerdictValue

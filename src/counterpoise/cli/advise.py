@@ -87,8 +87,8 @@ def advise(
     from counterpoise.build.checks import check_run
 
     check_run(config, evaluates=False)
-    from counterpoise.cli.advise_view import run_file, show
     from counterpoise.cli.live import LazyProgress
+    from counterpoise.cli.views.advise import run_file, show
     from counterpoise.jobs.advise import advise as look
 
     with LazyProgress(f"measuring {name}") as progress:

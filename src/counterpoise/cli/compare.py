@@ -56,8 +56,8 @@ def compare(
     """
     from counterpoise.evaluation.comparison import compare as compare_runs
     from counterpoise.evaluation.comparison import compare_metrics, on_common_problems, read_contender
+    from counterpoise.evaluation.estimators.passk import k_sweep
     from counterpoise.evaluation.metrics import METRICS, metric_names
-    from counterpoise.evaluation.passk import k_sweep
 
     if len(runs) < 2:
         raise UsageError(f"a comparison needs two runs or more; got {', '.join(runs)} alone")

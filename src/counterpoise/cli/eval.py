@@ -76,9 +76,10 @@ def evaluate(
     counterpoise eval runs/demo-nsr-seed0 evaluation.temperature=0.6
     counterpoise eval HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.test=test.jsonl --problems 50 --n 8
     """
+    from counterpoise.cli.views.passk import estimates_table, passk_table
     from counterpoise.errors import UsageError
     from counterpoise.evaluation.metrics import metric_names
-    from counterpoise.evaluation.table import estimates_table, passk_table, result_lines
+    from counterpoise.evaluation.result_lines import result_lines
     from counterpoise.runfile import parse_config
     from counterpoise.runs.directory import RunDirectory
 
@@ -194,8 +195,8 @@ def _directory(target: str, task: str | None, config: RunConfig) -> Path:
 def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str]) -> None:
     """Evaluate several checkpoints and show them in one table; exit code 1 when one could not be evaluated."""
     from counterpoise.cli.live import LazyProgress
-    from counterpoise.evaluation.progression import progression_table
-    from counterpoise.evaluation.table import estimates_table
+    from counterpoise.cli.views.passk import estimates_table
+    from counterpoise.cli.views.progression import progression_table
     from counterpoise.jobs.checkpoints import chosen_steps, evaluate_checkpoints
 
     steps = chosen_steps(run, [word.strip() for word in which.split(",")], say=console.note)

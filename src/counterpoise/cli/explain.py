@@ -91,8 +91,8 @@ def explain(
         check_names(one_step(config, wanted))
     check_evaluation(config)
 
-    from counterpoise.cli.explain_view import show
     from counterpoise.cli.live import LazyProgress
+    from counterpoise.cli.views.explain import show
     from counterpoise.jobs.explain import explain as look
 
     with LazyProgress("explaining") as progress:

@@ -62,8 +62,9 @@ def grade(
     ks = parse_ks(k) if k else None
 
     from counterpoise.cli.live import LazyProgress
+    from counterpoise.cli.views.passk import estimates_table, passk_table
     from counterpoise.evaluation.metrics import metric_names
-    from counterpoise.evaluation.table import estimates_table, passk_table, result_lines
+    from counterpoise.evaluation.result_lines import result_lines
     from counterpoise.jobs.regrade import regrade
 
     metrics = metric_names(metric or [])

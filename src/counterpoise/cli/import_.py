@@ -118,7 +118,7 @@ def _problems(task: str | None, gold: Path | None) -> list[Problem]:
 def _show(done: Imported, sources: list[Source], out: Path) -> None:
     from rich.text import Text
 
-    from counterpoise.evaluation.table import passk_table
+    from counterpoise.cli.views.passk import passk_table
 
     numbers = ("added", "there already", "kept out")
     table = console.table("file", "format", *numbers, "score", numbers=numbers)

@@ -49,11 +49,11 @@ def passk(
 
       counterpoise passk counts.jsonl --json > passk.json
     """
+    from counterpoise.cli.views.passk import estimates_table, passk_table
     from counterpoise.evaluation.counts import read_counts
     from counterpoise.evaluation.curve import pass_at_k_curve
+    from counterpoise.evaluation.estimators.passk import k_sweep
     from counterpoise.evaluation.metrics import METRICS, columns, estimates, metric_names
-    from counterpoise.evaluation.passk import k_sweep
-    from counterpoise.evaluation.table import estimates_table, passk_table
 
     metrics = metric_names(metric or [])
 

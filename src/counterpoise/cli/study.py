@@ -146,7 +146,7 @@ def _show(
     from counterpoise.cli.passk import parse_ks
     from counterpoise.errors import UsageError
     from counterpoise.evaluation.arms import Arm, arm_rows
-    from counterpoise.evaluation.passk import k_sweep
+    from counterpoise.evaluation.estimators.passk import k_sweep
 
     arms = []
     for name in found.arms:

@@ -65,8 +65,8 @@ def train(
 
 def show_result(result: object) -> None:
     """The pass@k table of a finished run, its directory, and what to do next."""
+    from counterpoise.cli.views.passk import passk_table
     from counterpoise.engines.local.loop import TrainResult
-    from counterpoise.evaluation.table import passk_table
 
     assert isinstance(result, TrainResult)
     config = result.run.config
@@ -84,7 +84,7 @@ def show_result(result: object) -> None:
 
 def _show_pair(base: EvaluationResult, final: EvaluationResult) -> None:
     """Both curves and their difference, where they can be compared: a resumed run may be evaluated otherwise than its base was."""
-    from counterpoise.evaluation.table import comparison_table, passk_table
+    from counterpoise.cli.views.passk import comparison_table, passk_table
 
     ids = [{problem.problem_id for problem in result.counts} for result in (base, final)]
     ks = [{point.k for point in result.curve} for result in (base, final)]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from counterpoise.errors import DataError, UsageError
 from counterpoise.evaluation.counts import ProblemCounts
 from counterpoise.evaluation.estimators.area import area_over_log_k
-from counterpoise.evaluation.passk import pass_at_k
+from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.seeds import SeededInterval, seeded_intervals
 from counterpoise.evaluation.sharpening import beyond_sharpening
 

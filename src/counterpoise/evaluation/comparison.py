@@ -23,8 +23,8 @@ from counterpoise.evaluation.bands import (
 from counterpoise.evaluation.cautions import few_problems
 from counterpoise.evaluation.counts import ProblemCounts, read_counts
 from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
+from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.metrics import Difference, Estimate, columns, differences, estimates
-from counterpoise.evaluation.passk import pass_at_k
 from counterpoise.evaluation.store import Manifest
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator

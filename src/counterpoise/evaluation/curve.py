@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from counterpoise.errors import DataError
 from counterpoise.evaluation.counts import ProblemCounts
+from counterpoise.evaluation.estimators.passk import pass_at_k, pass_at_k_bounds
 from counterpoise.evaluation.intervals import bootstrap_intervals
-from counterpoise.evaluation.passk import pass_at_k, pass_at_k_bounds
 
 __all__ = ["PassAtK", "defined_mean", "pass_at_k_curve"]
 

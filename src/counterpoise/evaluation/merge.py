@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import StoreError, UsageError
+from counterpoise.evaluation.estimators.passk import MAX_ROLLOUTS
 from counterpoise.evaluation.golds import append_problems, kept_problems
-from counterpoise.evaluation.passk import MAX_ROLLOUTS
 from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout, same_model
 from counterpoise.evaluation.task_file import keep_task, kept_task
 from counterpoise.files import Damage, append_json_lines, read_json_lines

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from counterpoise.errors import DataError, StoreError, UsageError
 from counterpoise.evaluation.answers import Equivalent
-from counterpoise.evaluation.passk import MAX_ROLLOUTS
+from counterpoise.evaluation.estimators.passk import MAX_ROLLOUTS
 from counterpoise.evaluation.store import RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.streams import stream

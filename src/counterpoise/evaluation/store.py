@@ -18,7 +18,7 @@ import numpy as np
 
 from counterpoise.errors import StoreError
 from counterpoise.evaluation.checked import checked
-from counterpoise.evaluation.passk import MAX_ROLLOUTS
+from counterpoise.evaluation.estimators.passk import MAX_ROLLOUTS
 from counterpoise.evaluation.seen import Seen
 from counterpoise.files import Damage, append_json_lines, atomic_write_text, read_json, read_json_lines, why
 from counterpoise.types import Rollout, SamplingSettings, StopReason, Verdict, VerdictValue

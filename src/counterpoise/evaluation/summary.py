@@ -20,9 +20,9 @@ from counterpoise.evaluation.answers import Equivalent
 from counterpoise.evaluation.checked import checked
 from counterpoise.evaluation.counts import ProblemCounts, read_counts
 from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
+from counterpoise.evaluation.estimators.passk import k_sweep
 from counterpoise.evaluation.guessing import guess_floor
 from counterpoise.evaluation.metrics import Estimate, columns, estimates
-from counterpoise.evaluation.passk import k_sweep
 from counterpoise.evaluation.store import Manifest, RolloutStore
 from counterpoise.evaluation.tally import count_verdicts
 from counterpoise.files import atomic_write_text, read_json, why

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from counterpoise.engines.local.evaluation import manifest_of
 from counterpoise.errors import CheckpointError, ModelError, StoreError, UsageError
-from counterpoise.evaluation.passk import k_sweep
+from counterpoise.evaluation.estimators.passk import k_sweep
 from counterpoise.evaluation.store import same_draws
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.jobs.evaluate import Bench, open_bench

@@ -13,9 +13,9 @@ from counterpoise.credit import credit_metrics, make_rule, signed_credit
 from counterpoise.diagnostics.advice.profile import PartRange, PassAt, Profile, RuleShare
 from counterpoise.diagnostics.explanation import Estimate
 from counterpoise.diagnostics.rollouts import rollout_metrics
+from counterpoise.evaluation.estimators.passk import k_sweep, pass_at_k
 from counterpoise.evaluation.extrapolation import extrapolated_pass_at_k
 from counterpoise.evaluation.intervals import Interval, bootstrap_intervals, exact_interval
-from counterpoise.evaluation.passk import k_sweep, pass_at_k
 from counterpoise.rewards.binary import Binary
 from counterpoise.streams import numpy_generator
 from counterpoise.types import Batch, Credit, Problem, Reward, Rollout, StopReason, Sum, Verdict, VerdictValue

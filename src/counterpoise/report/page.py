@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 import counterpoise
-from counterpoise.evaluation.table import result_lines
+from counterpoise.evaluation.result_lines import result_lines
 from counterpoise.report import words
 from counterpoise.report.bundle import packed_plotly
 from counterpoise.report.charts import EVENTS, SYMBOLS, chart_data, dash_of, style_slot

@@ -9,7 +9,7 @@ from counterpoise.errors import UsageError, nearest
 from counterpoise.evaluation.bands import BandPoint, simultaneous_band
 from counterpoise.evaluation.cautions import few_problems
 from counterpoise.evaluation.comparison import Comparison, Contender, compare
-from counterpoise.evaluation.passk import k_sweep, pass_at_k
+from counterpoise.evaluation.estimators.passk import k_sweep, pass_at_k
 from counterpoise.report.records import Against, Difference, Entry, Run, Section
 from counterpoise.streams import numpy_generator
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.estimators.area import area_over_log_k
-from counterpoise.evaluation.passk import k_sweep
+from counterpoise.evaluation.estimators.passk import k_sweep
 
 
 def test_hand_worked():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.estimators.best import best_at_k
-from counterpoise.evaluation.passk import pass_at_k
+from counterpoise.evaluation.estimators.passk import pass_at_k
 
 rewards = st.lists(st.integers(-8, 8).map(lambda eighths: eighths / 8), min_size=1, max_size=9)
 

@@ -10,7 +10,7 @@ from counterpoise.errors import UsageError
 from counterpoise.evaluation.estimators.gpass import g_pass_at_k
 from counterpoise.evaluation.estimators.mgpass import mg_pass_at_k
 from counterpoise.evaluation.estimators.pass_hat import pass_hat_k
-from counterpoise.evaluation.passk import pass_at_k
+from counterpoise.evaluation.estimators.passk import pass_at_k
 
 counts = st.integers(1, 1024).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n)))
 small_counts = st.integers(2, 300).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(2, n)))

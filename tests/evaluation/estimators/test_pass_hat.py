@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.estimators.pass_hat import pass_hat_k
-from counterpoise.evaluation.passk import pass_at_k
+from counterpoise.evaluation.estimators.passk import pass_at_k
 
 counts = st.integers(1, 2000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n)))
 

@@ -3,8 +3,8 @@ import inspect
 import pytest
 
 from counterpoise.errors import UnknownNameError
+from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.estimators.registry import ESTIMATORS, estimator
-from counterpoise.evaluation.passk import pass_at_k
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

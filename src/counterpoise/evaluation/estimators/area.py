@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from counterpoise.errors import UsageError
+from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.estimators.subsets import FloatArray, check_k
-from counterpoise.evaluation.passk import pass_at_k
 
 __all__ = ["area_over_log_k"]
 

@@ -16,7 +16,7 @@ from counterpoise.evaluation.estimators.majority import maj_at_k
 from counterpoise.evaluation.estimators.mean import mean_at_n
 from counterpoise.evaluation.estimators.mgpass import mg_pass_at_k
 from counterpoise.evaluation.estimators.pass_hat import pass_hat_k
-from counterpoise.evaluation.passk import pass_at_k
+from counterpoise.evaluation.estimators.passk import pass_at_k
 
 __all__ = ["ESTIMATORS", "Estimator", "estimator"]
 

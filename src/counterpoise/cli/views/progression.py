@@ -14,8 +14,8 @@ from counterpoise.errors import DataError
 from counterpoise.evaluation.cautions import few_problems
 from counterpoise.evaluation.curve import defined_mean
 from counterpoise.evaluation.estimators.area import area_over_log_k
+from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.intervals import Interval, paired_differences
-from counterpoise.evaluation.passk import pass_at_k
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
 

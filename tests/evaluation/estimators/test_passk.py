@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterpoise.errors import UsageError
-from counterpoise.evaluation.passk import MAX_ROLLOUTS, k_sweep, pass_at_k, pass_at_k_bounds
+from counterpoise.evaluation.estimators.passk import MAX_ROLLOUTS, k_sweep, pass_at_k, pass_at_k_bounds
 
 
 def exact(n, c, k):

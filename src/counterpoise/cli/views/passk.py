@@ -12,14 +12,13 @@ from rich.text import Text
 from counterpoise.errors import DataError
 from counterpoise.evaluation.cautions import few_problems
 from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
-from counterpoise.evaluation.guessing import guess_line
+from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.intervals import Interval, paired_differences
 from counterpoise.evaluation.metrics import Estimate
-from counterpoise.evaluation.passk import pass_at_k
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
 
-__all__ = ["comparison_table", "estimates_table", "passk_table", "result_lines"]
+__all__ = ["comparison_table", "estimates_table", "passk_table"]
 
 _UNDEFINED = "–"
 
@@ -157,29 +156,6 @@ def _in_common(base: EvaluationResult, after: EvaluationResult) -> tuple[Evaluat
         )
         found.append(replace(result, counts=counts, curve=curve))
     return found[0], found[1]
-
-
-def result_lines(result: EvaluationResult) -> list[str]:
-    """What belongs beside the numbers: rollouts, unscored, truncated, without answer, length, distinct answers, guesses, damaged lines."""
-    lines = [
-        f"{len(result.counts)} problems, n={result.n}: {result.rollouts} rollouts, {_or_dash(result.mean_tokens, '.1f')} tokens on average",
-        f"cut off at the token limit {_or_dash(result.truncation_rate, '.1%')}, no answer found {result.no_answer_rate:.1%}, "
-        f"{result.distinct_answers:.1f} distinct answers a problem",
-    ]
-    if result.guess_floor:
-        lines.append(guess_line(result.guess_floor))
-    if result.unscored:
-        causes = ", ".join(f"{reason} ({count})" for reason, count in result.unscored_reasons.items())
-        lines.append(f"unscored {result.unscored} of {result.rollouts} rollouts, left out of n: {causes}")
-    if result.damaged_lines or result.duplicates:
-        lines.append(
-            f"store: {result.damaged_lines} damaged lines skipped, {result.duplicates} duplicate draws not counted"
-        )
-    return lines
-
-
-def _or_dash(value: float, form: str) -> str:
-    return _UNDEFINED if math.isnan(value) else format(value, form)
 
 
 def _shown(share: float, *, signed: bool = False) -> str:
