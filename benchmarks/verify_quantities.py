@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from fractions import Fraction
 
-from counterpoise.tasks.scibench import Scibench
+from counterpoise.tasks.sources.scibench import Scibench
 from counterpoise.verifiers.batch import Judge
 from counterpoise.verifiers.quantity_text import parse_gold
 from counterpoise.verifiers.unit_text import factors

@@ -16,7 +16,7 @@ import pytest
 from counterpoise.cli.live import LiveObserver
 from counterpoise.engines.local import assemble
 from counterpoise.rollouts.scripted import ScriptedSampler
-from counterpoise.tasks.splits import content_id
+from counterpoise.tasks.shared.splits import content_id
 
 QUESTIONS = ("1,2=3", "1,4=5", "2,4=6", "2,5=7")
 

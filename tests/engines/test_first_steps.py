@@ -17,7 +17,7 @@ from counterpoise.jobs.evaluate import evaluate_model
 from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.rollouts.scripted import ScriptedSampler
 from counterpoise.runs.directory import RunDirectory
-from counterpoise.tasks.splits import content_id
+from counterpoise.tasks.shared.splits import content_id
 
 
 class Hear(Silent):

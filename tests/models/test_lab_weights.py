@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from counterpoise.models.lab import build_lab_model, lab_path
 from counterpoise.models.pretrain import PRESETS
-from counterpoise.tasks.countdown import Countdown
+from counterpoise.tasks.generators.countdown import Countdown
 from counterpoise.tasks.registry import make_task
 from counterpoise.types import VerdictValue
 from counterpoise.verifiers.countdown import CountdownVerifier

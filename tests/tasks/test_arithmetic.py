@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.arithmetic import Arithmetic, solve
+from counterpoise.tasks.generators.arithmetic import Arithmetic, solve
 
 LAB_ALPHABET = set("0123456789+-*/()=,.:;#?abcdefghijklmnopqrstuvwxyz \n")
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}

@@ -4,9 +4,9 @@ from collections import Counter
 import pytest
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.choice import ChoiceTask
-from counterpoise.tasks.options import shuffled
 from counterpoise.tasks.selfcheck import selfcheck
+from counterpoise.tasks.shared.options import shuffled
+from counterpoise.tasks.sources.choice import ChoiceTask
 from counterpoise.verifiers.batch import Judge
 
 OPTIONS = ["argon", "iron", "sulfur", "neon"]

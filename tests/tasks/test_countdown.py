@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from counterpoise.errors import UsageError
-from counterpoise.tasks.countdown import Countdown, solutions
+from counterpoise.tasks.generators.countdown import Countdown, solutions
 
 SMALL = Countdown(count=3, largest=4)
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}

@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.facts import Facts
+from counterpoise.tasks.generators.facts import Facts
 from counterpoise.tasks.selfcheck import selfcheck
 from counterpoise.verifiers.batch import Judge
 

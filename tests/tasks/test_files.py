@@ -10,8 +10,8 @@ import pytest
 from pyarrow import parquet
 
 from counterpoise.errors import ConfigError, DataError, MissingExtraError
-from counterpoise.tasks.files import JsonlTask, ParquetTask
-from counterpoise.tasks.records import records
+from counterpoise.tasks.shared.records import records
+from counterpoise.tasks.sources.files import JsonlTask, ParquetTask
 
 
 def write(path: Path, *records: Any) -> Path:

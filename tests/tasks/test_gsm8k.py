@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from counterpoise.errors import ConfigError, DataError, MissingExtraError
-from counterpoise.tasks.gsm8k import Gsm8k, gsm8k_gold
+from counterpoise.tasks.sources.gsm8k import Gsm8k, gsm8k_gold
 
 ROWS = [
     {

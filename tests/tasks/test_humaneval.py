@@ -5,7 +5,7 @@ import pytest
 
 from counterpoise.errors import ConfigError, DataError, MissingExtraError
 from counterpoise.prompts.templates import TEMPLATES
-from counterpoise.tasks.humaneval import HumanEval
+from counterpoise.tasks.sources.humaneval import HumanEval
 
 
 def test_problems():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterpoise.errors import UsageError
-from counterpoise.tasks.identity import problem_id, split_of
+from counterpoise.tasks.shared.identity import problem_id, split_of
 
 TEXT = st.text(max_size=12)
 

@@ -2,7 +2,7 @@ import pytest
 
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.models.lab_tokenizer import ALPHABET
-from counterpoise.tasks.lengths import Lengths, spellings
+from counterpoise.tasks.generators.lengths import Lengths, spellings
 from counterpoise.types import Problem, Verdict, VerdictValue
 from counterpoise.verifiers.batch import Judge
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.math import Math, last_boxed
+from counterpoise.tasks.sources.math import Math, last_boxed
 
 ROWS = [
     {"problem": "Halve $x$.", "solution": r"It is $\boxed{\frac{x}{2}}$.", "level": "Level 2", "type": "Algebra"},

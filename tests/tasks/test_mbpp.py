@@ -3,7 +3,7 @@ import json
 import pytest
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.mbpp import Mbpp
+from counterpoise.tasks.sources.mbpp import Mbpp
 
 FULL = [
     {

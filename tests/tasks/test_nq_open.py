@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.nq_open import NqOpen
 from counterpoise.tasks.selfcheck import selfcheck
+from counterpoise.tasks.sources.nq_open import NqOpen
 from counterpoise.verifiers.batch import Judge
 
 ROWS = [

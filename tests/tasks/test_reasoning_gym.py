@@ -3,8 +3,8 @@ import json
 import pytest
 
 from counterpoise.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
-from counterpoise.tasks import reasoning_gym as module
-from counterpoise.tasks.reasoning_gym import EXCLUDED, ReasoningGym, generator_names
+from counterpoise.tasks.generators import reasoning_gym as module
+from counterpoise.tasks.generators.reasoning_gym import EXCLUDED, ReasoningGym, generator_names
 from counterpoise.tasks.selfcheck import selfcheck
 from counterpoise.verifiers.batch import Judge
 

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.scibench import Scibench, split_unit
 from counterpoise.tasks.selfcheck import selfcheck
+from counterpoise.tasks.sources.scibench import Scibench, split_unit
 from counterpoise.verifiers.batch import Judge
 
 

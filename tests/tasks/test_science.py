@@ -8,10 +8,10 @@ import pint
 import pytest
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.exercises import rounded, square_root
-from counterpoise.tasks.identity import split_of
-from counterpoise.tasks.science import EXERCISES, FAMILIES, Science
+from counterpoise.tasks.generators.exercises import rounded, square_root
+from counterpoise.tasks.generators.science import EXERCISES, FAMILIES, Science
 from counterpoise.tasks.selfcheck import selfcheck
+from counterpoise.tasks.shared.identity import split_of
 from counterpoise.verifiers.batch import Judge
 from counterpoise.verifiers.quantity import QuantityVerifier
 from counterpoise.verifiers.quantity_text import parse

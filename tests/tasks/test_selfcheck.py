@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from counterpoise.errors import DataError
-from counterpoise.tasks.arithmetic import Arithmetic
+from counterpoise.tasks.generators.arithmetic import Arithmetic
 from counterpoise.tasks.selfcheck import PROBES, JudgeBatch, SelfCheckReport, respond, selfcheck
 from counterpoise.types import Problem, Verdict, VerdictValue
 

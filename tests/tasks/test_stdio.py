@@ -7,7 +7,7 @@ import pytest
 
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.tasks.selfcheck import selfcheck
-from counterpoise.tasks.stdio import Stdio
+from counterpoise.tasks.sources.stdio import Stdio
 from counterpoise.verifiers.batch import Judge
 
 PLAIN = {

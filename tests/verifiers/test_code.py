@@ -5,8 +5,8 @@ import psutil
 import pytest
 
 from counterpoise.errors import ConfigError
-from counterpoise.tasks.humaneval import HumanEval
 from counterpoise.tasks.selfcheck import respond
+from counterpoise.tasks.sources.humaneval import HumanEval
 from counterpoise.types import Problem, VerdictValue
 from counterpoise.verifiers.batch import Judge
 from counterpoise.verifiers.code import CodeVerifier, assemble

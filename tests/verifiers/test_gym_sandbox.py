@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from counterpoise.tasks import reasoning_gym as tasks
+from counterpoise.tasks.generators import reasoning_gym as tasks
 from counterpoise.verifiers import gym_sandbox, reasoning_gym
 from counterpoise.verifiers.gym_sandbox import SandboxedScorer
 from counterpoise.verifiers.gym_scoring import outcome

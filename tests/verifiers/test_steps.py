@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from counterpoise.tasks.arithmetic import Arithmetic, solve
+from counterpoise.tasks.generators.arithmetic import Arithmetic, solve
 from counterpoise.types import Judgement, VerdictValue
 from counterpoise.verifiers.numeric import NumericVerifier
 from counterpoise.verifiers.steps import StepsVerifier

@@ -16,8 +16,8 @@ from counterpoise.cli import console
 from counterpoise.errors import UsageError
 from counterpoise.files import atomic_write_text
 from counterpoise.streams import stream
-from counterpoise.tasks.countdown import Countdown, solutions
-from counterpoise.tasks.lengths import spellings
+from counterpoise.tasks.generators.countdown import Countdown, solutions
+from counterpoise.tasks.generators.lengths import spellings
 from counterpoise.tasks.mixture import Mixture
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from rich.text import Text
 from counterpoise.cli import console
 from counterpoise.errors import UsageError
 from counterpoise.registry import setting_name, setting_value
-from counterpoise.tasks.identity import Split
+from counterpoise.tasks.shared.identity import Split
 
 if TYPE_CHECKING:
     from counterpoise.tasks.selfcheck import ProbeReport, SelfCheckReport

@@ -13,7 +13,7 @@ from counterpoise.config import CriticConfig, RunConfig
 from counterpoise.errors import DataError, UsageError
 from counterpoise.prompts.templates import Tokenizer
 from counterpoise.tasks.base import Task
-from counterpoise.tasks.identity import problem_id
+from counterpoise.tasks.shared.identity import problem_id
 from counterpoise.types import Problem, Prompt, Rollout, StopReason
 
 if TYPE_CHECKING:

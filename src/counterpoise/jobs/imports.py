@@ -19,7 +19,7 @@ from counterpoise.evaluation.merge import DRAWN_AS, HeldDraws
 from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.files import Damage, append_json_lines, read_json
-from counterpoise.tasks.identity import problem_id
+from counterpoise.tasks.shared.identity import problem_id
 from counterpoise.thought import opens_thought
 from counterpoise.types import Problem, SamplingSettings, Verdict, VerdictValue
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from counterpoise.tasks.identity import Split
+from counterpoise.tasks.shared.identity import Split
 from counterpoise.types import Problem
 
 __all__ = ["Split", "Task"]

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from counterpoise.errors import ConfigError, DataError
+from counterpoise.registry import construct
 from counterpoise.tasks.base import Task
-from counterpoise.tasks.identity import Split
+from counterpoise.tasks.shared.identity import Split
+from counterpoise.tasks.single import SINGLE
 from counterpoise.types import Problem
 
 __all__ = ["Mixture"]
@@ -67,13 +69,10 @@ class Mixture:
 
 
 def _task(source: Any) -> Task:
-    # Here because the registry lists this task among the others.
-    from counterpoise.tasks.registry import make_task
-
     if not isinstance(source, Mapping) or not isinstance(source.get("name"), str):
         raise ConfigError(f"mixture: a source is {source!r}; expected a table with the task's name in it")
     if source["name"] == Mixture.name:
         raise ConfigError("mixture: a source is itself a mixture; list its sources instead")
     settings = {key: value for key, value in source.items() if key not in _OVERRIDES}
     files = {key: Path(settings[key]) for key in _FILES if isinstance(settings.get(key), str)}
-    return make_task(source["name"], **{**settings, **files})
+    return construct("task", SINGLE, source["name"], {**settings, **files})

@@ -1,4 +1,4 @@
-"""Tasks by name. A new task is one file and one line here."""
+"""Tasks by name: those of one source, and their mixture."""
 
 from __future__ import annotations
 
@@ -6,45 +6,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from counterpoise.registry import construct
-from counterpoise.tasks.arithmetic import Arithmetic
 from counterpoise.tasks.base import Task
-from counterpoise.tasks.choice import ChoiceTask
-from counterpoise.tasks.countdown import Countdown
-from counterpoise.tasks.facts import Facts
-from counterpoise.tasks.files import JsonlTask, ParquetTask
-from counterpoise.tasks.gsm8k import Gsm8k
-from counterpoise.tasks.humaneval import HumanEval
-from counterpoise.tasks.lengths import Lengths
-from counterpoise.tasks.math import Math
-from counterpoise.tasks.mbpp import Mbpp
 from counterpoise.tasks.mixture import Mixture
-from counterpoise.tasks.nq_open import NqOpen
-from counterpoise.tasks.reasoning_gym import ReasoningGym
-from counterpoise.tasks.scibench import Scibench
-from counterpoise.tasks.science import Science
-from counterpoise.tasks.stdio import Stdio
+from counterpoise.tasks.single import SINGLE
 
 __all__ = ["TASKS", "make_task"]
 
-TASKS: Final[dict[str, Callable[..., Task]]] = {
-    "countdown": Countdown,
-    "arithmetic": Arithmetic,
-    "lengths": Lengths,
-    "jsonl": JsonlTask,
-    "parquet": ParquetTask,
-    "gsm8k": Gsm8k,
-    "math": Math,
-    "nq_open": NqOpen,
-    "facts": Facts,
-    "reasoning_gym": ReasoningGym,
-    "science": Science,
-    "scibench": Scibench,
-    "choice": ChoiceTask,
-    "humaneval": HumanEval,
-    "mbpp": Mbpp,
-    "stdio": Stdio,
-    "mixture": Mixture,
-}
+TASKS: Final[dict[str, Callable[..., Task]]] = {**SINGLE, "mixture": Mixture}
 """Frozen dataclasses by task name; their fields are the settings a run file may give."""
 
 

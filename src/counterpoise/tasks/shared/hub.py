@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from counterpoise.errors import DataError, MissingExtraError
-from counterpoise.tasks.records import Record
+from counterpoise.tasks.shared.records import Record
 
 __all__ = ["hub_records"]
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from counterpoise.tasks.records import Record
-from counterpoise.tasks.splits import content_id
+from counterpoise.tasks.shared.records import Record
+from counterpoise.tasks.shared.splits import content_id
 from counterpoise.types import Problem
 
 __all__ = ["LIBRARY", "block", "make_problem", "texts"]

@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.hub import hub_records
-from counterpoise.tasks.identity import Split
-from counterpoise.tasks.records import Record, jsonl_records, located
-from counterpoise.tasks.splits import FileSplits, Loaded, content_id, refuse_overlap, unique
+from counterpoise.tasks.shared.hub import hub_records
+from counterpoise.tasks.shared.identity import Split
+from counterpoise.tasks.shared.records import Record, jsonl_records, located
+from counterpoise.tasks.shared.splits import FileSplits, Loaded, content_id, refuse_overlap, unique
 from counterpoise.types import Problem
 
 __all__ = ["Math", "last_boxed"]

@@ -16,7 +16,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from counterpoise.errors import UsageError
 from counterpoise.streams import numpy_generator
-from counterpoise.tasks.identity import Split, problem_id, split_of
+from counterpoise.tasks.shared.identity import Split, problem_id, split_of
 from counterpoise.types import Problem
 
 __all__ = ["Countdown", "solutions"]

@@ -9,10 +9,10 @@ from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.aliases import alias_gold, check_verifier
-from counterpoise.tasks.fact_tables import CAPITALS, COUNTS, ELEMENTS, NAMES, PLANETS, POLYGONS
-from counterpoise.tasks.identity import Split, split_of
-from counterpoise.tasks.splits import content_id
+from counterpoise.tasks.generators.fact_tables import CAPITALS, COUNTS, ELEMENTS, NAMES, PLANETS, POLYGONS
+from counterpoise.tasks.shared.aliases import alias_gold, check_verifier
+from counterpoise.tasks.shared.identity import Split, split_of
+from counterpoise.tasks.shared.splits import content_id
 from counterpoise.types import Problem
 
 __all__ = ["Fact", "Facts"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction as F
 from typing import Final
 
-from counterpoise.tasks.exercises import PI, Draw, Exercise, square_root
+from counterpoise.tasks.generators.exercises import PI, Draw, Exercise, square_root
 
 __all__ = ["CIRCUITS", "MECHANICS", "OPTICS"]
 

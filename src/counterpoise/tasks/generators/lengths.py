@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 from counterpoise.errors import DataError
 from counterpoise.registry import check_number
 from counterpoise.streams import numpy_generator
-from counterpoise.tasks.identity import Split, problem_id, split_of
+from counterpoise.tasks.shared.identity import Split, problem_id, split_of
 from counterpoise.types import Problem
 
 __all__ = ["Lengths", "spellings"]

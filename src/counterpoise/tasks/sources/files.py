@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from counterpoise.errors import ConfigError
-from counterpoise.tasks.identity import Split
-from counterpoise.tasks.records import Record, jsonl_records, located, parquet_records
-from counterpoise.tasks.splits import FileSplits, Loaded, check_split_settings, content_id, unique
+from counterpoise.tasks.shared.identity import Split
+from counterpoise.tasks.shared.records import Record, jsonl_records, located, parquet_records
+from counterpoise.tasks.shared.splits import FileSplits, Loaded, check_split_settings, content_id, unique
 from counterpoise.types import Problem
 
 __all__ = ["FieldMap", "JsonlTask", "ParquetTask"]

@@ -14,11 +14,11 @@ import numpy as np
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.registry import check_choice, check_number
 from counterpoise.streams import numpy_generator
-from counterpoise.tasks.exercises import Exercise, Values, rounded
-from counterpoise.tasks.exercises_chemistry import GASES, STOICHIOMETRY, THERMODYNAMICS
-from counterpoise.tasks.exercises_physics import CIRCUITS, MECHANICS, OPTICS
-from counterpoise.tasks.identity import Split, problem_id, split_of
-from counterpoise.tasks.options import choice_problem
+from counterpoise.tasks.generators.exercises import Exercise, Values, rounded
+from counterpoise.tasks.generators.exercises_chemistry import GASES, STOICHIOMETRY, THERMODYNAMICS
+from counterpoise.tasks.generators.exercises_physics import CIRCUITS, MECHANICS, OPTICS
+from counterpoise.tasks.shared.identity import Split, problem_id, split_of
+from counterpoise.tasks.shared.options import choice_problem
 from counterpoise.types import Problem
 
 __all__ = ["EXERCISES", "FAMILIES", "Science"]

@@ -15,8 +15,8 @@ from typing import Any, ClassVar, Final
 
 from counterpoise.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
 from counterpoise.registry import check_number
-from counterpoise.tasks.identity import Split, split_of
-from counterpoise.tasks.splits import Loaded, content_id, unique
+from counterpoise.tasks.shared.identity import Split, split_of
+from counterpoise.tasks.shared.splits import Loaded, content_id, unique
 from counterpoise.types import Problem
 
 __all__ = ["EXCLUDED", "ReasoningGym", "generator_names"]

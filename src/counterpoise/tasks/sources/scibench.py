@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.identity import Split, split_of
-from counterpoise.tasks.records import Record, json_records, located
-from counterpoise.tasks.splits import Loaded, content_id, unique
+from counterpoise.tasks.shared.identity import Split, split_of
+from counterpoise.tasks.shared.records import Record, json_records, located
+from counterpoise.tasks.shared.splits import Loaded, content_id, unique
 from counterpoise.types import Problem
 
 __all__ = ["Scibench", "split_unit"]

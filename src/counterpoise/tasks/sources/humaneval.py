@@ -7,8 +7,8 @@ from typing import ClassVar, Final
 
 from counterpoise.errors import ConfigError, DataError, MissingExtraError
 from counterpoise.registry import check_number
-from counterpoise.tasks.identity import Split, split_of
-from counterpoise.tasks.programs import LIBRARY, block, make_problem
+from counterpoise.tasks.shared.identity import Split, split_of
+from counterpoise.tasks.shared.programs import LIBRARY, block, make_problem
 from counterpoise.types import Problem
 
 __all__ = ["HumanEval"]

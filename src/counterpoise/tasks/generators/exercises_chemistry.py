@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction as F
 from typing import Final
 
-from counterpoise.tasks.exercises import Draw, Exercise
+from counterpoise.tasks.generators.exercises import Draw, Exercise
 
 __all__ = ["GASES", "STOICHIOMETRY", "THERMODYNAMICS"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.identity import Split, problem_id, split_of
+from counterpoise.tasks.shared.identity import Split, problem_id, split_of
 from counterpoise.types import Problem
 
 __all__ = ["FileSplits", "Loaded", "check_split_settings", "content_id", "refuse_overlap", "unique"]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from counterpoise.errors import DataError
-from counterpoise.tasks.hub import hub_records
-from counterpoise.tasks.identity import Split
-from counterpoise.tasks.records import Record, jsonl_records, located
-from counterpoise.tasks.splits import FileSplits, Loaded, content_id, refuse_overlap, unique
+from counterpoise.tasks.shared.hub import hub_records
+from counterpoise.tasks.shared.identity import Split
+from counterpoise.tasks.shared.records import Record, jsonl_records, located
+from counterpoise.tasks.shared.splits import FileSplits, Loaded, content_id, refuse_overlap, unique
 from counterpoise.types import Problem
 
 __all__ = ["Gsm8k", "gsm8k_gold"]

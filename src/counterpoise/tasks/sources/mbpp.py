@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from counterpoise.errors import ConfigError
-from counterpoise.tasks.identity import Split
-from counterpoise.tasks.programs import LIBRARY, make_problem, texts
-from counterpoise.tasks.records import Record, located, records
-from counterpoise.tasks.splits import FileSplits, Loaded, check_split_settings, unique
+from counterpoise.tasks.shared.identity import Split
+from counterpoise.tasks.shared.programs import LIBRARY, make_problem, texts
+from counterpoise.tasks.shared.records import Record, located, records
+from counterpoise.tasks.shared.splits import FileSplits, Loaded, check_split_settings, unique
 from counterpoise.types import Problem
 
 __all__ = ["Mbpp"]

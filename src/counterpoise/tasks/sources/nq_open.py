@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from counterpoise.errors import DataError
-from counterpoise.tasks.aliases import alias_gold, check_verifier
-from counterpoise.tasks.hub import hub_records
-from counterpoise.tasks.identity import Split
-from counterpoise.tasks.records import Record, jsonl_records, located
-from counterpoise.tasks.splits import (
+from counterpoise.tasks.shared.aliases import alias_gold, check_verifier
+from counterpoise.tasks.shared.hub import hub_records
+from counterpoise.tasks.shared.identity import Split
+from counterpoise.tasks.shared.records import Record, jsonl_records, located
+from counterpoise.tasks.shared.splits import (
     FileSplits,
     Loaded,
     check_split_settings,

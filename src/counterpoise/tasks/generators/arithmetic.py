@@ -15,7 +15,7 @@ from typing import ClassVar, Final, Literal
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.registry import check_choice
 from counterpoise.streams import numpy_generator
-from counterpoise.tasks.identity import Split, problem_id, split_of
+from counterpoise.tasks.shared.identity import Split, problem_id, split_of
 from counterpoise.types import Problem
 
 __all__ = ["Arithmetic", "solve"]

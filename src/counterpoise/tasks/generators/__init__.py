@@ -1,0 +1,1 @@
+"""Problems that are drawn from a seed, or shipped with the package."""
