@@ -32,7 +32,7 @@ from counterpoise.rollouts.stopping import decode_rows
 from counterpoise.runfile import load_config
 from counterpoise.runs.anchors import draw_anchors
 from counterpoise.types import Credit
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "lab.toml"
 KINDS = ("without", "every step", "look", "look and samples")

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 
 from counterpoise.types import Problem
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 
 def variants(gold: str, demonstration: str) -> list[tuple[str, str, str]]:

@@ -12,9 +12,9 @@ from collections import Counter
 from fractions import Fraction
 
 from counterpoise.tasks.sources.scibench import Scibench
-from counterpoise.verifiers.batch import Judge
-from counterpoise.verifiers.quantity_text import parse_gold
-from counterpoise.verifiers.unit_text import factors
+from counterpoise.verifiers.judge import Judge
+from counterpoise.verifiers.text.quantity_text import parse_gold
+from counterpoise.verifiers.text.unit_text import factors
 
 
 def number(value: Fraction) -> str:

@@ -12,7 +12,7 @@ import random
 import time
 
 from counterpoise.types import Problem
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 FAMILIES = {
     "integers": lambda n: (str(n), [str(n), f"{n}.0", str(n + 1), str(2 * n)]),

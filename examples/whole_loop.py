@@ -18,7 +18,7 @@ from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.streams import stream
 from counterpoise.tasks.registry import make_task
 from counterpoise.types import Batch, SamplingSettings
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 STEPS, PROMPTS, GROUP = 3, 16, 8
 rule = sys.argv[1] if len(sys.argv) > 1 else "weighted_reinforce"

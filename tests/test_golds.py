@@ -4,7 +4,7 @@ import pytest
 
 from counterpoise.golds import accepted, gold_text
 from counterpoise.types import Problem
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 
 @pytest.mark.parametrize(

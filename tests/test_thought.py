@@ -3,7 +3,7 @@ import pytest
 
 from counterpoise.thought import TAGS, final_text, judged_text, opens_thought
 from counterpoise.types import Problem, Prompt
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_mention_takes_no_more_time_than_a_letter():
     ],
 )
 def test_countdown_reads_no_thought_either(response, answer, rule):
-    from counterpoise.verifiers.countdown import CountdownVerifier
+    from counterpoise.verifiers.compare.countdown import CountdownVerifier
 
     extraction = CountdownVerifier().extract(judged_text(response, in_thought=True))
     assert (extraction.answer, extraction.rule) == (answer, rule)

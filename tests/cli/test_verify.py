@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from counterpoise.cli.verify import verify
 from counterpoise.errors import DataError, UsageError
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 _SPEC = importlib.util.spec_from_file_location(
     "chat_server", Path(__file__).parents[1] / "verifiers" / "chat_server.py"
@@ -95,7 +95,7 @@ def test_who_is_at_fault_is_an_option(responses, monkeypatch):
             given.append(settings["blame"])
             super().__init__(**settings)
 
-    monkeypatch.setattr("counterpoise.verifiers.batch.Judge", Told)
+    monkeypatch.setattr("counterpoise.verifiers.judge.Judge", Told)
     assert run(responses).exit_code == 0
     assert run(responses, "--blame", "none").exit_code == 0  # all lines are judged already
     assert run(responses, "--blame", "me").exit_code == 2
@@ -132,7 +132,7 @@ def test_messages(responses, tmp_path):
 
 def test_verdicts_are_written_as_they_are_reached(tmp_path, monkeypatch):
     import counterpoise.cli.verify as module
-    from counterpoise.verifiers.batch import Judge
+    from counterpoise.verifiers.judge import Judge
 
     monkeypatch.setattr(module, "_SECONDS", 0.0)
     path = tmp_path / "r.jsonl"

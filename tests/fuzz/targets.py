@@ -4,17 +4,24 @@ import re
 from collections.abc import Callable
 
 from counterpoise.types import Extraction, VerdictValue
-from counterpoise.verifiers.choice import ChoiceVerifier
-from counterpoise.verifiers.countdown import CountdownVerifier
-from counterpoise.verifiers.extraction import DEFAULT_RULES, MAX_ANSWER, TAGGED_RULES, TEXT_RULES, extract, final_text
-from counterpoise.verifiers.math import MathVerifier
-from counterpoise.verifiers.normalise import balanced, normalise, over_cap
-from counterpoise.verifiers.numeric import NumericVerifier, parse_quantity
-from counterpoise.verifiers.programs import MAX_PROGRAM, extract_program
-from counterpoise.verifiers.qa import QaVerifier
-from counterpoise.verifiers.quantity import QuantityVerifier
-from counterpoise.verifiers.reasoning_gym import plain_arithmetic
-from counterpoise.verifiers.short_answers import abstains, answer_tokens, parse_gold
+from counterpoise.verifiers.compare.choice import ChoiceVerifier
+from counterpoise.verifiers.compare.countdown import CountdownVerifier
+from counterpoise.verifiers.compare.math import MathVerifier
+from counterpoise.verifiers.compare.numeric import NumericVerifier, parse_quantity
+from counterpoise.verifiers.compare.qa import QaVerifier
+from counterpoise.verifiers.compare.quantity import QuantityVerifier
+from counterpoise.verifiers.guests.programs import MAX_PROGRAM, extract_program
+from counterpoise.verifiers.guests.reasoning_gym import plain_arithmetic
+from counterpoise.verifiers.text.extraction import (
+    DEFAULT_RULES,
+    MAX_ANSWER,
+    TAGGED_RULES,
+    TEXT_RULES,
+    extract,
+    final_text,
+)
+from counterpoise.verifiers.text.normalise import balanced, normalise, over_cap
+from counterpoise.verifiers.text.short_answers import abstains, answer_tokens, parse_gold
 
 CHOICE, COUNTDOWN, MATH, NUMERIC = ChoiceVerifier(), CountdownVerifier(), MathVerifier(), NumericVerifier()
 QA, QUANTITY = QaVerifier(), QuantityVerifier()

@@ -16,9 +16,9 @@ from counterpoise.models.pretrain import PRESETS
 from counterpoise.tasks.generators.countdown import Countdown
 from counterpoise.tasks.registry import make_task
 from counterpoise.types import VerdictValue
-from counterpoise.verifiers.countdown import CountdownVerifier
-from counterpoise.verifiers.quantity import QuantityVerifier
-from counterpoise.verifiers.steps import StepsVerifier
+from counterpoise.verifiers.compare.countdown import CountdownVerifier
+from counterpoise.verifiers.compare.quantity import QuantityVerifier
+from counterpoise.verifiers.compare.steps import StepsVerifier
 
 DOCS = Path(__file__).parents[2] / "docs" / "lab.md"
 SIZES = ["strong", "weak"]

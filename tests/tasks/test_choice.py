@@ -7,7 +7,7 @@ from counterpoise.errors import ConfigError, DataError
 from counterpoise.tasks.selfcheck import selfcheck
 from counterpoise.tasks.shared.options import shuffled
 from counterpoise.tasks.sources.choice import ChoiceTask
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 OPTIONS = ["argon", "iron", "sulfur", "neon"]
 

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from counterpoise.tasks.registry import TASKS, make_task
 from counterpoise.tasks.selfcheck import PROBES, selfcheck
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 from counterpoise.verifiers.sandbox.levels import refusal
 
 PLAIN = [{"question": f"Which number follows {n}?", "answer": str(n + 1)} for n in (4, 71, 312)]

@@ -5,7 +5,7 @@ import pytest
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.tasks.generators.facts import Facts
 from counterpoise.tasks.selfcheck import selfcheck
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 
 def everything():

@@ -4,7 +4,7 @@ from counterpoise.errors import ConfigError, DataError
 from counterpoise.models.lab_tokenizer import ALPHABET
 from counterpoise.tasks.generators.lengths import Lengths, spellings
 from counterpoise.types import Problem, Verdict, VerdictValue
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 MILLIMETRES = {"m": 1000, "dm": 100, "cm": 10, "mm": 1}
 ALL = [problem for side in ("train", "test") for problem in Lengths(largest=6).problems(side)]

@@ -7,7 +7,7 @@ import pytest
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.tasks.selfcheck import selfcheck
 from counterpoise.tasks.sources.nq_open import NqOpen
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 ROWS = [
     {"question": "when was anyone last on the moon", "answer": ["14 December 1972 UTC", "December 1972"]},

@@ -6,7 +6,7 @@ from counterpoise.errors import ConfigError, DataError, MissingExtraError, Unkno
 from counterpoise.tasks.generators import reasoning_gym as module
 from counterpoise.tasks.generators.reasoning_gym import EXCLUDED, ReasoningGym, generator_names
 from counterpoise.tasks.selfcheck import selfcheck
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 
 def everything(task):

@@ -5,7 +5,7 @@ import pytest
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.tasks.selfcheck import selfcheck
 from counterpoise.tasks.sources.scibench import Scibench, split_unit
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 
 def row(question, number, unit, source="atkins", **fields):

@@ -12,9 +12,9 @@ from counterpoise.tasks.generators.exercises import rounded, square_root
 from counterpoise.tasks.generators.science import EXERCISES, FAMILIES, Science
 from counterpoise.tasks.selfcheck import selfcheck
 from counterpoise.tasks.shared.identity import split_of
-from counterpoise.verifiers.batch import Judge
-from counterpoise.verifiers.quantity import QuantityVerifier
-from counterpoise.verifiers.quantity_text import parse
+from counterpoise.verifiers.compare.quantity import QuantityVerifier
+from counterpoise.verifiers.judge import Judge
+from counterpoise.verifiers.text.quantity_text import parse
 
 ureg = pint.UnitRegistry()
 Q = ureg.Quantity

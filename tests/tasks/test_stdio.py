@@ -8,7 +8,7 @@ import pytest
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.tasks.selfcheck import selfcheck
 from counterpoise.tasks.sources.stdio import Stdio
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 PLAIN = {
     "question": "Square a number.",

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from counterpoise.verifiers.asked import asked_names
+from counterpoise.verifiers.guests.asked import asked_names
 
 
 def names(tests, *, kind="asserts", setup="", **more):

@@ -5,8 +5,8 @@ import pytest
 
 from counterpoise.errors import UnknownNameError, UsageError
 from counterpoise.types import Extraction, Judgement, Problem, VerdictValue
-from counterpoise.verifiers.batch import Judge, verify_batch
-from counterpoise.verifiers.numeric import NumericVerifier
+from counterpoise.verifiers.compare.numeric import NumericVerifier
+from counterpoise.verifiers.judge import Judge, verify_batch
 
 
 def problem(gold="72", verifier="math"):

@@ -11,11 +11,11 @@ import torch
 from counterpoise.credit import make_rule, signed_credit
 from counterpoise.errors import UsageError, VerifierError
 from counterpoise.types import Problem
-from counterpoise.verifiers import blame as blame_module
-from counterpoise.verifiers.batch import Judge, verify_batch
-from counterpoise.verifiers.blame import Blame
-from counterpoise.verifiers.fault import Fault, explain_exit, fault_of_error, fault_of_exit
-from counterpoise.verifiers.pool import VerifierPool
+from counterpoise.verifiers.isolate import blame as blame_module
+from counterpoise.verifiers.isolate.blame import Blame
+from counterpoise.verifiers.isolate.fault import Fault, explain_exit, fault_of_error, fault_of_exit
+from counterpoise.verifiers.isolate.pool import VerifierPool
+from counterpoise.verifiers.judge import Judge, verify_batch
 
 ROGUE = '''
 import os

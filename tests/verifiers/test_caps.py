@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoise.verifiers.caps import explosive, plain_set
-from counterpoise.verifiers.math import MathVerifier
+from counterpoise.verifiers.compare.math import MathVerifier
+from counterpoise.verifiers.text.caps import explosive, plain_set
 
 
 @pytest.mark.parametrize(

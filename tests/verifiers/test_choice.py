@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoise.verifiers.choice import ChoiceVerifier
+from counterpoise.verifiers.compare.choice import ChoiceVerifier
 
 QUESTION = "Which is a metal?\nA. argon\nB. iron\nC. sulfur\nD. neon\nAnswer with the letter of one option."
 

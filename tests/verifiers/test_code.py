@@ -8,9 +8,9 @@ from counterpoise.errors import ConfigError
 from counterpoise.tasks.selfcheck import respond
 from counterpoise.tasks.sources.humaneval import HumanEval
 from counterpoise.types import Problem, VerdictValue
-from counterpoise.verifiers.batch import Judge
-from counterpoise.verifiers.code import CodeVerifier, assemble
-from counterpoise.verifiers.pool import Timed
+from counterpoise.verifiers.guests.code import CodeVerifier, assemble
+from counterpoise.verifiers.isolate.pool import Timed
+from counterpoise.verifiers.judge import Judge
 from counterpoise.verifiers.sandbox.job import Examined
 from counterpoise.verifiers.sandbox.levels import best_level, discard_sandbox, thread_sandbox
 

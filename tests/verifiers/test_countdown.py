@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from counterpoise.types import VerdictValue
-from counterpoise.verifiers.countdown import CountdownVerifier
+from counterpoise.verifiers.compare.countdown import CountdownVerifier
 
 VERIFIER = CountdownVerifier()
 GOLD = "3,7,9=30"

@@ -1,8 +1,8 @@
 import pytest
 
 from counterpoise.types import Problem
-from counterpoise.verifiers.batch import Judge
 from counterpoise.verifiers.equivalence import equivalent_answers
+from counterpoise.verifiers.judge import Judge
 
 
 def same(verifier, one, other):

@@ -1,6 +1,6 @@
 import pytest
 
-from counterpoise.verifiers.exact import ExactVerifier
+from counterpoise.verifiers.compare.exact import ExactVerifier
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterpoise.errors import UnknownNameError
-from counterpoise.verifiers.extraction import MAX_ANSWER, TAGGED_RULES, check_rules, extract, final_text
+from counterpoise.verifiers.text.extraction import MAX_ANSWER, TAGGED_RULES, check_rules, extract, final_text
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from functools import lru_cache
 
 import pytest
 
-from counterpoise.verifiers import symbolic
-from counterpoise.verifiers.exact import ExactVerifier
-from counterpoise.verifiers.math import MathVerifier
-from counterpoise.verifiers.numeric import NumericVerifier
-from counterpoise.verifiers.quantity import QuantityVerifier
+from counterpoise.verifiers.compare import symbolic
+from counterpoise.verifiers.compare.exact import ExactVerifier
+from counterpoise.verifiers.compare.math import MathVerifier
+from counterpoise.verifiers.compare.numeric import NumericVerifier
+from counterpoise.verifiers.compare.quantity import QuantityVerifier
 
 VERIFIERS = {
     "math": MathVerifier(),

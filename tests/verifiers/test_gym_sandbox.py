@@ -7,10 +7,10 @@ import time
 import pytest
 
 from counterpoise.tasks.generators import reasoning_gym as tasks
-from counterpoise.verifiers import gym_sandbox, reasoning_gym
-from counterpoise.verifiers.gym_sandbox import SandboxedScorer
-from counterpoise.verifiers.gym_scoring import outcome
-from counterpoise.verifiers.reasoning_gym import EXPRESSIONS, LITERALS
+from counterpoise.verifiers.guests import gym_sandbox, reasoning_gym
+from counterpoise.verifiers.guests.gym_sandbox import SandboxedScorer
+from counterpoise.verifiers.guests.gym_scoring import outcome
+from counterpoise.verifiers.guests.reasoning_gym import EXPRESSIONS, LITERALS
 from counterpoise.verifiers.sandbox.levels import best_level, refusal
 from counterpoise.verifiers.sandbox.process import SandboxFault
 

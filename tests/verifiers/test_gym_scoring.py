@@ -1,6 +1,6 @@
 import json
 
-from counterpoise.verifiers.gym_scoring import outcome, read_item, thaw
+from counterpoise.verifiers.guests.gym_scoring import outcome, read_item, thaw
 
 
 def gold(generator, answer, **options):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from counterpoise.files import append_json_lines, read_json_lines
 from counterpoise.types import Problem, VerdictValue
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 from counterpoise.verifiers.registry import VERIFIERS, make_verifier
 from counterpoise.verifiers.sandbox.levels import best_level
 
@@ -143,7 +143,10 @@ def test_a_hundred_thousand_characters_are_read_in_no_time(name):
 
 
 def pumped(size):
-    modules = ("extraction", "programs", "choice", "choice_text", "countdown", "quantity_text", "steps")
+    modules = (
+        *("text.extraction", "text.choice_text", "text.quantity_text", "guests.programs"),
+        *("compare.choice", "compare.countdown", "compare.steps"),
+    )
     for module in modules:
         for name, pattern in vars(importlib.import_module(f"counterpoise.verifiers.{module}")).items():
             if isinstance(pattern, re.Pattern):

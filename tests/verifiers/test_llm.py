@@ -10,9 +10,9 @@ import pytest
 
 from counterpoise.errors import ConfigError, MissingExtraError, StoreError
 from counterpoise.types import Problem
-from counterpoise.verifiers.batch import Judge
-from counterpoise.verifiers.llm import LlmVerifier, chats, letter
-from counterpoise.verifiers.short_answers import ShortGold
+from counterpoise.verifiers.guests.llm import LlmVerifier, chats, letter
+from counterpoise.verifiers.judge import Judge
+from counterpoise.verifiers.text.short_answers import ShortGold
 
 _SPEC = importlib.util.spec_from_file_location("chat_server", Path(__file__).with_name("chat_server.py"))
 assert _SPEC is not None and _SPEC.loader is not None

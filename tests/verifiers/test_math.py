@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from counterpoise.verifiers.math import MathVerifier, numbers_agree
+from counterpoise.verifiers.compare.math import MathVerifier, numbers_agree
 
 
 def judge(gold, answer, **settings):
@@ -190,7 +190,7 @@ def test_the_shortcut_does_not_load_algebra():
     import subprocess
 
     code = (
-        "import sys; from counterpoise.verifiers.batch import Judge; from counterpoise.verifiers.math import MathVerifier;"
+        "import sys; from counterpoise.verifiers.judge import Judge; from counterpoise.verifiers.compare.math import MathVerifier;"
         "MathVerifier().shortcut('7', '7.0'); print([m for m in ('sympy', 'math_verify', 'torch') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

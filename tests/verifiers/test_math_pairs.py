@@ -2,7 +2,7 @@ r"""Pairs of golds and answers by kind of fault, each with its right verdict: un
 
 import pytest
 
-from counterpoise.verifiers.math import MathVerifier
+from counterpoise.verifiers.compare.math import MathVerifier
 
 PAIRS = {
     "correct": [

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoise.verifiers.normalise import balanced, normalise, over_cap, unwrap_text
+from counterpoise.verifiers.text.normalise import balanced, normalise, over_cap, unwrap_text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterpoise.errors import UsageError
-from counterpoise.verifiers.numeric import NumericVerifier, parse_number
+from counterpoise.verifiers.compare.numeric import NumericVerifier, parse_number
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 
 from counterpoise.errors import UsageError, VerifierError
 from counterpoise.types import Extraction, Judgement, VerdictValue
-from counterpoise.verifiers.math import MathVerifier
-from counterpoise.verifiers.pool import Job, VerifierPool
+from counterpoise.verifiers.compare.math import MathVerifier
+from counterpoise.verifiers.isolate.pool import Job, VerifierPool
 
 # A module of its own, because a worker has to import it.
 HOSTILE = """
@@ -151,8 +151,8 @@ def test_messages(monkeypatch):
 
 SCRIPT = """
 import os, sys, time
-from counterpoise.verifiers.math import MathVerifier
-from counterpoise.verifiers.pool import Job, VerifierPool
+from counterpoise.verifiers.compare.math import MathVerifier
+from counterpoise.verifiers.isolate.pool import Job, VerifierPool
 print("main", flush=True)
 pool = VerifierPool(timeout=30.0)
 pool.judge([Job(verifier=MathVerifier(), gold="x/2", answer="2x")])

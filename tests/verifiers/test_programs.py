@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoise.verifiers.programs import MAX_PROGRAM, defines, extract_program, first_block
+from counterpoise.verifiers.guests.programs import MAX_PROGRAM, defines, extract_program, first_block
 
 CODE = "def f(x):\n    return x\n"
 

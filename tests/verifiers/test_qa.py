@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from counterpoise.errors import ConfigError, UnknownNameError
 from counterpoise.types import Problem
-from counterpoise.verifiers.batch import Judge
-from counterpoise.verifiers.qa import QaVerifier
+from counterpoise.verifiers.compare.qa import QaVerifier
+from counterpoise.verifiers.judge import Judge
 
 QA = QaVerifier()
 GOLD = '["14 December 1972 UTC", "December 1972"]'

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from counterpoise.errors import ConfigError, UnknownNameError
 from counterpoise.types import Problem
-from counterpoise.verifiers.batch import Judge
-from counterpoise.verifiers.quantity import QuantityVerifier
-from counterpoise.verifiers.quantity_text import parse, parse_gold, sides
+from counterpoise.verifiers.compare.quantity import QuantityVerifier
+from counterpoise.verifiers.judge import Judge
+from counterpoise.verifiers.text.quantity_text import parse, parse_gold, sides
 
 
 def judge(gold, answer, **given_settings):
@@ -252,7 +252,7 @@ def test_the_shortcut_loads_neither_pint_nor_sympy():
     import subprocess
 
     code = (
-        "import sys; from counterpoise.verifiers.quantity import QuantityVerifier;"
+        "import sys; from counterpoise.verifiers.compare.quantity import QuantityVerifier;"
         "print(QuantityVerifier().shortcut('7 m/s', '7.0 m s^{-1}').value, [m for m in ('pint', 'sympy') if m in sys.modules])"
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from counterpoise.errors import MissingExtraError, VerifierError
 from counterpoise.types import Problem
-from counterpoise.verifiers import reasoning_gym as module
-from counterpoise.verifiers.batch import Judge
-from counterpoise.verifiers.reasoning_gym import (
+from counterpoise.verifiers.guests import reasoning_gym as module
+from counterpoise.verifiers.guests.reasoning_gym import (
     EXPRESSIONS,
     LITERALS,
     REVIEWED,
@@ -19,6 +18,7 @@ from counterpoise.verifiers.reasoning_gym import (
     dangerous_calls,
     plain_arithmetic,
 )
+from counterpoise.verifiers.judge import Judge
 from counterpoise.verifiers.sandbox.process import SandboxFault
 
 VERIFIER = ReasoningGymVerifier()

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoise.verifiers import squad
-from counterpoise.verifiers.short_answers import ShortGold, abstains, answer_tokens, parse_gold
+from counterpoise.verifiers.text import squad
+from counterpoise.verifiers.text.short_answers import ShortGold, abstains, answer_tokens, parse_gold
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.text import squad as reference
 
-from counterpoise.verifiers import squad
+from counterpoise.verifiers.text import squad
 
 TEXTS = st.lists(
     st.sampled_from(

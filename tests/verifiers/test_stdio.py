@@ -5,9 +5,9 @@ import pytest
 
 from counterpoise.errors import ConfigError
 from counterpoise.types import VerdictValue
+from counterpoise.verifiers.guests.stdio import StdioVerifier, same_output
 from counterpoise.verifiers.sandbox.job import Script
 from counterpoise.verifiers.sandbox.levels import best_level, discard_sandbox, thread_sandbox
-from counterpoise.verifiers.stdio import StdioVerifier, same_output
 
 GOLD = json.dumps({"inputs": ["3\n", "12\n", "-4\n"], "outputs": ["9\n", "144\n", "16\n"]})
 EXPECTED = "9144"

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from counterpoise.tasks.generators.arithmetic import Arithmetic, solve
 from counterpoise.types import Judgement, VerdictValue
-from counterpoise.verifiers.numeric import NumericVerifier
-from counterpoise.verifiers.steps import StepsVerifier
+from counterpoise.verifiers.compare.numeric import NumericVerifier
+from counterpoise.verifiers.compare.steps import StepsVerifier
 
 VERIFIER = StepsVerifier()
 GOLD = json.dumps({"answer": "20", "steps": ["5*3=15", "7+15=22", "22-2=20"]})

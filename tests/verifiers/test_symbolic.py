@@ -4,7 +4,7 @@ from fractions import Fraction
 import pytest
 import sympy
 
-from counterpoise.verifiers import symbolic
+from counterpoise.verifiers.compare import symbolic
 
 
 def test_what_is_not_read_wholly_is_not_read():

@@ -2,9 +2,9 @@ from fractions import Fraction
 
 import pytest
 
-from counterpoise.verifiers.normalise import normalise
-from counterpoise.verifiers.unit_text import factors, tidy
-from counterpoise.verifiers.units import convert, units
+from counterpoise.verifiers.text.normalise import normalise
+from counterpoise.verifiers.text.unit_text import factors, tidy
+from counterpoise.verifiers.text.units import convert, units
 
 
 @pytest.mark.parametrize(

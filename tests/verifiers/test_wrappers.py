@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoise.verifiers.normalise import normalise
-from counterpoise.verifiers.wrappers import unwrap
+from counterpoise.verifiers.text.normalise import normalise
+from counterpoise.verifiers.text.wrappers import unwrap
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def selfcheck(
 def _check(task: str, settings: dict[str, Any], *, split: Split, sample: int, workers: int) -> SelfCheckReport:
     from counterpoise.tasks.registry import make_task
     from counterpoise.tasks.selfcheck import selfcheck as check
-    from counterpoise.verifiers.batch import Judge
+    from counterpoise.verifiers.judge import Judge
 
     problems = make_task(task, **settings).problems(split)
     with console.stderr.status(f"checking {task}"), Judge(workers=workers) as judge:

@@ -23,7 +23,7 @@ from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.processes import use_threads
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.types import Problem
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 __all__ = ["Bench", "evaluate_model", "evaluate_run", "open_bench"]
 

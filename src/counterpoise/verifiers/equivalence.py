@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from counterpoise.types import Judgement, Problem, VerdictValue, Verifier
-from counterpoise.verifiers.batch import Judge, Shortcut
+from counterpoise.verifiers.judge import Judge, Shortcut
 
 __all__ = ["ANSWERS_AS_GOLDS", "equivalent_answers"]
 

@@ -7,18 +7,18 @@ from typing import Any
 
 from counterpoise.registry import construct
 from counterpoise.types import Verifier
-from counterpoise.verifiers.choice import ChoiceVerifier
-from counterpoise.verifiers.code import CodeVerifier
-from counterpoise.verifiers.countdown import CountdownVerifier
-from counterpoise.verifiers.exact import ExactVerifier
-from counterpoise.verifiers.llm import LlmVerifier
-from counterpoise.verifiers.math import MathVerifier
-from counterpoise.verifiers.numeric import NumericVerifier
-from counterpoise.verifiers.qa import QaVerifier
-from counterpoise.verifiers.quantity import QuantityVerifier
-from counterpoise.verifiers.reasoning_gym import ReasoningGymVerifier
-from counterpoise.verifiers.stdio import StdioVerifier
-from counterpoise.verifiers.steps import StepsVerifier
+from counterpoise.verifiers.compare.choice import ChoiceVerifier
+from counterpoise.verifiers.compare.countdown import CountdownVerifier
+from counterpoise.verifiers.compare.exact import ExactVerifier
+from counterpoise.verifiers.compare.math import MathVerifier
+from counterpoise.verifiers.compare.numeric import NumericVerifier
+from counterpoise.verifiers.compare.qa import QaVerifier
+from counterpoise.verifiers.compare.quantity import QuantityVerifier
+from counterpoise.verifiers.compare.steps import StepsVerifier
+from counterpoise.verifiers.guests.code import CodeVerifier
+from counterpoise.verifiers.guests.llm import LlmVerifier
+from counterpoise.verifiers.guests.reasoning_gym import ReasoningGymVerifier
+from counterpoise.verifiers.guests.stdio import StdioVerifier
 
 __all__ = ["VERIFIERS", "make_verifier"]
 

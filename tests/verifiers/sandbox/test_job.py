@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from counterpoise.verifiers.asked import asked_names
+from counterpoise.verifiers.guests.asked import asked_names
 from counterpoise.verifiers.sandbox.job import Limits, Sandbox
 from counterpoise.verifiers.sandbox.process import SandboxFault
 

@@ -5,11 +5,11 @@ import sys
 import pytest
 
 from counterpoise.errors import VerifierError
-from counterpoise.verifiers.code import CodeVerifier
+from counterpoise.verifiers.guests.code import CodeVerifier
+from counterpoise.verifiers.guests.stdio import StdioVerifier
 from counterpoise.verifiers.sandbox import levels
 from counterpoise.verifiers.sandbox.job import Limits
 from counterpoise.verifiers.sandbox.levels import LEVELS, best_level, install_command, open_sandbox, refusal
-from counterpoise.verifiers.stdio import StdioVerifier
 
 
 @pytest.fixture

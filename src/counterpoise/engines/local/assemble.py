@@ -36,7 +36,7 @@ from counterpoise.types import (
     SamplingSettings,
     Verdict,
 )
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 from counterpoise.world import ALONE, World
 
 __all__ = [

@@ -16,8 +16,8 @@ from counterpoise.evaluation.task_file import keep_task
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.runfile import settled
 from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings
-from counterpoise.verifiers.batch import Judge
 from counterpoise.verifiers.equivalence import equivalent_answers
+from counterpoise.verifiers.judge import Judge
 
 __all__ = ["OnProgress", "Say", "evaluate_policy", "first_problems", "manifest_of", "unsaid"]
 

@@ -44,7 +44,7 @@ from counterpoise.runs.anchors import draw_anchors, load_anchors
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.streams import stream
 from counterpoise.types import Problem, Prompt, Rollout, Sampler
-from counterpoise.verifiers.batch import Judge
+from counterpoise.verifiers.judge import Judge
 
 __all__ = ["TrainResult", "train"]
 

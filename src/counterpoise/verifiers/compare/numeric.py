@@ -1,0 +1,189 @@
+r"""Numbers, exactly: integers, decimals, scientific notation, fractions and mixed numbers as `Fraction`.
+
+A percent is not its fraction (`50%` is neither `50` nor `0.5`) and a unit is part of the answer (`18 cm` is not `18`). Money may be left
+out (`$18`, `18 dollars`, `18`), because a dollar sign cannot be told from the delimiter of mathematics; `18 euros` are not `18 dollars`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from counterpoise.errors import UsageError
+from counterpoise.types import Extraction, Judgement, VerdictValue
+from counterpoise.verifiers.text.answers import is_name, links, without_about
+from counterpoise.verifiers.text.extraction import DEFAULT_RULES, check_rules, extract
+from counterpoise.verifiers.text.golds import no_mathematics, unboxed
+from counterpoise.verifiers.text.measures import same_unit, split_measure
+from counterpoise.verifiers.text.normalise import normalise
+
+__all__ = ["Number", "NumericVerifier", "numbers_agree", "parse_number", "parse_quantity"]
+
+_MAX_DIGITS = 1000
+_MAX_EXPONENT = 400
+_PLAIN = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+"
+_DECIMAL = re.compile(
+    rf"(?P<sign>[-+]?)\s*(?P<digits>{_PLAIN})"
+    r"(?:[eE](?P<e>[-+]?\d{1,4})|\s*(?:\\times|\\cdot|\*|x)\s*10\s*\^\s*\{?\s*(?P<power>[-+]?\d{1,4})\s*\}?)?"
+)
+_FRACTION = re.compile(
+    r"(?P<sign>[-+]?)\s*(?:(?P<whole>\d+)(?:\s+|(?=\\)))?"
+    r"(?:(?P<n1>-?\d+)\s*/\s*(?P<d1>-?\d+)|\\frac\s*\{\s*(?P<n2>-?\d+)\s*\}\s*\{\s*(?P<d2>-?\d+)\s*\}|\\frac\s*(?P<n3>\d)\s*(?P<d3>\d))"
+)
+_OVERLINE = re.compile(
+    r"(?P<sign>[-+]?)\s*(?P<whole>\d*)\.(?P<first>\d*)"
+    r"(?:\\(?:overline|bar|dot|overset\s*\{\s*\\?[.\-_a-z]*\s*\})\s*(?:\{\s*(?P<r1>\d{1,40})\s*\}|(?P<r2>\d))|\(\s*(?P<r3>\d{1,40})\s*\))"
+    r"(?:\.\.\.|\\[lc]?dots)?"
+)
+_DOTTED = re.compile(r"(?P<sign>[-+]?)\s*(?P<whole>\d*)\.(?P<digits>\d{2,60})\s*(?:\.\.\.|\\[lc]?dots)")
+_PERIOD = re.compile(r"(?P<first>\d*?)(?P<repeated>\d{1,12}?)(?P=repeated)+(?P<cut>\d{0,11})")
+_MAX_UNIT = 40
+_MAX_UNIT_WORDS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A number and how it was written."""
+
+    value: Fraction
+    """Its exact value."""
+    form: str
+    """`integer`, `decimal` or `fraction`."""
+    reduced: bool = True
+    """False for a fraction that is not in lowest terms."""
+
+
+def parse_number(text: str) -> Number | None:
+    r"""The number that a normalised text is, wholly; None for anything else.
+
+    Accepts `-7`, `1,234.50`, `.5`, `1.6e-19`, `1.6\times 10^{-19}`, `3/4`, `\frac{3}{4}`, `3 1/2`, `3\frac{1}{2}`.
+    Repeating decimals are fractions: `0.\overline{3}`, `0.1(6)`, and `0.333...` where at least two periods are written out.
+    More than 1,000 characters, an exponent beyond 400 in size and a zero denominator are no numbers.
+    """
+    text = text.strip()
+    if not text or len(text) > _MAX_DIGITS or not text.isascii():
+        return None
+    if match := _DECIMAL.fullmatch(text):
+        digits = match["digits"].replace(",", "")
+        exponent = int(match["e"] or match["power"] or 0)
+        if abs(exponent) > _MAX_EXPONENT:
+            return None
+        value = Fraction(digits.rstrip(".") if digits.endswith(".") else digits) * Fraction(10) ** exponent
+        whole = "." not in digits.rstrip(".") and exponent == 0
+        return Number(value=-value if match["sign"] == "-" else value, form="integer" if whole else "decimal")
+    if match := _FRACTION.fullmatch(text):
+        numerator = int(match["n1"] or match["n2"] or match["n3"])
+        denominator = int(match["d1"] or match["d2"] or match["d3"])
+        if denominator == 0 or (match["whole"] and (numerator < 0 or denominator < 0)):
+            return None
+        value = Fraction(numerator, denominator) + int(match["whole"] or 0)
+        return Number(
+            value=-value if match["sign"] == "-" else value,
+            form="fraction",
+            reduced=math.gcd(numerator, denominator) == 1 and denominator > 1,
+        )
+    return _repeating(text)
+
+
+def _repeating(text: str) -> Number | None:
+    match = _OVERLINE.fullmatch(text)
+    if match:
+        first, repeated = match["first"], match["r1"] or match["r2"] or match["r3"]
+    else:
+        match = _DOTTED.fullmatch(text)
+        period = _PERIOD.fullmatch(match["digits"]) if match else None
+        if match is None or period is None or not period["repeated"].startswith(period["cut"]):
+            return None
+        first, repeated = period["first"], period["repeated"]
+    tail = Fraction(int(repeated), 10 ** len(repeated) - 1) / 10 ** len(first)
+    value = Fraction(f"{match['whole'] or 0}.{first or 0}") + tail
+    return Number(value=-value if match["sign"] == "-" else value, form="fraction")
+
+
+def parse_quantity(text: str) -> tuple[Number, str] | None:
+    """A number and its unit (empty when there is none, `%` for a percentage), or None; a unit is at most 40 characters and four words."""
+    number = parse_number(text)
+    if number is not None:
+        return number, ""
+    measure = split_measure(text)
+    number = parse_number(measure.head)
+    if number is None or len(measure.unit) > _MAX_UNIT or len(measure.unit.split()) > _MAX_UNIT_WORDS:
+        return None
+    return replace(number, value=number.value * measure.factor), measure.unit
+
+
+def numbers_agree(gold: Fraction, answer: Fraction) -> bool:
+    """Equality of a gold with a rounded decimal: `|gold - answer| <= min(1e-6, 1e-4 |gold|)`.
+
+    The first bound is math-verify's six decimals; alone it makes 1.6e-19 equal 9.9e-19, hence the second.
+    """
+    return abs(gold - answer) <= min(Fraction(1, 10**6), abs(gold) / 10**4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumericVerifier:
+    """CORRECT when both sides are the same number with the same unit."""
+
+    relative_tolerance: float = 0.0
+    """`|answer - gold| <= relative_tolerance * |gold|` counts as equal; 0 compares exactly."""
+    rules: Sequence[str] = DEFAULT_RULES
+    """Extraction rules that may find the answer."""
+
+    def __post_init__(self) -> None:
+        check_rules(self.rules)
+        if not 0 <= self.relative_tolerance < 1:
+            raise UsageError(
+                f"relative_tolerance is {self.relative_tolerance}; it must be in [0, 1), e.g. 0.01 for one per cent"
+            )
+
+    @property
+    def name(self) -> str:
+        """`numeric`."""
+        return "numeric"
+
+    @property
+    def version(self) -> str:
+        """Changes whenever a verdict could change."""
+        return "2" + (f"+rtol{self.relative_tolerance:g}" if self.relative_tolerance else "")
+
+    @property
+    def isolated(self) -> bool:
+        """False: digits and exponents are capped, so the arithmetic is."""
+        return False
+
+    def extract(self, response: str) -> Extraction:
+        """The answer inside a response; see `counterpoise.verifiers.text.extraction`."""
+        return extract(response, rules=self.rules)
+
+    def judge(self, gold: str, answer: str) -> Judgement:
+        """Compare exactly, or within the relative tolerance; a gold that is no number is UNSCORED."""
+        gold = unboxed(gold)
+        why = no_mathematics(gold)
+        left = None if why else _read(normalise(gold, dollars=True))
+        if left is None:
+            reason = f"unparsable gold: it is {why or 'not a number'}"
+            return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=reason)
+        right = _read(normalise(answer, dollars=True))
+        if right is None:
+            return Judgement(value=VerdictValue.WRONG, rule="not_a_number")
+        if not same_unit(left[1], right[1]):
+            return Judgement(value=VerdictValue.WRONG, rule="unit")
+        difference = abs(left[0].value - right[0].value)
+        close = difference <= Fraction(self.relative_tolerance) * abs(left[0].value)
+        return Judgement(value=VerdictValue.CORRECT if close else VerdictValue.WRONG, rule="number")
+
+
+def _read(text: str) -> tuple[Number, str] | None:
+    r"""The number of `x = 4 = \frac{8}{2}`, a name in front left out; None where two sides differ."""
+    sides = [link.text for link in links(without_about(text))] if len(text) <= _MAX_DIGITS else [text]
+    if len(sides) > 1 and is_name(sides[0]):
+        sides = sides[1:]
+    found = [parse_quantity(side) for side in sides]
+    first = found[0]
+    for one in found[1:]:
+        if first is None or one is None or one[0].value != first[0].value:
+            return None
+    return found[-1]

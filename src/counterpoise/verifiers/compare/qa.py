@@ -1,0 +1,109 @@
+"""Open questions with short answers: exact match over aliases is the verdict, token F1 a graded part, declining an outcome of its own."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from counterpoise.errors import ConfigError
+from counterpoise.registry import check_number
+from counterpoise.types import Extraction, Judgement, VerdictValue
+from counterpoise.verifiers.text import squad
+from counterpoise.verifiers.text.extraction import TEXT_RULES, check_rules, extract
+from counterpoise.verifiers.text.short_answers import ShortGold, abstains, answer_tokens, parse_gold
+
+__all__ = ["QaVerifier"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QaVerifier:
+    """CORRECT when the answer has the same words as one of the golds (`short_answers.answer_tokens`).
+
+    Parts: `f1`, the largest token F1 over the golds; `squad_exact` and `squad_f1`, SQuAD's own figures. A declined question
+    is ABSTAINED: not right for pass@k, told apart for a reward.
+    """
+
+    max_words: int = 16
+    """An answer with more words is wrong, with F1 0: a list of names would hold the right one. Golds longer than this raise the limit."""
+    withhold_from: float | None = None
+    """Token F1 in (0, 1] from which an answer that is not exact is UNSCORED, rule `close`; None withholds nothing."""
+    rules: Sequence[str] = TEXT_RULES
+    """Extraction rules that may find the answer."""
+
+    def __post_init__(self) -> None:
+        check_rules(self.rules)
+        if self.max_words < 1:
+            raise ConfigError(f"verifier qa: max_words = {self.max_words}; expected at least 1 word")
+        if self.withhold_from is not None:
+            check_number("verifier qa", "withhold_from", self.withhold_from, low=0.01, high=1.0)
+
+    @property
+    def name(self) -> str:
+        """`qa`."""
+        return "qa"
+
+    @property
+    def version(self) -> str:
+        """Changes whenever a verdict could change."""
+        words = f"+words{self.max_words}" if self.max_words != 16 else ""
+        return "3" + words + (f"+withhold{self.withhold_from:g}" if self.withhold_from is not None else "")
+
+    @property
+    def isolated(self) -> bool:
+        """False: lengths are capped and every step is linear."""
+        return False
+
+    def extract(self, response: str) -> Extraction:
+        """The answer inside a response; see `counterpoise.verifiers.text.extraction`."""
+        return extract(response, rules=self.rules)
+
+    def judge(self, gold: str, answer: str) -> Judgement:
+        """Compare with every gold; a gold that is empty or damaged JSON is UNSCORED."""
+        accepted, golds = _accepted(gold)
+        # NQ-open has golds such as ")" and "---": what equals them is no answer, and what does not may be right.
+        if accepted is None or not any(word.isalnum() for tokens in golds for word in tokens):
+            return Judgement(
+                value=VerdictValue.UNSCORED,
+                rule="gold",
+                reason="unparsable gold: expected a text with a letter or digit, or a JSON list of texts",
+            )
+        words = answer_tokens(answer)
+        if words in golds:
+            return _judgement(VerdictValue.CORRECT, "exact", accepted.answers, answer, f1=1.0)
+        if abstains(words):
+            return Judgement(value=VerdictValue.ABSTAINED, rule="abstention", parts=_parts())
+        if len(words) > max(self.max_words, *map(len, golds)):
+            return Judgement(value=VerdictValue.WRONG, rule="too_long", parts=_parts())
+        f1 = max(squad.f1(tokens, words) for tokens in golds)
+        if self.withhold_from is not None and f1 >= self.withhold_from:
+            return _judgement(
+                VerdictValue.UNSCORED,
+                "close",
+                accepted.answers,
+                answer,
+                f1=f1,
+                reason=f"close to a gold: token F1 from {self.withhold_from:g} on",
+            )
+        return _judgement(VerdictValue.WRONG, "different", accepted.answers, answer, f1=f1)
+
+
+@functools.lru_cache(maxsize=4096)
+def _accepted(gold: str) -> tuple[ShortGold | None, tuple[tuple[str, ...], ...]]:
+    """A gold and its answers' words, which a group asks for again and again."""
+    accepted = parse_gold(gold)
+    return accepted, () if accepted is None else tuple(answer_tokens(text) for text in accepted.answers)
+
+
+def _judgement(
+    value: VerdictValue, rule: str, golds: Sequence[str], answer: str, *, f1: float, reason: str | None = None
+) -> Judgement:
+    words = squad.tokens(answer)
+    candidates = [squad.tokens(gold) for gold in golds]
+    parts = _parts(f1=f1, squad_exact=float(words in candidates), squad_f1=max(squad.f1(c, words) for c in candidates))
+    return Judgement(value=value, rule=rule, reason=reason, parts=parts)
+
+
+def _parts(*, f1: float = 0.0, squad_exact: float = 0.0, squad_f1: float = 0.0) -> Mapping[str, float]:
+    return MappingProxyType({"f1": f1, "squad_exact": squad_exact, "squad_f1": squad_f1})

@@ -1,0 +1,58 @@
+r"""Answers that are words or dates: compared as text, because a word parses as the product of its letters and `on` would be `no`."""
+
+from __future__ import annotations
+
+import re
+
+from counterpoise.verifiers.text.normalise import unwrap_text
+
+__all__ = ["same_date", "same_words"]
+
+_WRAPPED = re.compile(r"[A-Za-z]{2}[A-Za-z' -]*")
+_PLAIN = re.compile(r"[A-Za-z]{5,}|[A-Za-z']{2,}(?: [A-Za-z']{2,})+")
+_LETTER = re.compile(r"\(?([A-Z])\)?\.?")
+_MONTH_NAMES = "january february march april may june july august september october november december"
+_MONTHS = _MONTH_NAMES.split()
+_SPELLINGS = "|".join([*(rf"{month[:3]}(?:{month[3:]}|\.)?" for month in _MONTHS), "sept"])
+_MONTH = re.compile(rf"(?<![A-Za-z])(?P<month>{_SPELLINGS})(?![A-Za-z])", re.IGNORECASE)
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)(?![A-Za-z])|\bof\b|\bthe\b|[,.]|\\text|[{}~]", re.IGNORECASE)
+_WEEKDAY = re.compile(r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b", re.IGNORECASE)
+
+
+def same_words(gold: str, answer: str) -> bool | None:
+    """Whether two normalised texts are the same words; None when the gold is no words."""
+    (left, left_wrapped), (right, right_wrapped) = unwrap_text(gold), unwrap_text(answer)
+    if (letter := _LETTER.fullmatch(left)) and (other := _LETTER.fullmatch(right)):
+        return letter[1] == other[1]
+    same = _fold(left) == _fold(right)
+    if (left_wrapped or right_wrapped) and same and _WRAPPED.fullmatch(left):
+        return True
+    wrapped = left_wrapped or (right_wrapped and _WRAPPED.fullmatch(right) is not None)
+    return same if (_WRAPPED if wrapped else _PLAIN).fullmatch(left) else None
+
+
+def same_date(gold: str, answer: str) -> bool | None:
+    """Whether two texts name one date, `March 5, 2020` and `5th of March 2020`; None when the gold names no month beside a number."""
+    left, right = _date(gold), _date(answer)
+    if left is None:
+        return None
+    if right is None:
+        return False
+    # A year or a weekday that only one side has is passed over.
+    return left[0] == right[0] and (left[1] <= right[1] or right[1] <= left[1])
+
+
+def _date(text: str) -> tuple[int, frozenset[int]] | None:
+    if len(text) > 64:
+        return None
+    plain = _WEEKDAY.sub(" ", _ORDINAL.sub(" ", text))
+    months = list(_MONTH.finditer(plain))
+    rest = _MONTH.sub(" ", plain).split()
+    if len(months) != 1 or not rest or not all(word.isdigit() and len(word) <= 4 for word in rest):
+        return None
+    number = next(i for i, month in enumerate(_MONTHS, 1) if month.startswith(months[0]["month"].lower()[:3]))
+    return number, frozenset(map(int, rest))
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.casefold().split())
