@@ -58,7 +58,7 @@ demo: $(VENV)/.runtime
 	@$(BIN)/counterpoise demo $(ARGS)
 
 test: $(VENV)/.test $(VENV)/.system
-	$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

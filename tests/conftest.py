@@ -1,6 +1,13 @@
 """Settings of every test process, made before anything imports torch or a tokenizer."""
 
+import json
 import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -19,6 +26,101 @@ os.environ["HF_DATASETS_OFFLINE"] = "1"
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+@dataclass
+class WarmProcess:
+    """A child of the warm server; the part of `subprocess.Popen` that the tests need."""
+
+    pid: int
+    folder: Path
+    returncode: int | None = field(default=None, init=False)
+
+    @property
+    def stdout(self):
+        return (self.folder / "stdout").read_text()
+
+    @property
+    def stderr(self):
+        return (self.folder / "stderr").read_text()
+
+    def poll(self):
+        if self.returncode is None and (self.folder / "status").exists():
+            self.returncode = int((self.folder / "status").read_text())
+        return self.returncode
+
+    def wait(self, timeout=400.0):
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            assert time.monotonic() < deadline, (self.stdout, self.stderr)
+            time.sleep(0.01)
+        return self
+
+    def kill(self):
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def warm_server(tmp_path_factory):
+    """Orders of `warm_server.py`, which is started by the first."""
+    servers, folders = [], tmp_path_factory.mktemp("warm")
+
+    def start(*arguments, module="", strict=False, cwd=None, **environment):
+        if not servers:
+            command = [sys.executable, str(Path(__file__).with_name("warm_server.py"))]
+            servers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        folder = folders / str(len(list(folders.iterdir())))
+        folder.mkdir()
+        order = {name: str(folder / name) for name in ("stdout", "stderr", "status")}
+        for name in ("stdout", "stderr"):
+            (folder / name).touch()
+        order |= {"arguments": [str(argument) for argument in arguments], "module": module, "strict": strict}
+        order |= {"directory": str(cwd or os.getcwd()), "environment": os.environ | environment}
+        servers[0].stdin.write(json.dumps(order) + "\n")
+        servers[0].stdin.flush()
+        return WarmProcess(int(servers[0].stdout.readline()), folder)
+
+    yield start
+    for server in servers:
+        server.communicate()
+
+
+@pytest.fixture(scope="session")
+def pythons(warm_server):
+    """`pythons(2, script, argument, …)`: so many processes of one group on the CPU, in the environment that torchrun gives them."""
+    stores = []
+
+    def start(count, *arguments):
+        if count == 1:
+            return [warm_server(*arguments, CUDA_VISIBLE_DEVICES="")]
+        from torch.distributed import TCPStore
+
+        # Kept here, as torchrun keeps it: none of the processes has to find a free port.
+        stores.append(TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
+        group = {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(stores[-1].port),
+            "TORCHELASTIC_USE_AGENT_STORE": "True",
+        }
+        group |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "CUDA_VISIBLE_DEVICES": ""}
+        return [warm_server(*arguments, RANK=str(rank), LOCAL_RANK=str(rank), **group) for rank in range(count)]
+
+    return start
+
+
+@pytest.fixture
+def python(warm_server):
+    """`python(script, argument, …)`: the same as the command, started in a hundredth of the time; killed when the test is over."""
+    processes = []
+
+    def start(*arguments, **options):
+        processes.append(warm_server(*arguments, **options))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
 
 
 @pytest.fixture

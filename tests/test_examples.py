@@ -1,7 +1,5 @@
 """Every example runs, with small settings where it trains."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,24 +11,24 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 TESTED = ("train_lab", "credit_by_hand", "custom_rule", "plot_passk", "whole_loop")
 
 
-def _run(name, *arguments):
-    result = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py"), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+@pytest.fixture(scope="module")
+def run(warm_server):
+    """Output of an example, to which warnings are errors."""
+
+    def run(name, *arguments):
+        result = warm_server(EXAMPLES / f"{name}.py", *arguments, strict=True).wait()
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    return run
 
 
 def test_no_example_is_left_out():
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(TESTED)
 
 
-def test_credit_by_hand():
-    out = _run("credit_by_hand").splitlines()
+def test_credit_by_hand(run):
+    out = run("credit_by_hand").splitlines()
     assert out[0] == "plus  [0.1, 0.0, 0.0, 0.0, 0.1, 0.1, 0.0, 0.0]"
     assert out[2].startswith("minus of the fourth row, by token [")
     by_token = [float(value) for value in out[2].split("[")[1].rstrip("]").split(", ")]
@@ -38,25 +36,25 @@ def test_credit_by_hand():
     assert out[3].startswith("loss ")
 
 
-def test_the_whole_loop_is_on_one_page_and_runs():
+def test_the_whole_loop_is_on_one_page_and_runs(run):
     assert len((EXAMPLES / "whole_loop.py").read_text(encoding="utf-8").splitlines()) < 150
-    lines = _run("whole_loop", "nsr").splitlines()
+    lines = run("whole_loop", "nsr").splitlines()
     assert len(lines) == 3
     for step, line in enumerate(lines, start=1):
         assert line.startswith(f"step {step}: success 0.") and ", pushed up 0% of the credit, trained on " in line
         assert 0 < int(line.split()[-2]) < 128  # NSR trains on wrong answers alone
 
 
-def test_custom_rule():
-    assert "0.25, 0.25, 0.25" in _run("custom_rule")
+def test_custom_rule(run):
+    assert "0.25, 0.25, 0.25" in run("custom_rule")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, run):
     """What the example that trains printed, and its run."""
     directory = tmp_path_factory.mktemp("runs")
     save_lab_model(build_lab_model(seed=0, hidden_size=32, layers=1), build_lab_tokenizer(), directory / "policy")
-    out = _run(
+    out = run(
         "train_lab",
         f'model.name="{directory / "policy"}"',
         f'run.directory="{directory}"',
@@ -76,7 +74,7 @@ def test_train_lab(trained):
 
 
 @pytest.mark.slow
-def test_plot_passk(trained, tmp_path):
+def test_plot_passk(trained, tmp_path, run):
     pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
-    _run("plot_passk", str(trained[1]), "-o", str(tmp_path / "passk.png"))
+    run("plot_passk", str(trained[1]), "-o", str(tmp_path / "passk.png"))
     assert (tmp_path / "passk.png").stat().st_size > 1000

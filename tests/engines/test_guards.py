@@ -3,9 +3,6 @@
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -248,7 +245,7 @@ def test_mistakes_are_found_before_the_model_is_read(configure):
 
 
 @pytest.mark.slow
-def test_processes_agree_on_a_return(configure, tmp_path):
+def test_processes_agree_on_a_return(configure, tmp_path, pythons):
     settings = (
         "guards.names=['entropy', 'truncation']",
         "guards.settings={entropy = {factor = 1.000001, patience = 1}, truncation = {rise = 0.000001, patience = 1}}",
@@ -264,19 +261,8 @@ def test_processes_agree_on_a_return(configure, tmp_path):
     )
     run_file = tmp_path / "run.toml"
     run_file.write_text(dump_config(config))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launch = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
-    result = subprocess.run(
-        [sys.executable, *launch, str(WORKER), str(run_file), str(tmp_path)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+    for process in pythons(2, WORKER, run_file, tmp_path):
+        assert process.wait().returncode == 0, process.stdout + process.stderr
     one, other = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     assert _same(one, other)
     assert one["guards"]["returned"] > 0

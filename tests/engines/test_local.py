@@ -4,8 +4,6 @@ import os
 import random
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -111,23 +109,15 @@ def test_a_finished_run_trains_further_as_if_it_had_never_stopped(configure):
     assert _equal(_weights(whole, 4), _weights(short, 4))
 
 
-_TRAIN = "import sys; from counterpoise.cli.app import main; sys.argv = ['counterpoise', 'train', sys.argv[1]]; main()"
-
-
 @pytest.mark.slow
-def test_kill_at_random_moments_loses_nothing_already_written(configure):
+def test_kill_at_random_moments_loses_nothing_already_written(configure, python):
     settings = ("learner.steps=8", "evaluation.every=3", "evaluation.after=true")
     whole = RunDirectory.create(configure(*settings, name="whole"))
     train(whole)
     killed = RunDirectory.create(configure(*settings, name="killed"))
     rng, seen, kills = random.Random(1), set(), 0
     for attempt in range(40):
-        process = subprocess.Popen(
-            [sys.executable, "-c", _TRAIN, str(killed.path)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = python("counterpoise", "train", killed.path, module="counterpoise")
         # dies somewhere between its first metric line of this attempt and a little later: in a step, a save, an evaluation
         deadline, lines = time.monotonic() + 60, _lines(killed)
         while process.poll() is None and time.monotonic() < deadline and _lines(killed) == lines and attempt < 5:
@@ -135,9 +125,8 @@ def test_kill_at_random_moments_loses_nothing_already_written(configure):
         if attempt < 5:
             time.sleep(rng.uniform(0, 0.3))
             process.kill()
-        errors = process.communicate(timeout=120)[1]
-        kills += process.returncode == -signal.SIGKILL
-        assert "Traceback" not in errors
+        kills += process.wait().returncode == -signal.SIGKILL
+        assert "Traceback" not in process.stderr
         steps = {record["step"] for record in _metrics_of(killed)}
         # What was logged after the newest checkpoint is taken back by the attempt that goes on from there.
         saved = max((int(path.name[5:]) for path in killed.checkpoints.glob("step-??????")), default=0)

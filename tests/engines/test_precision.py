@@ -1,23 +1,17 @@
 import json
-import subprocess
-import sys
 
 import pytest
 
 from counterpoise.runfile import dump_config
 
-# In a process of its own: accelerate keeps one precision for the life of a process.
-_TRAIN = "import sys; from counterpoise.cli.app import main; sys.argv[0] = 'counterpoise'; main()"
-
 
 @pytest.mark.slow
-def test_bf16_trains_and_samples_in_the_same_precision(configure, tmp_path):
+def test_bf16_trains_and_samples_in_the_same_precision(configure, tmp_path, python):
     config = configure("learner.mixed_precision=bf16", "learner.steps=2", "learner.minibatch=none", "credit.rule=nsr")
     run_file = tmp_path / "run.toml"
     run_file.write_text(dump_config(config))
-    result = subprocess.run(
-        [sys.executable, "-c", _TRAIN, "train", str(run_file)], capture_output=True, text=True, timeout=200, check=False
-    )
+    # In a process of its own: accelerate keeps one precision for the life of a process.
+    result = python("counterpoise", "train", run_file, module="counterpoise").wait()
     assert result.returncode == 0, result.stderr
     records = [json.loads(line) for line in (config.path / "metrics.jsonl").read_text().splitlines()]
     assert [record["optimiser_steps"] for record in records] == [1, 1]

@@ -1,8 +1,5 @@
 import json
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -33,7 +30,7 @@ def test_one_process_is_the_main_one_and_acts_at_once():
 
 
 @pytest.fixture
-def launched(configure, tmp_path):
+def launched(configure, tmp_path, python):
     """Two processes on the CPU, each of which says how its four commands ended, and with which weights."""
     looks = ("diagnostics.every=1", "diagnostics.samples_every=1", "diagnostics.rollouts=3")
     config = configure(
@@ -49,15 +46,8 @@ def launched(configure, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    launch = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
-    result = subprocess.run(
-        [sys.executable, *launch, str(WORKER), str(run_file), str(tmp_path)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
+    launch = ["torchrun", "--nproc_per_node", "2", "--master_port", str(port), WORKER, run_file, tmp_path]
+    result = python(*launch, module="torch.distributed.run", CUDA_VISIBLE_DEVICES="").wait()
     assert result.returncode == 0, result.stdout + result.stderr
     return tmp_path, result
 

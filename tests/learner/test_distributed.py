@@ -1,6 +1,3 @@
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,20 +7,12 @@ WORKER = Path(__file__).with_name("distributed_worker.py")
 
 
 @pytest.fixture(scope="module")
-def ends(tmp_path_factory):
+def ends(tmp_path_factory, pythons):
     """What one process, and each of two and of three, ended with."""
     output = tmp_path_factory.mktemp("processes")
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
-    commands = [[sys.executable, str(WORKER), str(output)]]
-    commands += [[sys.executable, *launch, str(processes), str(WORKER), str(output)] for processes in (2, 3)]
-    runs = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for command in commands
-    ]
+    runs = [process for count in (1, 2, 3) for process in pythons(count, WORKER, output)]
     for run in runs:
-        text, _ = run.communicate(timeout=240)
-        assert run.returncode == 0, text
+        assert run.wait().returncode == 0, run.stdout + run.stderr
     return {path.stem: torch.load(path, weights_only=True) for path in output.glob("*.pt")}
 
 

@@ -4,10 +4,8 @@ from collections import Counter
 import pytest
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.selfcheck import selfcheck
 from counterpoise.tasks.shared.options import shuffled
 from counterpoise.tasks.sources.choice import ChoiceTask
-from counterpoise.verifiers.judge import Judge
 
 OPTIONS = ["argon", "iron", "sulfur", "neon"]
 
@@ -66,14 +64,9 @@ def test_the_order_follows_from_the_content(tmp_path):
     assert sorted(shuffled(5, "ff")) == [0, 1, 2, 3, 4]
 
 
-def test_selfcheck_passes(tmp_path):
+def test_selfcheck_passes(tmp_path, self_check):
     rows = [{"question": f"A metal {n}?", "choices": [*OPTIONS, f"x {n}"], "answer": n % 5} for n in range(40)]
-    with Judge() as judge:
-        report = selfcheck(
-            load(tmp_path, *rows),
-            lambda items: judge.verify([p for p, _ in items], [r for _, r in items]),
-            task="choice",
-        )
+    report = self_check(load(tmp_path, *rows), task="choice")
     assert report.ok, [offence for probe in report.probes for offence in probe.offences]
 
 

@@ -11,8 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from counterpoise.tasks.registry import TASKS, make_task
-from counterpoise.tasks.selfcheck import PROBES, selfcheck
-from counterpoise.verifiers.judge import Judge
+from counterpoise.tasks.selfcheck import PROBES
 from counterpoise.verifiers.sandbox.levels import refusal
 
 PLAIN = [{"question": f"Which number follows {n}?", "answer": str(n + 1)} for n in (4, 71, 312)]
@@ -102,23 +101,16 @@ FORMS = [*((name, {}) for name in TASKS), ("science", {"form": "choice"}), ("ari
 SANDBOXED = ("humaneval", "mbpp", "stdio", "reasoning_gym")
 
 
-@pytest.fixture(scope="module")
-def judge():
-    with Judge(timeout=30.0) as made:
-        yield made
-
-
 @pytest.mark.parametrize(("name", "form"), FORMS, ids=["-".join((name, *form.values())) for name, form in FORMS])
-def test_selfcheck(name, form, judge, tmp_path):
+def test_selfcheck(name, form, self_check, tmp_path):
     if name in SANDBOXED and (reason := refusal("bwrap")) and (reason := refusal("landlock+seccomp")):
         if os.environ.get("CI"):
             pytest.fail(f"no sandbox works here: {reason}")
         pytest.skip(f"no sandbox works here: {reason}")
     given = FILES[name](tmp_path) if name in FILES else {}
     task = make_task(name, **(SETTINGS.get(name, {}) | given | form))
-    report = selfcheck(
+    report = self_check(
         task.problems("test"),
-        lambda items: judge.verify([problem for problem, _ in items], [response for _, response in items]),
         task=name,
         sample=2 if name == "humaneval" else 12,  # 23 programs each
     )

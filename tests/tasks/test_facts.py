@@ -4,8 +4,6 @@ import pytest
 
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.tasks.generators.facts import Facts
-from counterpoise.tasks.selfcheck import selfcheck
-from counterpoise.verifiers.judge import Judge
 
 
 def everything():
@@ -27,14 +25,8 @@ def test_the_sides_follow_from_the_content():
     assert {p.problem_id for p in Facts(test_fraction=0.5).problems("test")} > test
 
 
-def test_selfcheck_passes_on_all_of_them():
-    with Judge() as judge:
-        report = selfcheck(
-            everything(),
-            lambda items: judge.verify([p for p, _ in items], [r for _, r in items]),
-            task="facts",
-            sample=None,
-        )
+def test_selfcheck_passes_on_all_of_them(self_check):
+    report = self_check(everything(), task="facts", sample=None)
     assert report.ok, [offence for probe in report.probes for offence in probe.offences]
 
 
@@ -53,10 +45,9 @@ def near_misses(problem):
         yield from (answer[:-1] + "q", f"{answer} or London Bridge", f"not {answer}", answer + " two")
 
 
-def test_near_misses_are_refused():
+def test_near_misses_are_refused(judge):
     pairs = [(problem, f"\\boxed{{{wrong}}}") for problem in everything() for wrong in near_misses(problem)]
-    with Judge() as judge:
-        verdicts = judge.verify([p for p, _ in pairs], [r for _, r in pairs])
+    verdicts = judge.verify([p for p, _ in pairs], [r for _, r in pairs])
     assert [pair[1] for pair, verdict in zip(pairs, verdicts, strict=True) if verdict.value != "wrong"] == []
 
 
@@ -71,13 +62,12 @@ def test_near_misses_are_refused():
         ("Which planet is it?", None),
     ],
 )
-def test_aliases(question, response):
+def test_aliases(question, response, judge):
     problems = {problem.question: problem for problem in everything()}
     if response is None:
         assert question not in problems
         return
-    with Judge() as judge:
-        assert judge.verify([problems[question]], [response])[0].value == "correct"
+    assert judge.verify([problems[question]], [response])[0].value == "correct"
 
 
 def test_settings():

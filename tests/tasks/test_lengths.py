@@ -1,9 +1,11 @@
+from collections.abc import Callable, Iterator
+
 import pytest
 
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.models.lab_tokenizer import ALPHABET
 from counterpoise.tasks.generators.lengths import Lengths, spellings
-from counterpoise.types import Problem, Verdict, VerdictValue
+from counterpoise.types import Verdict, VerdictValue
 from counterpoise.verifiers.judge import Judge
 
 MILLIMETRES = {"m": 1000, "dm": 100, "cm": 10, "mm": 1}
@@ -39,12 +41,14 @@ def test_the_lab_can_read_and_write_it() -> None:
     assert set("".join(p.question + "\n" + "".join(spellings(p)) for p in ALL)) <= set(ALPHABET)
 
 
-def verdicts(problem: Problem, *responses: str) -> list[Verdict]:
+@pytest.fixture(scope="module")
+def verdicts() -> Iterator[Callable[..., list[Verdict]]]:
+    """`verdicts(problem, response, …)`."""
     with Judge(workers=1, settings={"quantity": {"relative_tolerance": 0}}) as judge:
-        return judge.verify([problem] * len(responses), responses)
+        yield lambda problem, *responses: judge.verify([problem] * len(responses), responses)
 
 
-def test_number_unit_and_form_are_graded_apart() -> None:
+def test_number_unit_and_form_are_graded_apart(verdicts) -> None:
     problem = next(p for p in Lengths().problems("train") if p.question == "2m+5cm=?cm")
     assert problem.gold == "205 cm"
     found = verdicts(problem, "####205cm", "205cm", "####2050mm", "####205m", "####205", "####210cm", "205+5", "")
@@ -62,7 +66,7 @@ def test_number_unit_and_form_are_graded_apart() -> None:
     assert [v.rule.partition("/")[0] for v in found[:2]] == ["hash", "bare"]
 
 
-def test_a_spelling_without_its_unit_is_wrong_and_the_others_are_right() -> None:
+def test_a_spelling_without_its_unit_is_wrong_and_the_others_are_right(verdicts) -> None:
     problem = ALL[0]
     right = [v.correct for v in verdicts(problem, *spellings(problem))]
     assert right == [True, True, False] * 2

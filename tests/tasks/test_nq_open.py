@@ -5,9 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.selfcheck import selfcheck
 from counterpoise.tasks.sources.nq_open import NqOpen
-from counterpoise.verifiers.judge import Judge
 
 ROWS = [
     {"question": "when was anyone last on the moon", "answer": ["14 December 1972 UTC", "December 1972"]},
@@ -38,12 +36,9 @@ def test_problems(tmp_path):
     assert asked.problem_id == problems[2].problem_id
 
 
-def test_selfcheck_knows_that_lists_of_golds_overlap(tmp_path):
+def test_selfcheck_knows_that_lists_of_golds_overlap(tmp_path, self_check):
     problems = NqOpen(test=write(tmp_path / "dev.jsonl", ROWS)).problems("test")
-    with Judge() as judge:
-        report = selfcheck(
-            problems, lambda items: judge.verify([p for p, _ in items], [r for _, r in items]), task="nq_open"
-        )
+    report = self_check(problems, task="nq_open")
     assert report.ok
     assert [probe.count for probe in report.probes] == [4, 4, 8, 44, 16, 12]
 

@@ -5,8 +5,6 @@ import pytest
 from counterpoise.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
 from counterpoise.tasks.generators import reasoning_gym as module
 from counterpoise.tasks.generators.reasoning_gym import EXCLUDED, ReasoningGym, generator_names
-from counterpoise.tasks.selfcheck import selfcheck
-from counterpoise.verifiers.judge import Judge
 
 
 def everything(task):
@@ -43,18 +41,14 @@ def test_options_reach_the_generator_and_the_scorer():
 
 
 @pytest.mark.slow
-def test_every_generator_that_is_not_left_out_passes_selfcheck():
+def test_every_generator_that_is_not_left_out_passes_selfcheck(self_check):
     """Two items of each; `docs/log/` has a run with more."""
     assert len(generator_names()) + len(EXCLUDED) == 106
     failed = {}
-    with Judge(timeout=30) as judge:
-        for name in generator_names():
-            problems = everything(ReasoningGym(generators=name, size=2, seed=11))
-            report = selfcheck(
-                problems, lambda items: judge.verify([p for p, _ in items], [r for _, r in items]), task=name
-            )
-            if not report.ok:
-                failed[name] = [probe.name for probe in report.probes if not probe.ok]
+    for name in generator_names():
+        report = self_check(everything(ReasoningGym(generators=name, size=2, seed=11)), task=name)
+        if not report.ok:
+            failed[name] = [probe.name for probe in report.probes if not probe.ok]
     assert failed == {}
 
 

@@ -3,9 +3,7 @@ import json
 import pytest
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.selfcheck import selfcheck
 from counterpoise.tasks.sources.scibench import Scibench, split_unit
-from counterpoise.verifiers.judge import Judge
 
 
 def row(question, number, unit, source="atkins", **fields):
@@ -51,22 +49,16 @@ def test_problems(folder):
     assert loaded.problems[5].gold.startswith("-273.15 [")
 
 
-def test_an_unstated_unit_is_required(folder):
+def test_an_unstated_unit_is_required(folder, judge):
     stated, unstated = (Scibench(path=folder, state_unit=state).problems("test")[0] for state in (True, False))
     assert "Give the answer" not in unstated.question
     assert unstated.problem_id == stated.problem_id
-    with Judge(timeout=30.0) as judge:
-        verdicts = judge.verify([stated, stated, unstated, unstated], [r"\boxed{2600}", r"\boxed{2.6\,kJ}"] * 2)
+    verdicts = judge.verify([stated, stated, unstated, unstated], [r"\boxed{2600}", r"\boxed{2.6\,kJ}"] * 2)
     assert [v.value.value for v in verdicts] == ["correct", "correct", "wrong", "correct"]
 
 
-def test_selfcheck_passes(folder):
-    with Judge(timeout=30.0) as judge:
-        report = selfcheck(
-            Scibench(path=folder).problems("test"),
-            lambda items: judge.verify([p for p, _ in items], [r for _, r in items]),
-            task="scibench",
-        )
+def test_selfcheck_passes(folder, self_check):
+    report = self_check(Scibench(path=folder).problems("test"), task="scibench")
     assert report.ok, [offence for probe in report.probes for offence in probe.offences]
     assert [probe.count for probe in report.probes] == [8, 8, 16, 88, 32, 24]
 

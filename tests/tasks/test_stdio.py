@@ -6,9 +6,7 @@ import zlib
 import pytest
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.selfcheck import selfcheck
 from counterpoise.tasks.sources.stdio import Stdio
-from counterpoise.verifiers.judge import Judge
 
 PLAIN = {
     "question": "Square a number.",
@@ -137,10 +135,7 @@ def test_a_file_is_needed():
 
 
 @pytest.mark.slow
-def test_selfcheck(tmp_path):
+def test_selfcheck(tmp_path, self_check):
     problems = load(tmp_path, PLAIN, APPS, APPS_FUNCTION, LIVECODEBENCH | {"solution": "print(2 * int(input()))"})
-    with Judge() as judge:
-        report = selfcheck(
-            problems, lambda items: judge.verify([p for p, _ in items], [r for _, r in items]), task="stdio"
-        )
+    report = self_check(problems, task="stdio")
     assert {probe.name: probe.offences for probe in report.probes if not probe.ok} == {}

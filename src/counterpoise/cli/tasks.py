@@ -18,6 +18,7 @@ from counterpoise.tasks.shared.identity import Split
 if TYPE_CHECKING:
     from counterpoise.tasks.selfcheck import ProbeReport, SelfCheckReport
     from counterpoise.types import Problem
+    from counterpoise.verifiers.judge import Judge
 
 __all__ = ["parse_settings", "task_names", "tasks"]
 
@@ -88,6 +89,7 @@ def selfcheck(
     `all` checks every task whose problems are at hand and names the others. Exits with 1 when a check fails.
     """
     from counterpoise.tasks.registry import TASKS
+    from counterpoise.verifiers.judge import Judge
 
     given = parse_settings(settings or [])
     if name == "all" and given:
@@ -97,29 +99,29 @@ def selfcheck(
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     table = console.table("task", "check", "must be", "passed", "of", "rate", "unscored", numbers=_NUMBERS)
     reports: list[SelfCheckReport] = []
-    for task in TASKS if name == "all" else (name,):
-        try:
-            report = _check(task, given, split=split, sample=sample, workers=workers)
-        except UsageError as error:
-            if name != "all":
-                raise
-            console.note(f"{task} left out: {error}")
-            continue
-        reports.append(report)
-        for probe in report.probes:
-            table.add_row(*_row(report.task, probe))
+    with Judge(workers=workers) as judge:
+        for task in TASKS if name == "all" else (name,):
+            try:
+                report = _check(task, given, split=split, sample=sample, judge=judge)
+            except UsageError as error:
+                if name != "all":
+                    raise
+                console.note(f"{task} left out: {error}")
+                continue
+            reports.append(report)
+            for probe in report.probes:
+                table.add_row(*_row(report.task, probe))
     console.stdout.print(table)
     if _explain_failures(reports):
         raise typer.Exit(1)
 
 
-def _check(task: str, settings: dict[str, Any], *, split: Split, sample: int, workers: int) -> SelfCheckReport:
+def _check(task: str, settings: dict[str, Any], *, split: Split, sample: int, judge: Judge) -> SelfCheckReport:
     from counterpoise.tasks.registry import make_task
     from counterpoise.tasks.selfcheck import selfcheck as check
-    from counterpoise.verifiers.judge import Judge
 
     problems = make_task(task, **settings).problems(split)
-    with console.stderr.status(f"checking {task}"), Judge(workers=workers) as judge:
+    with console.stderr.status(f"checking {task}"):
         return check(
             problems,
             lambda items: judge.verify([problem for problem, _ in items], [response for _, response in items]),
