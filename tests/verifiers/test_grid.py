@@ -9,6 +9,7 @@ from counterpoise.verifiers.compare.exact import ExactVerifier
 from counterpoise.verifiers.compare.math import MathVerifier
 from counterpoise.verifiers.compare.numeric import NumericVerifier
 from counterpoise.verifiers.compare.quantity import QuantityVerifier
+from counterpoise.verifiers.registry import make_verifier
 
 VERIFIERS = {
     "math": MathVerifier(),
@@ -62,6 +63,10 @@ WRAPPERS = (
     r"~%s~",
     r"\quad %s",
     r"\left. %s \right.",
+    r"\hbox{%s}",
+    r"\mathrm{~%s~}",
+    r"\fcolorbox{red}{white}{%s}",
+    r"\begin{aligned}%s\end{aligned}",
     "**%s**",
     "__%s__",
     "*%s*",
@@ -162,3 +167,70 @@ def test_a_wrapper_changes_no_verdict(name, gold, right, wrong):
                     if verdict(name, one, other) != expected:
                         faults.append((expected, one, other))
     assert faults == []
+
+
+PLACES = (r"\boxed{%s}", "The answer is %s", "<answer>%s</answer>")
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("name", "gold", "right", "wrong"), [("choice", "C of 4", "C", "B"), ("qa", "Paris", "Paris", "London")]
+)
+def test_a_wrapper_changes_no_letter_and_no_name(name, gold, right, wrong, place):
+    verifier, faults = make_verifier(name), []
+    for wrapper in WRAPPERS:
+        for answer, expected in ((right, "correct"), (wrong, "wrong")):
+            response = wrap(place, wrap(wrapper, answer))
+            found = verifier.extract(response).answer
+            if found is None or verifier.judge(gold, found).value.value != expected:
+                faults.append((expected, response, found))
+    assert faults == []
+
+
+LEADS = ("答案是%s", "答案为 %s", "答案：%s", "The answer is %s", "Final answer: %s", r"\text{The answer is }%s")
+
+
+@pytest.mark.parametrize(
+    ("name", "gold", "right", "wrong"),
+    [("math", "12", "12", "13"), ("numeric", "12", "12", "13"), ("choice", "C of 4", "C", "B")],
+)
+@pytest.mark.parametrize("lead", LEADS)
+def test_a_phrase_inside_a_box_leads_to_the_answer(name, gold, right, wrong, lead):
+    verifier = make_verifier(name)
+    for answer, expected in ((right, "correct"), (wrong, "wrong")):
+        found = verifier.extract(rf"\boxed{{{wrap(lead, answer)}}}").answer
+        assert found is not None
+        assert verifier.judge(gold, found).value.value == expected, (lead, answer, found)
+
+
+@pytest.mark.parametrize(
+    ("name", "gold", "answer", "expected"),
+    [
+        ("math", r"45^\circ", "45'", "wrong"),
+        ("math", r"45^\circ", '45"', "wrong"),
+        ("math", "45'", r"45^\circ", "wrong"),
+        ("math", "f'(x)", "f'(x)", "correct"),
+        *(
+            (name, "5/11", text, "correct")
+            for name in ("math", "numeric")
+            for text in (r"0.\dot4\dot5", r"0.\dot{4}\dot{5}")
+        ),
+        *((name, r"0.\dot4\dot5", "5/11", "correct") for name in ("math", "numeric")),
+        ("math", "152/333", r"0.\dot{4}5\dot{6}", "correct"),
+        ("math", "152/333", r"0.\dot{4}5\dot{7}", "wrong"),
+        ("math", r"[0,\infty)", r"x/2=[0,\infty)", "wrong"),
+        ("math", r"[0,\infty)", r"x\in[0,\infty)", "correct"),
+        ("math", r"[0,\infty)", r"D=[0,\infty)", "correct"),
+        ("numeric", "-1250", r"\left(-1,250\right)", "correct"),
+        ("numeric", "1250", "(1,250)", "wrong"),
+        ("numeric", "12", "12 apples", "correct"),
+        ("numeric", "12 apples", "12", "correct"),
+        ("numeric", "12", "12 volts", "wrong"),
+        ("numeric", "12", "12 kilograms", "wrong"),
+        ("numeric", "12 apples", "12 pears", "wrong"),
+        ("numeric", "12", "12 dozens", "wrong"),
+        ("numeric", "12", "12 thirds", "wrong"),
+    ],
+)
+def test_what_readers_once_took_for_another_value(name, gold, answer, expected):
+    assert verdict(name, gold, answer) == expected

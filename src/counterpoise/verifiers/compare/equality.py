@@ -233,6 +233,11 @@ class Comparison:
         compound = self._compound(gold, answer)
         if compound is not _NEXT:
             return compound
+        if any(
+            _MINUTES.fullmatch(one) and split_measure(other).unit == "degree"
+            for one, other in ((gold, answer), (answer, gold))
+        ):
+            return judgement(False, "unit")
         left, right = split_measure(gold), split_measure(answer)
         if left.factor == right.factor == 1 and not left.unit and not right.unit:
             return _NEXT
@@ -289,6 +294,8 @@ class Comparison:
         return judgement(numbers_agree(pair[0].value, pair[1].value), "unit_converted")
 
 
+_MINUTES = re.compile(r"[-+]?\s*\d+(?:\.\d*)?\s*(?:['′\"″]{1,2}|\^\s*\{?\s*(?:\\prime\s*){1,2}\}?)")
+"""Minutes and seconds of arc, which algebra takes for derivatives."""
 _NEXT = Judgement(value=VerdictValue.UNSCORED, rule="next", reason="the next step decides")
 """What a step says of texts that do not have its shape."""
 

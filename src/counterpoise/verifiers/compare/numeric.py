@@ -1,6 +1,7 @@
 r"""Numbers, exactly: integers, decimals, scientific notation, fractions and mixed numbers as `Fraction`.
 
-A percent is not its fraction (`50%` is neither `50` nor `0.5`) and a unit is part of the answer (`18 cm` is not `18`). Money may be left
+A percent is not its fraction (`50%` is neither `50` nor `0.5`) and a unit is part of the answer (`18 cm` is not `18`). What is counted
+may be left out (`18 apples` is `18`, and is not `18 pears`). Money may be left
 out (`$18`, `18 dollars`, `18`), because a dollar sign cannot be told from the delimiter of mathematics; `18 euros` are not `18 dollars`.
 """
 
@@ -17,7 +18,7 @@ from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.text.answers import is_name, links, without_about
 from counterpoise.verifiers.text.extraction import DEFAULT_RULES, check_rules, extract
 from counterpoise.verifiers.text.golds import no_mathematics, unboxed
-from counterpoise.verifiers.text.measures import same_unit, split_measure
+from counterpoise.verifiers.text.measures import one_counts, same_unit, split_measure
 from counterpoise.verifiers.text.normalise import normalise
 
 __all__ = ["Number", "NumericVerifier", "numbers_agree", "parse_number", "parse_quantity"]
@@ -38,6 +39,10 @@ _OVERLINE = re.compile(
     r"(?:\\(?:overline|bar|dot|overset\s*\{\s*\\?[.\-_a-z]*\s*\})\s*(?:\{\s*(?P<r1>\d{1,40})\s*\}|(?P<r2>\d))|\(\s*(?P<r3>\d{1,40})\s*\))"
     r"(?:\.\.\.|\\[lc]?dots)?"
 )
+_BETWEEN_DOTS = re.compile(
+    r"(?P<sign>[-+]?)\s*(?P<whole>\d*)\.(?P<first>\d*)\\dot\s*\{?\s*(?P<from>\d)\s*\}?\s*(?P<inner>\d{0,38})\s*\\dot\s*\{?\s*(?P<to>\d)\s*\}?"
+)
+_BRACKETED = re.compile(r"\(\s*(?P<inside>[-+]\s*\d{1,3}(?:,\d{3})+(?:\.\d*)?|[-+]?\s*\d+(?:\.\d*)?)\s*\)")
 _DOTTED = re.compile(r"(?P<sign>[-+]?)\s*(?P<whole>\d*)\.(?P<digits>\d{2,60})\s*(?:\.\.\.|\\[lc]?dots)")
 _PERIOD = re.compile(r"(?P<first>\d*?)(?P<repeated>\d{1,12}?)(?P=repeated)+(?P<cut>\d{0,11})")
 _MAX_UNIT = 40
@@ -89,9 +94,10 @@ def parse_number(text: str) -> Number | None:
 
 
 def _repeating(text: str) -> Number | None:
-    match = _OVERLINE.fullmatch(text)
-    if match:
+    if match := _OVERLINE.fullmatch(text):
         first, repeated = match["first"], match["r1"] or match["r2"] or match["r3"]
+    elif match := _BETWEEN_DOTS.fullmatch(text):
+        first, repeated = match["first"], match["from"] + match["inner"] + match["to"]
     else:
         match = _DOTTED.fullmatch(text)
         period = _PERIOD.fullmatch(match["digits"]) if match else None
@@ -169,7 +175,7 @@ class NumericVerifier:
         right = _read(normalise(answer, dollars=True))
         if right is None:
             return Judgement(value=VerdictValue.WRONG, rule="not_a_number")
-        if not same_unit(left[1], right[1]):
+        if not (same_unit(left[1], right[1]) or one_counts(left[1], right[1])):
             return Judgement(value=VerdictValue.WRONG, rule="unit")
         difference = abs(left[0].value - right[0].value)
         close = difference <= Fraction(self.relative_tolerance) * abs(left[0].value)
@@ -178,6 +184,8 @@ class NumericVerifier:
 
 def _read(text: str) -> tuple[Number, str] | None:
     r"""The number of `x = 4 = \frac{8}{2}`, a name in front left out; None where two sides differ."""
+    if match := _BRACKETED.fullmatch(text):
+        text = match["inside"]
     sides = [link.text for link in links(without_about(text))] if len(text) <= _MAX_DIGITS else [text]
     if len(sides) > 1 and is_name(sides[0]):
         sides = sides[1:]

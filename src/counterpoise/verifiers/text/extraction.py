@@ -30,6 +30,7 @@ from typing import NamedTuple
 from counterpoise.errors import UnknownNameError
 from counterpoise.thought import final_text
 from counterpoise.types import Extraction
+from counterpoise.verifiers.text.normalise import balanced
 
 __all__ = [
     "DEFAULT_RULES",
@@ -59,6 +60,7 @@ _OTHER_LANGUAGES = (
     r"|\bответ[*_]{0,3}[ \t]{0,4}(?::|[-—–])"
 )
 _PHRASE = re.compile(rf"\banswer{_IS}|{_OTHER_LANGUAGES}", re.IGNORECASE)
+_LEAD = re.compile(rf"(?:[A-Za-z]{{1,12}}[ \t]{{1,4}}){{0,4}}(?:answer{_IS}|{_OTHER_LANGUAGES})", re.IGNORECASE)
 # A full stop ends the sentence unless a digit follows it ("3.5"); so does what explains the number ("18, because", "18 since").
 _SENTENCE_END = re.compile(
     r"\.(?=\s|$)|\.\*|\n|<\||</|[。；！]|，(?=[\u4e00-\u9fff])|(?:です|である|입니다|이다)(?=\W|$)|,\s(?!and\b|or\b)(?=[A-Za-z]{3})|\s(?=(?:because|since|which|as|so)\b)",
@@ -69,14 +71,16 @@ _HASH = re.compile(r"^[ \t]{0,8}####(?!#)[ \t]{0,8}(.*)$", re.MULTILINE)
 _HEADING = re.compile(r"(?![-+$\\(\d.]).*(?<![\\{A-Za-z])[A-Za-z]{2}")
 _FILLER = re.compile(r"(?:(?:therefore|thus|hence|then|simply|just|equal to)\b,?\s{1,4}){1,2}", re.IGNORECASE)
 _STATEMENT_END = re.compile(
-    r"\n|<\||</|。|\.[*_]|(?<!^),?\s(?=(?:because|since)\s)|,\s(?=(?:which|who|whose|where|as|so)\s)|(?P<stop>\.)\s+(?=[\"'“(]?[A-Z0-9])"
+    r"\n|<\||</|。|\.[*_]|(?<!^),?\s(?=(?:because|since)\s)|,\s(?=(?:which|who|whose|where|as|so)\s)|(?<!\\left)(?P<stop>\.)\s+(?=[\"'“(]?[A-Z0-9])"
 )
 _ABBREVIATION = re.compile(
     r"(?:^|[\s.(\"'“-])(?:[A-Za-z]|Mr|Mrs|Ms|Dr|St|Ste|Jr|Sr|Mt|Ft|No|Nos|vs|Prof|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Sen|Gov)\Z"
 )
 # After "vitamin C. It" the initial was none.
 _SENTENCE_START = re.compile(r"(?:It|Its|This|That|These|He|She|They|The|In|I|We|However|But|So)\b")
-_OPENING_TAG = re.compile(r"<answer>(?!\s{0,4}(?:and|tags?\b|\.\.\.|…|`))", re.IGNORECASE)
+_OPENING_TAG = re.compile(
+    r"<answer>(?!\s{0,4}(?:and|tags?\b|\.\.\.|…|`(?![^`\n]{1,200}`\s{0,4}</answer>)))", re.IGNORECASE
+)
 _CLOSING_TAG = re.compile(r"</answer>", re.IGNORECASE)
 _RANKS = {"tagged": 0, "boxed": 0, "phrase": 1, "statement": 1, "hash": 1, "bare": 2, "last_line": 3}
 _WRAPPERS = "*_` \t\r\n\"'"
@@ -111,6 +115,8 @@ def extract(response: str, *, rules: Sequence[str] | None = None, longest: int =
     if name == "tagged" and found.fault is None and stated is not None:
         # "The answer is 5." inside the tag
         found = RULES[stated](found.answer) or found
+    if name == "boxed" and found.fault is None and stated is not None and _LEAD.match(found.answer):
+        found = _led(RULES[stated](found.answer)) or found
     fault = found.fault or ("too_long" if len(found.answer) > longest else None if found.answer else "empty")
     return (
         Extraction(answer=found.answer, rule=name) if fault is None else Extraction(answer=None, rule=f"{name}_{fault}")
@@ -149,6 +155,11 @@ def _boxed(text: str) -> _Found | None:
                 return _Found(start, text[start:position].strip())
         position += 1
     return _Found(start, "", "unclosed")
+
+
+def _led(found: _Found | None) -> _Found | None:
+    """What a phrase inside a box leads to, unless the two are held together by braces."""
+    return found if found is not None and found.answer and balanced(found.answer) else None
 
 
 def _phrase(text: str) -> _Found | None:

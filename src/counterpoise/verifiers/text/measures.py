@@ -14,7 +14,17 @@ from fractions import Fraction
 
 from counterpoise.verifiers.text.unit_text import MAX_TEXT, factors, tidy
 
-__all__ = ["BINDS", "NUMBER_WORDS", "Measure", "alike", "looks_compound", "relate", "same_unit", "split_measure"]
+__all__ = [
+    "BINDS",
+    "NUMBER_WORDS",
+    "Measure",
+    "alike",
+    "looks_compound",
+    "one_counts",
+    "relate",
+    "same_unit",
+    "split_measure",
+]
 
 _MULTIPLES = {
     "dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "bn": 10**9, "trillion": 10**12, "k": 10**3,
@@ -75,6 +85,15 @@ _ALIASES = {
     }.items()
     for alias in aliases.split()
 }  # fmt: skip
+_COUNTED = re.compile(r"[a-z]{3,20}s")
+_UNCOUNTED = re.compile(
+    r"(?:kilo|mega|giga|tera|deci|centi|milli|micro|nano|pico)?(?:volt|watt|newton|joule|amp|ampere|ohm|pascal|bar|mole|parsec|acre|hectare|"
+    r"gallon|pint|quart|cup|teaspoon|tablespoon|pound|ton|tonne|stone|calorie|bit|byte|radian|steradian|turn|revolution|cycle|micron|"
+    r"angstrom|kelvin|lumen|candela|tesla|weber|farad|henry|coulomb|becquerel|gray|sievert|dyne|erg|knot|decade|centurie|fortnight|"
+    r"lightyear|furlong|fathom|league|rod|percent|point|cent|score|gros|dozen|hundred|thousand|million|billion|trillion|"
+    r"halve|third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth|celsiu|sieman|siemen|time)s"
+)
+"""Plurals that measure or multiply, besides `_ALIASES`: what such a word says is part of the answer."""
 _MONEY = frozenset(["dollar", "euro", "sterling", "yen", "yuan", "rupee"])
 _COMPOUND = re.compile(
     r"(?:\\text\s*\{|[^\\{}])*\d\s*(?:\\text\s*\{)?\s*[A-Za-z'\"′″][^=]*\d\s*(?:\\text\s*\{)?\s*[A-Za-z'\"′″][^=]*"
@@ -169,6 +188,17 @@ def same_unit(gold: str, answer: str) -> bool:
         return True
     money = all(name in _MONEY and power == 1 for name, power in left + right)
     return money and len(left + right) == 1
+
+
+def one_counts(gold: str, answer: str) -> bool:
+    """Whether one tidied unit is missing and the other says what is counted, as `apples` does: a plural that names no unit."""
+    word = gold or answer
+    return (
+        not (gold and answer)
+        and _COUNTED.fullmatch(word) is not None
+        and word not in _ALIASES
+        and not _UNCOUNTED.fullmatch(word)
+    )
 
 
 def relate(gold: str, answer: str, value: Fraction | None) -> tuple[str, Fraction]:

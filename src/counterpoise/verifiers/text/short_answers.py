@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from counterpoise.verifiers.text.wrappers import unwrap
+
 __all__ = ["ABSTENTIONS", "ShortGold", "abstains", "answer_tokens", "parse_gold"]
 
 _MAX_FOLDED = 4096
@@ -19,7 +21,7 @@ _TYPOGRAPHY = str.maketrans(
 _LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
 _MARKUP = re.compile(
     r"</?(?:b|i|u|em|strong|code|span|mark|p|br|div)\b[^<>]{0,80}>"
-    r"|\\(?:displaystyle|[Ll]arge|LARGE|[Hh]uge|small)(?![A-Za-z])|\\[()\[\]]",
+    r"|\\(?:displaystyle|[Ll]arge|LARGE|[Hh]uge|small|quad|qquad)(?![A-Za-z])|\\(?:left|right)\s?\.|\\[()\[\]]",
     re.IGNORECASE,
 )
 _WRAPPER = re.compile(r"\\(?:text|math|emph|underline|boldsymbol|boxed|mbox)[a-z]{0,6}\s?\{([^{}]*)\}")
@@ -150,7 +152,7 @@ def abstains(tokens: tuple[str, ...]) -> bool:
 
 
 def _fold(text: str) -> str:
-    text = _MARKUP.sub(" ", text)
+    text = _MARKUP.sub(" ", unwrap(text) if "\\" in text else text)
     for _ in range(_DEEPEST):
         text, changes = _WRAPPER.subn(r"\1", text)
         if not changes:

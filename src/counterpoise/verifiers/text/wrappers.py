@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["unwrap"]
+__all__ = ["COLOURED", "PRESENTATION", "SILENT", "unwrap"]
 
 _MAX_DEPTH = 50
 
@@ -24,15 +24,17 @@ _UPRIGHT = _names(
     "text textrm textsf texttt textnormal textup textmd textsc mbox hbox mathrm mathsf mathtt operatorname"
 )
 _ENCLOSING = _FONTS | _ITALIC | _UPRIGHT
-_COLOURED = {"textcolor": 1, "colorbox": 1, "fcolorbox": 2, "scalebox": 1, "raisebox": 1, "href": 1}
+COLOURED = {"textcolor": 1, "colorbox": 1, "fcolorbox": 2, "scalebox": 1, "raisebox": 1, "href": 1}
 """Commands with as many arguments that say how, and one that says what."""
-_SILENT = _names("hspace vspace phantom hphantom vphantom label tag kern hskip mskip")
+SILENT = _names("hspace vspace phantom hphantom vphantom label tag kern hskip mskip")
 """Commands whose argument is not seen."""
 _DECLARED = _names(
     "tiny scriptsize footnotesize small normalsize large Large LARGE huge Huge displaystyle textstyle scriptstyle scriptscriptstyle"
     " bf it rm sf tt sl sc em bfseries itshape rmfamily sffamily ttfamily boldmath limits nolimits noindent strut mathstrut protect"
     " hfill nonumber centering null"
 )
+PRESENTATION = _ENCLOSING | _DECLARED
+"""Commands that say how something looks: round an argument, or from here on."""
 _FUNCTIONS = _names(
     "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log exp lim max min gcd det dim ker deg arg sup inf"
 )
@@ -113,7 +115,7 @@ def _command(groups: _Text, match: re.Match[str], out: list[str], depth: int) ->
     """Write what the command shows; the position behind it."""
     text = groups.text
     name, end = match[1], match.end()
-    if name in _SILENT or name == "color":
+    if name in SILENT or name == "color":
         if option := _OPTION.match(text, end):
             end = option.end()
         argument = groups.argument(end)
@@ -122,9 +124,9 @@ def _command(groups: _Text, match: re.Match[str], out: list[str], depth: int) ->
             return _declared(groups, argument[1], out, depth, "mathbf") if name == "color" else argument[1]
     elif name in _DECLARED:
         return _declared(groups, end, out, depth, "text" if name in ("rm", "sf", "tt") else "mathbf")
-    elif name in _COLOURED or name in _ENCLOSING:
+    elif name in COLOURED or name in _ENCLOSING:
         argument = None
-        for _ in range(_COLOURED.get(name, 0) + 1):
+        for _ in range(COLOURED.get(name, 0) + 1):
             if option := _OPTION.match(text, end):
                 end = option.end() if text[option.end() : option.end() + 1] == "{" else end
             argument = groups.argument(end)
