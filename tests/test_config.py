@@ -92,3 +92,21 @@ def test_a_path_that_is_no_text_is_refused(value):
 
     with pytest.raises(ConfigError, match=r"task jsonl: path = .*; expected a path"):
         make_task("jsonl", path=value)
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "learner.learning_rate",
+        "learner.gradient_clip",
+        "loss.kl_clamp",
+        "critic.value_clip",
+        "rollout.temperature",
+        "verification.timeout",
+    ],
+)
+def test_a_number_of_a_run_file_is_finite(tmp_path, key, value):
+    (tmp_path / "run.toml").write_text("[model]\nname = 'lab'\n")
+    with pytest.raises(ConfigError, match=key):
+        load_config(tmp_path / "run.toml", [f"{key}={value}"])

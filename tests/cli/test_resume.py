@@ -227,6 +227,11 @@ def test_the_value_that_a_run_has_may_be_said_again(command, trained):
     assert command("train", trained, "learner.learning_rate=0.001", "learner.steps=3").exit_code == 0
 
 
+def test_fewer_steps_than_are_done_are_refused(refused, trained):
+    done = max(int(path.name[5:]) for path in (trained / "checkpoints").glob("step-*"))
+    refused("train", trained, f"learner.steps={done - 1}", says=f"has done {done} steps already")
+
+
 # Directories.
 
 

@@ -40,7 +40,19 @@ SHARES = (
     *("clipped_minus", "correct_pushed_down", "wrong_pushed_up", "gradient_clipped"),
 )
 NUMBERS = (
-    *("reward", "lambda_plus", "lambda_minus", "plus", "minus", "emphasis", "ratio_plus", "ratio_minus", "approx_kl"),
+    *(
+        "reward",
+        "lambda_plus",
+        "lambda_minus",
+        "weight_plus",
+        "weight_minus",
+        "plus",
+        "minus",
+        "emphasis",
+        "ratio_plus",
+        "ratio_minus",
+        "approx_kl",
+    ),
     *("log_prob_change_correct", "log_prob_change_wrong", "log_prob_change_anchor", "sampler_gap", "sampler_gap_max"),
     *("learning_rate", "optimiser_steps", "tokens_sampled", "tokens_trained", "tokens_saved", "tokens_per_second"),
     *("seconds", "seconds_sample", "seconds_verify", "seconds_credit", "seconds_update", "peak_memory_gib"),

@@ -30,7 +30,7 @@ _LONGEST = 255
 Probability = Annotated[float, Field(gt=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
-NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0.0)]
 
 
 def component_fault(name: str) -> str | None:
@@ -77,7 +77,10 @@ Folder = Annotated[Path, AfterValidator(_folder)]
 class Section(BaseModel):
     """A table of the run file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+    # None switches a bound off; infinity and NaN would pass a range and end a run much later.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
+    )
 
     @model_validator(mode="before")
     @classmethod

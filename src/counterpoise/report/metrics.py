@@ -61,10 +61,18 @@ PANELS: tuple[Panel, ...] = (
         note="Positive credit over all credit: PSR 1, NSR 0, centred rules 1/2.",
     ),
     Panel(
+        key="weights",
+        title="Weights of the signs",
+        unit="weight",
+        columns={"weight_plus": "right rollouts", "weight_minus": "wrong rollouts"},
+        note="What the controller gave times what the rule itself puts on the sign.",
+    ),
+    Panel(
         key="lambdas",
-        title="Weights of the signs λ",
+        title="λ, as the controller gave it",
         unit="weight",
         columns={"lambda_plus": "λ plus", "lambda_minus": "λ minus"},
+        main=False,
     ),
     Panel(
         key="groups",

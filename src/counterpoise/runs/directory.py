@@ -172,6 +172,12 @@ class RunDirectory:
                 f"{key} cannot change when a run is continued; start a new run with that override instead "
                 f"(what may change: {', '.join(name.rstrip('.') for name in RESUMABLE)}, and paths, where a file was moved)"
             )
+        done = max((int(path.name[5:]) for path in (path / "checkpoints").glob("step-*") if path.name[5:].isdecimal()), default=0)
+        if config.learner.steps < done and config.learner.steps != own.learner.steps:
+            raise UsageError(
+                f"learner.steps={config.learner.steps}: {path} has done {done} steps already; give a number above that to train it "
+                f"further, or start a new run to stop earlier"
+            )
         return config
 
     def reread(self) -> None:
