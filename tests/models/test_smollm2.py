@@ -13,8 +13,8 @@ from counterpoise.models.smollm2 import cache_directory, smollm2_path
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return smollm2_path(cache=tmp_path_factory.mktemp("cache"))
+def directory(smollm2_cache: Path) -> Path:
+    return smollm2_path(cache=smollm2_cache)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 import itertools
 import random
-import time
 
 import pytest
 from hypothesis import given
@@ -551,10 +550,8 @@ def test_a_letter_that_is_found_was_written(text):
     assert extraction.answer is None or extraction.answer in "ABC"
 
 
-def test_long_responses_take_linear_time():
+def test_long_responses_take_linear_time(within):
     noise = random.Random(0)
-    start = time.perf_counter()
-    for piece in (*PIECES, "answer is (A) or ", "answer to ", "(A) x\n", " ", "*", "answer:"):
-        ChoiceVerifier().extract(piece * (200_000 // len(piece)))
-    ChoiceVerifier().extract("".join(noise.choices(PIECES, k=50_000)))
-    assert time.perf_counter() - start < 10.0
+    pieces = (*PIECES, "answer is (A) or ", "answer to ", "(A) x\n", " ", "*", "answer:")
+    texts = [*(piece * (200_000 // len(piece)) for piece in pieces), "".join(noise.choices(PIECES, k=50_000))]
+    assert within(10.0, lambda: [ChoiceVerifier().extract(text) for text in texts])

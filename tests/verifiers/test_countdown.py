@@ -1,6 +1,5 @@
 import ast
 import operator
-import time
 from collections import Counter
 from fractions import Fraction
 
@@ -131,10 +130,10 @@ def test_closeness_of_a_wrong_answer_stays_below_one_when_floats_cannot_tell():
         "\\left" * 100,
     ],
 )
-def test_hostile_sizes_are_wrong_at_once(answer):
-    started = time.perf_counter()
-    assert judge(answer)[0] == "wrong"
-    assert time.perf_counter() - started < 0.5
+def test_hostile_sizes_are_wrong_at_once(within, answer):
+    found = []
+    assert within(0.5, lambda: found.append(judge(answer)[0]))
+    assert set(found) == {"wrong"}
 
 
 def test_depth_limit_is_generous():

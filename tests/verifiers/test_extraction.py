@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,10 +121,8 @@ def test_extraction_is_total(text):
         " " * 100_000 + "#" * 100_000,
     ],
 )
-def test_a_hundred_thousand_hostile_characters_take_no_time(bomb):
-    start = time.perf_counter()
-    extract(bomb)
-    assert time.perf_counter() - start < 1.0
+def test_a_hundred_thousand_hostile_characters_take_no_time(within, bomb):
+    assert within(1.0, lambda: extract(bomb))
 
 
 @pytest.mark.parametrize(

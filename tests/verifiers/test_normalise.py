@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,10 +52,8 @@ def test_normalisation_is_total(text):
 @pytest.mark.parametrize(
     "bomb", ["1," * 2048, "1 000" * 800, "√(" * 2000, r"\left" * 800, "{" * 4096, "\\text{" * 600, "0" * 4096]
 )
-def test_capped_texts_are_quick(bomb):
-    start = time.perf_counter()
-    normalise(bomb)
-    assert time.perf_counter() - start < 0.5
+def test_capped_texts_are_quick(within, bomb):
+    assert within(0.5, lambda: normalise(bomb))
 
 
 def test_caps():

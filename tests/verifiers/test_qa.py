@@ -127,14 +127,14 @@ HOSTILE = st.text(max_size=200) | st.sampled_from(PIECES).flatmap(
 @settings(max_examples=150)
 @given(HOSTILE, HOSTILE)
 def test_any_text_costs_little_and_is_never_right_by_accident(gold, response):
-    started = time.perf_counter()
+    started = time.process_time()
     answer = QA.extract(response).answer
     assert answer is None or len(answer) <= 4096
     for text in (answer or "", response):
         judgement = QA.judge(gold, text)
         assert all(0 <= part <= 1 for part in judgement.parts.values())
     assert QA.judge("Paris", response).value != "correct" or "paris" in response.casefold()
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_close_answers_are_withheld_on_request():

@@ -354,10 +354,10 @@ HOSTILE = [
 def test_hostile_answers_are_wrong_at_once(answer):
     verifier = QuantityVerifier()
     verifier.judge("7 m", r"\sqrt{2} \text{ ft}")  # loads pint and sympy
-    start = time.perf_counter()
+    start = time.process_time()  # not the best of several: units are remembered
     assert verifier.judge("7.5 m", answer).value == "wrong"
     assert verifier.judge("25 °C", answer).value == "wrong"
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
 
 
 ALPHABET = [
@@ -384,13 +384,13 @@ def test_any_unicode_is_judged(text):
 
 def test_long_answers_cost_nothing():
     noise = random.Random(0)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(20):
         text = "".join(noise.choices(ALPHABET, k=100_000))
         assert QuantityVerifier().judge("7 m", text).rule == "not_a_quantity"
         assert sides(text) is None
         QuantityVerifier().extract(text)
-    assert time.perf_counter() - start < 10.0
+    assert time.process_time() - start < 10.0
 
 
 def test_in_the_pool():

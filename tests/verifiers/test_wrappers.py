@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +53,5 @@ def test_unwrapping_is_total_and_comes_to_rest(text):
         r"{\bf " * 800 + "}" * 80,
     ],
 )
-def test_hostile_wrappers_take_no_time(bomb):
-    start = time.process_time()
-    normalise(bomb)
-    assert time.process_time() - start < 0.5
+def test_hostile_wrappers_take_no_time(within, bomb):
+    assert within(0.5, lambda: normalise(bomb))

@@ -1,5 +1,4 @@
 import itertools
-import time
 from fractions import Fraction
 from math import comb
 
@@ -77,13 +76,13 @@ def test_no_problems_and_no_k():
 
 
 @pytest.mark.parametrize("same_n", [True, False])
-def test_ten_thousand_problems_take_less_than_a_second(same_n):
+def test_ten_thousand_problems_take_less_than_a_second(within, same_n):
     generator = np.random.default_rng(0)
     n = np.full(10_000, 1024) if same_n else generator.integers(1, 1025, 10_000)
     c = generator.integers(0, n + 1)
-    start = time.process_time()
-    assert pass_at_k(n, c, k_sweep(1024)).shape == (10_000, 11)
-    assert time.process_time() - start < 1
+    found = []
+    assert within(1.0, lambda: found.append(pass_at_k(n, c, k_sweep(1024)).shape))
+    assert set(found) == {(10_000, 11)}
 
 
 def test_against_scorio():
