@@ -19,6 +19,10 @@ from typing import Any
 
 from counterpoise.config import EvaluationConfig, RunConfig
 from counterpoise.config.paths import missing
+from counterpoise.errors import ConfigError, StoreError, UsageError
+from counterpoise.files import append_json_lines, atomic_write_text, cannot_write, read_text
+from counterpoise.processes import on_main
+from counterpoise.runfile import dump_config, load_stored, settled
 from counterpoise.runs.identity import (
     PLACE,
     RESUMABLE,
@@ -30,10 +34,6 @@ from counterpoise.runs.identity import (
     same_problems,
     side_of,
 )
-from counterpoise.processes import on_main
-from counterpoise.errors import ConfigError, StoreError, UsageError
-from counterpoise.files import append_json_lines, atomic_write_text, cannot_write, read_text
-from counterpoise.runfile import dump_config, load_stored, settled
 from counterpoise.tables import read_tables
 from counterpoise.types import Problem
 
@@ -172,11 +172,11 @@ class RunDirectory:
                 f"{key} cannot change when a run is continued; start a new run with that override instead "
                 f"(what may change: {', '.join(name.rstrip('.') for name in RESUMABLE)}, and paths, where a file was moved)"
             )
-        done = max((int(path.name[5:]) for path in (path / "checkpoints").glob("step-*") if path.name[5:].isdecimal()), default=0)
+        names = [checkpoint.name[5:] for checkpoint in path.glob("checkpoints/step-*")]
+        done = max((int(name) for name in names if name.isdecimal()), default=0)
         if config.learner.steps < done and config.learner.steps != own.learner.steps:
             raise UsageError(
-                f"learner.steps={config.learner.steps}: {path} has done {done} steps already; give a number above that to train it "
-                f"further, or start a new run to stop earlier"
+                f"learner.steps={config.learner.steps}: {path} has done {done} steps already; give a number above that"
             )
         return config
 
