@@ -20,7 +20,7 @@ from counterpoise.config import RunConfig
 from counterpoise.config.base import STORED
 from counterpoise.config.paths import relocate
 from counterpoise.errors import ConfigError, nearest
-from counterpoise.registry import setting_name, setting_value
+from counterpoise.settings import setting_name, setting_value
 from counterpoise.tables import EXTENDS, anchored, copied, merge_tables, read_run_tables, read_tables
 
 __all__ = [

@@ -40,7 +40,7 @@ def test_inside_the_clip_it_is_the_plain_loss():
 
 
 def test_mistakes_are_named():
-    with pytest.raises(ConfigError, match=r"critic: value_clip = 0; expected a number in \(0, inf\)"):
+    with pytest.raises(ConfigError, match=r"critic: clip = 0; expected a number in \(0, inf\)"):
         ValueLoss(clip=0)
     with pytest.raises(UsageError, match=r"returns has shape \(2, 2\); expected \(2, 3\) like values"):
         ValueLoss()(values=OLD, old_values=OLD, returns=RETURNS[:, :2], mask=MASK)

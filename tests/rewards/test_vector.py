@@ -81,7 +81,7 @@ def test_impossible_settings_are_refused() -> None:
         make_reward("vector", dimensions={})
     with pytest.raises(ConfigError, match=r"dimensions.value = \{'power': 2\}; expected a table with tau and weight"):
         make_reward("vector", dimensions={"value": {"power": 2}})
-    with pytest.raises(ConfigError, match=r"dimensions.value.tau = 1; expected a number in \(0, 1\)"):
+    with pytest.raises(ConfigError, match=r"dimensions.value.tau = 1.0; expected a number in \(0, 1\)"):
         make_reward("vector", dimensions={"value": {"tau": 1}})
     with pytest.raises(DataError, match=r"part 'value' of the verifier 'quantity' is 1.5"):
         reward("and_or", verdict(value=1.5), value={})

@@ -11,7 +11,7 @@ import typer
 from counterpoise.cli import console
 from counterpoise.cli.passk import METRIC_HELP, parse_ks
 from counterpoise.errors import UsageError
-from counterpoise.registry import setting_value
+from counterpoise.settings import setting_value
 
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from counterpoise.cli import console
 from counterpoise.errors import UsageError
-from counterpoise.registry import setting_name, setting_value
+from counterpoise.settings import setting_name, setting_value
 from counterpoise.tasks.shared.identity import Split
 
 if TYPE_CHECKING:

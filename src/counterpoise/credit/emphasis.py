@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.lazy import torch
-from counterpoise.registry import check_number, construct
+from counterpoise.settings import check_number, construct
 
 __all__ = ["EMPHASES", "Emphasis", "Focal", "Inverse", "InverseSqrt", "Mad", "NoEmphasis", "make_emphasis"]
 

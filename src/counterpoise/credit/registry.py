@@ -24,7 +24,7 @@ from counterpoise.credit.rules.rloo import Rloo
 from counterpoise.credit.rules.soft import Soft
 from counterpoise.credit.rules.weighted_reinforce import WeightedReinforce
 from counterpoise.errors import ConfigError, UnknownNameError
-from counterpoise.registry import construct
+from counterpoise.settings import construct
 
 __all__ = ["RULES", "check_emphasis", "make_rule", "needs_of"]
 

@@ -12,7 +12,7 @@ from counterpoise.credit.token_weights.base import TokenWeights
 from counterpoise.credit.token_weights.weigh import weighed
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.lazy import torch
-from counterpoise.registry import check_number
+from counterpoise.settings import check_number
 from counterpoise.types import Credit
 from counterpoise.world import ALONE, World, add
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from counterpoise.losses.tokens import Objective, Tokens
-from counterpoise.registry import check_number
+from counterpoise.ranges import NonNegative, Share
+from counterpoise.settings import settings
 
 __all__ = ["Cispo"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("loss cispo")
 class Cispo:
     """`loss_t = -A_t sg(clip(R, 1 - clip_low, 1 + clip_high)) log pi(y_t)`, with separate bounds for negatives if wanted.
 
@@ -20,22 +19,14 @@ class Cispo:
     arXiv 2506.01347 eqs. (6)-(8).
     """
 
-    clip_low: float = 1.0
+    clip_low: Share = 1.0
     """Weights do not fall below 1 - clip_low; in [0, 1]."""
-    clip_high: float = 4.0
+    clip_high: NonNegative = 4.0
     """Weights do not rise above 1 + clip_high; >= 0."""
-    clip_low_minus: float | None = None
+    clip_low_minus: Share | None = None
     """`clip_low` of negatives; None takes `clip_low`."""
-    clip_high_minus: float | None = None
+    clip_high_minus: NonNegative | None = None
     """`clip_high` of negatives; None takes `clip_high`."""
-
-    def __post_init__(self) -> None:
-        check_number("loss cispo", "clip_low", self.clip_low, low=0.0, high=1.0)
-        check_number("loss cispo", "clip_high", self.clip_high, low=0.0)
-        if self.clip_low_minus is not None:
-            check_number("loss cispo", "clip_low_minus", self.clip_low_minus, low=0.0, high=1.0)
-        if self.clip_high_minus is not None:
-            check_number("loss cispo", "clip_high_minus", self.clip_high_minus, low=0.0)
 
     def __call__(self, tokens: Tokens) -> Objective:
         """The objective of each sign; see `tokens.Surrogate`."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from counterpoise.errors import TrainingError, UsageError
 from counterpoise.lazy import torch
-from counterpoise.registry import check_choice, check_number, construct
+from counterpoise.ranges import AboveZero
+from counterpoise.settings import construct, settings
 from counterpoise.types import Counts, Credit, Divide, LossOutput
 
 __all__ = [
@@ -23,10 +23,9 @@ __all__ = [
 ]
 
 Over = Literal["all", "signed"]
-_OVER: tuple[str, ...] = ("all", "signed")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("loss.denominator tokens_all")
 class TokensAll:
     """`sum of token losses / tokens of all scored rollouts`, zero credit included: the filter does not change the step size."""
 
@@ -35,7 +34,7 @@ class TokensAll:
         return output.row_sums.sum() / _positive("tokens_all", counts.tokens_all)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("loss.denominator tokens_signed")
 class TokensSigned:
     """`sum of token losses / tokens of rollouts with credit`: what a trainer that removes the other rows first divides by.
 
@@ -47,30 +46,24 @@ class TokensSigned:
         return output.row_sums.sum() / _positive("tokens_signed", counts.tokens_signed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("loss.denominator sequences")
 class Sequences:
     """`sum of token losses / sequences`: a long response weighs as much as it has tokens."""
 
     over: Over = "all"
     """Sequences counted: all scored rollouts, or those with credit."""
 
-    def __post_init__(self) -> None:
-        check_choice("loss.denominator sequences", "over", self.over, _OVER)
-
     def __call__(self, output: LossOutput, counts: Counts) -> torch.Tensor:
         """Scalar share of these rows."""
         return output.row_sums.sum() / _sequences(counts, self.over)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("loss.denominator sequence_mean")
 class SequenceMean:
     """`sum over rows of (token mean) / sequences`: every response weighs the same, as in GRPO (arXiv 2402.03300 eq. 3)."""
 
     over: Over = "all"
     """Sequences counted: all scored rollouts, or those with credit."""
-
-    def __post_init__(self) -> None:
-        check_choice("loss.denominator sequence_mean", "over", self.over, _OVER)
 
     def __call__(self, output: LossOutput, counts: Counts) -> torch.Tensor:
         """Scalar share of these rows."""
@@ -78,18 +71,14 @@ class SequenceMean:
         return means.sum() / _sequences(counts, self.over)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("loss.denominator constant")
 class ConstantLength:
     """`sum of token losses / (sequences * length)` with a fixed length, as in Dr. GRPO (arXiv 2503.20783)."""
 
-    length: float
+    length: AboveZero
     """Tokens per sequence, > 0; usually the generation limit."""
     over: Over = "all"
     """Sequences counted: all scored rollouts, or those with credit."""
-
-    def __post_init__(self) -> None:
-        check_number("loss.denominator constant", "length", self.length, low=0.0, exclusive=True)
-        check_choice("loss.denominator constant", "over", self.over, _OVER)
 
     def __call__(self, output: LossOutput, counts: Counts) -> torch.Tensor:
         """Scalar share of these rows."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from counterpoise.lazy import torch
 from counterpoise.losses.tokens import Objective, Tokens
-from counterpoise.registry import check_number
+from counterpoise.ranges import NonNegative, Share
+from counterpoise.settings import settings
 
 __all__ = ["Gspo"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("loss gspo")
 class Gspo:
     """`loss_t = -plus * min(s, 1 + clip_high) + minus * max(s, 1 - clip_low)`, `s = exp(mean_t log(pi / pi_old))` of the sequence.
 
@@ -21,14 +20,10 @@ class Gspo:
     `+-s (1 - pi_y)` and `-+s pi_v`: at s = 1 the log-probability form of arXiv 2506.01347 eqs. (6)-(8).
     """
 
-    clip_low: float = 3e-4
+    clip_low: Share = 3e-4
     """Negatives stop below the sequence ratio 1 - clip_low; in [0, 1]."""
-    clip_high: float = 4e-4
+    clip_high: NonNegative = 4e-4
     """Positives stop above the sequence ratio 1 + clip_high; >= 0."""
-
-    def __post_init__(self) -> None:
-        check_number("loss gspo", "clip_low", self.clip_low, low=0.0, high=1.0)
-        check_number("loss gspo", "clip_high", self.clip_high, low=0.0)
 
     def __call__(self, tokens: Tokens) -> Objective:
         """The objective of each sign; see `tokens.Surrogate`."""

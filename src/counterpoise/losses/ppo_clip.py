@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from counterpoise.lazy import torch
 from counterpoise.losses.tokens import Objective, Tokens
-from counterpoise.registry import check_number
+from counterpoise.ranges import AboveOne, NonNegative, Share, Smoothing
+from counterpoise.settings import settings
 
 __all__ = ["PpoClip"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("loss ppo_clip")
 class PpoClip:
     """`loss_t = -plus * min(R, 1 + clip_high) + minus * min(max(R, 1 - clip_low), dual_clip)`, `R = pi(y_t) / pi_old(y_t)`.
 
@@ -25,21 +25,14 @@ class PpoClip:
     log-probability form of arXiv 2506.01347 eqs. (6)-(8), which is what that paper trains. Outside it has no gradient.
     """
 
-    clip_low: float = 0.2
+    clip_low: Share = 0.2
     """Negatives stop below the ratio 1 - clip_low; in [0, 1]."""
-    clip_high: float = 0.2
+    clip_high: NonNegative = 0.2
     """Positives stop above the ratio 1 + clip_high; >= 0."""
-    dual_clip: float | None = None
+    dual_clip: AboveOne | None = None
     """Negatives stop above this ratio, > 1 (verl: 3); None is off."""
-    probability_floor: float = 0.0
+    probability_floor: Smoothing = 0.0
     """Negatives that the sampling policy gave less than this have no gradient; in [0, 1), 0 is off."""
-
-    def __post_init__(self) -> None:
-        check_number("loss ppo_clip", "clip_low", self.clip_low, low=0.0, high=1.0)
-        check_number("loss ppo_clip", "clip_high", self.clip_high, low=0.0)
-        check_number("loss ppo_clip", "probability_floor", self.probability_floor, low=0.0, high=0.999)
-        if self.dual_clip is not None:
-            check_number("loss ppo_clip", "dual_clip", self.dual_clip, low=1.0, exclusive=True)
 
     def __call__(self, tokens: Tokens) -> Objective:
         """The objective of each sign; see `tokens.Surrogate`."""

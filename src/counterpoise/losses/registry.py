@@ -11,7 +11,7 @@ from counterpoise.losses.ppo_clip import PpoClip
 from counterpoise.losses.reinforce import Reinforce
 from counterpoise.losses.tokens import Surrogate, SurrogateLoss
 from counterpoise.losses.topr import Topr
-from counterpoise.registry import construct
+from counterpoise.settings import construct
 from counterpoise.types import Loss
 
 __all__ = ["LOSSES", "make_loss"]

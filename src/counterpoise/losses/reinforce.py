@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from counterpoise.losses.tokens import Objective, Tokens
+from counterpoise.settings import settings
 
 __all__ = ["Reinforce"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("loss reinforce")
 class Reinforce:
     """`loss_t = -A_t log pi(y_t)`.
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Literal
 
 from counterpoise.errors import ConfigError, UsageError
 from counterpoise.lazy import torch
 from counterpoise.losses.tokens import MAX_LOG_RATIO
-from counterpoise.registry import check_choice, check_number
+from counterpoise.ranges import AboveZero, NonNegative
+from counterpoise.settings import settings
 from counterpoise.types import Loss, LossOutput, Sum
 
 __all__ = ["WithTerms", "needs_entropy", "needs_reference", "with_terms"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("loss")
 class WithTerms:
     """`loss_t + kl * KL_t(pi || pi_ref) - entropy * H_t`, on every token of the mask, whatever its credit.
 
@@ -33,28 +34,23 @@ class WithTerms:
     tokens, without the coefficient).
     """
 
-    loss: Loss
+    loss: Callable[..., LossOutput]
     """The surrogate."""
-    kl: float = 0.0
+    kl: NonNegative = 0.0
     """Coefficient of the KL term, >= 0."""
     kl_estimator: Literal["k1", "k3"] = "k3"
     """Which estimator."""
-    kl_clamp: float | None = None
+    kl_clamp: AboveZero | None = None
     """Bound c > 0 of the k3 estimate of a token, in nats; None is k3 as it is written."""
-    entropy: float = 0.0
+    entropy: NonNegative = 0.0
     """Coefficient of the entropy bonus, >= 0."""
 
     def __post_init__(self) -> None:
-        check_number("loss", "kl", self.kl, low=0.0)
-        check_number("loss", "entropy", self.entropy, low=0.0)
-        check_choice("loss", "kl_estimator", self.kl_estimator, ("k1", "k3"))
-        if self.kl_clamp is not None:
-            check_number("loss", "kl_clamp", self.kl_clamp, low=0.0, exclusive=True)
-            if self.kl_estimator != "k3":
-                raise ConfigError(
-                    f"loss.kl_clamp={self.kl_clamp:g} bounds the estimator k3, and loss.kl_estimator={self.kl_estimator}; "
-                    "set loss.kl_estimator=k3, or loss.kl_clamp=none"
-                )
+        if self.kl_clamp is not None and self.kl_estimator != "k3":
+            raise ConfigError(
+                f"loss.kl_clamp={self.kl_clamp:g} bounds the estimator k3, and loss.kl_estimator={self.kl_estimator}; "
+                "set loss.kl_estimator=k3, or loss.kl_clamp=none"
+            )
 
     def __call__(
         self,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from counterpoise.losses.tokens import MAX_LOG_RATIO, Objective, Tokens
-from counterpoise.registry import check_choice
+from counterpoise.settings import settings
 
 __all__ = ["Topr"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("loss topr")
 class Topr:
     """`loss_t = -plus * log pi(y_t) + minus * sg(clip(R, 0, 1)) * log pi(y_t)`.
 
@@ -22,9 +21,6 @@ class Topr:
 
     level: Literal["sequence", "token"] = "sequence"
     """Whose probability ratio tapers the negatives."""
-
-    def __post_init__(self) -> None:
-        check_choice("loss topr", "level", self.level, ("sequence", "token"))
 
     def __call__(self, tokens: Tokens) -> Objective:
         """The objective of each sign; see `tokens.Surrogate`."""

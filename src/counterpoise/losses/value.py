@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from counterpoise.errors import UsageError
 from counterpoise.lazy import torch
-from counterpoise.registry import check_number
+from counterpoise.ranges import AboveZero
+from counterpoise.settings import settings
 from counterpoise.types import LossOutput, Sum
 
 __all__ = ["ValueLoss"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("critic")
 class ValueLoss:
     """`loss_t = 1/2 max((V - G)^2, (clip(V, V_old - clip, V_old + clip) - G)^2)`, V the value, G the return.
 
@@ -20,12 +19,8 @@ class ValueLoss:
     return has no gradient. It is in units of the reward.
     """
 
-    clip: float | None = 0.5
+    clip: AboveZero | None = 0.5
     """Largest move from the value before the update, > 0; None is plain squared error."""
-
-    def __post_init__(self) -> None:
-        if self.clip is not None:
-            check_number("critic", "value_clip", self.clip, low=0.0, exclusive=True)
 
     def __call__(
         self, *, values: torch.Tensor, old_values: torch.Tensor, returns: torch.Tensor, mask: torch.Tensor

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
-from counterpoise.registry import check_number
+from annotated_types import Ge, Le
+
+from counterpoise.settings import settings
 from counterpoise.types import Reward, Verdict, VerdictValue
 
 __all__ = ["Abstention"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("reward abstention")
 class Abstention:
     """`r = +1` if correct, `abstained` if the model declined (verdict `abstained`), `-1` if wrong, NaN if unscored.
 
@@ -18,11 +20,8 @@ class Abstention:
     down like a wrong one. `hinge` reads it, where 0 is no credit, and so do rules with a group baseline and `scale="as_given"`.
     """
 
-    abstained: float = 0.0
+    abstained: Annotated[float, Ge(-1.0), Le(0.999)] = 0.0
     """Worth of a declined answer, in [-1, 1)."""
-
-    def __post_init__(self) -> None:
-        check_number("reward abstention", "abstained", self.abstained, low=-1.0, high=0.999)
 
     @property
     def range(self) -> tuple[float, float]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from counterpoise.settings import settings
 from counterpoise.types import Reward, Verdict
 
 __all__ = ["Binary", "binary"]
@@ -18,7 +17,7 @@ def binary(verdict: Verdict) -> Reward:
     return Reward(value=value, low=-1.0, high=1.0, parts=verdict.parts)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("reward binary")
 class Binary:
     """`binary` as a registry entry; it has no settings."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from counterpoise.errors import ConfigError, DataError
+from counterpoise.settings import settings
 from counterpoise.types import Reward, Verdict, VerdictValue
 
 __all__ = ["Graded"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("reward graded")
 class Graded:
     """`r = parts[part]` in [0, 1]; 0 without an answer, NaN if unscored.
 

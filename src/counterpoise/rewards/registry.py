@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from counterpoise.registry import construct
 from counterpoise.rewards.abstention import Abstention
 from counterpoise.rewards.binary import Binary
 from counterpoise.rewards.graded import Graded
 from counterpoise.rewards.vector import Vector
+from counterpoise.settings import construct
 from counterpoise.types import Reward, Verdict
 
 __all__ = ["REWARDS", "RewardFunction", "make_reward"]

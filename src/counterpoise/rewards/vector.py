@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Literal
 
-from counterpoise.errors import ConfigError, DataError, UnknownNameError
-from counterpoise.registry import check_number
+from annotated_types import MinLen
+
+from counterpoise.errors import DataError, UnknownNameError
+from counterpoise.ranges import AboveZero, Expected
 from counterpoise.rewards.aggregators import AGGREGATORS, Split
+from counterpoise.settings import check_number, settings
 from counterpoise.types import Reward, Verdict, VerdictValue
 
 __all__ = ["VERDICT", "Vector"]
@@ -17,9 +20,13 @@ VERDICT = "verdict"
 """The dimension every verdict has: 1 if correct, else 0."""
 
 _WHERE = "reward vector"
-_SETTINGS = ("tau", "weight")
 
 
+_Row = Annotated[Mapping[Literal["tau", "weight"], AboveZero], Expected("a table with tau and weight, or an empty one")]
+_Rows = Annotated[Mapping[str, _Row], MinLen(1), Expected("a table such as {value = {}, unit = {weight = 0.5}}")]
+
+
+@settings(_WHERE)
 class Vector:
     """Every dimension is split at its own threshold, then one aggregator makes a signed reward in [-1, 1] of them.
 
@@ -29,26 +36,16 @@ class Vector:
     `hinge` reads as it is: one dimension named `verdict` is the binary reward. Source: our own.
     """
 
-    def __init__(self, *, dimensions: Mapping[str, Any], aggregator: str = "and_or") -> None:
-        """Check the settings.
+    dimensions: _Rows
+    """By name of the part, in order of importance, `{tau = 0.5, weight = 1.0}` or `{}`; the part `verdict` is 1 or 0."""
+    aggregator: str = "and_or"
+    """`and_or`, `weighted_sum`, `gate` or `veto` (`rewards.aggregators`)."""
 
-        Args:
-            dimensions: by name of the part, in order of importance, `{tau = 0.5, weight = 1.0}` or `{}`; the part `verdict` is 1 or 0.
-            aggregator: `and_or`, `weighted_sum`, `gate` or `veto` (`rewards.aggregators`).
-
-        Raises:
-            UnknownNameError: no aggregator has that name.
-            ConfigError: no dimension, or a setting of one is unknown or out of range.
-        """
-        if aggregator not in AGGREGATORS:
-            raise UnknownNameError("reward vector aggregator", aggregator, AGGREGATORS)
-        given: Any = dimensions  # as the run file has it
-        if not isinstance(given, Mapping) or not given:
-            raise ConfigError(
-                f"{_WHERE}: dimensions = {given!r}; expected a table such as {{value = {{}}, unit = {{weight = 0.5}}}}"
-            )
-        self._aggregate = AGGREGATORS[aggregator]
-        self._dimensions = {name: _dimension(name, given) for name, given in dimensions.items()}
+    def __post_init__(self) -> None:
+        if self.aggregator not in AGGREGATORS:
+            raise UnknownNameError("reward vector aggregator", self.aggregator, AGGREGATORS)
+        for name, given in self.dimensions.items():
+            check_number(_WHERE, f"dimensions.{name}.tau", given.get("tau", 0.5), low=0.0, high=1.0, exclusive=True)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -72,28 +69,17 @@ class Vector:
             return 0.0
         parts = {**verdict.parts, VERDICT: float(verdict.correct)}
         found = [
-            _split(verdict, name, float(parts[name]), tau, weight)
-            for name, (tau, weight) in self._dimensions.items()
+            _split(verdict, name, float(parts[name]), given.get("tau", 0.5), given.get("weight", 1.0))
+            for name, given in self.dimensions.items()
             if name in parts
         ]
         if not found and verdict.correct:
             raise DataError(
                 f"{_WHERE}: the verifier '{verdict.verifier}' called an answer right and gave none of the dimensions "
-                f"{', '.join(self._dimensions)} (it gave: {', '.join(sorted(verdict.parts)) or 'no parts'}); "
+                f"{', '.join(self.dimensions)} (it gave: {', '.join(sorted(verdict.parts)) or 'no parts'}); "
                 f"name its parts, or add the dimension {VERDICT}"
             )
-        return self._aggregate(found) if found else -1.0
-
-
-def _dimension(name: str, given: Any) -> tuple[float, float]:
-    if not isinstance(given, Mapping) or set(given) - set(_SETTINGS):
-        raise ConfigError(
-            f"{_WHERE}: dimensions.{name} = {given!r}; expected a table with tau and weight, or an empty one"
-        )
-    tau, weight = given.get("tau", 0.5), given.get("weight", 1.0)
-    check_number(_WHERE, f"dimensions.{name}.tau", tau, low=0.0, high=1.0, exclusive=True)
-    check_number(_WHERE, f"dimensions.{name}.weight", weight, low=0.0, exclusive=True)
-    return float(tau), float(weight)
+        return AGGREGATORS[self.aggregator](found) if found else -1.0
 
 
 def _split(verdict: Verdict, name: str, x: float, tau: float, weight: float) -> Split:

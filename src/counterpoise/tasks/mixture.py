@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.registry import construct
+from counterpoise.settings import construct
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.shared.identity import Split
 from counterpoise.tasks.single import SINGLE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from counterpoise.registry import construct
+from counterpoise.settings import construct
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.mixture import Mixture
 from counterpoise.tasks.single import SINGLE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from counterpoise.registry import construct
+from counterpoise.settings import construct
 from counterpoise.types import Verifier
 from counterpoise.verifiers.compare.choice import ChoiceVerifier
 from counterpoise.verifiers.compare.countdown import CountdownVerifier

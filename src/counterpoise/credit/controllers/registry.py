@@ -11,7 +11,7 @@ from counterpoise.credit.controllers.constant import Constant
 from counterpoise.credit.controllers.entropy_step import EntropyStep
 from counterpoise.credit.controllers.schedules import cosine, exponential, linear, warmup_psr
 from counterpoise.credit.controllers.share import Share
-from counterpoise.registry import construct
+from counterpoise.settings import construct
 
 __all__ = ["CONTROLLERS", "make_controller"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from counterpoise.credit.controllers.base import Lambdas, StepStatistics
 from counterpoise.credit.controllers.state import check_state
-from counterpoise.registry import check_number
+from counterpoise.settings import check_number
 
 __all__ = ["Scheduled", "cosine", "exponential", "linear", "warmup_psr"]
 

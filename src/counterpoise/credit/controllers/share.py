@@ -11,7 +11,7 @@ from counterpoise.credit.controllers.base import Lambdas, StepStatistics
 from counterpoise.credit.controllers.entropy_anchor import EntropyAnchor
 from counterpoise.credit.controllers.plant import PlantSign
 from counterpoise.credit.controllers.state import check_state
-from counterpoise.registry import check_number
+from counterpoise.settings import check_number
 
 __all__ = ["Share"]
 

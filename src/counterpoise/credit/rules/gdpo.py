@@ -15,7 +15,7 @@ from counterpoise.credit.rules.base import centred, normalised
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.errors import ConfigError, DataError, UsageError
 from counterpoise.lazy import torch
-from counterpoise.registry import check_choice, check_number
+from counterpoise.settings import check_choice, check_number
 from counterpoise.types import Batch, Sum
 from counterpoise.world import ALONE, World, add
 

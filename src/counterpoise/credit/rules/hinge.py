@@ -13,7 +13,7 @@ from counterpoise.credit.rules.needs import Needs
 from counterpoise.credit.threshold import AtMovingThreshold
 from counterpoise.errors import UsageError
 from counterpoise.lazy import torch
-from counterpoise.registry import check_choice, check_number
+from counterpoise.settings import check_choice, check_number
 
 __all__ = ["Hinge"]
 

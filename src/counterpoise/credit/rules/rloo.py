@@ -9,7 +9,7 @@ from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SCALES, Scale, centred
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
-from counterpoise.registry import check_choice
+from counterpoise.settings import check_choice
 
 __all__ = ["Rloo"]
 

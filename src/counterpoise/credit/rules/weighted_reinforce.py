@@ -9,7 +9,7 @@ from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SignWeights
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
-from counterpoise.registry import check_number
+from counterpoise.settings import check_number
 
 __all__ = ["WeightedReinforce"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from counterpoise.credit.token_weights.base import SIGNS, Signs, TokenContext, TokenWeights, on_signs
-from counterpoise.registry import check_choice, check_number
+from counterpoise.settings import check_choice, check_number
 
 __all__ = ["AdvantageReweighting"]
 

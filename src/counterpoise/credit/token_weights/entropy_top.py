@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from counterpoise.credit.token_weights.base import SIGNS, Signs, TokenContext, TokenWeights, on_signs, required
-from counterpoise.registry import check_choice, check_number
+from counterpoise.settings import check_choice, check_number
 
 __all__ = ["EntropyTop"]
 

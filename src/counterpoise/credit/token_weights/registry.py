@@ -14,7 +14,7 @@ from counterpoise.credit.token_weights.none import Unweighted
 from counterpoise.credit.token_weights.probability import Probability
 from counterpoise.credit.token_weights.probability_floor import ProbabilityFloor
 from counterpoise.credit.token_weights.unlikelihood import Unlikelihood
-from counterpoise.registry import construct
+from counterpoise.settings import construct
 
 __all__ = ["TOKEN_WEIGHTS", "make_token_weights"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from counterpoise.diagnostics.guards.base import Alarm, Relief, Start, Switch, restore
-from counterpoise.registry import check_number
+from counterpoise.settings import check_number
 
 __all__ = ["Rate", "repetition", "truncation"]
 

@@ -14,7 +14,7 @@ from counterpoise.diagnostics.guards.rates import repetition, truncation
 from counterpoise.diagnostics.guards.success import Success
 from counterpoise.diagnostics.guards.unscored import Unscored
 from counterpoise.errors import UnknownNameError
-from counterpoise.registry import construct
+from counterpoise.settings import construct
 
 __all__ = ["GUARDS", "make_guards"]
 

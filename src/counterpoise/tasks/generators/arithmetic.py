@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.registry import check_choice
+from counterpoise.settings import check_choice
 from counterpoise.streams import numpy_generator
 from counterpoise.tasks.shared.identity import Split, problem_id, split_of
 from counterpoise.types import Problem

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from counterpoise.errors import DataError
-from counterpoise.registry import check_number
+from counterpoise.settings import check_number
 from counterpoise.streams import numpy_generator
 from counterpoise.tasks.shared.identity import Split, problem_id, split_of
 from counterpoise.types import Problem

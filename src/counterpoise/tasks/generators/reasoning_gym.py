@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from counterpoise.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
-from counterpoise.registry import check_number
+from counterpoise.settings import check_number
 from counterpoise.tasks.shared.identity import Split, split_of
 from counterpoise.tasks.shared.splits import Loaded, content_id, unique
 from counterpoise.types import Problem

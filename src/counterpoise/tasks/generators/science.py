@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 import numpy as np
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.registry import check_choice, check_number
+from counterpoise.settings import check_choice, check_number
 from counterpoise.streams import numpy_generator
 from counterpoise.tasks.generators.exercises import Exercise, Values, rounded
 from counterpoise.tasks.generators.exercises_chemistry import GASES, STOICHIOMETRY, THERMODYNAMICS

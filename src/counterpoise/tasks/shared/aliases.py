@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from counterpoise.registry import check_choice
+from counterpoise.settings import check_choice
 
 __all__ = ["alias_gold", "check_verifier"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from counterpoise.errors import ConfigError, DataError, MissingExtraError
-from counterpoise.registry import check_number
+from counterpoise.settings import check_number
 from counterpoise.tasks.shared.identity import Split, split_of
 from counterpoise.tasks.shared.programs import LIBRARY, block, make_problem
 from counterpoise.types import Problem

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from counterpoise.errors import ConfigError
-from counterpoise.registry import check_number
+from counterpoise.settings import check_number
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.text import squad
 from counterpoise.verifiers.text.extraction import TEXT_RULES, check_rules, extract

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from counterpoise.errors import ConfigError
-from counterpoise.registry import check_choice
+from counterpoise.settings import check_choice
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.text.extraction import DEFAULT_RULES, check_rules, extract
 from counterpoise.verifiers.text.measures import looks_compound

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from counterpoise.registry import check_number
+from counterpoise.settings import check_number
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.guests.asked import asked_names
 from counterpoise.verifiers.guests.programs import defines, extract_program, first_block

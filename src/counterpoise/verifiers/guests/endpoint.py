@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from counterpoise.errors import ConfigError, MissingExtraError
-from counterpoise.registry import check_choice, check_number
+from counterpoise.settings import check_choice, check_number
 
 if TYPE_CHECKING:
     import httpx

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from counterpoise.errors import ConfigError
 from counterpoise.files import Fault, append_json_lines, json_lines
-from counterpoise.registry import check_number
+from counterpoise.settings import check_number
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.compare.qa import QaVerifier
 from counterpoise.verifiers.guests.endpoint import Chat, Endpoint, Failure

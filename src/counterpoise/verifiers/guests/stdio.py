@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from types import MappingProxyType
 
-from counterpoise.registry import check_number
+from counterpoise.settings import check_number
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.guests.programs import extract_program
 from counterpoise.verifiers.isolate.pool import unscored

@@ -1,0 +1,229 @@
+"""Objects that a run file names, built from its settings, with errors a user can act on."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import keyword
+import math
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from counterpoise.errors import ConfigError, CounterpoiseError, UnknownNameError, nearest
+from counterpoise.ranges import expected
+
+if TYPE_CHECKING:
+    from pydantic_core import SchemaValidator, ValidationError
+
+__all__ = ["check_choice", "check_number", "construct", "names_of", "setting_name", "setting_value", "settings"]
+
+T = TypeVar("T")
+
+_NUMBERS = ("an integer", "a number")
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "an integer"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "text"),
+    "str | Path": ((str, Path), "a path"),
+    "str | Path | None": ((str, Path, type(None)), "a path"),
+}
+_LISTS = ("Sequence[str]", "tuple[str, ...]", "list[str]")
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def settings(where: str, *, frozen: bool = True) -> Callable[[type[T]], type[T]]:
+    """A keyword-only dataclass whose fields are settings, checked against their annotations however it is built.
+
+    Numbers are finite, a boolean is no number, and what the annotations cannot say (one setting that bounds another) stays in the
+    class's `__post_init__`. pydantic, which does the checking, is imported when the first object is built.
+
+    Args:
+        where: what messages begin with, e.g. `credit.rule grpo`.
+        frozen: False for a class that has state beside its settings, which its `__post_init__` begins.
+
+    Raises:
+        ConfigError: by the class, when a setting is unknown (the nearest valid one is named), missing, or not what is expected.
+    """
+
+    def make(plain: type[T]) -> type[T]:
+        made = dataclass(frozen=frozen, slots=frozen, kw_only=True, eq=frozen)(plain)
+
+        @functools.wraps(made.__init__)
+        def fill(self: Any, **given: Any) -> None:
+            _fill(where, self, {setting_name(key): value for key, value in given.items()})
+
+        made.__init__ = fill  # type: ignore[method-assign]
+        made.__pydantic_config__ = {  # type: ignore[attr-defined]
+            "strict": True, "extra": "forbid", "allow_inf_nan": False, "alias_generator": setting_name
+        }  # fmt: skip
+        return made
+
+    return make
+
+
+def construct(kind: str, registry: Mapping[str, Callable[..., T]], name: str, given: Mapping[str, Any]) -> T:
+    """`registry[name](**given)`; a Python keyword such as `lambda` stands for the field `lambda_`.
+
+    Raises:
+        UnknownNameError: the registry has no such name.
+        ConfigError: a setting is unknown, missing, of the wrong type or out of range.
+    """
+    if name not in registry:
+        raise UnknownNameError(kind, name, registry)
+    if hasattr(registry[name], "__pydantic_config__"):
+        return registry[name](**given)
+    return _construct_unchecked(kind, registry, name, given)
+
+
+def _construct_unchecked(
+    kind: str, registry: Mapping[str, Callable[..., T]], name: str, settings: Mapping[str, Any]
+) -> T:
+    parameters = {setting_name(key): one for key, one in inspect.signature(registry[name]).parameters.items()}
+    given = {setting_name(key): value for key, value in settings.items()}
+    for key in given:
+        if key not in parameters:
+            takes = ", ".join(parameters) or "no settings"
+            raise ConfigError(f"{kind} {name}: unknown setting '{key}'{nearest(key, parameters)}; it takes: {takes}")
+    for key, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and key not in given:
+            raise ConfigError(f"{kind} {name}: the setting '{key}' is missing")
+    for key, value in given.items():
+        if str(parameters[key].annotation) in _LISTS:
+            given[key] = _texts(value, f"{kind} {name}: {key}")
+            continue
+        types, noun = _KINDS.get(str(parameters[key].annotation), ((object,), ""))
+        # A boolean is an integer to Python and a mistake to whoever wrote it.
+        if not isinstance(value, types) or (isinstance(value, bool) and noun in _NUMBERS):
+            raise ConfigError(f"{kind} {name}: {key} = {value!r}; expected {noun}")
+    return registry[name](**{parameters[key].name: value for key, value in given.items()})
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    """A list of texts; one text stands for a list of it alone, for Python would read it as a list of its letters."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        raise ConfigError(f"{where} = {value!r}; expected a list of texts")
+    return tuple(texts)
+
+
+def names_of(made: Any) -> list[str]:
+    """The settings that a class made by `settings` takes, as a user calls them."""
+    return [setting_name(one.name) for one in fields(made) if one.init]
+
+
+def setting_name(parameter: str) -> str:
+    """What a user calls a parameter: `lambda` for `lambda_`, since Python keeps the word for itself."""
+    plain = parameter.removesuffix("_")
+    return plain if keyword.iskeyword(plain) else parameter
+
+
+def check_number(
+    where: str,
+    setting: str,
+    value: object,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    exclusive: bool = False,
+    integer: bool = False,
+) -> None:
+    """Refuse a setting that is no finite number in [low, high], or in (low, high) when `exclusive`.
+
+    Raises:
+        ConfigError: with the value and the range.
+    """
+    kinds = (int,) if integer else (int, float)
+    good = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+    if good:
+        assert isinstance(value, (int, float))
+        good = low < value < high if exclusive else low <= value <= high
+    if not good:
+        noun = "an integer" if integer else "a number"
+        left, right = (
+            ("(", ")") if exclusive else ("[" if math.isfinite(low) else "(", "]" if math.isfinite(high) else ")")
+        )
+        raise ConfigError(f"{where}: {setting} = {value!r}; expected {noun} in {left}{low:g}, {high:g}{right}")
+
+
+def check_choice(where: str, setting: str, value: object, choices: tuple[str, ...]) -> None:
+    """Refuse a setting that is none of `choices`.
+
+    Raises:
+        ConfigError: with the choices.
+    """
+    if value not in choices:
+        raise ConfigError(f"{where}: {setting} = {value!r}; expected one of: {', '.join(choices)}")
+
+
+def setting_value(text: str) -> Any:
+    """The value of `key=value` as typed on a command line: TOML (`3`, `0.1`, `true`, `[1, 2]`), and plain text where it is not."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _fill(where: str, instance: Any, given: Mapping[str, Any]) -> None:
+    kind: type[Any] = type(instance)
+    known = names_of(kind)
+    for name in given:
+        if name not in known:
+            takes = ", ".join(known) or "no settings"
+            raise ConfigError(f"{where}: unknown setting '{name}'{nearest(name, known)}; it takes: {takes}")
+    from pydantic_core import ArgsKwargs, ValidationError
+
+    try:
+        _validator(kind).validate_python(ArgsKwargs((), dict(given)), self_instance=instance)  # type: ignore[arg-type]
+    except ValidationError as error:
+        fault = _fault(where, kind, given, error)
+    else:
+        return
+    raise fault
+
+
+@functools.cache
+def _validator(kind: type) -> SchemaValidator:
+    from pydantic import TypeAdapter
+
+    adapted: TypeAdapter[Any] = TypeAdapter(kind)
+    return adapted.validator  # type: ignore[return-value]
+
+
+def _fault(where: str, kind: type, given: Mapping[str, Any], error: ValidationError) -> CounterpoiseError:
+    """The first thing that is wrong, in our words."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, CounterpoiseError):  # raised by the class's own checks
+        return cause
+    name, *inside = first["loc"]
+    if name not in given:
+        return ConfigError(f"{where}: the setting '{name}' is missing")
+    hint = {setting_name(key): one for key, one in get_type_hints(kind, include_extras=True).items()}[str(name)]
+    if inside[-1:] == ["[key]"]:
+        inside = inside[:-2]
+    value, place, hint = _innermost(given[str(name)], str(name), hint, inside)
+    return ConfigError(f"{where}: {place} = {value!r}; expected {expected(hint)}")
+
+
+def _innermost(value: Any, place: str, hint: Any, inside: Iterable[Any]) -> tuple[Any, str, Any]:
+    """Down the tables to the value at fault: `dimensions.unit` rather than all of `dimensions`."""
+    for key in inside:
+        table = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+        within = get_args(table)[1] if get_origin(table) is Mapping else None
+        if within is None or not isinstance(value, Mapping) or key not in value:
+            break
+        value, place, hint = value[key], f"{place}.{key}", within
+    return value, place, hint
