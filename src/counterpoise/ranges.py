@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AboveOne",
     "AboveZero",
+    "Checked",
     "Correction",
     "Count",
     "Expected",
@@ -32,6 +33,7 @@ __all__ = [
     "Size",
     "Smoothing",
     "Texts",
+    "Tolerance",
     "expected",
     "interval",
 ]
@@ -42,6 +44,18 @@ class Expected:
 
     def __init__(self, words: str) -> None:
         self.words = words
+
+
+class Checked:
+    """A check of a whole value that no range says: it returns the value, or raises what the user is told."""
+
+    def __init__(self, check: Callable[[Any], Any]) -> None:
+        self.check = check
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
 
 
 class _OneOrMany:
@@ -71,6 +85,8 @@ AboveZero = Annotated[float, Gt(0.0)]
 AboveOne = Annotated[float, Gt(1.0)]
 Probability = Annotated[float, Gt(0.0), Le(1.0)]
 Share = Annotated[float, Ge(0.0), Le(1.0)]
+Tolerance = Annotated[float, Ge(0.0), Lt(1.0), Expected("a number in [0, 1), e.g. 0.01 for 1%")]
+"""Relative difference that still counts as equal."""
 Inside = Annotated[float, Gt(0.0), Lt(1.0)]
 """A share that is neither nothing nor all."""
 PartialShare = Annotated[float, Ge(0.0), Le(0.99)]

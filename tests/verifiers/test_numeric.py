@@ -117,7 +117,7 @@ def test_relative_tolerance_is_of_the_gold():
     assert verifier.judge("2.0e-10", "2.2e-10").value == "wrong"
     assert verifier.judge("0", "1e-300").value == "wrong"
     with pytest.raises(
-        UsageError, match=r"relative_tolerance is 5; it must be in \[0, 1\), e.g. 0.01 for one per cent"
+        UsageError, match=r"verifier numeric: relative_tolerance = 5; expected a number in \[0, 1\), e.g. 0.01 for 1%"
     ):
         NumericVerifier(relative_tolerance=5)
 

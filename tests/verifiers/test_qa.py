@@ -92,7 +92,7 @@ def test_a_declined_question_is_told_apart_in_a_verdict():
 def test_settings():
     assert QaVerifier(max_words=3).version != QA.version
     assert QaVerifier(max_words=1).judge("Paris", "Paris France").rule == "too_long"
-    with pytest.raises(ConfigError, match="verifier qa: max_words = 0; expected at least 1 word"):
+    with pytest.raises(ConfigError, match="verifier qa: max_words = 0; expected an integer in"):
         QaVerifier(max_words=0)
     with pytest.raises(UnknownNameError, match="unknown extraction rule 'box'"):
         QaVerifier(rules=("box",))

@@ -6,13 +6,12 @@ keeps absolute ones, so that it can be continued from anywhere.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 from counterpoise.errors import ConfigError
 
@@ -190,5 +189,4 @@ def _of_verifiers() -> dict[str, tuple[str, ...]]:
 
 
 def _declared(make: Callable[..., object]) -> tuple[str, ...]:
-    parameters = inspect.signature(make).parameters
-    return tuple(name for name, parameter in parameters.items() if "Path" in str(parameter.annotation))
+    return tuple(name for name, hint in get_type_hints(make).items() if Path in get_args(hint))

@@ -23,8 +23,8 @@ or an answer that is taken back for another letter ("The answer is (C). No, it i
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.text.choice_text import (
     Found,
@@ -50,7 +50,7 @@ _BETWEEN_BOXES = re.compile(r"[\s}$]{0,8}(?:[,;/&]|and|or){0,2}[\s$]{0,8}")
 _GOLD = re.compile(r"([A-Z]) of (\d{1,2})")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("verifier choice")
 class ChoiceVerifier:
     """CORRECT when the response settles on the gold's letter; the gold is `B of 4`, letter and number of options.
 

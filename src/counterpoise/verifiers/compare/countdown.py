@@ -9,6 +9,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import ClassVar
 
+from counterpoise.settings import settings
 from counterpoise.thought import final_text
 from counterpoise.types import Extraction, Judgement, VerdictValue
 
@@ -30,6 +31,7 @@ _LATEX = re.compile(r"\\(times|cdot|div|left|right)(?![a-zA-Z])")
 _SIGNS = {"times": "*", "cdot": "*", "div": "/", "left": "", "right": ""}
 
 
+@settings("verifier countdown")
 class CountdownVerifier:
     r"""Correct when the expression uses every given number exactly once and equals the target.
 

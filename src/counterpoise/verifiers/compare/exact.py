@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
+from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
-from counterpoise.verifiers.text.extraction import DEFAULT_RULES, check_rules, extract
+from counterpoise.verifiers.text.extraction import DEFAULT_RULES, Rules, extract
 from counterpoise.verifiers.text.normalise import normalise, unwrap_text
 
 __all__ = ["ExactVerifier"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("verifier exact")
 class ExactVerifier:
     r"""CORRECT when gold and answer are the same text after `normalise`, a wrapping `\text{…}` removed."""
 
     ignore_case: bool = False
     """Compare casefolded texts."""
-    rules: Sequence[str] = DEFAULT_RULES
+    rules: Rules = DEFAULT_RULES
     """Extraction rules that may find the answer."""
-
-    def __post_init__(self) -> None:
-        check_rules(self.rules)
 
     @property
     def name(self) -> str:

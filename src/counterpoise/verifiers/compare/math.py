@@ -7,18 +7,18 @@ Most answers of a group are plain numbers or repeat the gold's text, and importi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from fractions import Fraction
 from functools import cache, partial
 from importlib.metadata import version
 
+from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.compare.equality import Comparison, judgement
 from counterpoise.verifiers.compare.numeric import Number, numbers_agree, parse_number
 from counterpoise.verifiers.text import answers
 from counterpoise.verifiers.text.caps import over_cap
-from counterpoise.verifiers.text.extraction import DEFAULT_RULES, check_rules, extract
+from counterpoise.verifiers.text.extraction import DEFAULT_RULES, Rules, extract
 from counterpoise.verifiers.text.golds import no_mathematics, unboxed
 from counterpoise.verifiers.text.measures import NUMBER_WORDS
 from counterpoise.verifiers.text.normalise import normalise
@@ -30,7 +30,7 @@ _NUMBER_TEXT = re.compile(r"\\text\s*\{\s*([A-Za-z]+)")
 _WORDED = re.compile(r"(.*[\d}])\s+([A-Za-z]{2,}(?:\.? [A-Za-z]{2,})*\.?)(?: ?\^ ?\{?\d\}?)?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("verifier math")
 class MathVerifier:
     r"""CORRECT when the answer equals the gold as mathematics.
 
@@ -43,11 +43,8 @@ class MathVerifier:
     """Require the gold's form."""
     ordered: bool = False
     """The order of a list without brackets counts: `2,1` is not `1,2`. For sorting; the solutions of an equation have no order."""
-    rules: Sequence[str] = DEFAULT_RULES
+    rules: Rules = DEFAULT_RULES
     """Extraction rules that may find the answer."""
-
-    def __post_init__(self) -> None:
-        check_rules(self.rules)
 
     @property
     def name(self) -> str:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from counterpoise.errors import UsageError
+from counterpoise.ranges import Tolerance
+from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.text.answers import is_name, links, without_about
-from counterpoise.verifiers.text.extraction import DEFAULT_RULES, check_rules, extract
+from counterpoise.verifiers.text.extraction import DEFAULT_RULES, Rules, extract
 from counterpoise.verifiers.text.golds import no_mathematics, unboxed
 from counterpoise.verifiers.text.measures import one_counts, same_unit, split_measure
 from counterpoise.verifiers.text.normalise import normalise
@@ -129,21 +129,14 @@ def numbers_agree(gold: Fraction, answer: Fraction) -> bool:
     return abs(gold - answer) <= min(Fraction(1, 10**6), abs(gold) / 10**4)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("verifier numeric")
 class NumericVerifier:
     """CORRECT when both sides are the same number with the same unit."""
 
-    relative_tolerance: float = 0.0
+    relative_tolerance: Tolerance = 0.0
     """`|answer - gold| <= relative_tolerance * |gold|` counts as equal; 0 compares exactly."""
-    rules: Sequence[str] = DEFAULT_RULES
+    rules: Rules = DEFAULT_RULES
     """Extraction rules that may find the answer."""
-
-    def __post_init__(self) -> None:
-        check_rules(self.rules)
-        if not 0 <= self.relative_tolerance < 1:
-            raise UsageError(
-                f"relative_tolerance is {self.relative_tolerance}; it must be in [0, 1), e.g. 0.01 for one per cent"
-            )
 
     @property
     def name(self) -> str:

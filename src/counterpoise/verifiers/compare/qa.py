@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Annotated
 
-from counterpoise.errors import ConfigError
-from counterpoise.settings import check_number
+from annotated_types import Ge, Le
+
+from counterpoise.ranges import Positive
+from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.text import squad
-from counterpoise.verifiers.text.extraction import TEXT_RULES, check_rules, extract
+from counterpoise.verifiers.text.extraction import TEXT_RULES, Rules, extract
 from counterpoise.verifiers.text.short_answers import ShortGold, abstains, answer_tokens, parse_gold
 
 __all__ = ["QaVerifier"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("verifier qa")
 class QaVerifier:
     """CORRECT when the answer has the same words as one of the golds (`short_answers.answer_tokens`).
 
@@ -25,19 +27,12 @@ class QaVerifier:
     is ABSTAINED: not right for pass@k, told apart for a reward.
     """
 
-    max_words: int = 16
+    max_words: Positive = 16
     """An answer with more words is wrong, with F1 0: a list of names would hold the right one. Golds longer than this raise the limit."""
-    withhold_from: float | None = None
+    withhold_from: Annotated[float, Ge(0.01), Le(1.0)] | None = None
     """Token F1 in (0, 1] from which an answer that is not exact is UNSCORED, rule `close`; None withholds nothing."""
-    rules: Sequence[str] = TEXT_RULES
+    rules: Rules = TEXT_RULES
     """Extraction rules that may find the answer."""
-
-    def __post_init__(self) -> None:
-        check_rules(self.rules)
-        if self.max_words < 1:
-            raise ConfigError(f"verifier qa: max_words = {self.max_words}; expected at least 1 word")
-        if self.withhold_from is not None:
-            check_number("verifier qa", "withhold_from", self.withhold_from, low=0.01, high=1.0)
 
     @property
     def name(self) -> str:

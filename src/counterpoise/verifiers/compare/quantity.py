@@ -6,15 +6,14 @@ Three things can be right or wrong on their own, and are parts of the judgement:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from counterpoise.errors import ConfigError
-from counterpoise.settings import check_choice
+from counterpoise.ranges import Tolerance
+from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
-from counterpoise.verifiers.text.extraction import DEFAULT_RULES, check_rules, extract
+from counterpoise.verifiers.text.extraction import DEFAULT_RULES, Rules, extract
 from counterpoise.verifiers.text.measures import looks_compound
 from counterpoise.verifiers.text.quantity_text import Written, parse, parse_gold, sides, unit_behind_box
 from counterpoise.verifiers.text.unit_text import factors
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["QuantityVerifier"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("verifier quantity")
 class QuantityVerifier:
     r"""CORRECT when `|answer - gold| <= relative_tolerance |gold|` after conversion to the gold's unit.
 
@@ -38,20 +37,12 @@ class QuantityVerifier:
         ConfigError: a setting is out of range.
     """
 
-    relative_tolerance: float = 0.05
+    relative_tolerance: Tolerance = 0.05
     """Share of the gold, in [0, 1); SciBench's is 0.05. With 0 the numbers must be equal, to 12 digits where a unit is converted."""
-    unit: str = "required"
+    unit: Literal["required", "optional"] = "required"
     """`required`: a number without the gold's unit is wrong; `optional`: it is right when the number is."""
-    rules: Sequence[str] = DEFAULT_RULES
+    rules: Rules = DEFAULT_RULES
     """Extraction rules that may find the answer."""
-
-    def __post_init__(self) -> None:
-        check_rules(self.rules)
-        check_choice("verifier quantity", "unit", self.unit, ("required", "optional"))
-        if not 0 <= self.relative_tolerance < 1:
-            raise ConfigError(
-                f"verifier quantity: relative_tolerance = {self.relative_tolerance}; expected a number in [0, 1), e.g. 0.01 for 1%"
-            )
 
     @property
     def name(self) -> str:

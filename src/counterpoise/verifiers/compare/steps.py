@@ -8,6 +8,7 @@ from collections import Counter
 from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple
 
+from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.compare.numeric import NumericVerifier
 from counterpoise.verifiers.text.extraction import extract, final_text
@@ -30,6 +31,7 @@ class _Step(NamedTuple):
     result: int
 
 
+@settings("verifier steps")
 class StepsVerifier:
     """The verdict of `numeric` on the final number; part `steps` is the share of the gold's steps that the response has right.
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from counterpoise.settings import check_number
+from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.guests.asked import asked_names
-from counterpoise.verifiers.guests.programs import defines, extract_program, first_block
+from counterpoise.verifiers.guests.programs import Megabytes, Seconds, defines, extract_program, first_block
 from counterpoise.verifiers.isolate.pool import unscored
 from counterpoise.verifiers.sandbox.job import Examined, Limits
 from counterpoise.verifiers.sandbox.levels import best_level, discard_sandbox, thread_sandbox, unsafe_words
@@ -23,7 +22,7 @@ __all__ = ["CodeVerifier", "assemble"]
 _KINDS = {"check": ("prompt", "entry_point", "tests"), "asserts": ("tests",), "cases": ("entry_point", "cases")}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("verifier code")
 class CodeVerifier:
     """CORRECT when every test passes and the program was called; the part `tests_passed` is the share that did.
 
@@ -42,16 +41,14 @@ class CodeVerifier:
         ConfigError: a setting out of range. VerifierError: programs cannot be confined here.
     """
 
-    seconds: int = 4
+    seconds: Seconds = 4
     """Of a program's own time, loading and all calls together; the tests get as much."""
-    memory_mb: int = 1024
+    memory_mb: Megabytes = 1024
     """Mebibytes of address space of a program."""
     unsafe: bool = False
     """Accept resource limits alone where nothing better works."""
 
     def __post_init__(self) -> None:
-        check_number("verifier code", "seconds", self.seconds, low=1, high=600, integer=True)
-        check_number("verifier code", "memory_mb", self.memory_mb, low=64, high=1 << 20, integer=True)
         best_level(unsafe=self.unsafe)
 
     @property

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from counterpoise.errors import ConfigError, MissingExtraError
-from counterpoise.settings import check_choice, check_number
 
 if TYPE_CHECKING:
     import httpx
@@ -52,7 +51,7 @@ class Endpoint:
     """Where to ask, and how long.
 
     Raises:
-        ConfigError: a setting is out of range; the address is no plain http(s) URL; the key's variable is not one that holds the key of a
+        ConfigError: the address is no plain http(s) URL; the key's variable is not one that holds the key of a
             language model; the key would travel in clear to another machine.
     """
 
@@ -89,12 +88,6 @@ class Endpoint:
         self._check_key(where, parts.scheme, parts.hostname)
         if not self.model:
             raise ConfigError(f"{where}: model is empty; name the endpoint's model")
-        check_number(where, "timeout", self.timeout, low=0.05, high=3600)
-        check_number(where, "retries", self.retries, low=0, high=10, integer=True)
-        check_number(where, "concurrency", self.concurrency, low=1, high=256, integer=True)
-        check_number(where, "patience", self.patience, low=1, high=10**6, integer=True)
-        check_number(where, "max_tokens", self.max_tokens, low=1, high=10**6, integer=True)
-        check_choice(where, "token_field", self.token_field, ("max_tokens", "max_completion_tokens"))
 
     def _check_key(self, where: str, scheme: str, host: str) -> None:
         """A run file, which may be somebody else's, chooses the variable and the address: keep it from sending any secret anywhere."""

@@ -6,14 +6,17 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
+
+from annotated_types import Ge, Le
 
 from counterpoise.errors import ConfigError
 from counterpoise.files import Fault, append_json_lines, json_lines
-from counterpoise.settings import check_number
+from counterpoise.ranges import File, Positive, Share, Size
+from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.compare.qa import QaVerifier
 from counterpoise.verifiers.guests.endpoint import Chat, Endpoint, Failure
@@ -39,7 +42,7 @@ A if {a};
 B if {b}."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("verifier llm")
 class LlmVerifier:
     """`qa`, and where it finds no exact match a language model is asked twice, with the order of the texts and of the letters swapped.
 
@@ -57,23 +60,23 @@ class LlmVerifier:
     key_variable: str = "OPENAI_API_KEY"
     """Environment variable that holds the key, one that ends in `_API_KEY` or that $COUNTERPOISE_JUDGE_KEY_VARIABLE names. The key itself
     is no setting, so that no file can hold it."""
-    ask_from: float = 0.0
+    ask_from: Share = 0.0
     """Answers whose F1 is lower are wrong without asking; 0 asks about all that are no exact match."""
-    max_words: int = 16
+    max_words: Positive = 16
     """As in `qa`: longer answers are wrong without asking."""
-    timeout: float = 30.0
+    timeout: Annotated[float, Ge(0.05), Le(3600)] = 30.0
     """Seconds for one request."""
-    retries: int = 3
+    retries: Annotated[int, Ge(0), Le(10)] = 3
     """Further attempts after a failure that may pass (time-out, lost connection, 429, 5xx)."""
-    concurrency: int = 8
+    concurrency: Annotated[int, Ge(1), Le(256)] = 8
     """Requests at a time."""
-    patience: int = 16
+    patience: Size = 16
     """Requests that fail in a row before the rest of a batch is left unscored."""
-    max_tokens: int = 1024
+    max_tokens: Size = 1024
     """Tokens of a reply; a model that thinks first needs them."""
-    token_field: str = "max_tokens"
+    token_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """Name of that limit in the request."""
-    cache: str | Path = ""
+    cache: File = ""
     """File of decisions (a new `.jsonl`, or one that holds decisions) that are not asked for again; empty keeps them in memory."""
     _decided: dict[tuple[str, str], Judgement] = field(default_factory=dict, init=False, repr=False, compare=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
@@ -85,7 +88,6 @@ class LlmVerifier:
                     f"verifier llm: no {name}; it asks a language model and is off until one is named: "
                     f"set {name} in its settings, or the environment variable {variable}"
                 )
-        check_number("verifier llm", "ask_from", self.ask_from, low=0.0, high=1.0)
         _ = self._endpoint, self._rules
         self._load()
 

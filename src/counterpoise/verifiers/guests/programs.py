@@ -13,12 +13,19 @@ Only the text after the closing think tag counts.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from annotated_types import Ge, Le
 
 from counterpoise.types import Extraction
 from counterpoise.verifiers.text.extraction import final_text
 
-__all__ = ["MAX_PROGRAM", "defines", "extract_program", "first_block"]
+__all__ = ["MAX_PROGRAM", "Megabytes", "Seconds", "defines", "extract_program", "first_block"]
+
+Seconds = Annotated[int, Ge(1), Le(600)]
+"""Of a program's own time."""
+Megabytes = Annotated[int, Ge(64), Le(1 << 20)]
+"""Of a program's address space."""
 
 MAX_PROGRAM = 65_536
 """Characters of a program at most; a longer one is no answer."""

@@ -9,12 +9,12 @@ import inspect
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Any, Final
 
 from counterpoise.errors import MissingExtraError, VerifierError
+from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.guests.gym_sandbox import SandboxedScorer, discard_scorer, thread_scorer
 from counterpoise.verifiers.guests.gym_scoring import outcome, quietly, read_item
@@ -71,7 +71,7 @@ _NODES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("verifier reasoning_gym")
 class ReasoningGymVerifier:
     """CORRECT when the generator's own scorer gives exactly 1; its score travels as the part `score`.
 

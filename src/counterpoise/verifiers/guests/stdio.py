@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from itertools import zip_longest
 from types import MappingProxyType
+from typing import Annotated
 
-from counterpoise.settings import check_number
+from annotated_types import Ge, Le
+
+from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
-from counterpoise.verifiers.guests.programs import extract_program
+from counterpoise.verifiers.guests.programs import Megabytes, Seconds, extract_program
 from counterpoise.verifiers.isolate.pool import unscored
 from counterpoise.verifiers.sandbox.job import Limits, Script
 from counterpoise.verifiers.sandbox.levels import best_level, discard_sandbox, thread_sandbox, unsafe_words
@@ -22,7 +24,7 @@ from counterpoise.verifiers.sandbox.process import SandboxFault
 __all__ = ["StdioVerifier", "same_output"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("verifier stdio")
 class StdioVerifier:
     """CORRECT when a program prints what is expected for every input and ends with exit code 0; the part `tests_passed` is the share.
 
@@ -33,19 +35,16 @@ class StdioVerifier:
         ConfigError: a setting out of range. VerifierError: programs cannot be confined here.
     """
 
-    seconds: int = 6
+    seconds: Seconds = 6
     """Of a program's own time for one input, whatever limit the problem names: those are for compiled languages."""
-    memory_mb: int = 1024
+    memory_mb: Megabytes = 1024
     """Mebibytes of address space of a program."""
-    max_cases: int = 24
+    max_cases: Annotated[int, Ge(1), Le(10_000)] = 24
     """Inputs that are tried at most, the first ones."""
     unsafe: bool = False
     """Accept resource limits alone where nothing better works."""
 
     def __post_init__(self) -> None:
-        check_number("verifier stdio", "seconds", self.seconds, low=1, high=600, integer=True)
-        check_number("verifier stdio", "memory_mb", self.memory_mb, low=64, high=1 << 20, integer=True)
-        check_number("verifier stdio", "max_cases", self.max_cases, low=1, high=10_000, integer=True)
         best_level(unsafe=self.unsafe)
 
     @property

@@ -25,9 +25,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from counterpoise.errors import UnknownNameError
+from counterpoise.ranges import Checked, Texts
 from counterpoise.thought import final_text
 from counterpoise.types import Extraction
 from counterpoise.verifiers.text.normalise import balanced
@@ -38,6 +39,7 @@ __all__ = [
     "RULES",
     "TAGGED_RULES",
     "TEXT_RULES",
+    "Rules",
     "check_rules",
     "extract",
     "final_text",
@@ -133,6 +135,10 @@ def check_rules(rules: Sequence[str]) -> tuple[str, ...]:
         if name not in RULES:
             raise UnknownNameError("extraction rule", name, RULES)
     return tuple(rules)
+
+
+Rules = Annotated[Texts, Checked(check_rules)]
+"""Extraction rules that may find the answer, each of `RULES`."""
 
 
 def _boxed(text: str) -> _Found | None:
