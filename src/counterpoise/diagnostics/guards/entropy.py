@@ -7,34 +7,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from counterpoise.diagnostics.guards.base import Alarm, Relief, Start, Switch, restore
-from counterpoise.settings import check_number
+from counterpoise.ranges import AboveOne, PartialShare, Positive
+from counterpoise.settings import settings
 
 __all__ = ["Entropy"]
 
 
+@settings("guards entropy", frozen=False)
 class Entropy:
     """Fires when `entropy_sampled` has been above `factor` H_0 for `patience` steps running, until it is below (1 + factor) / 2 H_0.
 
     H_0 is the mean of the first five steps.
     """
 
-    def __init__(self, *, factor: float = 2.0, patience: int = 3, share: float = 0.5) -> None:
-        """Check the settings.
+    factor: AboveOne = 2.0
+    """Times H_0, > 1."""
+    patience: Positive = 3
+    """Steps running, >= 1."""
+    share: PartialShare = 0.5
+    """Least positive share it asks for, in [0, 0.99]."""
 
-        Args:
-            factor: times H_0, > 1.
-            patience: steps running, >= 1.
-            share: least positive share it asks for, in [0, 0.99].
-
-        Raises:
-            ConfigError: a setting is out of range.
-        """
-        where = "guards entropy"
-        check_number(where, "factor", factor, low=1.0, exclusive=True)
-        check_number(where, "patience", patience, low=1, integer=True)
-        check_number(where, "share", share, low=0.0, high=0.99)
-        self._factor, self._relief = factor, Relief(share=share)
-        self._start, self._switch = Start(), Switch(patience)
+    def __post_init__(self) -> None:
+        self._start, self._switch = Start(), Switch(self.patience)
         self._last = math.nan
 
     def look(self, record: Mapping[str, float]) -> Alarm | None:
@@ -42,15 +36,15 @@ class Entropy:
         value = record.get("entropy_sampled", math.nan)
         if not math.isnan(value) and self._start.known(value):
             self._last, base = value, self._start.mean
-            self._switch.move(beyond=value > self._factor * base, back=value < 0.5 * (1.0 + self._factor) * base)
+            self._switch.move(beyond=value > self.factor * base, back=value < 0.5 * (1.0 + self.factor) * base)
         if not self._switch.on:
             return None
         return Alarm(
             message=f"entropy_sampled is {self._last:.3g} nats, the run began with {self._start.mean:.3g} "
-            f"(limit: {self._factor:g} times that)",
+            f"(limit: {self.factor:g} times that)",
             seen={"entropy_sampled": self._last, "start": self._start.mean},
             excess=self._last,
-            relief=self._relief,
+            relief=Relief(share=self.share),
         )
 
     @property

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from counterpoise.diagnostics.guards.base import Alarm, Relief, Start, restore
-from counterpoise.settings import check_number
+from counterpoise.ranges import NonNegative, PartialShare, Positive, Smoothing
+from counterpoise.settings import settings
 
 __all__ = ["Likelihood"]
 
 _STATE = ("first", "average", "bottom", "rising", "falling", "on")
 
 
+@settings("guards likelihood", frozen=False)
 class Likelihood:
     """Fires when the log-probability per token of correct responses has fallen for `steps` steps running and by more than `fall` in all.
 
@@ -22,24 +24,16 @@ class Likelihood:
     fire it. Ends after three steps running in which it did not fall.
     """
 
-    def __init__(self, *, steps: int = 10, fall: float = 0.25, smoothing: float = 0.8, share: float = 0.3) -> None:
-        """Check the settings.
+    steps: Positive = 10
+    """Steps running, >= 1."""
+    fall: NonNegative = 0.25
+    """In all, as a share of the beginning, >= 0."""
+    smoothing: Smoothing = 0.8
+    """Share of the old average that a step keeps, in [0, 0.999]."""
+    share: PartialShare = 0.3
+    """Least positive share it asks for, in [0, 0.99]."""
 
-        Args:
-            steps: steps running, >= 1.
-            fall: in all, as a share of the beginning, >= 0.
-            smoothing: in [0, 0.999]: share of the old average that a step keeps.
-            share: least positive share it asks for, in [0, 0.99].
-
-        Raises:
-            ConfigError: a setting is out of range.
-        """
-        where = "guards likelihood"
-        check_number(where, "steps", steps, low=1, integer=True)
-        check_number(where, "fall", fall, low=0.0)
-        check_number(where, "smoothing", smoothing, low=0.0, high=0.999)
-        check_number(where, "share", share, low=0.0, high=0.99)
-        self._steps, self._fall, self._smoothing, self._relief = steps, fall, smoothing, Relief(share=share)
+    def __post_init__(self) -> None:
         self._start = Start()
         self._average = self._bottom = math.nan
         self._rising = self._falling = 0
@@ -54,16 +48,16 @@ class Likelihood:
             return None
         return Alarm(
             message=f"the log-probability of correct responses fell for {self._rising} steps running, from {-self._bottom:.3g} to "
-            f"{-self._average:.3g} nats a token (limit: {self._steps} steps and {self._fall:.0%} of the "
+            f"{-self._average:.3g} nats a token (limit: {self.steps} steps and {self.fall:.0%} of the "
             f"{-self._start.mean:.3g} of the beginning)",
             seen={"log_prob_correct": -self._average, "from": -self._bottom, "start": -self._start.mean},
             excess=self._average,
-            relief=self._relief,
+            relief=Relief(share=self.share),
         )
 
     def _move(self, value: float) -> None:
         old = self._start.mean if math.isnan(self._average) else self._average
-        self._average = self._smoothing * old + (1.0 - self._smoothing) * value
+        self._average = self.smoothing * old + (1.0 - self.smoothing) * value
         if self._average > old:
             if not self._rising:
                 self._bottom = old
@@ -73,13 +67,13 @@ class Likelihood:
             # While it fires, the numbers of the fall that fired it stay to be told.
             self._rising = self._rising if self._on and self._falling < 3 else 0
         risen = self._average - self._bottom if self._rising else 0.0
-        enough = self._rising >= self._steps and risen > self._fall * self._start.mean
+        enough = self._rising >= self.steps and risen > self.fall * self._start.mean
         self._on = self._falling < 3 if self._on else enough
 
     @property
     def calm(self) -> bool:
         """See `Guard`; here, that less than half of the steps have passed."""
-        return not self._on and 2 * self._rising < self._steps
+        return not self._on and 2 * self._rising < self.steps
 
     def state_dict(self) -> dict[str, Any]:
         """See `Guard`."""

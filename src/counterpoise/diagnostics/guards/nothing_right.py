@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, restore
-from counterpoise.settings import check_number
+from counterpoise.ranges import PartialShare, Positive
+from counterpoise.settings import settings
 
 __all__ = ["NothingRight"]
 
 _STATE = ("steps", "switch")
 
 
+@settings("guards nothing_right", frozen=False)
 class NothingRight:
     """Fires when `success_rate` has been 0 for `patience` steps running, from the first step on; one right response ends it.
 
@@ -21,20 +23,13 @@ class NothingRight:
     negatives out, so the relief stands the policy still instead of pushing down all that it writes.
     """
 
-    def __init__(self, *, patience: int = 10, share: float = 0.5) -> None:
-        """Check the settings.
+    patience: Positive = 10
+    """Steps running without a right response, >= 1."""
+    share: PartialShare = 0.5
+    """Least positive share it asks for, in [0, 0.99]."""
 
-        Args:
-            patience: steps running without a right response, >= 1.
-            share: least positive share it asks for, in [0, 0.99].
-
-        Raises:
-            ConfigError: a setting is out of range.
-        """
-        check_number("guards nothing_right", "patience", patience, low=1, integer=True)
-        check_number("guards nothing_right", "share", share, low=0.0, high=0.99)
-        self._relief, self._switch = Relief(share=share), Switch(patience)
-        self._steps = 0
+    def __post_init__(self) -> None:
+        self._switch, self._steps = Switch(self.patience), 0
 
     def look(self, record: Mapping[str, float]) -> Alarm | None:
         """See `Guard`."""
@@ -49,7 +44,7 @@ class NothingRight:
             "limit do not fit the model (counterpoise advise)",
             seen={"success_rate": 0.0, "steps": float(self._steps)},
             excess=0.0,
-            relief=self._relief,
+            relief=Relief(share=self.share),
         )
 
     @property

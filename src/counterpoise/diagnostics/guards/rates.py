@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from counterpoise.diagnostics.guards.base import Alarm, Relief, Start, Switch, restore
-from counterpoise.settings import check_number
+from counterpoise.ranges import Inside, PartialShare, Positive
+from counterpoise.settings import settings
 
-__all__ = ["Rate", "repetition", "truncation"]
+__all__ = ["Rate", "Repetition", "Truncation"]
 
 
 class Rate:
@@ -19,15 +20,6 @@ class Rate:
     """
 
     def __init__(self, name: str, column: str, *, rise: float, patience: int, share: float) -> None:
-        """Check the settings: see `truncation`.
-
-        Raises:
-            ConfigError: a setting is out of range.
-        """
-        where = f"guards {name}"
-        check_number(where, "rise", rise, low=0.0, high=1.0, exclusive=True)
-        check_number(where, "patience", patience, low=1, integer=True)
-        check_number(where, "share", share, low=0.0, high=0.99)
         self._name, self._column, self._rise, self._relief = name, column, rise, Relief(share=share)
         self._start, self._switch = Start(), Switch(patience)
         self._last = math.nan
@@ -67,24 +59,31 @@ class Rate:
         self._switch.load(switch)
 
 
-def truncation(*, rise: float = 0.3, patience: int = 3, share: float = 0.5) -> Rate:
-    """The share of responses that hit `rollout.max_tokens`.
+@settings("guards truncation", frozen=False)
+class Truncation(Rate):
+    """The share of responses that hit `rollout.max_tokens`; see `Rate`."""
 
-    Args:
-        rise: above the beginning, in (0, 1).
-        patience: steps running, >= 1.
-        share: least positive share it asks for, in [0, 0.99].
+    rise: Inside = 0.3
+    """Above the beginning, in (0, 1)."""
+    patience: Positive = 3
+    """Steps running, >= 1."""
+    share: PartialShare = 0.5
+    """Least positive share it asks for, in [0, 0.99]."""
 
-    Raises:
-        ConfigError: a setting is out of range.
-    """
-    return Rate("truncation", "truncated_share", rise=rise, patience=patience, share=share)
+    def __post_init__(self) -> None:
+        super().__init__("truncation", "truncated_share", rise=self.rise, patience=self.patience, share=self.share)
 
 
-def repetition(*, rise: float = 0.2, patience: int = 3, share: float = 0.5) -> Rate:
-    """The share of 4-grams of tokens that stood earlier in the same response; settings as for `truncation`.
+@settings("guards repetition", frozen=False)
+class Repetition(Rate):
+    """The share of 4-grams of tokens that stood earlier in the same response; see `Rate`."""
 
-    Raises:
-        ConfigError: a setting is out of range.
-    """
-    return Rate("repetition", "repetition", rise=rise, patience=patience, share=share)
+    rise: Inside = 0.2
+    """Above the beginning, in (0, 1)."""
+    patience: Positive = 3
+    """Steps running, >= 1."""
+    share: PartialShare = 0.5
+    """Least positive share it asks for, in [0, 0.99]."""
+
+    def __post_init__(self) -> None:
+        super().__init__("repetition", "repetition", rise=self.rise, patience=self.patience, share=self.share)

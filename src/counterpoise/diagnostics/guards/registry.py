@@ -10,7 +10,7 @@ from counterpoise.diagnostics.guards.entropy import Entropy
 from counterpoise.diagnostics.guards.gradients import Gradients
 from counterpoise.diagnostics.guards.likelihood import Likelihood
 from counterpoise.diagnostics.guards.nothing_right import NothingRight
-from counterpoise.diagnostics.guards.rates import repetition, truncation
+from counterpoise.diagnostics.guards.rates import Repetition, Truncation
 from counterpoise.diagnostics.guards.success import Success
 from counterpoise.diagnostics.guards.unscored import Unscored
 from counterpoise.errors import UnknownNameError
@@ -22,8 +22,8 @@ GUARDS: Mapping[str, Callable[..., Guard]] = {
     "success": Success,
     "entropy": Entropy,
     "likelihood": Likelihood,
-    "truncation": truncation,
-    "repetition": repetition,
+    "truncation": Truncation,
+    "repetition": Repetition,
     "gradients": Gradients,
     "nothing_right": NothingRight,
     "unscored": Unscored,

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, restore
-from counterpoise.settings import check_number
+from counterpoise.ranges import Inside, PartialShare, Positive, Smoothing
+from counterpoise.settings import settings
 
 __all__ = ["Success"]
 
 _STATE = ("average", "best", "steps", "switch")
 
 
+@settings("guards success", frozen=False)
 class Success:
     """Fires when the smoothed `success_rate` has been below 1 - drop of its best for `patience` steps running.
 
@@ -21,25 +23,17 @@ class Success:
     The average counts from its tenth step on: the best of a few noisy ones would be luck that is never matched again.
     """
 
-    def __init__(self, *, drop: float = 0.3, smoothing: float = 0.9, patience: int = 3, share: float = 0.5) -> None:
-        """Check the settings.
+    drop: Inside = 0.3
+    """Share of the best that is lost, in (0, 1)."""
+    smoothing: Smoothing = 0.9
+    """Share of the old average that a step keeps, in [0, 0.999]."""
+    patience: Positive = 3
+    """Steps running, >= 1."""
+    share: PartialShare = 0.5
+    """Least positive share it asks for, in [0, 0.99]."""
 
-        Args:
-            drop: share of the best that is lost, in (0, 1).
-            smoothing: in [0, 0.999]: share of the old average that a step keeps.
-            patience: steps running, >= 1.
-            share: least positive share it asks for, in [0, 0.99].
-
-        Raises:
-            ConfigError: a setting is out of range.
-        """
-        where = "guards success"
-        check_number(where, "drop", drop, low=0.0, high=1.0, exclusive=True)
-        check_number(where, "smoothing", smoothing, low=0.0, high=0.999)
-        check_number(where, "patience", patience, low=1, integer=True)
-        check_number(where, "share", share, low=0.0, high=0.99)
-        self._drop, self._smoothing, self._relief = drop, smoothing, Relief(share=share)
-        self._switch = Switch(patience)
+    def __post_init__(self) -> None:
+        self._switch = Switch(self.patience)
         self._average, self._best, self._steps = 0.0, 0.0, 0
 
     def look(self, record: Mapping[str, float]) -> Alarm | None:
@@ -48,19 +42,19 @@ class Success:
         if not math.isnan(value):
             self._steps += 1
             # A plain mean at first, so that the first step does not weigh for twenty.
-            keep = min(self._smoothing, 1.0 - 1.0 / self._steps)
+            keep = min(self.smoothing, 1.0 - 1.0 / self._steps)
             self._average = keep * self._average + (1.0 - keep) * value
             if self._steps >= 10:
                 self._best = max(self._best, self._average)
                 kept = self._average / self._best if self._best else 1.0
-                self._switch.move(beyond=kept < 1.0 - self._drop, back=kept > 1.0 - 0.5 * self._drop)
+                self._switch.move(beyond=kept < 1.0 - self.drop, back=kept > 1.0 - 0.5 * self.drop)
         if not self._switch.on:
             return None
         return Alarm(
-            message=f"success_rate is {self._average:.1%} (smoothed), it was {self._best:.1%} (limit: {self._drop:.0%} of that lost)",
+            message=f"success_rate is {self._average:.1%} (smoothed), it was {self._best:.1%} (limit: {self.drop:.0%} of that lost)",
             seen={"success_rate": self._average, "best": self._best},
             excess=-self._average,
-            relief=self._relief,
+            relief=Relief(share=self.share),
         )
 
     @property

@@ -7,12 +7,15 @@ from typing import Any
 
 from counterpoise.diagnostics.guards.base import Alarm, restore
 from counterpoise.diagnostics.guards.rates import Rate
+from counterpoise.ranges import Inside, PartialShare, Positive
+from counterpoise.settings import settings
 
 __all__ = ["Unscored"]
 
 _COLUMNS = ("unscored_timeout", "unscored_crash", "unscored_memory", "unscored_other", "intractable_share")
 
 
+@settings("guards unscored", frozen=False)
 class Unscored:
     """Fires when the share of responses unscored for one kind of reason has risen by `rise` for `patience` steps running.
 
@@ -20,19 +23,17 @@ class Unscored:
     called wrong because they alone made the verifier hang or crash, is watched beside them. The alarm is that of the largest rise.
     """
 
-    def __init__(self, *, rise: float = 0.05, patience: int = 3, share: float = 0.5) -> None:
-        """Check the settings.
+    rise: Inside = 0.05
+    """Above the beginning, in (0, 1)."""
+    patience: Positive = 3
+    """Steps running, >= 1."""
+    share: PartialShare = 0.5
+    """Least positive share it asks for, in [0, 0.99]."""
 
-        Args:
-            rise: above the beginning, in (0, 1).
-            patience: steps running, >= 1.
-            share: least positive share it asks for, in [0, 0.99].
-
-        Raises:
-            ConfigError: a setting is out of range.
-        """
+    def __post_init__(self) -> None:
         self._rates = {
-            column: Rate("unscored", column, rise=rise, patience=patience, share=share) for column in _COLUMNS
+            column: Rate("unscored", column, rise=self.rise, patience=self.patience, share=self.share)
+            for column in _COLUMNS
         }
 
     def look(self, record: Mapping[str, float]) -> Alarm | None:
