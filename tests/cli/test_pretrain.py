@@ -36,7 +36,7 @@ def test_two_steps_make_a_model_with_its_recipe(tmp_path):
 def test_impossible_problems_are_a_message(tmp_path):
     result = run("--count", "9", "--out", str(tmp_path))
     assert isinstance(result.exception, UsageError)
-    assert "count is 9, expected 2 to 5" in str(result.exception)
+    assert "count = 9; expected an integer in [2, 5]" in str(result.exception)
 
 
 def test_the_graded_base_learns_both_of_its_tasks(tmp_path):

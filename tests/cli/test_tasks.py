@@ -45,7 +45,7 @@ def test_show_reads_a_file_of_problems_and_prints_brackets_as_they_are(tmp_path)
     [
         (["show", "countdwn"], "unknown task 'countdwn'; did you mean 'countdown'?"),
         (["show", "countdown", "larges=3"], "unknown setting 'larges'; did you mean 'largest'?"),
-        (["show", "countdown", "count=9"], "count is 9, expected 2 to 5"),
+        (["show", "countdown", "count=9"], "count = 9; expected an integer in [2, 5]"),
         (["show", "countdown", "three"], "'three' is not a setting; write key=value, e.g. count=3"),
         (["selfcheck", "countdwn"], "unknown task 'countdwn'; did you mean 'countdown'?"),
     ],

@@ -114,13 +114,13 @@ def test_empty_side_is_refused() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"operations": 0}, "operations is 0, expected a whole number from 1 to 12"),
-        ({"operations": "3"}, "operations is '3', expected a whole number"),
-        ({"size": True}, "size is True, expected a whole number"),
-        ({"operators": "+^"}, r"operators is '\+\^', expected distinct characters"),
-        ({"operators": ""}, "operators is '', expected distinct characters"),
-        ({"style": "prose"}, "style is 'prose', expected 'compact' or 'words'"),
-        ({"test_fraction": 2}, "test_fraction is 2, expected a number from 0 to 1"),
+        ({"operations": 0}, r"task arithmetic: operations = 0; expected an integer in \[1, 12\]"),
+        ({"operations": "3"}, "operations = '3'; expected an integer"),
+        ({"size": True}, "size = True; expected an integer"),
+        ({"operators": "+^"}, r"operators = '\+\^'; expected distinct characters"),
+        ({"operators": ""}, "operators = ''; expected distinct characters"),
+        ({"style": "prose"}, "style = 'prose'; expected one of: compact, words"),
+        ({"test_fraction": 2}, r"test_fraction = 2; expected a number in \[0, 1\]"),
     ],
 )
 def test_settings_out_of_range(settings: dict[str, object], message: str) -> None:

@@ -127,12 +127,12 @@ def test_four_numbers(numbers, target):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"count": 1}, "count is 1, expected 2 to 5"),
-        ({"largest": 0}, "largest is 0, expected 1 to 100"),
-        ({"largest_target": -1}, "largest_target is -1"),
-        ({"operators": "+%"}, "operators is '\\+%', expected distinct"),
-        ({"style": "prose"}, "style is 'prose', expected 'compact' or 'words'"),
-        ({"test_fraction": 2.0}, "test_fraction is 2.0"),
+        ({"count": 1}, r"task countdown: count = 1; expected an integer in \[2, 5\]"),
+        ({"largest": 0}, r"largest = 0; expected an integer in \[1, 100\]"),
+        ({"largest_target": -1}, "largest_target = -1"),
+        ({"operators": "+%"}, "operators = '\\+%'; expected distinct"),
+        ({"style": "prose"}, "style = 'prose'; expected one of: compact, words"),
+        ({"test_fraction": 2.0}, "test_fraction = 2.0"),
     ],
 )
 def test_bad_settings_are_refused(setting, message):

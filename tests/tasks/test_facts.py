@@ -74,7 +74,7 @@ def test_settings():
     assert Facts(verifier="llm").problems("test")[0].gold.startswith('{"question": "What is the capital of ')
     with pytest.raises(ConfigError, match="task facts: verifier = 'math'; expected one of: qa, llm"):
         Facts(verifier="math")
-    with pytest.raises(ConfigError, match="facts: test_fraction is 2, expected a number from 0 to 1"):
+    with pytest.raises(ConfigError, match=r"task facts: test_fraction = 2; expected a number in \[0, 1\]"):
         Facts(test_fraction=2)
     with pytest.raises(DataError, match="task 'facts' has no test problems with test_fraction=0"):
         Facts(test_fraction=0).problems("test")

@@ -178,7 +178,7 @@ def test_contradicting_settings(file: Path) -> None:
         JsonlTask()
     with pytest.raises(ConfigError, match=r"give either path .* or train and test, not both"):
         JsonlTask(path=file, train=file)
-    with pytest.raises(ConfigError, match=r"test_fraction is 1\.5, expected a number from 0 to 1"):
+    with pytest.raises(ConfigError, match=r"task jsonl: test_fraction = 1\.5; expected a number in \[0, 1\]"):
         JsonlTask(path=file, test_fraction=1.5)
     with pytest.raises(
         ConfigError, match=r"task 'jsonl' has no test file; give it with test=FILE \(tasks\.test in a run file\)"

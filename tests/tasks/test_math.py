@@ -86,5 +86,5 @@ def test_hub_reads_every_subject_or_the_five_hundred(monkeypatch: pytest.MonkeyP
 
 
 def test_unknown_test_set() -> None:
-    with pytest.raises(ConfigError, match="test_set is '500', expected 'full' or 'math500'"):
+    with pytest.raises(ConfigError, match="test_set = '500'; expected one of: full, math500"):
         Math(test_set="500")  # type: ignore[arg-type]

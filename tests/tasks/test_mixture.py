@@ -34,7 +34,7 @@ def test_files_are_given_as_text(tmp_path: Path) -> None:
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(ConfigError, match=r"mixture: sources is \[\]; expected a list of tables"):
+    with pytest.raises(ConfigError, match=r"task mixture: sources = \[\]; expected a list of tables"):
         make_task("mixture", sources=[])
     with pytest.raises(ConfigError, match=r"a source is \{'train': 'a'\}; expected a table with the task's name"):
         make_task("mixture", sources=[{"train": "a"}])

@@ -79,7 +79,7 @@ def test_mistakes_that_only_the_package_knows():
         ReasoningGym(generators="chain_sum", options={"max_term": 3}).problems("train")
     with pytest.raises(ConfigError, match="chain_sum refuses the options"):
         ReasoningGym(generators="chain_sum", options={"min_terms": 5, "max_terms": 2}).problems("train")
-    with pytest.raises(DataError, match="has no test problems with size=3 and test_fraction=0; raise size"):
+    with pytest.raises(DataError, match=r"has no test problems with size=3 and test_fraction=0\.0; raise size"):
         ReasoningGym(generators="chain_sum", size=3, test_fraction=0).problems("test")
 
 

@@ -95,7 +95,7 @@ def test_sides(folder):
 def test_mistakes(tmp_path):
     with pytest.raises(ConfigError, match=r"task 'scibench' needs files: give path=FILE\.json, or path=DIRECTORY"):
         Scibench().problems("test")
-    with pytest.raises(ConfigError, match="scibench: test_fraction is 2, expected a number from 0 to 1"):
+    with pytest.raises(ConfigError, match=r"task scibench: test_fraction = 2; expected a number in \[0, 1\]"):
         Scibench(test_fraction=2)
     for path in (tmp_path, tmp_path / "absent.json"):
         with pytest.raises(DataError, match="is no JSON file and no directory with some; check the path"):

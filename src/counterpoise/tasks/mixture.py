@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.settings import construct
+from counterpoise.ranges import Expected
+from counterpoise.settings import construct, settings
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.shared.identity import Split
 from counterpoise.tasks.single import SINGLE
@@ -21,7 +21,10 @@ _FILES = ("train", "test")
 _OVERRIDES = ("name", "template", "task_type")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+_SOURCES = 'a list of tables such as [{name = "gsm8k", train = "train.jsonl"}, {name = "facts"}]'
+
+
+@settings("task mixture")
 class Mixture:
     """The problems of several sources one after the other; how often each kind is drawn is the run's `tasks.weights`.
 
@@ -30,19 +33,15 @@ class Mixture:
         UnknownNameError: a source names no known task.
     """
 
-    sources: Sequence[Mapping[str, Any]] = ()
+    sources: Annotated[Sequence[Mapping[str, Any]], Expected(_SOURCES)] = ()
     """One table each: `name`, optionally `template` and `task_type` (instead of the task's own), and the task's settings."""
 
     name: ClassVar[str] = "mixture"
     template: ClassVar[str] = "per_problem"
 
     def __post_init__(self) -> None:
-        given: Any = self.sources  # as the run file has it
-        if isinstance(given, str) or not isinstance(given, Sequence) or not given:
-            raise ConfigError(
-                f"mixture: sources is {given!r}; expected a list of tables such as "
-                '[{name = "gsm8k", train = "train.jsonl"}, {name = "facts"}]'
-            )
+        if not self.sources:
+            raise ConfigError(f"task mixture: sources = {self.sources!r}; expected {_SOURCES}")
         for source in self.sources:
             _task(source)
 

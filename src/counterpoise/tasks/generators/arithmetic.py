@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
+
+from annotated_types import Ge, Le
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.settings import check_choice
+from counterpoise.ranges import Share, Size
+from counterpoise.settings import settings
 from counterpoise.streams import numpy_generator
+from counterpoise.tasks.generators.operators import OPERATORS, Operators
 from counterpoise.tasks.shared.identity import Split, problem_id, split_of
 from counterpoise.types import Problem
 
 __all__ = ["Arithmetic", "solve"]
 
-_OPERATORS: Final = "+-*/"
 # Draws per wanted problem before giving up: about half of all draws are new when the set fills half of the space.
 _PATIENCE: Final = 40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("task arithmetic")
 class Arithmetic:
     """Chained operations with written steps, e.g. `7+5*3-2` -> `5*3=15;7+15=22;22-2=20`, newline, `####20`.
 
@@ -35,21 +37,21 @@ class Arithmetic:
         ConfigError: a setting is out of range; the message names it.
     """
 
-    operations: int = 3
+    operations: Annotated[int, Ge(1), Le(12)] = 3
     """Operators per problem, 1 to 12."""
-    largest: int = 9
+    largest: Size = 9
     """Operands are 1..largest."""
-    operators: str = "+-*"
+    operators: Operators = "+-*"
     """Allowed operators, distinct characters out of `+-*/`."""
-    size: int = 20_000
+    size: Annotated[int, Ge(1), Le(10**7)] = 20_000
     """Problems of both sides together; all distinct."""
-    limit: int = 9_999
+    limit: Annotated[int, Ge(1), Le(10**12)] = 9_999
     """No intermediate result is larger in magnitude."""
     style: Literal["compact", "words"] = "compact"
     """`compact`: the bare expression, for the lab's character models; `words`: lower-case English around it."""
     verifier: Literal["numeric", "steps"] = "numeric"
     """`numeric` reads the final number alone; `steps` gives the share of the right steps beside it (compact style only)."""
-    test_fraction: float = 0.1
+    test_fraction: Share = 0.1
     """Expected share of problems on the test side."""
     seed: int = 0
     """Which problems are drawn; two seeds share problems, but a problem is on the same side under both."""
@@ -58,32 +60,10 @@ class Arithmetic:
     template: ClassVar[str] = "plain"
 
     def __post_init__(self) -> None:
-        for setting, low, high in (
-            ("operations", 1, 12),
-            ("largest", 1, 10**6),
-            ("size", 1, 10**7),
-            ("limit", 1, 10**12),
-        ):
-            value = getattr(self, setting)
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                raise ConfigError(f"arithmetic: {setting} is {value!r}, expected a whole number from {low} to {high}")
-        if (
-            not self.operators
-            or set(self.operators) - set(_OPERATORS)
-            or len(set(self.operators)) < len(self.operators)
-        ):
-            raise ConfigError(
-                f"arithmetic: operators is {self.operators!r}, expected distinct characters out of {_OPERATORS!r}"
-            )
-        if self.style not in ("compact", "words"):
-            raise ConfigError(f"arithmetic: style is {self.style!r}, expected 'compact' or 'words'")
-        check_choice("arithmetic", "verifier", self.verifier, ("numeric", "steps"))
         if self.verifier == "steps" and self.style != "compact":
             raise ConfigError(
                 "arithmetic: verifier = 'steps' reads the steps of style = 'compact' alone; choose that style"
             )
-        if not 0.0 <= self.test_fraction <= 1.0:
-            raise ConfigError(f"arithmetic: test_fraction is {self.test_fraction}, expected a number from 0 to 1")
 
     def problems(self, split: Split) -> list[Problem]:
         """Every problem of one side, in drawing order.
@@ -133,7 +113,7 @@ def solve(expression: str) -> tuple[list[str], int]:
         if character.isascii() and character.isdigit():
             digits += character
             continue
-        if not digits or (character not in _OPERATORS and character != " "):
+        if not digits or (character not in OPERATORS and character != " "):
             raise DataError(f"arithmetic: {expression!r} is not a chain of positive whole numbers and + - * /")
         numbers.append(int(digits))
         operators.append(character)

@@ -9,19 +9,22 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement
 from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
+
+from annotated_types import Ge, Le
 
 from counterpoise.errors import UsageError
+from counterpoise.ranges import Share
+from counterpoise.settings import settings
 from counterpoise.streams import numpy_generator
+from counterpoise.tasks.generators.operators import OPERATORS, Operators
 from counterpoise.tasks.shared.identity import Split, problem_id, split_of
 from counterpoise.types import Problem
 
 __all__ = ["Countdown", "solutions"]
 
-_OPERATORS = "+-*/"
 _Value = tuple[int, int]
 """A rational in lowest terms with positive denominator; a tuple because enumeration with `Fraction` is five times slower."""
 
@@ -35,7 +38,7 @@ class _Tree(NamedTuple):
     right: _Tree | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("task countdown")
 class Countdown:
     """Combine every given number once, with `+ - * /` and parentheses, into the target, e.g. `3,7,9=30` -> `3*7+9`.
 
@@ -45,17 +48,17 @@ class Countdown:
         UsageError: A setting is out of range; the message names it.
     """
 
-    count: int = 3
+    count: Annotated[int, Ge(2), Le(5)] = 3
     """Numbers per problem, 2 to 5."""
-    largest: int = 10
+    largest: Annotated[int, Ge(1), Le(100)] = 10
     """Numbers are drawn from 1..largest."""
-    largest_target: int = 100
+    largest_target: Annotated[int, Ge(0), Le(10_000)] = 100
     """Targets are the reachable integers in 0..largest_target."""
-    operators: str = _OPERATORS
+    operators: Operators = OPERATORS
     """Allowed operators, a non-empty subset of `+-*/`."""
     style: Literal["compact", "words"] = "compact"
     """`compact`: `3,7,9=30`, for the lab's character models; `words`: an English instruction that asks for a boxed expression."""
-    test_fraction: float = 0.1
+    test_fraction: Share = 0.1
     """Expected share of problems on the test side."""
     seed: int = 0
     """Order of the problems (not which ones, nor their side): the first n of a split are a random sample of it."""
@@ -63,26 +66,6 @@ class Countdown:
     name: ClassVar[str] = "countdown"
     task_type: ClassVar[str] = "countdown"
     verifier: ClassVar[str] = "countdown"
-
-    def __post_init__(self) -> None:
-        if not 2 <= self.count <= 5:
-            raise UsageError(f"countdown: count is {self.count}, expected 2 to 5 numbers per problem")
-        if not 1 <= self.largest <= 100:
-            raise UsageError(f"countdown: largest is {self.largest}, expected 1 to 100")
-        if not 0 <= self.largest_target <= 10_000:
-            raise UsageError(f"countdown: largest_target is {self.largest_target}, expected 0 to 10000")
-        if (
-            not self.operators
-            or set(self.operators) - set(_OPERATORS)
-            or len(set(self.operators)) < len(self.operators)
-        ):
-            raise UsageError(
-                f"countdown: operators is {self.operators!r}, expected distinct characters out of {_OPERATORS!r}"
-            )
-        if self.style not in ("compact", "words"):
-            raise UsageError(f"countdown: style is {self.style!r}, expected 'compact' or 'words'")
-        if not 0.0 <= self.test_fraction <= 1.0:
-            raise UsageError(f"countdown: test_fraction is {self.test_fraction}, expected a number from 0 to 1")
 
     @property
     def template(self) -> str:
@@ -131,7 +114,7 @@ class Countdown:
         )
 
 
-def solutions(numbers: tuple[int, ...], target: int, operators: str = _OPERATORS) -> list[str]:
+def solutions(numbers: tuple[int, ...], target: int, operators: str = OPERATORS) -> list[str]:
     """All distinct expressions with the fewest parentheses that use every number exactly once and equal the target, sorted.
 
     Two expressions are distinct when their text differs, so `3*7+9` and `9+7*3` are two; `(3*7)+9` is the first of them.

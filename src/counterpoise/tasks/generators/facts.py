@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple
 
-from counterpoise.errors import ConfigError, DataError
+from counterpoise.errors import DataError
+from counterpoise.ranges import Share
+from counterpoise.settings import settings
 from counterpoise.tasks.generators.fact_tables import CAPITALS, COUNTS, ELEMENTS, NAMES, PLANETS, POLYGONS
-from counterpoise.tasks.shared.aliases import alias_gold, check_verifier
+from counterpoise.tasks.shared.aliases import AliasVerifier, alias_gold
 from counterpoise.tasks.shared.identity import Split, split_of
 from counterpoise.tasks.shared.splits import content_id
 from counterpoise.types import Problem
@@ -31,7 +32,7 @@ class Fact(NamedTuple):
     """Any one is right; the first is the usual one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("task facts")
 class Facts:
     """Plain facts with short answers (capitals, elements, planets, counts, names, products), shipped with the package.
 
@@ -39,18 +40,13 @@ class Facts:
         ConfigError: a setting is out of range; the message names it.
     """
 
-    test_fraction: float = 0.2
+    test_fraction: Share = 0.2
     """Expected share of problems on the test side."""
-    verifier: str = "qa"
+    verifier: AliasVerifier = "qa"
     """`qa`, or `llm` for the rules of `qa` and a language model behind them."""
 
     name: ClassVar[str] = "facts"
     template: ClassVar[str] = "step_by_step_chat"
-
-    def __post_init__(self) -> None:
-        check_verifier(self.name, self.verifier)
-        if not 0.0 <= self.test_fraction <= 1.0:
-            raise ConfigError(f"facts: test_fraction is {self.test_fraction}, expected a number from 0 to 1")
 
     def problems(self, split: Split) -> tuple[Problem, ...]:
         """Every fact of one side, in the tables' order.

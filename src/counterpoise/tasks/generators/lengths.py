@@ -7,13 +7,15 @@ The set is enumerated, so "held out" has an exact meaning; the sides follow from
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import permutations
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
+
+from annotated_types import Ge, Le
 
 from counterpoise.errors import DataError
-from counterpoise.settings import check_number
+from counterpoise.ranges import Share
+from counterpoise.settings import settings
 from counterpoise.streams import numpy_generator
 from counterpoise.tasks.shared.identity import Split, problem_id, split_of
 from counterpoise.types import Problem
@@ -24,7 +26,7 @@ _MILLIMETRES: Final = MappingProxyType({"m": 1000, "dm": 100, "cm": 10, "mm": 1}
 _TOLERANCE: Final = 0.05
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("task lengths")
 class Lengths:
     """Add two lengths and give the sum in a unit, e.g. `2m+35cm=?cm` -> `####235cm`.
 
@@ -35,19 +37,15 @@ class Lengths:
         ConfigError: a setting is out of range; the message names it.
     """
 
-    largest: int = 30
+    largest: Annotated[int, Ge(1), Le(1000)] = 30
     """Numbers are 1..largest."""
-    test_fraction: float = 0.1
+    test_fraction: Share = 0.1
     """Expected share of problems on the test side."""
     seed: int = 0
     """Order of the problems (not which ones, nor their side): the first n of a split are a random sample of it."""
 
     name: ClassVar[str] = "lengths"
     template: ClassVar[str] = "plain"
-
-    def __post_init__(self) -> None:
-        check_number("task lengths", "largest", self.largest, low=1, high=1000, integer=True)
-        check_number("task lengths", "test_fraction", self.test_fraction, low=0.0, high=1.0)
 
     def problems(self, split: Split) -> list[Problem]:
         """Every problem of one side, in the order given by `seed`.

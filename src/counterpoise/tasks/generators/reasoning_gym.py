@@ -9,12 +9,12 @@ import io
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from counterpoise.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
-from counterpoise.settings import check_number
+from counterpoise.ranges import Seed, Share, Size
+from counterpoise.settings import settings
 from counterpoise.tasks.shared.identity import Split, split_of
 from counterpoise.tasks.shared.splits import Loaded, content_id, unique
 from counterpoise.types import Problem
@@ -54,7 +54,7 @@ _WORKED: Final = {"rubiks_cube": "example_correct_answer"}
 """Where the metadata hold a right answer that the item itself leaves out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("task reasoning_gym")
 class ReasoningGym:
     """Procedural puzzles of reasoning-gym: logic, grids, graphs, arithmetic and more (extra `procedural`).
 
@@ -64,22 +64,19 @@ class ReasoningGym:
 
     generators: str | Sequence[str] = "all"
     """Names with commas between them, or `all` that are not left out (and `knight_swap`, which is slow, by name only)."""
-    size: int = 10
+    size: Size = 10
     """Items of each generator, both sides together, before equal ones are dropped."""
     options: Mapping[str, Any] | None = None
     """Options of the generator, e.g. `{max_terms = 4}`; needs a single generator."""
-    test_fraction: float = 0.2
+    test_fraction: Share = 0.2
     """Expected share of problems on the test side."""
-    seed: int = 0
+    seed: Seed = 0
     """Which items are made. Seeds 0 and 1 share most of them, but an item is on the same side under both."""
 
     name: ClassVar[str] = "reasoning_gym"
     template: ClassVar[str] = "answer_tags_chat"
 
     def __post_init__(self) -> None:
-        check_number("task reasoning_gym", "size", self.size, low=1, high=10**6, integer=True)
-        check_number("task reasoning_gym", "seed", self.seed, low=0, high=2**31, integer=True)
-        check_number("task reasoning_gym", "test_fraction", self.test_fraction, low=0.0, high=1.0)
         for name in self._names():
             if name in EXCLUDED:
                 raise ConfigError(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.settings import check_choice, check_number
+from counterpoise.ranges import Checked, Expected, Share, Size, Texts
+from counterpoise.settings import settings
 from counterpoise.streams import numpy_generator
 from counterpoise.tasks.generators.exercises import Exercise, Values, rounded
 from counterpoise.tasks.generators.exercises_chemistry import GASES, STOICHIOMETRY, THERMODYNAMICS
@@ -48,7 +48,16 @@ class _Drawn(NamedTuple):
     unused: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _known(families: tuple[str, ...]) -> tuple[str, ...]:
+    if not families or set(families) - set(FAMILIES):
+        raise ValueError
+    return families
+
+
+_Families = Annotated[Texts, Checked(_known), Expected(f"a list out of: {', '.join(FAMILIES)}")]
+
+
+@settings("task science")
 class Science:
     """Physics and chemistry exercises with units: mechanics, circuits, gases, stoichiometry, optics, thermodynamics.
 
@@ -56,15 +65,15 @@ class Science:
         ConfigError: a setting is out of range; the message names it.
     """
 
-    families: Sequence[str] = FAMILIES
+    families: _Families = FAMILIES
     """Kinds of exercises."""
-    form: str = "quantity"
+    form: Literal["quantity", "choice"] = "quantity"
     """`quantity`: the answer is a number with its unit; `choice`: four options, the wrong ones from typical mistakes."""
-    unused_data: float = 0.5
+    unused_data: Share = 0.5
     """Share of problems that name a datum nobody needs."""
-    size: int = 4_000
+    size: Size = 4_000
     """Problems of both sides together; all distinct."""
-    test_fraction: float = 0.1
+    test_fraction: Share = 0.1
     """Expected share of problems on the test side."""
     seed: int = 0
     """Which problems are drawn; a problem is on the same side under every seed and in both forms."""
@@ -72,18 +81,6 @@ class Science:
     """Prompt template."""
 
     name: ClassVar[str] = "science"
-
-    def __post_init__(self) -> None:
-        check_choice("task science", "form", self.form, ("quantity", "choice"))
-        check_number("task science", "unused_data", self.unused_data, low=0, high=1)
-        check_number("task science", "test_fraction", self.test_fraction, low=0, high=1)
-        check_number("task science", "size", self.size, low=1, high=10**6, integer=True)
-        if isinstance(self.families, str) or not self.families:
-            raise ConfigError(
-                f"task science: families = {self.families!r}; expected a list out of: {', '.join(FAMILIES)}"
-            )
-        for family in self.families:
-            check_choice("task science", "families", family, FAMILIES)
 
     def problems(self, split: Split) -> list[Problem]:
         """Every problem of one side, in drawing order.
@@ -93,7 +90,7 @@ class Science:
             DataError: the side is empty.
         """
         found = []
-        for identity, drawn in _drawn(tuple(self.families), self.size, self.unused_data, self.seed).items():
+        for identity, drawn in _drawn(self.families, self.size, self.unused_data, self.seed).items():
             if split_of(identity, test_fraction=self.test_fraction) == split:
                 found.append(_problem(identity, drawn, form=self.form))
         if not found:

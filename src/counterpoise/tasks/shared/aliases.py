@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Literal
 
-from counterpoise.settings import check_choice
+__all__ = ["AliasVerifier", "alias_gold"]
 
-__all__ = ["alias_gold", "check_verifier"]
-
-_VERIFIERS = ("qa", "llm")
-
-
-def check_verifier(task: str, verifier: str) -> None:
-    """Refuse a verifier that cannot read such golds.
-
-    Raises:
-        ConfigError: with the choices.
-    """
-    check_choice(f"task {task}", "verifier", verifier, _VERIFIERS)
+AliasVerifier = Literal["qa", "llm"]
+"""The verifiers that read such golds."""
 
 
 def alias_gold(answers: Sequence[str], *, question: str, verifier: str) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.shared.identity import Split, problem_id, split_of
+from counterpoise.errors import DataError
+from counterpoise.tasks.shared.identity import problem_id
 from counterpoise.types import Problem
 
-__all__ = ["FileSplits", "Loaded", "check_split_settings", "content_id", "refuse_overlap", "unique"]
+__all__ = ["Loaded", "content_id", "refuse_overlap", "unique"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,89 +58,3 @@ def refuse_overlap(name: str, train: Sequence[Problem], test: Sequence[Problem],
             f"(first: {both[0].question[:60]!r}); remove them from one of the two, "
             "or set allow_overlap=true to measure memorisation on purpose"
         )
-
-
-def check_split_settings(
-    name: str, *, train: str | Path | None, test: str | Path | None, path: str | Path | None, test_fraction: float
-) -> None:
-    """The combinations that make sense.
-
-    Raises:
-        ConfigError: `path` beside `train` or `test`, or a fraction outside [0, 1].
-    """
-    if path is not None and (train is not None or test is not None):
-        raise ConfigError(f"task '{name}': give either path (one file, split by content) or train and test, not both")
-    if not 0.0 <= test_fraction <= 1.0:
-        raise ConfigError(f"task '{name}': test_fraction is {test_fraction}, expected a number from 0 to 1")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileSplits:
-    """Sides that come from files: one file per side, or one file cut by content hash."""
-
-    name: str
-    """The task's name, for messages."""
-    load: Callable[[Path], Loaded]
-    """Reads one file."""
-    train: str | Path | None
-    """File of the training side."""
-    test: str | Path | None
-    """File of the test side."""
-    path: str | Path | None = None
-    """One file for both sides, instead."""
-    test_fraction: float = 0.0
-    """Expected share of `path` on the test side."""
-    allow_overlap: bool = False
-    """Do not refuse test problems that are in the training file."""
-
-    def side(self, split: Split) -> Loaded:
-        """One side.
-
-        Raises:
-            ConfigError: no file was given for it.
-            DataError: a file is missing, malformed or empty, or the sides overlap.
-        """
-        if self.path is not None:
-            whole = self.load(existing_file(self.name, "path", self.path))
-            if not whole.problems:
-                raise DataError(
-                    f"task '{self.name}' has no {split} problems: {self.path} is empty; give a file with some"
-                )
-            chosen = tuple(
-                problem
-                for problem in whole.problems
-                if split_of(problem.problem_id, test_fraction=self.test_fraction) == split
-            )
-            if not chosen:
-                raise DataError(
-                    f"task '{self.name}' has no {split} problems: {self.path} holds {len(whole.problems)}, and "
-                    f"test_fraction={self.test_fraction} puts all of them on the other side; "
-                    "give a larger file, another test_fraction, or train and test files"
-                )
-            return Loaded(problems=chosen, duplicates=whole.duplicates, conflicts=whole.conflicts)
-        source = self.train if split == "train" else self.test
-        if source is None:
-            raise ConfigError(
-                f"task '{self.name}' has no {split} file; give it with {split}=FILE (tasks.{split} in a run file)"
-            )
-        loaded = self.load(existing_file(self.name, split, source))
-        if not loaded.problems:
-            raise DataError(f"task '{self.name}' has no {split} problems: {source} is empty; give a file with some")
-        if split == "test" and self.train is not None and not self.allow_overlap:
-            training = self.load(existing_file(self.name, "train", self.train))
-            refuse_overlap(self.name, training.problems, loaded.problems, allow=self.allow_overlap)
-        return loaded
-
-
-def existing_file(name: str, setting: str, path: str | Path) -> Path:
-    """The path, with `~` expanded.
-
-    Raises:
-        DataError: it is no file.
-    """
-    found = Path(path).expanduser()
-    if found.is_dir():
-        raise DataError(f"task '{name}': {setting}={path} is a directory; give one file in it")
-    if not found.is_file():
-        raise DataError(f"task '{name}': {setting}={path} does not exist (looked in {Path.cwd()}); check the path")
-    return found

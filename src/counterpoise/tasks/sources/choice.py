@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from counterpoise.errors import ConfigError, DataError
-from counterpoise.tasks.shared.identity import Split
+from counterpoise.errors import DataError
+from counterpoise.ranges import Texts
+from counterpoise.settings import settings
+from counterpoise.tasks.shared.files import FileTask
 from counterpoise.tasks.shared.options import choice_problem
-from counterpoise.tasks.shared.records import Record, jsonl_records, located, parquet_records
-from counterpoise.tasks.shared.splits import FileSplits, Loaded, check_split_settings, content_id, unique
+from counterpoise.tasks.shared.records import Record, jsonl_records, parquet_records
+from counterpoise.tasks.shared.splits import content_id
 from counterpoise.types import Problem
 
 __all__ = ["ChoiceTask"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChoiceTask:
+@settings("task choice")
+class ChoiceTask(FileTask):
     """Multiple choice from JSON lines or Parquet: a question, its options, and the answer as letter, index, label or text.
 
     Options are a list of texts (MMLU), `{"text": […], "label": […]}` (ARC), or, with `wrong`, the answer's own column and others that hold
@@ -28,19 +29,13 @@ class ChoiceTask:
         ConfigError: settings that contradict each other, or no file at all.
     """
 
-    train: str | Path | None = None
-    """File of the training side, `.jsonl` or `.parquet`."""
-    test: str | Path | None = None
-    """File of the test side."""
-    path: str | Path | None = None
-    """One file for both sides, split by content hash; instead of `train` and `test`."""
     question: str = "question"
     """Field of the question."""
     options: str = "choices"
     """Field of the options."""
     answer: str = "answer"
     """Field of the answer: a letter, a label, an index from 0, or the option's text."""
-    wrong: Sequence[str] = ()
+    wrong: Texts = ()
     """Fields of the wrong options; `answer` then holds the right option's text, and the options are shuffled in any case."""
     task_type: str = "choice"
     """Kind of task of every record."""
@@ -50,46 +45,8 @@ class ChoiceTask:
     """Put the options into an order that follows from the question's hash: a model may prefer a letter, or remember one."""
     template: str = "step_by_step_chat"
     """Prompt template."""
-    test_fraction: float = 0.1
-    """Expected share of `path` on the test side."""
-    allow_overlap: bool = False
-    """Accept test problems that are also in the training file."""
 
     name: ClassVar[str] = "choice"
-
-    def __post_init__(self) -> None:
-        check_split_settings(
-            self.name, train=self.train, test=self.test, path=self.path, test_fraction=self.test_fraction
-        )
-        if self.path is None and self.train is None and self.test is None:
-            raise ConfigError("task 'choice' needs a file: give train=FILE and test=FILE, or path=FILE for both sides")
-        if isinstance(self.wrong, str):
-            raise ConfigError(
-                f"task 'choice': wrong is {self.wrong!r}, expected a list of fields, e.g. wrong=[\"Incorrect Answer 1\"]"
-            )
-
-    def loaded(self, split: Split) -> Loaded:
-        """One side with the count of duplicates."""
-        files = FileSplits(
-            name=self.name,
-            load=lambda path: unique(located(self._records(path), self._problem)),
-            train=self.train,
-            test=self.test,
-            path=self.path,
-            test_fraction=self.test_fraction,
-            allow_overlap=self.allow_overlap,
-        )
-        return files.side(split)
-
-    def problems(self, split: Split) -> tuple[Problem, ...]:
-        """One side, in the file's order.
-
-        Raises:
-            ConfigError: no file was given for this side.
-            DataError: a record is malformed, the side is empty, or the sides overlap.
-            MissingExtraError: a Parquet file, and `pyarrow` is not installed.
-        """
-        return self.loaded(split).problems
 
     def _records(self, path: Path) -> Iterable[Record]:
         if path.suffix != ".parquet":

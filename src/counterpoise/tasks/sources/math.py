@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal
 
-from counterpoise.errors import ConfigError, DataError
+from counterpoise.errors import DataError
+from counterpoise.settings import settings
+from counterpoise.tasks.shared.files import SidesTask
 from counterpoise.tasks.shared.hub import hub_records
 from counterpoise.tasks.shared.identity import Split
-from counterpoise.tasks.shared.records import Record, jsonl_records, located
-from counterpoise.tasks.shared.splits import FileSplits, Loaded, content_id, refuse_overlap, unique
+from counterpoise.tasks.shared.records import Record, jsonl_records
+from counterpoise.tasks.shared.splits import content_id
 from counterpoise.types import Problem
 
 __all__ = ["Math", "last_boxed"]
@@ -32,63 +33,30 @@ _SUBJECTS: Final = (
 _BOX: Final = re.compile(r"\\f?box(?:ed)?\s*(\{|[0-9A-Za-z])")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Math:
+@settings("task math")
+class Math(SidesTask):
     """MATH competition problems: local JSON lines with `problem` and `solution`, or the hub's `EleutherAI/hendrycks_math`.
 
     Raises:
         ConfigError: `test_set` is unknown.
     """
 
-    train: str | Path | None = None
-    """File of the training side (7,500 problems in the original)."""
-    test: str | Path | None = None
-    """File of the test side (5,000 in the original)."""
     test_set: Literal["full", "math500"] = "full"
     """Which test side to take from the hub: all 5,000, or the 500 of `HuggingFaceH4/MATH-500`."""
-    allow_overlap: bool = False
-    """Accept test problems that are also in the training file."""
 
     name: ClassVar[str] = "math"
     template: ClassVar[str] = "step_by_step_chat"
 
-    def __post_init__(self) -> None:
-        if self.test_set not in ("full", "math500"):
-            raise ConfigError(f"task 'math': test_set is {self.test_set!r}, expected 'full' or 'math500'")
+    def _hub(self, split: Split) -> Iterable[Record]:
+        if split == "test" and self.test_set == "math500":
+            return hub_records(_REPOSITORY_500, config=None, split="test", task="math")
+        return _hub_subjects(split)
 
-    def loaded(self, split: Split) -> Loaded:
-        """One side with the count of duplicates."""
-        if self.train is None and self.test is None:
-            return self._from_hub(split)
-        files = FileSplits(
-            name=self.name,
-            load=lambda path: _load(jsonl_records(path)),
-            train=self.train,
-            test=self.test,
-            allow_overlap=self.allow_overlap,
-        )
-        return files.side(split)
+    def _records(self, path: Path) -> Iterable[Record]:
+        return jsonl_records(path)
 
-    def problems(self, split: Split) -> tuple[Problem, ...]:
-        """One side, in the source's order.
-
-        Raises:
-            ConfigError: a file was given for the other side only.
-            DataError: a record is malformed, the side is empty, the sides overlap, or the hub cannot be read.
-            MissingExtraError: no file is given and `datasets` is not installed.
-        """
-        return self.loaded(split).problems
-
-    def _from_hub(self, split: Split) -> Loaded:
-        if split == "train":
-            return _load(_hub_subjects("train"))
-        small = self.test_set == "math500"
-        loaded = _load(
-            hub_records(_REPOSITORY_500, config=None, split="test", task="math") if small else _hub_subjects("test")
-        )
-        if not self.allow_overlap:
-            refuse_overlap(self.name, _load(_hub_subjects("train")).problems, loaded.problems, allow=False)
-        return loaded
+    def _problem(self, record: Record) -> Problem:
+        return _problem(record)
 
 
 def last_boxed(solution: str) -> str | None:
@@ -116,10 +84,6 @@ def last_boxed(solution: str) -> str | None:
 def _hub_subjects(split: str) -> Iterator[Record]:
     for subject in _SUBJECTS:
         yield from hub_records(_REPOSITORY, config=subject, split=split, task="math")
-
-
-def _load(records: Iterable[Record]) -> Loaded:
-    return unique(located(records, _problem))
 
 
 def _problem(record: Record) -> Problem:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from counterpoise.errors import ConfigError
-from counterpoise.tasks.shared.identity import Split
+from counterpoise.ranges import Positive
+from counterpoise.settings import settings
+from counterpoise.tasks.shared.files import FileTask
 from counterpoise.tasks.shared.programs import LIBRARY, make_problem, texts
-from counterpoise.tasks.shared.records import Record, located, records
-from counterpoise.tasks.shared.splits import FileSplits, Loaded, check_split_settings, unique
+from counterpoise.tasks.shared.records import Record, records
 from counterpoise.types import Problem
 
 __all__ = ["Mbpp"]
@@ -29,8 +28,8 @@ _COLUMNS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mbpp:
+@settings("task mbpp")
+class Mbpp(FileTask):
     """Python problems with asserts in files of MBPP's shape: JSON lines or Parquet, the full set's columns or the sanitized one's.
 
     Columns: `text` (or `prompt`), `test_list`, and where they are there `code` (a reference solution), `test_setup_code`, `test_imports`,
@@ -40,58 +39,16 @@ class Mbpp:
         ConfigError: settings that contradict each other, or no file at all.
     """
 
-    train: str | Path | None = None
-    """File of the training side."""
-    test: str | Path | None = None
-    """File of the test side."""
-    path: str | Path | None = None
-    """One file for both sides, split by content hash; instead of `train` and `test`."""
-    shown_tests: int = 3
+    shown_tests: Positive = 3
     """Asserts that the question shows; all are judged."""
     challenge: bool = False
     """Judge the `challenge_test_list` too; it is never shown."""
-    test_fraction: float = 0.1
-    """Expected share of `path` on the test side."""
-    allow_overlap: bool = False
-    """Accept test problems that are also in the training file."""
 
     name: ClassVar[str] = "mbpp"
     template: ClassVar[str] = "chat"
 
-    def __post_init__(self) -> None:
-        check_split_settings(
-            self.name, train=self.train, test=self.test, path=self.path, test_fraction=self.test_fraction
-        )
-        if self.path is None and self.train is None and self.test is None:
-            raise ConfigError("task 'mbpp' needs a file: give train=FILE and test=FILE, or path=FILE to split one file")
-        if self.shown_tests < 1:
-            raise ConfigError(f"task 'mbpp': shown_tests = {self.shown_tests}; at least one names the function")
-
-    def loaded(self, split: Split) -> Loaded:
-        """One side with the count of duplicates."""
-        files = FileSplits(
-            name=self.name,
-            load=lambda path: self._load(records(path, _COLUMNS)),
-            train=self.train,
-            test=self.test,
-            path=self.path,
-            test_fraction=self.test_fraction,
-            allow_overlap=self.allow_overlap,
-        )
-        return files.side(split)
-
-    def problems(self, split: Split) -> tuple[Problem, ...]:
-        """One side, in the file's order.
-
-        Raises:
-            ConfigError: no file was given for this side.
-            DataError: a record is malformed, the side is empty, or the sides overlap.
-            MissingExtraError: a Parquet file and no `pyarrow`.
-        """
-        return self.loaded(split).problems
-
-    def _load(self, rows: Iterable[Record]) -> Loaded:
-        return unique(located(rows, self._problem))
+    def _records(self, path: Path) -> Iterable[Record]:
+        return records(path, _COLUMNS)
 
     def _problem(self, record: Record) -> Problem:
         text = record.text("text" if "text" in record.fields else "prompt")

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
 from counterpoise.errors import DataError
-from counterpoise.tasks.shared.aliases import alias_gold, check_verifier
+from counterpoise.settings import settings
+from counterpoise.tasks.shared.aliases import AliasVerifier, alias_gold
+from counterpoise.tasks.shared.files import FileTask
 from counterpoise.tasks.shared.hub import hub_records
 from counterpoise.tasks.shared.identity import Split
-from counterpoise.tasks.shared.records import Record, jsonl_records, located
+from counterpoise.tasks.shared.records import Record, jsonl_records
 from counterpoise.tasks.shared.splits import (
-    FileSplits,
-    Loaded,
-    check_split_settings,
     content_id,
-    refuse_overlap,
-    unique,
 )
 from counterpoise.types import Problem
 
@@ -27,71 +23,28 @@ __all__ = ["NqOpen"]
 _REPOSITORY: Final = "google-research-datasets/nq_open"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NqOpen:
+@settings("task nq_open")
+class NqOpen(FileTask):
     """Open questions with several accepted answers: JSON lines with `question` and a list `answer`, or the hub's `nq_open`.
 
     Raises:
         ConfigError: settings that contradict each other.
     """
 
-    train: str | Path | None = None
-    """File of the training side (87,925 problems in the original)."""
-    test: str | Path | None = None
-    """File of the test side (3,610 in the original, which calls it dev)."""
-    path: str | Path | None = None
-    """One file for both sides, split by content hash; instead of `train` and `test`."""
-    verifier: str = "qa"
+    verifier: AliasVerifier = "qa"
     """`qa`, or `llm` for the rules of `qa` and a language model behind them."""
-    test_fraction: float = 0.1
-    """Expected share of `path` on the test side."""
-    allow_overlap: bool = False
-    """Accept test problems that are also in the training file."""
 
     name: ClassVar[str] = "nq_open"
+    on_hub: ClassVar[bool] = True
     template: ClassVar[str] = "step_by_step_chat"
 
-    def __post_init__(self) -> None:
-        check_verifier(self.name, self.verifier)
-        check_split_settings(
-            self.name, train=self.train, test=self.test, path=self.path, test_fraction=self.test_fraction
+    def _hub(self, split: Split) -> Iterable[Record]:
+        return hub_records(
+            _REPOSITORY, config=None, split={"train": "train", "test": "validation"}[split], task=self.name
         )
 
-    def loaded(self, split: Split) -> Loaded:
-        """One side with the count of duplicates."""
-        if self.train is None and self.test is None and self.path is None:
-            return self._from_hub(split)
-        files = FileSplits(
-            name=self.name,
-            load=lambda path: self._load(jsonl_records(path)),
-            train=self.train,
-            test=self.test,
-            path=self.path,
-            test_fraction=self.test_fraction,
-            allow_overlap=self.allow_overlap,
-        )
-        return files.side(split)
-
-    def problems(self, split: Split) -> tuple[Problem, ...]:
-        """One side, in the source's order.
-
-        Raises:
-            ConfigError: a file was given for the other side only.
-            DataError: a record is malformed, the side is empty, the sides overlap, or the hub cannot be read.
-            MissingExtraError: no file is given and `datasets` is not installed.
-        """
-        return self.loaded(split).problems
-
-    def _from_hub(self, split: Split) -> Loaded:
-        sides = {"train": "train", "test": "validation"}
-        loaded = self._load(hub_records(_REPOSITORY, config=None, split=sides[split], task=self.name))
-        if split == "test" and not self.allow_overlap:
-            training = self._load(hub_records(_REPOSITORY, config=None, split="train", task=self.name))
-            refuse_overlap(self.name, training.problems, loaded.problems, allow=False)
-        return loaded
-
-    def _load(self, records: Iterable[Record]) -> Loaded:
-        return unique(located(records, self._problem))
+    def _records(self, path: Path) -> Iterable[Record]:
+        return jsonl_records(path)
 
     def _problem(self, record: Record) -> Problem:
         question, answers = record.text("question"), _answers(record)

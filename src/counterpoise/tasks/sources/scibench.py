@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final
 
 from counterpoise.errors import ConfigError, DataError
+from counterpoise.ranges import File, Share
+from counterpoise.settings import settings
 from counterpoise.tasks.shared.identity import Split, split_of
 from counterpoise.tasks.shared.records import Record, json_records, located
 from counterpoise.tasks.shared.splits import Loaded, content_id, unique
@@ -23,7 +24,7 @@ _POWER: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("task scibench")
 class Scibench:
     """College science problems with numbers and units: files of SciBench's shape (`problem_text`, `answer_number`, `unit`, `source`).
 
@@ -31,19 +32,15 @@ class Scibench:
         ConfigError: a setting is out of range; the message names it.
     """
 
-    path: str | Path | None = None
+    path: File | None = None
     """A file that is one JSON array, or a directory whose `*.json` files are read in the order of their names."""
     state_unit: bool = True
     """Name the unit in the question, as SciBench does; the answer may then leave it out. Otherwise it is required."""
-    test_fraction: float = 1.0
+    test_fraction: Share = 1.0
     """Expected share of problems on the test side; all of them, because this is a set to evaluate on."""
 
     name: ClassVar[str] = "scibench"
     template: ClassVar[str] = "step_by_step_chat"
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.test_fraction <= 1.0:
-            raise ConfigError(f"scibench: test_fraction is {self.test_fraction}, expected a number from 0 to 1")
 
     def loaded(self, split: Split) -> Loaded:
         """One side with the count of duplicates."""

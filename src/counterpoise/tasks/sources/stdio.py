@@ -16,15 +16,13 @@ import json
 import pickle
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from counterpoise.errors import ConfigError
-from counterpoise.tasks.shared.identity import Split
+from counterpoise.settings import settings
+from counterpoise.tasks.shared.files import FileTask
 from counterpoise.tasks.shared.programs import LIBRARY, make_problem, texts
-from counterpoise.tasks.shared.records import Record, located, records
-from counterpoise.tasks.shared.splits import FileSplits, Loaded, check_split_settings, unique
+from counterpoise.tasks.shared.records import Record, records
 from counterpoise.types import Problem
 
 __all__ = ["Stdio"]
@@ -61,63 +59,22 @@ _PREAMBLE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stdio:
+@settings("task stdio")
+class Stdio(FileTask):
     """Programs for standard input and output from your files (JSON lines or Parquet): APPS, TACO, LiveCodeBench or plain lists.
 
     Raises:
         ConfigError: settings that contradict each other, or no file at all.
     """
 
-    train: str | Path | None = None
-    """File of the training side."""
-    test: str | Path | None = None
-    """File of the test side."""
-    path: str | Path | None = None
-    """One file for both sides, split by content hash; instead of `train` and `test`."""
-    test_fraction: float = 0.1
-    """Expected share of `path` on the test side."""
-    allow_overlap: bool = False
-    """Accept test problems that are also in the training file."""
-
     name: ClassVar[str] = "stdio"
     template: ClassVar[str] = "chat"
 
-    def __post_init__(self) -> None:
-        check_split_settings(
-            self.name, train=self.train, test=self.test, path=self.path, test_fraction=self.test_fraction
-        )
-        if self.path is None and self.train is None and self.test is None:
-            raise ConfigError(
-                "task 'stdio' needs a file: give train=FILE and test=FILE, or path=FILE to split one file"
-            )
+    def _records(self, path: Path) -> Iterable[Record]:
+        return records(path, _COLUMNS)
 
-    def loaded(self, split: Split) -> Loaded:
-        """One side with the count of duplicates."""
-        files = FileSplits(
-            name=self.name,
-            load=lambda path: _load(records(path, _COLUMNS)),
-            train=self.train,
-            test=self.test,
-            path=self.path,
-            test_fraction=self.test_fraction,
-            allow_overlap=self.allow_overlap,
-        )
-        return files.side(split)
-
-    def problems(self, split: Split) -> tuple[Problem, ...]:
-        """One side, in the file's order.
-
-        Raises:
-            ConfigError: no file was given for this side.
-            DataError: a record is malformed, the side is empty, or the sides overlap.
-            MissingExtraError: a Parquet file and no `pyarrow`.
-        """
-        return self.loaded(split).problems
-
-
-def _load(rows: Iterable[Record]) -> Loaded:
-    return unique(located(rows, _problem))
+    def _problem(self, record: Record) -> Problem:
+        return _problem(record)
 
 
 def _problem(record: Record) -> Problem:
