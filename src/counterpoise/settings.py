@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import keyword
 import math
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import MISSING, dataclass, fields
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -22,25 +20,14 @@ from typing import (
 )
 
 from counterpoise.errors import ConfigError, CounterpoiseError, UnknownNameError, nearest
-from counterpoise.ranges import expected
+from counterpoise.ranges import expected, interval
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaValidator, ValidationError
 
-__all__ = ["check_choice", "check_number", "construct", "names_of", "setting_name", "setting_value", "settings"]
+__all__ = ["check_number", "construct", "names_of", "setting_name", "setting_value", "settings"]
 
 T = TypeVar("T")
-
-_NUMBERS = ("an integer", "a number")
-_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
-    "int": ((int,), "an integer"),
-    "float": ((int, float), "a number"),
-    "bool": ((bool,), "true or false"),
-    "str": ((str,), "text"),
-    "str | Path": ((str, Path), "a path"),
-    "str | Path | None": ((str, Path, type(None)), "a path"),
-}
-_LISTS = ("Sequence[str]", "tuple[str, ...]", "list[str]")
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -48,7 +35,7 @@ def settings(where: str, *, frozen: bool = True) -> Callable[[type[T]], type[T]]
     """A keyword-only dataclass whose fields are settings, checked against their annotations however it is built.
 
     Numbers are finite, a boolean is no number, and what the annotations cannot say (one setting that bounds another) stays in the
-    class's `__post_init__`. pydantic, which does the checking, is imported when the first object is built.
+    class's `__post_init__`. pydantic, which does the checking, is imported when the first object is built that was given any.
 
     Args:
         where: what messages begin with, e.g. `credit.rule grpo`.
@@ -61,9 +48,16 @@ def settings(where: str, *, frozen: bool = True) -> Callable[[type[T]], type[T]]
     def make(plain: type[T]) -> type[T]:
         made = dataclass(frozen=frozen, slots=frozen, kw_only=True, eq=frozen)(plain)
 
-        @functools.wraps(made.__init__)
+        plainly = made.__init__
+
+        @functools.wraps(plainly)
         def fill(self: Any, **given: Any) -> None:
-            _fill(where, self, {setting_name(key): value for key, value in given.items()})
+            named = {setting_name(key): value for key, value in given.items()}
+            _check_names(where, made, named)
+            if named:
+                _fill(where, self, named)
+            else:  # the defaults of a signature are built at import, which stays quick without pydantic
+                plainly(self)
 
         made.__init__ = fill  # type: ignore[method-assign]
         made.__pydantic_config__ = {  # type: ignore[attr-defined]
@@ -83,40 +77,7 @@ def construct(kind: str, registry: Mapping[str, Callable[..., T]], name: str, gi
     """
     if name not in registry:
         raise UnknownNameError(kind, name, registry)
-    if hasattr(registry[name], "__pydantic_config__"):
-        return registry[name](**given)
-    return _construct_unchecked(kind, registry, name, given)
-
-
-def _construct_unchecked(
-    kind: str, registry: Mapping[str, Callable[..., T]], name: str, settings: Mapping[str, Any]
-) -> T:
-    parameters = {setting_name(key): one for key, one in inspect.signature(registry[name]).parameters.items()}
-    given = {setting_name(key): value for key, value in settings.items()}
-    for key in given:
-        if key not in parameters:
-            takes = ", ".join(parameters) or "no settings"
-            raise ConfigError(f"{kind} {name}: unknown setting '{key}'{nearest(key, parameters)}; it takes: {takes}")
-    for key, parameter in parameters.items():
-        if parameter.default is inspect.Parameter.empty and key not in given:
-            raise ConfigError(f"{kind} {name}: the setting '{key}' is missing")
-    for key, value in given.items():
-        if str(parameters[key].annotation) in _LISTS:
-            given[key] = _texts(value, f"{kind} {name}: {key}")
-            continue
-        types, noun = _KINDS.get(str(parameters[key].annotation), ((object,), ""))
-        # A boolean is an integer to Python and a mistake to whoever wrote it.
-        if not isinstance(value, types) or (isinstance(value, bool) and noun in _NUMBERS):
-            raise ConfigError(f"{kind} {name}: {key} = {value!r}; expected {noun}")
-    return registry[name](**{parameters[key].name: value for key, value in given.items()})
-
-
-def _texts(value: object, where: str) -> tuple[str, ...]:
-    """A list of texts; one text stands for a list of it alone, for Python would read it as a list of its letters."""
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
-        raise ConfigError(f"{where} = {value!r}; expected a list of texts")
-    return tuple(texts)
+    return registry[name](**given)
 
 
 def names_of(made: Any) -> list[str]:
@@ -131,41 +92,18 @@ def setting_name(parameter: str) -> str:
 
 
 def check_number(
-    where: str,
-    setting: str,
-    value: object,
-    *,
-    low: float = -math.inf,
-    high: float = math.inf,
-    exclusive: bool = False,
-    integer: bool = False,
+    where: str, setting: str, value: object, *, low: float = -math.inf, high: float = math.inf, exclusive: bool = False
 ) -> None:
-    """Refuse a setting that is no finite number in [low, high], or in (low, high) when `exclusive`.
+    """Refuse what is no number in [low, high], or in (low, high) when `exclusive`: for bounds that are known at run time alone.
 
     Raises:
         ConfigError: with the value and the range.
     """
-    kinds = (int,) if integer else (int, float)
-    good = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
-    if good:
-        assert isinstance(value, (int, float))
-        good = low < value < high if exclusive else low <= value <= high
-    if not good:
-        noun = "an integer" if integer else "a number"
-        left, right = (
-            ("(", ")") if exclusive else ("[" if math.isfinite(low) else "(", "]" if math.isfinite(high) else ")")
-        )
-        raise ConfigError(f"{where}: {setting} = {value!r}; expected {noun} in {left}{low:g}, {high:g}{right}")
-
-
-def check_choice(where: str, setting: str, value: object, choices: tuple[str, ...]) -> None:
-    """Refuse a setting that is none of `choices`.
-
-    Raises:
-        ConfigError: with the choices.
-    """
-    if value not in choices:
-        raise ConfigError(f"{where}: {setting} = {value!r}; expected one of: {', '.join(choices)}")
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # False for what is no number: nothing else is compared.
+    if not (number and (low < value < high if exclusive else low <= value <= high)):  # type: ignore[operator]
+        left, right = ((bound, not exclusive) if math.isfinite(bound) else None for bound in (low, high))
+        raise ConfigError(f"{where}: {setting} = {value!r}; expected a number in {interval(left, right)}")
 
 
 def setting_value(text: str) -> Any:
@@ -176,13 +114,19 @@ def setting_value(text: str) -> Any:
         return text
 
 
-def _fill(where: str, instance: Any, given: Mapping[str, Any]) -> None:
-    kind: type[Any] = type(instance)
+def _check_names(where: str, kind: Any, given: Mapping[str, Any]) -> None:
     known = names_of(kind)
     for name in given:
         if name not in known:
             takes = ", ".join(known) or "no settings"
             raise ConfigError(f"{where}: unknown setting '{name}'{nearest(name, known)}; it takes: {takes}")
+    for one in fields(kind):
+        if one.init and one.default is one.default_factory is MISSING and setting_name(one.name) not in given:
+            raise ConfigError(f"{where}: the setting '{setting_name(one.name)}' is missing")
+
+
+def _fill(where: str, instance: Any, given: Mapping[str, Any]) -> None:
+    kind: type[Any] = type(instance)
     from pydantic_core import ArgsKwargs, ValidationError
 
     try:
@@ -209,8 +153,6 @@ def _fault(where: str, kind: type, given: Mapping[str, Any], error: ValidationEr
     if isinstance(cause, CounterpoiseError):  # raised by the class's own checks
         return cause
     name, *inside = first["loc"]
-    if name not in given:
-        return ConfigError(f"{where}: the setting '{name}' is missing")
     hint = {setting_name(key): one for key, one in get_type_hints(kind, include_extras=True).items()}[str(name)]
     if inside[-1:] == ["[key]"]:
         inside = inside[:-2]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.lazy import torch
-from counterpoise.settings import check_number, construct
+from counterpoise.ranges import NonNegative
+from counterpoise.settings import construct, settings
 
 __all__ = ["EMPHASES", "Emphasis", "Focal", "Inverse", "InverseSqrt", "Mad", "NoEmphasis", "make_emphasis"]
 
@@ -24,7 +24,7 @@ class Emphasis(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.emphasis none")
 class NoEmphasis:
     """`d = 1`."""
 
@@ -35,68 +35,56 @@ class NoEmphasis:
         return torch.ones_like(statistics.p)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.emphasis focal")
 class Focal:
     """`d = (1 - p)^gamma`: easy groups count less. Source: F-GRPO, arXiv 2602.06717. At p = 1 it is 0 (1 when gamma = 0)."""
 
-    gamma: float = 1.0
+    gamma: NonNegative = 1.0
     """Exponent, >= 0; 0 is `none`."""
 
     divides: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        check_number("credit.emphasis focal", "gamma", self.gamma, low=0.0)
 
     def __call__(self, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 weights."""
         return (1.0 - statistics.p) ** self.gamma
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.emphasis inverse")
 class Inverse:
     """`d = 1 / p`: hard groups count more, as the gradient of `log p` weighs them (arXiv 2602.02710). At p = 0: `at_pole`."""
 
-    at_pole: float = 1.0
+    at_pole: NonNegative = 1.0
     """Value at p = 0, >= 0; the default leaves an all-wrong group's own credit as the rule gave it."""
 
     divides: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_number("credit.emphasis inverse", "at_pole", self.at_pole, low=0.0)
 
     def __call__(self, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 weights."""
         return _reciprocal(statistics.p, self.at_pole)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.emphasis inverse_sqrt")
 class InverseSqrt:
     """`d = 1 / sqrt(p (1 - p))`: division by the population std, as GRPO does (arXiv 2402.03300). At p in {0, 1}: `at_pole`."""
 
-    at_pole: float = 1.0
+    at_pole: NonNegative = 1.0
     """Value at p in {0, 1}, >= 0; the default leaves such a group's own credit as the rule gave it."""
 
     divides: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_number("credit.emphasis inverse_sqrt", "at_pole", self.at_pole, low=0.0)
 
     def __call__(self, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 weights."""
         return _reciprocal(torch.sqrt(statistics.p * (1.0 - statistics.p)), self.at_pole)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.emphasis mad")
 class Mad:
     """`d = 1 / (2 p (1 - p))`: division by the mean absolute deviation of r in {0, 1} from its mean. At p in {0, 1}: `at_pole`."""
 
-    at_pole: float = 1.0
+    at_pole: NonNegative = 1.0
     """Value at p in {0, 1}, >= 0; the default leaves such a group's own credit as the rule gave it."""
 
     divides: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_number("credit.emphasis mad", "at_pole", self.at_pole, low=0.0)
 
     def __call__(self, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 weights."""

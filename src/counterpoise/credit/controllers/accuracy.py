@@ -8,11 +8,13 @@ from typing import Any
 
 from counterpoise.credit.controllers.base import Lambdas, StepStatistics
 from counterpoise.credit.controllers.state import check_state
-from counterpoise.settings import check_number
+from counterpoise.ranges import NonNegative, Smoothing
+from counterpoise.settings import check_number, settings
 
 __all__ = ["Accuracy"]
 
 
+@settings("credit.controller accuracy", frozen=False)
 class Accuracy:
     """`lambda_minus = low + (high - low) (1 - p)` for each task type, p its success rate, smoothed over steps.
 
@@ -20,26 +22,17 @@ class Accuracy:
     its own pace. Where nothing was scored yet p counts as 0.
     """
 
-    def __init__(
-        self, *, minus_low: float = 0.1, minus_high: float = 1.0, lambda_plus: float = 0.1, smoothing: float = 0.9
-    ) -> None:
-        """Check the settings.
+    minus_low: NonNegative = 0.1
+    """Negative weight where everything is right, >= 0."""
+    minus_high: NonNegative = 1.0
+    """Negative weight where everything is wrong, >= `minus_low`."""
+    lambda_plus: NonNegative = 0.1
+    """Positive weight, >= 0."""
+    smoothing: Smoothing = 0.9
+    """Share of the old average that a step keeps, in [0, 1); 0 takes each step as it is."""
 
-        Args:
-            minus_low: negative weight where everything is right, >= 0.
-            minus_high: negative weight where everything is wrong, >= `minus_low`.
-            lambda_plus: positive weight, >= 0.
-            smoothing: in [0, 1): share of the old average that a step keeps; 0 takes each step as it is.
-
-        Raises:
-            ConfigError: a setting is out of range.
-        """
-        where = "credit.controller accuracy"
-        check_number(where, "minus_low", minus_low, low=0.0)
-        check_number(where, "minus_high", minus_high, low=minus_low)
-        check_number(where, "lambda_plus", lambda_plus, low=0.0)
-        check_number(where, "smoothing", smoothing, low=0.0, high=0.999)
-        self._low, self._high, self._plus, self._smoothing = minus_low, minus_high, lambda_plus, smoothing
+    def __post_init__(self) -> None:
+        check_number("credit.controller accuracy", "minus_high", self.minus_high, low=self.minus_low)
         self._rates: dict[str, float] = {}
 
     def update(self, statistics: Mapping[str, StepStatistics]) -> Mapping[str, Lambdas]:
@@ -47,11 +40,11 @@ class Accuracy:
         for kind, seen in statistics.items():
             if seen.scored:
                 old = self._rates.get(kind, seen.success_rate)
-                self._rates[kind] = self._smoothing * old + (1.0 - self._smoothing) * seen.success_rate
-        return {kind: Lambdas(plus=self._plus, minus=self._minus(kind)) for kind in statistics}
+                self._rates[kind] = self.smoothing * old + (1.0 - self.smoothing) * seen.success_rate
+        return {kind: Lambdas(plus=self.lambda_plus, minus=self._minus(kind)) for kind in statistics}
 
     def _minus(self, kind: str) -> float:
-        return self._low + (self._high - self._low) * (1.0 - self._rates.get(kind, 0.0))
+        return self.minus_low + (self.minus_high - self.minus_low) * (1.0 - self._rates.get(kind, 0.0))
 
     def report(self) -> Mapping[str, float]:
         """Smoothed success rate of each task type."""

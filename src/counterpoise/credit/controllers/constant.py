@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from counterpoise.credit.controllers.base import Lambdas, StepStatistics
 from counterpoise.credit.controllers.state import check_state
-from counterpoise.settings import check_number
+from counterpoise.ranges import NonNegative
+from counterpoise.settings import settings
 
 __all__ = ["Constant"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.controller constant")
 class Constant:
     """`lambda_plus` and `lambda_minus` never change; 1 and 1 leave the rule as it is."""
 
-    lambda_plus: float = 1.0
+    lambda_plus: NonNegative = 1.0
     """Weight of the positive part, >= 0."""
-    lambda_minus: float = 1.0
+    lambda_minus: NonNegative = 1.0
     """Weight of the negative part, >= 0."""
-
-    def __post_init__(self) -> None:
-        check_number("credit.controller constant", "lambda_plus", self.lambda_plus, low=0.0)
-        check_number("credit.controller constant", "lambda_minus", self.lambda_minus, low=0.0)
 
     def update(self, statistics: Mapping[str, StepStatistics]) -> Mapping[str, Lambdas]:
         """The same two weights for every task type."""

@@ -9,12 +9,14 @@ from typing import Any
 from counterpoise.credit.controllers.base import Lambdas, StepStatistics
 from counterpoise.credit.controllers.entropy_anchor import EntropyAnchor
 from counterpoise.credit.controllers.state import check_state
-from counterpoise.settings import check_number
+from counterpoise.ranges import AboveZero, NonNegative
+from counterpoise.settings import check_number, settings
 from counterpoise.types import Sum
 
 __all__ = ["EntropyStep"]
 
 
+@settings("credit.controller entropy_step", frozen=False)
 class EntropyStep:
     """`lambda_plus += step * sign(H/H_0 - target)` outside the dead band, clipped to [low, high]; `lambda_minus = 1`.
 
@@ -23,38 +25,24 @@ class EntropyStep:
     EntroPIC (arXiv 2511.15248).
     """
 
-    def __init__(
-        self,
-        *,
-        start: float = 1.0,
-        step: float = 0.05,
-        target: float = 1.0,
-        dead_band: float = 0.1,
-        low: float = 0.0,
-        high: float = 2.0,
-    ) -> None:
-        """Check the settings.
+    start: float = 1.0
+    """First `lambda_plus`, in [low, high]."""
+    step: AboveZero = 0.05
+    """Change of it in one training step, > 0."""
+    target: AboveZero = 1.0
+    """Entropy to hold, as a share of H_0, > 0."""
+    dead_band: NonNegative = 0.1
+    """Relative deviation from the target within which nothing changes, >= 0."""
+    low: NonNegative = 0.0
+    """Smallest `lambda_plus`, >= 0."""
+    high: float = 2.0
+    """Largest `lambda_plus`."""
 
-        Args:
-            start: first `lambda_plus`, in [low, high].
-            step: change of it in one training step, > 0.
-            target: entropy to hold, as a share of H_0, > 0.
-            dead_band: relative deviation from the target within which nothing changes, >= 0.
-            low: smallest `lambda_plus`, >= 0.
-            high: largest `lambda_plus`.
-
-        Raises:
-            ConfigError: a setting is out of range.
-        """
+    def __post_init__(self) -> None:
         where = "credit.controller entropy_step"
-        check_number(where, "low", low, low=0.0)
-        check_number(where, "high", high, low=low)
-        check_number(where, "start", start, low=low, high=high)
-        check_number(where, "step", step, low=0.0, exclusive=True)
-        check_number(where, "target", target, low=0.0, exclusive=True)
-        check_number(where, "dead_band", dead_band, low=0.0)
-        self._step, self._target, self._band, self._low, self._high = step, target, dead_band, low, high
-        self._plus = start
+        check_number(where, "high", self.high, low=self.low)
+        check_number(where, "start", self.start, low=self.low, high=self.high)
+        self._plus = self.start
         self._anchor = EntropyAnchor()
         self._ratio = math.nan
 
@@ -62,9 +50,9 @@ class EntropyStep:
         """Compare the step's entropy with the target and move by one step at most."""
         entropy = sum((seen.entropy for seen in statistics.values()), Sum(total=0.0, count=0.0))
         self._ratio = 1.0 + self._anchor.deviation(entropy)
-        error = self._ratio / self._target - 1.0
-        if abs(error) > self._band:  # false for NaN
-            self._plus = min(self._high, max(self._low, self._plus + math.copysign(self._step, error)))
+        error = self._ratio / self.target - 1.0
+        if abs(error) > self.dead_band:  # false for NaN
+            self._plus = min(self.high, max(self.low, self._plus + math.copysign(self.step, error)))
         return dict.fromkeys(statistics, Lambdas(plus=self._plus, minus=1.0))
 
     def report(self) -> Mapping[str, float]:

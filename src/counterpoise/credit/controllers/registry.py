@@ -9,7 +9,7 @@ from counterpoise.credit.controllers.accuracy import Accuracy
 from counterpoise.credit.controllers.base import Controller
 from counterpoise.credit.controllers.constant import Constant
 from counterpoise.credit.controllers.entropy_step import EntropyStep
-from counterpoise.credit.controllers.schedules import cosine, exponential, linear, warmup_psr
+from counterpoise.credit.controllers.schedules import Cosine, Exponential, Linear, WarmupPsr
 from counterpoise.credit.controllers.share import Share
 from counterpoise.settings import construct
 
@@ -17,10 +17,10 @@ __all__ = ["CONTROLLERS", "make_controller"]
 
 CONTROLLERS: Mapping[str, Callable[..., Controller]] = {
     "constant": Constant,
-    "linear": linear,
-    "cosine": cosine,
-    "exponential": exponential,
-    "warmup_psr": warmup_psr,
+    "linear": Linear,
+    "cosine": Cosine,
+    "exponential": Exponential,
+    "warmup_psr": WarmupPsr,
     "accuracy": Accuracy,
     "entropy_step": EntropyStep,
     "share": Share,

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from counterpoise import ranges
 from counterpoise.credit.controllers.base import Lambdas, StepStatistics
 from counterpoise.credit.controllers.entropy_anchor import EntropyAnchor
 from counterpoise.credit.controllers.plant import PlantSign
 from counterpoise.credit.controllers.state import check_state
-from counterpoise.settings import check_number
+from counterpoise.ranges import AboveZero, NonNegative, PartialShare, Smoothing
+from counterpoise.settings import check_number, settings
 
 __all__ = ["Share"]
 
@@ -30,6 +32,7 @@ class _Decision:
     """What it gave."""
 
 
+@settings("credit.controller share", frozen=False)
 class Share:
     """Holds the measured polarity share rho = W+ lambda+ / (W+ lambda+ + W- lambda-) at a set point, per task type.
 
@@ -48,59 +51,37 @@ class Share:
     two signs' weights: EntroPIC (arXiv 2511.15248).
     """
 
-    def __init__(
-        self,
-        *,
-        rho: float = 0.5,
-        rho_min: float = 0.2,
-        rho_max: float = 0.8,
-        gain: float = 0.1,
-        target: float = 1.0,
-        dead_band: float = 0.1,
-        smoothing: float = 0.9,
-        floor: float = 0.3,
-        floor_share: float = 0.5,
-        shrinkage: float = 32.0,
-        lambda_min: float = 0.001,
-        lambda_max: float = 20.0,
-    ) -> None:
-        """Check the settings.
+    rho: float = 0.5
+    """First set point, inside (rho_min, rho_max)."""
+    rho_min: PartialShare = 0.2
+    """Smallest set point, in [0, 1)."""
+    rho_max: PartialShare = 0.8
+    """Largest set point, in (rho_min, 1)."""
+    gain: NonNegative = 0.1
+    """Integral gain kI of the entropy feedback, >= 0; 0 leaves the share at `rho`."""
+    target: AboveZero = 1.0
+    """Entropy to hold, as a share of H_0 (the mean of the first five steps), > 0."""
+    dead_band: NonNegative = 0.1
+    """Deviation of H / H_0 from the target within which u does not move, >= 0."""
+    smoothing: Smoothing = 0.9
+    """Share of the old average that a step keeps, in [0, 1)."""
+    floor: ranges.Share = 0.3
+    """Coverage below which the positive share is raised, in [0, 1]; 0 switches it off."""
+    floor_share: PartialShare = 0.5
+    """The share at coverage 0, in [0, 1)."""
+    shrinkage: NonNegative = 32.0
+    """Groups of the mixture added to each task type's own, >= 0."""
+    lambda_min: NonNegative = 0.001
+    """Smallest positive weight, >= 0."""
+    lambda_max: float = 20.0
+    """Largest positive weight, >= lambda_min; beyond it the negative weight falls."""
 
-        Args:
-            rho: first set point, inside (rho_min, rho_max).
-            rho_min: smallest set point, in [0, 1).
-            rho_max: largest set point, in (rho_min, 1).
-            gain: integral gain kI of the entropy feedback, >= 0; 0 leaves the share at `rho`.
-            target: entropy to hold, as a share of H_0 (the mean of the first five steps), > 0.
-            dead_band: deviation of H / H_0 from the target within which u does not move, >= 0.
-            smoothing: in [0, 1): share of the old average that a step keeps.
-            floor: coverage below which the positive share is raised, in [0, 1]; 0 switches it off.
-            floor_share: the share at coverage 0, in [0, 1).
-            shrinkage: groups of the mixture added to each task type's own, >= 0.
-            lambda_min: smallest positive weight, >= 0.
-            lambda_max: largest positive weight, >= lambda_min; beyond it the negative weight falls.
-
-        Raises:
-            ConfigError: a setting is out of range.
-        """
+    def __post_init__(self) -> None:
         where = "credit.controller share"
-        check_number(where, "rho_min", rho_min, low=0.0, high=0.99)
-        check_number(where, "rho_max", rho_max, low=rho_min, high=0.99)
-        check_number(where, "rho", rho, low=rho_min, high=rho_max, exclusive=True)
-        check_number(where, "gain", gain, low=0.0)
-        check_number(where, "target", target, low=0.0, exclusive=True)
-        check_number(where, "dead_band", dead_band, low=0.0)
-        check_number(where, "smoothing", smoothing, low=0.0, high=0.999)
-        check_number(where, "floor", floor, low=0.0, high=1.0)
-        check_number(where, "floor_share", floor_share, low=0.0, high=0.99)
-        check_number(where, "shrinkage", shrinkage, low=0.0)
-        check_number(where, "lambda_min", lambda_min, low=0.0)
-        check_number(where, "lambda_max", lambda_max, low=max(lambda_min, 1e-6))
-        self._rho_min, self._rho_max = rho_min, rho_max
-        self._gain, self._target, self._band, self._smoothing = gain, target, dead_band, smoothing
-        self._floor, self._floor_share, self._shrinkage = floor, floor_share, shrinkage
-        self._lambda_min, self._lambda_max = lambda_min, lambda_max
-        inside = (rho - rho_min) / (rho_max - rho_min)
+        check_number(where, "rho_max", self.rho_max, low=self.rho_min, high=0.99)
+        check_number(where, "rho", self.rho, low=self.rho_min, high=self.rho_max, exclusive=True)
+        check_number(where, "lambda_max", self.lambda_max, low=max(self.lambda_min, 1e-6))
+        inside = (self.rho - self.rho_min) / (self.rho_max - self.rho_min)
         self._integral = math.log(inside / (1.0 - inside))
         self._averages: dict[str, dict[str, float]] = {}
         self._shared = dict(_NOTHING)
@@ -122,14 +103,14 @@ class Share:
 
     @property
     def _rho(self) -> float:
-        return self._rho_min + (self._rho_max - self._rho_min) / (1.0 + math.exp(-self._integral))
+        return self.rho_min + (self.rho_max - self.rho_min) / (1.0 + math.exp(-self._integral))
 
     def _feed_back(self, total: StepStatistics) -> None:
         self._ratio = 1.0 + self._anchor.deviation(total.entropy)
-        error = self._ratio - self._target
+        error = self._ratio - self.target
         self._plant.observe(rho=self._rho, entropy_ratio=self._ratio)
-        if abs(error) > self._band and not self._plant.reversed:  # false for NaN
-            moved = self._integral + self._gain * max(-1.0, min(1.0, error))
+        if abs(error) > self.dead_band and not self._plant.reversed:  # false for NaN
+            moved = self._integral + self.gain * max(-1.0, min(1.0, error))
             # Beyond 6 the sigmoid is flat, and a set point that was pushed far out would take as long to come back.
             self._integral = max(-6.0, min(6.0, moved))
 
@@ -137,27 +118,27 @@ class Share:
         if not seen.groups:
             return dict(old)
         new = {"plus": seen.plus_mass, "minus": seen.minus_mass, "groups": seen.groups, "solved": seen.solved_groups}
-        keep = self._smoothing if old["groups"] else 0.0
+        keep = self.smoothing if old["groups"] else 0.0
         return {name: keep * old[name] + (1.0 - keep) * new[name] for name in _AVERAGED}
 
     def _decide(self, kind: str) -> _Decision:
         own, shared = self._averages[kind], self._shared
-        borrowed = self._shrinkage / shared["groups"] if shared["groups"] else 0.0
+        borrowed = self.shrinkage / shared["groups"] if shared["groups"] else 0.0
         plus, minus, groups, solved = (own[name] + borrowed * shared[name] for name in _AVERAGED)
         coverage = solved / groups if groups else math.nan
         rho = self._rho
-        if coverage < self._floor:
-            rho = max(rho, self._floor_share * (1.0 - coverage / self._floor))
+        if coverage < self.floor:
+            rho = max(rho, self.floor_share * (1.0 - coverage / self.floor))
         return _Decision(rho=rho, coverage=coverage, lambdas=self._lambdas(rho, plus, minus))
 
     def _lambdas(self, rho: float, plus: float, minus: float) -> Lambdas:
         if not minus:
             return Lambdas(plus=1.0, minus=1.0)
         odds = rho / (1.0 - rho)
-        if odds * minus > self._lambda_max * plus:
+        if odds * minus > self.lambda_max * plus:
             # odds = lambda+ W+ / (lambda- W-) with lambda+ at its largest
-            return Lambdas(plus=self._lambda_max, minus=self._lambda_max * plus / (odds * minus))
-        return Lambdas(plus=max(self._lambda_min, odds * minus / plus), minus=1.0)
+            return Lambdas(plus=self.lambda_max, minus=self.lambda_max * plus / (odds * minus))
+        return Lambdas(plus=max(self.lambda_min, odds * minus / plus), minus=1.0)
 
     def report(self) -> Mapping[str, float]:
         """Set point, entropy ratio, whether the feedback stands still, and by task type the share aimed at and the coverage."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SignWeights
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
-from counterpoise.settings import check_number
+from counterpoise.ranges import Share
+from counterpoise.settings import settings
 
 __all__ = ["Asymmetric"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.rule asymmetric")
 class Asymmetric:
     """`A = r - b` with r in {0, 1}: `1 - b` if correct, `-b` if wrong.
 
@@ -24,11 +24,8 @@ class Asymmetric:
 
     needs: ClassVar[Needs] = Needs.NOTHING
 
-    b: float = 0.5
+    b: Share = 0.5
     """Baseline in [0, 1]; 0 is `psr`, 1 is `nsr`."""
-
-    def __post_init__(self) -> None:
-        check_number("credit.rule asymmetric", "b", self.b, low=0.0, high=1.0)
 
     @property
     def sign_weights(self) -> SignWeights:

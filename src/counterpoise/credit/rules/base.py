@@ -10,13 +10,11 @@ from counterpoise.credit.groups import GroupStatistics
 from counterpoise.errors import DataError
 from counterpoise.lazy import torch
 
-__all__ = ["SCALES", "Rule", "Scale", "SignWeights", "centred", "in_range", "normalised"]
+__all__ = ["Rule", "Scale", "SignWeights", "centred", "in_range", "normalised"]
 
 Scale = Literal["zero_one", "as_given"]
 """Which reward a baseline rule centres: the success indicator in {0, 1} (the convention of the rules' papers, whatever the
 reward's own range), or the reward as it is given (in {-1, +1} that doubles `r - mean`; needed for graded rewards)."""
-
-SCALES: tuple[str, ...] = ("zero_one", "as_given")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

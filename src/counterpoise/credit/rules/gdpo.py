@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NoReturn
+from typing import Annotated, ClassVar, Literal, NoReturn
+
+from annotated_types import MinLen
 
 from counterpoise.credit.advantages import Advantages, Stateful
 from counterpoise.credit.gae import Moments, moments, whiten
 from counterpoise.credit.groups import GroupStatistics, group_statistics
 from counterpoise.credit.rules.base import centred, normalised
 from counterpoise.credit.rules.needs import Needs
-from counterpoise.errors import ConfigError, DataError, UsageError
+from counterpoise.errors import DataError, UsageError
 from counterpoise.lazy import torch
-from counterpoise.settings import check_choice, check_number
+from counterpoise.ranges import AboveZero, Correction, Expected, NonNegative
+from counterpoise.settings import settings
 from counterpoise.types import Batch, Sum
 from counterpoise.world import ALONE, World, add
 
 __all__ = ["Gdpo", "gdpo"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+_DIMENSIONS = "a table of weights such as {value = 1.0, unit = 0.5}"
+
+
+@settings("credit.rule gdpo")
 class Gdpo:
     """`A = (S - mean S) / sqrt(var S + whiten_eps)`, `S = sum_d w_d (x_d - mean_d) / (std_d + eps)` over dimensions d of the reward.
 
@@ -40,30 +45,16 @@ class Gdpo:
     divides: ClassVar[bool] = True
     states: ClassVar[Mapping[str, Stateful]] = MappingProxyType({})
 
-    dimensions: Mapping[str, float]
+    dimensions: Annotated[Mapping[str, AboveZero], MinLen(1), Expected(_DIMENSIONS)]
     """Weight > 0 of each part by name, e.g. `{value = 1.0, unit = 0.5}`; `verdict` is 1 if correct, else 0."""
-    ddof: int = 1
+    ddof: Correction = 1
     """Delta degrees of freedom of every std: 1 (verl, TRL) or 0."""
-    eps: float = 1e-6
+    eps: NonNegative = 1e-6
     """Added to the std of a dimension in its group, >= 0."""
     whiten: Literal["sequences", "tokens", "none"] = "sequences"
     """What the batch is in the last step: its scored rollouts (the paper, TRL), their tokens (verl), or no such step."""
-    whiten_eps: float = 1e-8
+    whiten_eps: NonNegative = 1e-8
     """Added to the variance of the batch, >= 0."""
-
-    def __post_init__(self) -> None:
-        where = "credit.rule gdpo"
-        given: Any = self.dimensions  # as the run file has it
-        if not isinstance(given, Mapping) or not given:
-            raise ConfigError(
-                f"{where}: dimensions = {given!r}; expected a table of weights such as {{value = 1.0, unit = 0.5}}"
-            )
-        for name, weight in self.dimensions.items():
-            check_number(where, f"dimensions.{name}", weight, low=0.0, exclusive=True)
-        check_number(where, "ddof", self.ddof, low=0, high=1, integer=True)
-        check_number(where, "eps", self.eps, low=0.0)
-        check_choice(where, "whiten", self.whiten, ("sequences", "tokens", "none"))
-        check_number(where, "whiten_eps", self.whiten_eps, low=0.0)
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> NoReturn:
         """Refused: rewards and group statistics are not enough.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from counterpoise.credit.groups import GroupStatistics
-from counterpoise.credit.rules.base import SCALES, Scale, centred, normalised
+from counterpoise.credit.rules.base import Scale, centred, normalised
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
-from counterpoise.settings import check_choice, check_number
+from counterpoise.ranges import Correction, NonNegative
+from counterpoise.settings import settings
 
 __all__ = ["Grpo"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.rule grpo")
 class Grpo:
     """`A = (r - mean) / s`, `s = std_ddof + eps` over the scored rollouts of the group; 0 where the std is 0.
 
@@ -27,20 +27,14 @@ class Grpo:
     needs: ClassVar[Needs] = Needs.BASELINE
     divides: ClassVar[bool] = True
 
-    ddof: int = 1
+    ddof: Correction = 1
     """Delta degrees of freedom of the std: 1 (verl, TRL) or 0."""
-    eps: float = 1e-6
+    eps: NonNegative = 1e-6
     """Added to the denominator, >= 0."""
     eps_to: Literal["std", "variance"] = "std"
     """`std`: `s = std + eps`; `variance`: `s = sqrt(var + eps)`."""
     scale: Scale = "zero_one"
     """Reward that is centred: the success indicator, or the reward as given (they differ through eps alone)."""
-
-    def __post_init__(self) -> None:
-        check_number("credit.rule grpo", "ddof", self.ddof, low=0, high=1, integer=True)
-        check_number("credit.rule grpo", "eps", self.eps, low=0.0)
-        check_choice("credit.rule grpo", "eps_to", self.eps_to, ("std", "variance"))
-        check_choice("credit.rule grpo", "scale", self.scale, SCALES)
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit."""

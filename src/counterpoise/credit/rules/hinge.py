@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from annotated_types import Gt, Lt
 
 from counterpoise.credit.advantages import EveryStep, StepRule
 from counterpoise.credit.groups import GroupStatistics, segment_sum
@@ -13,12 +14,13 @@ from counterpoise.credit.rules.needs import Needs
 from counterpoise.credit.threshold import AtMovingThreshold
 from counterpoise.errors import UsageError
 from counterpoise.lazy import torch
-from counterpoise.settings import check_choice, check_number
+from counterpoise.ranges import AboveZero, NonNegative, Share, Smoothing
+from counterpoise.settings import check_number, settings
 
 __all__ = ["Hinge"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.rule hinge")
 class Hinge:
     """`A = lambda g+ - g-`, with `g+ = ((r - tau) / (high - tau))^a` above tau and `g- = ((tau - r) / (tau - low))^b` below it.
 
@@ -31,9 +33,9 @@ class Hinge:
 
     needs: ClassVar[Needs] = Needs.NOTHING
 
-    lambda_: float = 1.0
+    lambda_: NonNegative = 1.0
     """Weight of the positive part, >= 0; `lambda` in a run file."""
-    minus: float = 1.0
+    minus: NonNegative = 1.0
     """Weight of the negative part, >= 0."""
     low: float = -1.0
     """Smallest possible reward; the run's reward declares it unless set."""
@@ -45,34 +47,25 @@ class Hinge:
     threshold: Literal["constant", "group_quantile", "ema"] = "constant"
     """`constant`; the group's own quantile (type 7: linear between order statistics); or the moving average over steps of the task
     type's mean reward (`credit.threshold`), which only a run has: `at` takes it."""
-    smoothing: float = 0.9
+    smoothing: Smoothing = 0.9
     """With `ema`: share of the old average that a step keeps, in [0, 1)."""
-    margin: float = 0.05
+    margin: Annotated[float, Gt(0.0), Lt(0.5)] = 0.05
     """With `ema`: tau stays this share of the range away from its ends, in (0, 0.5)."""
     correct_only: bool = False
     """Push up nothing but correct rollouts: a reward above tau of a wrong one is worth 0."""
-    plus_power: float = 1.0
+    plus_power: AboveZero = 1.0
     """a > 0: above 1 only rewards near the top are pushed up much."""
-    minus_power: float = 1.0
+    minus_power: AboveZero = 1.0
     """b > 0."""
-    nu: float = 0.0
+    nu: Share = 0.0
     """Share in [0, 1] of the negative mass of a group that goes to its better rollouts; 0 is off."""
 
     def __post_init__(self) -> None:
         where = "credit.rule hinge"
-        check_number(where, "lambda", self.lambda_, low=0.0)
-        check_number(where, "minus", self.minus, low=0.0)
-        check_number(where, "low", self.low)
         check_number(where, "high", self.high, low=self.low, exclusive=True)
-        check_choice(where, "threshold", self.threshold, ("constant", "group_quantile", "ema"))
         if self.tau is not None:
             low, high = self._between()
             check_number(where, "tau", self.tau, low=low, high=high, exclusive=True)
-        check_number(where, "plus_power", self.plus_power, low=0.0, exclusive=True)
-        check_number(where, "minus_power", self.minus_power, low=0.0, exclusive=True)
-        check_number(where, "nu", self.nu, low=0.0, high=1.0)
-        check_number(where, "smoothing", self.smoothing, low=0.0, high=0.999)
-        check_number(where, "margin", self.margin, low=0.0, high=0.5, exclusive=True)
 
     @property
     def sign_weights(self) -> SignWeights:

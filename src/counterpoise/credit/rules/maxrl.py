@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
+from counterpoise.settings import settings
 
 __all__ = ["MaxRl"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.rule maxrl")
 class MaxRl:
     """`A = (r - p) / p` with r in {0, 1}: `(1-p)/p` if correct, `-1` if wrong; 0 in an all-wrong group.
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import normalised
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
-from counterpoise.settings import check_choice, check_number
+from counterpoise.ranges import Correction, NonNegative
+from counterpoise.settings import settings
 
 __all__ = ["Ngrpo"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.rule ngrpo")
 class Ngrpo:
     """`A = (r - mean') / s'` where mean' and s' are those of the group and one more rollout of reward 1, r in {0, 1}.
 
@@ -28,17 +28,12 @@ class Ngrpo:
     needs: ClassVar[Needs] = Needs.NOTHING
     divides: ClassVar[bool] = True
 
-    ddof: int = 1
+    ddof: Correction = 1
     """Delta degrees of freedom of s': 1 or 0."""
-    eps: float = 1e-6
+    eps: NonNegative = 1e-6
     """Added to the denominator, >= 0."""
     eps_to: Literal["std", "variance"] = "std"
     """`std`: `s' = std + eps`; `variance`: `s' = sqrt(var + eps)`."""
-
-    def __post_init__(self) -> None:
-        check_number("credit.rule ngrpo", "ddof", self.ddof, low=0, high=1, integer=True)
-        check_number("credit.rule ngrpo", "eps", self.eps, low=0.0)
-        check_choice("credit.rule ngrpo", "eps_to", self.eps_to, ("std", "variance"))
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit by verdict; `rewards` is not read."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SignWeights
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
+from counterpoise.settings import settings
 
 __all__ = ["Nsr"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.rule nsr")
 class Nsr:
     """`A = -1` if wrong, else 0: only wrong answers are pushed down.
 

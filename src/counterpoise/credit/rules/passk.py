@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.errors import ConfigError
 from counterpoise.lazy import torch
-from counterpoise.settings import check_number
+from counterpoise.ranges import Positive
+from counterpoise.settings import settings
 
 __all__ = ["PassK"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.rule passk")
 class PassK:
     """Advantages of all k-subsets of a group, each worth 1 if it holds a success, averaged over each rollout's subsets.
 
@@ -29,11 +29,8 @@ class PassK:
     needs: ClassVar[Needs] = Needs.NOTHING
     divides: ClassVar[bool] = True
 
-    k: int
+    k: Positive
     """Subset size, >= 1 and below the group size (at the group size every subset of a group is the same and s = 0)."""
-
-    def __post_init__(self) -> None:
-        check_number("credit.rule passk", "k", self.k, low=1, integer=True)
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> torch.Tensor:
         """(N,) float64 credit by verdict; `rewards` is not read.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, NoReturn
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.errors import UsageError
 from counterpoise.lazy import torch
-from counterpoise.settings import check_number
+from counterpoise.ranges import Correction, NonNegative, Share
+from counterpoise.settings import settings
 
 __all__ = ["Ppo"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.rule ppo")
 class Ppo:
     """`A_t = sum_l (gamma lam)^l delta_(t+l)`, `delta_t = r_t + gamma V_(t+1) - V_t`, whitened; `plus = max(A, 0)`, `minus = max(-A, 0)`.
 
@@ -25,27 +25,20 @@ class Ppo:
 
     needs: ClassVar[Needs] = Needs.CRITIC
 
-    gamma: float = 1.0
+    gamma: Share = 1.0
     """Discount per token, in [0, 1]."""
-    lam: float = 1.0
+    lam: Share = 1.0
     """Weight of later residuals, in [0, 1]: 1 is `return - V_t`, 0 the residual of one token."""
     whiten: bool = True
     """Subtract the mean of the advantages of all scored tokens, over all processes, and divide by their std."""
-    ddof: int = 1
+    ddof: Correction = 1
     """Delta degrees of freedom of that std: 1 (verl) or 0."""
-    eps: float = 1e-8
+    eps: NonNegative = 1e-8
     """Added to the variance under the root, >= 0."""
-    kl: float = 0.0
+    kl: NonNegative = 0.0
     """Coefficient of `log pi_old - log pi_ref` in the reward of every token (k1), >= 0; 0 is off and reads no reference."""
     bootstrap: bool = False
     """Add the value of the state after a truncated response to its return; False ends it with its reward, as verl does."""
-
-    def __post_init__(self) -> None:
-        check_number("credit.rule ppo", "gamma", self.gamma, low=0.0, high=1.0)
-        check_number("credit.rule ppo", "lam", self.lam, low=0.0, high=1.0)
-        check_number("credit.rule ppo", "ddof", self.ddof, low=0, high=1, integer=True)
-        check_number("credit.rule ppo", "eps", self.eps, low=0.0)
-        check_number("credit.rule ppo", "kl", self.kl, low=0.0)
 
     def __call__(self, rewards: torch.Tensor, statistics: GroupStatistics) -> NoReturn:
         """Refused: rewards and group statistics are not enough.

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
+from counterpoise.settings import settings
 
 __all__ = ["Reinforce"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.rule reinforce")
 class Reinforce:
     """`A = +1` if correct, `-1` if wrong: the paper's objective undivided, PSR and NSR with equal weights.
 

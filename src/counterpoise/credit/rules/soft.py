@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SignWeights, in_range
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
-from counterpoise.settings import check_number
+from counterpoise.ranges import NonNegative
+from counterpoise.settings import check_number, settings
 
 __all__ = ["Soft"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.rule soft")
 class Soft:
     """`A = lambda c - (1 - c)` with `c = (r - low) / (high - low)`, for a reward that measures the probability of being right.
 
@@ -24,7 +24,7 @@ class Soft:
 
     needs: ClassVar[Needs] = Needs.NOTHING
 
-    lambda_: float = 1.0
+    lambda_: NonNegative = 1.0
     """Weight of the positive part, >= 0; `lambda` in a run file."""
 
     low: float = -1.0
@@ -33,8 +33,6 @@ class Soft:
     """Reward that means certainly right."""
 
     def __post_init__(self) -> None:
-        check_number("credit.rule soft", "lambda", self.lambda_, low=0.0)
-        check_number("credit.rule soft", "low", self.low)
         check_number("credit.rule soft", "high", self.high, low=self.low, exclusive=True)
 
     @property

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.credit.rules.base import SignWeights
 from counterpoise.credit.rules.needs import Needs
 from counterpoise.lazy import torch
-from counterpoise.settings import check_number
+from counterpoise.ranges import NonNegative
+from counterpoise.settings import settings
 
 __all__ = ["WeightedReinforce"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.rule weighted_reinforce")
 class WeightedReinforce:
     """`A = lambda` if correct, `-1` if wrong.
 
@@ -24,11 +24,8 @@ class WeightedReinforce:
 
     needs: ClassVar[Needs] = Needs.NOTHING
 
-    lambda_: float = 0.1
+    lambda_: NonNegative = 0.1
     """Weight of the positive part, >= 0; `lambda` in a run file."""
-
-    def __post_init__(self) -> None:
-        check_number("credit.rule weighted_reinforce", "lambda", self.lambda_, low=0.0)
 
     @property
     def sign_weights(self) -> SignWeights:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-from counterpoise.credit.token_weights.base import SIGNS, Signs, TokenContext, TokenWeights, on_signs
-from counterpoise.settings import check_choice, check_number
+from counterpoise.credit.token_weights.base import Signs, TokenContext, TokenWeights, on_signs
+from counterpoise.ranges import Share
+from counterpoise.settings import settings
 
 __all__ = ["AdvantageReweighting"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.token_weights advantage_reweighting")
 class AdvantageReweighting:
     """`u = a pi(y) + 1 - a`.
 
@@ -20,7 +20,7 @@ class AdvantageReweighting:
     script. Changed against it: `normalise` (set it to false for the formula alone). a = 0 is `none`, bit for bit; a = 1 is `probability`.
     """
 
-    a: float = 0.2
+    a: Share = 0.2
     """Slope, in [0, 1]."""
     signs: Signs = "both"
     """Half of the credit it acts on."""
@@ -28,10 +28,6 @@ class AdvantageReweighting:
     """Mean 1 over each response's tokens; see `weigh_tokens`."""
 
     needs_entropy: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        check_number("credit.token_weights advantage_reweighting", "a", self.a, low=0.0, high=1.0)
-        check_choice("credit.token_weights advantage_reweighting", "signs", self.signs, SIGNS)
 
     def __call__(self, context: TokenContext) -> TokenWeights:
         """(N, T) weights in [1 - a, 1], before normalisation."""

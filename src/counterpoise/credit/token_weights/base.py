@@ -10,12 +10,10 @@ from counterpoise.errors import DataError, UsageError
 from counterpoise.lazy import torch
 from counterpoise.world import ALONE, World
 
-__all__ = ["SIGNS", "Signs", "TokenContext", "TokenWeight", "TokenWeights", "on_signs", "required"]
+__all__ = ["Signs", "TokenContext", "TokenWeight", "TokenWeights", "on_signs", "required"]
 
 Signs = Literal["both", "plus", "minus"]
 """Which half of the credit a weight acts on; the other half keeps weight 1."""
-
-SIGNS: tuple[str, ...] = ("both", "plus", "minus")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from counterpoise.credit.groups import dense_groups
 from counterpoise.credit.token_weights.base import TokenContext, TokenWeights, on_signs
 from counterpoise.lazy import torch
+from counterpoise.settings import settings
 
 __all__ = ["ConflictMask"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.token_weights conflict_mask")
 class ConflictMask:
     """`u_minus = 0` on the tokens of a wrong response up to where it leaves the last correct response of its group that it follows.
 

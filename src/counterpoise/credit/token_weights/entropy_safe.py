@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from counterpoise.credit.token_weights.base import TokenContext, TokenWeights, on_signs, required
 from counterpoise.lazy import torch
+from counterpoise.settings import settings
 
 __all__ = ["EntropySafe"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.token_weights entropy_safe")
 class EntropySafe:
     """`u_minus = 1` where `S = pi_y (log pi_y + H) - sum_v pi_v^2 (log pi_v + H) >= 0`, 0 elsewhere; `u_plus = 1`.
 

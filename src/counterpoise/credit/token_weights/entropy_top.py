@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from annotated_types import Ge, Le
 
-from counterpoise.credit.token_weights.base import SIGNS, Signs, TokenContext, TokenWeights, on_signs, required
-from counterpoise.settings import check_choice, check_number
+from counterpoise.credit.token_weights.base import Signs, TokenContext, TokenWeights, on_signs, required
+from counterpoise.settings import settings
 
 __all__ = ["EntropyTop"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.token_weights entropy_top")
 class EntropyTop:
     """`u = 1` where the entropy H is among the largest `share` of the batch's tokens, 0 elsewhere.
 
@@ -25,7 +25,7 @@ class EntropyTop:
     `share = 1` is `none`, bit for bit.
     """
 
-    share: float = 0.2
+    share: Annotated[float, Ge(1e-9), Le(1.0)] = 0.2
     """Share of tokens that is kept, in (0, 1]."""
     signs: Signs = "both"
     """Half of the credit it acts on."""
@@ -33,10 +33,6 @@ class EntropyTop:
     """Mean 1 over each response's tokens; see `weigh_tokens`."""
 
     needs_entropy: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_number("credit.token_weights entropy_top", "share", self.share, low=1e-9, high=1.0)
-        check_choice("credit.token_weights entropy_top", "signs", self.signs, SIGNS)
 
     def __call__(self, context: TokenContext) -> TokenWeights:
         """(N, T) zeros and ones.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from counterpoise.credit.token_weights.base import TokenContext, TokenWeights, on_signs
+from counterpoise.settings import settings
 
 __all__ = ["Unweighted"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.token_weights none")
 class Unweighted:
     """`u = 1`. A run leaves the credit by rollout then, and reads no token."""
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-from counterpoise.credit.token_weights.base import SIGNS, Signs, TokenContext, TokenWeights, on_signs
+from counterpoise.credit.token_weights.base import Signs, TokenContext, TokenWeights, on_signs
 from counterpoise.lazy import torch
-from counterpoise.settings import check_choice, check_number
+from counterpoise.ranges import NonNegative
+from counterpoise.settings import settings
 
 __all__ = ["Probability"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.token_weights probability")
 class Probability:
     """`u = pi(y)^a`: rare tokens are spared, the more the larger a.
 
@@ -22,7 +22,7 @@ class Probability:
     that the weights take (false gives the equations as printed). a = 0 is `none`, bit for bit.
     """
 
-    a: float = 1.0
+    a: NonNegative = 1.0
     """Exponent, >= 0."""
     signs: Signs = "both"
     """Half of the credit it acts on."""
@@ -30,10 +30,6 @@ class Probability:
     """Mean 1 over each response's tokens; see `weigh_tokens`."""
 
     needs_entropy: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        check_number("credit.token_weights probability", "a", self.a, low=0.0)
-        check_choice("credit.token_weights probability", "signs", self.signs, SIGNS)
 
     def __call__(self, context: TokenContext) -> TokenWeights:
         """(N, T) weights in [0, 1], before normalisation."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
-from counterpoise.credit.token_weights.base import SIGNS, Signs, TokenContext, TokenWeights, on_signs
-from counterpoise.settings import check_choice, check_number
+from counterpoise.credit.token_weights.base import Signs, TokenContext, TokenWeights, on_signs
+from counterpoise.ranges import Smoothing
+from counterpoise.settings import settings
 
 __all__ = ["ProbabilityFloor"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.token_weights probability_floor")
 class ProbabilityFloor:
     """`u = 0` where `pi(y) < floor`, 1 elsewhere.
 
@@ -24,7 +24,7 @@ class ProbabilityFloor:
     the floor has no credit.
     """
 
-    floor: float = 0.01
+    floor: Smoothing = 0.01
     """Smallest probability that keeps its weight, in [0, 1); 0 is `none`, bit for bit."""
     signs: Signs = "minus"
     """Half of the credit it acts on."""
@@ -32,10 +32,6 @@ class ProbabilityFloor:
     """Mean 1 over each response's tokens; see `weigh_tokens`."""
 
     needs_entropy: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        check_number("credit.token_weights probability_floor", "floor", self.floor, low=0.0, high=0.999)
-        check_choice("credit.token_weights probability_floor", "signs", self.signs, SIGNS)
 
     def __call__(self, context: TokenContext) -> TokenWeights:
         """(N, T) zeros and ones."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from counterpoise.credit.token_weights.base import SIGNS, Signs, TokenContext, TokenWeights, on_signs
+from annotated_types import Gt, Lt
+
+from counterpoise.credit.token_weights.base import Signs, TokenContext, TokenWeights, on_signs
 from counterpoise.lazy import torch
-from counterpoise.settings import check_choice, check_number
+from counterpoise.settings import settings
 
 __all__ = ["Unlikelihood"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@settings("credit.token_weights unlikelihood")
 class Unlikelihood:
     """`u = min(pi(y) / (1 - pi(y)), cap)`: confident tokens count most, rare ones hardly.
 
@@ -23,7 +24,7 @@ class Unlikelihood:
     `normalise`. A cap below the smallest ratio of a response gives all its tokens the same weight.
     """
 
-    cap: float = 10.0
+    cap: Annotated[float, Gt(0.0), Lt(1e12)] = 10.0
     """Largest weight before normalisation, > 0."""
     signs: Signs = "minus"
     """Half of the credit it acts on."""
@@ -31,10 +32,6 @@ class Unlikelihood:
     """Mean 1 over each response's tokens; see `weigh_tokens`. False gives the gradient of log(1 - pi) itself, up to the cap."""
 
     needs_entropy: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        check_number("credit.token_weights unlikelihood", "cap", self.cap, low=0.0, high=1e12, exclusive=True)
-        check_choice("credit.token_weights unlikelihood", "signs", self.signs, SIGNS)
 
     def __call__(self, context: TokenContext) -> TokenWeights:
         """(N, T) weights in (0, cap], before normalisation."""
