@@ -7,16 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, model_validator
 
 __all__ = [
     "STORED",
     "Component",
-    "Count",
     "Folder",
-    "NonNegative",
-    "Positive",
-    "Probability",
     "Section",
     "component_fault",
 ]
@@ -26,11 +22,6 @@ STORED = "stored"
 
 _LONGEST = 255
 """Bytes of a file's name on the usual file systems."""
-
-Probability = Annotated[float, Field(gt=0.0, le=1.0)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-NonNegative = Annotated[float, Field(ge=0.0)]
 
 
 def component_fault(name: str) -> str | None:

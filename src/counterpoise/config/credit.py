@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from counterpoise.config.base import Count, NonNegative, Positive, Probability, Section
+from counterpoise.config.base import Section
+from counterpoise.ranges import AboveZero, Count, NonNegative, Positive, Probability
 
 __all__ = ["CreditConfig", "CriticConfig", "LossConfig"]
 
@@ -49,9 +50,9 @@ class CriticConfig(Section):
     """AdamW's constant rate; betas and epsilon are the learner's. 0 keeps every value at 0, which makes the advantage the return."""
     weight_decay: NonNegative = 0.01
     """AdamW's decoupled decay."""
-    gradient_clip: Annotated[float, Field(gt=0.0)] | None = 1.0
+    gradient_clip: AboveZero | None = 1.0
     """Largest gradient norm; None switches clipping off."""
-    value_clip: Annotated[float, Field(gt=0.0)] | None = 0.5
+    value_clip: AboveZero | None = 0.5
     """Largest move of a value in one batch that is rewarded, in units of the reward; None is plain squared error."""
     epochs: Positive = 1
     """Passes over each batch, in mini-batches of `learner.minibatch` prompts (or as many rows, `learner.minibatch_unit`)."""
@@ -68,13 +69,13 @@ class LossConfig(Section):
     """Settings of the loss, e.g. `{clip_low = 0.2, clip_high = 0.2}`."""
     denominator: str = "tokens_signed"
     """What a mini-batch's sum is divided by."""
-    constant: Annotated[float, Field(gt=0.0)] | None = None
+    constant: AboveZero | None = None
     """Tokens per sequence of the `constant` denominator; None takes `rollout.max_tokens`."""
     kl: NonNegative = 0.0
     """Coefficient of KL to the reference (the base); 0 is off and costs nothing."""
     kl_estimator: Literal["k1", "k3"] = "k3"
     """`k1` or `k3`."""
-    kl_clamp: Annotated[float, Field(gt=0.0)] | None = None
+    kl_clamp: AboveZero | None = None
     """Bound of a token's k3 estimate in nats, value and gradient (10 in the source paper's code and in verl); None is k3 itself."""
     entropy: NonNegative = 0.0
     """Coefficient of the entropy bonus; 0 is off."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from counterpoise.config.base import Count, Positive, Probability, Section
+from counterpoise.config.base import Section
+from counterpoise.ranges import AboveZero, Count, Positive, Probability
 
 __all__ = ["PromptConfig", "RolloutConfig", "TasksConfig", "VerificationConfig"]
 
@@ -25,7 +26,7 @@ class TasksConfig(Section):
     """Further settings of the task."""
     max_train: Positive | None = None
     """Use at most this many training problems (the first by identity hash)."""
-    weights: dict[str, Annotated[float, Field(gt=0.0)]] = Field(default_factory=dict)
+    weights: dict[str, AboveZero] = Field(default_factory=dict)
     """How often each task type is drawn in training, relative to the others; empty draws every problem equally often."""
 
 
@@ -47,7 +48,7 @@ class RolloutConfig(Section):
     """Problems per training step, over all processes."""
     group_size: Positive = 8
     """Rollouts per problem."""
-    temperature: Annotated[float, Field(gt=0.0)] = 1.0
+    temperature: AboveZero = 1.0
     """Training samples at this temperature and trains that distribution."""
     top_p: Probability = 1.0
     """Nucleus; below 1 the proposal differs from the trained policy."""
@@ -64,7 +65,7 @@ class RolloutConfig(Section):
 class VerificationConfig(Section):
     """How responses are judged."""
 
-    timeout: Annotated[float, Field(gt=0.0)] = 5.0
+    timeout: AboveZero = 5.0
     """Seconds of processor time for one judgement; what a second try does not reach in it either is decided by `blame`."""
     workers: Positive = 1
     """Killable worker processes, for verifiers that need isolation."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field, field_validator, model_validator
 
-from counterpoise.config.base import Component, Count, Positive, Probability, Section
+from counterpoise.config.base import Component, Section
+from counterpoise.ranges import Count, Inside, NonNegative, Positive, Probability
 
 __all__ = ["EvaluationConfig", "TrackingConfig"]
 
@@ -26,7 +25,7 @@ class EvaluationConfig(Section):
     """Rollouts per problem."""
     k: list[Positive] | None = None
     """ks of the curve; None takes the powers of two up to n."""
-    temperature: Annotated[float, Field(ge=0.0)] = 0.6
+    temperature: NonNegative = 0.6
     """The paper's evaluation: temperature 0.6, top-p 0.95."""
     top_p: Probability = 0.95
     """Nucleus."""
@@ -34,7 +33,7 @@ class EvaluationConfig(Section):
     """0 switches it off."""
     max_tokens: Positive | None = None
     """None takes `rollout.max_tokens`."""
-    confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    confidence: Inside = 0.95
     """Level of the intervals."""
 
     @model_validator(mode="after")

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from counterpoise.columns import find_scored
-from counterpoise.config.base import Count, NonNegative, Positive, Section
+from counterpoise.config.base import Section
 from counterpoise.errors import ConfigError
+from counterpoise.ranges import AboveZero, Count, NonNegative, Positive
 
 __all__ = ["CheckpointConfig", "DiagnosticsConfig", "GuardsConfig", "LearnerConfig", "LoraConfig", "ModelConfig"]
 
@@ -42,11 +43,11 @@ class LearnerConfig(Section):
 
     steps: Positive = 100
     """Training steps; each samples, credits and updates."""
-    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-6
+    learning_rate: AboveZero = 1e-6
     """AdamW's peak rate."""
     betas: tuple[float, float] = (0.9, 0.999)
     """AdamW's moments."""
-    epsilon: Annotated[float, Field(gt=0.0)] = 1e-8
+    epsilon: AboveZero = 1e-8
     """AdamW's epsilon."""
     weight_decay: NonNegative = 0.01
     """AdamW's decoupled decay."""
@@ -54,7 +55,7 @@ class LearnerConfig(Section):
     """After warm-up, by training steps."""
     warmup_steps: Count = 0
     """Optimiser updates of linear warm-up."""
-    gradient_clip: Annotated[float, Field(gt=0.0)] | None = 1.0
+    gradient_clip: AboveZero | None = 1.0
     """Largest global gradient norm; None switches clipping off."""
     minibatch: Positive | None = None
     """Prompts per optimiser update, at most; None makes one update a step."""
@@ -133,7 +134,7 @@ class CheckpointConfig(Section):
 
     every_steps: Count = 25
     """0 switches the step rule off."""
-    every_minutes: Annotated[float, Field(gt=0.0)] | None = 10.0
+    every_minutes: AboveZero | None = 10.0
     """None switches the time rule off."""
     keep: Positive = 2
     """Newest checkpoints kept."""

@@ -8,11 +8,12 @@ from typing import Any
 
 from pydantic import ValidationInfo, model_validator
 
-from counterpoise.config.base import Component, Folder, Positive, Section
+from counterpoise.config.base import Component, Folder, Section
 from counterpoise.config.credit import CreditConfig, CriticConfig, LossConfig
 from counterpoise.config.data import PromptConfig, RolloutConfig, TasksConfig, VerificationConfig
 from counterpoise.config.evaluation import EvaluationConfig, TrackingConfig
 from counterpoise.config.learner import CheckpointConfig, DiagnosticsConfig, GuardsConfig, LearnerConfig, ModelConfig
+from counterpoise.ranges import Positive
 
 __all__ = ["RunConfig", "RunSection"]
 

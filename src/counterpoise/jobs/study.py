@@ -15,11 +15,12 @@ from pydantic import Field, ValidationError
 from counterpoise.build.checks import check_names
 from counterpoise.build.problems import Problems, problems_of
 from counterpoise.config import RunConfig
-from counterpoise.config.base import Count, Section, component_fault
+from counterpoise.config.base import Section, component_fault
 from counterpoise.engines.local.observer import Observer
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.models.load import check_model
+from counterpoise.ranges import Count
 from counterpoise.runfile import parse_config, settled
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.runs.identity import flat
