@@ -1,0 +1,142 @@
+"""The run file as a JSON schema, with the settings of every part that it can name.
+
+`python -m counterpoise.config.schema > run.schema.json` writes it for an editor.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from counterpoise.config.run import RunConfig
+from counterpoise.credit import EMPHASES, RULES
+from counterpoise.credit.controllers.registry import CONTROLLERS
+from counterpoise.credit.token_weights import TOKEN_WEIGHTS
+from counterpoise.diagnostics.guards.registry import GUARDS
+from counterpoise.losses import LOSSES
+from counterpoise.rewards.registry import REWARDS
+from counterpoise.settings import names_of, setting_name
+from counterpoise.tables import EXTENDS
+from counterpoise.tasks.registry import TASKS
+from counterpoise.verifiers.registry import VERIFIERS
+
+__all__ = ["run_file_schema", "settings_schema"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where a run file names a part and gives its settings."""
+
+    section: str
+    """Table of the run file."""
+    kind: str
+    """What the parts are called in messages."""
+    parts: Mapping[str, Callable[..., Any]]
+    """Registry."""
+    settings: str = "settings"
+    """Key of the settings."""
+    name: str | None
+    """Key of the name; None where the settings are a table by name."""
+    filled: tuple[str, ...] = ()
+    """Settings that a run fills in from elsewhere, so that none of them has to be given."""
+
+
+_PLACES = (
+    _Place(section="tasks", kind="task", parts=TASKS, name="name"),
+    _Place(section="verification", kind="verifier", parts=VERIFIERS, name=None),
+    _Place(section="credit", kind="credit.rule", parts=RULES, name="rule"),
+    _Place(section="credit", kind="reward", parts=REWARDS, name="reward", settings="reward_settings"),
+    _Place(section="credit", kind="credit.emphasis", parts=EMPHASES, name="emphasis", settings="emphasis_settings"),
+    _Place(
+        section="credit", kind="credit.token_weights", parts=TOKEN_WEIGHTS, name="token_weights",
+        settings="token_weight_settings",
+    ),
+    _Place(
+        section="credit", kind="credit.controller", parts=CONTROLLERS, name="controller", settings="controller_settings",
+        filled=("steps",),
+    ),
+    _Place(section="loss", kind="loss", parts=LOSSES, name="name"),
+    _Place(section="guards", kind="guards", parts=GUARDS, name=None),
+)  # fmt: skip
+
+
+def run_file_schema() -> dict[str, Any]:
+    """The JSON schema (2020-12) of a run file; what one value forbids another is left to loading it."""
+    schema = _written(RunConfig.model_json_schema())
+    schema["properties"][EXTENDS] = {
+        "description": "Run files that this one starts from.",
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+    }
+    for place in _PLACES:
+        section = schema["$defs"][RunConfig.model_fields[place.section].annotation.__name__]  # type: ignore[union-attr]
+        for name, part in place.parts.items():
+            schema["$defs"][f"{place.kind} {name}"] = settings_schema(part, filled=place.filled)
+        places = {name: {"$ref": f"#/$defs/{place.kind} {name}"} for name in place.parts}
+        if place.name is None:
+            section["properties"][place.settings] |= {"properties": places, "additionalProperties": False}
+            continue
+        named = section["properties"][place.name]
+        named["enum"] = list(place.parts)
+        section.setdefault("allOf", []).extend(
+            {
+                "if": {"properties": {place.name: {"const": name}}} | _required(place.name, name, named["default"]),
+                "then": {"properties": {place.settings: reference}},
+            }
+            for name, reference in places.items()
+        )
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def settings_schema(part: Any, *, filled: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The JSON schema of a part's settings, each with what the class says of it."""
+    schema = TypeAdapter(part).json_schema(ref_template="#/$defs/{model}")
+    schema.pop("$defs", None)
+    said = _said(part)
+    known = names_of(part)
+    schema["properties"] = {
+        name: value | ({"description": said[name]} if name in said else {})
+        for name, value in schema.get("properties", {}).items()
+        if name in known
+    }
+    if "required" in schema:
+        schema["required"] = [name for name in schema["required"] if name not in filled]
+    return schema
+
+
+def _required(key: str, name: str, default: str) -> dict[str, list[str]]:
+    """A section without the key has its default's settings."""
+    return {} if name == default else {"required": [key]}
+
+
+def _written(value: Any) -> Any:
+    """TOML has no null: a run file says "none"."""
+    if isinstance(value, dict):
+        return {"const": "none"} if value == {"type": "null"} else {key: _written(one) for key, one in value.items()}
+    return [_written(one) for one in value] if isinstance(value, list) else value
+
+
+def _said(part: Any) -> dict[str, str]:
+    """The text under each field, of the class and those it is made from."""
+    found = {}
+    for kind in reversed(part.__mro__):
+        if not hasattr(kind, "__dataclass_fields__"):
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for field, text in zip(body.body, body.body[1:], strict=False):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                match text:
+                    case ast.Expr(value=ast.Constant(value=str(words))):
+                        found[setting_name(field.target.id)] = inspect.cleandoc(words)
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(run_file_schema(), indent=2, ensure_ascii=False))
