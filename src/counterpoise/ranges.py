@@ -109,7 +109,7 @@ def expected(hint: Any) -> str:
         if Path in arguments:
             return "a path"
         return " or ".join(dict.fromkeys(expected(one) for one in arguments if one is not NoneType))
-    if origin is tuple:
+    if origin is tuple or (origin is Sequence and arguments == (str,)):
         return "a list of texts"
     plain = {
         int: "an integer",

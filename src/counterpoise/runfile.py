@@ -6,7 +6,6 @@ the file they stand in, typed ones to the current directory.
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from counterpoise.config import RunConfig
 from counterpoise.config.base import STORED
 from counterpoise.config.paths import relocate
 from counterpoise.errors import ConfigError, nearest
-from counterpoise.settings import setting_name, setting_value
+from counterpoise.settings import names_of, setting_value
 from counterpoise.tables import EXTENDS, anchored, copied, merge_tables, read_run_tables, read_tables
 
 __all__ = [
@@ -231,8 +230,7 @@ def _settings_called(key: str, data: Mapping[str, Any]) -> list[str]:
         table = data.get(section)
         default = RunConfig.model_fields[section].get_default()
         chosen = str(table.get(name) if isinstance(table, Mapping) and name in table else getattr(default, name))
-        parameters = inspect.signature(registry[chosen]).parameters if chosen in registry else {}
-        if key in [setting_name(parameter) for parameter in parameters]:
+        if chosen in registry and key in names_of(registry[chosen]):
             found.append(f"{section}.settings.{key}")
     return found
 
