@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 __all__ = [
     "STORED",
@@ -19,6 +21,7 @@ __all__ = [
     "Probability",
     "Section",
     "component_fault",
+    "not_finite",
 ]
 
 STORED = "stored"
@@ -30,7 +33,7 @@ _LONGEST = 255
 Probability = Annotated[float, Field(gt=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
-NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0.0)]
 
 
 def component_fault(name: str) -> str | None:
@@ -49,6 +52,19 @@ def component_fault(name: str) -> str | None:
     if len(name.encode()) > _LONGEST:
         return f"it has {len(name.encode())} bytes, and a file name has {_LONGEST} at most"
     return None
+
+
+def not_finite(value: object) -> float | None:
+    """The first number in a value, or in the tables and lists that it is made of, that is infinite or no number; None where there is none.
+
+    No setting has a meaning for either: what can be switched off is `none`.
+    """
+    if isinstance(value, float):
+        return None if math.isfinite(value) else value
+    if isinstance(value, BaseModel):
+        return None  # its own fields are asked
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    return next((found for one in inner if (found := not_finite(one)) is not None), None)
 
 
 def _component(name: str, info: ValidationInfo) -> str:
@@ -74,6 +90,10 @@ Component = Annotated[str, AfterValidator(_component)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 
 
+def _optional(field: FieldInfo) -> bool:
+    return type(None) in get_args(field.annotation)
+
+
 class Section(BaseModel):
     """A table of the run file."""
 
@@ -85,5 +105,14 @@ class Section(BaseModel):
         # TOML has no null: where a field may be None, the word "none" says so.
         if not isinstance(data, Mapping):
             return data
-        optional = {name for name, field in cls.model_fields.items() if type(None) in get_args(field.annotation)}
+        optional = {name for name, field in cls.model_fields.items() if _optional(field)}
         return {k: None if k in optional and v == "none" else v for k, v in data.items()}
+
+    @field_validator("*")
+    @classmethod
+    def _finite(cls, value: Any, info: ValidationInfo) -> Any:
+        found = None if (info.context or {}).get(STORED) else not_finite(value)
+        if found is not None:
+            off = "; what switches it off is none" if _optional(cls.model_fields[str(info.field_name)]) else ""
+            raise ValueError(f"{found} is no finite number" + off)
+        return value
