@@ -391,6 +391,16 @@ def test_flags_that_contradict(refused, command, tiny_policy, jsonl, tmp_path):
         assert f"Invalid value for '{arguments[0]}'" in result.stderr
 
 
+@pytest.mark.parametrize("value", ["inf", "nan"])
+@pytest.mark.parametrize(
+    ("name", "option"), [("verify", "timeout"), ("verify", "alarm"), ("import", "threshold"), ("import", "temperature")]
+)
+def test_an_option_that_is_no_finite_number(command, jsonl, name, option, value):
+    file = jsonl("r.jsonl", {"gold": "5", "response": "#### 5"})
+    result = command(name, file, f"--{option}", value, "--out", "out")
+    assert (result.exit_code, f"Invalid value for '--{option}'" in result.stderr) == (2, True)
+
+
 def test_a_name_that_is_taken_and_what_a_run_has_of_its_own(refused, command, run_file, tmp_path):
     file, run = run_file(), tmp_path / "runs" / "run"
     assert command("train", file, "learner.steps=1").exit_code == 0

@@ -34,7 +34,9 @@ def import_rollouts(
     ] = None,
     steps: Annotated[str | None, typer.Option("--steps", "--step", help="Training steps, e.g. 100 or 100,200.")] = None,
     verifier: Annotated[str, typer.Option(help="Judges problems that are of no task.")] = "math",
-    threshold: Annotated[float, typer.Option(help="The files' scores count as right from here on.")] = 0.5,
+    threshold: Annotated[
+        float, typer.Option(callback=console.finite, help="The files' scores count as right from here on.")
+    ] = 0.5,
     in_thought: Annotated[
         bool, typer.Option("--in-thought", help="The prompts opened <think>: responses begin inside the thought.")
     ] = False,
@@ -48,7 +50,9 @@ def import_rollouts(
         str | None, typer.Option(help="lm-eval: filter whose metric counts; the first otherwise.")
     ] = None,
     model: Annotated[str, typer.Option(help="Who drew them.")] = "imported",
-    temperature: Annotated[float, typer.Option(min=0, help="Temperature they were drawn at.")] = 1.0,
+    temperature: Annotated[
+        float, typer.Option(min=0, callback=console.finite, help="Temperature they were drawn at.")
+    ] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables; shares in [0, 1].")] = False,
 ) -> None:
     """Read rollouts of another tool into an evaluation, to be graded, compared, merged and counted like any other.

@@ -48,13 +48,15 @@ def verify(
     in_thought: Annotated[
         bool, typer.Option("--in-thought", help="The prompt opened <think>: responses begin inside the thought.")
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds of processor time per answer.")] = 5.0,
+    timeout: Annotated[
+        float, typer.Option(callback=console.finite, help="Seconds of processor time per answer.")
+    ] = 5.0,
     blame: Annotated[
         Literal["answer", "none"],
         typer.Option(help="What an answer is that alone makes the verifier hang or crash: wrong, or unscored."),
     ] = "answer",
     workers: Annotated[int, typer.Option(help="Processes for answers that need algebra.")] = 1,
-    alarm: Annotated[float, typer.Option(help="Warn when a larger share is unscored.")] = 0.01,
+    alarm: Annotated[float, typer.Option(min=0, max=1, help="Warn when a larger share is unscored.")] = 0.01,
 ) -> None:
     """Score responses: right, wrong, no answer or unscored.
 
