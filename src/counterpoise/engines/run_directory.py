@@ -32,9 +32,10 @@ from counterpoise.engines.identity import (
 )
 from counterpoise.engines.processes import on_main
 from counterpoise.errors import ConfigError, StoreError, UsageError
-from counterpoise.files import append_json_lines, atomic_write_text, cannot_write, read_text
+from counterpoise.files import Fault, append_json_lines, atomic_write_text, cannot_write, json_lines, read_text
 from counterpoise.runfile import dump_config, load_stored, settled
 from counterpoise.tables import read_tables
+from counterpoise.text import counted
 from counterpoise.types import Problem
 
 __all__ = ["RunDirectory", "sampling_name"]
@@ -106,7 +107,7 @@ class RunDirectory:
         except OSError as error:
             raise StoreError(cannot_write(path / "config.toml", error)) from error
         # Under the lock, so that of two that begin at once one is refused.
-        with run._flock():
+        with run._flock("give this run another name: run.name=…"):
             run._refuse_taken()
             atomic_write_text(path / "config.toml", dump_config(run.config))
         run._created = True
@@ -229,6 +230,19 @@ class RunDirectory:
         same_problems(before, sides, where=self.path)
         return Identity(config=before.config, problems={**sides, **before.problems})
 
+    def refuse_done(self, step: int) -> None:
+        """See that the run is to be no shorter than the `step` steps it has done.
+
+        Raises:
+            UsageError: it is.
+        """
+        wanted = self.config.learner.steps
+        if step > wanted:
+            raise UsageError(
+                f"{self.path} has done {counted(step, 'step')} already, and learner.steps={wanted} asks for fewer; give more than {step} "
+                f"to train it further, or begin a run of {counted(wanted, 'step')} under another name"
+            )
+
     def compare_test(self, problems: Sequence[Problem]) -> None:
         """Compare the test problems with those the run was begun with.
 
@@ -311,11 +325,16 @@ class RunDirectory:
             StoreError: the lock cannot be written.
         """
         with ExitStack() as held:
-            on_main(lambda: held.enter_context(self._flock()))
+            taken = (
+                f"look at it with: counterpoise watch {self.path}  and wait until it ends, or stop it (Ctrl-C there saves), "
+                "then give the same command again"
+            )
+            on_main(lambda: held.enter_context(self._flock(taken)))
             yield
 
     @contextmanager
-    def _flock(self) -> Iterator[None]:
+    def _flock(self, taken: str) -> Iterator[None]:
+        """Hold the lock file; `taken` says what to do where somebody else does."""
         path = self.path / ".lock"
         with ExitStack() as stack:
             try:
@@ -327,10 +346,12 @@ class RunDirectory:
                     if path.exists() and os.fstat(handle.fileno()).st_ino == path.stat().st_ino:
                         break
             except BlockingIOError as error:
-                raise UsageError(
-                    f"{self.path} is in use by another process; wait for it or choose another run.name=…"
-                ) from error
+                raise UsageError(f"{self.path} is in use by another process; {taken}") from error
             except OSError as error:
+                if path.is_file() and not (self.path / "config.toml").exists():
+                    with suppress(OSError):  # what else may be there is not ours
+                        path.unlink()
+                        self.path.rmdir()
                 raise StoreError(_cannot_lock(path, error)) from error
             try:
                 yield
@@ -339,12 +360,22 @@ class RunDirectory:
                 raise
 
     def _withdraw(self) -> None:
-        done = ("metrics.jsonl", "events.jsonl", "checkpoints", "evaluation", "refused")
-        if self._created and not any((self.path / name).exists() for name in done):
-            for name in ("config.toml", ".lock", "anchors.jsonl", "identity.json"):
+        done = ("metrics.jsonl", "checkpoints", "evaluation", "refused")
+        if self._created and not self._noted() and not any((self.path / name).exists() for name in done):
+            for name in ("config.toml", ".lock", "anchors.jsonl", "identity.json", "events.jsonl"):
                 (self.path / name).unlink(missing_ok=True)
             with suppress(OSError):  # what else may be there is not ours
                 self.path.rmdir()
+
+    def _noted(self) -> bool:
+        """Whether there is an event of the run; that its output was lost is none of what it did."""
+        try:
+            lines = [found for _, found in json_lines(self.path / "events.jsonl")]
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return any(isinstance(line, Fault) or line.get("kind") != "output_lost" for line in lines)
 
 
 def _at_once(path: str, flags: int) -> int:
