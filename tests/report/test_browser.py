@@ -230,7 +230,7 @@ def test_the_data_of_a_chart_as_a_table(open_page, five):
     # the table is made by the toggle event, which comes after the click has returned
     WebDriverWait(browser, 20).until(lambda _: details.find_elements("css selector", "thead th"))
     heads = [cell.get_attribute("textContent") for cell in details.find_elements("css selector", "thead th")]
-    assert heads[:3] == ["step", "psr, λ plus", "psr, λ minus"] and len(heads) == 11
+    assert heads[:3] == ["step", "psr, positive", "psr, negative"] and len(heads) == 11
     assert browser.execute_script("return arguments[0].querySelectorAll('tbody tr').length", details) == 500
 
 

@@ -62,9 +62,10 @@ PANELS: tuple[Panel, ...] = (
     ),
     Panel(
         key="lambdas",
-        title="Weights of the signs λ",
+        title="Weights of the signs",
         unit="weight",
-        columns={"lambda_plus": "λ plus", "lambda_minus": "λ minus"},
+        columns={"weight_plus": "positive", "weight_minus": "negative"},
+        note="The controller's λ times the rule's own weights; λ alone for a step of an earlier version, which kept no more.",
     ),
     Panel(
         key="groups",
@@ -223,6 +224,13 @@ PANELS: tuple[Panel, ...] = (
             "tokens_saved_correct": "saved, correct",
             "tokens_saved_wrong": "saved, wrong",
         },
+        main=False,
+    ),
+    Panel(
+        key="controller",
+        title="Weights of the controller λ",
+        unit="weight",
+        columns={"lambda_plus": "λ plus", "lambda_minus": "λ minus"},
         main=False,
     ),
     Panel(

@@ -11,7 +11,7 @@ import math
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -26,7 +26,7 @@ from counterpoise.report.charts import EVENTS, SYMBOLS, chart_data, dash_of, sty
 from counterpoise.report.metrics import choose_panels
 from counterpoise.report.paper import find_published, published_curves
 from counterpoise.report.records import Report, Run, Sample, Samples, Section
-from counterpoise.report.series import width_drawn
+from counterpoise.report.series import width_drawn, with_stand_ins
 from counterpoise.text import visible
 
 __all__ = ["render_page"]
@@ -58,6 +58,7 @@ def render_page(report: Report, *, paper: str | None = None) -> str:
         MissingExtraError: the package plotly is not installed.
     """
     shown = find_published(paper).key if paper is not None else ""
+    report = replace(report, runs=tuple(map(with_stand_ins, report.runs)))
     panels = choose_panels(name for run in report.runs for name in run.columns)
     published = published_curves()
     data = chart_data(report, panels, published)
