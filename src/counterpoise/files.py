@@ -36,6 +36,7 @@ __all__ = [
     "atomic_write_text",
     "cannot_write",
     "fsync_directory",
+    "irregular",
     "json_lines",
     "open_regular",
     "parse_json",
@@ -187,12 +188,24 @@ def open_regular(path: str | Path) -> io.BufferedReader:
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(mode):
-            kind = next((words for test, words in _KINDS if test(mode)), "something else")
-            raise OSError(errno.EINVAL, f"{kind}, not a regular file; write what it gives to a file first", str(path))
+            raise OSError(errno.EINVAL, f"{_kind(mode)}; write what it gives to a file first", str(path))
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def irregular(path: str | Path) -> str | None:
+    """`a named pipe, not a regular file`, or what else is there that must not be opened; None for files and directories, or nothing."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return None
+    return None if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else _kind(mode)
+
+
+def _kind(mode: int) -> str:
+    return f"{next((words for test, words in _KINDS if test(mode)), 'something else')}, not a regular file"
 
 
 def read_text(path: str | Path) -> str:

@@ -89,6 +89,19 @@ def test_files_that_are_missing_or_empty(refused, jsonl, run_file, tmp_path):
     )
 
 
+def test_a_named_pipe_is_no_file(refused, run_file, jsonl, tmp_path):
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    counts = jsonl("c.jsonl", {"id": "a", "n": 4, "c": 1})
+    for command in (["passk"], ["verify"], ["report"], ["compare", counts]):
+        refused(*command, pipe, says=f"cannot read {pipe}: a named pipe, not a regular file; write what it gives to a")
+    tasks = {"name": "jsonl", "train": str(pipe)}
+    refused(
+        "train", run_file(tasks=tasks), says=f"train={pipe} is a named pipe, not a regular file; write what it gives"
+    )
+    refused("eval", pipe, "--task", "countdown", says=f"model '{pipe}' is a named pipe, not a regular file")
+
+
 @pytest.mark.usefixtures("no_model")
 def test_an_empty_split_is_refused(refused, run_file, jsonl, tiny_policy):
     file = jsonl("all.jsonl", GOOD)

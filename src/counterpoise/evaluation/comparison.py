@@ -27,6 +27,7 @@ from counterpoise.evaluation.metrics import Difference, Estimate, columns, diffe
 from counterpoise.evaluation.passk import pass_at_k
 from counterpoise.evaluation.store import Manifest
 from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.files import irregular
 from counterpoise.streams import numpy_generator
 
 __all__ = ["Comparison", "Contender", "compare", "compare_metrics", "on_common_problems", "read_contender"]
@@ -131,7 +132,7 @@ def read_contender(target: str) -> Contender:
         raise DataError(
             f"{path} says what is to be run; give what was run: a run's directory, or for a study all of its runs, e.g. runs/{path.stem}/*"
         )
-    if step is None and path.is_file():
+    if step is None and (path.is_file() or irregular(path)):  # the reader has words for a pipe
         name = path.parent.name if path.name == "problems.jsonl" and path.parent.name else path.stem
         return Contender(name=name, path=path, counts=tuple(read_counts(path)))
     if not path.is_dir():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from counterpoise.errors import ModelError
-from counterpoise.files import read_json
+from counterpoise.files import irregular, read_json
 from counterpoise.models.hub import ask_hub, not_on_hub
 from counterpoise.models.registry import MODELS, resolve_model
 
@@ -119,6 +119,9 @@ def check_directory(path: Path) -> None:
         ModelError: with what is missing or damaged and what to do.
     """
     names = sorted(entry.name for entry in path.iterdir())
+    for name in names:  # whoever opens a pipe waits for somebody to write
+        if (kind := irregular(path / name)) is not None:
+            raise ModelError(f"{path / name} is {kind}; copy the model there again")
     listing = ", ".join(names[:12]) + (", …" if len(names) > 12 else "") if names else "nothing"
     if "config.json" not in names:
         if "adapter_config.json" in names:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from counterpoise.errors import ConfigError, DataError
+from counterpoise.files import irregular
 from counterpoise.tasks.identity import Split, problem_id, split_of
 from counterpoise.types import Problem
 
@@ -142,6 +143,8 @@ def existing_file(name: str, setting: str, path: str | Path) -> Path:
     found = Path(path).expanduser()
     if found.is_dir():
         raise DataError(f"task '{name}': {setting}={path} is a directory; give one file in it")
+    if (kind := irregular(found)) is not None:
+        raise DataError(f"task '{name}': {setting}={path} is {kind}; write what it gives to a file first")
     if not found.is_file():
         raise DataError(f"task '{name}': {setting}={path} does not exist (looked in {Path.cwd()}); check the path")
     return found
