@@ -111,7 +111,6 @@ class _Run:
         self.best_by = score_by(self.config.checkpoint.best_by, assembly.train)
         self.step = 0
         checkpoint = on_main(self.checkpoints.latest)
-        run.refuse_done(checkpoint.step if checkpoint else 0)
         self.identity = on_main(
             lambda: run.compare(assembly.train, assembly.test, checkpoint.path if checkpoint else None)
         )

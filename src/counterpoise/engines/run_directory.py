@@ -7,10 +7,7 @@ runs/NAME/config.toml  identity.json  metrics.jsonl  samples.jsonl  anchors.json
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -31,6 +28,7 @@ from counterpoise.engines.identity import (
     side_of,
 )
 from counterpoise.engines.processes import on_main
+from counterpoise.engines.run_lock import lock_directory
 from counterpoise.errors import ConfigError, StoreError, UsageError
 from counterpoise.files import Fault, append_json_lines, atomic_write_text, cannot_write, json_lines, read_text
 from counterpoise.runfile import dump_config, load_stored, settled
@@ -219,9 +217,19 @@ class RunDirectory:
             The identity of the run, with the sides that it did not know before.
 
         Raises:
+            UsageError: the run is to be shorter than what it has done.
             ConfigError: a setting differs that must not.
             DataError: the problems are others.
         """
+        done, wanted = (
+            0 if checkpoint is None else int(checkpoint.name.removeprefix("step-")),
+            self.config.learner.steps,
+        )
+        if done > wanted:
+            raise UsageError(
+                f"{self.path} has done {counted(done, 'step')} already, and learner.steps={wanted} asks for fewer; give more than {done} "
+                f"to train it further, or begin a run of {counted(wanted, 'step')} under another name"
+            )
         sides = {name: side_of(problems) for name, problems in (("train", train), ("test", test)) if problems}
         before = self.identity(checkpoint)
         if before is None:
@@ -229,19 +237,6 @@ class RunDirectory:
         refuse_differing(before, self.config, where=self.path / "config.toml", copy=_newest(self.path, "config.toml"))
         same_problems(before, sides, where=self.path)
         return Identity(config=before.config, problems={**sides, **before.problems})
-
-    def refuse_done(self, step: int) -> None:
-        """See that the run is to be no shorter than the `step` steps it has done.
-
-        Raises:
-            UsageError: it is.
-        """
-        wanted = self.config.learner.steps
-        if step > wanted:
-            raise UsageError(
-                f"{self.path} has done {counted(step, 'step')} already, and learner.steps={wanted} asks for fewer; give more than {step} "
-                f"to train it further, or begin a run of {counted(wanted, 'step')} under another name"
-            )
 
     def compare_test(self, problems: Sequence[Problem]) -> None:
         """Compare the test problems with those the run was begun with.
@@ -335,24 +330,7 @@ class RunDirectory:
     @contextmanager
     def _flock(self, taken: str) -> Iterator[None]:
         """Hold the lock file; `taken` says what to do where somebody else does."""
-        path = self.path / ".lock"
-        with ExitStack() as stack:
-            try:
-                self.path.mkdir(parents=True, exist_ok=True)
-                while True:
-                    handle = stack.enter_context(open(path, "w", encoding="utf-8", opener=_at_once))
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    # A run that was withdrawn took the file with it: a lock on that one would keep nobody out.
-                    if path.exists() and os.fstat(handle.fileno()).st_ino == path.stat().st_ino:
-                        break
-            except BlockingIOError as error:
-                raise UsageError(f"{self.path} is in use by another process; {taken}") from error
-            except OSError as error:
-                if path.is_file() and not (self.path / "config.toml").exists():
-                    with suppress(OSError):  # what else may be there is not ours
-                        path.unlink()
-                        self.path.rmdir()
-                raise StoreError(_cannot_lock(path, error)) from error
+        with lock_directory(self.path, marker="config.toml", taken=taken):
             try:
                 yield
             except UsageError:
@@ -376,22 +354,6 @@ class RunDirectory:
         except OSError:
             return True
         return any(isinstance(line, Fault) or line.get("kind") != "output_lost" for line in lines)
-
-
-def _at_once(path: str, flags: int) -> int:
-    # A named pipe in its place would keep the process waiting for a reader.
-    return os.open(path, flags | os.O_NONBLOCK, 0o666)
-
-
-def _cannot_lock(path: Path, error: OSError) -> str:
-    said = f"cannot lock {path}: {error.strerror or error}"
-    if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
-        return said
-    return (
-        f"{said}; the file system there has no locks, as some network disks are mounted, and without one "
-        "two processes could train one run. "
-        "Put the run on a local disk (run.directory=…) and copy it afterwards, or mount the file system with locks"
-    )
 
 
 def _folder(asked: EvaluationConfig, own: EvaluationConfig) -> str:
