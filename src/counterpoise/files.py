@@ -184,28 +184,22 @@ def open_regular(path: str | Path) -> io.BufferedReader:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, f"{_kind(mode)}; write what it gives to a file first", str(path))
+        if (kind := irregular(descriptor)) is not None:
+            raise OSError(errno.EINVAL, f"{kind}; write what it gives to a file first", str(path))
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def irregular(path: str | Path) -> str | None:
+def irregular(path: str | Path | int) -> str | None:
     """`a named pipe, not a regular file`, or what else is there that must not be opened; None for files and directories, or nothing."""
-    try:
+    with suppress(OSError, ValueError):
         mode = os.stat(path).st_mode
-    except (OSError, ValueError):
-        return None
-    return None if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else _kind(mode)
-
-
-def _kind(mode: int) -> str:
-    return f"{next((words for test, words in _KINDS if test(mode)), 'something else')}, not a regular file"
+        return next((f"{words}, not a regular file" for test, words in _KINDS if test(mode)), None)
+    return None
 
 
 def read_text(path: str | Path) -> str:

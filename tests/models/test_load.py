@@ -158,7 +158,7 @@ def test_missing_tensors_are_refused_rather_than_random(copied: Path) -> None:
     tensors = load_file(copied / "model.safetensors")
     del tensors["model.norm.weight"]
     save_file(tensors, copied / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match=r"lack 1 tensors the architecture needs \(first: model\.norm\.weight\)"):
+    with pytest.raises(ModelError, match=r"lack 1 tensor the architecture needs \(first: model\.norm\.weight\)"):
         load_model(copied)
 
 

@@ -12,6 +12,7 @@ import typer
 
 from counterpoise.cli import console
 from counterpoise.errors import UsageError
+from counterpoise.text import counted
 
 if TYPE_CHECKING:
     from counterpoise.engines.imports import Imported
@@ -141,7 +142,7 @@ def _notes(done: Imported, sources: list[Source], out: Path, threshold: float) -
     for damage in done.refused.first:
         yield f"{damage.path}:{damage.line}: {damage.reason} (kept out)"
     if done.refused.total > len(done.refused.first):
-        yield f"kept out in all: {done.refused.total} rows, because {done.refused.why()}"
+        yield f"kept out in all: {counted(done.refused.total, 'row')}, because {done.refused.why()}"
     said = Counter(_score_note(source, threshold) for source in sources)
     for note, files in said.items():
         yield note if len(sources) == 1 else f"{note} ({files} of {len(sources)} files)"
@@ -152,7 +153,8 @@ def _notes(done: Imported, sources: list[Source], out: Path, threshold: float) -
         )
     if done.without_gold:
         yield (
-            f"{done.without_gold} problems have no gold, which grading needs. Import again into another directory than {out} with "
+            f"{counted(done.without_gold, 'problem has', 'problems have')} no gold, which grading needs. Import again "
+            f"into another directory than {out} with "
             "--gold FILE (lines with question and answer), --task TASK or --gold-column COLUMN"
         )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from counterpoise.cli import console
+from counterpoise.text import counted
 
 if TYPE_CHECKING:
     from counterpoise.verifiers.responses import ResponseLine
@@ -115,7 +116,9 @@ def verify(
                     _tally(counts, record)
         done = sum(1 for key in scored.keys if key)
         if done:
-            console.note(f"{done} lines have a verdict in {target} already; going on after them")
+            console.note(
+                f"{counted(done, 'line has', 'lines have')} a verdict in {target} already; going on after them"
+            )
         rows = read_responses(
             file,
             gold_field=gold_field,

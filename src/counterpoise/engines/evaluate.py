@@ -27,6 +27,7 @@ from counterpoise.evaluation.task_file import keep_task
 from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.runfile import settled
+from counterpoise.text import counted
 from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings
 from counterpoise.verifiers.batch import Judge
 from counterpoise.verifiers.equivalence import equivalent_answers
@@ -263,4 +264,4 @@ def evaluate_policy(
         for damage in store.damages[:_DAMAGES_SAID]:
             say(str(damage))
         if len(store.damages) > _DAMAGES_SAID:
-            say(f"and {len(store.damages) - _DAMAGES_SAID} more damaged lines in {directory}")
+            say(f"and {counted(len(store.damages) - _DAMAGES_SAID, 'more damaged line')} in {directory}")

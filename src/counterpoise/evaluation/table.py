@@ -18,6 +18,7 @@ from counterpoise.evaluation.metrics import Estimate
 from counterpoise.evaluation.passk import pass_at_k
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
+from counterpoise.text import counted
 
 __all__ = ["comparison_table", "estimates_table", "passk_table", "result_lines"]
 
@@ -133,10 +134,12 @@ def comparison_table(
             Text(_shown(difference.estimate, signed=True), style=style),
             Text(_range(difference.low, difference.high, signed=True), style=style),
         )
-    fewer = [f"k={k}: {d.problems} of {len(base_ids)} problems" for k, d in zip(ks, differences, strict=True)]
+    fewer = [
+        f"k={k}: {d.problems} of {counted(len(base_ids), 'problem')}" for k, d in zip(ks, differences, strict=True)
+    ]
     left_out = [line for line, d in zip(fewer, differences, strict=True) if d.problems < len(base_ids)]
     few = few_problems(len(base_ids))
-    said = [f"{len(base_ids)} problems, n={base.n} and n={after.n}", *left_out, *([few] if few else [])]
+    said = [f"{counted(len(base_ids), 'problem')}, n={base.n} and n={after.n}", *left_out, *([few] if few else [])]
     table.caption = Text("\n".join(said))
     return table
 
@@ -162,7 +165,8 @@ def _in_common(base: EvaluationResult, after: EvaluationResult) -> tuple[Evaluat
 def result_lines(result: EvaluationResult) -> list[str]:
     """What belongs beside the numbers: rollouts, unscored, truncated, without answer, length, distinct answers, guesses, damaged lines."""
     lines = [
-        f"{len(result.counts)} problems, n={result.n}: {result.rollouts} rollouts, {_or_dash(result.mean_tokens, '.1f')} tokens on average",
+        f"{counted(len(result.counts), 'problem')}, n={result.n}: {counted(result.rollouts, 'rollout')}, "
+        f"{_or_dash(result.mean_tokens, '.1f')} tokens on average",
         f"cut off at the token limit {_or_dash(result.truncation_rate, '.1%')}, no answer found {result.no_answer_rate:.1%}, "
         f"{result.distinct_answers:.1f} distinct answers a problem",
     ]
@@ -170,10 +174,10 @@ def result_lines(result: EvaluationResult) -> list[str]:
         lines.append(guess_line(result.guess_floor))
     if result.unscored:
         causes = ", ".join(f"{reason} ({count})" for reason, count in result.unscored_reasons.items())
-        lines.append(f"unscored {result.unscored} of {result.rollouts} rollouts, left out of n: {causes}")
+        lines.append(f"unscored {result.unscored} of {counted(result.rollouts, 'rollout')}, left out of n: {causes}")
     if result.damaged_lines or result.duplicates:
         lines.append(
-            f"store: {result.damaged_lines} damaged lines skipped, {result.duplicates} duplicate draws not counted"
+            f"store: {counted(result.damaged_lines, 'damaged line')} skipped, {counted(result.duplicates, 'duplicate draw')} not counted"
         )
     return lines
 

@@ -27,7 +27,7 @@ from counterpoise.report.metrics import choose_panels
 from counterpoise.report.paper import find_published, published_curves
 from counterpoise.report.records import Report, Run, Sample, Samples, Section
 from counterpoise.report.series import width_drawn, with_stand_ins
-from counterpoise.text import visible
+from counterpoise.text import counted, visible
 
 __all__ = ["render_page"]
 
@@ -291,7 +291,7 @@ def _cut(text: str | None) -> str | None:
     if text is None:
         return None
     shown = visible(text[:_CHARACTERS])
-    return shown if len(text) <= _CHARACTERS else f"{shown} … ({len(text) - _CHARACTERS} more characters)"
+    return shown if len(text) <= _CHARACTERS else f"{shown} … ({counted(len(text) - _CHARACTERS, 'more character')})"
 
 
 def _configurations(runs: Sequence[Run]) -> list[tuple[Run, list[tuple[str, bool]]]]:

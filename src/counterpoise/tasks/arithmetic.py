@@ -16,6 +16,7 @@ from counterpoise.errors import ConfigError, DataError
 from counterpoise.registry import check_choice
 from counterpoise.streams import numpy_generator
 from counterpoise.tasks.identity import Split, problem_id, split_of
+from counterpoise.text import counted
 from counterpoise.types import Problem
 
 __all__ = ["Arithmetic", "solve"]
@@ -159,7 +160,7 @@ def _expressions(task: Arithmetic) -> tuple[str, ...]:
                 if len(found) == task.size:
                     return tuple(found)
     raise ConfigError(
-        f"arithmetic: only {len(found)} distinct problems found, and size is {task.size}; "
+        f"arithmetic: only {counted(len(found), 'distinct problem')} found, and size is {task.size}; "
         f"lower size to at most {max(1, len(found) // 2)}, or raise operations or largest"
     )
 
