@@ -59,6 +59,61 @@ def test_combinations_that_cannot_train_are_refused(overrides, message):
         parse_config({}, overrides)
 
 
+# All that a run file may hold: fields of sections, of lists, and of the tables that rules, tasks and verifiers read.
+_FLOATS = [
+    "learner.learning_rate",
+    "learner.epsilon",
+    "learner.weight_decay",
+    "learner.gradient_clip",
+    "loss.kl",
+    "loss.kl_clamp",
+    "rollout.temperature",
+    "guards.backoff",
+    "checkpoint.every_minutes",
+    "verification.timeout",
+    "credit.settings.lambda",
+    "credit.controller_settings.lambda_plus",
+    "verification.settings.qa.withhold_from",
+    "tasks.weights.sum",
+]
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "[nan]", "{a = [inf]}"])
+@pytest.mark.parametrize("key", _FLOATS)
+def test_every_number_is_finite(key, value):
+    with pytest.raises(ConfigError, match=rf"{key.rpartition('.')[0]}.*(finite number|greater than|valid number)"):
+        parse_config({}, [f"{key}={value}"])
+    with pytest.raises(ConfigError, match=rf"command line: {key}: -?(inf|nan) is no finite number"):
+        parse_config({}, [f"{key}={value}"], stored=True)
+
+
+def test_what_can_be_switched_off_says_how():
+    with pytest.raises(ConfigError, match=r"loss.kl_clamp: inf is no finite number; what switches it off is none"):
+        parse_config({}, ["loss.kl_clamp=inf"])
+
+
+def test_a_run_that_was_begun_with_an_infinite_number_stays_readable():
+    begun = {"checkpoint": {"every_minutes": float("inf")}}
+    assert parse_config(begun, stored=True).checkpoint.every_minutes == float("inf")
+    with pytest.raises(ConfigError, match=r"configuration: checkpoint.every_minutes: inf is no finite number"):
+        parse_config(begun)
+
+
+def test_moments_beyond_their_range_are_refused():
+    with pytest.raises(ConfigError, match=r"learner.betas.0: .*less than 1 \(given: 2\)"):
+        parse_config({}, ["learner.betas=[2, 0.9]"])
+
+
+def test_a_unit_without_a_minibatch_is_refused():
+    message = (
+        r"learner: minibatch_unit=rows says what minibatch counts, and minibatch is not set, .*; set minibatch too"
+    )
+    with pytest.raises(ConfigError, match=message):
+        parse_config({}, ["learner.minibatch_unit=rows"])
+    assert parse_config({}, ["learner.minibatch_unit=rows"], stored=True).learner.minibatch is None
+    assert parse_config({}, ["learner.minibatch_unit=rows", "learner.minibatch=16"]).minibatch_rows == 16 * 8
+
+
 def test_missing_and_malformed_files(tmp_path):
     with pytest.raises(ConfigError, match="cannot read the run file"):
         load_config(tmp_path / "absent.toml")

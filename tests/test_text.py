@@ -1,6 +1,6 @@
 import pytest
 
-from counterpoise.text import visible
+from counterpoise.text import counted, visible
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,13 @@ from counterpoise.text import visible
 )
 def test_what_a_page_or_a_terminal_would_hide_is_made_visible(text, seen):
     assert visible(text) == seen
+
+
+def test_a_count_has_the_form_of_its_noun():
+    assert [counted(n, "problem") for n in (0, 1, 2, 1024)] == [
+        "0 problems",
+        "1 problem",
+        "2 problems",
+        "1,024 problems",
+    ]
+    assert [counted(n, "more try", "more tries") for n in (1, 2)] == ["1 more try", "2 more tries"]

@@ -5,15 +5,18 @@ docs/engines.md has the same tables for readers; a test holds the two and a run'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from counterpoise.errors import ConfigError, nearest
 
-__all__ = ["COLUMNS", "Column", "find_scored"]
+__all__ = ["COLUMNS", "STAND_INS", "Column", "find_scored"]
 
 Direction = Literal["higher", "lower"]
+
+STAND_INS: Final[Mapping[str, str]] = {"weight_plus": "lambda_plus", "weight_minus": "lambda_minus"}
+"""What is shown for a column where a step of an earlier version has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

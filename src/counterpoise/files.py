@@ -36,6 +36,7 @@ __all__ = [
     "atomic_write_text",
     "cannot_write",
     "fsync_directory",
+    "irregular",
     "json_lines",
     "open_regular",
     "parse_json",
@@ -183,16 +184,22 @@ def open_regular(path: str | Path) -> io.BufferedReader:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(mode):
-            kind = next((words for test, words in _KINDS if test(mode)), "something else")
-            raise OSError(errno.EINVAL, f"{kind}, not a regular file; write what it gives to a file first", str(path))
+        if (kind := irregular(descriptor)) is not None:
+            raise OSError(errno.EINVAL, f"{kind}; write what it gives to a file first", str(path))
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def irregular(path: str | Path | int) -> str | None:
+    """`a named pipe, not a regular file`, or what else is there that must not be opened; None for files and directories, or nothing."""
+    with suppress(OSError, ValueError):
+        mode = os.stat(path).st_mode
+        return next((f"{words}, not a regular file" for test, words in _KINDS if test(mode)), None)
+    return None
 
 
 def read_text(path: str | Path) -> str:

@@ -15,6 +15,7 @@ from counterpoise.diagnostics.histogram import Histogram
 from counterpoise.diagnostics.rollouts import rollout_metrics, surprisal_histograms
 from counterpoise.errors import TrainingError
 from counterpoise.rewards.vector import VERDICT
+from counterpoise.text import counted
 from counterpoise.types import (
     TRUNCATED,
     Batch,
@@ -181,6 +182,6 @@ def _refuse_unscored(counts: Sequence[Counter[str]], *, limit: float) -> None:
     if unscored and (unscored == rollouts or unscored - reasons[TRUNCATED] > limit * rollouts):
         listed = ", ".join(f"{reason}: {count}" for reason, count in reasons.most_common(3))
         raise TrainingError(
-            f"{unscored} of {rollouts} rollouts could not be scored ({listed}); nothing was trained on them. Check the golds "
+            f"{unscored} of {counted(rollouts, 'rollout')} could not be scored ({listed}); nothing was trained on them. Check the golds "
             "with `counterpoise tasks selfcheck`, or raise verification.timeout or verification.max_unscored"
         )

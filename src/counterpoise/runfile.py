@@ -16,7 +16,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from counterpoise.config import RunConfig
-from counterpoise.config.base import STORED
+from counterpoise.config.base import STORED, not_finite
 from counterpoise.config.paths import relocate
 from counterpoise.errors import ConfigError, nearest
 from counterpoise.settings import names_of, setting_value
@@ -93,7 +93,7 @@ def parse_config(
             tables = read_run_tables(Path(override))
             written, merged = copied(merge_tables(written, tables)), copied(merge_tables(merged, tables))
         else:
-            _apply(merged, override)
+            _apply(merged, override, finite=stored)
     if EXTENDS in merged:
         raise ConfigError(
             f"{source}: '{EXTENDS}' is for run files; on the command line name the other file itself, "
@@ -158,7 +158,8 @@ def _without_null(data: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _apply(data: dict[str, Any], override: str) -> None:
+def _apply(data: dict[str, Any], override: str, *, finite: bool) -> None:
+    """Put an override into `data`; `finite` asks here what is not asked of a run's own file."""
     key, equals, text = override.partition("=")
     try:
         override.encode()
@@ -179,7 +180,10 @@ def _apply(data: dict[str, Any], override: str) -> None:
             raise ConfigError(f"'{override}': {part} is a value, not a section")
     if isinstance(table, list):
         raise ConfigError(f"'{override}': {parts[-2]} is a list; give it as a whole: {'.'.join(parts[:-1])}=[…]")
-    table[parts[-1]] = setting_value(text.strip())
+    value = setting_value(text.strip())
+    if finite and (found := not_finite(value)) is not None:
+        raise ConfigError(f"{COMMAND_LINE}: {key.strip()}: {found} is no finite number")
+    table[parts[-1]] = value
 
 
 def _explain(error: Mapping[str, Any], data: Mapping[str, Any]) -> str:

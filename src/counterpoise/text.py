@@ -1,10 +1,15 @@
-"""Text of others made safe to look at, on a page or a terminal."""
+"""Small words about texts: those of others made safe to look at, on a page or a terminal, and counts with their noun."""
 
 from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["visible"]
+__all__ = ["counted", "visible"]
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 problem`, `2 problems`, `1,024 rollouts`: a count before its noun; `plural` where that is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def visible(text: str) -> str:

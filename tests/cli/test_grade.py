@@ -172,7 +172,7 @@ def test_rollouts_that_came_later_are_called_new(command, graded, task, problems
     RolloutStore(graded).append([late])
     text = said(command("grade", graded, *task, "--verifier", "numeric"))
     assert counts(graded, problems) == [(4, 3), (4, 2), (5, 1)]
-    assert "1 rollouts had no verdict before" in text
+    assert "1 rollout had no verdict before" in text
 
 
 def test_a_damaged_line_is_named_and_skipped(command, graded, task, problems):

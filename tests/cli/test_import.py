@@ -245,7 +245,7 @@ def test_rows_without_gold_say_how_to_get_one(command, jsonl):
     stderr = " ".join(command("import", "a.jsonl", "-o", "e").stderr.split())
     assert "no column of scores was found, so only grading can tell right from wrong" in stderr
     assert (
-        "1 problems have no gold, which grading needs. Import again into another directory than e with --gold FILE"
+        "1 problem has no gold, which grading needs. Import again into another directory than e with --gold FILE"
         in stderr
     )
 

@@ -89,6 +89,19 @@ def test_files_that_are_missing_or_empty(refused, jsonl, run_file, tmp_path):
     )
 
 
+def test_a_named_pipe_is_no_file(refused, run_file, jsonl, tmp_path):
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    counts = jsonl("c.jsonl", {"id": "a", "n": 4, "c": 1})
+    for command in (["passk"], ["verify"], ["report"], ["compare", counts]):
+        refused(*command, pipe, says=f"cannot read {pipe}: a named pipe, not a regular file; write what it gives to a")
+    tasks = {"name": "jsonl", "train": str(pipe)}
+    refused(
+        "train", run_file(tasks=tasks), says=f"train={pipe} is a named pipe, not a regular file; write what it gives"
+    )
+    refused("eval", pipe, "--task", "countdown", says=f"model '{pipe}' is a named pipe, not a regular file")
+
+
 @pytest.mark.usefixtures("no_model")
 def test_an_empty_split_is_refused(refused, run_file, jsonl, tiny_policy):
     file = jsonl("all.jsonl", GOOD)
@@ -389,6 +402,16 @@ def test_flags_that_contradict(refused, command, tiny_policy, jsonl, tmp_path):
         result = command("eval", tiny_policy, "--task", "countdown", *arguments)
         assert result.exit_code == 2
         assert f"Invalid value for '{arguments[0]}'" in result.stderr
+
+
+@pytest.mark.parametrize("value", ["inf", "nan"])
+@pytest.mark.parametrize(
+    ("name", "option"), [("verify", "timeout"), ("verify", "alarm"), ("import", "threshold"), ("import", "temperature")]
+)
+def test_an_option_that_is_no_finite_number(command, jsonl, name, option, value):
+    file = jsonl("r.jsonl", {"gold": "5", "response": "#### 5"})
+    result = command(name, file, f"--{option}", value, "--out", "out")
+    assert (result.exit_code, f"Invalid value for '--{option}'" in result.stderr) == (2, True)
 
 
 def test_a_name_that_is_taken_and_what_a_run_has_of_its_own(refused, command, run_file, tmp_path):

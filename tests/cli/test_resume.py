@@ -1,5 +1,7 @@
 """A run goes on as what it was: its settings, its problems, from any directory; what is refused changes nothing."""
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -197,7 +199,10 @@ def test_overrides_are_kept_only_by_who_trains(refused, command, trained):
     before = _content(trained)
     run = RunDirectory.open(trained)
     with run.locked():
-        refused("train", trained, "learner.steps=9", says="is in use by another process")
+        said = refused(
+            "train", trained, "learner.steps=9", says=f"{trained} is in use by another process; look at it with"
+        )
+        assert "run.name" not in said.stderr  # another name continues no run
     refused("train", trained, "credit.rule=nsr", says="credit.rule cannot change when a run is continued")
     refused("train", trained, "learner.steps=9", "checkpoint.keep=0", says="checkpoint.keep")
     refused("train", trained, "learner.steps=9", "tasks.settings.path=gone.jsonl", says="does not exist")
@@ -207,6 +212,29 @@ def test_overrides_are_kept_only_by_who_trains(refused, command, trained):
     }
     assert command("train", trained, "learner.steps=3").exit_code == 0
     assert "steps = 3\n" in (trained / "config.toml").read_text()
+
+
+def test_a_run_is_not_asked_for_fewer_steps_than_it_has_done(refused, command, trained):
+    before = _content(trained)
+    says = (
+        f"{trained} has done 2 steps already, and learner.steps=1 asks for fewer; "
+        "give more than 2 to train it further, or begin a run of 1 step"
+    )
+    refused("train", trained, "learner.steps=1", says=says)
+    assert _content(trained) == before
+    assert command("train", trained, "learner.steps=2").exit_code == 0
+
+
+@pytest.mark.parametrize(("kind", "stays"), [("output_lost", False), ("refused", True)])
+def test_a_refused_beginning_leaves_nothing_though_its_output_was_lost(run_file, kind, stays):
+    from counterpoise.errors import UsageError
+    from counterpoise.runfile import load_config
+
+    run = RunDirectory.create(load_config(run_file()))
+    with pytest.raises(UsageError), run.locked():
+        run.note(kind, 0, "…")
+        raise UsageError("refused")
+    assert run.path.exists() == stays
 
 
 def test_who_gets_the_lock_later_trains_what_is_recorded_then(trained, command):
@@ -344,7 +372,9 @@ def test_of_two_that_begin_a_run_at_once_one_is_refused(refused, run_file, tmp_p
     def meanwhile(path, text):
         if not taken:  # the other one, between the first look and the writing
             taken.append(None)
-            with pytest.raises(UsageError, match="is in use by another process"):
+            with pytest.raises(
+                UsageError, match=r"is in use by another process; give this run another name: run.name="
+            ):
                 RunDirectory.create(config)
         real(path, text)
 
@@ -352,6 +382,32 @@ def test_of_two_that_begin_a_run_at_once_one_is_refused(refused, run_file, tmp_p
     RunDirectory.create(config)
     with pytest.raises(UsageError, match="already holds a run"):
         RunDirectory.create(config)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
+def test_a_file_system_without_locks(refused, command, run_file, trained, tmp_path, monkeypatch, number):
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    before = _content(trained)
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", flock)
+        for target, run in (
+            (trained, trained),
+            (run_file("other", run={"name": "other"}), tmp_path / "runs" / "other"),
+        ):
+            said = refused(
+                "train",
+                target,
+                says=(
+                    f"cannot lock {run}/.lock: {os.strerror(number)}; the file system there has no locks",
+                    "Put the run on a local disk (run.directory=…)",
+                ),
+                code=1,
+            )
+            assert said.stderr.count("\n") == 1
+    assert _content(trained) == before
+    assert not (tmp_path / "runs" / "other").exists()
 
 
 def test_a_refused_beginning_takes_no_other_s_files(run_file, monkeypatch):

@@ -102,7 +102,7 @@ def test_the_longest_question_of_the_task_in_the_prompt_decides(bring, tmp_path)
     assert [r.problem_id for r in RolloutStore(tmp_path / "e").rollouts()] == ["long", "short"]
     assert done.refused.first[0].reason == "no question of the task is in the prompt"
     with pytest.raises(
-        DataError, match=r"1 rows were refused, first .*2\.jsonl:1: no question of the task is in the prompt"
+        DataError, match=r"1 row was refused, first .*2\.jsonl:1: no question of the task is in the prompt"
     ):
         bring("2.jsonl", rows[2], task=task, into="other")
     assert not (tmp_path / "other").exists()

@@ -53,7 +53,7 @@ SIXTEEN = ("rollout.prompts_per_step=16", "tasks.settings.count=3", "tasks.setti
         ("psr", "prompts", [], 4, 47 / 4),
         ("nsr", "rows", ["credit.filter=none", "loss.kl=0.001"], 4, 32),
         ("nsr", "rows", ["learner.epochs=2"], 6, 81 / 3),
-        ("nsr", "rows", ["learner.minibatch=none"], 1, 81),
+        ("nsr", "prompts", ["learner.minibatch=none"], 1, 81),
     ],
 )
 def test_updates_are_as_many_as_the_trained_rows_fill(configure, judged, rule, unit, extra, updates, rows):

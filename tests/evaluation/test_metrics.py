@@ -68,7 +68,7 @@ def test_what_is_undefined_says_why():
     )
     assert by_label(HAND, ks=(2,))["area"].reason == "an area needs at least two different k"
     nothing = by_label([problem("a", 0, 0, unscored=2, wrong=())])
-    assert nothing["mean@n"].reason == "mean@n needs 1 scored rollouts of a problem; the most any has is 0"
+    assert nothing["mean@n"].reason == "mean@n needs 1 scored rollout of a problem; the most any has is 0"
     assert all(math.isnan(one.estimate) for one in nothing.values())
 
 

@@ -108,12 +108,12 @@ def test_runs_that_cannot_be_compared_are_refused(fake):
 def test_what_belongs_beside_the_numbers(fake):
     plain = result(fake, rows((4, 1, 0)))
     assert result_lines(plain) == [
-        "1 problems, n=4: 4 rollouts, 12.3 tokens on average",
+        "1 problem, n=4: 4 rollouts, 12.3 tokens on average",
         "cut off at the token limit 25.0%, no answer found 10.0%, 2.5 distinct answers a problem",
     ]
     assert result_lines(replace(plain, guess_floor={"1": 0.25}))[2] == "guess floor: k=1 25.0%"
     troubled = replace(plain, unscored=2, unscored_reasons={"timeout": 2}, damaged_lines=1, duplicates=3)
     assert result_lines(troubled)[2:] == [
         "unscored 2 of 4 rollouts, left out of n: timeout (2)",
-        "store: 1 damaged lines skipped, 3 duplicate draws not counted",
+        "store: 1 damaged line skipped, 3 duplicate draws not counted",
     ]

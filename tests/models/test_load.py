@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from counterpoise.errors import ModelError
 from counterpoise.models.lab import build_lab_model
 from counterpoise.models.lab_tokenizer import build_lab_tokenizer
-from counterpoise.models.load import load_model
+from counterpoise.models.load import check_model, load_model
 from counterpoise.models.registry import MODELS, resolve_model
 
 
@@ -157,7 +158,7 @@ def test_missing_tensors_are_refused_rather_than_random(copied: Path) -> None:
     tensors = load_file(copied / "model.safetensors")
     del tensors["model.norm.weight"]
     save_file(tensors, copied / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match=r"lack 1 tensors the architecture needs \(first: model\.norm\.weight\)"):
+    with pytest.raises(ModelError, match=r"lack 1 tensor the architecture needs \(first: model\.norm\.weight\)"):
         load_model(copied)
 
 
@@ -178,6 +179,19 @@ def test_damaged_config_is_a_message(copied: Path) -> None:
         ModelError, match=r"cannot load the (tokenizer|weights) of .*; save or copy the model there again"
     ):
         load_model(copied)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "generation_config.json"])
+def test_a_named_pipe_is_refused_and_never_waited_for(copied: Path, name: str) -> None:
+    (copied / name).unlink()
+    os.mkfifo(copied / name)
+    for load in (check_model, load_model):
+        with pytest.raises(
+            ModelError, match=rf"{name} is a named pipe, not a regular file; copy the model there again$"
+        ):
+            load(str(copied))
+    with pytest.raises(ModelError, match=rf"model '.*{name}' is a named pipe, not a regular file; give the directory"):
+        load_model(copied / name)
 
 
 def test_unreachable_hub_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -102,6 +102,25 @@ def test_the_table_marks_the_best_and_tells_differences(make_run, disk, page):
     )
 
 
+def test_a_card_compares_on_its_own_problems(make_run, disk, page):
+    # pass@1: 4/16 to 8/16 on one task, 2/16 to 3/16 on another, and a run of the second that has no base.
+    one, two = {"first": 0, "task": "toy:test"}, {"first": 100, "task": "other:test"}
+    for name, (start, end), kind in (("a", (4, 8), one), ("b", (2, 3), two), ("c", (None, 5), two)):
+        rows = {
+            step: disk.counts(*[c] * 30, first=kind["first"]) for step, c in ((0, start), (3, end)) if c is not None
+        }
+        make_run(name, evaluations=rows, task=kind["task"])
+    runs = make_run("a2", evaluations={0: disk.counts(*[4] * 30), 3: disk.counts(*[6] * 30)}).parent
+    text = page(runs / "a", runs / "b", runs / "c", runs / "a2")
+    cards = re.findall(r"<b>([0-9.]+%)</b><span class=\"small\">([^<]*)</span>", text)
+    assert [(value, change) for value, change in cards if value in ("50.0%", "18.8%", "31.2%", "37.5%")] == [
+        ("50.0%", "+25.0 points from base of a"),
+        ("18.8%", "+6.2 points from base of b"),
+        ("31.2%", ""),
+        ("37.5%", "+12.5 points from base of a"),
+    ]
+
+
 def test_changed_lines_of_the_configuration_are_marked(page, make_run):
     text = page(make_run("a", rule="psr"), make_run("b", rule="nsr"))
     marked = re.findall(r'<span class="changed">(.*?)<span class="vh">', text)

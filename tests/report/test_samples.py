@@ -53,7 +53,7 @@ def test_lines_that_are_no_rollouts_are_counted(make_run, disk):
     ]
     found = choose(make_run("nsr", samples=[disk.sample(), *bad]))
     assert len(found.best) == 1 and "4 lines of these steps hold no rollout." in found.note
-    assert "1 lines could not be read, the first: " in found.note and "samples.jsonl:6: not JSON" in found.note
+    assert "1 line could not be read, the first: " in found.note and "samples.jsonl:6: not JSON" in found.note
 
 
 def test_without_samples_the_evaluation_is_shown_and_why_there_are_no_colours(make_run, disk):

@@ -9,7 +9,7 @@ from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.report.build import build_report
 from counterpoise.report.collect import read_runs
 from counterpoise.report.page import render_page
-from counterpoise.report.series import DRAWN, Column, read_series, thinned, width_drawn
+from counterpoise.report.series import DRAWN, Column, read_series, thinned, width_drawn, with_stand_ins
 
 
 def test_columns_follow_what_a_resume_took_back(tmp_path):
@@ -40,6 +40,17 @@ def test_a_long_run_is_thinned_to_its_ends_and_means():
     assert columns["half"][:2] == [None, 2.0] and columns["half"][10] == 2.0  # steps 11 to 13: only 12 has a value
     run.steps = run.steps[:DRAWN]
     assert width_drawn(run) == 1 and thinned(run, ["a"])[0] == run.steps
+
+
+def test_effective_weights_of_steps_that_were_made_too_early_are_the_controllers(make_run):
+    # weighted_reinforce from its second step on with weights of its own: 0.1 and 1 times lambda
+    lambdas = {"lambda_plus": 1.0, "lambda_minus": 0.5}
+    mixed = [{"step": 1, **lambdas}, {"step": 2, **lambdas, "weight_plus": 0.1, "weight_minus": 0.5}]
+    report = build_report([str(make_run("mixed", records=mixed)), str(make_run("old", records=mixed[:1]))])
+    newer, older = map(with_stand_ins, report.runs)
+    assert list(newer.columns["weight_plus"]) == [1.0, 0.1] and list(newer.columns["weight_minus"]) == [0.5, 0.5]
+    assert list(older.columns["weight_plus"]) == [1.0] and "weight_plus" not in report.runs[1].columns
+    assert '"columns":[["weight_plus","right rollouts"],["weight_minus","wrong rollouts"]]' in render_page(report)
 
 
 def test_a_page_of_a_hundred_thousand_steps_is_bounded_and_says_so(make_run):

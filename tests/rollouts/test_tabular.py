@@ -120,7 +120,7 @@ def test_what_cannot_be_sampled_is_refused(make_prompt) -> None:
 
 
 def test_tables_that_are_empty_or_too_large_are_refused() -> None:
-    with pytest.raises(UsageError, match="of 1 problems, 1 tokens and responses of 3 is empty"):
+    with pytest.raises(UsageError, match="of 1 problem, 1 token and responses of 3 is empty"):
         policy(1, 1, 3)
     with pytest.raises(UsageError, match="cannot be enumerated; keep it under 10000000"):
         policy(1, 10, 9)

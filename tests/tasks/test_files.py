@@ -12,6 +12,7 @@ from pyarrow import parquet
 from counterpoise.errors import ConfigError, DataError, MissingExtraError
 from counterpoise.tasks.shared.records import records
 from counterpoise.tasks.sources.files import JsonlTask, ParquetTask
+from counterpoise.tasks.sources.scibench import Scibench
 
 
 def write(path: Path, *records: Any) -> Path:
@@ -240,3 +241,6 @@ def test_a_named_pipe_is_refused_and_never_waited_for(tmp_path: Path, name: str)
     os.mkfifo(tmp_path / name)
     with pytest.raises(DataError, match="a named pipe, not a regular file"):
         list(records(tmp_path / name, ["question"]))
+    for task in (JsonlTask(path=tmp_path / name), Scibench(path=tmp_path / name)):
+        with pytest.raises(DataError, match=rf"{name} is a named pipe, not a regular file; write what it gives to"):
+            task.problems("train")

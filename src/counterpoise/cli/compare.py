@@ -12,6 +12,7 @@ import typer
 from counterpoise.cli import console
 from counterpoise.cli.passk import METRIC_HELP, parse_ks
 from counterpoise.errors import UsageError
+from counterpoise.text import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -76,7 +77,7 @@ def compare(
     if as_json:
         console.print_json(_as_json(found, curves, made, others, changes, confidence, not unpaired, notes))
         return
-    title = "each on its own problems" if unpaired else f"{len(found[0].counts)} problems"
+    title = "each on its own problems" if unpaired else counted(len(found[0].counts), "problem")
     console.stdout.print(_curves_table(found, curves, ks, confidence, f"pass@k %, {title}"))
     for comparison in made:
         console.stdout.print(_differences_table(comparison, confidence))
@@ -123,7 +124,11 @@ def _differing_settings(found: Sequence[Contender]) -> list[str]:
 
 def _unscored(found: Sequence[Contender]) -> list[str]:
     counts = [(run.name, sum(problem.unscored for problem in run.counts)) for run in found]
-    return [f"{name}: {count} rollouts are unscored and left out of n" for name, count in counts if count]
+    return [
+        f"{name}: {counted(count, 'rollout is', 'rollouts are')} unscored and left out of n"
+        for name, count in counts
+        if count
+    ]
 
 
 def _curves_table(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import typer
 from rich.text import Text
 
 from counterpoise.cli.output import Screen
@@ -22,7 +23,7 @@ from counterpoise.text import visible
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["duration", "error", "note", "print_json", "progress", "stderr", "stdout", "table"]
+__all__ = ["duration", "error", "finite", "note", "print_json", "progress", "stderr", "stdout", "table"]
 
 _PIPE_WIDTH = 160
 
@@ -39,6 +40,17 @@ stdout = _console(to_stderr=False)
 """Results: tables, JSON."""
 stderr = _console(to_stderr=True)
 """Progress, notes and errors."""
+
+
+def finite(number: float) -> float:
+    """The value of an option, where it is a finite number; a callback of typer.
+
+    Raises:
+        BadParameter: it is infinite or `nan`.
+    """
+    if not math.isfinite(number):
+        raise typer.BadParameter(f"{number} is no finite number")
+    return number
 
 
 def error(message: str) -> None:

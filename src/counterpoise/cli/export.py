@@ -9,6 +9,7 @@ import typer
 
 from counterpoise.cli import console
 from counterpoise.cli.grade import evaluation_directory
+from counterpoise.text import counted
 
 __all__ = ["export"]
 
@@ -35,4 +36,4 @@ def export(
     if as_json:
         console.print_json({"rollouts": done.rollouts, "file": str(out)})
         return
-    console.stdout.print(f"{done.rollouts} rollouts: {out}", soft_wrap=True)
+    console.stdout.print(f"{counted(done.rollouts, 'rollout')}: {out}", soft_wrap=True)

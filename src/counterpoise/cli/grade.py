@@ -12,6 +12,7 @@ from counterpoise.cli import console
 from counterpoise.cli.passk import METRIC_HELP, parse_ks
 from counterpoise.errors import UsageError
 from counterpoise.settings import setting_value
+from counterpoise.text import counted
 
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig
@@ -161,9 +162,9 @@ def _show_agreement(found: Agreement, before: str, after: str) -> None:
             table.add_row(old, "same" if old == new else new, str(count), f"{count / found.compared:.1%}")
     if found.compared:
         console.stdout.print(table)
-        console.stdout.print(f"same verdict for {found.share:.1%} of {found.compared} rollouts")
+        console.stdout.print(f"same verdict for {found.share:.1%} of {counted(found.compared, 'rollout')}")
     if found.fresh:
-        console.stdout.print(f"{found.fresh} rollouts had no verdict before")
+        console.stdout.print(f"{counted(found.fresh, 'rollout')} had no verdict before")
     for example in found.examples:
         _show_example(example)
 

@@ -12,6 +12,7 @@ import typer
 
 from counterpoise.cli import console
 from counterpoise.errors import UsageError
+from counterpoise.text import counted
 
 if TYPE_CHECKING:
     from counterpoise.evaluation.curve import PassAtK
@@ -34,7 +35,9 @@ def import_rollouts(
     ] = None,
     steps: Annotated[str | None, typer.Option("--steps", "--step", help="Training steps, e.g. 100 or 100,200.")] = None,
     verifier: Annotated[str, typer.Option(help="Judges problems that are of no task.")] = "math",
-    threshold: Annotated[float, typer.Option(help="The files' scores count as right from here on.")] = 0.5,
+    threshold: Annotated[
+        float, typer.Option(callback=console.finite, help="The files' scores count as right from here on.")
+    ] = 0.5,
     in_thought: Annotated[
         bool, typer.Option("--in-thought", help="The prompts opened <think>: responses begin inside the thought.")
     ] = False,
@@ -48,7 +51,9 @@ def import_rollouts(
         str | None, typer.Option(help="lm-eval: filter whose metric counts; the first otherwise.")
     ] = None,
     model: Annotated[str, typer.Option(help="Who drew them.")] = "imported",
-    temperature: Annotated[float, typer.Option(min=0, help="Temperature they were drawn at.")] = 1.0,
+    temperature: Annotated[
+        float, typer.Option(min=0, callback=console.finite, help="Temperature they were drawn at.")
+    ] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables; shares in [0, 1].")] = False,
 ) -> None:
     """Read rollouts of another tool into an evaluation, to be graded, compared, merged and counted like any other.
@@ -137,7 +142,7 @@ def _notes(done: Imported, sources: list[Source], out: Path, threshold: float) -
     for damage in done.refused.first:
         yield f"{damage.path}:{damage.line}: {damage.reason} (kept out)"
     if done.refused.total > len(done.refused.first):
-        yield f"kept out in all: {done.refused.total} rows, because {done.refused.why()}"
+        yield f"kept out in all: {counted(done.refused.total, 'row')}, because {done.refused.why()}"
     said = Counter(_score_note(source, threshold) for source in sources)
     for note, files in said.items():
         yield note if len(sources) == 1 else f"{note} ({files} of {len(sources)} files)"
@@ -148,7 +153,8 @@ def _notes(done: Imported, sources: list[Source], out: Path, threshold: float) -
         )
     if done.without_gold:
         yield (
-            f"{done.without_gold} problems have no gold, which grading needs. Import again into another directory than {out} with "
+            f"{counted(done.without_gold, 'problem has', 'problems have')} no gold, which grading needs. Import again "
+            f"into another directory than {out} with "
             "--gold FILE (lines with question and answer), --task TASK or --gold-column COLUMN"
         )
 

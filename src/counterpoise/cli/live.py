@@ -9,6 +9,7 @@ from typing import Any
 
 from counterpoise.cli import console
 from counterpoise.cli.output import lost
+from counterpoise.text import counted
 
 __all__ = ["LazyProgress", "LiveObserver"]
 
@@ -88,7 +89,7 @@ class LiveObserver:
         first, last = result.curve[0], result.curve[-1]
         _note(
             f"{label}: pass@{first.k} {100 * first.estimate:.1f}%, pass@{last.k} {100 * last.estimate:.1f}% "
-            f"({len(result.counts)} problems x {result.n})"
+            f"({counted(len(result.counts), 'problem')} x {result.n})"
         )
 
     def said(self, line: str) -> None:

@@ -12,6 +12,7 @@ import typer
 from counterpoise.cli import console
 from counterpoise.errors import UsageError
 from counterpoise.streams import numpy_generator
+from counterpoise.text import counted
 
 if TYPE_CHECKING:
     from counterpoise.evaluation.curve import PassAtK
@@ -73,7 +74,7 @@ def passk(
         rows = {"pass_at_k": [_row(row) for row in curve], "estimates": [_row(row) for row in others]}
         console.print_json(about | rows)
         return
-    title = f"{file.name}: {len(counts)} problems"
+    title = f"{file.name}: {counted(len(counts), 'problem')}"
     console.stdout.print(passk_table(curve, confidence=confidence, title=title))
     if metrics:
         console.stdout.print(estimates_table(others, metrics, confidence=confidence, title=title))

@@ -19,6 +19,7 @@ from counterpoise.streams import stream
 from counterpoise.tasks.generators.countdown import Countdown, solutions
 from counterpoise.tasks.generators.lengths import spellings
 from counterpoise.tasks.mixture import Mixture
+from counterpoise.text import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +77,7 @@ def pretrain(
     task = _with_numbers(size, TASKS[size], count, largest)
     torch.set_num_threads(threads)
     problems = task.problems("train")
-    console.note(f"{len(problems)} training problems{_described(task)}")
+    console.note(f"{counted(len(problems), 'training problem')}{_described(task)}")
     model, seconds = None, 0.0
     for number, settings in enumerate(stages, start=1):
         with console.progress(f"stage {number} of {len(stages)}", total=settings.steps) as update:
@@ -102,7 +103,7 @@ def pretrain(
     }
     atomic_write_text(out / "recipe.json", json.dumps(recipe, indent=2) + "\n")
     console.stdout.print(
-        f"{report.parameters:,} parameters, {sum(stage.steps for stage in stages)} steps, "
+        f"{report.parameters:,} parameters, {counted(sum(stage.steps for stage in stages), 'step')}, "
         f"last loss {recipe['final_loss']}, {console.duration(seconds)}: {out}",
         soft_wrap=True,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from counterpoise.cli import console
+from counterpoise.text import counted
 
 if TYPE_CHECKING:
     from counterpoise.evaluation.summary import EvaluationResult
@@ -70,9 +71,7 @@ def show_result(result: object) -> None:
 
     assert isinstance(result, TrainResult)
     config = result.run.config
-    title = (
-        f"\npass@k of {config.model.name} on {config.tasks.name}: {config.credit.rule}, {config.learner.steps} steps"
-    )
+    title = f"\npass@k of {config.model.name} on {config.tasks.name}: {config.credit.rule}, {counted(config.learner.steps, 'step')}"
     if result.base is not None and result.final is not None:
         # Not the table's own title, which would be folded to the table's width.
         console.stdout.print(title)
@@ -99,7 +98,8 @@ def _show_pair(base: EvaluationResult, final: EvaluationResult) -> None:
         console.stdout.print(comparison_table(base, final, common=True))
         if ids[0] != ids[1]:
             console.note(
-                f"compared on the {len(common)} problems that both answered; the base answered {len(ids[0])}, the policy {len(ids[1])}"
+                f"compared on the {counted(len(common), 'problem')} that both answered; the base answered "
+                f"{len(ids[0])}, the policy {len(ids[1])}"
             )
         return
     for name, result in (("base", base), ("after", final)):

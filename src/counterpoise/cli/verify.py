@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from counterpoise.cli import console
+from counterpoise.text import counted
 
 if TYPE_CHECKING:
     from counterpoise.verifiers.responses import ResponseLine
@@ -48,13 +49,15 @@ def verify(
     in_thought: Annotated[
         bool, typer.Option("--in-thought", help="The prompt opened <think>: responses begin inside the thought.")
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds of processor time per answer.")] = 5.0,
+    timeout: Annotated[
+        float, typer.Option(callback=console.finite, help="Seconds of processor time per answer.")
+    ] = 5.0,
     blame: Annotated[
         Literal["answer", "none"],
         typer.Option(help="What an answer is that alone makes the verifier hang or crash: wrong, or unscored."),
     ] = "answer",
     workers: Annotated[int, typer.Option(help="Processes for answers that need algebra.")] = 1,
-    alarm: Annotated[float, typer.Option(help="Warn when a larger share is unscored.")] = 0.01,
+    alarm: Annotated[float, typer.Option(min=0, max=1, help="Warn when a larger share is unscored.")] = 0.01,
 ) -> None:
     """Score responses: right, wrong, no answer or unscored.
 
@@ -113,7 +116,9 @@ def verify(
                     _tally(counts, record)
         done = sum(1 for key in scored.keys if key)
         if done:
-            console.note(f"{done} lines have a verdict in {target} already; going on after them")
+            console.note(
+                f"{counted(done, 'line has', 'lines have')} a verdict in {target} already; going on after them"
+            )
         rows = read_responses(
             file,
             gold_field=gold_field,

@@ -16,6 +16,7 @@ import typer
 
 from counterpoise.cli import console
 from counterpoise.cli.output import lost
+from counterpoise.text import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -126,7 +127,7 @@ def _look(
     events = list(followed.events)[-max(1, room - len(evaluations)) :]
     for found in evaluations[-max(1, room - len(events)) :]:
         ends = ", ".join(f"pass@{k} {_shown(value, '.1f', 100)}%" for k, value in found.points)
-        parts.append(f"evaluated {_named(found.step)}: {ends} ({found.problems} problems x {found.n})")
+        parts.append(f"evaluated {_named(found.step)}: {ends} ({counted(found.problems, 'problem')} x {found.n})")
     for event in events:
         kind = "" if event.get("kind") == "said" else f"{event.get('kind')}: "
         parts.append(_plain(f"{_clock(event.get('time'))} step {event.get('step')}: {kind}{event.get('message')}"))
@@ -142,7 +143,7 @@ def _state(followed: FollowedRun, config: RunConfig, now: float) -> Iterator[str
     silent = now - followed.alive_at
     finished = step >= steps and (not config.evaluation.after or step in followed.evaluations)
     stop = followed.stop
-    progress = f"{followed.path}: step {step} of {steps}" if step else f"{followed.path}: {steps} steps"
+    progress = f"{followed.path}: step {step} of {steps}" if step else f"{followed.path}: {counted(steps, 'step')}"
     if not math.isnan(seconds):
         progress += f", {console.duration(seconds)} a step"
         if step < steps and stop is None:

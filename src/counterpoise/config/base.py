@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 __all__ = [
     "STORED",
@@ -15,6 +17,7 @@ __all__ = [
     "Folder",
     "Section",
     "component_fault",
+    "not_finite",
 ]
 
 STORED = "stored"
@@ -42,6 +45,19 @@ def component_fault(name: str) -> str | None:
     return None
 
 
+def not_finite(value: object) -> float | None:
+    """The first number in a value, or in the tables and lists that it is made of, that is infinite or no number; None where there is none.
+
+    No setting has a meaning for either: what can be switched off is `none`.
+    """
+    if isinstance(value, float):
+        return None if math.isfinite(value) else value
+    if isinstance(value, BaseModel):
+        return None  # its own fields are asked
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    return next((found for one in inner if (found := not_finite(one)) is not None), None)
+
+
 def _component(name: str, info: ValidationInfo) -> str:
     fault = None if (info.context or {}).get(STORED) else component_fault(name)
     if fault is not None:
@@ -65,13 +81,14 @@ Component = Annotated[str, AfterValidator(_component)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 
 
+def _optional(field: FieldInfo) -> bool:
+    return type(None) in get_args(field.annotation)
+
+
 class Section(BaseModel):
     """A table of the run file."""
 
-    # None switches a bound off; infinity and NaN would pass a range and end a run much later.
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -79,5 +96,14 @@ class Section(BaseModel):
         # TOML has no null: where a field may be None, the word "none" says so.
         if not isinstance(data, Mapping):
             return data
-        optional = {name for name, field in cls.model_fields.items() if type(None) in get_args(field.annotation)}
+        optional = {name for name, field in cls.model_fields.items() if _optional(field)}
         return {k: None if k in optional and v == "none" else v for k, v in data.items()}
+
+    @field_validator("*")
+    @classmethod
+    def _finite(cls, value: Any, info: ValidationInfo) -> Any:
+        found = None if (info.context or {}).get(STORED) else not_finite(value)
+        if found is not None:
+            off = "; what switches it off is none" if _optional(cls.model_fields[str(info.field_name)]) else ""
+            raise ValueError(f"{found} is no finite number" + off)
+        return value

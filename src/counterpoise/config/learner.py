@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from counterpoise.columns import find_scored
-from counterpoise.config.base import Section
+from counterpoise.config.base import STORED, Section
 from counterpoise.errors import ConfigError
 from counterpoise.ranges import AboveZero, Count, NonNegative, Positive
 
 __all__ = ["CheckpointConfig", "DiagnosticsConfig", "GuardsConfig", "LearnerConfig", "LoraConfig", "ModelConfig"]
+
+_Decay = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class LoraConfig(Section):
@@ -45,7 +47,7 @@ class LearnerConfig(Section):
     """Training steps; each samples, credits and updates."""
     learning_rate: AboveZero = 1e-6
     """AdamW's peak rate."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[_Decay, _Decay] = (0.9, 0.999)
     """AdamW's moments."""
     epsilon: AboveZero = 1e-8
     """AdamW's epsilon."""
@@ -61,7 +63,7 @@ class LearnerConfig(Section):
     """Prompts per optimiser update, at most; None makes one update a step."""
     minibatch_unit: Literal["prompts", "rows"] = "prompts"
     """`prompts`: an update takes `minibatch` prompts that kept any row; `rows`: `minibatch * rollout.group_size` rows that are trained on,
-    so that a rule that drops rows makes fewer updates, and not smaller ones."""
+    so that a rule that drops rows makes fewer updates, and not smaller ones. Refused without a `minibatch`."""
     epochs: Positive = 1
     """Passes over each batch."""
     tokens_per_microbatch: Positive = 2048
@@ -74,6 +76,16 @@ class LearnerConfig(Section):
     """bf16 autocast where the device has it."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass."""
+
+    @model_validator(mode="after")
+    def _check(self, info: ValidationInfo) -> LearnerConfig:
+        # A run that was begun so goes on so: it makes one update a step.
+        if self.minibatch_unit == "rows" and self.minibatch is None and not (info.context or {}).get(STORED):
+            raise ValueError(
+                "minibatch_unit=rows says what minibatch counts, and minibatch is not set, so that a step makes one update of all its "
+                "rows; set minibatch too, or drop minibatch_unit"
+            )
+        return self
 
 
 class DiagnosticsConfig(Section):
@@ -145,7 +157,7 @@ class CheckpointConfig(Section):
     @classmethod
     def _scored(cls, value: str | None, info: ValidationInfo) -> str | None:
         # A run's own file must stay readable whatever was accepted when it was made; training asks again.
-        if value is not None and not (info.context or {}).get("stored"):
+        if value is not None and not (info.context or {}).get(STORED):
             try:
                 find_scored(value)
             except ConfigError as error:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from counterpoise.diagnostics.explanation import Alternative, Explanation, Move, RuleStep, TokenView
+from counterpoise.text import counted
 
 __all__ = ["decisive", "percent", "quoted", "read_step", "read_token"]
 
@@ -54,7 +55,8 @@ def _before(found: Explanation, token: TokenView) -> list[str]:
     (right, wrong), (right_here, wrong_here) = token.visitors, token.sharers
     if right + wrong > 1:
         lines.append(
-            f"{right + wrong} rollouts of the group pass here ({right} right, {wrong} wrong); {right_here + wrong_here} of them go on "
+            f"{counted(right + wrong, 'rollout')} of the group {'passes' if right + wrong == 1 else 'pass'} here "
+            f"({right} right, {wrong} wrong); {right_here + wrong_here} of them go on "
             f"with {quoted(token.text)} ({right_here} right, {wrong_here} wrong)."
         )
     return lines
@@ -136,7 +138,10 @@ def read_step(step: RuleStep) -> str:
     if step.fit is None:
         return f"{step.rule}: no rollout of this group has credit, so no step is taken and nothing moves."
     fitted = step.fit
-    said = f"{step.rule}: correlation {fitted.correlation:.2f} between predicted and realised change over {fitted.tokens} tokens of the "
+    said = (
+        f"{step.rule}: correlation {fitted.correlation:.2f} between predicted and realised change over "
+        f"{counted(fitted.tokens, 'token')} of the "
+    )
     said += f"group, {percent(fitted.same_sign)} with the predicted sign, fitted logit step {fitted.step:.3g}"
     if not fitted.step > 0:
         said += "; that is no step along the gradient, so no prediction is shown"

@@ -14,13 +14,14 @@ FEW_PROBLEMS: Final = 30
 def few_problems(problems: int) -> str | None:
     """A sentence on the intervals of fewer than 30 problems; None for more, or for fewer than two, which have none.
 
-    Figures: `benchmarks/coverage.py`, the ends of what was seen at 8, 10 and 16 problems where no k has nearly all of them solved.
+    Figures: `benchmarks/coverage.py`, the ends of what was seen at 8, 10 and 16 problems; for single intervals, where no k has nearly all
+    of them solved. The band's least is that of eight problems whose rates have two peaks, at 0 and 1.
     """
     if not 1 < problems < FEW_PROBLEMS:
         return None
     return (
         f"{problems} problems are few: with 8 to 16 of them a 95% interval at one k held its value in 83% to 98% of simulated evaluations, "
-        "and less often where nearly all are solved; 30 or more make better ones"
+        "and a band over all k the whole curve in 87% to 100%, both less often where nearly all are solved; 30 or more make better ones"
     )
 
 

@@ -28,6 +28,7 @@ from counterpoise.evaluation.metrics import Difference, Estimate, columns, diffe
 from counterpoise.evaluation.store import Manifest
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
+from counterpoise.text import counted
 
 __all__ = ["Comparison", "Contender", "compare", "compare_metrics", "on_common_problems", "read_contender"]
 
@@ -103,12 +104,13 @@ class Comparison:
             return said
         most = max(inside, key=lambda i: abs(self.points[i].estimate))
         point, where = self.points[most], _listed([self.ks[i] for i in inside])
-        sentence = f"{point.problems} problems cannot tell {self.after} from {self.base} at k={where}"
+        problems = counted(point.problems, "problem")
+        sentence = f"{problems} cannot tell {self.after} from {self.base} at k={where}"
         if self.detectable:
             found = self.detectable[most]
             sentence += f": the largest difference there is {_points(point.estimate)} points at k={self.ks[most]}"
             if not math.isnan(found.minimum):
-                sentence += f", and {point.problems} problems find {_points(found.minimum, signed=False)} points or more (power 80%)"
+                sentence += f", and {problems} find {_points(found.minimum, signed=False)} points or more (power 80%)"
             if not math.isnan(found.needed):
                 sentence += f"; a difference this large would take about {found.needed:.0f} problems"
         return [*said, sentence]
@@ -131,7 +133,7 @@ def read_contender(target: str) -> Contender:
         raise DataError(
             f"{path} says what is to be run; give what was run: a run's directory, or for a study all of its runs, e.g. runs/{path.stem}/*"
         )
-    if step is None and path.is_file():
+    if step is None and path.exists() and not path.is_dir():  # the reader has words for a pipe
         name = path.parent.name if path.name == "problems.jsonl" and path.parent.name else path.stem
         return Contender(name=name, path=path, counts=tuple(read_counts(path)))
     if not path.is_dir():

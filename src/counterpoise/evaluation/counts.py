@@ -12,6 +12,7 @@ from typing import Any
 from counterpoise.errors import DataError
 from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS
 from counterpoise.files import Fault, json_lines
+from counterpoise.text import counted
 
 __all__ = ["ProblemCounts", "read_counts"]
 
@@ -113,7 +114,7 @@ def _parse_parts(where: str, parts: Any, *, most: int) -> dict[str, tuple[tuple[
         raise DataError(f"{where}: parts is {_short(parts)}; expected {{name: [[value, how often], …]}}")
     for name, pairs in parts.items():
         if sum(times for _, times in pairs) > most:
-            raise DataError(f"{where}: parts.{name} has more values than the {most} scored rollouts")
+            raise DataError(f"{where}: parts.{name} has more values than the {counted(most, 'scored rollout')}")
     return {name: tuple((float(value), times) for value, times in pairs) for name, pairs in parts.items()}
 
 

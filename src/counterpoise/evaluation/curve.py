@@ -12,6 +12,7 @@ from counterpoise.errors import DataError
 from counterpoise.evaluation.counts import ProblemCounts
 from counterpoise.evaluation.estimators.passk import pass_at_k, pass_at_k_bounds
 from counterpoise.evaluation.intervals import bootstrap_intervals
+from counterpoise.text import counted
 
 __all__ = ["PassAtK", "defined_mean", "pass_at_k_curve"]
 
@@ -67,9 +68,11 @@ def pass_at_k_curve(
     for k, interval, low_P, high_P in zip(ks, intervals, bounds[0].T, bounds[1].T, strict=True):
         left_out, reason = len(counts) - interval.problems, None
         if not interval.problems:
-            reason = f"pass@{k} needs {k} scored rollouts of a problem; the most any has is {max(n)}"
+            reason = f"pass@{k} needs {counted(k, 'scored rollout')} of a problem; the most any has is {max(n)}"
         elif left_out:
-            reason = f"{left_out} of {len(counts)} problems left out: fewer than {k} scored rollouts"
+            reason = (
+                f"{left_out} of {counted(len(counts), 'problem')} left out: fewer than {counted(k, 'scored rollout')}"
+            )
         curve.append(
             PassAtK(
                 k=k,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.text import counted
 from counterpoise.types import StopReason, VerdictValue
 
 __all__ = ["Endings", "unread_endings"]
@@ -32,7 +33,7 @@ class Endings:
         """For the terminal, every character written out that could steer it; none where every answer could be read."""
         if not self.unread:
             return []
-        told = f"no answer could be read in {self.unread:,} responses"
+        told = f"no answer could be read in {counted(self.unread, 'response')}"
         told += f", of which {self.cut:,} were cut off at the token limit" if self.cut else ""
         if not self.commonest:
             return [told]

@@ -12,6 +12,7 @@ from counterpoise.errors import DataError, MissingExtraError, StoreError, UsageE
 from counterpoise.evaluation.golds import kept_problems
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.files import atomic_write, read_json, why
+from counterpoise.text import counted
 from counterpoise.types import VerdictValue
 
 __all__ = ["Exported", "export"]
@@ -50,7 +51,7 @@ def export(directory: Path, target: Path) -> Exported:
     verdicts = _verdicts(store, notes)
     count = 0
 
-    def counted() -> Iterator[dict[str, Any]]:
+    def watched() -> Iterator[dict[str, Any]]:
         nonlocal count
         for row in _rows(store, verdicts):
             count += 1
@@ -59,13 +60,13 @@ def export(directory: Path, target: Path) -> Exported:
             raise DataError(f"{directory} holds no rollouts, so there is nothing to export")
 
     if target.suffix == ".parquet":
-        _parquet(target, counted())
+        _parquet(target, watched())
     else:
-        atomic_write(target, lambda handle: _jsonl(handle, counted()))
+        atomic_write(target, lambda handle: _jsonl(handle, watched()))
     damages = store.damages
     notes += [str(damage) for damage in damages[:_NAMED]]
     if len(damages) > _NAMED:
-        notes.append(f"{len(damages) - _NAMED} more lines of {directory} could not be read")
+        notes.append(f"{counted(len(damages) - _NAMED, 'more line')} of {directory} could not be read")
     return Exported(rollouts=count, notes=tuple(notes))
 
 

@@ -21,6 +21,7 @@ from counterpoise.evaluation.estimators.bounds import bounds
 from counterpoise.evaluation.estimators.registry import ESTIMATORS, Estimator
 from counterpoise.evaluation.estimators.subsets import FloatArray
 from counterpoise.evaluation.intervals import bootstrap_intervals, paired_differences
+from counterpoise.text import counted
 
 __all__ = ["METRICS", "TAUS", "Column", "Difference", "Estimate", "columns", "differences", "estimates", "metric_names"]
 
@@ -331,7 +332,11 @@ def _reason(column: Column, defined: int, counts: Sequence[ProblemCounts], most:
         return None
     few = sum(problem.n < column.needs for problem in counts)
     if few == len(counts):
-        return f"{column.setting.label} needs {column.needs} scored rollouts of a problem; the most any has is {most}"
+        return f"{column.setting.label} needs {counted(column.needs, 'scored rollout')} of a problem; the most any has is {most}"
     left = len(counts) - defined
-    why = f"fewer than {column.needs} scored rollouts" if few == left or column.absent is None else column.absent
-    return f"{left} of {len(counts)} problems left out: {why}" if defined else why
+    why = (
+        f"fewer than {counted(column.needs, 'scored rollout')}"
+        if few == left or column.absent is None
+        else column.absent
+    )
+    return f"{left} of {counted(len(counts), 'problem')} left out: {why}" if defined else why

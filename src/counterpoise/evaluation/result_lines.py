@@ -6,6 +6,7 @@ import math
 
 from counterpoise.evaluation.guessing import guess_line
 from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.text import counted
 
 __all__ = ["result_lines"]
 
@@ -15,7 +16,8 @@ _UNDEFINED = "–"
 def result_lines(result: EvaluationResult) -> list[str]:
     """What belongs beside the numbers: rollouts, unscored, truncated, without answer, length, distinct answers, guesses, damaged lines."""
     lines = [
-        f"{len(result.counts)} problems, n={result.n}: {result.rollouts} rollouts, {_or_dash(result.mean_tokens, '.1f')} tokens on average",
+        f"{counted(len(result.counts), 'problem')}, n={result.n}: {counted(result.rollouts, 'rollout')}, "
+        f"{_or_dash(result.mean_tokens, '.1f')} tokens on average",
         f"cut off at the token limit {_or_dash(result.truncation_rate, '.1%')}, no answer found {result.no_answer_rate:.1%}, "
         f"{result.distinct_answers:.1f} distinct answers a problem",
     ]
@@ -23,10 +25,10 @@ def result_lines(result: EvaluationResult) -> list[str]:
         lines.append(guess_line(result.guess_floor))
     if result.unscored:
         causes = ", ".join(f"{reason} ({count})" for reason, count in result.unscored_reasons.items())
-        lines.append(f"unscored {result.unscored} of {result.rollouts} rollouts, left out of n: {causes}")
+        lines.append(f"unscored {result.unscored} of {counted(result.rollouts, 'rollout')}, left out of n: {causes}")
     if result.damaged_lines or result.duplicates:
         lines.append(
-            f"store: {result.damaged_lines} damaged lines skipped, {result.duplicates} duplicate draws not counted"
+            f"store: {counted(result.damaged_lines, 'damaged line')} skipped, {counted(result.duplicates, 'duplicate draw')} not counted"
         )
     return lines
 

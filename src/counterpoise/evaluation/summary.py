@@ -27,6 +27,7 @@ from counterpoise.evaluation.store import Manifest, RolloutStore
 from counterpoise.evaluation.tally import count_verdicts
 from counterpoise.files import atomic_write_text, read_json, why
 from counterpoise.streams import numpy_generator
+from counterpoise.text import counted
 from counterpoise.types import Problem, StopReason
 
 __all__ = ["EvaluationResult", "summarise"]
@@ -133,7 +134,8 @@ class EvaluationResult:
             ) from error
         if len(counts) != problems:
             raise StoreError(
-                f"{path} speaks of {problems} problems and problems.jsonl beside it of {len(counts)}; evaluate again to rewrite both"
+                f"{path} speaks of {counted(problems, 'problem')} and problems.jsonl beside it of {len(counts)}; "
+                f"evaluate again to rewrite both"
             )
         return result
 

@@ -20,6 +20,7 @@ from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout,
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.files import Damage, append_json_lines, read_json
 from counterpoise.tasks.shared.identity import problem_id
+from counterpoise.text import counted
 from counterpoise.thought import opens_thought
 from counterpoise.types import Problem, SamplingSettings, Verdict, VerdictValue
 
@@ -123,7 +124,7 @@ def _check_usable(sources: Sequence[Source], steps: Collection[int], problems: _
     first = f", first {refused.first[0].path}:{refused.first[0].line}" if refused.first else ""
     raise DataError(
         f"no row of {names} can be used, so nothing was written to {directory}. "
-        f"{refused.total} rows were refused{first}: {refused.why()}"
+        f"{counted(refused.total, 'row was', 'rows were')} refused{first}: {refused.why()}"
     )
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from counterpoise.errors import ModelError
-from counterpoise.files import read_json
+from counterpoise.files import irregular, read_json
 from counterpoise.models.hub import ask_hub, not_on_hub
 from counterpoise.models.registry import MODELS, resolve_model
+from counterpoise.text import counted
 
 if TYPE_CHECKING:
     import torch
@@ -87,7 +88,7 @@ def load_model(
     missing = sorted(info["missing_keys"])
     if missing:
         raise ModelError(
-            f"the weights of {source} lack {len(missing)} tensors the architecture needs (first: {missing[0]}); "
+            f"the weights of {source} lack {counted(len(missing), 'tensor')} the architecture needs (first: {missing[0]}); "
             "they would be random; save the whole model again with save_pretrained"
         )
     _ensure_padding(model, tokenizer, source)
@@ -119,6 +120,9 @@ def check_directory(path: Path) -> None:
         ModelError: with what is missing or damaged and what to do.
     """
     names = sorted(entry.name for entry in path.iterdir())
+    for name in names:  # whoever opens a pipe waits for somebody to write
+        if (kind := irregular(path / name)) is not None:
+            raise ModelError(f"{path / name} is {kind}; copy the model there again")
     listing = ", ".join(names[:12]) + (", …" if len(names) > 12 else "") if names else "nothing"
     if "config.json" not in names:
         if "adapter_config.json" in names:
@@ -153,7 +157,7 @@ def _safetensors_files(path: Path) -> list[Path]:
     absent = [name for name in names if not (path / name).is_file()]
     if absent:
         raise ModelError(
-            f"{path} lacks {len(absent)} of {len(names)} weight files (first: {absent[0]}); copy them there"
+            f"{path} lacks {len(absent)} of {counted(len(names), 'weight file')} (first: {absent[0]}); copy them there"
         )
     return [path / name for name in names]
 

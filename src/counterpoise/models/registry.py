@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from counterpoise.errors import ModelError, nearest
+from counterpoise.files import irregular
 from counterpoise.models.hub import in_hub_cache, near_directory
 from counterpoise.models.smollm2 import smollm2_path
 
@@ -35,6 +36,8 @@ def resolve_model(name_or_path: str | Path) -> Path | str:
     path = Path(name).expanduser()
     if path.is_dir():
         return path
+    if (kind := irregular(path)) is not None:
+        raise ModelError(f"model '{name}' is {kind}; give the directory of a model")
     if path.is_file():
         raise ModelError(f"model '{name}' is a file; give the directory that holds it: {path.parent}")
     # A hub id has one slash too; one whose first half is a directory here is far likelier a misspelt path, and the hub would be

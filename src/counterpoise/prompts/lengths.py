@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from counterpoise.errors import DataError
 from counterpoise.prompts.templates import Tokenizer, named, rendered
+from counterpoise.text import counted
 from counterpoise.types import Problem
 
 __all__ = ["BatchTokenizer", "Fitted", "Limit", "fit_prompts", "prompt_lengths"]
@@ -103,7 +104,7 @@ def fit_prompts(
         return Fitted(problems=list(problems), lengths=lengths, left_out=0, said=None)
     count, worst = int(over.sum()), int(lengths.argmax())
     all_of = "all" if count == len(problems) else f"{count:,} of {len(problems):,}"
-    of = f"{all_of} {side}prompts (template {template}) are longer than {limit.tokens} tokens, {limit.why}"
+    of = f"{all_of} {side}prompts (template {template}) are longer than {counted(limit.tokens, 'token')}, {limit.why}"
     longest = f"the longest has {lengths[worst]}: {named(problems[worst])}, {_start(problems[worst].question)}"
     instead = limit.instead.format(longest=lengths[worst])
     if count == len(problems):

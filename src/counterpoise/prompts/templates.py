@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, Protocol
 import numpy as np
 
 from counterpoise.errors import ConfigError, DataError, UnknownNameError
+from counterpoise.text import counted
 from counterpoise.types import Problem, Prompt
 
 __all__ = [
@@ -196,7 +197,7 @@ def make_prompts(
             raise DataError(f"{named(problem)}: the prompt has no tokens (question {problem.question!r}); remove it")
         if max_prompt_tokens is not None and len(ids) > max_prompt_tokens:
             raise DataError(
-                f"{named(problem)}: the prompt (template {template}) has {len(ids)} tokens, and prompt.max_tokens allows "
+                f"{named(problem)}: the prompt (template {template}) has {counted(len(ids), 'token')}, and prompt.max_tokens allows "
                 f"{max_prompt_tokens}; raise it, or leave such problems out with prompt.too_long=drop"
             )
         prompts.append(Prompt(problem=problem, text=text, token_ids=np.asarray(ids, dtype=np.int64)))

@@ -15,6 +15,7 @@ from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import Damage, read_json_lines
 from counterpoise.report.records import Evaluated, Event, Run
 from counterpoise.report.series import Series, read_series
+from counterpoise.text import counted
 
 __all__ = ["read_runs"]
 
@@ -195,7 +196,7 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _tell(damages: Sequence[Damage], notes: list[str]) -> None:
     notes += [str(damage) for damage in damages[:_DAMAGES]]
     if len(damages) > _DAMAGES:
-        notes.append(f"{damages[0].path}: {len(damages) - _DAMAGES} more lines cannot be read")
+        notes.append(f"{damages[0].path}: {counted(len(damages) - _DAMAGES, 'more line')} cannot be read")
 
 
 def _named(runs: Sequence[Run]) -> list[Run]:

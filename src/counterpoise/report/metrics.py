@@ -65,7 +65,7 @@ PANELS: tuple[Panel, ...] = (
         title="Weights of the signs",
         unit="weight",
         columns={"weight_plus": "right rollouts", "weight_minus": "wrong rollouts"},
-        note="What the controller gave times what the rule itself puts on the sign.",
+        note="The controller's λ times the rule's own weights; λ alone for a step of an earlier version, which kept no more.",
     ),
     Panel(
         key="lambdas",

@@ -11,13 +11,14 @@ import math
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 import counterpoise
+from counterpoise.evaluation.bands import BandPoint
 from counterpoise.evaluation.result_lines import result_lines
 from counterpoise.report import words
 from counterpoise.report.bundle import packed_plotly
@@ -25,8 +26,8 @@ from counterpoise.report.charts import EVENTS, SYMBOLS, chart_data, dash_of, sty
 from counterpoise.report.metrics import choose_panels
 from counterpoise.report.paper import find_published, published_curves
 from counterpoise.report.records import Report, Run, Sample, Samples, Section
-from counterpoise.report.series import width_drawn
-from counterpoise.text import visible
+from counterpoise.report.series import width_drawn, with_stand_ins
+from counterpoise.text import counted, visible
 
 __all__ = ["render_page"]
 
@@ -57,6 +58,7 @@ def render_page(report: Report, *, paper: str | None = None) -> str:
         MissingExtraError: the package plotly is not installed.
     """
     shown = find_published(paper).key if paper is not None else ""
+    report = replace(report, runs=tuple(map(with_stand_ins, report.runs)))
     panels = choose_panels(name for run in report.runs for name in run.columns)
     published = published_curves()
     data = chart_data(report, panels, published)
@@ -176,7 +178,10 @@ def _card(report: Report, style: int, run: Run) -> dict[str, Any]:
 
 
 def _scores(report: Report, run: Run) -> list[tuple[str, str, str]]:
-    """(label, value, difference from the reference) at the smallest and the largest k that is defined."""
+    """(label, value, difference) at the smallest and the largest k that is defined.
+
+    The difference is from the report's reference where both answered the same problems, else from the run's own base.
+    """
     if run.contender is None or not report.sections:
         return []
     section = report.sections[0]
@@ -184,12 +189,31 @@ def _scores(report: Report, run: Run) -> list[tuple[str, str, str]]:
     defined = [i for i, point in enumerate(section.curves[index]) if not math.isnan(point.estimate)]
     if not defined:
         return []
-    found = [d.comparison for a in section.against[:1] for d in a.differences if d.comparison.after == run.name]
+    other = _compared_on_card(section, run)
     scores = []
     for i in sorted({defined[0], defined[-1]}):
-        change = f"{words.points(found[0].points[i].estimate)} points from {found[0].base}" if found else ""
-        scores.append((f"pass@{section.ks[i]}", f"{words.percent(section.curves[index][i].estimate)}%", change))
+        here = section.curves[index][i].estimate
+        # Of the same problems, so that the difference of the means is the mean difference.
+        change = f"{words.points(here - other[1][i].estimate)} points from {other[0]}" if other is not None else ""
+        scores.append((f"pass@{section.ks[i]}", f"{words.percent(here)}%", change))
     return scores
+
+
+def _compared_on_card(section: Section, run: Run) -> tuple[str, Sequence[BandPoint]] | None:
+    """Name and curve of the entry that a run's card shows a difference from; None without one on the run's own problems."""
+    curves = {entry.name: curve for entry, curve in zip(section.entries, section.curves, strict=True)}
+    for against in section.against[:1]:
+        if any(d.comparison.after == run.name and d.refused is None for d in against.differences):
+            return against.reference, curves[against.reference]
+        if against.reference == run.name:
+            return None
+    assert run.contender is not None
+    ids = {problem.problem_id for problem in run.contender.counts}
+    for first in run.evaluations[:1]:
+        if first.step == 0 and run.step != 0 and {problem.problem_id for problem in first.result.counts} == ids:
+            own = [entry for entry in section.entries if entry.base and entry.contender.counts == first.result.counts]
+            return (own[0].name, curves[own[0].name]) if own else None
+    return None
 
 
 def _table(section: Section) -> list[tuple[str, int, list[_Cell]]]:
@@ -267,7 +291,7 @@ def _cut(text: str | None) -> str | None:
     if text is None:
         return None
     shown = visible(text[:_CHARACTERS])
-    return shown if len(text) <= _CHARACTERS else f"{shown} … ({len(text) - _CHARACTERS} more characters)"
+    return shown if len(text) <= _CHARACTERS else f"{shown} … ({counted(len(text) - _CHARACTERS, 'more character')})"
 
 
 def _configurations(runs: Sequence[Run]) -> list[tuple[Run, list[tuple[str, bool]]]]:

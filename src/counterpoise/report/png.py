@@ -16,7 +16,7 @@ from counterpoise.report.charts import SYMBOLS, dash_of, style_slot
 from counterpoise.report.metrics import Panel, choose_panels
 from counterpoise.report.paper import PublishedCurves, find_published
 from counterpoise.report.records import Report, Run, Section
-from counterpoise.report.series import thinned
+from counterpoise.report.series import thinned, with_stand_ins
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,6 +59,7 @@ def write_png(report: Report, directory: Path, *, paper: str | None = None) -> l
         StoreError: a file cannot be written.
     """
     published = find_published(paper) if paper is not None else None
+    report = replace(report, runs=tuple(map(with_stand_ins, report.runs)))
     panels = [panel for panel in choose_panels(n for run in report.runs for n in run.columns) if panel.main]
     overview = [_first_column(panel) for key in _OVERVIEW for panel in panels if panel.key == key]
     curves: list[Callable[[Axes], None]] = []

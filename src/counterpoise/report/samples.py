@@ -13,6 +13,7 @@ from counterpoise.evaluation.store import RolloutStore, StoredRollout
 from counterpoise.files import Damage
 from counterpoise.report.records import Run, Sample, Samples
 from counterpoise.runs.records import read_samples
+from counterpoise.text import counted
 from counterpoise.types import VerdictValue
 
 __all__ = ["choose_samples"]
@@ -48,9 +49,9 @@ def _from_samples(path: Path, count: int) -> Samples:
     steps = f"step {last}" if first == last else f"steps {first} to {last}"
     said = [f"From {path.name}, written while the run trained, {steps}; one rollout a problem."]
     if broken:
-        said.append(f"{broken} lines of these steps hold no rollout.")
+        said.append(f"{counted(broken, 'line')} of these steps {'holds' if broken == 1 else 'hold'} no rollout.")
     if damages:
-        said.append(f"{len(damages)} lines could not be read, the first: {damages[0]}.")
+        said.append(f"{counted(len(damages), 'line')} could not be read, the first: {damages[0]}.")
     return _chosen(late, count, " ".join(said))
 
 

@@ -6,10 +6,11 @@ import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
+from counterpoise.columns import STAND_INS
 from counterpoise.files import Damage
 from counterpoise.report.records import Run
 from counterpoise.runs.records import metrics_lines
@@ -94,6 +95,20 @@ def read_series(path: Path, *, on_damage: Callable[[Damage], None]) -> Series:
         started=times[0] if times else None,
         ended=times[-1] if times else None,
     )
+
+
+def with_stand_ins(run: Run) -> Run:
+    """The run with what is shown for columns that its steps, or some of them, were made too early to have (`columns.STAND_INS`)."""
+    columns = dict(run.columns)
+    for name, earlier in STAND_INS.items():
+        if earlier in columns:
+            own = columns.get(name)
+            columns[name] = (
+                columns[earlier]
+                if own is None
+                else [b if a is None else a for a, b in zip(own, columns[earlier], strict=True)]
+            )
+    return replace(run, columns=columns)
 
 
 def width_drawn(run: Run) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 
 from counterpoise.errors import DataError, UsageError
 from counterpoise.rollouts.sampling import check_request
+from counterpoise.text import counted
 from counterpoise.types import Prompt, Rollout, SamplingSettings, StopReason
 
 __all__ = ["ScriptedSampler"]
@@ -64,7 +65,7 @@ class ScriptedSampler:
         ids = np.array([*self._encode(text), self._eos], dtype=np.int64)
         if len(ids) > settings.max_tokens:
             raise UsageError(
-                f"the scripted response to problem '{name}' has {len(ids)} tokens with its end and max_tokens is "
+                f"the scripted response to problem '{name}' has {counted(len(ids), 'token')} with its end and max_tokens is "
                 f"{settings.max_tokens}; shorten it or raise max_tokens"
             )
         return Rollout(

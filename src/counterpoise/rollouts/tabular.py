@@ -17,6 +17,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from counterpoise.errors import DataError, UsageError
 from counterpoise.rollouts.sampling import check_request, draw, entropy_and_slope, row_uniforms
+from counterpoise.text import counted
 from counterpoise.types import Problem, Prompt, Rollout, SamplingSettings, StopReason
 
 __all__ = ["TabularConfig", "TabularPolicy", "TabularSampler"]
@@ -60,7 +61,7 @@ class TabularPolicy(PreTrainedModel):  # type: ignore[no-untyped-call]
         problems, vocabulary, length = config.problems, config.vocab_size, config.response_tokens
         if problems < 1 or vocabulary < 2 or length < 1:
             raise UsageError(
-                f"a tabular policy of {problems} problems, {vocabulary} tokens and responses of {length} is empty; "
+                f"a tabular policy of {counted(problems, 'problem')}, {counted(vocabulary, 'token')} and responses of {length} is empty; "
                 "use at least 1 problem, 2 tokens and 1 response token"
             )
         prefixes = (vocabulary**length - 1) // (vocabulary - 1)

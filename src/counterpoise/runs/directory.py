@@ -7,10 +7,7 @@ runs/NAME/config.toml  identity.json  metrics.jsonl  samples.jsonl  anchors.json
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,7 +17,7 @@ from typing import Any
 from counterpoise.config import EvaluationConfig, RunConfig
 from counterpoise.config.paths import missing
 from counterpoise.errors import ConfigError, StoreError, UsageError
-from counterpoise.files import append_json_lines, atomic_write_text, cannot_write, read_text
+from counterpoise.files import Fault, append_json_lines, atomic_write_text, cannot_write, json_lines, read_text
 from counterpoise.processes import on_main
 from counterpoise.runfile import dump_config, load_stored, settled
 from counterpoise.runs.identity import (
@@ -34,7 +31,9 @@ from counterpoise.runs.identity import (
     same_problems,
     side_of,
 )
+from counterpoise.runs.lock import lock_directory
 from counterpoise.tables import read_tables
+from counterpoise.text import counted
 from counterpoise.types import Problem
 
 __all__ = ["RunDirectory", "sampling_name"]
@@ -106,7 +105,7 @@ class RunDirectory:
         except OSError as error:
             raise StoreError(cannot_write(path / "config.toml", error)) from error
         # Under the lock, so that of two that begin at once one is refused.
-        with run._flock():
+        with run._flock("give this run another name: run.name=…"):
             run._refuse_taken()
             atomic_write_text(path / "config.toml", dump_config(run.config))
         run._created = True
@@ -174,9 +173,11 @@ class RunDirectory:
             )
         names = [checkpoint.name[5:] for checkpoint in path.glob("checkpoints/step-*")]
         done = max((int(name) for name in names if name.isdecimal()), default=0)
-        if config.learner.steps < done and config.learner.steps != own.learner.steps:
+        wanted = config.learner.steps
+        if wanted < done and wanted != own.learner.steps:
             raise UsageError(
-                f"learner.steps={config.learner.steps}: {path} has done {done} steps already; give a number above that"
+                f"{path} has done {counted(done, 'step')} already, and learner.steps={wanted} asks for fewer; give more than {done} "
+                f"to train it further, or begin a run of {counted(wanted, 'step')} under another name"
             )
         return config
 
@@ -317,27 +318,17 @@ class RunDirectory:
             StoreError: the lock cannot be written.
         """
         with ExitStack() as held:
-            on_main(lambda: held.enter_context(self._flock()))
+            taken = (
+                f"look at it with: counterpoise watch {self.path}  and wait until it ends, or stop it (Ctrl-C there saves), "
+                "then give the same command again"
+            )
+            on_main(lambda: held.enter_context(self._flock(taken)))
             yield
 
     @contextmanager
-    def _flock(self) -> Iterator[None]:
-        path = self.path / ".lock"
-        with ExitStack() as stack:
-            try:
-                self.path.mkdir(parents=True, exist_ok=True)
-                while True:
-                    handle = stack.enter_context(open(path, "w", encoding="utf-8", opener=_at_once))
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    # A run that was withdrawn took the file with it: a lock on that one would keep nobody out.
-                    if path.exists() and os.fstat(handle.fileno()).st_ino == path.stat().st_ino:
-                        break
-            except BlockingIOError as error:
-                raise UsageError(
-                    f"{self.path} is in use by another process; wait for it or choose another run.name=…"
-                ) from error
-            except OSError as error:
-                raise StoreError(_cannot_lock(path, error)) from error
+    def _flock(self, taken: str) -> Iterator[None]:
+        """Hold the lock file; `taken` says what to do where somebody else does."""
+        with lock_directory(self.path, marker="config.toml", taken=taken):
             try:
                 yield
             except UsageError:
@@ -345,28 +336,22 @@ class RunDirectory:
                 raise
 
     def _withdraw(self) -> None:
-        done = ("metrics.jsonl", "events.jsonl", "checkpoints", "evaluation", "refused")
-        if self._created and not any((self.path / name).exists() for name in done):
-            for name in ("config.toml", ".lock", "anchors.jsonl", "identity.json"):
+        done = ("metrics.jsonl", "checkpoints", "evaluation", "refused")
+        if self._created and not self._noted() and not any((self.path / name).exists() for name in done):
+            for name in ("config.toml", ".lock", "anchors.jsonl", "identity.json", "events.jsonl"):
                 (self.path / name).unlink(missing_ok=True)
             with suppress(OSError):  # what else may be there is not ours
                 self.path.rmdir()
 
-
-def _at_once(path: str, flags: int) -> int:
-    # A named pipe in its place would keep the process waiting for a reader.
-    return os.open(path, flags | os.O_NONBLOCK, 0o666)
-
-
-def _cannot_lock(path: Path, error: OSError) -> str:
-    said = f"cannot lock {path}: {error.strerror or error}"
-    if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
-        return said
-    return (
-        f"{said}; the file system there has no locks, as some network disks are mounted, and without one "
-        "two processes could train one run. "
-        "Put the run on a local disk (run.directory=…) and copy it afterwards, or mount the file system with locks"
-    )
+    def _noted(self) -> bool:
+        """Whether there is an event of the run; that its output was lost is none of what it did."""
+        try:
+            lines = [found for _, found in json_lines(self.path / "events.jsonl")]
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return any(isinstance(line, Fault) or line.get("kind") != "output_lost" for line in lines)
 
 
 def _folder(asked: EvaluationConfig, own: EvaluationConfig) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from counterpoise.columns import STAND_INS
 from counterpoise.errors import StoreError
 from counterpoise.files import Damage, Fault, open_regular, parse_line, read_json
 
@@ -99,7 +100,7 @@ class History:
             self._first = {s: row for s, row in self._first.items() if s < step}
             self._recent = {s: row for s, row in self._recent.items() if s < step}
             self._older = {b: row for b, row in self._older.items() if b * self._width + 1 < step}
-        row = tuple(_number(record.get(name)) for name in self._columns)
+        row = tuple(_number(record.get(name, record.get(STAND_INS.get(name, "")))) for name in self._columns)
         if len(self._first) < WINDOW and not self._older:
             self._first[step] = row
         self._recent[step] = row

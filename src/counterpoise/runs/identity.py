@@ -20,6 +20,7 @@ from counterpoise.config.paths import is_path_key
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.files import parse_json, read_text
 from counterpoise.runfile import dump_config
+from counterpoise.text import counted
 from counterpoise.types import Problem
 
 __all__ = [
@@ -187,10 +188,12 @@ def same_problems(before: Identity, now: Mapping[str, Side], *, where: Path, als
             continue
         if old.ids == new.ids:
             changed.append(
-                f"the {name} side has the same {old.count} problems with other questions, golds or verifiers"
+                f"the {name} side has the same {counted(old.count, 'problem')} with other questions, golds or verifiers"
             )
         else:
-            changed.append(f"the {name} side had {old.count} problems and has {new.count}, not the same ones")
+            changed.append(
+                f"the {name} side had {counted(old.count, 'problem')} and has {new.count}, not the same ones"
+            )
     if changed:
         ways = ["Put the data back as it was", *also, "or start a new run"]
         raise DataError(

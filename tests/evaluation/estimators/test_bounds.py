@@ -40,5 +40,5 @@ def test_meet_without_unscored_rollouts(name):
 
 
 def test_refuses():
-    with pytest.raises(UsageError, match="unscored must be one count >= 0 for each of the 1 problems; got 2 counts"):
+    with pytest.raises(UsageError, match="unscored must be one count >= 0 for each of 1 problem; got 2 counts"):
         bounds(mean_at_n, [2], [1], [1, 1])

@@ -134,6 +134,6 @@ def test_impossible_counts_are_named(arguments, message):
 
 def test_impossible_unscored_counts_are_named():
     with pytest.raises(
-        UsageError, match="unscored must be one count >= 0 for each of the 1 problems; got 1 counts, the least -1"
+        UsageError, match="unscored must be one count >= 0 for each of 1 problem; got 1 count, the least -1"
     ):
         pass_at_k_bounds([4], [1], [-1], [1])

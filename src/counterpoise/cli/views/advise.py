@@ -17,6 +17,7 @@ from counterpoise.diagnostics.explanation import Estimate
 from counterpoise.jobs.advise import Advised
 from counterpoise.runfile import dump_config, parse_config
 from counterpoise.tables import anchored
+from counterpoise.text import counted
 
 __all__ = ["run_file", "show"]
 
@@ -29,8 +30,8 @@ def show(found: Advised) -> None:
     """Print what was measured, what is said of each rule, the advice, and the lines to copy."""
     out, settings = console.stdout, found.settings
     out.print(
-        f"{found.model} on {found.task}: {found.profile.problems} training problems x {found.profile.group_size}, temperature "
-        f"{settings['temperature']:g}, at most {settings['max_tokens']} tokens, {found.plan.parameters:,} parameters",
+        f"{found.model} on {found.task}: {counted(found.profile.problems, 'training problem')} x {found.profile.group_size}, temperature "
+        f"{settings['temperature']:g}, at most {counted(settings['max_tokens'], 'token')}, {found.plan.parameters:,} parameters",
         soft_wrap=True,
     )
     out.print()
@@ -149,7 +150,7 @@ def run_file(config: RunConfig, found: Advised) -> str:
             credit.pop(settings, None)
     typed = [f"{choice.key}={_typed(choice)}" for choice in found.advice.choices]
     text = dump_config(parse_config(kept, typed, source="advice"), only_set=True)
-    asked = f"counterpoise advise, {found.model} on {found.task}, {found.profile.problems} problems x {found.profile.group_size}"
+    asked = f"counterpoise advise, {found.model} on {found.task}, {counted(found.profile.problems, 'problem')} x {found.profile.group_size}"
     reasons = [f"# {choice.key} = {_typed(choice)}: {choice.why}" for choice in found.advice.choices]
     return "\n".join([f"# {asked}, seed {found.settings['seed']}", f"# {found.advice.headline}", *reasons, "", text])
 

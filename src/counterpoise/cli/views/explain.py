@@ -10,6 +10,7 @@ from rich.text import Text
 from counterpoise.cli import console
 from counterpoise.diagnostics.explanation import Explanation, Move, Quadrant, RuleStep, TokenView
 from counterpoise.diagnostics.reading import decisive, percent, quoted, read_step, read_token
+from counterpoise.text import counted
 
 __all__ = ["show"]
 
@@ -124,7 +125,10 @@ def _quadrants(found: Explanation, step: RuleStep) -> None:
     if math.isnan(step.batch_gradient_norm):
         console.stdout.print(Text(f"{step.rule}: no rollout of the batch has credit, so nothing moves"))
         return
-    title = f"{step.rule}: one step on {found.rollouts} rollouts of {found.problems} problems (sure: p >= {found.confident_probability:g})"
+    title = (
+        f"{step.rule}: one step on {counted(found.rollouts, 'rollout')} of {counted(found.problems, 'problem')} "
+        f"(sure: p >= {found.confident_probability:g})"
+    )
     numbers = (
         "tokens",
         "share",

@@ -17,6 +17,7 @@ from counterpoise.evaluation.intervals import Interval, paired_differences
 from counterpoise.evaluation.metrics import Estimate
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
+from counterpoise.text import counted
 
 __all__ = ["comparison_table", "estimates_table", "passk_table"]
 
@@ -132,10 +133,12 @@ def comparison_table(
             Text(_shown(difference.estimate, signed=True), style=style),
             Text(_range(difference.low, difference.high, signed=True), style=style),
         )
-    fewer = [f"k={k}: {d.problems} of {len(base_ids)} problems" for k, d in zip(ks, differences, strict=True)]
+    fewer = [
+        f"k={k}: {d.problems} of {counted(len(base_ids), 'problem')}" for k, d in zip(ks, differences, strict=True)
+    ]
     left_out = [line for line, d in zip(fewer, differences, strict=True) if d.problems < len(base_ids)]
     few = few_problems(len(base_ids))
-    said = [f"{len(base_ids)} problems, n={base.n} and n={after.n}", *left_out, *([few] if few else [])]
+    said = [f"{counted(len(base_ids), 'problem')}, n={base.n} and n={after.n}", *left_out, *([few] if few else [])]
     table.caption = Text("\n".join(said))
     return table
 

@@ -18,6 +18,7 @@ from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.intervals import Interval, paired_differences
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
+from counterpoise.text import counted
 
 __all__ = ["progression_table"]
 
@@ -61,7 +62,9 @@ def progression_table(
             )
             cells += [_difference(moved[column]) for column in compared]
         table.add_row(*cells)
-    said = [f"{len(base.counts)} problems, n={base.n}; differences with {100 * base.confidence:g}% intervals"]
+    said = [
+        f"{counted(len(base.counts), 'problem')}, n={base.n}; differences with {100 * base.confidence:g}% intervals"
+    ]
     few = few_problems(len(base.counts))
     table.caption = Text("\n".join([*said, few] if few else said))
     return table

@@ -12,6 +12,7 @@ from counterpoise.diagnostics.advice.rules import BALANCED, SHARE, balanced_rule
 from counterpoise.diagnostics.advice.settings import fitting_group_size, fitting_rate, matching_lambda
 from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
 from counterpoise.diagnostics.reading import percent
+from counterpoise.text import counted
 
 __all__ = ["advise", "regime_of"]
 
@@ -96,7 +97,7 @@ def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds)
         )
     if regime is Regime.NOTHING_RIGHT:
         return (
-            f"None of {profile.rollouts:,} rollouts is right: no rule learns here, and rules that push down unlearn the "
+            f"None of {counted(profile.rollouts, 'rollout')} is right: no rule learns here, and rules that push down unlearn the "
             "language. Take easier prompts, or supervised examples first."
         )
     if regime is Regime.SATURATED:
@@ -187,5 +188,5 @@ def _of_kinds(kinds: Sequence[Profile], places: dict[str, Regime]) -> Iterator[F
             yield Finding(
                 level=Level.NOTE,
                 text=f"{kind.name}: {places[kind.name].value.replace('_', ' ')}, pass rate {ranged(kind.pass_rate)}, coverage "
-                f"{ranged(kind.coverage)} ({kind.problems} problems).",
+                f"{ranged(kind.coverage)} ({counted(kind.problems, 'problem')}).",
             )

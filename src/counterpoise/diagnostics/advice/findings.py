@@ -10,6 +10,7 @@ from counterpoise.diagnostics.advice.settings import fitting_rate, rate_is_high
 from counterpoise.diagnostics.advice.thresholds import Thresholds
 from counterpoise.diagnostics.explanation import Estimate
 from counterpoise.diagnostics.reading import percent
+from counterpoise.text import counted
 
 __all__ = ["measurement_findings", "plan_findings", "ranged"]
 
@@ -44,7 +45,8 @@ def measurement_findings(profile: Profile, plan: Plan, t: Thresholds) -> Iterato
     if 0 < profile.problems < t.few_problems:
         yield Finding(
             level=Level.WARNING,
-            text=f"Only {profile.problems} problems were measured: the coverage is {ranged(profile.coverage)}. Raise --problems "
+            text=f"Only {counted(profile.problems, 'problem was', 'problems were')} measured: the coverage is "
+            f"{ranged(profile.coverage)}. Raise --problems "
             f"to {t.few_problems} or more before a long run.",
         )
 
@@ -97,7 +99,8 @@ def plan_findings(profile: Profile, plan: Plan, t: Thresholds) -> Iterator[Findi
     if rollouts < t.small_batch:
         yield Finding(
             level=Level.WARNING,
-            text=f"A step has {rollouts} rollouts ({plan.prompts_per_step} x {plan.group_size}), fewer than {t.small_batch}. Rules "
+            text=f"A step has {counted(rollouts, 'rollout')} ({plan.prompts_per_step} x {plan.group_size}), fewer "
+            f"than {t.small_batch}. Rules "
             "that mostly push down decline with small batches: more rollout.prompts_per_step, or guards.act=true.",
         )
     if profile.problems and profile.coverage.value < t.wanted_coverage and profile.pass_rate.value > 0:

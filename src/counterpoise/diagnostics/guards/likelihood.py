@@ -9,6 +9,7 @@ from typing import Any
 from counterpoise.diagnostics.guards.base import Alarm, Relief, Start, restore
 from counterpoise.ranges import NonNegative, PartialShare, Positive, Smoothing
 from counterpoise.settings import settings
+from counterpoise.text import counted
 
 __all__ = ["Likelihood"]
 
@@ -47,8 +48,8 @@ class Likelihood:
         if not self._on:
             return None
         return Alarm(
-            message=f"the log-probability of correct responses fell for {self._rising} steps running, from {-self._bottom:.3g} to "
-            f"{-self._average:.3g} nats a token (limit: {self.steps} steps and {self.fall:.0%} of the "
+            message=f"the log-probability of correct responses fell for {counted(self._rising, 'step')} running, "
+            f"from {-self._bottom:.3g} to {-self._average:.3g} nats a token (limit: {self.steps} steps and {self.fall:.0%} of the "
             f"{-self._start.mean:.3g} of the beginning)",
             seen={"log_prob_correct": -self._average, "from": -self._bottom, "start": -self._start.mean},
             excess=self._average,

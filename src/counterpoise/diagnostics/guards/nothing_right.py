@@ -9,6 +9,7 @@ from typing import Any
 from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, restore
 from counterpoise.ranges import PartialShare, Positive
 from counterpoise.settings import settings
+from counterpoise.text import counted
 
 __all__ = ["NothingRight"]
 
@@ -40,7 +41,8 @@ class NothingRight:
         if not self._switch.on:
             return None
         return Alarm(
-            message=f"no response of the last {self._steps} steps was right; if none ever was, the prompt, the verifier or the length "
+            message=f"no response of the last {counted(self._steps, 'step')} was right; if none ever was, the prompt, "
+            f"the verifier or the length "
             "limit do not fit the model (counterpoise advise)",
             seen={"success_rate": 0.0, "steps": float(self._steps)},
             excess=0.0,

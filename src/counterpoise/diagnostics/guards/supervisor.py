@@ -9,6 +9,7 @@ from typing import Any
 
 from counterpoise.diagnostics.guards.base import Alarm, Guard, Relief, restore
 from counterpoise.errors import CheckpointError
+from counterpoise.text import counted
 
 __all__ = ["Decision", "Firing", "Supervisor"]
 
@@ -167,7 +168,7 @@ class Supervisor:
         names = ", ".join(self._firing)
         if len(self._firing) >= self.together:
             return f"{names} fired at once" if len(self._firing) > 1 else f"{names} fired"
-        return f"{names} fired for {self._standing} steps in spite of the relief"
+        return f"{names} fired for {counted(self._standing, 'step')} in spite of the relief"
 
     def returned(self, state: Mapping[str, Any]) -> str:
         """The run is as it was when `state` was saved: so are the guards, but the relief and the count of returns stay. What to say.

@@ -15,6 +15,7 @@ from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.evaluation.task_file import keep_task
 from counterpoise.prompts.templates import make_prompts
 from counterpoise.runfile import settled
+from counterpoise.text import counted
 from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings
 from counterpoise.verifiers.equivalence import equivalent_answers
 from counterpoise.verifiers.judge import Judge
@@ -123,4 +124,4 @@ def evaluate_policy(
         for damage in store.damages[:_DAMAGES_SAID]:
             say(str(damage))
         if len(store.damages) > _DAMAGES_SAID:
-            say(f"and {len(store.damages) - _DAMAGES_SAID} more damaged lines in {directory}")
+            say(f"and {counted(len(store.damages) - _DAMAGES_SAID, 'more damaged line')} in {directory}")

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.estimators.subsets import FloatArray, check_counts, integers
+from counterpoise.text import counted
 
 __all__ = ["bounds"]
 
@@ -42,6 +43,7 @@ def bounds(
     u_P = integers("unscored", unscored)
     if u_P.shape != n_P.shape or (u_P < 0).any():
         raise UsageError(
-            f"unscored must be one count >= 0 for each of the {n_P.size} problems; got {u_P.size} counts, the least {u_P.min(initial=0)}"
+            f"unscored must be one count >= 0 for each of {counted(n_P.size, 'problem')}; "
+            f"got {counted(u_P.size, 'count')}, the least {u_P.min(initial=0)}"
         )
     return estimator(n_P + u_P, c_P, *settings), estimator(n_P + u_P, c_P + u_P, *settings)

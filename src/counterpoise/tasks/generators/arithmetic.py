@@ -19,6 +19,7 @@ from counterpoise.settings import settings
 from counterpoise.streams import numpy_generator
 from counterpoise.tasks.generators.operators import OPERATORS, Operators
 from counterpoise.tasks.shared.identity import Split, problem_id, split_of
+from counterpoise.text import counted
 from counterpoise.types import Problem
 
 __all__ = ["Arithmetic", "solve"]
@@ -139,7 +140,7 @@ def _expressions(task: Arithmetic) -> tuple[str, ...]:
                 if len(found) == task.size:
                     return tuple(found)
     raise ConfigError(
-        f"arithmetic: only {len(found)} distinct problems found, and size is {task.size}; "
+        f"arithmetic: only {counted(len(found), 'distinct problem')} found, and size is {task.size}; "
         f"lower size to at most {max(1, len(found) // 2)}, or raise operations or largest"
     )
 

@@ -19,6 +19,7 @@ from counterpoise.tasks.generators.exercises_chemistry import GASES, STOICHIOMET
 from counterpoise.tasks.generators.exercises_physics import CIRCUITS, MECHANICS, OPTICS
 from counterpoise.tasks.shared.identity import Split, problem_id, split_of
 from counterpoise.tasks.shared.options import choice_problem
+from counterpoise.text import counted
 from counterpoise.types import Problem
 
 __all__ = ["EXERCISES", "FAMILIES", "Science"]
@@ -166,7 +167,7 @@ def _drawn(families: tuple[str, ...], size: int, unused_data: float, seed: int) 
         if len(found) == size:
             return found
     raise ConfigError(
-        f"task science: only {len(found)} distinct problems found, and size is {size}; lower size or name more families"
+        f"task science: only {counted(len(found), 'distinct problem')} found, and size is {size}; lower size or name more families"
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from counterpoise.errors import ConfigError, DataError
+from counterpoise.files import irregular
 from counterpoise.ranges import File, Share
 from counterpoise.tasks.shared.identity import Split, split_of
 from counterpoise.tasks.shared.records import Record, located
@@ -141,6 +142,8 @@ def _existing(name: str, setting: str, path: str | Path) -> Path:
     found = Path(path).expanduser()
     if found.is_dir():
         raise DataError(f"task '{name}': {setting}={path} is a directory; give one file in it")
+    if (kind := irregular(found)) is not None:
+        raise DataError(f"task '{name}': {setting}={path} is {kind}; write what it gives to a file first")
     if not found.is_file():
         raise DataError(f"task '{name}': {setting}={path} does not exist (looked in {Path.cwd()}); check the path")
     return found

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from counterpoise.errors import ConfigError, DataError
+from counterpoise.files import irregular
 from counterpoise.ranges import File, Share
 from counterpoise.settings import settings
 from counterpoise.tasks.shared.identity import Split, split_of
@@ -69,6 +70,9 @@ class Scibench:
             )
         path = Path(self.path).expanduser()
         files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+        for file in files:
+            if (kind := irregular(file)) is not None:
+                raise DataError(f"task 'scibench': {file} is {kind}; write what it gives to a file first")
         if not files or not all(file.is_file() for file in files):
             raise DataError(
                 f"task 'scibench': path={self.path} is no JSON file and no directory with some; check the path"
