@@ -143,7 +143,7 @@ def test_a_hundred_thousand_characters_are_read_in_no_time(name):
 
 
 def pumped(size):
-    modules = ("extraction", "programs", "choice", "choice_text", "countdown", "quantity_text", "steps")
+    modules = ("extraction", "programs", "choice", "choice_text", "countdown", "presentation", "quantity_text", "steps")
     for module in modules:
         for name, pattern in vars(importlib.import_module(f"counterpoise.verifiers.{module}")).items():
             if isinstance(pattern, re.Pattern):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from counterpoise.verifiers.presentation import blanked
+
 __all__ = [
     "Found",
     "bracketed",
@@ -24,12 +26,6 @@ __all__ = [
 _MAX_ANSWER = 400
 _FULL_WIDTH = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _TYPOGRAPHY = str.maketrans({**_FULL_WIDTH, "。": ".", "、": ",", "【": "[", "】": "]", "「": '"', "」": '"', "’": "'"})
-_WRAPPERS = re.compile(
-    r"\\(?:textcolor|color)\s{0,4}\{[^{}]{0,40}\}"
-    r"|\\(?:text|math|boldsymbol|bm|emph|underline|mbox|operatorname|boxed|fbox|displaystyle|[lL]arge|LARGE|[hH]uge|small|bf|rm|it)[a-z]{0,8}(?![A-Za-z])\s{0,4}"
-    r"|</?(?:b|strong|i|em|u|p|span|div|center|code)(?:\s[^<>]{0,60})?>"
-    r"|[*`$\"“”{}\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|\\[()\[\],;:! ]"
-)
 # A letter that goes on as a word, a formula, an abbreviation or a compound is no option: B12, F = ma, U.S., X-ray, C++.
 _NOT_MORE = (
     r"(?![A-Za-z0-9'’_^+#%°&]|-\w|\.\d|\.[ \t]?[A-Z]\b(?:\.|\Z)"
@@ -167,8 +163,8 @@ class Found(NamedTuple):
 
 
 def cleaned(text: str) -> str:
-    r"""`text` with full-width signs as ASCII and wrappers (`\text{`, `**`, `$`, quotes, brackets) as blanks; the length stays."""
-    return _WRAPPERS.sub(lambda match: " " * len(match.group()), text.translate(_TYPOGRAPHY))
+    r"""`text` with full-width signs as ASCII and what only presents (`\text{`, `**`, `$`, quotes, brackets) as blanks; the length stays."""
+    return blanked(text.translate(_TYPOGRAPHY))
 
 
 def letters(text: str, *, clause: bool) -> tuple[str, ...]:

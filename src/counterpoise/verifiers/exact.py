@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.extraction import DEFAULT_RULES, check_rules, extract
-from counterpoise.verifiers.normalise import normalise, unwrap_text
+from counterpoise.verifiers.normalise import normalise
+from counterpoise.verifiers.presentation import seen
 
 __all__ = ["ExactVerifier"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExactVerifier:
-    r"""CORRECT when gold and answer are the same text after `normalise`, a wrapping `\text{…}` removed."""
+    r"""CORRECT when gold and answer are the same text after `normalise`, every `\text{…}` removed."""
 
     ignore_case: bool = False
     """Compare casefolded texts."""
@@ -32,7 +33,7 @@ class ExactVerifier:
     @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
-        return "2" + ("+ignore-case" if self.ignore_case else "")
+        return "3" + ("+ignore-case" if self.ignore_case else "")
 
     @property
     def isolated(self) -> bool:
@@ -51,5 +52,5 @@ class ExactVerifier:
         return Judgement(value=VerdictValue.CORRECT if left == right else VerdictValue.WRONG, rule="text")
 
     def _text(self, text: str) -> str:
-        text = unwrap_text(normalise(text))[0]
+        text = " ".join(seen(normalise(text)).split()).removesuffix(".")
         return text.casefold() if self.ignore_case else text

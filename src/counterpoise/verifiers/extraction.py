@@ -76,7 +76,9 @@ _ABBREVIATION = re.compile(
 )
 # After "vitamin C. It" the initial was none.
 _SENTENCE_START = re.compile(r"(?:It|Its|This|That|These|He|She|They|The|In|I|We|However|But|So)\b")
-_OPENING_TAG = re.compile(r"<answer>(?!\s{0,4}(?:and|tags?\b|\.\.\.|…|`))", re.IGNORECASE)
+_OPENING_TAG = re.compile(
+    r"<answer>(?!\s{0,4}(?:and|tags?\b|\.\.\.|…|`(?!`{0,2}[^`<]{1,200}`{1,3}\s{0,4}</answer>)))", re.IGNORECASE
+)
 _CLOSING_TAG = re.compile(r"</answer>", re.IGNORECASE)
 _RANKS = {"tagged": 0, "boxed": 0, "phrase": 1, "statement": 1, "hash": 1, "bare": 2, "last_line": 3}
 _WRAPPERS = "*_` \t\r\n\"'"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from counterpoise.verifiers.wrappers import unwrap
+from counterpoise.verifiers.presentation import SIZES, SPACES, uncovered
 
 __all__ = ["balanced", "normalise", "over_cap", "unwrap_text"]
 
@@ -88,6 +88,7 @@ _SIGN_BEFORE = re.compile(
 _SIGN_BEHIND = re.compile(
     rf"(?<![\d.,])(?P<number>(?:{_NUMERAL}){_LARGE})[\s~]*(?P<sign>\\\$|[€£¥￥₹¢]|(?:\\text\{{\s*)?(?:{_CODE})(?![A-Za-z])(?:\s*\}})?)"
 )
+_CODED = re.compile(_CODE)
 _CODE_IN_TEXT = re.compile(r"\\text\{\s*|\s*\}")
 _CHINESE = {
     "个小时": "hours", "小时": "hours", "小時": "hours", "時間": "hours", "分钟": "minutes", "分鐘": "minutes", "分": "minutes",
@@ -100,14 +101,12 @@ _CHINESE_UNIT = re.compile(r"(?<=[\d})])\s*(?:\\text\{\s*)?([\u3040-\u30ff\u4e00
 _FACTORIAL = re.compile(r"(?<=\d)!=(?=\s*\d)")
 _RAISED = re.compile(r"(?<=\d)\s*\\text\{\s*(squared|cubed)\s*\}|(?<=\d)\s+(squared|cubed)\Z", re.IGNORECASE)
 _ROOT = re.compile(r"√\s*(\d+|[A-Za-z]|\([^()]*\))")
-_SIZES = re.compile(r"\\(?:left|right)\s*\.|\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])\s*(?=[\\()\[\]{}|.])")
-_SPACES = re.compile(r"(?<!\\)\\(?:[,;:! ]|quad(?![A-Za-z])|qquad(?![A-Za-z]))|~")
 _THIN_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,?\\[,!; ])(?=\d{3}(?!\d))")
 _COMMA_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _SPACED_THOUSANDS = re.compile(r"\A[-+]?[1-9]\d{0,2}(?: \d{3})+(?:\.\d+)?(?=\Z| ?\\text| [A-Za-z]|%)")
 _OUTSIDE_TEXT = re.compile(r"\\text\s*\{[^{}]*\}")
 # A full stop that ends the sentence, but not the last of three.
-_TRAILING = re.compile(r"(?:(?<!\.)|(?<=\.\.\.))\s*[.;]\Z|(?<=\S)\s*,\Z")
+_TRAILING = re.compile(r"(?:(?<!\.)|(?<=\.\.\.))\s*[.;]\Z|(?<=\S)\s*,\Z|\s*\\\\\s*\Z")
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _JOINED = (
@@ -118,9 +117,6 @@ _OR = re.compile(_JOINED % {"word": "or", "commands": "lor|vee"})
 _AND = re.compile(_JOINED % {"word": "and", "commands": "land|wedge"})
 _INEQUALITY = re.compile(r"[<>]|\\(?:l|g)(?:e|eq|t|eqslant)(?![A-Za-z])")
 _PERCENT = re.compile(r"(?<=[\d})])\s*(?:per ?cent|\\text\s*\{\s*(?:per ?cent|%)\s*\})(?![A-Za-z])", re.IGNORECASE)
-_INLINE = re.compile(r"(?<!\\)\$(?!\d[\d,.]*[ ,.]|\s)([^$\\]*(?:\\.[^$\\]*)*)(?<![\s])\$")
-_DOLLAR = re.compile(r"(?<!\\)\$")
-_PARENTHESES = re.compile(r"\\\((.*?)\\\)", re.DOTALL)
 _EMPTY_SET = re.compile(r"\\varnothing(?![A-Za-z])")
 _RUN_OF_SPACE = re.compile(r"\s+")
 _DIGITS = re.compile(r"\d{1001}")
@@ -136,10 +132,11 @@ def normalise(text: str, *, dollars: bool = False) -> str:
     text = _SUPERSCRIPT_RUN.sub(lambda m: "^{" + m.group().translate(_SUPERSCRIPTS) + "}", text)
     text = _SUBSCRIPT_RUN.sub(lambda m: "_{" + m.group().translate(_SUBSCRIPTS) + "}", text)
     text = _ROOT.sub(lambda m: r"\sqrt{" + m.group(1).removeprefix("(").removesuffix(")") + "}", text)
-    text = _SPACES.sub(" ", _SIZES.sub("", _THIN_THOUSANDS.sub("", text.translate(_SYMBOLS))))
-    text = unwrap(_unwrap_math(unwrap(text)))
-    text = _money(text, dollars=dollars).replace(r"\$", "").replace("$", "")
-    text = unwrap(_THIN_THOUSANDS.sub("", text)).replace(r"\%", "%")
+    text = uncovered(SPACES.sub(" ", SIZES.sub("", _THIN_THOUSANDS.sub("", text.translate(_SYMBOLS)))))
+    if "$" in text or not text.isascii() or _CODED.search(text):
+        text = _money(text, dollars=dollars).replace(r"\$", "").replace("$", "")
+    thin = _THIN_THOUSANDS.sub("", text)
+    text = (uncovered(thin) if thin != text or "{" in text else thin).replace(r"\%", "%")
     text = _EMPTY_SET.sub(r"\\emptyset", _FRACTIONS.sub(r"\\frac", text))
     text = _CHINESE_UNIT.sub(lambda m: rf"\text{{ {_CHINESE.get(m[1], m[1])}}}", text)
     text = _RAISED.sub(lambda m: "^{2}" if (m[1] or m[2]).lower() == "squared" else "^{3}", text)
@@ -156,7 +153,7 @@ def normalise(text: str, *, dollars: bool = False) -> str:
 
 def unwrap_text(text: str) -> tuple[str, bool]:
     r"""The content of a `\text{…}` (or `\mathrm`, …) that encloses everything, and whether there was one."""
-    match = _TEXT.fullmatch(text) or _TEXT.fullmatch(unwrap(text))
+    match = _TEXT.fullmatch(text) or _TEXT.fullmatch(uncovered(text))
     return (match.group(1).strip().rstrip("."), True) if match else (text, False)
 
 
@@ -207,22 +204,6 @@ def _character(character: str) -> str:
         top, _, bottom = unicodedata.normalize("NFKC", character).partition("⁄")
         return rf"\frac{{{top}}}{{{bottom}}}"
     return chr(ord(character) - 0xFEE0) if "！" <= character <= "～" and character not in "，％－" else character
-
-
-def _unwrap_math(text: str) -> str:
-    text = text.strip()
-    for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")) * 2:
-        inside = text.removesuffix(".")
-        if (
-            len(inside) > len(opening) + len(closing)
-            and inside.startswith(opening)
-            and inside.endswith(closing)
-            and not inside.endswith("\\" + closing)
-            and (closing != "$" or len(_DOLLAR.findall(inside)) % 2 or len(_DOLLAR.findall(inside)) == 2)
-        ):
-            text = inside[len(opening) : len(inside) - len(closing)].strip()
-    # `$5$ hours` and `\(5\) hours`: pairs inside.
-    return _INLINE.sub(r"\1", _PARENTHESES.sub(r"\1", text))
 
 
 def _money(text: str, *, dollars: bool) -> str:

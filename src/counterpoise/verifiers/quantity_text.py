@@ -78,7 +78,7 @@ def sides(answer: str) -> tuple[Written, ...] | None:
     r"""The quantities of `E_k = 2600\,J = 2.6\,kJ`, a name in front of the first left out; None when one of them is none."""
     if len(answer) > MAX_TEXT:
         return None
-    parts = [part.strip() for part in _EQUALS.split(answer)]
+    parts = [part.strip() for part in _EQUALS.split(normalise(answer, dollars=True))]
     parts = [_ABOUT.sub("", part, count=1) if _ABOUT.match(part) else part for part in parts]
     if len(parts) > 1 and (not parts[0].strip(" $") or (parse(parts[0]) is None and _NAME.fullmatch(parts[0]))):
         parts = parts[1:]
