@@ -75,7 +75,7 @@ _NODES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasoningGymVerifier:
-    """CORRECT when the generator's own scorer gives exactly 1; its score travels as the part `score`.
+    r"""CORRECT when the generator's own scorer gives exactly 1; its score travels as the part `score`.
 
     The gold is the JSON that the task `reasoning_gym` writes. A scorer that raises on an answer, and not on the item's own one, could
     not read it: WRONG. The answer stands between `<answer>` and `</answer>`, or in a box; one that does not score 1 as it stands is scored

@@ -54,7 +54,7 @@ _ALIGNED = _names(
 )
 ENVIRONMENTS = _ALIGNED | _names("array tabular center flushleft flushright minipage quote tcolorbox framed")
 """Environments that only set their content, where it is one cell."""
-TAG_NAMES = "b strong i em u code span font mark center big small p div tt kbd samp var ins pre label q h1 h2 h3 h4 h5 h6 li td a section br"
+TAG_NAMES = "b strong i em u code span font mark center big small p div tt kbd samp var ins pre label q h1 h2 h3 h4 h5 h6 li td a br"
 """Names of HTML tags that only present."""
 _FUNCTIONS = _names(
     "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log exp lim max min gcd det dim ker deg arg sup inf"
