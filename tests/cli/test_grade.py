@@ -152,7 +152,7 @@ def test_a_setting_of_the_verifier_is_another_version(command, graded, task, pro
             "grade", graded, *task, "--verifier", "numeric", "verifier.relative_tolerance=0.2", "--k", "1,2", "--k", "4"
         )
     )
-    assert "judged by numeric 2+rtol0.2" in text
+    assert "judged by numeric 3+rtol0.2" in text
     # 8 is within a fifth of 7 (1/7).
     assert counts(graded, problems) == [(4, 3), (4, 3), (4, 0)]
 

@@ -83,8 +83,8 @@ _OPENING_TAG = re.compile(
 _CLOSING_TAG = re.compile(r"</answer>", re.IGNORECASE)
 _MAX_LEAD = 120
 _LEAD = re.compile(
-    r"(?:[\s*_$~`\"“:：,，]|\\[A-Za-z]{2,14}[ \t]?\{|\\[(,;: ]|(?:the|my|our|so|thus|therefore|hence|final|correct|right|and|die|la|le|el|il|a|o"
-    r"|richtige|endgültige)\b|最[终終后後]的?|所以|因此|故|正[确確]的?|最終的な|よって|따라서)*",
+    r"(?:[\s*_$~`\"“:：,，]|\\[A-Za-z]{2,14}[ \t]?\{|\\[(,;: ]"
+    r"|(?:the|my|our|so|thus|therefore|hence|final|correct|right|and|die|la|le|el|il|a|o|richtige|endgültige)\b|最[终終后後]的?|所以|因此|故|正[确確]的?|最終的な|よって|따라서)*",
     re.IGNORECASE,
 )
 _RANKS = {"tagged": 0, "boxed": 0, "phrase": 1, "statement": 1, "hash": 1, "bare": 2, "last_line": 3}

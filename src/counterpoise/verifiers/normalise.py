@@ -41,6 +41,8 @@ _SYMBOLS = str.maketrans(
         "≃": r"\approx ",
         "∈": r"\in ",
         "∣": r"\mid ",
+        "′": "'",
+        "″": "''",
         "∨": " or ",
         "∧": " and ",
         "ℝ": r"\mathbb{R}",
@@ -97,6 +99,11 @@ _CHINESE = {
     "升": "L", "毫升": "mL", "元": "yuan", "美元": "dollars", "美分": "cents", "欧元": "euros", "度": "degrees",
 }  # fmt: skip
 _CHINESE_UNIT = re.compile(r"(?<=[\d})])\s*(?:\\text\{\s*)?([\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{1,8})\s*\}?\Z")
+_PRIMES = re.compile(r"\s*\^\s*(?:\{\s*(?:\\prime\s*){1,4}\}|\\prime(?![A-Za-z])\s*)")
+_OVER_DIGIT = re.compile("(\\d)\\s?([\u0304\u0305\u0307])")
+_EASTERN = {"万": 4, "萬": 4, "만": 4, "亿": 8, "億": 8, "억": 8, "千": 3, "천": 3, "百": 2, "백": 2}
+# 千米 and 千克 are kilometres and kilograms.
+_EASTERN_MULTIPLE = re.compile(r"(?<=\d)\s*([万萬만亿億억]|[千천](?![米克瓦焦帕卡])|[百백](?!分))")
 # `5!=120` is a factorial: nobody answers that two numbers differ.
 _FACTORIAL = re.compile(r"(?<=\d)!=(?=\s*\d)")
 _RAISED = re.compile(r"(?<=\d)\s*\\text\{\s*(squared|cubed)\s*\}|(?<=\d)\s+(squared|cubed)\Z", re.IGNORECASE)
@@ -128,6 +135,10 @@ def normalise(text: str, *, dollars: bool = False) -> str:
     With `dollars` an escaped or unpaired dollar sign before a number is kept as `\text{ dollars}` behind it.
     """
     text = "".join(_character(c) for c in text).translate(_MINUS)
+    if not text.isascii():
+        text = _OVER_DIGIT.sub(lambda m: rf"\{'dot' if m[2] == chr(0x307) else 'overline'}{{{m[1]}}}", text)
+        text = _EASTERN_MULTIPLE.sub(lambda m: rf"\times 10^{{{_EASTERN[m[1]]}}}", text)
+    text = _PRIMES.sub(lambda m: "'" * m[0].count("prime"), text)
     text = _MONEY_COMMAND.sub(lambda m: _MONEY_COMMANDS[m[1]], text)
     text = _SUPERSCRIPT_RUN.sub(lambda m: "^{" + m.group().translate(_SUPERSCRIPTS) + "}", text)
     text = _SUBSCRIPT_RUN.sub(lambda m: "_{" + m.group().translate(_SUBSCRIPTS) + "}", text)
