@@ -251,3 +251,20 @@ def test_negatives_teach_a_policy_to_be_unscored_and_a_wrong_time_out_does_not()
     assert right == pytest.approx(0.49, abs=0.08) and hangs == pytest.approx(0.49, abs=0.08)
     right, hangs = _trained(unscored=False)
     assert right > 0.98 and hangs < 0.005
+
+
+def test_what_fails_alone_is_not_tried_beside_its_gold_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[tuple[str, ...]] = []
+    alone = blame_module._alone
+
+    def recorded(pool, tries):
+        tried.extend(tries)
+        return alone(pool, tries)
+
+    monkeypatch.setattr(blame_module, "_alone", recorded)
+    problem = Problem(problem_id="p", task_type="t", question="", gold="72", verifier="math")
+    answer = r"\int \frac{1}{x^{20}+1}dx"
+    with Judge(timeout=1.0) as judge:
+        verdict = judge.verify([problem], [rf"\boxed{{{answer}}}"])[0]
+    assert (verdict.value.value, verdict.rule) == ("wrong", "boxed/intractable_answer")
+    assert tried == [("math", answer), ("math", "72")]
