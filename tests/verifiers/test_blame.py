@@ -15,7 +15,8 @@ from counterpoise.verifiers import blame as blame_module
 from counterpoise.verifiers.batch import Judge, verify_batch
 from counterpoise.verifiers.blame import Blame
 from counterpoise.verifiers.fault import Fault, explain_exit, fault_of_error, fault_of_exit
-from counterpoise.verifiers.pool import VerifierPool
+from counterpoise.verifiers.math import MathVerifier
+from counterpoise.verifiers.pool import Outcome, VerifierPool, unscored
 
 ROGUE = '''
 import os
@@ -262,9 +263,11 @@ def test_what_fails_alone_is_not_tried_beside_its_gold_again(monkeypatch: pytest
         return alone(pool, tries)
 
     monkeypatch.setattr(blame_module, "_alone", recorded)
-    problem = Problem(problem_id="p", task_type="t", question="", gold="72", verifier="math")
     answer = r"\int \frac{1}{x^{20}+1}dx"
-    with Judge(timeout=1.0) as judge:
-        verdict = judge.verify([problem], [rf"\boxed{{{answer}}}"])[0]
-    assert (verdict.value.value, verdict.rule) == ("wrong", "boxed/intractable_answer")
+    key = ("math", "72", answer)
+    outcome = Outcome(judgement=unscored("timeout: 1 s of processor time"), seconds=1.0, fault=Fault.PROCESSOR)
+    settled = Blame(partial(VerifierPool, timeout=1.0, max_tasks=1)).settle(
+        [key], {key: outcome}, {"math": MathVerifier()}
+    )
+    assert settled[key].judgement.rule == "intractable_answer"
     assert tried == [("math", answer), ("math", "72")]

@@ -50,8 +50,12 @@ def test_the_period_is_what_the_marks_say(text: str, value: Fraction | None) -> 
 
 
 def test_they_are_read_inside_formulas_and_with_units() -> None:
-    assert as_fractions(r"2\cdot 0.\overline{3}") == r"2\cdot (\frac{1}{3})"
+    assert as_fractions(r"2\cdot 0.\overline{3}") == r"2\cdot \frac{1}{3}"
+    assert as_fractions(r"0.\overline{3}^2") == r"(\frac{1}{3})^2"
     assert as_fractions("f(0.5)") == "f(0.5)"
     assert MathVerifier().judge(r"\frac{\pi}{3}", r"0.\overline{3}\pi").value.value == "correct"
     assert MathVerifier().judge(r"\frac{\pi}{3}", r"0.\overline{4}\pi").value.value == "wrong"
+    assert MathVerifier().judge(r"33.\overline{3}\%", "1/3").value.value == "correct"
+    assert MathVerifier().judge(r"33.\overline{3}\%", "1/4").value.value == "wrong"
+    assert MathVerifier().judge("1/3", r"\frac{100}{3}\%").value.value == "correct"
     assert QuantityVerifier(relative_tolerance=0.0).judge(r"0.\overline{3} m", "1/3 m").value.value == "correct"

@@ -251,7 +251,7 @@ class Comparison:
             if relation == "known":
                 return self._converted(left, right, converted, value, depth)
         elif "%" in (left.unit, right.unit) and not (left.unit and right.unit):
-            return self.leaf(gold, answer)  # a percentage, or its fraction
+            return _percentage(left, right) or self.leaf(gold, answer)  # a percentage, or its fraction
         elif "degree" in (left.unit, right.unit) and r"\pi" in gold + answer and left.unit != right.unit:
             heads = _radians(left), _radians(right)
         return self._scaled(heads[0], heads[1], left.factor, right.factor, depth)
@@ -299,6 +299,18 @@ _NEXT = Judgement(value=VerdictValue.UNSCORED, rule="next", reason="the next ste
 def judgement(correct: bool, rule: str) -> Judgement:
     """A decided pair."""
     return Judgement(value=VerdictValue.CORRECT if correct else VerdictValue.WRONG, rule=rule)
+
+
+def _percentage(gold: Measure, answer: Measure) -> Judgement | None:
+    r"""Of a percentage that is a fraction, `\frac{100}{3}\%`, which the parser of algebra cannot read; None for other texts."""
+    numbers = parse_number(gold.head), parse_number(answer.head)
+    percent = numbers[0] if gold.unit else numbers[1]
+    if numbers[0] is None or numbers[1] is None or percent is None or percent.form != "fraction":
+        return None
+    scale = Fraction(1, 100) if gold.unit else Fraction(100)
+    return judgement(
+        any(numbers_agree(numbers[0].value * factor, numbers[1].value) for factor in (Fraction(1), scale)), "percent"
+    )
 
 
 def _radians(measure: Measure) -> str:

@@ -53,6 +53,7 @@ _BLANK = re.compile(
     rf"|\\begin{_GAP}\{{{_ENVIRONMENT}\}}(?:\[[^\[\]{{}}\n]{{0,20}}\])?(?:{_GAP}\{{[clr|@.\d]{{1,20}}\}})?[\s&]{{0,8}}"
     rf"|(?:\\\\\s{{0,4}})?\\end{_GAP}\{{{_ENVIRONMENT}\}}"
     rf"|\\(?:{_alternatives(ENCLOSING | ALPHABETS | DECLARED)})\*?(?![A-Za-z]){_HOW}"
+    r"|\\(?=&)"  # `B \& C`
     r"|\\(?:text|math)[a-z]{0,8}(?![A-Za-z])"
     rf"|\\(?:{_SPACE_NAMES}|(?:left|right){_GAP}\.|left|right|[bB]igg?[lrm]?)(?![A-Za-z])"
     rf"|</?(?:{_TAG})(?:\s[^<>\n]{{0,120}})?/?>"

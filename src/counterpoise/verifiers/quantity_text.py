@@ -34,7 +34,6 @@ _SYMBOL = r"[kMGmcdnpuμµ]?(?:mol|Pa|Hz|eV|cal|bar|atm|ohm|Ω|[mgsJNWVAKCFTLh])
 _PLAIN_UNIT = rf"(?:{_SYMBOL}(?:\s?\^?\{{?-?\d\}}?)?(?![A-Za-z])\s?[/·*]?\s?)+|°\s?[CF]?|\\?%"
 _LATEX_UNIT = r"(?:\\(?:text|mathrm|Omega|mu|circ|cdot|%|,|;| )|\{[^{}\n]{0,24}\}|\^|[/\s~-]|\d)+"
 _BEHIND = re.compile(rf"[\s$]*(?:\\[)\],;: ]\s*)*(?P<unit>{_LATEX_UNIT}|{_PLAIN_UNIT})(?=[\s$.,;)]|\\[)\]]|$)")
-_REPEATED = re.compile(r"\(\((\d+)\)/\((\d+)\)\)")
 _ABOUT = re.compile(r"(?:approximately|approx\.?|about|roughly|around|nearly|\\sim(?![A-Za-z]))\s*", re.IGNORECASE)
 
 
@@ -65,7 +64,7 @@ def parse(text: str) -> Written | None:
     """A number, perhaps with a unit, and nothing else; None for all other text, and beyond 256 characters."""
     if len(text) > MAX_TEXT:
         return None
-    text = _REPEATED.sub(r"\1/\2", tidy(as_fractions(normalise(text, dollars=True))))
+    text = tidy(as_fractions(normalise(text, dollars=True)))
     match = _NUMBER.match(text)
     if match is None or "**" in text:
         return None

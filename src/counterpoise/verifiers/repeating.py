@@ -40,13 +40,16 @@ def repeating(text: str) -> Fraction | None:
 
 
 def as_fractions(text: str) -> str:
-    r"""A formula with its marked decimals as fractions: `2\cdot 0.\overline{3}` as `2\cdot (1/3)`."""
+    r"""A formula with its marked decimals as fractions: `2\cdot 0.\overline{3}` as `2\cdot \frac{1}{3}`."""
     return _INSIDE.sub(_fraction, text) if "." in text and ("\\" in text or "(" in text) else text
 
 
 def _fraction(match: re.Match[str]) -> str:
     value = _value(match)
-    return match[0] if value is None else rf"(\frac{{{value.numerator}}}{{{value.denominator}}})"
+    if value is None:
+        return match[0]
+    fraction = rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
+    return f"({fraction})" if match.string[match.end() : match.end() + 1] in ("^", "!") else fraction
 
 
 def _signed(match: re.Match[str], value: Fraction | None) -> Fraction | None:
