@@ -11,10 +11,11 @@ import torch
 from counterpoise.credit import make_rule, signed_credit
 from counterpoise.errors import UsageError, VerifierError
 from counterpoise.types import Problem
+from counterpoise.verifiers.compare.math import MathVerifier
 from counterpoise.verifiers.isolate import blame as blame_module
 from counterpoise.verifiers.isolate.blame import Blame
 from counterpoise.verifiers.isolate.fault import Fault, explain_exit, fault_of_error, fault_of_exit
-from counterpoise.verifiers.isolate.pool import VerifierPool
+from counterpoise.verifiers.isolate.pool import Outcome, VerifierPool, unscored
 from counterpoise.verifiers.judge import Judge, verify_batch
 
 ROGUE = '''
@@ -251,3 +252,22 @@ def test_negatives_teach_a_policy_to_be_unscored_and_a_wrong_time_out_does_not()
     assert right == pytest.approx(0.49, abs=0.08) and hangs == pytest.approx(0.49, abs=0.08)
     right, hangs = _trained(unscored=False)
     assert right > 0.98 and hangs < 0.005
+
+
+def test_what_fails_alone_is_not_tried_beside_its_gold_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[tuple[str, ...]] = []
+    alone = blame_module._alone
+
+    def recorded(pool, tries):
+        tried.extend(tries)
+        return alone(pool, tries)
+
+    monkeypatch.setattr(blame_module, "_alone", recorded)
+    answer = r"\int \frac{1}{x^{20}+1}dx"
+    key = ("math", "72", answer)
+    outcome = Outcome(judgement=unscored("timeout: 1 s of processor time"), seconds=1.0, fault=Fault.PROCESSOR)
+    settled = Blame(partial(VerifierPool, timeout=1.0, max_tasks=1)).settle(
+        [key], {key: outcome}, {"math": MathVerifier()}
+    )
+    assert settled[key].judgement.rule == "intractable_answer"
+    assert tried == [("math", answer), ("math", "72")]

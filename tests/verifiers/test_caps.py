@@ -37,6 +37,16 @@ from counterpoise.verifiers.text.caps import explosive, plain_set
         ("((9^9)^{9999})^{9999}", "power"),
         (r"\binom{10^9}{10^6}", "binomial"),
         (r"\begin{vmatrix}" + r"\\".join(" & ".join("abcdefgh") for _ in range(8)) + r"\end{vmatrix}", "matrix"),
+        (r"\begin{pmatrix}a&b\\c&d\end{pmatrix}^{20}", "matrix"),
+        (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}^{9999}", "matrix"),
+        (r"\prod_{k=1}^{9999} k!", "range"),
+        (r"\prod_{k=1}^{100000}(1+\frac{1}{k})", "range"),
+        (r"\sum_{k=1}^{99999} k!", "range"),
+        (r"\sum_{k=1}^{100000}\frac{1}{k}", "range"),
+        (r"\sum_{k=1}^{5000}\sqrt{k}", "range"),
+        (r"\frac{d^{50}}{dx^{50}} \frac{1}{1+x^2}", "order"),
+        (r"\frac{\partial^{40}}{\partial x^{40}}e^{x^2}", "order"),
+        (r"\gcd(2^{99999}-1,2^{9999}-1)", "exponent"),
         (r"\begin{pmatrix}" + "&".join(["1"] * 500) + r"\end{pmatrix}", "matrix"),
     ],
 )
@@ -53,7 +63,11 @@ def test_what_grows_without_bound_is_named(text: str, kind: str) -> None:
      "x^{x^{x}}", "e^{x^{10}}", r"2^{n^{6}}", "(n!)!", r"\Gamma(n)", r"\Gamma(100)", r"\Gamma=9^9",
      "99!!", "9!!!!", "1^{99999999}", "(-1)^{1000000}", "2^{1/1000000}", "2^10",
      r"2^{1+2+3+4+5+6+7+8+9+10+11+12}", r"\binom{10^9}{5}", r"\binom{10^9}{10^9-2}", r"\sum_{k=0}^{2024}\binom{2024}{k}", r"\frac12^{3}",
-     "1.5^{10}", "(-1)^{n}", "7^{7^{2}}", r"10^{100}", "5!+4!", r"\frac{n!}{k!(n-k)!}", "", "^", "!", "{", r"\frac", r"\binom"],
+     r"\begin{pmatrix}1&1\\1&0\end{pmatrix}^{2024}", r"\begin{pmatrix}a&b\\c&d\end{pmatrix}^{-1}", r"\sum_{k=1}^{1000000} k^2",
+     r"\prod_{k=1}^{2019}\left(1+\frac{1}{k}\right)", r"\sum_{k=1}^{2024}\frac{1}{k(k+1)}", r"\sum_{k=1}^{100} k!",
+     r"\frac{d^{3}}{dx^{3}}x^5",
+     r"\gcd(2^{100}-1,2^{20}-1)", "1.5^{10}", "(-1)^{n}", "7^{7^{2}}", r"10^{100}", "5!+4!", r"\frac{n!}{k!(n-k)!}", "", "^", "!", "{",
+     r"\frac", r"\binom"],
 )  # fmt: skip
 def test_what_answers_a_problem_is_not(text: str) -> None:
     assert explosive(text) is None
@@ -74,7 +88,17 @@ def test_no_right_answer_is_lost_to_a_cap(gold: str, answer: str) -> None:
 
 @given(st.text("0123456789^!{}()x+-*/\\, .") | st.text(max_size=40))
 def test_any_text_is_sized(text: str) -> None:
-    assert explosive(text) in (None, "exponent", "power", "factorial", "binomial", "matrix", "nesting")
+    assert explosive(text) in (
+        None,
+        "exponent",
+        "power",
+        "factorial",
+        "binomial",
+        "matrix",
+        "nesting",
+        "range",
+        "order",
+    )
 
 
 def test_sets_of_plain_numbers_are_compared_as_they_stand() -> None:

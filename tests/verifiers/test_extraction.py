@@ -141,3 +141,28 @@ def test_a_hundred_thousand_hostile_characters_take_no_time(within, bomb):
 def test_tags(response, answer, rule):
     extraction = extract(response, rules=TAGGED_RULES)
     assert (extraction.answer, extraction.rule) == (answer, rule)
+
+
+@pytest.mark.parametrize(
+    ("box", "answer"),
+    [
+        ("答案是12", "12"),
+        ("所以答案是12。", "12"),
+        (r"\text{答案是}12", "12"),
+        (r"\text{答案是12}", "12"),
+        ("正解は12", "12"),
+        ("정답은 12", "12"),
+        ("Die Antwort ist 12", "12"),
+        ("La respuesta es 12", "12"),
+        (r"\text{The answer is }12", "12"),
+        (r"\textbf{Answer:} 12", "12"),
+        (r"$\text{The answer is } 12$", "12"),
+        (r"\text{The answer is }\frac{1}{2}", r"\frac{1}{2}"),
+        # No phrase that the box begins with, or nothing behind it.
+        (r"5 \text{ (the answer is in cm)}", r"5 \text{ (the answer is in cm)}"),
+        ("Answer:", "Answer:"),
+    ],
+)
+def test_a_phrase_that_begins_a_box_or_a_tag_is_left_out(box, answer):
+    assert extract(rf"So \boxed{{{box}}}.", rules=("boxed",)).answer == answer
+    assert extract(f"<answer>{box}</answer>", rules=("tagged",)).answer == answer

@@ -134,7 +134,7 @@ def test_a_hundred_thousand_characters_are_read_in_no_time(within, name):
 def pumped(size):
     """Distinct texts, each with the name of the first pattern that it pumps."""
     modules = (
-        *("text.extraction", "text.choice_text", "text.quantity_text", "guests.programs"),
+        *("text.extraction", "text.choice_text", "text.presentation", "text.quantity_text", "guests.programs"),
         *("compare.choice", "compare.countdown", "compare.steps"),
     )
     texts = {}

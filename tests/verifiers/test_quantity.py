@@ -245,7 +245,7 @@ def test_settings(given_settings, error, message):
 
 def test_the_version_tells_the_settings():
     versions = [QuantityVerifier(**s).version for s in ({}, {"relative_tolerance": 0.01}, {"unit": "optional"})]
-    assert versions == ["2+rtol0.05", "2+rtol0.01", "2+rtol0.05+unit-optional"]
+    assert versions == ["3+rtol0.05", "3+rtol0.01", "3+rtol0.05+unit-optional"]
 
 
 def test_the_shortcut_loads_neither_pint_nor_sympy():

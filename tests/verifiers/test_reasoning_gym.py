@@ -244,7 +244,7 @@ def test_golds_that_cannot_be_read(text):
 
 
 def test_version_and_extraction():
-    assert VERIFIER.version.startswith("3+reasoning-gym-0.")
+    assert VERIFIER.version.startswith("4+reasoning-gym-0.")
     extraction = VERIFIER.extract("<think>x</think>\n<answer>\n1 2\n3 4\n</answer>")
     assert (extraction.answer, extraction.rule) == ("1 2\n3 4", "tagged")
     assert VERIFIER.extract(f"<answer>{'9' * 16_385}</answer>").rule == "tagged_too_long"

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from counterpoise.types import Judgement, VerdictValue
 from counterpoise.verifiers.compare.numeric import numbers_agree, parse_number
-from counterpoise.verifiers.text import answers
+from counterpoise.verifiers.text import answers, chains
 from counterpoise.verifiers.text.clocks import read_clock, same_time
 from counterpoise.verifiers.text.measures import Measure, alike, looks_compound, relate, split_measure
 from counterpoise.verifiers.text.normalise import over_cap
@@ -28,7 +28,6 @@ _MEMBER = re.compile(r"[A-Za-z]\s*\\in(?![A-Za-z])\s*")
 _VECTOR = re.compile(r"\(\s*[A-Za-z]\w?(?:\s*,\s*[A-Za-z]\w?)+\s*\)\s*=\s*(?P<value>\(.*\))", re.DOTALL)
 _ANGLE = re.compile(r"\\langle(.*?)\\rangle", re.DOTALL)
 _RELATED = re.compile(r"[<>]|\\(?:leq?|geq?|lt|gt|leqslant|geqslant|neq?)(?![A-Za-z])")
-_BRACKETED = re.compile(r"(?:[\[(]|\\\{)(?P<inside>.*)(?:[\])]|\\\})")
 _INEXACT = Fraction(1, 2000)
 
 
@@ -167,30 +166,34 @@ class Comparison:
         left, right = answers.links(gold), answers.links(answer)
         if len(left) == len(right) == 1:
             return _NEXT
-        left_values, right_values = _values(left), _values(right)
+        left_values, right_values = chains.values(left), chains.values(right)
         if len(left) == 2 and len(right) == 2 and len(left_values) == len(right_values) == 1:
             names = (
                 next(link.text for link in chain if link not in values)
                 for chain, values in ((left, left_values), (right, right_values))
             )
-            if not _same_name(*names):
+            if not chains.same_name(*names):
                 return judgement(False, "name")
-        elif _is_equation(left) and len(right) > 1:
+        elif chains.is_equation(left) and len(right) > 1:
             return _NEXT  # two equations, e.g. of a line
         broken = self._broken(right_values, depth)
         if broken is None or broken:
             return None if broken is None else judgement(False, "false_equation")
-        if not _is_listed(left_values[-1].text) and any(_is_listed(link.text) for link in right_values):
+        if chains.false_link(right):
             return judgement(False, "false_equation")  # `[0,\infty) = x/2`: two answers, and no link between them
-        if _is_equation(left) or (_is_equation(right) and len(right) == 2 and not answers.is_constant(right[0].text)):
+        if len(right_values) > 1 and all(chains.is_collection(side[-1].text) for side in (left_values, right_values)):
+            return self.decide(left_values[-1].text, right_values[-1].text, depth + 1)
+        if chains.is_equation(left) or (
+            chains.is_equation(right) and len(right) == 2 and not answers.is_constant(right[0].text)
+        ):
             return (
                 _NEXT
-                if len(right_values) < 2 or _is_equation(right)
+                if len(right_values) < 2 or chains.is_equation(right)
                 else self.decide(gold, right_values[-1].text, depth + 1)
             )
         undecided: Judgement | None = judgement(False, "chain")
-        for wanted in _ends(left_values):
-            for given in _ends(right_values):
+        for wanted in chains.ends(left_values):
+            for given in chains.ends(right_values):
                 if (wanted, given) == (gold, answer):
                     return _NEXT
                 decided = self.decide(wanted, given, depth + 1)
@@ -203,7 +206,7 @@ class Comparison:
         """Whether a link between two constants is false; None where this process cannot tell."""
         last: str | None = None
         for link in chain:
-            if not answers.is_constant(link.text):
+            if not answers.is_constant(link.text) or chains.is_worked(link.text):
                 continue
             if last is not None:
                 holds = self._about(last, link.text) if link.relation == "~" else None
@@ -233,11 +236,6 @@ class Comparison:
         compound = self._compound(gold, answer)
         if compound is not _NEXT:
             return compound
-        if any(
-            _MINUTES.fullmatch(one) and split_measure(other).unit == "degree"
-            for one, other in ((gold, answer), (answer, gold))
-        ):
-            return judgement(False, "unit")
         left, right = split_measure(gold), split_measure(answer)
         if left.factor == right.factor == 1 and not left.unit and not right.unit:
             return _NEXT
@@ -253,7 +251,7 @@ class Comparison:
             if relation == "known":
                 return self._converted(left, right, converted, value, depth)
         elif "%" in (left.unit, right.unit) and not (left.unit and right.unit):
-            return self.leaf(gold, answer)  # a percentage, or its fraction
+            return _percentage(left, right) or self.leaf(gold, answer)  # a percentage, or its fraction
         elif "degree" in (left.unit, right.unit) and r"\pi" in gold + answer and left.unit != right.unit:
             heads = _radians(left), _radians(right)
         return self._scaled(heads[0], heads[1], left.factor, right.factor, depth)
@@ -294,8 +292,6 @@ class Comparison:
         return judgement(numbers_agree(pair[0].value, pair[1].value), "unit_converted")
 
 
-_MINUTES = re.compile(r"[-+]?\s*\d+(?:\.\d*)?\s*(?:['′\"″]{1,2}|\^\s*\{?\s*(?:\\prime\s*){1,2}\}?)")
-"""Minutes and seconds of arc, which algebra takes for derivatives."""
 _NEXT = Judgement(value=VerdictValue.UNSCORED, rule="next", reason="the next step decides")
 """What a step says of texts that do not have its shape."""
 
@@ -303,6 +299,18 @@ _NEXT = Judgement(value=VerdictValue.UNSCORED, rule="next", reason="the next ste
 def judgement(correct: bool, rule: str) -> Judgement:
     """A decided pair."""
     return Judgement(value=VerdictValue.CORRECT if correct else VerdictValue.WRONG, rule=rule)
+
+
+def _percentage(gold: Measure, answer: Measure) -> Judgement | None:
+    r"""Of a percentage that is a fraction, `\frac{100}{3}\%`, which the parser of algebra cannot read; None for other texts."""
+    numbers = parse_number(gold.head), parse_number(answer.head)
+    percent = numbers[0] if gold.unit else numbers[1]
+    if numbers[0] is None or numbers[1] is None or percent is None or percent.form != "fraction":
+        return None
+    scale = Fraction(1, 100) if gold.unit else Fraction(100)
+    return judgement(
+        any(numbers_agree(numbers[0].value * factor, numbers[1].value) for factor in (Fraction(1), scale)), "percent"
+    )
 
 
 def _radians(measure: Measure) -> str:
@@ -330,42 +338,6 @@ def _value(piece: str) -> str:
     """`5` of `x=5`."""
     match = _ASSIGNED.fullmatch(piece)
     return match[1].strip() if match else piece
-
-
-def _values(chain: Sequence[answers.Link]) -> Sequence[answers.Link]:
-    """Without the names in front; `5 = x` names too."""
-    if len(chain) == 2 and answers.is_constant(chain[0].text) and answers.is_name(chain[1].text):
-        return chain[:1]
-    start = 0
-    while start < len(chain) - 1 and (not chain[start].text or answers.is_name(chain[start].text)):
-        start += 1
-    return chain[start:]
-
-
-def _is_equation(chain: Sequence[answers.Link]) -> bool:
-    """An equation that is not the naming of a value: `x^2+y^2=1`."""
-    return len(_values(chain)) > 1 and not all(answers.is_constant(link.text) for link in chain)
-
-
-def _is_listed(text: str) -> bool:
-    """Several numbers in brackets: an interval, a point or a set."""
-    match = _BRACKETED.fullmatch(text)
-    return match is not None and answers.is_constant(text) and len(answers.parts(match["inside"])) > 1
-
-
-def _same_name(gold: str, answer: str) -> bool:
-    """Two single letters that differ name different things; a function's value and `y` may be the same."""
-    one, other = gold.replace(" ", ""), answer.replace(" ", "")
-    return one == other or not (len(one) == 1 and len(other) == 1)
-
-
-def _ends(values: Sequence[answers.Link]) -> list[str]:
-    r"""The side that a chain comes to, exactly and rounded: `2/3` and `0.67` of `x = 4/6 = 2/3 \approx 0.67`."""
-    ends = [values[-1].text]
-    for index in range(len(values) - 1, 0, -1):
-        if values[index].relation == "~":
-            ends.append(values[index - 1].text)
-    return ends
 
 
 def _times(head: str, factor: int) -> str:

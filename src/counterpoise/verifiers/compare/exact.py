@@ -5,14 +5,15 @@ from __future__ import annotations
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.text.extraction import DEFAULT_RULES, Rules, extract
-from counterpoise.verifiers.text.normalise import normalise, unwrap_text
+from counterpoise.verifiers.text.normalise import normalise
+from counterpoise.verifiers.text.presentation import seen
 
 __all__ = ["ExactVerifier"]
 
 
 @settings("verifier exact")
 class ExactVerifier:
-    r"""CORRECT when gold and answer are the same text after `normalise`, a wrapping `\text{…}` removed."""
+    r"""CORRECT when gold and answer are the same text after `normalise`, every `\text{…}` removed."""
 
     ignore_case: bool = False
     """Compare casefolded texts."""
@@ -27,7 +28,7 @@ class ExactVerifier:
     @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
-        return "2" + ("+ignore-case" if self.ignore_case else "")
+        return "3" + ("+ignore-case" if self.ignore_case else "")
 
     @property
     def isolated(self) -> bool:
@@ -46,5 +47,5 @@ class ExactVerifier:
         return Judgement(value=VerdictValue.CORRECT if left == right else VerdictValue.WRONG, rule="text")
 
     def _text(self, text: str) -> str:
-        text = unwrap_text(normalise(text))[0]
+        text = " ".join(seen(normalise(text)).split()).removesuffix(".")
         return text.casefold() if self.ignore_case else text

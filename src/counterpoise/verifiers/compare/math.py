@@ -25,7 +25,7 @@ from counterpoise.verifiers.text.normalise import normalise
 
 __all__ = ["MathVerifier", "numbers_agree"]
 
-_VERSION = "3"
+_VERSION = "4"
 _NUMBER_TEXT = re.compile(r"\\text\s*\{\s*([A-Za-z]+)")
 _WORDED = re.compile(r"(.*[\d}])\s+([A-Za-z]{2,}(?:\.? [A-Za-z]{2,})*\.?)(?: ?\^ ?\{?\d\}?)?")
 

@@ -1,8 +1,11 @@
 r"""Numbers, exactly: integers, decimals, scientific notation, fractions and mixed numbers as `Fraction`.
 
-A percent is not its fraction (`50%` is neither `50` nor `0.5`) and a unit is part of the answer (`18 cm` is not `18`). What is counted
-may be left out (`18 apples` is `18`, and is not `18 pears`). Money may be left
-out (`$18`, `18 dollars`, `18`), because a dollar sign cannot be told from the delimiter of mathematics; `18 euros` are not `18 dollars`.
+A percent is not its fraction (`50%` is neither `50` nor `0.5`) and a unit is part of the answer (`18 cm` is not `18`). What was counted is
+not (`12 apples` is `12` and `12 pears`, see `count_nouns`). Money may be left out (`$18`, `18 dollars`, `18`), because a dollar sign cannot
+be told from the delimiter of mathematics; `18 euros` are not `18 dollars`.
+
+Brackets around a number change nothing, `(-1,250)` is -1250. Around money they may be an accountant's minus: a negative gold takes
+`($1,250)` for -1250, a positive one for 1250; as a gold it is negative.
 """
 
 from __future__ import annotations
@@ -15,11 +18,13 @@ from fractions import Fraction
 from counterpoise.ranges import Tolerance
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
-from counterpoise.verifiers.text.answers import is_name, links, without_about
+from counterpoise.verifiers.text.answers import bare, is_name, links, without_about
+from counterpoise.verifiers.text.count_nouns import counted
 from counterpoise.verifiers.text.extraction import DEFAULT_RULES, Rules, extract
 from counterpoise.verifiers.text.golds import no_mathematics, unboxed
-from counterpoise.verifiers.text.measures import one_counts, same_unit, split_measure
+from counterpoise.verifiers.text.measures import same_unit, split_measure
 from counterpoise.verifiers.text.normalise import normalise
+from counterpoise.verifiers.text.repeating import repeating
 
 __all__ = ["Number", "NumericVerifier", "numbers_agree", "parse_number", "parse_quantity"]
 
@@ -34,19 +39,9 @@ _FRACTION = re.compile(
     r"(?P<sign>[-+]?)\s*(?:(?P<whole>\d+)(?:\s+|(?=\\)))?"
     r"(?:(?P<n1>-?\d+)\s*/\s*(?P<d1>-?\d+)|\\frac\s*\{\s*(?P<n2>-?\d+)\s*\}\s*\{\s*(?P<d2>-?\d+)\s*\}|\\frac\s*(?P<n3>\d)\s*(?P<d3>\d))"
 )
-_OVERLINE = re.compile(
-    r"(?P<sign>[-+]?)\s*(?P<whole>\d*)\.(?P<first>\d*)"
-    r"(?:\\(?:overline|bar|dot|overset\s*\{\s*\\?[.\-_a-z]*\s*\})\s*(?:\{\s*(?P<r1>\d{1,40})\s*\}|(?P<r2>\d))|\(\s*(?P<r3>\d{1,40})\s*\))"
-    r"(?:\.\.\.|\\[lc]?dots)?"
-)
-_BETWEEN_DOTS = re.compile(
-    r"(?P<sign>[-+]?)\s*(?P<whole>\d*)\.(?P<first>\d*)\\dot\s*\{?\s*(?P<from>\d)\s*\}?\s*(?P<inner>\d{0,38})\s*\\dot\s*\{?\s*(?P<to>\d)\s*\}?"
-)
-_BRACKETED = re.compile(r"\(\s*(?P<inside>[-+]\s*\d{1,3}(?:,\d{3})+(?:\.\d*)?|[-+]?\s*\d+(?:\.\d*)?)\s*\)")
-_DOTTED = re.compile(r"(?P<sign>[-+]?)\s*(?P<whole>\d*)\.(?P<digits>\d{2,60})\s*(?:\.\.\.|\\[lc]?dots)")
-_PERIOD = re.compile(r"(?P<first>\d*?)(?P<repeated>\d{1,12}?)(?P=repeated)+(?P<cut>\d{0,11})")
 _MAX_UNIT = 40
 _MAX_UNIT_WORDS = 4
+_MAX_BRACKETS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,23 +85,8 @@ def parse_number(text: str) -> Number | None:
             form="fraction",
             reduced=math.gcd(numerator, denominator) == 1 and denominator > 1,
         )
-    return _repeating(text)
-
-
-def _repeating(text: str) -> Number | None:
-    if match := _OVERLINE.fullmatch(text):
-        first, repeated = match["first"], match["r1"] or match["r2"] or match["r3"]
-    elif match := _BETWEEN_DOTS.fullmatch(text):
-        first, repeated = match["first"], match["from"] + match["inner"] + match["to"]
-    else:
-        match = _DOTTED.fullmatch(text)
-        period = _PERIOD.fullmatch(match["digits"]) if match else None
-        if match is None or period is None or not period["repeated"].startswith(period["cut"]):
-            return None
-        first, repeated = period["first"], period["repeated"]
-    tail = Fraction(int(repeated), 10 ** len(repeated) - 1) / 10 ** len(first)
-    value = Fraction(f"{match['whole'] or 0}.{first or 0}") + tail
-    return Number(value=-value if match["sign"] == "-" else value, form="fraction")
+    periodic = repeating(text)
+    return None if periodic is None else Number(value=periodic, form="fraction")
 
 
 def parse_quantity(text: str) -> tuple[Number, str] | None:
@@ -146,7 +126,7 @@ class NumericVerifier:
     @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
-        return "2" + (f"+rtol{self.relative_tolerance:g}" if self.relative_tolerance else "")
+        return "3" + (f"+rtol{self.relative_tolerance:g}" if self.relative_tolerance else "")
 
     @property
     def isolated(self) -> bool:
@@ -168,23 +148,47 @@ class NumericVerifier:
         right = _read(normalise(answer, dollars=True))
         if right is None:
             return Judgement(value=VerdictValue.WRONG, rule="not_a_number")
-        if not (same_unit(left[1], right[1]) or one_counts(left[1], right[1])):
+        units = ["" if counted(unit) else unit for unit in (left[1], right[1])]
+        if not same_unit(*units):
             return Judgement(value=VerdictValue.WRONG, rule="unit")
-        difference = abs(left[0].value - right[0].value)
-        close = difference <= Fraction(self.relative_tolerance) * abs(left[0].value)
+        wanted, given = (-one[0].value if one is left and one[2] else one[0].value for one in (left, right))
+        if right[2] and wanted < 0:
+            given = -given
+        difference = abs(wanted - given)
+        close = difference <= Fraction(self.relative_tolerance) * abs(wanted)
         return Judgement(value=VerdictValue.CORRECT if close else VerdictValue.WRONG, rule="number")
 
 
-def _read(text: str) -> tuple[Number, str] | None:
-    r"""The number of `x = 4 = \frac{8}{2}`, a name in front left out; None where two sides differ."""
-    if match := _BRACKETED.fullmatch(text):
-        text = match["inside"]
+def _read(text: str) -> tuple[Number, str, bool] | None:
+    r"""The number of `x = 4 = \frac{8}{2}`, a name in front left out, its unit and whether it is money in brackets.
+
+    None where two sides differ.
+    """
     sides = [link.text for link in links(without_about(text))] if len(text) <= _MAX_DIGITS else [text]
     if len(sides) > 1 and is_name(sides[0]):
         sides = sides[1:]
-    found = [parse_quantity(side) for side in sides]
+    found = [_side(side) for side in sides]
     first = found[0]
     for one in found[1:]:
         if first is None or one is None or one[0].value != first[0].value:
             return None
     return found[-1]
+
+
+def _side(text: str) -> tuple[Number, str, bool] | None:
+    if found := parse_quantity(text):
+        return (*found, False)
+    inside, sign = text.strip(), 1
+    for _ in range(_MAX_BRACKETS):
+        if inside[:1] == "-" and inside[1:2] and inside[1:].lstrip()[:1] in ("(", "[", "\\"):
+            inside, sign = inside[1:].strip(), -sign
+        without = inside[1:-1].strip() if inside[:1] == "[" and inside[-1:] == "]" else bare(inside)[0]
+        if without == inside:
+            break
+        inside = without
+    found = parse_quantity(inside) if inside != text.strip() else None
+    if found is None:
+        return None
+    number, unit = found
+    money = unit in ("dollars", "euros", "pounds_sterling", "yen", "yuan", "rupees")
+    return replace(number, value=sign * number.value), unit, money and sign == 1 and number.value > 0

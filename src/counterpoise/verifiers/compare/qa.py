@@ -43,7 +43,7 @@ class QaVerifier:
     def version(self) -> str:
         """Changes whenever a verdict could change."""
         words = f"+words{self.max_words}" if self.max_words != 16 else ""
-        return "3" + words + (f"+withhold{self.withhold_from:g}" if self.withhold_from is not None else "")
+        return "4" + words + (f"+withhold{self.withhold_from:g}" if self.withhold_from is not None else "")
 
     @property
     def isolated(self) -> bool:

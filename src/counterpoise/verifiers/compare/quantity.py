@@ -52,7 +52,7 @@ class QuantityVerifier:
     @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
-        return f"2+rtol{self.relative_tolerance:g}" + ("+unit-optional" if self.unit == "optional" else "")
+        return f"3+rtol{self.relative_tolerance:g}" + ("+unit-optional" if self.unit == "optional" else "")
 
     @property
     def isolated(self) -> bool:

@@ -30,6 +30,7 @@ from counterpoise.types import Judgement, VerdictValue
 from counterpoise.verifiers.text.caps import explosive, iterated_factorials, multifactorials, plain_set
 from counterpoise.verifiers.text.measures import BINDS
 from counterpoise.verifiers.text.normalise import balanced
+from counterpoise.verifiers.text.repeating import as_fractions
 
 __all__ = ["compare", "constant", "parse", "prepare", "probe"]
 
@@ -73,7 +74,7 @@ def parse(text: str) -> Any:
 
 def constant(text: str) -> Fraction | None:
     """A normalised text's value to 30 digits when it is a real number between 1e-300 and 1e300 in size, else None."""
-    parsed = None if explosive(text) else parse(text)
+    parsed = None if explosive(text) else parse(as_fractions(text))
     value = None if not isinstance(parsed, sympy.Expr) or parsed.free_symbols else _value(parsed)
     if value is None or not value.is_real or not sympy.Float("1e-300") < abs(value) < sympy.Float("1e300"):
         return None
@@ -108,6 +109,8 @@ def _compare(gold: str, answer: str, *, literal: bool) -> Judgement:
         return _judgement(_same_form(left) == _same_form(right), "literal")
     left, right = _named_derivatives(left), _named_derivatives(right)
     if isinstance(right, sympy.Eq) and not right.free_symbols and probe(right.lhs, right.rhs) is False:
+        return _judgement(False, "false_equation")
+    if isinstance(right, sympy.Eq) and not isinstance(left, sympy.Eq) and _contradicts(right):
         return _judgement(False, "false_equation")
     if "%" not in gold + answer:
         left, right = _sides(left, right)
@@ -197,6 +200,27 @@ def _sides(left: Any, right: Any) -> tuple[Any, Any]:
     if isinstance(right, sympy.Eq) and isinstance(left, sympy.Expr):
         return left, right.rhs
     return left, right
+
+
+def _contradicts(equation: Any) -> bool:
+    """Whether an equation holds for nothing, because its sides differ by the same number everywhere: `x+1 = x+2`."""
+    symbols = sorted(equation.free_symbols, key=lambda symbol: symbol.name)
+    if (
+        not 0 < len(symbols) <= 4
+        or equation.has(*_BINDING)
+        or not equation.lhs.free_symbols & equation.rhs.free_symbols
+    ):
+        return False
+    found = set()
+    for number in range(3):
+        points = {
+            symbol: sympy.Rational(13 + 5 * index + 6 * number, 7 + number) for index, symbol in enumerate(symbols)
+        }
+        values = _value(equation.lhs.xreplace(points)), _value(equation.rhs.xreplace(points))
+        if values[0] is None or values[1] is None or not (values[0].is_Rational and values[1].is_Rational):
+            return False
+        found.add(values[0] - values[1])
+    return len(found) == 1 and found != {0}
 
 
 def _done(expression: Any) -> Any:
@@ -293,7 +317,9 @@ def _close(gold: Any, answer: Any, rounded: bool) -> bool:
 
 def _align(gold: str, answer: str) -> tuple[str, str]:
     """Mixed numbers spelled out; a vector becomes a tuple where the other side is one."""
-    gold, answer = (_LANGLE.sub(r"(\1)", _MIXED.sub(r"(\1+\\frac{\2}{\3})", text)) for text in (gold, answer))
+    gold, answer = (
+        as_fractions(_LANGLE.sub(r"(\1)", _MIXED.sub(r"(\1+\\frac{\2}{\3})", text))) for text in (gold, answer)
+    )
     if (r"\begin" in gold) != (r"\begin" in answer):
         gold, answer = _MATRIX.sub(_vector, gold), _MATRIX.sub(_vector, answer)
     return gold, answer
@@ -306,12 +332,15 @@ def _vector(match: re.Match[str]) -> str:
 
 
 def _conflict(gold: str, answer: str) -> str | None:
-    """Differences that math-verify throws away before it compares: brackets of sets, bases, units of length, mass and time."""
+    """Differences that math-verify throws away before it compares: brackets of sets, bases, primes, units of length, mass and time."""
     if gold[:1] in ("(", "[") and answer[:2] == r"\{":
         return "set_for_tuple"
     bases = _BASE.fullmatch(gold), _BASE.fullmatch(answer)
     if bases[0] and bases[1] and bases[0][2] != bases[1][2]:
         return "base"
+    plain = [text.replace(" ", "") for text in (gold, answer)]
+    if "'" in gold + answer and plain[0] != plain[1] and plain[0].replace("'", "") == plain[1].replace("'", ""):
+        return "prime"  # the parser reads f' as f
     units = [[unit for unit in _UNIT.findall(text) if unit in _UNITS] for text in (gold, answer)]
     return "unit" if units[0] and units[1] and units[0] != units[1] else None
 

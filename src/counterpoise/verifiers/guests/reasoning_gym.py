@@ -21,6 +21,7 @@ from counterpoise.verifiers.guests.gym_scoring import outcome, quietly, read_ite
 from counterpoise.verifiers.sandbox.levels import install_command, unsafe_words
 from counterpoise.verifiers.sandbox.process import SandboxFault
 from counterpoise.verifiers.text.extraction import TAGGED_RULES, extract
+from counterpoise.verifiers.text.presentation import seen
 
 __all__ = [
     "EXPRESSIONS",
@@ -34,6 +35,7 @@ __all__ = [
 
 _MAX_ANSWER: Final = 16_384
 _MAX_EXPRESSION: Final = 512
+_MAX_PRESENTED: Final = 4096
 _SECONDS: Final = 4
 
 LITERALS: Final = frozenset(("binary_matrix", "n_queens", "spiral_matrix", "string_insertion"))
@@ -73,10 +75,11 @@ _NODES: Final = (
 
 @settings("verifier reasoning_gym")
 class ReasoningGymVerifier:
-    """CORRECT when the generator's own scorer gives exactly 1; its score travels as the part `score`.
+    r"""CORRECT when the generator's own scorer gives exactly 1; its score travels as the part `score`.
 
     The gold is the JSON that the task `reasoning_gym` writes. A scorer that raises on an answer, and not on the item's own one, could
-    not read it: WRONG. The answer stands between `<answer>` and `</answer>`, or in a box.
+    not read it: WRONG. The answer stands between `<answer>` and `</answer>`, or in a box; one that does not score 1 as it stands is scored
+    without what only presents (`\text{7}`, `**7**`).
 
     Scorers that evaluate an answer run in the sandbox (`LITERALS`, `EXPRESSIONS`); without one their answers are UNSCORED. To forge a score
     takes a text that is arithmetic or a literal to `ast` and runs code in sympy or `literal_eval`; it could then give itself any score, and
@@ -100,9 +103,9 @@ class ReasoningGymVerifier:
     def version(self) -> str:
         """This module's version and the package's, whose scorers change; the sandbox's level changes no score."""
         try:
-            return f"3+reasoning-gym-{version('reasoning-gym')}"
+            return f"4+reasoning-gym-{version('reasoning-gym')}"
         except PackageNotFoundError:
-            return "3+reasoning-gym-absent"
+            return "4+reasoning-gym-absent"
 
     @property
     def isolated(self) -> bool:
@@ -132,6 +135,17 @@ class ReasoningGymVerifier:
             return _unscored(f"unparsable gold: reasoning-gym has no generator '{generator}'")
         if refusal := _refusal(generator, known[generator][0]):
             return _unscored(refusal)
+        judgement = self._judge(generator, gold, answer)
+        if judgement.value is VerdictValue.CORRECT or len(answer) > _MAX_PRESENTED:
+            return judgement
+        plain = seen(answer)
+        if plain == answer.strip():
+            return judgement
+        # As it stands first: in a grid or a program the marks may be part of the answer.
+        again = self._judge(generator, gold, plain)
+        return again if again.value is VerdictValue.CORRECT else judgement
+
+    def _judge(self, generator: str, gold: str, answer: str) -> Judgement:
         if generator not in LITERALS | EXPRESSIONS:
             return _judgement(generator, outcome(gold, answer))
         if generator in EXPRESSIONS and not plain_arithmetic(answer):

@@ -2,7 +2,8 @@
 
 Left alone, a policy learns to write what hangs its verifier. An answer is at fault when the comparison fails twice on its own account
 (processor time, memory, a crash; never the clock, and never a worker that somebody else ended), the second time alone in a fresh worker,
-when the verifier works the gold out without trouble, and when it fails at the answer without the gold, as far as it can be asked that.
+when the verifier works the gold out without trouble, and when it fails at the answer without the gold, as far as it can be asked that:
+then that is the second time.
 """
 
 from __future__ import annotations
@@ -84,6 +85,10 @@ class Blame:
         if not failed:
             return {}
         with self._open_pool() as pool:
+            # Alone, in a fresh worker, is a second try as well: what fails there needs no third.
+            own = [key for key in failed if outcomes[key].fault is not Fault.OUTSIDE]
+            alone = [(name, answer) for name, _, answer in own if isinstance(verifiers[name], WorksOut)]
+            self._look(pool, self._answers, alone, verifiers)
             known = [key for key in failed if self._answers.get((key[0], key[2])) is False]
             again = {key: outcomes[key] for key in known}
             again |= _alone(pool, {key: (verifiers[key[0]], key[1], key[2]) for key in failed if key not in again})

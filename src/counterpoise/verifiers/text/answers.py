@@ -162,7 +162,7 @@ def plus_minus(text: str) -> list[str]:
 def condition(text: str) -> str:
     r"""`x>2` of `\{x \mid x>2\}`; any other text as it is."""
     match = _CONDITION.fullmatch(text)
-    return match["condition"].strip() if match else text
+    return match["condition"].strip() if match and r"\}" not in match["condition"] else text
 
 
 def interval_text(text: str) -> str | None:

@@ -27,6 +27,16 @@ MAX_SYMBOLIC_DETERMINANT = 5
 """Rows of a determinant with variables in it."""
 MAX_ENTRIES = 400
 """Entries of a matrix."""
+MAX_MATRIX_POWER = 3000
+"""Exponent of a matrix of numbers."""
+MAX_SYMBOLIC_POWER = 5
+"""Exponent of a matrix with variables in it."""
+MAX_TERMS = 3000
+"""Terms of a sum or a product that computer algebra adds up one by one."""
+MAX_FACTORIALS = 300
+"""Terms that hold a factorial."""
+MAX_ORDER = 12
+"""Order of a derivative."""
 
 _TOKEN = re.compile(
     r"\\left\s*[.(\[|]?|\\right\s*[.)\]|]?|\\(?:begin|end)\s*\{[A-Za-z]*\*?\}|\\[A-Za-z]+|\\.|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|[A-Za-z]|\S"
@@ -34,6 +44,21 @@ _TOKEN = re.compile(
 _DETERMINANT = re.compile(
     r"\\begin\{vmatrix\}(.*?)\\end\{vmatrix\}|\\det.*?\\begin\{[bpvB]?matrix\}(.*?)\\end\{", re.DOTALL
 )
+_MATRIX_POWER = re.compile(
+    r"\\begin\s*\{[bpB]?(?:matrix|array)\}(?P<body>(?:(?!\\begin).)*?)\\end\s*\{[bpB]?(?:matrix|array)\}[\s)\]]{0,4}"
+    r"\^\s*\{?\s*-?\s*(?P<power>[0-9]{1,9})",
+    re.DOTALL,
+)
+_RANGE = re.compile(
+    r"\\(?P<kind>sum|prod)\s*(?:\\limits)?\s*_\s*\{?\s*[a-z]\s*=\s*(?P<first>[0-9]{1,9})\s*\}?\s*"
+    r"\^\s*(?P<brace>\{)?\s*(?P<last>[0-9]{1,9})(?(brace)\s*\})"
+)
+_SLOW_TERMS = re.compile(
+    r"!|/|\\frac|\\binom|\\sqrt|\\(?:sin|cos|tan|ln|log|exp)(?![A-Za-z])|[0-9]\s*\^|\^\s*\{?\s*[a-z]"
+)
+_ORDER = re.compile(r"\\frac\s*\{\s*(?:d|\\partial)\s*\^\s*\{?\s*(?P<order>[0-9]{1,9})")
+_DIVISORS = re.compile(r"\\(?:gcd|operatorname\{lcm\}|operatorname\{gcd\})(?![A-Za-z])")
+_EXPONENT = re.compile(r"\^\s*\{?\s*([0-9]{1,9})")
 _LETTER = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?![A-Za-z])")
 _DECIMAL = tuple("0123456789")  # `isdigit` is true of ² as well
 _SET = re.compile(r"\\\{(.*)\\\}", re.DOTALL)
@@ -62,15 +87,20 @@ def over_cap(text: str) -> str | None:
 
 
 def explosive(text: str) -> str | None:
-    """The kind of size of a normalised answer that is beyond the caps, or None: `exponent`, `power`, `factorial`, `binomial`, `matrix`."""
+    """The kind of size of a normalised answer that is beyond the caps, or None.
+
+    `exponent`, `power`, `factorial`, `binomial`, `matrix`, `range` of a sum or a product, `order` of a derivative, `nesting`.
+    """
     if any(_rows(body) > MAX_SYMBOLIC_DETERMINANT for body in _symbolic_determinants(text)):
         return "matrix"
     if text.count("&") > MAX_ENTRIES:
         return "matrix"
+    if (kind := _repeated(text)) is not None:
+        return kind
     if not any(sign in text for sign in ("^", "!", "binom", "Gamma")):
         return None
     try:
-        _Sizes(_TOKEN.findall(multifactorials(text))).sequence(lambda token: False)
+        _Sizes(_TOKEN.findall(_RANGE.sub(r"\\\g<kind> ", multifactorials(text)))).sequence(lambda token: False)
     except _TooLarge as kind:
         return str(kind)
     except RecursionError:
@@ -105,6 +135,25 @@ def plain_set(text: str) -> frozenset[Fraction] | None:
         return None
     numbers = [parse_number(part.strip()) for part in match[1].split(",")]
     return frozenset(number.value for number in numbers if number is not None) if all(numbers) else None
+
+
+def _repeated(text: str) -> str | None:
+    """The kind of what is done too many times over: powers of matrices, terms of sums and products, derivatives, greatest divisors."""
+    for match in _MATRIX_POWER.finditer(text):
+        power = int(match["power"])
+        if power > MAX_MATRIX_POWER or (power > MAX_SYMBOLIC_POWER and _LETTER.search(match["body"])):
+            return "matrix"
+    for match in _RANGE.finditer(text):
+        terms = int(match["last"]) - int(match["first"])
+        body = text[match.end() :]
+        quick = match["kind"] == "sum" and not _SLOW_TERMS.search(body)
+        if terms > (MAX_FACTORIALS if "!" in body else MAX_TERMS) and not quick:
+            return "range"
+    if any(int(match["order"]) > MAX_ORDER for match in _ORDER.finditer(text)):
+        return "order"
+    if _DIVISORS.search(text) and any(int(match[1]) > MAX_TERMS for match in _EXPONENT.finditer(text)):
+        return "exponent"
+    return None
 
 
 def _symbolic_determinants(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from counterpoise.verifiers.text.wrappers import COLOURED, PRESENTATION, SILENT
+from counterpoise.verifiers.text.presentation import blanked
 
 __all__ = [
     "Found",
@@ -26,15 +26,6 @@ __all__ = [
 _MAX_ANSWER = 400
 _FULL_WIDTH = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _TYPOGRAPHY = str.maketrans({**_FULL_WIDTH, "。": ".", "、": ",", "【": "[", "】": "]", "「": '"', "」": '"', "’": "'"})
-_BY_ARGUMENTS = {n: "|".join(sorted(name for name, many in COLOURED.items() if many == n)) for n in (1, 2)}
-_WRAPPERS = re.compile(
-    rf"\\(?:color|{_BY_ARGUMENTS[1]}|{'|'.join(sorted(SILENT))})(?:\[[^\[\]{{}}]{{0,40}}\])?\s{{0,4}}\{{[^{{}}]{{0,40}}\}}"
-    rf"|\\(?:{_BY_ARGUMENTS[2]})(?:\s{{0,4}}\{{[^{{}}]{{0,40}}\}}){{2}}"
-    rf"|\\(?:(?:text|math)[a-z]{{0,8}}|{'|'.join(sorted(PRESENTATION))})(?![A-Za-z])\*?\s{{0,4}}"
-    r"|\\(?:begin|end)\s{0,4}\{[a-z]{1,12}\*?\}(?:\s{0,4}\{[clr|]{1,8}\})?"
-    r"|</?(?:b|strong|i|em|u|p|span|div|center|code)(?:\s[^<>]{0,60})?>"
-    r"|[*`$\"“”{}\[\]~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|\\[()\[\],;:! ]|\\q?quad(?![a-z])|\\(?:left|right)\s{0,4}\."
-)
 # A letter that goes on as a word, a formula, an abbreviation or a compound is no option: B12, F = ma, U.S., X-ray, C++.
 _NOT_MORE = (
     r"(?![A-Za-z0-9'’_^+#%°&]|-\w|\.\d|\.[ \t]?[A-Z]\b(?:\.|\Z)"
@@ -172,8 +163,8 @@ class Found(NamedTuple):
 
 
 def cleaned(text: str) -> str:
-    r"""`text` with full-width signs as ASCII and wrappers (`\text{`, `**`, `$`, quotes, brackets) as blanks; the length stays."""
-    return _WRAPPERS.sub(lambda match: " " * len(match.group()), text.translate(_TYPOGRAPHY))
+    r"""`text` with full-width signs as ASCII and what only presents (`\text{`, `**`, `$`, quotes, brackets) as blanks; the length stays."""
+    return blanked(text.translate(_TYPOGRAPHY))
 
 
 def letters(text: str, *, clause: bool) -> tuple[str, ...]:

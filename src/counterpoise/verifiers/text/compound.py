@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from counterpoise.verifiers.compare.numeric import parse_number
-from counterpoise.verifiers.text.measures import looks_compound
+from counterpoise.verifiers.text.measures import DEGREES, looks_compound
 from counterpoise.verifiers.text.normalise import normalise
 from counterpoise.verifiers.text.quantity_text import EXACT, Written
 from counterpoise.verifiers.text.unit_text import MAX_TEXT, tidy
@@ -21,6 +21,7 @@ _PIECE = re.compile(
 _JOINT = re.compile(r"\s*(?:,|and\b|\+)?\s*(?:and\b)?\s*")
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _MARKS = {"'": "feet", "′": "feet", '"': "inches", "″": "inches", "''": "inches"}
+_MARKS_OF_ARC = {"'": "arcminutes", "′": "arcminutes", '"': "arcseconds", "″": "arcseconds", "''": "arcseconds"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +46,10 @@ def total(text: str) -> Total | None:
     while position < len(text):
         match = _PIECE.match(text, position)
         number = parse_number(match["number"]) if match else None
-        unit = _unit(match["unit"]) if match else None
+        unit = _unit(match["unit"], of_arc=last is not None and last.turns == "angle") if match else None
         if match is None or number is None or unit is None or unit.offset:
             return None
-        if last is not None and (unit.dimensions != last.dimensions or unit.factor >= last.factor):
+        if last is not None and (_of(unit) != _of(last) or unit.factor >= last.factor):
             return None
         if last is not None and "," in joined and _is_decimal(last.factor / unit.factor):
             return None
@@ -56,7 +57,7 @@ def total(text: str) -> Total | None:
         last, position = unit, match.end()
         joint = _JOINT.match(text, position)
         joined, position = (joint[0], joint.end()) if joint else ("", position)
-    return None if last is None or not last.dimensions else Total(value=sum_, dimensions=last.dimensions)
+    return None if last is None or not _of(last) else Total(value=sum_, dimensions=_of(last))
 
 
 def compound(text: str) -> Written | None:
@@ -77,9 +78,15 @@ def _is_decimal(ratio: Fraction) -> bool:
 
 
 def _plain(text: str) -> str:
-    return " ".join(_TEXT.sub(r" \1 ", text).split())
+    return " ".join(_TEXT.sub(r" \1 ", DEGREES.sub(" degrees ", text)).split())
 
 
-def _unit(text: str) -> Unit | None:
-    readings = units(tidy(_MARKS.get(text, text.rstrip("."))))
+def _unit(text: str, *, of_arc: bool = False) -> Unit | None:
+    marks = _MARKS_OF_ARC if of_arc else _MARKS
+    readings = units(tidy(marks.get(text, text.rstrip("."))))
     return readings[0] if readings else None
+
+
+def _of(unit: Unit) -> tuple[tuple[str, Fraction], ...]:
+    """What it measures; an angle has no dimensions of its own."""
+    return (("[angle]", Fraction(1)),) if unit.turns == "angle" else unit.dimensions

@@ -4,7 +4,8 @@ Rules:
 
 - `tagged`: the last `<answer>…</answer>` (R1's format), several lines of it if need be; of a tag and a box the later one decides, and a
   box or a phrase inside the tag is taken out of it;
-- `boxed`: the last `\boxed{…}` (or `\fbox{…}`), its end found by walking braces, `\{` and `\}` skipped;
+- `boxed`: the last `\boxed{…}` (or `\fbox{…}`), its end found by walking braces, `\{` and `\}` skipped; a phrase that it begins with
+  (`\boxed{答案是12}`) is left out;
 - `phrase`: after the last "answer is" or "answer:", to the end of the line, sentence or clause; so in Chinese, Japanese, Korean, German,
   French, Spanish, Portuguese, Italian and Russian;
 - `hash`: after the last line that begins with `####` and is no Markdown heading (GSM8K's own format);
@@ -31,7 +32,6 @@ from counterpoise.errors import UnknownNameError
 from counterpoise.ranges import Checked, Texts
 from counterpoise.thought import final_text
 from counterpoise.types import Extraction
-from counterpoise.verifiers.text.normalise import balanced
 
 __all__ = [
     "DEFAULT_RULES",
@@ -62,7 +62,6 @@ _OTHER_LANGUAGES = (
     r"|\bответ[*_]{0,3}[ \t]{0,4}(?::|[-—–])"
 )
 _PHRASE = re.compile(rf"\banswer{_IS}|{_OTHER_LANGUAGES}", re.IGNORECASE)
-_LEAD = re.compile(rf"(?:[A-Za-z]{{1,12}}[ \t]{{1,4}}){{0,4}}(?:answer{_IS}|{_OTHER_LANGUAGES})", re.IGNORECASE)
 # A full stop ends the sentence unless a digit follows it ("3.5"); so does what explains the number ("18, because", "18 since").
 _SENTENCE_END = re.compile(
     r"\.(?=\s|$)|\.\*|\n|<\||</|[。；！]|，(?=[\u4e00-\u9fff])|(?:です|である|입니다|이다)(?=\W|$)|,\s(?!and\b|or\b)(?=[A-Za-z]{3})|\s(?=(?:because|since|which|as|so)\b)",
@@ -81,9 +80,15 @@ _ABBREVIATION = re.compile(
 # After "vitamin C. It" the initial was none.
 _SENTENCE_START = re.compile(r"(?:It|Its|This|That|These|He|She|They|The|In|I|We|However|But|So)\b")
 _OPENING_TAG = re.compile(
-    r"<answer>(?!\s{0,4}(?:and|tags?\b|\.\.\.|…|`(?![^`\n]{1,200}`\s{0,4}</answer>)))", re.IGNORECASE
+    r"<answer>(?!\s{0,4}(?:and|tags?\b|\.\.\.|…|`(?!`{0,2}[^`<]{1,200}`{1,3}\s{0,4}</answer>)))", re.IGNORECASE
 )
 _CLOSING_TAG = re.compile(r"</answer>", re.IGNORECASE)
+_MAX_LEAD = 120
+_LEAD = re.compile(
+    r"(?:[\s*_$~`\"“:：,，]|\\[A-Za-z]{2,14}[ \t]?\{|\\[(,;: ]"
+    r"|(?:the|my|our|so|thus|therefore|hence|final|correct|right|and|die|la|le|el|il|a|o|richtige|endgültige)\b|最[终終后後]的?|所以|因此|故|正[确確]的?|最終的な|よって|따라서)*",
+    re.IGNORECASE,
+)
 _RANKS = {"tagged": 0, "boxed": 0, "phrase": 1, "statement": 1, "hash": 1, "bare": 2, "last_line": 3}
 _WRAPPERS = "*_` \t\r\n\"'"
 
@@ -117,8 +122,8 @@ def extract(response: str, *, rules: Sequence[str] | None = None, longest: int =
     if name == "tagged" and found.fault is None and stated is not None:
         # "The answer is 5." inside the tag
         found = RULES[stated](found.answer) or found
-    if name == "boxed" and found.fault is None and stated is not None and _LEAD.match(found.answer):
-        found = _led(RULES[stated](found.answer)) or found
+    if name in ("tagged", "boxed") and found.fault is None:
+        found = found._replace(answer=_unstated(found.answer))
     fault = found.fault or ("too_long" if len(found.answer) > longest else None if found.answer else "empty")
     return (
         Extraction(answer=found.answer, rule=name) if fault is None else Extraction(answer=None, rule=f"{name}_{fault}")
@@ -141,6 +146,36 @@ Rules = Annotated[Texts, Checked(check_rules)]
 """Extraction rules that may find the answer, each of `RULES`."""
 
 
+def _unstated(answer: str) -> str:
+    r"""`12` of `答案是12`, `\text{The answer is }12` and the like: a box or a tag that begins with a phrase goes on behind it."""
+    match = _PHRASE.search(answer, 0, _MAX_LEAD)
+    if match is None or not _LEAD.fullmatch(answer, 0, match.start()):
+        return answer
+    lead, rest = answer[: match.start()], answer[match.end() :]
+    for closing in ("}" * lead.count("{"), "$" * lead.count("$"), "\\)" * lead.count("\\(")):
+        # What was opened in front of the phrase is closed behind it: `}12` and `12}`.
+        for mark in ("\\)",) if closing.startswith("\\") else closing:
+            rest = _without_closing(rest, mark)
+    rest = rest.strip(_WRAPPERS + ":：").removesuffix("。").strip(_WRAPPERS)
+    return rest or answer
+
+
+def _without_closing(text: str, mark: str) -> str:
+    """`text` without the first such mark that nothing in it opened."""
+    depth, position = 0, 0
+    while position < len(text):
+        if mark != "}" and text.startswith(mark, position):
+            return text[:position] + text[position + len(mark) :]
+        if text[position] == "\\":
+            position += 2
+            continue
+        depth += {"{": 1, "}": -1}.get(text[position], 0)
+        if depth < 0:
+            return text[:position] + text[position + 1 :]
+        position += 1
+    return text
+
+
 def _boxed(text: str) -> _Found | None:
     last = None
     for match in _BOX.finditer(text):
@@ -161,11 +196,6 @@ def _boxed(text: str) -> _Found | None:
                 return _Found(start, text[start:position].strip())
         position += 1
     return _Found(start, "", "unclosed")
-
-
-def _led(found: _Found | None) -> _Found | None:
-    """What a phrase inside a box leads to, unless the two are held together by braces."""
-    return found if found is not None and found.answer and balanced(found.answer) else None
 
 
 def _phrase(text: str) -> _Found | None:

@@ -16,11 +16,11 @@ from counterpoise.verifiers.text.unit_text import MAX_TEXT, factors, tidy
 
 __all__ = [
     "BINDS",
+    "DEGREES",
     "NUMBER_WORDS",
     "Measure",
     "alike",
     "looks_compound",
-    "one_counts",
     "relate",
     "same_unit",
     "split_measure",
@@ -28,10 +28,12 @@ __all__ = [
 
 _MULTIPLES = {
     "dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "bn": 10**9, "trillion": 10**12, "k": 10**3,
+    "dozens": 12, "hundreds": 100, "thousands": 10**3, "millions": 10**6, "billions": 10**9, "lakh": 10**5, "crore": 10**7,
 }  # fmt: skip
 _LETTERS = {"k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9}
 _WORDS = """
     and or dozen hundred thousand million billion trillion percent times over plus minus squared cubed factorial half quarter third
+    halves thirds fourths fifths sixths sevenths eighths ninths tenths hundredths thousandths millionths
     pi sqrt ln log exp sin cos tan cot csc mod choose base to by of
 """
 NUMBER_WORDS = frozenset(_WORDS.split())
@@ -69,6 +71,11 @@ _DEGREE = re.compile(
 )
 _PERCENT = re.compile(r"(?P<head>.*[\d)}])\s*%", re.DOTALL)
 _MAX_PLAIN = 200
+DEGREES = re.compile(r"\s*\^\s*\{?\s*\\circ(?![A-Za-z])\s*\}?")
+_MARKED = re.compile(r"(?P<head>[-+]?\d[\d.,]*)\s*(?P<mark>''|'|\")")
+MARKS = ("minute_mark", "second_mark")
+"""`45'` and `45''`: minutes and seconds of arc, or feet and inches."""
+_AS_MARKS = {"ft": "minute_mark", "in": "second_mark"}
 _NEUTRAL_NAMES = "unit units unitless time times count counts way ways order orders piece pieces"
 _NEUTRAL = frozenset(_NEUTRAL_NAMES.split())
 _ALIASES = {
@@ -85,15 +92,6 @@ _ALIASES = {
     }.items()
     for alias in aliases.split()
 }  # fmt: skip
-_COUNTED = re.compile(r"[a-z]{3,20}s")
-_UNCOUNTED = re.compile(
-    r"(?:kilo|mega|giga|tera|deci|centi|milli|micro|nano|pico)?(?:volt|watt|newton|joule|amp|ampere|ohm|pascal|bar|mole|parsec|acre|hectare|"
-    r"gallon|pint|quart|cup|teaspoon|tablespoon|pound|ton|tonne|stone|calorie|bit|byte|radian|steradian|turn|revolution|cycle|micron|"
-    r"angstrom|kelvin|lumen|candela|tesla|weber|farad|henry|coulomb|becquerel|gray|sievert|dyne|erg|knot|decade|centurie|fortnight|"
-    r"lightyear|furlong|fathom|league|rod|percent|point|cent|score|gros|dozen|hundred|thousand|million|billion|trillion|"
-    r"halve|third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth|celsiu|sieman|siemen|time)s"
-)
-"""Plurals that measure or multiply, besides `_ALIASES`: what such a word says is part of the answer."""
 _MONEY = frozenset(["dollar", "euro", "sterling", "yen", "yuan", "rupee"])
 _COMPOUND = re.compile(
     r"(?:\\text\s*\{|[^\\{}])*\d\s*(?:\\text\s*\{)?\s*[A-Za-z'\"′″][^=]*\d\s*(?:\\text\s*\{)?\s*[A-Za-z'\"′″][^=]*"
@@ -119,6 +117,8 @@ def split_measure(text: str) -> Measure:
         return Measure(head=match["head"].rstrip(), unit="%")
     if r"\circ" in text and (match := _DEGREE.fullmatch(text)):
         return Measure(head=match["head"].rstrip(), unit=f"deg{match['scale']}" if match["scale"] else "degree")
+    if match := _MARKED.fullmatch(text):
+        return Measure(head=match["head"], unit=MARKS[match["mark"] in ('"', "''")])
     head, unit, space = _cut(text)
     if not unit or len(unit) > MAX_TEXT:
         return Measure(head=text)
@@ -172,7 +172,7 @@ def _cut(text: str) -> tuple[str, str, bool]:
 
 def looks_compound(text: str) -> bool:
     """Whether a text may be a sum of units such as `3 hours 20 minutes`: two numbers, words behind each."""
-    return len(text) <= MAX_TEXT and _COMPOUND.fullmatch(text) is not None
+    return len(text) <= MAX_TEXT and _COMPOUND.fullmatch(DEGREES.sub(" degrees ", text)) is not None
 
 
 def alike(gold: str, answer: str) -> bool | None:
@@ -186,19 +186,10 @@ def same_unit(gold: str, answer: str) -> bool:
     left, right = (_names(unit) if factors(unit) is not None else ((unit.lower(), 1),) for unit in (gold, answer))
     if left == right:
         return True
+    if len(left) == len(right) == 1 and {left[0][0], right[0][0]} & set(MARKS):
+        return _AS_MARKS.get(left[0][0], left[0][0]) == _AS_MARKS.get(right[0][0], right[0][0])
     money = all(name in _MONEY and power == 1 for name, power in left + right)
     return money and len(left + right) == 1
-
-
-def one_counts(gold: str, answer: str) -> bool:
-    """Whether one tidied unit is missing and the other says what is counted, as `apples` does: a plural that names no unit."""
-    word = gold or answer
-    return (
-        not (gold and answer)
-        and _COUNTED.fullmatch(word) is not None
-        and word not in _ALIASES
-        and not _UNCOUNTED.fullmatch(word)
-    )
 
 
 def relate(gold: str, answer: str, value: Fraction | None) -> tuple[str, Fraction]:
@@ -213,8 +204,8 @@ def relate(gold: str, answer: str, value: Fraction | None) -> tuple[str, Fractio
         return "unknown", Fraction(1)
     if {gold, answer} & {"degree", "degrees"} and {gold, answer} & {"degC", "degF", "C", "F"}:
         return "known", Fraction(1) if value is None else value
-    angles = [{unit.turns for unit in readings} == {"angle"} for readings in (left, right)]
-    if angles[0] != angles[1]:
+    angles = [{unit.turns == "angle" for unit in readings} for readings in (left, right)]
+    if angles[0].isdisjoint(angles[1]):
         return "differ", Fraction(1)
     for target in left:
         for unit in right:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from counterpoise.verifiers.text.wrappers import unwrap
+from counterpoise.verifiers.text.presentation import SIZES, SPACES, uncovered
 
 __all__ = ["balanced", "normalise", "over_cap", "unwrap_text"]
 
@@ -41,6 +41,8 @@ _SYMBOLS = str.maketrans(
         "≃": r"\approx ",
         "∈": r"\in ",
         "∣": r"\mid ",
+        "′": "'",
+        "″": "''",
         "∨": " or ",
         "∧": " and ",
         "ℝ": r"\mathbb{R}",
@@ -88,6 +90,7 @@ _SIGN_BEFORE = re.compile(
 _SIGN_BEHIND = re.compile(
     rf"(?<![\d.,])(?P<number>(?:{_NUMERAL}){_LARGE})[\s~]*(?P<sign>\\\$|[€£¥￥₹¢]|(?:\\text\{{\s*)?(?:{_CODE})(?![A-Za-z])(?:\s*\}})?)"
 )
+_CODED = re.compile(_CODE)
 _CODE_IN_TEXT = re.compile(r"\\text\{\s*|\s*\}")
 _CHINESE = {
     "个小时": "hours", "小时": "hours", "小時": "hours", "時間": "hours", "分钟": "minutes", "分鐘": "minutes", "分": "minutes",
@@ -96,18 +99,21 @@ _CHINESE = {
     "升": "L", "毫升": "mL", "元": "yuan", "美元": "dollars", "美分": "cents", "欧元": "euros", "度": "degrees",
 }  # fmt: skip
 _CHINESE_UNIT = re.compile(r"(?<=[\d})])\s*(?:\\text\{\s*)?([\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{1,8})\s*\}?\Z")
+_PRIMES = re.compile(r"\s*\^\s*(?:\{\s*(?:\\prime\s*){1,4}\}|\\prime(?![A-Za-z])\s*)")
+_OVER_DIGIT = re.compile("(\\d)\\s?([\u0304\u0305\u0307])")
+_EASTERN = {"万": 4, "萬": 4, "만": 4, "亿": 8, "億": 8, "억": 8, "千": 3, "천": 3, "百": 2, "백": 2}
+# 千米 and 千克 are kilometres and kilograms.
+_EASTERN_MULTIPLE = re.compile(r"(?<=\d)\s*([万萬만亿億억]|[千천](?![米克瓦焦帕卡])|[百백](?!分))")
 # `5!=120` is a factorial: nobody answers that two numbers differ.
 _FACTORIAL = re.compile(r"(?<=\d)!=(?=\s*\d)")
 _RAISED = re.compile(r"(?<=\d)\s*\\text\{\s*(squared|cubed)\s*\}|(?<=\d)\s+(squared|cubed)\Z", re.IGNORECASE)
 _ROOT = re.compile(r"√\s*(\d+|[A-Za-z]|\([^()]*\))")
-_SIZES = re.compile(r"\\(?:left|right)\s*\.|\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])\s*(?=[\\()\[\]{}|.])")
-_SPACES = re.compile(r"(?<!\\)\\(?:[,;:! ]|quad(?![A-Za-z])|qquad(?![A-Za-z]))|~")
 _THIN_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,?\\[,!; ])(?=\d{3}(?!\d))")
 _COMMA_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _SPACED_THOUSANDS = re.compile(r"\A[-+]?[1-9]\d{0,2}(?: \d{3})+(?:\.\d+)?(?=\Z| ?\\text| [A-Za-z]|%)")
 _OUTSIDE_TEXT = re.compile(r"\\text\s*\{[^{}]*\}")
 # A full stop that ends the sentence, but not the last of three.
-_TRAILING = re.compile(r"(?:(?<!\.)|(?<=\.\.\.))\s*[.;]\Z|(?<=\S)\s*,\Z")
+_TRAILING = re.compile(r"(?:(?<!\.)|(?<=\.\.\.))\s*[.;]\Z|(?<=\S)\s*,\Z|\s*\\\\\s*\Z")
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _JOINED = (
@@ -118,9 +124,6 @@ _OR = re.compile(_JOINED % {"word": "or", "commands": "lor|vee"})
 _AND = re.compile(_JOINED % {"word": "and", "commands": "land|wedge"})
 _INEQUALITY = re.compile(r"[<>]|\\(?:l|g)(?:e|eq|t|eqslant)(?![A-Za-z])")
 _PERCENT = re.compile(r"(?<=[\d})])\s*(?:per ?cent|\\text\s*\{\s*(?:per ?cent|%)\s*\})(?![A-Za-z])", re.IGNORECASE)
-_INLINE = re.compile(r"(?<!\\)\$(?!\d[\d,.]*[ ,.]|\s)([^$\\]*(?:\\.[^$\\]*)*)(?<![\s])\$")
-_DOLLAR = re.compile(r"(?<!\\)\$")
-_PARENTHESES = re.compile(r"\\\((.*?)\\\)", re.DOTALL)
 _EMPTY_SET = re.compile(r"\\varnothing(?![A-Za-z])")
 _RUN_OF_SPACE = re.compile(r"\s+")
 _DIGITS = re.compile(r"\d{1001}")
@@ -132,14 +135,19 @@ def normalise(text: str, *, dollars: bool = False) -> str:
     With `dollars` an escaped or unpaired dollar sign before a number is kept as `\text{ dollars}` behind it.
     """
     text = "".join(_character(c) for c in text).translate(_MINUS)
+    if not text.isascii():
+        text = _OVER_DIGIT.sub(lambda m: rf"\{'dot' if m[2] == chr(0x307) else 'overline'}{{{m[1]}}}", text)
+        text = _EASTERN_MULTIPLE.sub(lambda m: rf"\times 10^{{{_EASTERN[m[1]]}}}", text)
+    text = _PRIMES.sub(lambda m: "'" * m[0].count("prime"), text)
     text = _MONEY_COMMAND.sub(lambda m: _MONEY_COMMANDS[m[1]], text)
     text = _SUPERSCRIPT_RUN.sub(lambda m: "^{" + m.group().translate(_SUPERSCRIPTS) + "}", text)
     text = _SUBSCRIPT_RUN.sub(lambda m: "_{" + m.group().translate(_SUBSCRIPTS) + "}", text)
     text = _ROOT.sub(lambda m: r"\sqrt{" + m.group(1).removeprefix("(").removesuffix(")") + "}", text)
-    text = _SPACES.sub(" ", _SIZES.sub("", _THIN_THOUSANDS.sub("", text.translate(_SYMBOLS))))
-    text = unwrap(_unwrap_math(unwrap(text)))
-    text = _money(text, dollars=dollars).replace(r"\$", "").replace("$", "")
-    text = unwrap(_THIN_THOUSANDS.sub("", text)).replace(r"\%", "%")
+    text = uncovered(SPACES.sub(" ", SIZES.sub("", _THIN_THOUSANDS.sub("", text.translate(_SYMBOLS)))))
+    if "$" in text or not text.isascii() or _CODED.search(text):
+        text = _money(text, dollars=dollars).replace(r"\$", "").replace("$", "")
+    thin = _THIN_THOUSANDS.sub("", text)
+    text = (uncovered(thin) if thin != text or "{" in text else thin).replace(r"\%", "%")
     text = _EMPTY_SET.sub(r"\\emptyset", _FRACTIONS.sub(r"\\frac", text))
     text = _CHINESE_UNIT.sub(lambda m: rf"\text{{ {_CHINESE.get(m[1], m[1])}}}", text)
     text = _RAISED.sub(lambda m: "^{2}" if (m[1] or m[2]).lower() == "squared" else "^{3}", text)
@@ -156,7 +164,7 @@ def normalise(text: str, *, dollars: bool = False) -> str:
 
 def unwrap_text(text: str) -> tuple[str, bool]:
     r"""The content of a `\text{…}` (or `\mathrm`, …) that encloses everything, and whether there was one."""
-    match = _TEXT.fullmatch(text) or _TEXT.fullmatch(unwrap(text))
+    match = _TEXT.fullmatch(text) or _TEXT.fullmatch(uncovered(text))
     return (match.group(1).strip().rstrip("."), True) if match else (text, False)
 
 
@@ -207,22 +215,6 @@ def _character(character: str) -> str:
         top, _, bottom = unicodedata.normalize("NFKC", character).partition("⁄")
         return rf"\frac{{{top}}}{{{bottom}}}"
     return chr(ord(character) - 0xFEE0) if "！" <= character <= "～" and character not in "，％－" else character
-
-
-def _unwrap_math(text: str) -> str:
-    text = text.strip()
-    for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")) * 2:
-        inside = text.removesuffix(".")
-        if (
-            len(inside) > len(opening) + len(closing)
-            and inside.startswith(opening)
-            and inside.endswith(closing)
-            and not inside.endswith("\\" + closing)
-            and (closing != "$" or len(_DOLLAR.findall(inside)) % 2 or len(_DOLLAR.findall(inside)) == 2)
-        ):
-            text = inside[len(opening) : len(inside) - len(closing)].strip()
-    # `$5$ hours` and `\(5\) hours`: pairs inside.
-    return _INLINE.sub(r"\1", _PARENTHESES.sub(r"\1", text))
 
 
 def _money(text: str, *, dollars: bool) -> str:

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from counterpoise.verifiers.text.golds import unboxed
 from counterpoise.verifiers.text.normalise import normalise
+from counterpoise.verifiers.text.repeating import as_fractions
 from counterpoise.verifiers.text.unit_text import MAX_TEXT, factors, tidy
 
 __all__ = ["EXACT", "Written", "parse", "parse_gold", "sides", "unit_behind_box"]
@@ -63,7 +64,7 @@ def parse(text: str) -> Written | None:
     """A number, perhaps with a unit, and nothing else; None for all other text, and beyond 256 characters."""
     if len(text) > MAX_TEXT:
         return None
-    text = tidy(normalise(text, dollars=True))
+    text = tidy(as_fractions(normalise(text, dollars=True)))
     match = _NUMBER.match(text)
     if match is None or "**" in text:
         return None
@@ -78,7 +79,7 @@ def sides(answer: str) -> tuple[Written, ...] | None:
     r"""The quantities of `E_k = 2600\,J = 2.6\,kJ`, a name in front of the first left out; None when one of them is none."""
     if len(answer) > MAX_TEXT:
         return None
-    parts = [part.strip() for part in _EQUALS.split(answer)]
+    parts = [part.strip() for part in _EQUALS.split(normalise(answer, dollars=True))]
     parts = [_ABOUT.sub("", part, count=1) if _ABOUT.match(part) else part for part in parts]
     if len(parts) > 1 and (not parts[0].strip(" $") or (parse(parts[0]) is None and _NAME.fullmatch(parts[0]))):
         parts = parts[1:]

@@ -9,22 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from counterpoise.verifiers.text.wrappers import unwrap
+from counterpoise.verifiers.text.presentation import TAGS, seen
 
 __all__ = ["ABSTENTIONS", "ShortGold", "abstains", "answer_tokens", "parse_gold"]
 
 _MAX_FOLDED = 4096
-_DEEPEST = 4
 _TYPOGRAPHY = str.maketrans(
     {**dict.fromkeys("‐‑‒–—―−", "-"), **dict.fromkeys("‘’‚‛′`´", "'"), **dict.fromkeys("“”„‟″«»", '"'), "…": "..."}
 )
 _LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
-_MARKUP = re.compile(
-    r"</?(?:b|i|u|em|strong|code|span|mark|p|br|div)\b[^<>]{0,80}>"
-    r"|\\(?:displaystyle|[Ll]arge|LARGE|[Hh]uge|small|quad|qquad)(?![A-Za-z])|\\(?:left|right)\s?\.|\\[()\[\]]",
-    re.IGNORECASE,
-)
-_WRAPPER = re.compile(r"\\(?:text|math|emph|underline|boldsymbol|boxed|mbox)[a-z]{0,6}\s?\{([^{}]*)\}")
 _ESCAPE = re.compile(r"\\([ %&$#,])")
 _JSON = re.compile(r"\[\s*[\"\]]|\{\s*[\"}]")
 _FOOTNOTE = re.compile(r"\[\d{1,3}\]")
@@ -152,11 +145,7 @@ def abstains(tokens: tuple[str, ...]) -> bool:
 
 
 def _fold(text: str) -> str:
-    text = _MARKUP.sub(" ", unwrap(text) if "\\" in text else text)
-    for _ in range(_DEEPEST):
-        text, changes = _WRAPPER.subn(r"\1", text)
-        if not changes:
-            break
+    text = TAGS.sub(" ", seen(text) if "\\" in text or "{" in text or "$" in text else text)
     text = _ESCAPE.sub(r"\1", text.strip().rstrip(".").strip("$ "))
     decomposed = unicodedata.normalize("NFKD", text.translate(_TYPOGRAPHY)).translate(_TYPOGRAPHY).lower()
     text = "".join(c for c in decomposed if unicodedata.category(c) not in ("Mn", "Cf", "Cc", "Cs") or c.isspace())

@@ -25,10 +25,11 @@ _SPELLINGS: Mapping[str, str] = {
     "usd": "dollar", "USD": "dollar", "dollars": "dollar", "bucks": "dollar", "cents": "cent", "penny": "cent", "pennies": "cent",
     "EUR": "euro", "euros": "euro", "GBP": "sterling", "pounds_sterling": "sterling", "pence": "penny_sterling", "JPY": "yen",
     "CNY": "yuan", "RMB": "yuan", "INR": "rupee", "rupees": "rupee", "%": "percent", "‰": "permille",
-    "deg": "degree", "degs": "degree", "nt": "newton",
+    "minute_mark": "arcminute", "second_mark": "arcsecond", "deg": "degree", "degs": "degree", "nt": "newton",
 }  # fmt: skip
 _ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
     "lb": ("lbf",), "pound": ("lbf", "sterling"), "pounds": ("lbf", "sterling"), "C": ("degC",), "F": ("degF",),
+    "minute_mark": ("foot",), "second_mark": ("inch",),
 }  # fmt: skip
 """A pound may be a mass, a force or money; a degree sign is often lost."""
 _MONEY: Mapping[str, tuple[str, Fraction]] = {
