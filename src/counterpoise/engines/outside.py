@@ -60,9 +60,9 @@ def compose(
         ConfigError, UnknownNameError: a name or a setting is unknown, out of range, or says what another one has said.
         UsageError: the engine cannot give what the rule needs.
     """
-    table: Mapping[str, Any] = {"rule": credit} if isinstance(credit, str) else dict(credit)
-    if not isinstance(table, Mapping):  # a list or a number was given
+    if not isinstance(credit, (str, Mapping)):
         raise ConfigError(f"credit={credit!r}: give the name of a rule, or a table such as {{'rule': 'nsr'}}")
+    table = {"rule": credit} if isinstance(credit, str) else dict(credit)
     tables: dict[str, Any] = {
         "credit": table,
         "learner": {"steps": max(1, steps)},

@@ -26,7 +26,10 @@ def rows(policy):
     problems = sorted(task.problems("train"), key=lambda problem: problem.problem_id)[:64]
     prompts = make_prompts(problems, policy.tokenizer, template=task.template)
     return Dataset.from_list(
-        [{"prompt": prompt.text, "answer": prompt.problem.gold, "kind": "ab"[i % 2]} for i, prompt in enumerate(prompts)]
+        [
+            {"prompt": prompt.text, "answer": prompt.problem.gold, "kind": "ab"[i % 2]}
+            for i, prompt in enumerate(prompts)
+        ]
     )
 
 

@@ -13,10 +13,13 @@ from counterpoise.types import Batch
 
 GROUPS, SIZE = 4, 8
 # right, wrong and unscored: a mixed group, one all right, one all wrong, one with three that nobody scored
-MARKS = "++--+---" "++++++++" "--------" "+-??-?--"
+MARKS = "++--+---++++++++--------+-??-?--"
 REWARDS = [{"+": 1.0, "-": 0.0, "?": None}[mark] for mark in MARKS]
-OUTSIDE = [{"rule": name, "settings": {"k": 4}} if name == "passk" else name for name in sorted(RULES)
-           if not needs_of(name) & (Needs.CRITIC | Needs.PARTS)]
+OUTSIDE = [
+    {"rule": name, "settings": {"k": 4}} if name == "passk" else name
+    for name in sorted(RULES)
+    if not needs_of(name) & (Needs.CRITIC | Needs.PARTS)
+]
 
 
 def fixed(trainer, policy):
@@ -43,7 +46,11 @@ def by_trl(trainer, data):
     trainer.model.zero_grad()
     loss = trainer._compute_loss(trainer.model, inputs)
     loss.backward()
-    return inputs, float(loss.detach()), torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
+    return (
+        inputs,
+        float(loss.detach()),
+        torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None]),
+    )
 
 
 def by_hand(trainer, inputs, lengths, credit, denominator):
@@ -76,7 +83,11 @@ def by_hand(trainer, inputs, lengths, credit, denominator):
     )
     total = parts.divide(loss, counts(signed, batch.lengths, batch.scored))
     total.backward()
-    return signed, float(total.detach()), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+    return (
+        signed,
+        float(total.detach()),
+        torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]),
+    )
 
 
 @pytest.mark.parametrize("rule", OUTSIDE, ids=str)

@@ -15,7 +15,9 @@ def history(trainer, name):
     return [record[name] for record in trainer.state.log_history if name in record]
 
 
-@pytest.mark.parametrize("credit", ["nsr", "weighted_reinforce", {"rule": "grpo", "controller": "share", "emphasis": "focal"}])
+@pytest.mark.parametrize(
+    "credit", ["nsr", "weighted_reinforce", {"rule": "grpo", "controller": "share", "emphasis": "focal"}]
+)
 def test_it_trains_and_logs_the_signs_apart(make_trainer, credit):
     trainer = make_trainer(verdict_reward("countdown"), credit=credit)
     before = {name: value.clone() for name, value in trainer.model.named_parameters()}
@@ -29,7 +31,9 @@ def test_it_trains_and_logs_the_signs_apart(make_trainer, credit):
 
 
 def test_sixty_steps_raise_the_reward(make_trainer):
-    trainer = make_trainer(verdict_reward("countdown"), credit="grpo", arguments={"max_steps": 60, "learning_rate": 2e-4})
+    trainer = make_trainer(
+        verdict_reward("countdown"), credit="grpo", arguments={"max_steps": 60, "learning_rate": 2e-4}
+    )
     trainer.train()
     reward = history(trainer, "reward")
     assert sum(reward[-15:]) / 15 > sum(reward[:15]) / 15 + 0.05
@@ -62,7 +66,9 @@ def test_a_response_that_is_masked_because_it_was_cut_off_is_unscored(make_train
 
 
 def test_advantages_stay_with_their_rows_when_trl_shuffles(make_trainer):
-    trainer = make_trainer(lambda completions, completion_ids, **_: [float(len(ids) % 2) for ids in completion_ids], credit="reinforce")
+    trainer = make_trainer(
+        lambda completions, completion_ids, **_: [float(len(ids) % 2) for ids in completion_ids], credit="reinforce"
+    )
     inputs = []
     loss = trainer._compute_loss
     trainer._compute_loss = lambda model, batch: (inputs.append(batch), loss(model, batch))[1]
@@ -83,7 +89,10 @@ def test_the_table_of_completions_shows_our_advantages(make_trainer):
 def test_an_evaluation_moves_no_controller(make_trainer, rows):
     credit = {"rule": "grpo", "controller": "share"}
     trainer = make_trainer(
-        verdict_reward("countdown"), credit=credit, arguments={"per_device_eval_batch_size": 32}, eval_dataset=rows.select(range(8))
+        verdict_reward("countdown"),
+        credit=credit,
+        arguments={"per_device_eval_batch_size": 32},
+        eval_dataset=rows.select(range(8)),
     )
     trainer.train()
     before = json.dumps(trainer.signed_credit.step.controller.state_dict())
@@ -160,7 +169,9 @@ def test_what_cannot_be_said_to_trl_is_refused_before_it_starts(make_trainer, na
 
 
 def test_rewards_outside_their_range_name_the_row(make_trainer):
-    with pytest.raises(DataError, match=r"rollout 0 of the batch has reward -1, and rewards were said to lie in \[0, 1\]"):
+    with pytest.raises(
+        DataError, match=r"rollout 0 of the batch has reward -1, and rewards were said to lie in \[0, 1\]"
+    ):
         make_trainer(lambda completions, **_: [-1.0] * len(completions), credit="nsr").train()
 
 
@@ -172,14 +183,22 @@ def test_a_column_that_is_not_there(make_trainer):
 def test_what_is_allowed_and_changes_the_objective_is_said(make_trainer, caplog):
     with caplog.at_level(logging.WARNING):
         make_trainer(credit="nsr", arguments={"beta": 0.01, "loss_type": "grpo"})
-    for said in ("responses without credit have a KL gradient", "divides by what each process sees", "cut off at max_completion_length"):
+    for said in (
+        "responses without credit have a KL gradient",
+        "divides by what each process sees",
+        "cut off at max_completion_length",
+    ):
         assert said in caplog.text
 
 
 @pytest.mark.parametrize("loss_type", ["dapo", "grpo", "bnpo", "dr_grpo", "cispo"])
 def test_divisors_of_the_loss_types(make_trainer, loss_type):
     """TRL's own divisor, or ours where it can be set: the sum over tokens is the same."""
-    trainer = make_trainer(verdict_reward("countdown"), credit="nsr", arguments={"loss_type": loss_type, "max_steps": 1, "epsilon_high": 5.0})
+    trainer = make_trainer(
+        verdict_reward("countdown"),
+        credit="nsr",
+        arguments={"loss_type": loss_type, "max_steps": 1, "epsilon_high": 5.0},
+    )
     seen = {}
     loss = trainer._compute_loss
     trainer._compute_loss = lambda model, batch: seen.setdefault("loss", loss(model, seen.setdefault("batch", batch)))

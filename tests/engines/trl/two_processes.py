@@ -26,7 +26,9 @@ def parity(completions, completion_ids, **_):
     return [None if row % 5 == 4 else float(len(ids) % 2) for row, ids in enumerate(completion_ids)]
 
 
-trainer = SignedGRPOTrainer(policy.model, parity, args, train_dataset=rows, processing_class=policy.tokenizer, credit=json.loads(sys.argv[2]))
+trainer = SignedGRPOTrainer(
+    policy.model, parity, args, train_dataset=rows, processing_class=policy.tokenizer, credit=json.loads(sys.argv[2])
+)
 seen = []
 replace = trainer._replace_advantages
 
@@ -35,7 +37,14 @@ def watched(batch):
     rewards = trainer._rewarded[0][:, 0].tolist()
     replace(batch)
     lengths = batch["completion_mask"].sum(dim=1).tolist()
-    seen.append({"rewards": rewards, "advantages": batch["advantages"].tolist(), "lengths": lengths, "divisor": int(batch["num_items_in_batch"])})
+    seen.append(
+        {
+            "rewards": rewards,
+            "advantages": batch["advantages"].tolist(),
+            "lengths": lengths,
+            "divisor": int(batch["num_items_in_batch"]),
+        }
+    )
 
 
 trainer._replace_advantages = watched

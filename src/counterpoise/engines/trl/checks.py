@@ -23,7 +23,9 @@ def check_version(version: str) -> str | None:
     """
     found = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
     if found < _TESTED[0]:
-        raise UsageError(f"trl {version} is installed, and the adapter needs 1.15 or 1.16: pip install 'trl>=1.15,<1.17'")
+        raise UsageError(
+            f"trl {version} is installed, and the adapter needs 1.15 or 1.16: pip install 'trl>=1.15,<1.17'"
+        )
     if found not in _TESTED:
         return f"trl {version}: the adapter was tested with 1.15 and 1.16; compare a step with the local engine before a long run"
     return None
@@ -42,7 +44,9 @@ def check_arguments(args: Any, *, denominator: str | None, reward_range: Sequenc
         UsageError: the loss type cannot have the denominator, or log-probabilities are not the policy's.
     """
     if len(reward_range) != 2 or not reward_range[0] < reward_range[1]:
-        raise ConfigError(f"reward_range={reward_range!r}: give the reward of a wrong response and the larger one of a right one, as (0, 1)")
+        raise ConfigError(
+            f"reward_range={reward_range!r}: give the reward of a wrong response and the larger one of a right one, as (0, 1)"
+        )
     if denominator is not None and args.loss_type not in GLOBAL_DIVISOR:
         raise UsageError(
             f"denominator={denominator} with loss_type={args.loss_type}: TRL divides that loss by what each process sees, not by a number "
@@ -59,10 +63,12 @@ def remarks(args: Any) -> list[str]:
     """What to know of settings that are allowed, one line each."""
     said = []
     if args.beta:
-        said.append(f"beta={args.beta:g}: responses without credit have a KL gradient too; beta=0 trains on what carries credit alone")
+        said.append(
+            f"beta={args.beta:g}: responses without credit have a KL gradient too; beta=0 trains on what carries credit alone"
+        )
     if args.use_vllm and args.vllm_importance_sampling_correction:
         said.append(
-            "vLLM's importance sampling correction masks or weighs tokens of both signs; sampling/importance_sampling_ratio shows by how much"
+            "vLLM's importance sampling correction weighs tokens of both signs; sampling/importance_sampling_ratio shows by how much"
         )
     if not args.mask_truncated_completions:
         said.append(

@@ -12,7 +12,9 @@ from counterpoise.verifiers.judge import Judge
 __all__ = ["verdict_reward"]
 
 
-def verdict_reward(verifier: str, *, gold: str = "answer", judge: Judge | None = None, **settings: Any) -> Callable[..., list[float | None]]:
+def verdict_reward(
+    verifier: str, *, gold: str = "answer", judge: Judge | None = None, **settings: Any
+) -> Callable[..., list[float | None]]:
     """A reward function for `GRPOTrainer`: the verdict of `verifier` on each completion, compared with the column `gold`.
 
     A time-out or a crash of the verifier is None, which TRL and `SignedGRPOTrainer` leave out of baselines; an answer that alone makes
@@ -35,7 +37,9 @@ def verdict_reward(verifier: str, *, gold: str = "answer", judge: Judge | None =
         golds = columns.get(gold)
         if golds is None:
             held = ", ".join(sorted(name for name in columns if name not in _OWN))
-            raise DataError(f"verdict_reward: the data set has no column {gold!r} for the golds; give gold=NAME of one of: {held}")
+            raise DataError(
+                f"verdict_reward: the data set has no column {gold!r} for the golds; give gold=NAME of one of: {held}"
+            )
         problems = [
             Problem(problem_id=str(index), task_type=verifier, question="", gold=str(one), verifier=verifier)
             for index, one in enumerate(golds)
@@ -46,7 +50,9 @@ def verdict_reward(verifier: str, *, gold: str = "answer", judge: Judge | None =
     return reward
 
 
-_OWN = frozenset({"prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric", "environments"})
+_OWN = frozenset(
+    {"prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric", "environments"}
+)
 
 
 def worth(verdict: Verdict) -> float | None:

@@ -69,8 +69,10 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         args = GRPOConfig("counterpoise") if args is None else args
         said = check_version(trl.__version__)
         check_arguments(args, denominator=denominator, reward_range=reward_range)
-        self._asked = {"credit": credit, "denominator": denominator}
-        self._compose(steps=max(1, args.max_steps), length=args.max_completion_length)  # what is wrong is said before a model is loaded
+        self._asked, self._denominator = credit, denominator
+        self._compose(
+            steps=max(1, args.max_steps), length=args.max_completion_length
+        )  # what is wrong is said before a model is loaded
         for line in [*([said] if said else []), *remarks(args)]:
             _LOG.warning("%s", line)
         self._low, self._high = (float(end) for end in reward_range)
@@ -81,9 +83,7 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         super().__init__(model, reward_funcs, args, *positional, **named)
 
     def _compose(self, *, steps: int, length: int) -> OutsideCredit:
-        return compose(
-            self._asked["credit"], engine=_ENGINE, steps=steps, length=length, denominator=self._asked["denominator"]
-        )
+        return compose(self._asked, engine=_ENGINE, steps=steps, length=length, denominator=self._denominator)
 
     @property
     def signed_credit(self) -> OutsideCredit:
