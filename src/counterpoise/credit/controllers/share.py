@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from counterpoise import ranges
 from counterpoise.credit.controllers.base import Lambdas, StepStatistics
@@ -50,6 +50,8 @@ class Share:
     response of entropy to rho has the wrong sign. Source: our own; entropy control of the
     two signs' weights: EntroPIC (arXiv 2511.15248).
     """
+
+    reads_entropy: ClassVar[bool] = True
 
     rho: float = 0.5
     """First set point, inside (rho_min, rho_max)."""
