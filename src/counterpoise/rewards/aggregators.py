@@ -33,13 +33,19 @@ def and_or(splits: Sequence[Split]) -> float:
 
 
 def gate(splits: Sequence[Split]) -> float:
-    """The weighted sum where the first dimension is good; otherwise that dimension alone decides."""
+    """The weighted sum where the first dimension is good; otherwise that dimension alone decides.
+
+    For comparison: it differs from `weighted_sum` where the first dimension is not good and others are.
+    """
     first = splits[0]
     return weighted_sum(splits) if first.plus > 0.0 else -first.minus
 
 
 def veto(splits: Sequence[Split]) -> float:
-    """The first dimension, unless another is bad: then the worst of them, `-max min(1, w g-)`, and nothing can make up for it."""
+    """The first dimension, unless another is bad: then the worst of them, `-max min(1, w g-)`, and nothing can make up for it.
+
+    For comparison: on parts of 0 and 1 with a first weight of 1 it is `and_or`.
+    """
     worst = max((min(1.0, s.weight * s.minus) for s in splits[1:]), default=0.0)
     return -max(worst, splits[0].minus) if worst > 0.0 else splits[0].plus - splits[0].minus
 
