@@ -89,7 +89,9 @@ _COLUMNS: Final = (
         "of the scored rollouts, answers called wrong because they alone made the verifier hang or crash (`verification.blame`)",
         better="lower",
     ),
-    *_row("coverage", "share", "scored groups with a success", better="higher"),
+    *_row(
+        "coverage", "share", "scored groups with a success: pass@k at k = the group's scored rollouts", better="higher"
+    ),
     *_row("groups_all_right", "share", "of all groups", better="higher"),
     *_row("groups_all_wrong groups_unscored", "share", "of all groups", better="lower"),
     *_row("groups_mixed", "share", "of all groups"),
@@ -124,7 +126,9 @@ _COLUMNS: Final = (
     *_row("surprisal_wrong_p50 surprisal_wrong_p90 surprisal_wrong_p99", "nats", "over those of wrong responses"),
     # Credit
     *_row("plus minus", "credit", "positive and negative credit per scored rollout"),
-    *_row("emphasis", "credit", "their sum"),
+    *_row(
+        "emphasis", "credit", "their sum: what a scored rollout counts, by rule, `credit.emphasis` and lambdas together"
+    ),
     *_row(
         "polarity_share_rows polarity_share_tokens",
         "share",

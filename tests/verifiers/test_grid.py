@@ -175,7 +175,7 @@ TABLE = [
 def _decided_once():
     """Most wrappers come to the same texts; algebra compares each pair once."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(symbolic, "compare", lru_cache(maxsize=None)(symbolic.compare))
+    patch.setattr(symbolic, "judge_formulas", lru_cache(maxsize=None)(symbolic.judge_formulas))
     patch.setattr(symbolic, "constant", lru_cache(maxsize=None)(symbolic.constant))
     yield
     patch.undo()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from counterpoise.cli import console
 from counterpoise.errors import UsageError
-from counterpoise.settings import setting_name, setting_value
+from counterpoise.settings import described, setting_value
 from counterpoise.tasks.shared.identity import Split
 
 if TYPE_CHECKING:
@@ -53,8 +52,7 @@ def list_tasks() -> None:
 
     table = console.table("task", "what it is", "settings")
     for name, task in TASKS.items():
-        settings = [_setting(parameter) for parameter in inspect.signature(task).parameters.values()]
-        table.add_row(name, Text(_first_line(task.__doc__)), Text(", ".join(settings)))
+        table.add_row(name, Text(_first_line(task.__doc__)), Text(", ".join(described(task))))
     console.stdout.print(table)
 
 
@@ -167,13 +165,6 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
 
 def _first_line(docstring: str | None) -> str:
     return (docstring or "").strip().partition("\n")[0]
-
-
-def _setting(parameter: inspect.Parameter) -> str:
-    if parameter.default is inspect.Parameter.empty:
-        return f"{setting_name(parameter.name)} (required)"
-    name = setting_name(parameter.name)
-    return name if parameter.default is None else f"{name}={parameter.default}"
 
 
 def _described(problem: Problem) -> Text:

@@ -1,6 +1,7 @@
 """Every estimator of the registry beside pass@k for a set of problems: means, intervals, bounds, and differences between two runs.
 
-The values of each problem are taken once (`columns`); means over all problems, over those of one kind and over paired differences follow.
+The values of each problem are taken once (`per_problem`); means over all problems, over those of one kind and over paired
+differences follow.
 """
 
 from __future__ import annotations
@@ -23,7 +24,17 @@ from counterpoise.evaluation.estimators.subsets import FloatArray
 from counterpoise.evaluation.intervals import bootstrap_intervals, paired_differences
 from counterpoise.text import counted
 
-__all__ = ["METRICS", "TAUS", "Column", "Difference", "Estimate", "columns", "differences", "estimates", "metric_names"]
+__all__ = [
+    "METRICS",
+    "TAUS",
+    "Difference",
+    "Estimate",
+    "PerProblem",
+    "differences",
+    "estimates",
+    "metric_names",
+    "per_problem",
+]
 
 METRICS = tuple(name for name in ESTIMATORS if name != "pass@k")
 """Estimators beside pass@k, which has a curve of its own."""
@@ -55,7 +66,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class PerProblem:
     """One number of each of P problems."""
 
     setting: Setting
@@ -144,7 +155,9 @@ def metric_names(options: Sequence[str]) -> list[str]:
     return [name for name in METRICS if name in words or "all" in words]
 
 
-def columns(counts: Sequence[ProblemCounts], ks: Sequence[int], *, metrics: Sequence[str] = METRICS) -> list[Column]:
+def per_problem(
+    counts: Sequence[ProblemCounts], ks: Sequence[int], *, metrics: Sequence[str] = METRICS
+) -> list[PerProblem]:
     """The values of each problem, column by column, estimators in the registry's order.
 
     Args:
@@ -158,7 +171,7 @@ def columns(counts: Sequence[ProblemCounts], ks: Sequence[int], *, metrics: Sequ
     """
     if not counts:
         raise DataError("no problems to estimate anything of; the split, the file or the filter leaves nothing")
-    made: list[Column] = []
+    made: list[PerProblem] = []
     for name in METRICS:
         if name in metrics:
             build = {"maj@k": _majority, "best@k": _best}.get(name)
@@ -167,7 +180,7 @@ def columns(counts: Sequence[ProblemCounts], ks: Sequence[int], *, metrics: Sequ
 
 
 def estimates(
-    table: Sequence[Column],
+    table: Sequence[PerProblem],
     counts: Sequence[ProblemCounts],
     *,
     generator: np.random.Generator,
@@ -207,8 +220,8 @@ def estimates(
 
 
 def differences(
-    base: Sequence[Column],
-    after: Sequence[Column],
+    base: Sequence[PerProblem],
+    after: Sequence[PerProblem],
     *,
     base_ids: Sequence[str],
     after_ids: Sequence[str],
@@ -241,7 +254,7 @@ def differences(
 
 def _from_counts(
     name: str, estimator: Estimator, counts: Sequence[ProblemCounts], ks: Sequence[int]
-) -> Iterator[Column]:
+) -> Iterator[PerProblem]:
     n, c, unscored = ([getattr(problem, field) for problem in counts] for field in ("n", "c", "unscored"))
     function: Callable[..., FloatArray] = _posterior_means if name == "bayes@n" else estimator.function
     for setting, given, needs in _calls(name, estimator.settings, ks):
@@ -252,7 +265,7 @@ def _from_counts(
         low, high = bounds(function, n, c, unscored, *given)
         flat = (column.reshape(len(counts)) for column in (values, low, high))
         absent = "the sum over thresholds is empty at k=1" if name == "mg-pass@k" and setting.k == 1 else None
-        yield Column(
+        yield PerProblem(
             setting=setting, **dict(zip(("values", "low", "high"), flat, strict=True)), needs=needs, absent=absent
         )
 
@@ -275,7 +288,7 @@ def _posterior_means(n: Any, c: Any) -> FloatArray:
     return bayes_at_n(n, c).mean
 
 
-def _majority(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> Iterator[Column]:
+def _majority(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> Iterator[PerProblem]:
     known = [row for row, problem in enumerate(counts) if problem.wrong_classes is not None]
     values_PK = np.full((len(counts), len(ks)), np.nan)
     if known:
@@ -288,7 +301,7 @@ def _majority(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> Iterator[Co
         yield _unbounded(Setting(metric="maj@k", k=k), values, counts, k, None if len(known) == len(counts) else absent)
 
 
-def _best(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> Iterator[Column]:
+def _best(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> Iterator[PerProblem]:
     names = sorted({name for problem in counts for name in problem.parts})
     graded = [
         name
@@ -311,10 +324,10 @@ def _best(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> Iterator[Column
 
 def _unbounded(
     setting: Setting, values: FloatArray, counts: Sequence[ProblemCounts], needs: int, absent: str | None
-) -> Column:
+) -> PerProblem:
     """What unscored rollouts would have answered is not known, and a mean over the problems without any would bound another number."""
     bound = np.full(len(counts), np.nan) if any(problem.unscored for problem in counts) else values
-    return Column(setting=setting, values=values, low=bound, high=bound, needs=needs, absent=absent)
+    return PerProblem(setting=setting, values=values, low=bound, high=bound, needs=needs, absent=absent)
 
 
 def _one_nan(value: float) -> float:
@@ -322,12 +335,12 @@ def _one_nan(value: float) -> float:
     return math.nan if math.isnan(value) else value
 
 
-def _undefined(setting: Setting, problems: int, why: str) -> Column:
+def _undefined(setting: Setting, problems: int, why: str) -> PerProblem:
     nothing = np.full(problems, np.nan)
-    return Column(setting=setting, values=nothing, low=nothing, high=nothing, absent=why)
+    return PerProblem(setting=setting, values=nothing, low=nothing, high=nothing, absent=why)
 
 
-def _reason(column: Column, defined: int, counts: Sequence[ProblemCounts], most: int) -> str | None:
+def _reason(column: PerProblem, defined: int, counts: Sequence[ProblemCounts], most: int) -> str | None:
     if defined == len(counts):
         return None
     few = sum(problem.n < column.needs for problem in counts)

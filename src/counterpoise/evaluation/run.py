@@ -13,12 +13,9 @@ from counterpoise.evaluation.store import RolloutStore, StoredRollout, StoredVer
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.streams import stream
 from counterpoise.thought import judged_text, opens_thought
-from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings, StopReason, Verdict
+from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings, StopReason, Verdict, Verify
 
-__all__ = ["Progress", "Verify", "evaluate", "grade", "sample"]
-
-Verify = Callable[[Sequence[Problem], Sequence[str], Sequence[bool]], list[Verdict]]
-"""(problems, responses, cut off at the token limit) -> one verdict each, in order."""
+__all__ = ["OnProgress", "Progress", "evaluate", "grade", "sample"]
 
 _GRADED_AT_ONCE = 512
 

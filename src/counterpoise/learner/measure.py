@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 
 from counterpoise.learner.forward import ResponseLogProbs
-from counterpoise.learner.report import Tally
+from counterpoise.learner.report import UpdateSums
 from counterpoise.types import Credit, Sum
 
 __all__ = ["Observe", "measure"]
@@ -35,7 +35,7 @@ def measure(
     out: ResponseLogProbs,
     old: torch.Tensor,
     credit: Credit,
-    tally: Tally,
+    tally: UpdateSums,
     *,
     observe: Observe | None,
     with_gap: bool,

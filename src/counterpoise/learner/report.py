@@ -15,7 +15,7 @@ from counterpoise.errors import TrainingError
 from counterpoise.learner.gradients import gather
 from counterpoise.types import Credit, Rollout, Sum
 
-__all__ = ["RefusedStepError", "Tally", "UpdateReport", "gathered_report"]
+__all__ = ["RefusedStepError", "UpdateReport", "UpdateSums", "gathered_report"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class RefusedStepError(TrainingError):
 
 
 @dataclass(slots=True, kw_only=True)
-class Tally:
+class UpdateSums:
     """Sums and seconds while an update runs."""
 
     metrics: dict[str, Sum] = field(default_factory=dict)
@@ -118,14 +118,14 @@ class Tally:
 
 
 def gathered_report(
-    tally: Tally, *, optimiser_steps: int, skipped_steps: int, tokens: npt.NDArray[np.int64], processes: int
+    tally: UpdateSums, *, optimiser_steps: int, skipped_steps: int, tokens: npt.NDArray[np.int64], processes: int
 ) -> UpdateReport:
     """The report of all processes from each one's tally and (2,) tokens trained and saved.
 
     The numbers of steps are the same on every process, and seconds stay this one's.
     """
     everywhere = gather((tally.metrics, tally.gap_max, tokens), processes)
-    merged = Tally()
+    merged = UpdateSums()
     for metrics, _, _ in everywhere:
         merged.add(metrics)
     trained, saved = np.sum([own for _, _, own in everywhere], axis=0).tolist()

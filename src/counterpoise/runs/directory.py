@@ -17,7 +17,7 @@ from typing import Any
 from counterpoise.config import EvaluationConfig, RunConfig
 from counterpoise.config.paths import missing
 from counterpoise.errors import ConfigError, StoreError, UsageError
-from counterpoise.files import Fault, append_json_lines, atomic_write_text, cannot_write, json_lines, read_text
+from counterpoise.files import JsonFault, append_json_lines, atomic_write_text, cannot_write, json_lines, read_text
 from counterpoise.processes import on_main
 from counterpoise.runfile import dump_config, load_stored, settled
 from counterpoise.runs.identity import (
@@ -351,7 +351,7 @@ class RunDirectory:
             return False
         except OSError:
             return True
-        return any(isinstance(line, Fault) or line.get("kind") != "output_lost" for line in lines)
+        return any(isinstance(line, JsonFault) or line.get("kind") != "output_lost" for line in lines)
 
 
 def _folder(asked: EvaluationConfig, own: EvaluationConfig) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from counterpoise.columns import STAND_INS
 from counterpoise.errors import StoreError
-from counterpoise.files import Damage, Fault, open_regular, parse_line, read_json
+from counterpoise.files import Damage, JsonFault, open_regular, parse_line, read_json
 
 __all__ = ["WINDOW", "Evaluation", "FollowedRun", "History", "Tail", "mean"]
 
@@ -59,7 +59,7 @@ class Tail:
                     if not raw.strip():
                         continue
                     record = parse_line(raw)
-                    if isinstance(record, Fault):
+                    if isinstance(record, JsonFault):
                         on_damage(self.damage(str(record)))
                     else:
                         yield record

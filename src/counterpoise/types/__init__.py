@@ -6,7 +6,16 @@ rollouts of a batch, P prompt tokens, T response tokens. Importing this module d
 
 from counterpoise.types.learning import Batch, Counts, Credit, Divide, Loss, LossOutput, Sum
 from counterpoise.types.rollouts import Problem, Prompt, Rollout, Sampler, SamplingSettings, StopReason
-from counterpoise.types.verdicts import TRUNCATED, Extraction, Judgement, Reward, Verdict, VerdictValue, Verifier
+from counterpoise.types.verdicts import (
+    TRUNCATED,
+    Extraction,
+    Judgement,
+    Reward,
+    Verdict,
+    VerdictValue,
+    Verifier,
+    Verify,
+)
 
 __all__ = [
     "TRUNCATED",
@@ -29,4 +38,5 @@ __all__ = [
     "Verdict",
     "VerdictValue",
     "Verifier",
+    "Verify",
 ]

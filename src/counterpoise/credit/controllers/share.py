@@ -15,7 +15,7 @@ from counterpoise.credit.controllers.state import check_state
 from counterpoise.ranges import AboveZero, NonNegative, PartialShare, Smoothing
 from counterpoise.settings import check_number, settings
 
-__all__ = ["Share"]
+__all__ = ["PolarityShare"]
 
 _AVERAGED = ("plus", "minus", "groups", "solved")
 _NOTHING: Mapping[str, float] = dict.fromkeys(_AVERAGED, 0.0)
@@ -33,7 +33,7 @@ class _Decision:
 
 
 @settings("credit.controller share", frozen=False)
-class Share:
+class PolarityShare:
     """Holds the measured polarity share rho = W+ lambda+ / (W+ lambda+ + W- lambda-) at a set point, per task type.
 
     W+ and W- are the token masses of the two signs at lambda = 1, averaged over steps, and

@@ -20,9 +20,9 @@ from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings
 from counterpoise.verifiers.equivalence import equivalent_answers
 from counterpoise.verifiers.judge import Judge
 
-__all__ = ["OnProgress", "Say", "evaluate_policy", "first_problems", "manifest_of", "unsaid"]
+__all__ = ["OnCount", "Say", "evaluate_policy", "first_problems", "manifest_of", "unsaid"]
 
-OnProgress = Callable[[int, int], None]
+OnCount = Callable[[int, int], None]
 Say = Callable[[str], None]
 
 _DAMAGES_SAID = 5
@@ -78,7 +78,7 @@ def evaluate_policy(
     template: str,
     directory: Path,
     step: int,
-    on_progress: OnProgress | None = None,
+    on_progress: OnCount | None = None,
     say: Say = unsaid,
 ) -> EvaluationResult:
     """Sample, grade and summarise into `directory`; continues what is already there. `say` gets a line for each damaged line of the store.

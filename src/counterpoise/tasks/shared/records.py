@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import DataError, MissingExtraError, nearest
-from counterpoise.files import Fault, open_regular, parse_json, read_text
+from counterpoise.files import JsonFault, open_regular, parse_json, read_text
 from counterpoise.golds import gold_text, stated
 from counterpoise.types import Problem
 
@@ -109,7 +109,7 @@ def jsonl_records(path: Path) -> Iterator[Record]:
                 continue
             try:
                 value = parse_json(line, large_integers=True)
-            except Fault as error:
+            except JsonFault as error:
                 found = line if len(line) <= 60 else line[:60] + "…"
                 raise DataError(f"{where}: expected one JSON object, found {found!r} ({error})") from error
             if not isinstance(value, dict):
@@ -125,7 +125,7 @@ def json_records(path: Path) -> Iterator[Record]:
     """
     try:
         values = parse_json(read_text(path), large_integers=True)
-    except (OSError, Fault) as error:
+    except (OSError, JsonFault) as error:
         raise DataError(f"{path}: expected one JSON array of objects, found something else ({error})") from error
     if not isinstance(values, list):
         raise DataError(f"{path}: expected one JSON array of objects, found {_kind(values)}")

@@ -19,7 +19,7 @@ from counterpoise.verifiers.text.measures import Measure, alike, looks_compound,
 from counterpoise.verifiers.text.normalise import over_cap
 from counterpoise.verifiers.text.words import same_date, same_words
 
-__all__ = ["Comparison", "judgement"]
+__all__ = ["Equality", "judgement"]
 
 _MAX_LIST = 40
 _MAX_DEPTH = 6
@@ -32,7 +32,7 @@ _INEXACT = Fraction(1, 2000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Equality:
     """How the parts are compared."""
 
     leaf: Callable[[str, str], Judgement | None]

@@ -19,7 +19,7 @@ from counterpoise.ranges import Tolerance
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.text.answers import bare, is_name, links, without_about
-from counterpoise.verifiers.text.count_nouns import counted
+from counterpoise.verifiers.text.count_nouns import only_counts
 from counterpoise.verifiers.text.extraction import DEFAULT_RULES, Rules, extract
 from counterpoise.verifiers.text.golds import no_mathematics, unboxed
 from counterpoise.verifiers.text.measures import same_unit, split_measure
@@ -148,7 +148,7 @@ class NumericVerifier:
         right = _read(normalise(answer, dollars=True))
         if right is None:
             return Judgement(value=VerdictValue.WRONG, rule="not_a_number")
-        units = ["" if counted(unit) else unit for unit in (left[1], right[1])]
+        units = ["" if only_counts(unit) else unit for unit in (left[1], right[1])]
         if not same_unit(*units):
             return Judgement(value=VerdictValue.WRONG, rule="unit")
         wanted, given = (-one[0].value if one is left and one[2] else one[0].value for one in (left, right))

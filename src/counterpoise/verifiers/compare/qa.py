@@ -14,7 +14,7 @@ from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.text import squad
 from counterpoise.verifiers.text.extraction import TEXT_RULES, Rules, extract
-from counterpoise.verifiers.text.short_answers import ShortGold, abstains, answer_tokens, parse_gold
+from counterpoise.verifiers.text.short_answers import ShortGold, abstains, answer_tokens, parse_short_gold
 
 __all__ = ["QaVerifier"]
 
@@ -87,7 +87,7 @@ class QaVerifier:
 @functools.lru_cache(maxsize=4096)
 def _accepted(gold: str) -> tuple[ShortGold | None, tuple[tuple[str, ...], ...]]:
     """A gold and its answers' words, which a group asks for again and again."""
-    accepted = parse_gold(gold)
+    accepted = parse_short_gold(gold)
     return accepted, () if accepted is None else tuple(answer_tokens(text) for text in accepted.answers)
 
 

@@ -32,7 +32,7 @@ from counterpoise.verifiers.text.measures import BINDS
 from counterpoise.verifiers.text.normalise import balanced
 from counterpoise.verifiers.text.repeating import as_fractions
 
-__all__ = ["compare", "constant", "parse", "prepare", "probe"]
+__all__ = ["constant", "judge_formulas", "parse_formula", "prepare", "probe"]
 
 _CONFIG = replace(LatexExtractionConfig().normalization_config, boxed="last")
 _BOUND_CONFIG = replace(_CONFIG, units=False)  # the last `m` of `\sum_{m=1}^{5} m` is no metre
@@ -55,10 +55,10 @@ logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its ti
 
 def prepare() -> None:
     """Parse one formula, so that the grammar's tables are built before a deadline runs."""
-    compare(r"\frac{1}{2}", r"\sqrt{x}", literal=False)
+    judge_formulas(r"\frac{1}{2}", r"\sqrt{x}", literal=False)
 
 
-def parse(text: str) -> Any:
+def parse_formula(text: str) -> Any:
     r"""The sympy object of one normalised answer, read wholly, or None."""
     if not balanced(text) or r"\boxed" in text:
         return None
@@ -74,14 +74,14 @@ def parse(text: str) -> Any:
 
 def constant(text: str) -> Fraction | None:
     """A normalised text's value to 30 digits when it is a real number between 1e-300 and 1e300 in size, else None."""
-    parsed = None if explosive(text) else parse(as_fractions(text))
+    parsed = None if explosive(text) else parse_formula(as_fractions(text))
     value = None if not isinstance(parsed, sympy.Expr) or parsed.free_symbols else _value(parsed)
     if value is None or not value.is_real or not sympy.Float("1e-300") < abs(value) < sympy.Float("1e300"):
         return None
     return Fraction(str(sympy.N(value, 30)))
 
 
-def compare(gold: str, answer: str, *, literal: bool) -> Judgement:
+def judge_formulas(gold: str, answer: str, *, literal: bool) -> Judgement:
     """Judge two normalised texts; raises only what is this machine's fault (memory, recursion)."""
     conflict = _conflict(gold, answer)
     if conflict is not None:
@@ -99,10 +99,10 @@ def compare(gold: str, answer: str, *, literal: bool) -> Judgement:
 
 
 def _compare(gold: str, answer: str, *, literal: bool) -> Judgement:
-    left = parse(gold)
+    left = parse_formula(gold)
     if left is None:
         return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason="unparsable gold: math-verify cannot read it")
-    right = parse(answer)
+    right = parse_formula(answer)
     if right is None:
         return _judgement(False, "unparsable_answer")
     if literal:

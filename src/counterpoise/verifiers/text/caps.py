@@ -15,7 +15,7 @@ from fractions import Fraction
 from counterpoise.verifiers.compare.numeric import parse_number
 from counterpoise.verifiers.text import normalise
 
-__all__ = ["explosive", "iterated_factorials", "multifactorials", "over_cap", "plain_set"]
+__all__ = ["explosive", "iterated_factorials", "multifactorials", "over_any_cap", "plain_set"]
 
 MAX_EXPONENT = 5.0
 """Decimal logarithm of the largest exponent."""
@@ -81,7 +81,7 @@ _VARIABLE = math.nan
 """The size of what holds a variable: none is known."""
 
 
-def over_cap(text: str) -> str | None:
+def over_any_cap(text: str) -> str | None:
     """The bound that a normalised answer breaks, by its length, digits, nesting or size; None when none."""
     return normalise.over_cap(text) or explosive(text)
 
