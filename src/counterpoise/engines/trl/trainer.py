@@ -13,7 +13,7 @@ import torch
 from counterpoise.engines.outside import OutsideCredit, compose, rewarded_batch, row_shares
 from counterpoise.engines.trl.checks import GLOBAL_DIVISOR, check_arguments, check_version, remarks
 from counterpoise.errors import CheckpointError, MissingExtraError
-from counterpoise.files import Fault, atomic_write_text, parse_json, read_text
+from counterpoise.files import JsonFault, atomic_write_text, parse_json, read_text
 from counterpoise.losses import counts
 from counterpoise.types import Batch, Credit
 
@@ -201,7 +201,7 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
                 f"{checkpoint} has no {_STATE}: it was not written by SignedGRPOTrainer, so rule and controller cannot go on from it; "
                 "start from its weights instead (model=CHECKPOINT)"
             ) from error
-        except (OSError, Fault) as error:
+        except (OSError, JsonFault) as error:
             raise CheckpointError(f"cannot read {path}: {error}; resume from another checkpoint") from error
         wanted = self._compose(steps=1, length=self.max_completion_length).config.credit
         for name, now in (("rule", wanted.rule), ("controller", wanted.controller)):
