@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -29,7 +28,7 @@ from counterpoise.engines.local.refused import save_evidence
 from counterpoise.engines.local.remarks import remark_on_evaluation, remark_on_step, remark_on_truncation
 from counterpoise.engines.local.room import with_room
 from counterpoise.engines.local.step_record import step_record
-from counterpoise.engines.local.trackers import make_accelerator
+from counterpoise.engines.local.trackers import Trackers, make_accelerator
 from counterpoise.errors import CounterpoiseError, StoreError, TrainingError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import append_json_lines
@@ -107,6 +106,7 @@ class _Run:
     ) -> None:
         self.run, self.config, self.accelerator, self.observer = run, run.config, accelerator, observer
         self.guards, self.judge, self.interrupt = guards, judge, interrupt
+        self.trackers = Trackers(accelerator, say=self._say)
         self.checkpoints = CheckpointStore(run.checkpoints, keep=self.config.checkpoint.keep, say=self._say)
         self.best_by = score_by(self.config.checkpoint.best_by, assembly.train)
         self.step = 0
@@ -177,8 +177,7 @@ class _Run:
             self._stop_if_wanted(record)
         checkpoint = self._save(record)
         final = self._evaluate(self.step) if config.evaluation.after else None
-        if config.tracking.trackers:
-            self.accelerator.end_training()
+        self.trackers.end()
         return TrainResult(run=self.run, checkpoint=checkpoint, base=base, final=final)
 
     def _one_step(self) -> dict[str, float]:
@@ -210,7 +209,7 @@ class _Run:
         if self.main:
             append_json_lines(self.run.samples, samples)
             self.run.log(self.step, record)
-            self.accelerator.log({k: v for k, v in record.items() if math.isfinite(v)}, step=self.step)
+            self.trackers.log(record, step=self.step)
         self.observer.stepped(self.step, record)
         if not self.warned and (said := remark_on_truncation(record, self.config, step=self.step)):
             self.warned = True
@@ -306,7 +305,7 @@ class _Run:
         """pass@k of the current weights; done once for each step, whatever happened in between."""
         try:
             result = on_main(lambda: self._evaluate_here(step))
-        except CounterpoiseError:
+        except Exception:
             self._save_finished()
             raise
         self._stop_if_wanted({})
