@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import Problems
 from counterpoise.diagnostics.guards.supervisor import Supervisor
-from counterpoise.engines.local.assemble import Assembly, assemble, make_learner, make_pipeline, make_sampler
+from counterpoise.engines.local.assemble import Assembly, assemble, make_learner, make_pipeline, make_sampler, with_base
 from counterpoise.engines.local.best import score_by, scored
 from counterpoise.engines.local.diagnose import Diagnose, UpdateMeasures, saved_tokens
 from counterpoise.engines.local.evaluation import evaluate_policy, first_problems
@@ -134,6 +134,7 @@ class _Run:
         self.learner: Learner = make_learner(self.config, self.policy, assembly, accelerator)
         if assembly.critic is not None:
             assembly.critic.build(self.policy, accelerator)
+        self.identity = with_base(self.identity, self.policy, self.learner, assembly, where=run.path)
         self.sampler: Sampler = make_sampler(self.config, self.policy, accelerator)
         self.pipeline: Pipeline = make_pipeline(
             self.config, assembly, self.sampler, judge, guarded(assembly.credit, guards)
