@@ -16,7 +16,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from counterpoise.config import RunConfig
-from counterpoise.config.base import STORED, not_finite
+from counterpoise.config.base import STORED, number_fault
 from counterpoise.config.paths import relocate
 from counterpoise.errors import ConfigError, nearest
 from counterpoise.settings import names_of, setting_value
@@ -36,6 +36,9 @@ __all__ = [
 
 COMMAND_LINE = "command line"
 """`source` of tables that were made of what was typed."""
+
+_SHOWN = 200
+"""Characters that a message shows of a value."""
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -180,9 +183,12 @@ def _apply(data: dict[str, Any], override: str, *, finite: bool) -> None:
             raise ConfigError(f"'{override}': {part} is a value, not a section")
     if isinstance(table, list):
         raise ConfigError(f"'{override}': {parts[-2]} is a list; give it as a whole: {'.'.join(parts[:-1])}=[…]")
-    value = setting_value(text.strip())
-    if finite and (found := not_finite(value)) is not None:
-        raise ConfigError(f"{COMMAND_LINE}: {key.strip()}: {found} is no finite number")
+    try:
+        value = setting_value(text.strip())
+    except ConfigError as error:
+        raise ConfigError(f"{COMMAND_LINE}: {key.strip()}: {error}") from error
+    if finite and (fault := number_fault(value)) is not None:
+        raise ConfigError(f"{COMMAND_LINE}: {key.strip()}: {fault}")
     table[parts[-1]] = value
 
 
@@ -201,8 +207,12 @@ def _explain(error: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     if not name:
         return message
     given = error["input"]
-    shown = f" (given: {given!r})" if isinstance(given, (str, int, float, bool, list)) else ""
+    shown = f" (given: {_cut(repr(given))})" if isinstance(given, (str, int, float, bool, list)) else ""
     return f"{name}: {message}{shown}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def setting_places(key: str, data: Mapping[str, Any] = MappingProxyType({})) -> list[str]:

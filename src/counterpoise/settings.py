@@ -116,11 +116,23 @@ def check_number(
 
 
 def setting_value(text: str) -> Any:
-    """The value of `key=value` as typed on a command line: TOML (`3`, `0.1`, `true`, `[1, 2]`), and plain text where it is not."""
+    """The value of `key=value` as typed on a command line: TOML (`3`, `0.1`, `true`, `[1, 2]`), and plain text where it is not.
+
+    Raises:
+        ConfigError: it is nested too deep, or a number too long, to be read.
+    """
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    except RecursionError:
+        raise ConfigError(f"the value {text[:_SHOWN]}… is nested too deep") from None
+    except ValueError:  # beyond the interpreter's limit of 4,300 digits
+        raise ConfigError(f"the value {text[:_SHOWN]}… is a number of more digits than can be read") from None
+
+
+_SHOWN = 40
+"""Characters that a message shows of a value that is too long to be read."""
 
 
 def _check_names(where: str, kind: Any, given: Mapping[str, Any]) -> None:

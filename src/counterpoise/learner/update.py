@@ -96,6 +96,11 @@ class Learner:
         self._updates = 0
 
     @property
+    def reference(self) -> nn.Module | None:
+        """The model that the KL term compares with, where it is one of its own."""
+        return None if self._reference is None else self._reference.model
+
+    @property
     def updates(self) -> int:
         """Optimiser steps taken so far."""
         return self._updates

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,7 @@ class RunDirectory:
         if beside is None or own is None:
             return beside or own
         # A side may have been read for the first time after the checkpoint was made.
-        return Identity(config=beside.config, problems={**own.problems, **beside.problems})
+        return replace(beside, problems={**own.problems, **beside.problems}, base=beside.base or own.base)
 
     def compare(self, train: Sequence[Problem], test: Sequence[Problem], checkpoint: Path | None) -> Identity:
         """Compare configuration and problems with what the run was begun with.
@@ -234,7 +235,7 @@ class RunDirectory:
             return identity_of(self.config, sides)
         refuse_differing(before, self.config, where=self.path / "config.toml", copy=_newest(self.path, "config.toml"))
         same_problems(before, sides, where=self.path)
-        return Identity(config=before.config, problems={**sides, **before.problems})
+        return replace(before, problems={**sides, **before.problems})
 
     def compare_test(self, problems: Sequence[Problem]) -> None:
         """Compare the test problems with those the run was begun with.

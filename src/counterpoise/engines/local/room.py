@@ -66,10 +66,12 @@ def fit_problems(
     short = int((positions - fitted.lengths < tokens).sum())
     if short:
         drop = f", or leave such problems out with prompt.max_tokens={positions - tokens} prompt.too_long=drop"
+        if tokens >= positions or short == len(fitted.lengths):
+            drop = ""  # nothing would be left
         say(
             f"{short:,} of {len(fitted.lengths):,} {side}prompts leave a response less than {name}={tokens} of the model's {positions} "
             f"positions, the longest {positions - longest}: it is cut there, and mostly judged wrong; lower {name} to "
-            f"{positions - longest}{drop if tokens < positions else ''}"
+            f"{positions - longest}{drop}"
         )
     return list(fitted.problems)
 
