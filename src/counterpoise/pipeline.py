@@ -36,7 +36,7 @@ __all__ = ["Assign", "Experience", "Pipeline", "Verify"]
 
 
 class Verify(Protocol):
-    """Judges responses (`verifiers.batch.Judge.verify`)."""
+    """Judges responses (`verifiers.judge.Judge.verify`)."""
 
     def __call__(
         self, problems: Sequence[Problem], responses: Sequence[str], truncated: Sequence[bool] | None = None
