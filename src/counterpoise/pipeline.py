@@ -33,6 +33,7 @@ from counterpoise.world import ALONE, World
 
 __all__ = ["Assign", "Experience", "Pipeline"]
 
+
 Assign = Callable[[Batch], tuple[Credit, Mapping[str, Sum]]]
 """From a batch to its signed credit and the statistics of that step (`credit.step.CreditStep`)."""
 

@@ -30,6 +30,10 @@ class UpdateReport:
     """Mini-batches without any credit: no step, so that momentum and weight decay do not act alone."""
     tokens_trained: int
     """Response tokens that went through a forward and a backward pass, each epoch counted."""
+    tokens_plus: int
+    """Those of them that were pushed up."""
+    tokens_minus: int
+    """Those that were pushed down."""
     tokens_saved: int
     """Response tokens of the other rows, which went through neither, each epoch counted."""
     sampler_gap_max: float
@@ -97,6 +101,8 @@ class UpdateSums:
     """By stage."""
     gap_max: float = float("nan")
     """Largest gap seen."""
+    pushed: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
+    """(2,) tokens pushed up and down."""
 
     def add(self, metrics: Mapping[str, Sum]) -> None:
         """Add sums to those of the same name."""
@@ -124,16 +130,18 @@ def gathered_report(
 
     The numbers of steps are the same on every process, and seconds stay this one's.
     """
-    everywhere = gather((tally.metrics, tally.gap_max, tokens), processes)
+    everywhere = gather((tally.metrics, tally.gap_max, [*tokens, *tally.pushed]), processes)
     merged = UpdateSums()
     for metrics, _, _ in everywhere:
         merged.add(metrics)
-    trained, saved = np.sum([own for _, _, own in everywhere], axis=0).tolist()
+    trained, saved, plus, minus = np.sum([own for _, _, own in everywhere], axis=0).tolist()
     return UpdateReport(
         metrics=merged.metrics,
         optimiser_steps=optimiser_steps,
         skipped_steps=skipped_steps,
         tokens_trained=trained,
+        tokens_plus=plus,
+        tokens_minus=minus,
         tokens_saved=saved,
         sampler_gap_max=max((gap for _, gap, _ in everywhere if not math.isnan(gap)), default=math.nan),
         seconds=tally.seconds,

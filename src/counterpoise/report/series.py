@@ -68,7 +68,7 @@ class Series:
 
 
 def read_series(path: Path, *, on_damage: Callable[[Damage], None]) -> Series:
-    """The columns of a run, as `engines.run_records.read_metrics` orders its records.
+    """The columns of a run, as `runs.records.read_metrics` orders its records.
 
     Raises:
         StoreError: there is no such file, or it cannot be read.
