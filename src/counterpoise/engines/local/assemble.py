@@ -23,6 +23,7 @@ from counterpoise.learner.update import Learner
 from counterpoise.losses import counts, needs_entropy, needs_reference
 from counterpoise.models.load import check_model, load_model
 from counterpoise.pipeline import Assign, Pipeline
+from counterpoise.prompts import Wording
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.types import (
@@ -57,8 +58,8 @@ class Assembly:
     """Training problems."""
     test: Sequence[Problem]
     """Test problems, none of which is a training problem."""
-    template: str
-    """Prompt template's name."""
+    template: Wording
+    """How the questions are worded."""
     reward: Callable[[Verdict], Reward]
     """Verdict -> reward."""
     credit: CreditStep
