@@ -68,9 +68,14 @@ def load_stored(home: Path, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def settled(config: RunConfig) -> RunConfig:
-    """The same configuration with every path absolute, so that it means the same from any directory."""
+    """The same configuration with every path absolute and the texts of prompts in it, so that it means the same from any directory.
+
+    Raises:
+        ConfigError: a file of `[prompt]` cannot be read.
+    """
     data: dict[str, Any] = config.model_dump(mode="json")
-    return parse_config(anchored(data, Path.cwd()), stored=True)
+    found = parse_config(anchored(data, Path.cwd()), stored=True)
+    return found.model_copy(update={"prompt": found.prompt.settled()})
 
 
 def quoted(key: str, text: object) -> str:

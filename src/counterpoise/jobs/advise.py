@@ -25,7 +25,7 @@ from counterpoise.engines.local.room import fit_problems
 from counterpoise.jobs import OnStage
 from counterpoise.jobs.profile import STANDARD_RULES, Group, measure_profile
 from counterpoise.processes import use_threads
-from counterpoise.prompts.templates import make_prompts
+from counterpoise.prompts import make_prompts
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.streams import stream
 from counterpoise.types import Reward, Rollout, Sampler, StopReason, Verdict
@@ -184,7 +184,7 @@ def _advised(
             "top_p": sampling.top_p,
             "top_k": sampling.top_k,
             "max_tokens": sampling.max_tokens,
-            "template": assembly.template,
+            "template": str(assembly.template),
             "confidence": confidence,
         },
         profile=profile,

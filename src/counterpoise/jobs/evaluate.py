@@ -21,6 +21,7 @@ from counterpoise.errors import CheckpointError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.processes import use_threads
+from counterpoise.prompts import Wording
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.types import Problem
 from counterpoise.verifiers.judge import Judge
@@ -75,8 +76,8 @@ class Evaluator:
     """The problems of `config.evaluation`."""
     pool: Sequence[Problem]
     """All problems of the test side."""
-    template: str
-    """Prompt template's name."""
+    template: Wording
+    """How the questions are worded."""
     accelerator: Accelerator
     """Device and precision."""
     judge: Judge

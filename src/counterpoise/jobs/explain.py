@@ -29,7 +29,7 @@ from counterpoise.jobs import OnStage
 from counterpoise.jobs.explain_bench import Bench, StepTaken
 from counterpoise.jobs.explain_request import Request, choose_problems, choose_rollout, given_rollout, one_step
 from counterpoise.processes import use_threads
-from counterpoise.prompts.templates import make_prompts
+from counterpoise.prompts import make_prompts
 from counterpoise.rollouts.sampling import entropy_and_slope
 from counterpoise.streams import stream
 from counterpoise.types import Prompt, Rollout, Sampler, SamplingSettings

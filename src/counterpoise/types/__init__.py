@@ -5,7 +5,7 @@ rollouts of a batch, P prompt tokens, T response tokens. Importing this module d
 """
 
 from counterpoise.types.learning import Batch, Counts, Credit, Divide, Loss, LossOutput, Sum
-from counterpoise.types.rollouts import Problem, Prompt, Rollout, Sampler, SamplingSettings, StopReason
+from counterpoise.types.rollouts import MESSAGES, Problem, Prompt, Rollout, Sampler, SamplingSettings, StopReason
 from counterpoise.types.verdicts import (
     TRUNCATED,
     Extraction,
@@ -18,6 +18,7 @@ from counterpoise.types.verdicts import (
 )
 
 __all__ = [
+    "MESSAGES",
     "TRUNCATED",
     "Batch",
     "Counts",

@@ -25,6 +25,7 @@ from counterpoise.losses import counts, needs_entropy, needs_reference
 from counterpoise.models.frozen import frozen_base
 from counterpoise.models.load import check_model, load_model
 from counterpoise.pipeline import Assign, Pipeline
+from counterpoise.prompts import Wording
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.runs.identity import Identity, same_base
@@ -61,8 +62,8 @@ class Assembly:
     """Training problems."""
     test: Sequence[Problem]
     """Test problems, none of which is a training problem."""
-    template: str
-    """Prompt template's name."""
+    template: Wording
+    """How the questions are worded."""
     reward: Callable[[Verdict], Reward]
     """Verdict -> reward."""
     credit: CreditStep

@@ -13,7 +13,7 @@ from counterpoise.evaluation.run import Progress, evaluate
 from counterpoise.evaluation.store import Manifest, RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.evaluation.task_file import keep_task
-from counterpoise.prompts.templates import make_prompts
+from counterpoise.prompts import Wording, make_prompts
 from counterpoise.runfile import settled
 from counterpoise.text import counted
 from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings
@@ -49,13 +49,13 @@ def unsaid(line: str) -> None:
     """A `Say` that says nothing."""
 
 
-def manifest_of(config: RunConfig, template: str, step: int) -> Manifest:
+def manifest_of(config: RunConfig, template: Wording, step: int) -> Manifest:
     """What the store of an evaluation is begun with."""
     wanted = config.evaluation
     return Manifest(
         model=config.model.name,
         task=f"{config.tasks.name}:test",
-        template=template,
+        template=str(template),
         settings=SamplingSettings(
             temperature=wanted.temperature,
             top_p=wanted.top_p,
@@ -75,7 +75,7 @@ def evaluate_policy(
     sampler: Sampler,
     judge: Judge,
     config: RunConfig,
-    template: str,
+    template: Wording,
     directory: Path,
     step: int,
     on_progress: OnCount | None = None,

@@ -37,7 +37,7 @@ from counterpoise.learner.report import RefusedStepError, UpdateReport
 from counterpoise.learner.update import Learner
 from counterpoise.pipeline import Experience, Pipeline
 from counterpoise.processes import Processes, anywhere, is_main, on_main, use_threads
-from counterpoise.prompts.templates import make_prompts
+from counterpoise.prompts import make_prompts
 from counterpoise.rollouts.stopping import decode_rows
 from counterpoise.runs.anchors import draw_anchors, load_anchors
 from counterpoise.runs.directory import RunDirectory
