@@ -12,7 +12,7 @@ from counterpoise.errors import ConfigError, nearest
 from counterpoise.files import JsonFault, irregular, json_lines, read_text
 from counterpoise.ranges import Positive
 
-__all__ = ["FROM_FILE", "TEXTS", "PromptConfig", "Shot"]
+__all__ = ["FROM_FILE", "TEXTS", "PromptConfig", "ShotConfig"]
 
 FROM_FILE = "file:"
 """What a text begins with that stands in a file."""
@@ -23,7 +23,7 @@ TEXTS = ("system", "user", "text", "response_prefix")
 _SHOT = ("question", "answer")
 
 
-class Shot(Section):
+class ShotConfig(Section):
     """A worked example."""
 
     question: str
@@ -43,7 +43,7 @@ class PromptConfig(Section):
     """The user's message with `{question}` in it, or `file:PATH`, in the place of the template's."""
     text: str | None = None
     """The whole prompt with `{question}` in it, or `file:PATH`, in the place of the template: for models that continue text."""
-    shots: Path | list[Shot] | None = None
+    shots: Path | list[ShotConfig] | None = None
     """Worked examples in front of each question: JSON lines with `question` and `answer`, or the list itself."""
     chat_arguments: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of the tokenizer's chat format, e.g. `{enable_thinking = false}`."""
@@ -87,7 +87,7 @@ def _text_of(setting: str, name: str) -> str:
     return text
 
 
-def _shots_of(path: Path) -> list[Shot]:
+def _shots_of(path: Path) -> list[ShotConfig]:
     path = path.expanduser()
     if (kind := irregular(path)) is not None or path.is_dir():
         raise ConfigError(f"prompt.shots: {path} is {kind or 'a directory'}; give JSON lines with question and answer")
@@ -102,7 +102,7 @@ def _shots_of(path: Path) -> list[Shot]:
     return shots
 
 
-def _shot(where: str, fields: dict[str, Any] | JsonFault) -> Shot:
+def _shot(where: str, fields: dict[str, Any] | JsonFault) -> ShotConfig:
     if isinstance(fields, JsonFault):
         raise ConfigError(f'prompt.shots: {where}: expected {{"question": "…", "answer": "…"}} ({fields})')
     for name in _SHOT:
@@ -115,4 +115,4 @@ def _shot(where: str, fields: dict[str, Any] | JsonFault) -> Shot:
             raise ConfigError(
                 f"prompt.shots: {where}: '{name}' is {str(fields[name])[:40]!r}; expected the text that the prompt is to show"
             )
-    return Shot(question=fields["question"].strip(), answer=fields["answer"].strip())
+    return ShotConfig(question=fields["question"].strip(), answer=fields["answer"].strip())
