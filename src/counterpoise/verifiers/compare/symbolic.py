@@ -27,6 +27,7 @@ from math_verify.grader import verify
 from math_verify.parser import LatexExtractionConfig, parse_latex_cached
 
 from counterpoise.types import Judgement, VerdictValue
+from counterpoise.verifiers.compare.bound import added_up, integrals_equal
 from counterpoise.verifiers.text.caps import explosive, iterated_factorials, multifactorials, plain_set
 from counterpoise.verifiers.text.measures import BINDS
 from counterpoise.verifiers.text.normalise import balanced
@@ -158,6 +159,10 @@ def probe(left: Any, right: Any) -> bool | None:
 
 
 def _at_points(left: Any, right: Any) -> bool | None:
+    left, right = added_up(left), added_up(right)
+    equal = integrals_equal(left, right, _at_points)
+    if equal is not None:
+        return equal
     left, right = _done(left), _done(right)
     if left is None or right is None:
         return None
@@ -255,7 +260,7 @@ def _all(left: Any, right: Any) -> bool | None:
 def _value(expression: Any) -> Any:
     """A number at 60 digits, what is only rounding noise replaced by zero; None when it is no finite number."""
     try:
-        expression = expression.doit()
+        expression = added_up(expression).doit()
         if expression.is_Rational:
             return expression  # exact: 10^{30} is not 10^{30} + 1
         parts = expression.evalf(_DIGITS).as_real_imag()
