@@ -22,6 +22,8 @@ from counterpoise.verifiers.compare.math import MathVerifier
         ("0", r"\int_{-1}^{1} x^3dx", "correct"),
         ("1", r"\int_{-1}^1 |x|dx", "correct"),
         ("10^{50}", r"\sqrt{10^{100}}", "correct"),
+        ("10^{30}", "1e30", "correct"),
+        ("10^{30}", "1e29", "wrong"),
     ],
 )
 def test_what_has_no_closed_form_is_decided_by_value(gold: str, answer: str, expected: str) -> None:

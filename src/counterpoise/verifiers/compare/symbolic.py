@@ -47,6 +47,7 @@ _MATRIX = re.compile(r"\\begin\{([bpvB]?matrix|array)\}(?:\{[lcr|]*\})?(.*?)\\en
 _LANGLE = re.compile(r"\\langle(.*?)\\rangle", re.DOTALL)
 _BASE = re.compile(r"([0-9A-F]+)\s*_\s*\{?\s*(\d{1,2})\s*\}?")
 _MIXED = re.compile(r"(?<![\d.}])(\d+)\s+(\d+)/(\d+)(?![\d.])")
+_POWER_OF_TEN = re.compile(r"(?<![\w.}\\])(\d+(?:\.\d+)?)[eE]([-+]?\d{1,3})(?![\w.])")
 _UNIT = re.compile(r"\\(?:text|mathrm|textrm|mbox)\s*\{\s*([A-Za-z]+)\s*\}\s*")
 _UNIT_NAMES = "nm mm cm dm m km mg g kg ml cl dl l ms s min h in ft yd mi oz lb"
 _UNITS = frozenset(_UNIT_NAMES.split())
@@ -322,6 +323,7 @@ def _close(gold: Any, answer: Any, rounded: bool) -> bool:
 
 def _align(gold: str, answer: str) -> tuple[str, str]:
     """Mixed numbers spelled out; a vector becomes a tuple where the other side is one."""
+    gold, answer = (_POWER_OF_TEN.sub(r"\1\\cdot 10^{\2}", text) for text in (gold, answer))
     gold, answer = (
         as_fractions(_LANGLE.sub(r"(\1)", _MIXED.sub(r"(\1+\\frac{\2}{\3})", text))) for text in (gold, answer)
     )

@@ -113,7 +113,8 @@ _ASIDE = re.compile(
     r"\b(?:if|suppose|supposing|assume|assuming|unless|whether|(?:might|may|could|would) (?:think|say|believe)|tempting|tempted|neither|"
     r"nor|not that|unlikely"
     r"|(?:not|\w+n't|hardly) (?:\w+ly )?(?:likely|probable|believe|think|true|the case)"
-    r"|(?:no (?:way|evidence|reason)|doubt(?:ful)?)\b|(?:each|every|any|another|other|first|second|next|which|what) (?:option|choice|answer)|"
+    r"|(?:no (?:way|evidence|reason)|doubt(?:ful)?)\b"
+    r"|(?:each|every|any|another|other|first|second|next|which|what) (?:option|choice|answer)|"
     r"(?:wrong|incorrect|bad|false|common) (?:answer|choice))\b|如果|假设|若|是否",
     re.IGNORECASE,
 )

@@ -43,8 +43,10 @@ _MAX_WORDS = 16
 def no_mathematics(gold: str) -> str | None:
     r"""Why a gold cannot be judged as mathematics, in words that follow "it is"; None when nothing speaks against it.
 
-    Refused: nothing, `None`, `nan`, `null`, `inf`, JSON objects, what a program prints of its own (`tensor(3)`), and sentences. A sentence says
-    "the answer is", or has words before its first number, or a verb beside a number, or is longer than 16 words. `no solution`, `even`, `18 dollars` and `5 ft 3 in` are none.
+    Refused: nothing, `None`, `nan`, `null`, `inf`, JSON objects, what a program prints of its own (`tensor(3)`), and sentences.
+    A sentence says
+    "the answer is", or has words before its first number, or a verb beside a number, or is longer than 16 words.
+    `no solution`, `even`, `18 dollars` and `5 ft 3 in` are none.
     """
     text = gold.strip()
     if text.startswith("{") and text.endswith("}") and _is_object(text):
