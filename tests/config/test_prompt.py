@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from counterpoise.config.prompt import PromptConfig, Shot
+from counterpoise.config.prompt import PromptConfig, ShotConfig
 from counterpoise.errors import ConfigError
 from counterpoise.runfile import dump_config, load_config, parse_config, settled
 
@@ -26,7 +26,7 @@ def test_files_are_relative_to_the_run_file_and_a_run_keeps_their_texts(folder):
     assert config.prompt.text == f"file:{folder / 'words' / 'ask.txt'}"
     kept = settled(config)
     assert kept.prompt.text == "Q: {question}\nA:"
-    assert kept.prompt.shots == [Shot(question="2+2", answer="4"), Shot(question="3+3", answer="6")]
+    assert kept.prompt.shots == [ShotConfig(question="2+2", answer="4"), ShotConfig(question="3+3", answer="6")]
     # Whatever becomes of the files, the run is what it was.
     for file in (folder / "words").iterdir():
         file.unlink()
@@ -55,7 +55,7 @@ def test_texts_and_shots_that_stand_in_the_run_file(tmp_path):
     given = {"system": "Be brief.", "user": "{question}!", "shots": shots, "chat_arguments": {"enable_thinking": False}}
     config = parse_config({"prompt": {**given, "response_prefix": "So"}})
     assert config.prompt.settled() is config.prompt
-    assert config.prompt.shots == [Shot(**shots[0])]
+    assert config.prompt.shots == [ShotConfig(**shots[0])]
     assert parse_config({"prompt": {"shots": "none", "system": "none"}}).prompt == PromptConfig()
     assert parse_config(tomllib.loads(dump_config(config))) == config
 

@@ -22,10 +22,11 @@ from counterpoise.verifiers.text.extraction import DEFAULT_RULES, Rules, extract
 from counterpoise.verifiers.text.golds import no_mathematics, unboxed
 from counterpoise.verifiers.text.measures import NUMBER_WORDS
 from counterpoise.verifiers.text.normalise import normalise
+from counterpoise.verifiers.text.spelled import figures
 
 __all__ = ["MathVerifier", "numbers_agree"]
 
-_VERSION = "4"
+_VERSION = "5"
 _NUMBER_TEXT = re.compile(r"\\text\s*\{\s*([A-Za-z]+)")
 _WORDED = re.compile(r"(.*[\d}])\s+([A-Za-z]{2,}(?:\.? [A-Za-z]{2,})*\.?)(?: ?\^ ?\{?\d\}?)?")
 
@@ -96,7 +97,7 @@ class MathVerifier:
         """
         from counterpoise.verifiers.compare import symbolic
 
-        whole = normalise(text, dollars=not self.literal)
+        whole = self._text(text)
         for part in answers.parts(answers.bare(whole)[0]):
             for other in ("1", "x^2+y=1"):
                 self._judge(other, part, partial(self._algebra, symbolic.judge_formulas), symbolic.constant)
@@ -114,9 +115,12 @@ class MathVerifier:
         why = no_mathematics(gold)
         if why is not None:
             return _unscored(f"it is {why}")
-        left, right = (normalise(text, dollars=not self.literal) for text in (gold, answer))
+        left, right = (self._text(text) for text in (gold, answer))
         comparison = Equality(leaf=leaf, constant=constant, ordered=self.ordered, literal=self.literal)
         return comparison.decide(left, right)
+
+    def _text(self, text: str) -> str:
+        return normalise(text) if self.literal else figures(normalise(text, dollars=True))
 
     def _leaf(self, gold: str, answer: str) -> Judgement | None:
         left, right = parse_number(gold), parse_number(answer)
