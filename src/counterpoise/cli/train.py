@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,6 +53,10 @@ def train(
         opened.refuse_missing("train", kinds=("input", "model"))
         problems = check_run(opened.config, started=any(opened.checkpoints.glob("step-*")))
     else:
+        if (
+            os.environ.get("RANK", "0") == "0"
+        ):  # of several processes the first one makes it, perhaps before the others ask
+            RunDirectory.check_free(config)
         problems = check_run(config)
     from counterpoise.cli.live import LiveObserver
     from counterpoise.engines.local import train as run_training
