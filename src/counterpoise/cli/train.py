@@ -53,9 +53,7 @@ def train(
         opened.refuse_missing("train", kinds=("input", "model"))
         problems = check_run(opened.config, started=any(opened.checkpoints.glob("step-*")))
     else:
-        if (
-            os.environ.get("RANK", "0") == "0"
-        ):  # of several processes the first one makes it, perhaps before the others ask
+        if "RANK" not in os.environ:  # several processes are refused together, by `create`
             RunDirectory.check_free(config)
         problems = check_run(config)
     from counterpoise.cli.live import LiveObserver
