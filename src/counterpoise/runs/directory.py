@@ -97,6 +97,15 @@ class RunDirectory:
         return on_main(lambda: cls._create(config))
 
     @classmethod
+    def check_free(cls, config: RunConfig) -> None:
+        """See that no run is there yet: what `create` asks again, for whoever asks before torch is imported.
+
+        Raises:
+            UsageError: a run is already there.
+        """
+        cls(config.path, config)._refuse_taken()
+
+    @classmethod
     def _create(cls, config: RunConfig) -> RunDirectory:
         path = config.path
         run = cls(path, settled(config))
