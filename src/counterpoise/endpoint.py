@@ -129,8 +129,8 @@ class Endpoint:
         if name not in _KEY_NAMES and re.fullmatch(r"[A-Za-z0-9_]+_API_KEY", name) is None:
             raise ConfigError(
                 f"{self.where}: key_variable = {name!r}; its value would be sent to {host}, and a variable that holds the key of a "
-                f"language model ends in _API_KEY or is one of {', '.join(_KEY_NAMES)}; to send this one, set {KEY_VARIABLE}={name!r} in your "
-                "environment"
+                f"language model ends in _API_KEY or is one of {', '.join(_KEY_NAMES)}; to send this one, set "
+                f"{KEY_VARIABLE}={name!r} in your environment"
             )
         if scheme == "http" and os.environ.get(name) and not _is_loopback(host):
             raise ConfigError(
