@@ -39,11 +39,11 @@ def unsaid(line: str) -> None:
     """A `Say` that says nothing."""
 
 
-def manifest_of(config: RunConfig, template: str, step: int) -> Manifest:
-    """What the store of an evaluation is begun with."""
+def manifest_of(config: RunConfig, template: str, step: int, *, served: str | None = None) -> Manifest:
+    """What the store of an evaluation is begun with; `served` is the name of a model that a server draws from."""
     wanted = config.evaluation
     return Manifest(
-        model=config.model.name,
+        model=config.model.name if served is None else served,
         task=f"{config.tasks.name}:test",
         template=template,
         settings=SamplingSettings(
@@ -55,6 +55,7 @@ def manifest_of(config: RunConfig, template: str, step: int) -> Manifest:
         ),
         seed=config.run.seed,
         weights=f"{config.run.name} step {step}" if step else None,
+        sampler=None if served is None else "server",
     )
 
 

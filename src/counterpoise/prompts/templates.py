@@ -25,6 +25,7 @@ __all__ = [
     "make_prompts",
     "named",
     "rendered",
+    "template_of",
 ]
 
 _SLOT: Final = "{question}"
@@ -89,6 +90,10 @@ class TextTemplate:
 
     def render(self, question: str, tokenizer: Tokenizer) -> str:
         """The text with the question in its place."""
+        return self.filled(question)
+
+    def filled(self, question: str) -> str:
+        """The same, for whom there is no tokenizer."""
         return self.text.replace(_SLOT, question)
 
 
@@ -117,9 +122,13 @@ class ChatTemplate:
                 f"the tokenizer of '{tokenizer.name_or_path}' has no chat template; "
                 "set prompt.template=plain (a base model continues text), or use an instruction-tuned model"
             )
-        system = [] if self.system is None else [{"role": "system", "content": self.system}]
-        messages = [*system, {"role": "user", "content": self.user.replace(_SLOT, question)}]
+        messages = self.messages(question)
         return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+
+    def messages(self, question: str) -> list[dict[str, str]]:
+        """The conversation, for whoever puts it into the model's format."""
+        system = [] if self.system is None else [{"role": "system", "content": self.system}]
+        return [*system, {"role": "user", "content": self.user.replace(_SLOT, question)}]
 
 
 _CHATML: Final = (
@@ -161,6 +170,15 @@ def find_template(name: str) -> Template:
     return TEMPLATES[name]
 
 
+def template_of(problem: Problem, template: str) -> Template:
+    """The template that a problem is rendered with: `template`, or its own where that is `PER_PROBLEM`.
+
+    Raises:
+        UnknownNameError: no such template.
+    """
+    return find_template((problem.template or template) if template == PER_PROBLEM else template)
+
+
 def rendered(problem: Problem, tokenizer: Tokenizer, *, template: str) -> tuple[str, bool]:
     """The whole prompt as text, and whether the tokenizer adds its own special tokens to it.
 
@@ -168,7 +186,7 @@ def rendered(problem: Problem, tokenizer: Tokenizer, *, template: str) -> tuple[
         UnknownNameError: no such template.
         ConfigError: a chat template is wanted and the tokenizer has none.
     """
-    chosen = find_template((problem.template or template) if template == PER_PROBLEM else template)
+    chosen = template_of(problem, template)
     return chosen.render(problem.question, tokenizer), chosen.add_special_tokens
 
 
