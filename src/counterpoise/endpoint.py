@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -182,7 +183,10 @@ class Endpoint:
     async def _all(self, library: Any, more: Callable[[], Request | None], receive: Receive, quiet: _Quiet) -> None:
         failed = _Streak(self.patience)
         limits = library.Limits(max_connections=self.concurrency)
-        async with library.AsyncClient(limits=limits, timeout=self.timeout, follow_redirects=False) as client:
+        client = library.AsyncClient(
+            limits=limits, timeout=self.timeout, follow_redirects=False, verify=_certificates(library)
+        )
+        async with client:
 
             async def work() -> None:
                 while (request := more()) is not None:
@@ -272,6 +276,12 @@ class _Quiet:
     async def passed(self) -> None:
         while (left := self._until - time.monotonic()) > 0:
             await asyncio.sleep(left)
+
+
+@cache
+def _certificates(library: Any) -> Any:
+    """Reading them takes longer than a request to this machine."""
+    return library.create_ssl_context()
 
 
 def _run(asking: Coroutine[Any, Any, None]) -> None:

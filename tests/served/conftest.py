@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from counterpoise.cli.app import app
+from counterpoise.evaluation.store import RolloutStore
 from counterpoise.models.lab import build_lab_model, save_lab_model
 from counterpoise.models.lab_tokenizer import build_lab_tokenizer
 from counterpoise.rollouts.embedded import EmbeddedSampler
@@ -16,9 +19,6 @@ _SPEC = importlib.util.spec_from_file_location("model_server", Path(__file__).pa
 assert _SPEC is not None and _SPEC.loader is not None
 model_server = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(model_server)
-
-FIELDS = {"model", "messages", "prompt", "temperature", "top_p", "max_tokens", "n", "seed", "stop", "logprobs"}
-"""What OpenAI's own interface knows of what is sent here."""
 
 
 class ToyServer(model_server.ModelServer):
@@ -130,3 +130,40 @@ def sums(tmp_path):
     lines = [{"question": f"{a}+1", "answer": str(a + 1)} for a in range(2, 6)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path):
+    """`command("eval", url, …)`: what the command answers, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+        assert "Traceback" not in result.output
+        return result
+
+    return call
+
+
+@pytest.fixture
+def ask(command, server, sums):
+    """`ask("--n", 8)`: evaluate the toy server on the sums into `out`; a second go only where a test asks for it."""
+
+    def call(*arguments, out="out"):
+        task = ["--task", "jsonl", f"tasks.test={sums}", "tasks.settings.verifier=exact", "--out", out]
+        return command("eval", server.url, *task, "--retries", 0, "--timeout", 5, *arguments)
+
+    return call
+
+
+@pytest.fixture
+def draws(tmp_path):
+    """`draws("out")`: the text of every stored draw by problem and sample; each is there once."""
+
+    def read(name="out"):
+        store = RolloutStore(tmp_path / name)
+        found = {(r.problem_id, r.sample): r.text for r in store.rollouts()}
+        assert store.duplicates == 0 and not store.damages
+        return found
+
+    return read

@@ -46,6 +46,7 @@ def evaluate_address(
     Raises:
         UsageError: there is no task, or what was asked for is not the server's to do.
     """
+    from counterpoise.build.problems import task_and_template
     from counterpoise.cli.live import LazyProgress
     from counterpoise.jobs.served import evaluate_served, named_server
     from counterpoise.rollouts.served.server import Server
@@ -59,6 +60,7 @@ def evaluate_address(
         if key.startswith(_NEEDLESS):
             raise UsageError(f"{key}: the model and its tokenizer are with the server; leave {key} away")
     config = parse_config(sections_of(given), settings, source="command line")
+    task_and_template(config)  # a slip of the pen is to be told before anybody is asked
     server = named_server(Server(url=url, **serving), console.note)
     directory = out or evaluation_folder(server.model, config, kind="served")
     label = f"{server.model} at {server.endpoint.host}"
