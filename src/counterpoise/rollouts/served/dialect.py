@@ -132,12 +132,12 @@ class Dialect:
     def _optional(self, body: dict[str, Any]) -> list[str]:
         return [name for name in body if name in _LOST and (name != "top_k" or not self._settings.top_k)]
 
-    def fewer(self, given: int) -> str | None:
+    def fewer(self, given: int, asked: int) -> str | None:
         """Ask for no more than the server gave; a line about it, or None where that is known."""
         if given >= self.per_request:
             return None
-        was, self.per_request = self.per_request, given
-        return f"the server gave {given} of {was} responses that were asked for at once: from now on it is asked for {given}"
+        self.per_request = given
+        return f"the server gave {given} of {asked} responses that were asked for at once: from now on it is asked for {given}"
 
 
 def _fields(body: dict[str, Any]) -> list[str]:

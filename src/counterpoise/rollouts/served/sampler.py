@@ -183,7 +183,7 @@ class ServedSampler:
         receive([Draw(problem_id=name, sample=sample, seed=seed, drawn=one) for sample, one in found.items()])
         lacking = [sample for sample in work.samples if sample not in found]
         self._work.extendleft((work.ask, run) for run in _runs(lacking))
-        if len(read.drawn) < len(work.samples) and (line := self.dialect.fewer(len(read.drawn))):
+        if len(read.drawn) < len(work.samples) and (line := self.dialect.fewer(len(read.drawn), len(work.samples))):
             self._say(line)
         if len(read.drawn) > len(work.samples) and not self._too_many:
             self._too_many = True
