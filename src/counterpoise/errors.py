@@ -18,6 +18,7 @@ __all__ = [
     "DataError",
     "MissingExtraError",
     "ModelError",
+    "ServerError",
     "StoreError",
     "TrainingError",
     "UnknownNameError",
@@ -68,6 +69,10 @@ class UnknownNameError(UsageError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         super().__init__(f"unknown {kind} '{name}'{nearest(name, names)}; known: {', '.join(names)}")
+
+
+class ServerError(CounterpoiseError):
+    """A server does not answer, or not as it should; what it answered before is kept."""
 
 
 class StoreError(CounterpoiseError):

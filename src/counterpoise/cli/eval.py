@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from counterpoise.cli import console
+from counterpoise.cli.evaluated import evaluation_folder, sections_of, show_result
 from counterpoise.cli.passk import METRIC_HELP, parse_ks
+from counterpoise.cli.served import evaluate_address, is_address
 from counterpoise.cli.subject import refuse_contradictions, run_and_step
 
 if TYPE_CHECKING:
-    from counterpoise.config import RunConfig
     from counterpoise.runs.directory import RunDirectory
 
 __all__ = ["evaluate"]
@@ -29,12 +29,15 @@ _FLAGS = {
 }
 """Settings that have a flag of their own."""
 
+_PANEL = "A served model"
+
 
 def evaluate(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL|RUN", help="Model name, path or hub id; or a run's directory, RUN@STEP for one checkpoint."
+            metavar="MODEL|RUN|URL",
+            help="Model name, path or hub id; a run's directory, RUN@STEP for one checkpoint; or a server's base address.",
         ),
     ],
     overrides: Annotated[
@@ -64,6 +67,27 @@ def evaluate(
         Path | None, typer.Option(help="Where rollouts and passk.json go; runs/eval-MODEL-TASK otherwise.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed for a model, 0 otherwise; a run has its own.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="The model's name there; needed unless the server lists one.", rich_help_panel=_PANEL),
+    ] = None,
+    per_request: Annotated[
+        int | None, typer.Option(help="Responses that a request asks for; 8 otherwise.", rich_help_panel=_PANEL)
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Requests at a time; 16 otherwise.", rich_help_panel=_PANEL)
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds for one request; 600 otherwise.", rich_help_panel=_PANEL)
+    ] = None,
+    retries: Annotated[
+        int | None,
+        typer.Option(help="Further attempts after a failure that may pass; 5 otherwise.", rich_help_panel=_PANEL),
+    ] = None,
+    key_variable: Annotated[
+        str | None,
+        typer.Option(help="Environment variable that holds the key; OPENAI_API_KEY otherwise.", rich_help_panel=_PANEL),
+    ] = None,
 ) -> None:
     """Draw n responses for each test problem, grade them, and print pass@k with intervals over problems.
 
@@ -75,11 +99,10 @@ def evaluate(
     counterpoise eval runs/demo-nsr-seed0 --checkpoints all
     counterpoise eval runs/demo-nsr-seed0 evaluation.temperature=0.6
     counterpoise eval HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.test=test.jsonl --problems 50 --n 8
+    counterpoise eval http://127.0.0.1:8000/v1 --model Qwen/Qwen3-8B --task gsm8k tasks.test=test.jsonl evaluation.max_tokens=2048
     """
-    from counterpoise.cli.views.passk import estimates_table, passk_table
     from counterpoise.errors import UsageError
     from counterpoise.evaluation.metrics import metric_names
-    from counterpoise.evaluation.result_lines import result_lines
     from counterpoise.runfile import parse_config
     from counterpoise.runs.directory import RunDirectory
 
@@ -95,6 +118,24 @@ def evaluate(
     given = {name: value for name, value in flags.items() if value is not None}
     settings = overrides or []
     refuse_contradictions(settings, given, _FLAGS)
+    serving = {
+        "model": model,
+        "per_request": per_request,
+        "concurrency": concurrency,
+        "timeout": timeout,
+        "retries": retries,
+        "key_variable": key_variable,
+    }
+    serving = {name: value for name, value in serving.items() if value is not None}
+    if is_address(target):
+        if step is not None or checkpoints is not None:
+            option = "--checkpoints" if step is None else "--step"
+            raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is the address of a server")
+        evaluate_address(target, serving, task=task, given=given, settings=settings, out=out, metrics=metrics)
+        return
+    if serving:
+        option = f"--{next(iter(serving)).replace('_', '-')}"
+        raise UsageError(f"{option} is of a server, and {target} is no address; one begins with http:// or https://")
     path, chosen = run_and_step(target)
     is_run = (path / "config.toml").is_file()
     if is_run:
@@ -123,11 +164,7 @@ def evaluate(
         if step is not None or checkpoints is not None:
             option = "--checkpoints" if step is None else "--step"
             raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is no run directory")
-        sections: dict[str, dict[str, object]] = {"model": {"name": target}}
-        for name, value in given.items():
-            section, _, key = name.partition(".")
-            sections.setdefault(section, {})[key] = value
-        config = parse_config(sections, settings, source="command line")
+        config = parse_config({"model": {"name": target}, **sections_of(given)}, settings, source="command line")
 
     from counterpoise.build.checks import check_evaluation
 
@@ -138,8 +175,6 @@ def evaluate(
     else:
         check_evaluation(config)
     from counterpoise.cli.live import LazyProgress
-    from counterpoise.evaluation.endings import unread_endings
-    from counterpoise.evaluation.store import RolloutStore
     from counterpoise.jobs.evaluate import evaluate_model, evaluate_run
 
     if checkpoints is not None:
@@ -151,45 +186,10 @@ def evaluate(
             step, result = evaluate_run(run, step=step, on_progress=show, say=console.note)
             directory = run.evaluation(step)
         else:
-            directory = out or _directory(target, task, config)
+            directory = out or evaluation_folder(target, config)
             result = evaluate_model(config, directory=directory, on_progress=show, say=console.note)
     label = f"{path} at step {step}" if is_run else target
-    console.stdout.print(passk_table(result.curve, confidence=result.confidence, title=f"pass@k of {label}"))
-    if metrics:
-        console.stdout.print(estimates_table(result.estimates, metrics, confidence=result.confidence))
-    for line in (*result_lines(result), *unread_endings(RolloutStore(directory), result).lines()):
-        console.note(line)
-    console.stdout.print(f"rollouts, verdicts and passk.json: {directory}", soft_wrap=True)
-
-
-def _directory(target: str, task: str | None, config: RunConfig) -> Path:
-    """`runs/eval-MODEL-TASK`; with the sampling in its name where that one was drawn at another."""
-    from counterpoise.files import read_json
-    from counterpoise.runs.directory import sampling_name
-
-    plain = Path("runs") / f"eval-{re.sub(r'[^A-Za-z0-9.]+', '-', target)}-{task}"
-    wanted = config.evaluation
-    asked = {
-        "temperature": wanted.temperature,
-        "top_p": wanted.top_p,
-        "top_k": wanted.top_k,
-        "max_tokens": wanted.max_tokens or config.rollout.max_tokens,
-    }
-    try:
-        there = read_json(plain / "manifest.json")["settings"]
-        drawn = {name: there[name] for name in asked}
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-    ):  # nothing, or nothing that can be read: the store will say what
-        return plain
-    if drawn == asked:
-        return plain
-    if drawn["max_tokens"] == asked["max_tokens"]:
-        del asked["max_tokens"]
-    return plain.with_name(f"{plain.name}-{sampling_name(asked)}")
+    show_result(result, directory, label, metrics)
 
 
 def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from counterpoise.streams import stream
 from counterpoise.thought import judged_text
 from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings, StopReason, Verdict, Verify
 
-__all__ = ["OnProgress", "Progress", "evaluate", "grade", "sample"]
+__all__ = ["OnProgress", "Progress", "check_asked", "conclude", "evaluate", "grade", "sample"]
 
 _GRADED_AT_ONCE = 512
 
@@ -80,7 +80,8 @@ def evaluate(
         UsageError: n, a batch size or a k is impossible.
         StoreError: the store was begun with other settings, cannot be written, or every rollout is unscored.
     """
-    _check(store, problems, n=n, settings=settings, seed=seed, sizes=(problems_per_batch, samples_per_block), ks=ks)
+    check_asked(problems, n=n, settings=settings, ks=ks)
+    _check(store, settings=settings, seed=seed, sizes=(problems_per_batch, samples_per_block))
     sample(
         store=store,
         problems=problems,
@@ -94,6 +95,34 @@ def evaluate(
         policy_version=policy_version,
         on_progress=on_progress,
     )
+    return conclude(
+        store=store,
+        problems=problems,
+        verify=verify,
+        n=n,
+        equivalent=equivalent,
+        ks=ks,
+        confidence=confidence,
+        on_progress=on_progress,
+    )
+
+
+def conclude(
+    *,
+    store: RolloutStore,
+    problems: Sequence[Problem],
+    verify: Verify,
+    n: int,
+    equivalent: Equivalent | None = None,
+    ks: Sequence[int] | None = None,
+    confidence: float = 0.95,
+    on_progress: OnProgress | None = None,
+) -> EvaluationResult:
+    """Grade what is drawn and write the result: the part of `evaluate` after the last response, whoever drew.
+
+    Raises:
+        StoreError: a file cannot be written, or every rollout is unscored.
+    """
     graders = grade(store=store, problems=problems, verify=verify, n=n, on_progress=on_progress)
     result = summarise(store, problems, n=n, graders=graders, equivalent=equivalent, ks=ks, confidence=confidence)
     result.save(store.directory)
@@ -204,16 +233,15 @@ def grade(
     return graders
 
 
-def _check(
-    store: RolloutStore,
-    problems: Sequence[Problem],
-    *,
-    n: int,
-    settings: SamplingSettings,
-    seed: int,
-    sizes: tuple[int, int],
-    ks: Sequence[int] | None,
+def check_asked(
+    problems: Sequence[Problem], *, n: int, settings: SamplingSettings, ks: Sequence[int] | None = None
 ) -> None:
+    """See that problems, n, temperature and k make sense together, before anything is drawn.
+
+    Raises:
+        DataError: no problems, or one listed twice.
+        UsageError: n or a k is impossible.
+    """
     if not problems:
         raise DataError(
             "no problems to evaluate: the split is empty; check the task's test file, its split and its limit"
@@ -225,8 +253,6 @@ def _check(
         )
     if not 1 <= n <= MAX_ROLLOUTS:
         raise UsageError(f"n must be from 1 to {MAX_ROLLOUTS} rollouts for each problem; got {n}")
-    if min(sizes) < 1:
-        raise UsageError(f"problems_per_batch and samples_per_block must be at least 1; got {sizes[0]} and {sizes[1]}")
     if n > 1 and settings.temperature == 0:
         raise UsageError(
             f"temperature 0 is greedy, so all {n} responses to a problem would be equal; use n=1 or a temperature above 0"
@@ -236,6 +262,11 @@ def _check(
         raise UsageError(
             f"pass@{too_many[0]} cannot be estimated from n={n} rollouts; choose k from 1 to n, or raise n"
         )
+
+
+def _check(store: RolloutStore, *, settings: SamplingSettings, seed: int, sizes: tuple[int, int]) -> None:
+    if min(sizes) < 1:
+        raise UsageError(f"problems_per_batch and samples_per_block must be at least 1; got {sizes[0]} and {sizes[1]}")
     if (store.manifest.settings, store.manifest.seed) != (settings, seed):
         raise StoreError(
             f"{store.directory} was begun with {store.manifest.settings} and seed {store.manifest.seed}; asked for now: {settings} "

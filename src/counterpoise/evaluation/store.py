@@ -46,11 +46,15 @@ class Manifest:
     """Seed of the evaluation."""
     weights: str | None = None
     """Digest or version of the weights, where known: a path alone does not tell one training step from the next."""
+    sampler: str | None = None
+    """`server` where an OpenAI-compatible server drew; None for our own sampler. It is no part of the file then, as it never was."""
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in `manifest.json`."""
         loaded: dict[str, Any] = json.loads(json.dumps({"schema": _SCHEMA, **asdict(self)}))
         del loaded["settings"]["with_entropy"]  # what else was recorded: no part of how responses are drawn
+        if self.sampler is None:
+            del loaded["sampler"]
         return loaded
 
     @classmethod
@@ -356,7 +360,9 @@ class RolloutStore:
         if wanted is not None and not same_draws(wanted, manifest):
             old, new = _flat(manifest.to_json()), _flat(wanted.to_json())
             differing = "; ".join(
-                f"{key} is {old[key]!r} there and {new[key]!r} here" for key in old if old[key] != new[key]
+                f"{key} is {old.get(key)!r} there and {new.get(key)!r} here"
+                for key in {**old, **new}
+                if old.get(key) != new.get(key)
             )
             raise StoreError(
                 f"{self.directory} holds an evaluation of something else: {differing}. Evaluate into another directory (--out DIR), "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from counterpoise.engines.local.evaluation import manifest_of
+from counterpoise.build.evaluation import manifest_of
 from counterpoise.errors import CheckpointError, ModelError, StoreError, UsageError
 from counterpoise.evaluation.estimators.passk import k_sweep
 from counterpoise.evaluation.store import same_draws

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from counterpoise.build.evaluation import OnCount, Say, first_problems, unsaid
 from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import check_verifiers, task_and_template
 from counterpoise.config import RunConfig
 from counterpoise.engines.local.assemble import make_sampler
-from counterpoise.engines.local.evaluation import OnCount, Say, evaluate_policy, first_problems, unsaid
+from counterpoise.engines.local.evaluation import evaluate_policy
 from counterpoise.engines.local.policy import load_policy
 from counterpoise.engines.local.precision import slow_precision
 from counterpoise.engines.local.room import fit_problems

@@ -99,7 +99,11 @@ class TextTemplate:
     """Worked examples: each in the same text, followed by its answer and an empty line."""
 
     def render(self, question: str, tokenizer: Tokenizer, *, before: Sequence[Message] = ()) -> str:
-        """The text with the question in its place, after the shots and earlier messages.
+        """As `worded`."""
+        return self.worded(question, before=before)
+
+    def worded(self, question: str, *, before: Sequence[Message] = ()) -> str:
+        """The text with the question in its place, after the shots and earlier messages; it needs no tokenizer.
 
         Raises:
             ConfigError: the text spells out one turn of a chat, and there are earlier messages.
@@ -146,19 +150,8 @@ class ChatTemplate:
             )
         for argument in self.arguments:
             self._refuse_unread(argument, str(tokenizer.chat_template), name)
-        own = next((text for role, text in before if role == "system"), None)
-        system = own if self.system is None else self.system
-        shots = [
-            message
-            for asked, answer in self.shots
-            for message in (("user", filled(self.user, asked)), ("assistant", answer))
-        ]
-        talk = [
-            *([] if system is None else [("system", system)]),
-            *shots,
-            *((role, text) for role, text in before if role != "system"),
-            ("user", filled(self.user, question)),
-        ]
+        talk = self.messages(question, before=before)
+        system = talk[0][1] if talk[0][0] == "system" else None
         whose = "prompt.system" if self.system is not None else "its own system message"
         way = f"; put the words of {whose} into prompt.user" if system is not None else ""
         try:
@@ -176,6 +169,22 @@ class ChatTemplate:
         if system is not None and system.strip() not in text:
             raise ConfigError(f"the chat template of '{name}' leaves the system message out{way}")
         return text
+
+    def messages(self, question: str, *, before: Sequence[Message] = ()) -> list[Message]:
+        """The conversation as (role, text), for whoever puts it into the model's format."""
+        own = next((text for role, text in before if role == "system"), None)
+        system = own if self.system is None else self.system
+        shots = [
+            message
+            for asked, answer in self.shots
+            for message in (("user", filled(self.user, asked)), ("assistant", answer))
+        ]
+        return [
+            *([] if system is None else [("system", system)]),
+            *shots,
+            *((role, text) for role, text in before if role != "system"),
+            ("user", filled(self.user, question)),
+        ]
 
     def in_text(self) -> TextTemplate:
         """The same words without a chat format, for a base model that continues text."""

@@ -2,70 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from counterpoise.build.evaluation import OnCount, Say, keep_given, manifest_of, say_damages, unsaid
 from counterpoise.config import RunConfig
 from counterpoise.engines.local.policy import Policy
 from counterpoise.evaluation.run import Progress, evaluate
-from counterpoise.evaluation.store import Manifest, RolloutStore
+from counterpoise.evaluation.store import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult
-from counterpoise.evaluation.task_file import keep_task
 from counterpoise.prompts import Wording, make_prompts
-from counterpoise.runfile import settled
-from counterpoise.text import counted
-from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings
+from counterpoise.types import Problem, Prompt, Sampler
 from counterpoise.verifiers.equivalence import equivalent_answers
 from counterpoise.verifiers.judge import Judge
 
-__all__ = ["OnCount", "Say", "evaluate_policy", "first_problems", "manifest_of", "unsaid"]
-
-OnCount = Callable[[int, int], None]
-Say = Callable[[str], None]
-
-_DAMAGES_SAID = 5
-
-_GIVEN = {"name", "train", "test", "settings"}
-"""What of `[tasks]` decides which problems the test split has."""
+__all__ = ["evaluate_policy"]
 
 _SAMPLES_PER_BLOCK = 64
 """Fixed, so that an evaluation continued with a larger n draws on from where the smaller one ended."""
-
-
-def first_problems(problems: Sequence[Problem], limit: int | None) -> list[Problem]:
-    """The first `limit` problems of each task type in the order of their ids: a fixed sample of the split, whatever order the file has."""
-    seen: Counter[str] = Counter()
-    chosen: list[Problem] = []
-    for problem in sorted(problems, key=lambda problem: problem.problem_id):
-        seen[problem.task_type] += 1
-        if limit is None or seen[problem.task_type] <= limit:
-            chosen.append(problem)
-    return chosen
-
-
-def unsaid(line: str) -> None:
-    """A `Say` that says nothing."""
-
-
-def manifest_of(config: RunConfig, template: Wording, step: int) -> Manifest:
-    """What the store of an evaluation is begun with."""
-    wanted = config.evaluation
-    return Manifest(
-        model=config.model.name,
-        task=f"{config.tasks.name}:test",
-        template=str(template),
-        settings=SamplingSettings(
-            temperature=wanted.temperature,
-            top_p=wanted.top_p,
-            top_k=wanted.top_k,
-            max_tokens=wanted.max_tokens or config.rollout.max_tokens,
-            stop=tuple(config.rollout.stop),
-        ),
-        seed=config.run.seed,
-        weights=f"{config.run.name} step {step}" if step else None,
-    )
 
 
 def evaluate_policy(
@@ -101,7 +56,7 @@ def evaluate_policy(
     # One prompt now: a template that does not fit the tokenizer is refused before a store is begun.
     prompts(problems[:1])
     store = RolloutStore(directory, manifest)
-    keep_task(directory, settled(config).tasks.model_dump(mode="json", exclude_none=True, include=_GIVEN))
+    keep_given(directory, config)
     try:
         return evaluate(
             store=store,
@@ -121,7 +76,4 @@ def evaluate_policy(
             on_progress=progress,
         )
     finally:
-        for damage in store.damages[:_DAMAGES_SAID]:
-            say(str(damage))
-        if len(store.damages) > _DAMAGES_SAID:
-            say(f"and {counted(len(store.damages) - _DAMAGES_SAID, 'more damaged line')} in {directory}")
+        say_damages(store, say)

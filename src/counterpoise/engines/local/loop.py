@@ -11,13 +11,14 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from counterpoise.build.evaluation import first_problems
 from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import Problems
 from counterpoise.diagnostics.guards.supervisor import Supervisor
 from counterpoise.engines.local.assemble import Assembly, assemble, make_learner, make_pipeline, make_sampler, with_base
 from counterpoise.engines.local.best import score_by, scored
 from counterpoise.engines.local.diagnose import Diagnose, UpdateMeasures, saved_tokens
-from counterpoise.engines.local.evaluation import evaluate_policy, first_problems
+from counterpoise.engines.local.evaluation import evaluate_policy
 from counterpoise.engines.local.guarding import guarded, make_supervisor
 from counterpoise.engines.local.interrupt import Interrupt, RunInterruptedError, watching_interrupts
 from counterpoise.engines.local.observer import Observer, unfailing
@@ -250,12 +251,8 @@ class _Run:
         return guards
 
     def _prompts(self, problems: Sequence[Problem]) -> list[Prompt]:
-        return make_prompts(
-            problems,
-            self.policy.tokenizer,
-            template=self.assembly.template,
-            max_prompt_tokens=self.config.prompt.max_tokens,
-        )
+        tokenizer, longest = self.policy.tokenizer, self.config.prompt.max_tokens
+        return make_prompts(problems, tokenizer, template=self.assembly.template, max_prompt_tokens=longest)
 
     def _anchors(self) -> list[Rollout]:
         """Drawn from the base before the first step, read where a run goes on."""

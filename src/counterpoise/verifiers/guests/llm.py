@@ -13,19 +13,22 @@ from typing import Annotated, Any, Final, Literal
 
 from annotated_types import Ge, Le
 
+from counterpoise.endpoint import Endpoint, Failure, Request
 from counterpoise.errors import ConfigError
 from counterpoise.files import JsonFault, append_json_lines, json_lines
 from counterpoise.ranges import File, Positive, Share, Size
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.compare.qa import QaVerifier
-from counterpoise.verifiers.guests.endpoint import Chat, Endpoint, Failure
 from counterpoise.verifiers.text.extraction import TEXT_RULES, extract, final_text
 from counterpoise.verifiers.text.short_answers import ShortGold, parse_short_gold
 
 __all__ = ["LlmVerifier", "chats", "letter"]
 
 _VERSION: Final = "2"
+Chat = tuple[str, str]
+"""System message and user message."""
+
 _URL, _MODEL = "COUNTERPOISE_JUDGE_URL", "COUNTERPOISE_JUDGE_MODEL"
 _MEANINGS: Final = (
     ("the candidate names the same thing as one of the reference answers", "it does not"),
@@ -99,7 +102,7 @@ class LlmVerifier:
     @property
     def announcement(self) -> str | None:
         """Where questions go, and with which key."""
-        return f"verifier llm: {self._endpoint.announcement}"
+        return f"verifier llm: {self._endpoint.announcement('questions, golds and answers')}"
 
     @property
     def version(self) -> str:
@@ -132,7 +135,7 @@ class LlmVerifier:
             judgements |= {pair: self._decided[pair] for pair in judgements if pair in self._decided}
         open_pairs = [pair for pair, judgement in judgements.items() if self._undecided(judgement)]
         questions = [chat for pair in open_pairs for chat in chats(_gold(pair[0]), pair[1])]
-        replies = self._endpoint.ask(questions)
+        replies = self._ask(questions)
         for place, pair in enumerate(open_pairs):
             judgements[pair] = _decide(replies[2 * place], replies[2 * place + 1], judgements[pair])
         self._remember({pair: judgements[pair] for pair in open_pairs})
@@ -153,16 +156,35 @@ class LlmVerifier:
     @property
     def _endpoint(self) -> Endpoint:
         return Endpoint(
+            where="verifier llm",
             url=self._url,
-            model=self._model,
             key_variable=self.key_variable,
             timeout=self.timeout,
             retries=self.retries,
             concurrency=self.concurrency,
             patience=self.patience,
-            max_tokens=self.max_tokens,
-            token_field=self.token_field,
+            extra="judge",
+            purpose="the verifier 'llm'",
         )
+
+    def _ask(self, questions: Sequence[Chat]) -> list[str | Failure]:
+        """The replies' texts, or why there is none, in order. Never raises for what the endpoint does."""
+        if not questions:
+            return []
+        requests = iter([self._request(place, *chat) for place, chat in enumerate(questions)])
+        replies: dict[int, str | Failure] = {}
+
+        def receive(request: Request, reply: dict[str, Any] | Failure) -> Failure | None:
+            read = replies[request.about] = reply if isinstance(reply, Failure) else _content(reply)
+            return read if isinstance(read, Failure) else None
+
+        self._endpoint.exchange(lambda: next(requests, None), receive)
+        return [replies[place] for place in range(len(questions))]
+
+    def _request(self, place: int, system: str, user: str) -> Request:
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+        body = {"model": self._model, "messages": messages, "temperature": 0, self.token_field: self.max_tokens}
+        return Request(path="/chat/completions", body=body, about=place)
 
     def _undecided(self, judgement: Judgement) -> bool:
         return judgement.rule == "different" and judgement.parts["f1"] >= self.ask_from
@@ -233,6 +255,14 @@ def letter(reply: str) -> str | None:
     """`A` or `B` when that is all a reply says, after its thought if it has one; else None."""
     text = final_text(reply)
     return text.strip() if text is not None and text.strip() in ("A", "B") else None
+
+
+def _content(reply: dict[str, Any]) -> str | Failure:
+    try:
+        content = reply["choices"][0]["message"]["content"]
+    except (LookupError, TypeError):
+        return Failure(reason="bad reply: not the JSON of a chat completion", passing=False)
+    return content if isinstance(content, str) else Failure(reason="bad reply: its content is no text", passing=False)
 
 
 def _decide(first: str | Failure, second: str | Failure, ruled: Judgement) -> Judgement:
