@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import counterpoise
+from counterpoise.errors import MissingExtraError
 
 SOURCE = Path(counterpoise.__file__).parent
 # numpy is the one dependency that the nouns need.
@@ -53,11 +54,14 @@ def test_the_package_says_it_is_typed():
 
 @pytest.mark.parametrize("name", list(module_names()))
 def test_public_names_exist(name):
-    module = importlib.import_module(name)
-    public = getattr(module, "__all__", None)
+    try:
+        module = importlib.import_module(name)
+        public = getattr(module, "__all__", None)
+        missing = [exported for exported in public or () if getattr(module, exported, None) is None]
+    except MissingExtraError as error:
+        pytest.skip(str(error))  # an engine's library is in the environment of that engine
     if Path(module.__file__).name != "__init__.py":
         assert public is not None, f"{name} has no __all__"
-    missing = [exported for exported in public or () if getattr(module, exported, None) is None]
     assert missing == []
 
 

@@ -7,7 +7,7 @@ import torch
 
 from counterpoise.engines.outside import compose, rewarded_batch, row_shares
 from counterpoise.engines.trl.checks import check_arguments, remarks
-from counterpoise.engines.trl.rewards import text_of, verdict_reward
+from counterpoise.engines.trl.rewards import completion_text, verdict_reward
 from counterpoise.errors import ConfigError, DataError, UnknownNameError, UsageError
 
 NAN = float("nan")
@@ -113,5 +113,7 @@ def test_a_verifier_as_a_reward_function():
 
 
 def test_texts_of_messages():
-    assert text_of([{"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "image"}]}]) == "a"
-    assert text_of([]) == "" and text_of([{"role": "assistant", "content": None}]) == ""
+    assert (
+        completion_text([{"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "image"}]}]) == "a"
+    )
+    assert completion_text([]) == "" and completion_text([{"role": "assistant", "content": None}]) == ""

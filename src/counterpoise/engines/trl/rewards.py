@@ -44,7 +44,7 @@ def verdict_reward(
             Problem(problem_id=str(index), task_type=verifier, question="", gold=str(one), verifier=verifier)
             for index, one in enumerate(golds)
         ]
-        return [worth(verdict) for verdict in judging.verify(problems, [text_of(one) for one in completions])]
+        return [worth(verdict) for verdict in judging.verify(problems, [completion_text(one) for one in completions])]
 
     reward.__name__ = verifier
     return reward
@@ -60,7 +60,7 @@ def worth(verdict: Verdict) -> float | None:
     return float(verdict.correct) if verdict.scored else None
 
 
-def text_of(completion: str | Sequence[Mapping[str, Any]]) -> str:
+def completion_text(completion: str | Sequence[Mapping[str, Any]]) -> str:
     """The text of a completion, plain or as messages: of those the last one's content."""
     if isinstance(completion, str):
         return completion
