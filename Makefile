@@ -3,6 +3,7 @@
 #
 #   make demo    install what a run needs, then train and evaluate the lab's policy
 #   make test    install what the tests need too, then run the whole suite
+#   make test-trl  the adapter of TRL's trainer, in .venv-trl
 #   make check   format, lint, types and import contracts
 #   make fuzz    look for texts that break an extractor, SECONDS=60 for each of eleven targets (Linux)
 #
@@ -10,7 +11,7 @@
 # (make demo ARGS="--seed 1", make test ARGS="tests/credit -k maxrl").
 
 .DELETE_ON_ERROR:
-.PHONY: help venv runtime demo test check fuzz format clean
+.PHONY: help venv runtime demo test test-trl check fuzz format clean
 
 PYTHON ?=
 PIP_VERSION := 26.2.1
@@ -19,6 +20,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+TRL := .venv-trl
 # --no-compile: modules are compiled when first imported, which is a small part of them. On a terminal pip shows its progress.
 # What containers often set would have every process compile torch, transformers and sympy anew: 12 seconds instead of 5.
 unexport PYTHONDONTWRITEBYTECODE
@@ -31,7 +33,7 @@ WORKERS ?= 2
 SECONDS ?= 60
 
 help:
-	@sed -n '4,10s/^# \{0,3\}//p' Makefile
+	@sed -n '4,11s/^# \{0,3\}//p' Makefile
 
 venv: $(VENV)/.test
 runtime: $(VENV)/.runtime
@@ -62,6 +64,17 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.test $(VENV)/.system
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
+# TRL has an environment of its own: engines that do not know each other's versions never meet.
+$(TRL)/.test: pyproject.toml constraints.txt constraints-trl.txt
+	@python=$$(scripts/find-python $(PYTHON)) && echo "making $(TRL) with $$python (a minute or two, mostly torch)" && $$python -m venv $(TRL)
+	@$(TRL)/bin/python -m pip install --disable-pip-version-check --quiet --quiet pip==$(PIP_VERSION)
+	@$(TRL)/bin/python -m pip install --disable-pip-version-check --no-compile $(PIP_ARGS) $(QUIET) -c constraints.txt -c constraints-trl.txt -e '.[test,trl]'
+	@touch $@
+
+# Warnings of TRL's own are not ours to fail on.
+test-trl: $(TRL)/.test
+	OMP_NUM_THREADS=1 $(TRL)/bin/python -m pytest -q -W default -n $(WORKERS) --dist worksteal tests/engines/trl $(ARGS)
+
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -76,5 +89,5 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(TRL) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

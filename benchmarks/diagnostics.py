@@ -27,7 +27,7 @@ from counterpoise.engines.local.order import ProblemOrder
 from counterpoise.engines.local.policy import load_policy
 from counterpoise.engines.local.step_record import step_record
 from counterpoise.pipeline import Experience
-from counterpoise.prompts.templates import make_prompts
+from counterpoise.prompts import make_prompts
 from counterpoise.rollouts.stopping import decode_rows
 from counterpoise.runfile import load_config
 from counterpoise.runs.anchors import draw_anchors

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from counterpoise.tasks.sources.scibench import Scibench
 from counterpoise.verifiers.judge import Judge
-from counterpoise.verifiers.text.quantity_text import parse_gold
+from counterpoise.verifiers.text.quantity_text import parse_written_gold
 from counterpoise.verifiers.text.unit_text import factors
 
 
@@ -22,7 +22,7 @@ def number(value: Fraction) -> str:
 
 
 def variants(gold: str, worked: str) -> list[tuple[str, str, bool]]:
-    written = parse_gold(gold)
+    written = parse_written_gold(gold)
     value, unit = written.value, " ".join(f"{name}^{power}" for name, power in factors(written.unit)[0])
     cases = [
         ("itself", worked, True),

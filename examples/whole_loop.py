@@ -13,7 +13,7 @@ from counterpoise.credit import CreditStep, make_controller, make_rule, step_rul
 from counterpoise.learner.forward import find_route, response_log_probs
 from counterpoise.losses import counts, make_divide, make_loss
 from counterpoise.models.load import load_model
-from counterpoise.prompts.templates import make_prompts
+from counterpoise.prompts import make_prompts
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.streams import stream
 from counterpoise.tasks.registry import make_task

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from counterpoise.build.checks import check_needs
-from counterpoise.columns import COLUMNS, find_scored
-from counterpoise.errors import ConfigError
+from counterpoise.cli.watch import _ROWS
+from counterpoise.columns import BY_TYPE, COLUMNS, column, find_scored
+from counterpoise.errors import ConfigError, UnknownNameError
+from counterpoise.report.metrics import _panel
 from counterpoise.runfile import dump_config, load_config, load_stored, parse_config
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "engines.md").read_text(encoding="utf-8")
@@ -33,6 +35,34 @@ def test_only_the_critics_columns_need_one():
     rows = [row.split("|")[1] for row in critic.splitlines() if row.startswith("| `")]
     names = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert {name for name, column in COLUMNS.items() if column.critic} == names
+
+
+def test_a_name_alone_says_which_column_it_is():
+    labels = [known.label for known in COLUMNS.values()]
+    assert sorted(labels) == sorted(set(labels))
+    assert column("groups_unscored").label == "groups unscored"
+    assert column("entropy_sampled_wrong").label == "entropy wrong"
+
+
+def test_a_heading_says_the_unit_once():
+    assert max(len(row.heading) for row in _ROWS) <= 24  # the table of `watch` is then 78 columns wide
+    assert [column(name).heading for name in ("success_rate", "peak_memory_gib", "reward", "distinct_answers")] == [
+        "success rate %",
+        "peak memory, GiB",
+        "reward",
+        "distinct answers a group",
+    ]
+
+
+def test_a_chart_of_unknown_columns_or_of_several_units_cannot_be_made():
+    with pytest.raises(UnknownNameError, match=r"unknown column 'sucess_rate'; did you mean 'success_rate'\?"):
+        _panel("success", "Success", "sucess_rate coverage")
+    with pytest.raises(ValueError, match="too many values"):
+        _panel("success", "Success", "success_rate reward")
+
+
+def test_the_document_lists_what_is_kept_by_task_type():
+    assert set(re.findall(r"`(\w+)/TYPE`", DOCUMENT)) - {"tau"} == set(BY_TYPE)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every example runs, with small settings where it trains."""
+"""Every example runs, with small settings where it trains; `trl_nsr` where TRL is, in tests/engines/trl."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from counterpoise.models.lab import build_lab_model, save_lab_model
 from counterpoise.models.lab_tokenizer import build_lab_tokenizer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-TESTED = ("train_lab", "credit_by_hand", "custom_rule", "plot_passk", "whole_loop")
+TESTED = ("train_lab", "credit_by_hand", "custom_rule", "plot_passk", "whole_loop", "trl_nsr")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from counterpoise import files
 from counterpoise.errors import StoreError
 from counterpoise.files import (
     DEPTH,
-    Fault,
+    JsonFault,
     append_json_lines,
     atomic_write,
     atomic_write_text,
@@ -139,14 +139,14 @@ def test_json_that_is_read(text, value):
     ],
 )
 def test_json_that_is_not_read_is_a_fault_in_one_line(raw, why):
-    with pytest.raises(Fault) as fault:
+    with pytest.raises(JsonFault) as fault:
         parse_json(raw)
     assert str(fault.value).startswith(why) and "\n" not in str(fault.value)
 
 
 def test_numbers_that_are_none_are_read_from_lines_and_not_from_documents():
     assert parse_json("[NaN, Infinity, -Infinity]")[1:] == [math.inf, -math.inf]
-    with pytest.raises(Fault, match="NaN, which is no number of JSON"):
+    with pytest.raises(JsonFault, match="NaN, which is no number of JSON"):
         parse_json("[NaN]", finite=True)
     assert parse_json("9" * 400, large_integers=True) == int("9" * 400)
 

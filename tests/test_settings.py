@@ -18,7 +18,7 @@ from counterpoise.losses import LOSSES
 from counterpoise.losses.denominators import DENOMINATORS
 from counterpoise.ranges import AboveZero, File, NonNegative, Positive, Share
 from counterpoise.rewards.registry import REWARDS
-from counterpoise.settings import settings
+from counterpoise.settings import described, names_of, settings
 from counterpoise.tasks.registry import TASKS, make_task
 from counterpoise.verifiers.registry import VERIFIERS
 
@@ -150,3 +150,8 @@ def test_naming_the_parts_imports_no_pydantic():
         "print('pydantic' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_settings_are_named_and_described_as_a_user_gives_them():
+    assert names_of(Example) == ["first", "count", "lambda", "weights", "where", "sign"]
+    assert described(Example) == ["first (required)", "count=1", "lambda", "weights", "where", "sign=plus"]

@@ -30,7 +30,7 @@ from counterpoise.errors import StoreError
 __all__ = [
     "DEPTH",
     "Damage",
-    "Fault",
+    "JsonFault",
     "append_json_lines",
     "atomic_write",
     "atomic_write_text",
@@ -61,7 +61,7 @@ _KINDS = (
 )
 
 
-class Fault(ValueError):
+class JsonFault(ValueError):
     """Why a text is no JSON that is read here, in one line."""
 
     torn = False
@@ -239,18 +239,18 @@ def parse_json(data: bytes | str, *, finite: bool = False, large_integers: bool 
     odd = finite or _ODD.search(text) is not None
     try:
         value = _decoder(finite, large_integers).decode(text) if odd else json.loads(text)
-    except Fault:
+    except JsonFault:
         raise
     except RecursionError:
-        raise Fault(f"not JSON: nested more than {DEPTH} deep") from None
+        raise JsonFault(f"not JSON: nested more than {DEPTH} deep") from None
     except ValueError as error:
-        raise Fault(f"not JSON: {error}") from None
+        raise JsonFault(f"not JSON: {error}") from None
     if text.count("[") + text.count("{") > DEPTH and _deeper(value):
-        raise Fault(f"not JSON: nested more than {DEPTH} deep")
+        raise JsonFault(f"not JSON: nested more than {DEPTH} deep")
     return value
 
 
-def json_lines(path: str | Path, *, large_integers: bool = False) -> Iterator[tuple[int, dict[str, Any] | Fault]]:
+def json_lines(path: str | Path, *, large_integers: bool = False) -> Iterator[tuple[int, dict[str, Any] | JsonFault]]:
     """(line from 1, its object, or what is wrong with it) of each line that is not blank, as the file is read.
 
     Raises:
@@ -263,24 +263,24 @@ def json_lines(path: str | Path, *, large_integers: bool = False) -> Iterator[tu
             if len(raw) == _LARGEST and not raw.endswith(b"\n"):
                 while (rest := handle.readline(_LARGEST)) and not rest.endswith(b"\n"):
                     pass
-                yield number, Fault(f"a line of more than {_LARGEST} bytes")
+                yield number, JsonFault(f"a line of more than {_LARGEST} bytes")
                 continue
             if raw.strip():
                 yield number, parse_line(raw, large_integers=large_integers)
 
 
-def parse_line(raw: bytes, *, large_integers: bool = False) -> dict[str, Any] | Fault:
+def parse_line(raw: bytes, *, large_integers: bool = False) -> dict[str, Any] | JsonFault:
     """The object of one line, or what is wrong with it."""
     try:
         return _object(parse_json(raw, large_integers=large_integers))
-    except Fault as fault:
+    except JsonFault as fault:
         fault.torn = not raw.endswith(b"\n")
         return fault
 
 
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Fault(f"a JSON {type(value).__name__}, not an object")
+        raise JsonFault(f"a JSON {type(value).__name__}, not an object")
     return value
 
 
@@ -291,7 +291,7 @@ def read_json_lines(path: Path, *, on_damage: Callable[[Damage], None]) -> Itera
         OSError: see `open_regular`.
     """
     for number, found in json_lines(path):
-        if isinstance(found, Fault):
+        if isinstance(found, JsonFault):
             torn = " (torn by a kill while writing)" if found.torn else ""
             on_damage(Damage(path=Path(path), line=number, reason=f"{found}{torn}"))
         else:
@@ -306,24 +306,24 @@ def _decoded(data: bytes) -> str:
     try:
         return data.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
-        raise Fault(f"not UTF-8: byte 0x{data[error.start]:02x} at place {error.start + 1}") from None
+        raise JsonFault(f"not UTF-8: byte 0x{data[error.start]:02x} at place {error.start + 1}") from None
 
 
 def _decoder(finite: bool, large_integers: bool) -> json.JSONDecoder:
     def integer(digits: str) -> int:
         if not large_integers and not -(2**63) <= (value := _whole(digits)) < 2**64:
-            raise Fault(f"an integer of {len(digits.lstrip('-'))} digits, which is more than 64 bits hold")
+            raise JsonFault(f"an integer of {len(digits.lstrip('-'))} digits, which is more than 64 bits hold")
         return value if not large_integers else _whole(digits)
 
     def number(digits: str) -> float:
         value = float(digits)
         if math.isinf(value):
-            raise Fault(f"the number {digits[:40]}, which is too large")
+            raise JsonFault(f"the number {digits[:40]}, which is too large")
         return value
 
     def constant(word: str) -> float:
         if finite:
-            raise Fault(f"{word}, which is no number of JSON")
+            raise JsonFault(f"{word}, which is no number of JSON")
         return float(word)
 
     return json.JSONDecoder(parse_int=integer, parse_float=number, parse_constant=constant)
@@ -333,7 +333,7 @@ def _whole(digits: str) -> int:
     try:
         return int(digits)
     except ValueError:  # beyond the interpreter's limit of 4,300 digits
-        raise Fault(f"an integer of {len(digits.lstrip('-'))} digits") from None
+        raise JsonFault(f"an integer of {len(digits.lstrip('-'))} digits") from None
 
 
 def _deeper(value: object) -> bool:

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 
@@ -20,7 +19,6 @@ from counterpoise.types import (
     TRUNCATED,
     Batch,
     Credit,
-    Problem,
     Prompt,
     Reward,
     Sampler,
@@ -29,20 +27,11 @@ from counterpoise.types import (
     Sum,
     Verdict,
     VerdictValue,
+    Verify,
 )
 from counterpoise.world import ALONE, World
 
-__all__ = ["Assign", "Experience", "Pipeline", "Verify"]
-
-
-class Verify(Protocol):
-    """Judges responses (`verifiers.batch.Judge.verify`)."""
-
-    def __call__(
-        self, problems: Sequence[Problem], responses: Sequence[str], truncated: Sequence[bool] | None = None
-    ) -> list[Verdict]:
-        """One verdict per response, in order."""
-        ...
+__all__ = ["Assign", "Experience", "Pipeline"]
 
 
 Assign = Callable[[Batch], tuple[Credit, Mapping[str, Sum]]]

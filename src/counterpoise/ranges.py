@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 __all__ = [
+    "ON_HUB",
     "AboveOne",
     "AboveZero",
     "Checked",
@@ -94,6 +95,8 @@ PartialShare = Annotated[float, Ge(0.0), Le(0.99)]
 Smoothing = Annotated[float, Ge(0.0), Le(0.999)]
 """Share of an old average that a step keeps."""
 File = str | Path
+ON_HUB = "hub:"
+"""What a data set of the hub begins with where a file could stand."""
 Texts = Annotated[tuple[str, ...], _OneOrMany()]
 
 

@@ -16,7 +16,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from counterpoise.config import RunConfig
-from counterpoise.config.base import STORED, not_finite
+from counterpoise.config.base import STORED, number_fault
 from counterpoise.config.paths import relocate
 from counterpoise.errors import ConfigError, nearest
 from counterpoise.settings import names_of, setting_value
@@ -36,6 +36,9 @@ __all__ = [
 
 COMMAND_LINE = "command line"
 """`source` of tables that were made of what was typed."""
+
+_SHOWN = 200
+"""Characters that a message shows of a value."""
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -65,9 +68,14 @@ def load_stored(home: Path, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def settled(config: RunConfig) -> RunConfig:
-    """The same configuration with every path absolute, so that it means the same from any directory."""
+    """The same configuration with every path absolute and the texts of prompts in it, so that it means the same from any directory.
+
+    Raises:
+        ConfigError: a file of `[prompt]` cannot be read.
+    """
     data: dict[str, Any] = config.model_dump(mode="json")
-    return parse_config(anchored(data, Path.cwd()), stored=True)
+    found = parse_config(anchored(data, Path.cwd()), stored=True)
+    return found.model_copy(update={"prompt": found.prompt.settled()})
 
 
 def quoted(key: str, text: object) -> str:
@@ -180,9 +188,12 @@ def _apply(data: dict[str, Any], override: str, *, finite: bool) -> None:
             raise ConfigError(f"'{override}': {part} is a value, not a section")
     if isinstance(table, list):
         raise ConfigError(f"'{override}': {parts[-2]} is a list; give it as a whole: {'.'.join(parts[:-1])}=[…]")
-    value = setting_value(text.strip())
-    if finite and (found := not_finite(value)) is not None:
-        raise ConfigError(f"{COMMAND_LINE}: {key.strip()}: {found} is no finite number")
+    try:
+        value = setting_value(text.strip())
+    except ConfigError as error:
+        raise ConfigError(f"{COMMAND_LINE}: {key.strip()}: {error}") from error
+    if finite and (fault := number_fault(value)) is not None:
+        raise ConfigError(f"{COMMAND_LINE}: {key.strip()}: {fault}")
     table[parts[-1]] = value
 
 
@@ -201,8 +212,12 @@ def _explain(error: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     if not name:
         return message
     given = error["input"]
-    shown = f" (given: {given!r})" if isinstance(given, (str, int, float, bool, list)) else ""
+    shown = f" (given: {_cut(repr(given))})" if isinstance(given, (str, int, float, bool, list)) else ""
     return f"{name}: {message}{shown}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def setting_places(key: str, data: Mapping[str, Any] = MappingProxyType({})) -> list[str]:

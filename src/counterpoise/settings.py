@@ -7,7 +7,7 @@ import keyword
 import math
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -25,7 +25,7 @@ from counterpoise.ranges import expected, interval
 if TYPE_CHECKING:
     from pydantic_core import SchemaValidator, ValidationError
 
-__all__ = ["check_number", "construct", "names_of", "setting_name", "setting_value", "settings"]
+__all__ = ["check_number", "construct", "described", "names_of", "setting_name", "setting_value", "settings"]
 
 T = TypeVar("T")
 
@@ -85,6 +85,15 @@ def names_of(made: Any) -> list[str]:
     return [setting_name(one.name) for one in fields(made) if one.init]
 
 
+def described(made: Any) -> list[str]:
+    """Each setting of a class made by `settings` with its default: `count=3`, `path (required)`, and the name alone where it is None."""
+    takes = [one for one in fields(made) if one.init]
+    return [
+        f"{name} (required)" if _required(one) else name if one.default in (None, MISSING) else f"{name}={one.default}"
+        for one, name in zip(takes, names_of(made), strict=True)
+    ]
+
+
 def setting_name(parameter: str) -> str:
     """What a user calls a parameter: `lambda` for `lambda_`, since Python keeps the word for itself."""
     plain = parameter.removesuffix("_")
@@ -107,11 +116,23 @@ def check_number(
 
 
 def setting_value(text: str) -> Any:
-    """The value of `key=value` as typed on a command line: TOML (`3`, `0.1`, `true`, `[1, 2]`), and plain text where it is not."""
+    """The value of `key=value` as typed on a command line: TOML (`3`, `0.1`, `true`, `[1, 2]`), and plain text where it is not.
+
+    Raises:
+        ConfigError: it is nested too deep, or a number too long, to be read.
+    """
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    except RecursionError:
+        raise ConfigError(f"the value {text[:_SHOWN]}… is nested too deep") from None
+    except ValueError:  # beyond the interpreter's limit of 4,300 digits
+        raise ConfigError(f"the value {text[:_SHOWN]}… is a number of more digits than can be read") from None
+
+
+_SHOWN = 40
+"""Characters that a message shows of a value that is too long to be read."""
 
 
 def _check_names(where: str, kind: Any, given: Mapping[str, Any]) -> None:
@@ -121,8 +142,12 @@ def _check_names(where: str, kind: Any, given: Mapping[str, Any]) -> None:
             takes = ", ".join(known) or "no settings"
             raise ConfigError(f"{where}: unknown setting '{name}'{nearest(name, known)}; it takes: {takes}")
     for one in fields(kind):
-        if one.init and one.default is one.default_factory is MISSING and setting_name(one.name) not in given:
+        if one.init and _required(one) and setting_name(one.name) not in given:
             raise ConfigError(f"{where}: the setting '{setting_name(one.name)}' is missing")
+
+
+def _required(one: Field[Any]) -> bool:
+    return one.default is one.default_factory is MISSING
 
 
 def _fill(where: str, instance: Any, given: Mapping[str, Any]) -> None:

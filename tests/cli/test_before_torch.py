@@ -99,6 +99,15 @@ def test_every_command_that_would_read_a_model(ask, run_file, jsonl, tmp_path):
         assert (code, heavy) == (2, []), words
 
 
+def test_a_name_that_is_taken(ask, run_file, tmp_path):
+    file = run_file(model={"name": "lab"})
+    (tmp_path / "runs" / "run").mkdir(parents=True)
+    (tmp_path / "runs" / "run" / "config.toml").write_text("")
+    ((code, output, heavy),) = ask(["train", file])
+    assert (code, heavy) == (2, [])
+    assert "already holds a run; continue it with" in output
+
+
 def test_the_trackers_are_those_that_accelerate_knows():
     assert set(TRACKERS) == {str(kind) for kind in LoggerType if kind is not LoggerType.ALL}
 

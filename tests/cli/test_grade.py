@@ -17,7 +17,7 @@ RESPONSES = {
     "b": (r"\boxed{7}", r"\boxed{7.0}", r"\boxed{8}", "seven, I think"),
     "c": (r"\boxed{1}", r"\boxed{2}", r"\boxed{3}", r"\boxed{4}"),
 }
-EXACT, NUMERIC = "verdicts-exact-3.jsonl", "verdicts-numeric-3.jsonl"
+EXACT, NUMERIC = "verdicts-exact-4.jsonl", "verdicts-numeric-4.jsonl"
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_rollouts_without_a_result_are_graded_by_the_tasks_verifier(command, dra
     assert counts(drawn, problems) == [(4, 1), (4, 1), (4, 0)]
     # pass@1 = (1/4 + 1/4 + 0) / 3; pass@4 = 2/3
     assert "16.7" in text and "66.7" in text
-    assert "judged by exact 3" in text
+    assert "judged by exact 4" in text
     assert "before" not in text
     assert sorted(p.name for p in drawn.glob("passk*")) == ["passk.json"]
 
@@ -90,7 +90,7 @@ def test_another_verifier_and_what_changed(command, graded, task, problems):
     assert counts(graded, problems) == [(4, 3), (4, 2), (4, 0)]
     # pass@1 = (3/4 + 2/4 + 0) / 3
     assert "41.7" in text
-    assert "verdicts of exact 3 and of numeric 3" in text
+    assert "verdicts of exact 4 and of numeric 4" in text
     # 1/2, 0.50 and 7.0 turn right; 2 stay right, 6 wrong, 1 without an answer.
     assert "correct same 2 16.7%" in text
     assert "wrong correct 3 25.0%" in text
@@ -103,16 +103,16 @@ def test_another_verifier_and_what_changed(command, graded, task, problems):
     # Nothing is lost: the old verdicts byte for byte, the old result under its verifier's name.
     kept = (
         (graded / EXACT).read_bytes(),
-        *((graded / f).read_text() for f in ("passk-exact-3.json", "problems-exact-3.jsonl")),
+        *((graded / f).read_text() for f in ("passk-exact-4.json", "problems-exact-4.jsonl")),
     )
     assert kept == before
-    assert "the result by exact 3 is kept as" in result.stderr
+    assert "the result by exact 4 is kept as" in result.stderr
     assert len(lines(graded / NUMERIC)) == 12
 
 
 def test_the_kept_counts_compare_with_the_new_ones(command, graded, task):
     assert command("grade", graded, *task, "--verifier", "numeric").exit_code == 0
-    text = said(command("compare", graded / "problems-exact-3.jsonl", graded, "--k", "1"))
+    text = said(command("compare", graded / "problems-exact-4.jsonl", graded, "--k", "1"))
     assert "+25.0" in text  # 41.7 - 16.7
 
 
@@ -120,19 +120,19 @@ def test_the_same_again_judges_nothing_and_changes_nothing(command, graded, task
     command("grade", graded, *task, "--verifier", "numeric")
     files = {path.name: path.read_bytes() for path in graded.iterdir()}
     result = command("grade", graded, *task, "--verifier", "numeric")
-    assert "numeric 3 made the result before too, so no verdict changed" in result.stderr
+    assert "numeric 4 made the result before too, so no verdict changed" in result.stderr
     assert {path.name: path.read_bytes() for path in graded.iterdir()} == files
     text = said(command("grade", graded, *task))
     assert "correct wrong 3 25.0%" in text
     assert (graded / EXACT).read_bytes() == files[EXACT]
-    assert (graded / "passk-numeric-3.json").is_file()
+    assert (graded / "passk-numeric-4.json").is_file()
 
 
 def test_an_interrupted_grading_goes_on(command, graded, task, problems):
     command("grade", graded, *task, "--verifier", "numeric")
     whole = (graded / NUMERIC).read_bytes()
     result = (graded / "passk.json").read_bytes()
-    (graded / "passk.json").write_bytes((graded / "passk-exact-3.json").read_bytes())
+    (graded / "passk.json").write_bytes((graded / "passk-exact-4.json").read_bytes())
     (graded / NUMERIC).write_bytes(whole[: len(whole) // 2])
     text = said(command("grade", graded, *task, "--verifier", "numeric"))
     assert "wrong correct 3 25.0%" in text
@@ -143,7 +143,7 @@ def test_an_interrupted_grading_goes_on(command, graded, task, problems):
     assert now.pop("damaged_lines") == 1
     assert {**now, "damaged_lines": 0} == json.loads(result)
     # Killed between the two files of a result: what was kept of the old one is not overwritten with the new one.
-    assert [line["c"] for line in lines(graded / "problems-exact-3.jsonl")].count(1) == 2
+    assert [line["c"] for line in lines(graded / "problems-exact-4.jsonl")].count(1) == 2
 
 
 def test_a_setting_of_the_verifier_is_another_version(command, graded, task, problems):
@@ -152,7 +152,7 @@ def test_a_setting_of_the_verifier_is_another_version(command, graded, task, pro
             "grade", graded, *task, "--verifier", "numeric", "verifier.relative_tolerance=0.2", "--k", "1,2", "--k", "4"
         )
     )
-    assert "judged by numeric 3+rtol0.2" in text
+    assert "judged by numeric 4+rtol0.2" in text
     # 8 is within a fifth of 7 (1/7).
     assert counts(graded, problems) == [(4, 3), (4, 3), (4, 0)]
 
@@ -208,7 +208,7 @@ def test_mistakes(refused, graded, task, jsonl, tmp_path):
 def test_a_run_is_graded_by_its_own_settings(command, refused, run_file):
     assert command("train", run_file(evaluation={"before": True, "after": True})).exit_code == 0
     text = said(command("grade", "runs/run@0", "--verifier", "exact"))
-    assert "verdicts of countdown 3 and of exact 3" in text
+    assert "verdicts of countdown 3 and of exact 4" in text
     assert "of 16 rollouts" in text  # 4 problems x 4
     said(command("grade", "runs/run"))
     said(command("grade", "runs/run/evaluation/step-000004", "--verifier", "exact"))

@@ -20,7 +20,7 @@ def test_the_line_begins_with_success_and_missing_answers(monkeypatch, capsys):
         observer.started(path="runs/x", first_step=0, steps=1)
         observer.stepped(1, record)
     line = capsys.readouterr().err.splitlines()[-1]
-    assert line.endswith(": right 12.5%, no answer 31%, reward -0.750, entropy 0.500, rho 0.250, tokens/s 1,234")
+    assert line.endswith(": right 12.5%, no answer 31.0%, reward -0.750, entropy 0.500, rho 0.250, tokens/s 1,234")
 
 
 def test_what_was_not_measured_is_left_out(monkeypatch, capsys):

@@ -16,6 +16,7 @@ import pytest
 from counterpoise.cli import app, console
 from counterpoise.cli.output import Screen, Stream
 from counterpoise.engines.local.observer import Unfailing
+from counterpoise.errors import StoreError
 from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout
 from counterpoise.runfile import quoted
 from counterpoise.tasks.registry import make_task
@@ -148,6 +149,23 @@ def test_a_terminal_that_is_lost_during_a_training_does_not_end_it(run_file, tmp
         os.close(ours)
         assert run_main(monkeypatch, "train", run_file()) == 0
     assert '"output_lost"' in (tmp_path / "runs" / "run" / "events.jsonl").read_text()
+
+
+def test_an_event_that_cannot_be_noted_either_does_not_end_it():
+    told = []
+
+    class Gone:
+        def said(self, line):
+            told.append(line)
+            raise OSError(28, "No space left on device")
+
+    def lost(step, line):
+        raise StoreError(f"cannot write events.jsonl: {line}")
+
+    observer = Unfailing(Gone(), lost=lost)
+    observer.said("x")
+    observer.said("y")
+    assert told == ["x"]
 
 
 def test_an_observer_that_fails_in_another_way_is_not_silenced():

@@ -8,6 +8,7 @@ import os
 import shutil
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from counterpoise.runs.directory import RunDirectory
 
@@ -326,6 +327,41 @@ def test_a_base_that_was_moved_is_named_anew(command, refused, run_file, tiny_po
     refused("train", run, "learner.steps=2", says=f"model.name={tmp_path}/base does not exist")
     assert command("train", run, "learner.steps=2", "model.name=moved").exit_code == 0
     assert command("train", run, "learner.steps=3").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [{"model": {"lora": {"rank": 2}}}, {"loss": {"kl": 0.01}}, {"credit": {"rule": "ppo", "settings": {"kl": 0.01}}}],
+)
+def test_a_base_that_was_changed_is_refused_where_it_is_read_again(
+    command, refused, run_file, tiny_policy, tmp_path, sections
+):
+    base = shutil.copytree(tiny_policy, tmp_path / "base")
+    model = {"name": "base", **sections.get("model", {})}
+    file = run_file(**{**sections, "model": model, "learner": {"steps": 1}})
+    assert command("train", file).exit_code == 0
+    run = tmp_path / "runs" / "run"
+    assert command("train", run, "learner.steps=2").exit_code == 0
+    weights = load_file(base / "model.safetensors")
+    save_file({name: weight * 1.01 for name, weight in weights.items()}, base / "model.safetensors", {"format": "pt"})
+    before = (run / "metrics.jsonl").read_bytes()
+    refused("train", run, "learner.steps=3", says=f"the weights of {base} are not those that the run was begun with")
+    assert (run / "metrics.jsonl").read_bytes() == before
+    # another base in its place is not it moved
+    os.rename(base, tmp_path / "moved")
+    refused("train", run, "learner.steps=3", "model.name=moved", says="are not those that the run was begun with")
+    shutil.copytree(tiny_policy, base)
+    assert command("train", run, "learner.steps=3").exit_code == 0
+
+
+def test_a_base_that_is_not_read_again_may_go(command, run_file, tiny_policy, tmp_path):
+    base = shutil.copytree(tiny_policy, tmp_path / "base")
+    assert command("train", run_file(model={"name": "base"}, learner={"steps": 1})).exit_code == 0
+    run = tmp_path / "runs" / "run"
+    assert "base" not in json.loads((run / "identity.json").read_text())
+    weights = load_file(base / "model.safetensors")
+    save_file({name: weight * 1.01 for name, weight in weights.items()}, base / "model.safetensors", {"format": "pt"})
+    assert command("train", run, "learner.steps=2").exit_code == 0
 
 
 # What is measured in the end.

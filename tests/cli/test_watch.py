@@ -81,11 +81,11 @@ def test_a_look_at_a_run_in_progress(command, run):
 
 def test_what_the_signs_really_weigh(command, run):
     steps(run, 1, 3, lambda_plus=1.0, lambda_minus=0.5)  # of a version that kept no more
-    assert row(command("watch", run).stdout, "weight of right ones")[:2] == ["1.000", "1.000"]
+    assert row(command("watch", run).stdout, "weight of right rollouts")[:2] == ["1.000", "1.000"]
     steps(run, 4, 4, lambda_plus=1.0, lambda_minus=0.5, weight_plus=0.1, weight_minus=0.5)
     # (3 + 0.1) / 4 = 0.775
-    assert row(command("watch", run).stdout, "weight of right ones")[:2] == ["0.100", "0.775"]
-    assert row(command("watch", run).stdout, "weight of wrong ones")[:2] == ["0.500", "0.500"]
+    assert row(command("watch", run).stdout, "weight of right rollouts")[:2] == ["0.100", "0.775"]
+    assert row(command("watch", run).stdout, "weight of wrong rollouts")[:2] == ["0.500", "0.500"]
 
 
 def test_ten_steps_have_no_change_yet_and_eleven_have(command, run):

@@ -88,6 +88,10 @@ def test_every_recipe_is_valid(path):
             "run.verification.settings.qa.max_words: True is no integer",
         ),
         ("[guards.settings]\nentropi = {}", "run.guards.settings.entropi is unknown"),
+        ("[loss]\ndenominator = 'tokens'", "run.loss.denominator: 'tokens'"),
+        ("[credit]\nfilter = 'zero'", "run.credit.filter: 'zero'"),
+        ("[prompt]\ntemplate = 'chatt'", "run.prompt.template: 'chatt'"),
+        ("[guards]\nnames = ['entropi']", "run.guards.names.0: 'entropi'"),
         ("[learner]\nstep = 3", "run.learner.step is unknown"),
         ("[learner]\nsteps = 'many'", "run.learner.steps: 'many' is no integer"),
     ],
@@ -97,7 +101,7 @@ def test_a_wrong_value_is_not(text, place):
 
 
 def test_what_may_be_unset_is_written_none():
-    assert faults({"critic": {"value_clip": "none"}}, SCHEMA) == []
+    assert faults({"critic": {"value_clip": "none"}, "prompt": {"template": "none"}}, SCHEMA) == []
     assert faults({"critic": {"value_clip": None}}, SCHEMA) != []
 
 

@@ -6,9 +6,21 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from counterpoise.credit import EMPHASES, RULES, group_statistics, make_emphasis, make_rule, signed_credit
+from counterpoise.credit import (
+    EMPHASES,
+    RULES,
+    Needs,
+    group_statistics,
+    make_emphasis,
+    make_rule,
+    needs_of,
+    signed_credit,
+)
 from counterpoise.credit.registry import check_emphasis
+from counterpoise.credit.rules.gdpo import Gdpo, gdpo
 from counterpoise.errors import ConfigError, UnknownNameError
+
+REQUIRED = {"passk": {"k": 2}, "gdpo": {"dimensions": {"verdict": 1.0}, "whiten": "none"}}
 
 
 def weights(name: str, n: int, c: int, **settings: float) -> float:
@@ -76,14 +88,41 @@ def test_bad_names_and_settings_are_refused() -> None:
             make_emphasis(name, **{setting: -1})
 
 
-@pytest.mark.parametrize("rule", sorted(RULES))
+def gap(rule: str, c: int) -> float:
+    """How far a right and a wrong rollout are apart in a group of eight with c successes: what the rule counts the group."""
+    rows = {
+        "correct": torch.arange(8) < c,
+        "scored": torch.ones(8).bool(),
+        "group_ids": torch.zeros(8).long(),
+    }
+    rewards = rows["correct"].double() * 2 - 1
+    made = make_rule(rule, **REQUIRED.get(rule, {}))
+    if isinstance(made, Gdpo):
+        values, _ = gdpo(rewards[:, None], rows["scored"], rows["group_ids"], rule=made)
+    else:
+        values = made(rewards, group_statistics(**rows, rewards=rewards))
+    return float(values[0] - values[-1])
+
+
+@pytest.mark.parametrize("rule", [name for name in RULES if Needs.CRITIC not in needs_of(name)])
 @pytest.mark.parametrize("emphasis", sorted(EMPHASES))
 def test_what_the_rule_divides_by_is_not_divided_by_again(rule: str, emphasis: str) -> None:
-    if rule in ("grpo", "maxrl", "passk", "ngrpo", "gdpo") and emphasis in ("inverse", "inverse_sqrt", "mad"):
+    both = (make_rule(rule, **REQUIRED.get(rule, {})), make_emphasis(emphasis))
+    # a rule that counts hard groups otherwise than even ones, and an emphasis that counts them more: by the square together
+    if gap(rule, 1) != pytest.approx(gap(rule, 4)) and weights(emphasis, 8, 1) > 1:
         with pytest.raises(ConfigError, match=f"emphasis={emphasis} divides .* credit.rule={rule} has done so already"):
-            check_emphasis(rule, emphasis)
+            check_emphasis(*both)
     else:
-        check_emphasis(rule, emphasis)
+        check_emphasis(*both)
+
+
+def test_plain_tensors_are_not_divided_twice_either() -> None:
+    row = torch.ones(1)
+    with pytest.raises(ConfigError, match=r"emphasis=inverse divides .* credit.rule=maxrl has done so already"):
+        signed_credit(
+            rewards=row, correct=row.bool(), scored=row.bool(), group_ids=row.long(), rule=make_rule("maxrl"),
+            emphasis=make_emphasis("inverse"),
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,14 @@ def test_soft_is_the_expectation_over_the_verdict() -> None:
     assert torch.equal(apply(make_rule("soft", lambda_=0.1), [1.0, -1.0]), weighted)
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=10), st.floats(0.01, 100))
+def test_soft_is_hinge_at_a_threshold_of_its_own(rewards: list[float], weight: float) -> None:
+    # above tau = low + 2 / (1 + l): l c - (1 - c) = (1 + l) (r - tau) / 2 = l (r - tau) / (high - tau)
+    hinge = make_rule("hinge", lambda_=weight, tau=-1 + 2 / (1 + weight))
+    torch.testing.assert_close(apply(make_rule("soft", lambda_=weight), rewards), apply(hinge, rewards))
+
+
 def test_correct_only_keeps_high_rewards_of_wrong_answers_from_being_pushed_up() -> None:
     rewards = torch.tensor([1.0, 0.9, 0.2, 0.9], dtype=torch.float64)
     correct = torch.tensor([True, False, False, True])

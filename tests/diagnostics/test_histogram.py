@@ -56,7 +56,7 @@ def test_quantiles_of_merged_histograms_are_those_of_the_union_within_a_bin(one,
 
 def test_columns_are_quantiles_and_ratios():
     columns = quantile_columns(
-        {"surprisal": Histogram.of([1.0] * 9 + [2.0]), "log_ratio_plus": Histogram.of([math.log(2.0)])}
+        {"surprisal": Histogram.of([1.0] * 9 + [2.0]), "ratio_plus": Histogram.of([math.log(2.0)], logs=True)}
     )
     assert set(columns) == {
         "surprisal_p50", "surprisal_p90", "surprisal_p99", "ratio_plus_p01", "ratio_plus_p50", "ratio_plus_p99", "ratio_plus_max",
@@ -66,7 +66,7 @@ def test_columns_are_quantiles_and_ratios():
     assert columns["surprisal_p99"] == pytest.approx(2.0, rel=0.01)
     # one value: kept between the extremes, so exact
     assert columns["ratio_plus_p01"] == columns["ratio_plus_max"] == pytest.approx(2.0, rel=1e-12)
-    assert math.isnan(quantile_columns({"log_ratio_minus": Histogram.of([])})["ratio_minus_max"])
+    assert math.isnan(quantile_columns({"ratio_minus": Histogram.of([], logs=True)})["ratio_minus_max"])
 
 
 def test_histograms_of_one_name_add_up():

@@ -57,7 +57,7 @@ def test_padded_rows_give_the_logits_of_single_ones(policy):
 
 def test_measures_are_those_of_the_distribution(policy):
     (logits,) = microscope.response_logits(policy, GROUP[:1])
-    found = microscope.measure(logits, GROUP[0], temperature=TEMPERATURE)
+    found = microscope.measure_tokens(logits, GROUP[0], temperature=TEMPERATURE)
     log_pi = torch.log_softmax(logits.double() / TEMPERATURE, -1)
     assert found.log_prob.tolist() == pytest.approx([float(log_pi[t, y]) for t, y in enumerate((2, 1, 3))], abs=1e-12)
     assert found.entropy.tolist() == pytest.approx((-(log_pi.exp() * log_pi).sum(-1)).tolist(), abs=1e-12)
@@ -109,7 +109,7 @@ def test_a_small_tabular_step_is_fitted_exactly(policy):
     predicted, realised = [], []
     for row, old, new in zip(GROUP, before, after, strict=True):
         predicted.append(microscope.slopes(old, row, contexts, temperature=TEMPERATURE)[0])
-        first, second = (microscope.measure(z, row, temperature=TEMPERATURE).log_prob for z in (old, new))
+        first, second = (microscope.measure_tokens(z, row, temperature=TEMPERATURE).log_prob for z in (old, new))
         realised.append(second - first)
     found = microscope.fit(np.concatenate(predicted), np.concatenate(realised))
     assert found.step == pytest.approx(eta, rel=2e-3)

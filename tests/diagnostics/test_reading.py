@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from counterpoise.diagnostics.explanation import Alternative, Explanation, Fit, Move, RuleStep, TokenView
-from counterpoise.diagnostics.reading import decisive, percent, quoted, read_step, read_token
+from counterpoise.diagnostics.reading import chance, decisive, quoted_token, read_step, read_token
 
 NAN = float("nan")
 
@@ -141,8 +141,8 @@ def test_a_step_in_one_sentence():
 
 
 def test_small_words():
-    assert [percent(value) for value in (0.934, 0.0021, 0.99968, NAN)] == ["93.4%", "0.21%", "99.97%", "?"]
-    assert quoted("a\n\t") == "'a⏎⇥'"
+    assert [chance(value) for value in (0.934, 0.0021, 0.99968, NAN)] == ["93.4%", "0.21%", "99.97%", "?"]
+    assert quoted_token("a\n\t") == "'a⏎⇥'"
 
 
 def test_decisive_tokens_have_the_largest_gradient_and_stand_in_order():

@@ -34,11 +34,11 @@ def test_tokens_are_counted_by_sign_and_padding_is_not():
     )
     found = tokens.histograms()
     assert {name: histogram.count for name, histogram in found.items()} == {
-        "entropy": 5, "entropy_plus": 2, "entropy_minus": 1, "log_ratio_plus": 2, "log_ratio_minus": 1,
+        "entropy": 5, "entropy_plus": 2, "entropy_minus": 1, "ratio_plus": 2, "ratio_minus": 1,
     }  # fmt: skip
     # row 0: log-ratios 0 and -1; row 1: +1, its padding (9) is not seen
-    assert (found["log_ratio_plus"].low, found["log_ratio_plus"].high) == (-1.0, 0.0)
-    assert (found["log_ratio_minus"].low, found["log_ratio_minus"].high) == (1.0, 1.0)
+    assert (found["ratio_plus"].low, found["ratio_plus"].high) == (-1.0, 0.0)
+    assert (found["ratio_minus"].low, found["ratio_minus"].high) == (1.0, 1.0)
     assert (found["entropy"].low, found["entropy"].high) == (0.5, 4.0)
 
 
@@ -55,9 +55,9 @@ def test_micro_batches_add_up_to_what_numpy_finds_in_the_whole():
     up = batch["mask"] & (batch["plus"] > 0)[:, None]
     exact = Histogram.of((batch["log_probs"] - batch["old_log_probs"])[up].numpy())
     # float32 and float64 may differ by a bin at its edge
-    assert np.abs(np.cumsum(one["log_ratio_plus"].counts - exact.counts)).max() <= 1
+    assert np.abs(np.cumsum(one["ratio_plus"].counts - exact.counts)).max() <= 1
     for share in (0.01, 0.5, 0.99):
-        assert one["log_ratio_plus"].quantile(share) == pytest.approx(exact.quantile(share), rel=0.021, abs=2e-4)
+        assert one["ratio_plus"].quantile(share) == pytest.approx(exact.quantile(share), rel=0.021, abs=2e-4)
 
 
 def test_credit_by_token_and_what_is_not_finite():
@@ -71,8 +71,8 @@ def test_credit_by_token_and_what_is_not_finite():
         mask=torch.ones(1, 3, dtype=torch.bool),
     )
     found = tokens.histograms()
-    assert (found["entropy"].count, found["log_ratio_plus"].count) == (2, 1)
-    assert found["log_ratio_minus"].high == 20.0
+    assert (found["entropy"].count, found["ratio_plus"].count) == (2, 1)
+    assert found["ratio_minus"].high == 20.0
 
 
 def test_nothing_seen_is_empty():

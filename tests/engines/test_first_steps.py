@@ -352,12 +352,13 @@ def test_a_step_that_moved_the_weights_before_it_was_refused_is_not_saved(config
     assert steps(run) == []
 
 
-def test_an_evaluation_that_fails_in_between_costs_no_step(configure, monkeypatch):
+@pytest.mark.parametrize("error", [VerifierError("no worker"), MemoryError(), RuntimeError("no room on the device")])
+def test_an_evaluation_that_fails_in_between_costs_no_step(configure, monkeypatch, error):
     def fail(*parts, **options):
-        raise VerifierError("no worker")
+        raise error
 
     run = RunDirectory.create(configure("checkpoint.every_steps=0", "evaluation.every=2"))
     monkeypatch.setattr(local, "evaluate_policy", fail)
-    with pytest.raises(VerifierError):
+    with pytest.raises(type(error)):
         train(run)
     assert steps(run) == [2]

@@ -1,6 +1,7 @@
 """The presets of the source paper: every number of its tables, for every model and rule, and each rule trains in small."""
 
 import math
+import types
 from pathlib import Path
 
 import pytest
@@ -10,17 +11,20 @@ from counterpoise.credit import make_rule
 from counterpoise.credit.gae import gae, moments, token_rewards, whiten
 from counterpoise.engines.local.assemble import assemble
 from counterpoise.engines.local.loop import train
+from counterpoise.engines.local.room import fit_problems
 from counterpoise.losses.value import ValueLoss
 from counterpoise.runfile import load_config
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.runs.records import read_metrics
+from counterpoise.types import Problem
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 PAPER = RECIPES / "paper"
 
 # arXiv 2506.01347: name, template, response tokens, steps, evaluation (n, temperature, top-p, top-k, tokens)
 MODELS = {
-    "qwen2.5-math-7b": ("Qwen/Qwen2.5-Math-7B", "paper_qwen2.5_math", 3072, 110, (256, 0.6, 0.95, 0, 4096)),
+    # 4,096 tokens in the paper, and the model has as many positions for prompt and response together: 4,095 are cut where the paper's are
+    "qwen2.5-math-7b": ("Qwen/Qwen2.5-Math-7B", "paper_qwen2.5_math", 3072, 110, (256, 0.6, 0.95, 0, 4095)),
     "qwen3-4b": ("Qwen/Qwen3-4B", "paper_qwen3", 31744, 50, (64, 0.7, 0.8, 20, 31744)),
     # a context of 4,096 with prompts up to 1,024; the paper has no other number for it
     "llama-3.1-8b-instruct": (
@@ -31,6 +35,8 @@ MODELS = {
         (256, 0.6, 0.95, 0, 3072),
     ),
 }
+# max_position_embeddings of the models' configurations
+POSITIONS = {"qwen2.5-math-7b": 4096, "qwen3-4b": 40960, "llama-3.1-8b-instruct": 131072}
 # settings, KL in the loss, its clamp, KL in the reward (twice the paper's 1e-3: rewards are twice as far apart), filter, denominator
 RULES = {
     "psr": ({}, 0.0, None, None, "zero_credit", "tokens_signed"),
@@ -62,7 +68,8 @@ def test_every_number_is_the_papers(model, rule):
 
     assert (config.model.name, config.model.lora.rank) == (name, 0)
     assert (config.tasks.name, config.tasks.max_train, config.tasks.settings) == ("math", None, {})
-    assert (config.prompt.template, config.prompt.max_tokens) == (template, 1024)
+    prompt = config.prompt
+    assert (prompt.template, prompt.max_tokens, prompt.too_long) == (template, 1024, "drop")
     rollout = config.rollout
     assert (rollout.prompts_per_step, rollout.group_size, rollout.max_tokens) == (1024, 8, tokens)
     assert (rollout.temperature, rollout.top_p, rollout.top_k) == (1.0, 1.0, 0)
@@ -95,6 +102,41 @@ def test_every_number_is_the_papers(model, rule):
     found = config.evaluation
     assert (found.n, found.temperature, found.top_p, found.top_k, found.max_tokens) == evaluation
     assert found.problems is None
+
+
+class Words:
+    """A tokenizer with a token for each word."""
+
+    eos_token_id = 0
+
+    def __call__(self, texts, **_):
+        return {"input_ids": [text.split() for text in texts]}
+
+    def apply_chat_template(self, messages, **_):
+        return " ".join(message["content"] for message in messages)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_has_room_for_the_papers_responses(model):
+    config = preset(model, "nsr")
+    text = types.SimpleNamespace(max_position_embeddings=POSITIONS[model])
+    whole = types.SimpleNamespace(config=types.SimpleNamespace(get_text_config=lambda decoder: text))
+    policy = types.SimpleNamespace(model=whole, tokenizer=Words())
+    problems = [
+        Problem(problem_id=str(length), task_type="math", question="x " * length, gold="1", verifier="math")
+        for length in (5, 900, 1500)
+    ]
+    for training in (True, False):
+        said = []
+        left = fit_problems(
+            policy, problems, config, template=config.prompt.template, training=training, say=said.append
+        )
+        assert [problem.problem_id for problem in left] == ["5", "900"]
+        # the paper's evaluation of this model fills its positions, whatever the prompt
+        cut = [line for line in said if "leave a response less" in line]
+        assert len(cut) == (model == "qwen2.5-math-7b" and not training)
+        # no prompt leaves that much, so leaving out those that do not would leave none
+        assert not any("too_long=drop" in line for line in cut)
 
 
 def test_every_file_is_a_model_or_a_rule_of_the_table():

@@ -4,7 +4,7 @@ import pytest
 
 from counterpoise.build.checks import check_verifiers
 from counterpoise.errors import ConfigError, TrainingError, UnknownNameError
-from counterpoise.jobs.evaluate import open_bench
+from counterpoise.jobs.evaluate import open_evaluator
 from counterpoise.pipeline import _refuse_unscored
 from counterpoise.types import Extraction, Judgement, Problem, VerdictValue
 
@@ -13,7 +13,7 @@ PROBLEM = Problem(problem_id="1", task_type="t", question="q", gold="a", verifie
 
 def test_the_run_files_settings_reach_the_judge(configure):
     config = configure("verification.settings.exact.ignore_case=true", "verification.settings.qa.max_words=3")
-    with open_bench(config) as ready:
+    with open_evaluator(config) as ready:
         assert [ready.judge.verifier(name).version for name in ("exact", "qa")] == ["3+ignore-case", "4+words3"]
         assert ready.judge.verify([PROBLEM], ["A"])[0].value == "correct"
 
@@ -39,7 +39,7 @@ def test_mistakes_in_them_are_found_before_a_model_is_read(monkeypatch, settings
 def test_blame_and_the_limit_of_unscored_are_the_run_files(configure):
     assert (configure().verification.blame, configure().verification.max_unscored) == ("answer", 0.1)
     for blame, verdict in (("answer", "wrong"), ("none", "unscored")):
-        with open_bench(configure(f"verification.blame={blame}")) as ready:
+        with open_evaluator(configure(f"verification.blame={blame}")) as ready:
             # A verifier that needs no worker raises at this answer and not at the gold.
             ready.judge._verifiers["exact"] = Raising()
             assert ready.judge.verify([PROBLEM], ["b"])[0].value == verdict

@@ -7,7 +7,7 @@ import pytest
 from counterpoise.errors import DataError, UnknownNameError
 from counterpoise.evaluation.counts import ProblemCounts
 from counterpoise.evaluation.estimators.registry import ESTIMATORS
-from counterpoise.evaluation.metrics import METRICS, Estimate, columns, differences, estimates, metric_names
+from counterpoise.evaluation.metrics import METRICS, Estimate, differences, estimates, metric_names, per_problem
 
 
 def problem(name, n, c, *, unscored=0, wrong=None, parts=None):
@@ -19,7 +19,7 @@ HAND = [problem("a", 4, 1, wrong=(3,)), problem("b", 4, 3, wrong=(1,))]
 
 
 def by_label(counts, ks=(1, 2, 4), **options):
-    made = estimates(columns(counts, ks), counts, generator=np.random.default_rng(0), resamples=200, **options)
+    made = estimates(per_problem(counts, ks), counts, generator=np.random.default_rng(0), resamples=200, **options)
     return {one.label: one for one in made}
 
 
@@ -102,8 +102,8 @@ def test_an_estimate_survives_json():
 def test_paired_differences():
     after = [problem("b", 4, 4, wrong=()), problem("a", 4, 1, wrong=(1, 1, 1))]
     made = differences(
-        columns(HAND, [1, 4]),
-        columns(after, [1, 4]),
+        per_problem(HAND, [1, 4]),
+        per_problem(after, [1, 4]),
         base_ids=["a", "b"],
         after_ids=["b", "a"],
         paired=True,
@@ -120,7 +120,7 @@ def test_paired_differences():
 
 def test_differences_of_other_problems_are_refused_or_unpaired():
     other = [problem("c", 4, 4, wrong=()), problem("d", 4, 4, wrong=()), problem("e", 4, 4, wrong=())]
-    table, theirs = columns(HAND, [1]), columns(other, [1])
+    table, theirs = per_problem(HAND, [1]), per_problem(other, [1])
     options = {"base_ids": ["a", "b"], "after_ids": ["c", "d", "e"], "resamples": 200}
     with pytest.raises(DataError, match="did not answer the same problems: 0 in common"):
         differences(table, theirs, paired=True, generator=np.random.default_rng(0), **options)
@@ -139,4 +139,4 @@ def test_names():
 
 def test_no_problems():
     with pytest.raises(DataError, match="no problems to estimate anything of"):
-        columns([], [1])
+        per_problem([], [1])

@@ -21,7 +21,7 @@ from counterpoise.verifiers.text.extraction import (
     final_text,
 )
 from counterpoise.verifiers.text.normalise import balanced, normalise, over_cap
-from counterpoise.verifiers.text.short_answers import abstains, answer_tokens, parse_gold
+from counterpoise.verifiers.text.short_answers import abstains, answer_tokens, parse_short_gold
 
 CHOICE, COUNTDOWN, MATH, NUMERIC = ChoiceVerifier(), CountdownVerifier(), MathVerifier(), NumericVerifier()
 QA, QUANTITY = QaVerifier(), QuantityVerifier()
@@ -110,7 +110,7 @@ def words(text: str) -> None:
     assert judgement.value is not VerdictValue.CORRECT or "kestrel" in tokens[-1].replace(" ", "")
     assert all(0.0 <= part <= 1.0 for part in judgement.parts.values())
     assert (judgement.value is VerdictValue.ABSTAINED) <= abstains(tokens)
-    gold = parse_gold(text)
+    gold = parse_short_gold(text)
     assert gold is None or gold.answers
 
 

@@ -30,7 +30,7 @@ def test_two_processes_with_unequal_shares_end_where_one_does(ends):
         for name, (total, count) in metrics.items():
             assert (total, count) == (pytest.approx(single[1][name][0], rel=1e-4, abs=1e-5), single[1][name][1]), name
 
-        assert quantiles["entropy_plus"][0] > 0 < quantiles["log_ratio_minus"][0]
+        assert quantiles["entropy_plus"][0] > 0 < quantiles["ratio_minus"][0]
         for name, (count, low, high, median) in quantiles.items():
             expected = single[4][name]
             assert count == expected[0], name

@@ -40,8 +40,9 @@ def test_who_observes_sees_every_trained_token_of_every_epoch_and_nothing_that_o
     )  # fmt: skip
     found = tokens.histograms()
     assert found["entropy"].count == report.tokens_trained == 2 * sum(len(rows[i].token_ids) for i in (0, 1, 3, 4))
-    assert found["entropy_plus"].count == found["log_ratio_plus"].count == report.metrics["entropy_plus"].count
-    assert found["log_ratio_minus"].count == 2 * sum(len(rows[i].token_ids) for i in (1, 3))
+    assert found["entropy_plus"].count == found["ratio_plus"].count == report.metrics["entropy_plus"].count
+    assert (report.tokens_plus, report.tokens_minus) == (found["ratio_plus"].count, found["ratio_minus"].count)
+    assert found["ratio_minus"].count == 2 * sum(len(rows[i].token_ids) for i in (1, 3))
 
 
 def test_one_update_of_nsr_lowers_what_it_pushed_down(build):

@@ -8,8 +8,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from counterpoise.errors import ConfigError, DataError
+from counterpoise.prompts import make_prompts
 from counterpoise.prompts.lengths import Limit, fit_prompts, prompt_lengths
-from counterpoise.prompts.templates import PER_PROBLEM, make_prompts
+from counterpoise.prompts.templates import PER_PROBLEM
 from counterpoise.types import Problem
 
 CHAT = "{{ '<s>' }}{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}[assistant]"

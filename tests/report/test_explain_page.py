@@ -9,9 +9,9 @@ import pytest
 
 from counterpoise.diagnostics.explanation import (
     Alternative,
-    Estimate,
     Explanation,
     Fit,
+    Measured,
     Member,
     Move,
     Quadrant,
@@ -60,7 +60,7 @@ def token(index, text):
 
 
 def rule(name, advantage):
-    estimate = {value: Estimate(value=0.25, low=NAN, high=NAN) for value in VALUES}
+    estimate = {value: Measured(value=0.25, low=NAN, high=NAN) for value in VALUES}
     four = tuple(
         Quadrant(right=r, confident=c, tokens=3, values=estimate) for r in (True, False) for c in (True, False)
     )

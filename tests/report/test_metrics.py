@@ -13,6 +13,11 @@ def test_a_panel_keeps_the_columns_there_are():
     assert choose_panels([]) == []
 
 
+def test_what_no_chart_names_has_the_unit_of_the_catalogue():
+    panels = choose_panels(["peak_memory_gib", "success_rate/sums", "success_rate/toy", "drift"])
+    assert [panel.unit for panel in panels] == ["GiB", "share", ""]
+
+
 def test_columns_that_nobody_declared_stand_by_family():
     panels = choose_panels(
         ["reward", "drift_plus", "drift_minus", "speed/algebra", "speed/toy", "tail_p50", "tail_p99"]

@@ -3,12 +3,12 @@ import math
 import pytest
 
 from counterpoise.report.collect import read_runs
-from counterpoise.report.samples import choose_samples
+from counterpoise.report.samples import best_and_worst
 
 
 def choose(path, **given):
     [run] = read_runs([str(path)])
-    return choose_samples(run, **given)
+    return best_and_worst(run, **given)
 
 
 def test_the_surest_of_each_kind_one_a_problem(make_run, disk):

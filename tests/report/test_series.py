@@ -9,7 +9,7 @@ from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.report.build import build_report
 from counterpoise.report.collect import read_runs
 from counterpoise.report.page import render_page
-from counterpoise.report.series import DRAWN, Column, read_series, thinned, width_drawn, with_stand_ins
+from counterpoise.report.series import DRAWN, MetricValues, read_series, thinned, width_drawn, with_stand_ins
 
 
 def test_columns_follow_what_a_resume_took_back(tmp_path):
@@ -30,7 +30,7 @@ def test_a_long_run_is_thinned_to_its_ends_and_means():
     # 5000 steps: 10 + 10 as they are; 4980 between over 1980 points at most: ceil(4980 / 1980) = 3 steps each, 1660 points.
     run = SimpleNamespace(
         steps=tuple(range(1, 5001)),
-        columns={"a": Column(float(i) for i in range(1, 5001)), "half": Column([float("nan"), 2.0] * 2500)},
+        columns={"a": MetricValues(float(i) for i in range(1, 5001)), "half": MetricValues([float("nan"), 2.0] * 2500)},
     )
     assert width_drawn(run) == 3
     steps, columns = thinned(run, ["a", "half", "absent"])

@@ -6,7 +6,7 @@ from transformers import Mamba2Config, T5Config
 from transformers.cache_utils import DynamicCache
 
 from counterpoise.errors import ModelError
-from counterpoise.rollouts.cache import PreallocatedCache, PreallocatedLayer, expand, keep_rows, new_cache
+from counterpoise.rollouts.cache import PreallocatedCache, PreallocatedLayer, expand, new_cache, select_rows
 
 
 def states(rows: int, length: int, seed: int) -> torch.Tensor:
@@ -47,7 +47,7 @@ def test_expand_repeats_rows_of_all_parts_and_keep_drops_rows() -> None:
     keys, _ = spread.update(torch.zeros(9, 2, 1, 3), torch.zeros(9, 2, 1, 3), 1)
     expected = torch.cat([states(2, 4, 1), states(1, 4, 2)]).repeat_interleave(3, 0)
     assert torch.equal(keys[:, :, :4], expected)
-    keep_rows(spread, torch.tensor([8, 2]))
+    select_rows(spread, torch.tensor([8, 2]))
     keys, _ = spread.update(torch.zeros(2, 2, 1, 3), torch.zeros(2, 2, 1, 3), 1)
     assert torch.equal(keys[:, :, :4], expected[[8, 2]])
     assert caches[0].get_seq_length() == 4

@@ -12,7 +12,7 @@ from counterpoise.types import SamplingSettings
 
 def run(model, tokenizer, prompts, *, check_every: int, stop: tuple[str, ...] = ()) -> decoding.Decoded:
     uniforms = row_uniforms(0, [(p.problem.problem_id, 0, g) for p in prompts for g in range(8)], 20)
-    with decoding.evaluating(model):
+    with decoding.inferring(model):
         batch = decoding.prefill(model, [prompt.token_ids for prompt in prompts], torch.device("cpu"))
         return decoding.decode(
             batch,

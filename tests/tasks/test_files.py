@@ -130,7 +130,15 @@ def test_contamination_is_refused_with_a_count(tmp_path: Path) -> None:
             '{"question": "b", "answer": []}',
             "data.jsonl:2: field 'answer': expected text, a number or a list of them, found an array '[]'",
         ),
-        ('{"question": ["b"], "answer": "2"}', "data.jsonl:2: field 'question': expected text, found an array"),
+        (
+            '{"question": ["b"], "answer": "2"}',
+            'data.jsonl:2: field \'question\', message 1: expected {"role": "user", "content": "…"}, found \'b\'',
+        ),
+        (
+            '{"question": 3, "answer": "2"}',
+            "data.jsonl:2: field 'question': expected text, found a number '3'; write it between quotes",
+        ),
+        ('{"question": {"a": 1}, "answer": "2"}', "field 'question': expected text, found an object \"{'a': 1}\""),
         (
             '{"question": "b", "answer": null}',
             "data.jsonl:2: field 'answer': expected text, a number or a list of them, found null",
@@ -158,7 +166,9 @@ def test_missing_file_directory_and_empty_file(tmp_path: Path, file: Path) -> No
         DataError, match=r"task 'jsonl': train=nowhere\.jsonl does not exist \(looked in .*\); check the path"
     ):
         JsonlTask(train="nowhere.jsonl").problems("train")
-    with pytest.raises(DataError, match="is a directory; give one file in it"):
+    with pytest.raises(
+        DataError, match=r"holds no \.parquet or \.jsonl file, only: nothing; give the folder that holds them"
+    ):
         JsonlTask(train=tmp_path).problems("train")
     with pytest.raises(
         DataError, match=r"task 'jsonl' has no train problems: .*data\.jsonl is empty; give a file with some"

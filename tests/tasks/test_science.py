@@ -12,7 +12,7 @@ from counterpoise.tasks.generators.exercises import rounded, square_root
 from counterpoise.tasks.generators.science import EXERCISES, FAMILIES, Science
 from counterpoise.tasks.shared.identity import split_of
 from counterpoise.verifiers.compare.quantity import QuantityVerifier
-from counterpoise.verifiers.text.quantity_text import parse
+from counterpoise.verifiers.text.quantity_text import parse_written
 
 ureg = pint.UnitRegistry()
 Q = ureg.Quantity
@@ -68,7 +68,7 @@ def test_golds_have_the_value_and_the_unit_of_an_independent_formula():
     for problem in everything(size=1500):
         given = {symbol: quantity(text) for symbol, text in problem.meta["given"].items()}
         result = FORMULAS[problem.meta["exercise"]](**given)
-        gold = parse(problem.gold)
+        gold = parse_written(problem.gold)
         unit = {"%": "percent"}.get(gold.unit, gold.unit)
         # pint refuses another dimension; three figures are good to 5 in 1000.
         assert result.to(unit).magnitude == pytest.approx(float(gold.value), rel=5.1e-3), problem.question

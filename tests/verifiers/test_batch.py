@@ -74,7 +74,7 @@ def test_a_group_of_plain_numbers_starts_no_worker():
 
 def test_statistics_count_unscored_by_kind_of_reason():
     with Judge(timeout=2.0, blame="none") as judge:
-        judge.verify([problem("x")] * 3, [r"\boxed{x+0}", r"\boxed{x}", r"\boxed{\int e^{x^2}\sin(x^3)\,dx}"])
+        judge.verify([problem("x")] * 3, [r"\boxed{x+0}", r"\boxed{x}", r"\boxed{\prod_{k=1}^{2999}k^k}"])
         judge.verify([problem("(" * 60)], [r"\boxed{1}"])
         statistics = judge.statistics
     assert statistics.unscored == {"timeout": 1, "unparsable gold": 1}

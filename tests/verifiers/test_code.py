@@ -8,7 +8,7 @@ from counterpoise.errors import ConfigError
 from counterpoise.tasks.selfcheck import respond
 from counterpoise.tasks.sources.humaneval import HumanEval
 from counterpoise.types import Problem, VerdictValue
-from counterpoise.verifiers.guests.code import CodeVerifier, assemble
+from counterpoise.verifiers.guests.code import CodeVerifier, whole_program
 from counterpoise.verifiers.isolate.pool import Timed
 from counterpoise.verifiers.judge import Judge
 from counterpoise.verifiers.sandbox.job import Examined
@@ -123,10 +123,10 @@ def test_a_fault_is_unscored_and_a_time_out_is_wrong(verifier, monkeypatch):
 def test_what_is_put_before_a_program():
     exam = json.loads(GOLD)
     head = "import math\n\ndef half(x):\n    return x / 2\n\n"
-    assert assemble(exam, "def double(x): ...") == f"{head}\ndef double(x): ..."
-    assert assemble(exam, "    return 2\nprint(1)") == f"{PROMPT}    return 2\n"
-    assert assemble({"kind": "asserts", "preamble": ""}, "x = 1") == "x = 1"
-    assert assemble({"kind": "cases", "preamble": "import re"}, "x = 1") == "import re\nx = 1"
+    assert whole_program(exam, "def double(x): ...") == f"{head}\ndef double(x): ..."
+    assert whole_program(exam, "    return 2\nprint(1)") == f"{PROMPT}    return 2\n"
+    assert whole_program({"kind": "asserts", "preamble": ""}, "x = 1") == "x = 1"
+    assert whole_program({"kind": "cases", "preamble": "import re"}, "x = 1") == "import re\nx = 1"
 
 
 def test_settings():

@@ -3,7 +3,7 @@
 import pytest
 
 from counterpoise.verifiers.compare.numeric import NumericVerifier
-from counterpoise.verifiers.text.count_nouns import counted
+from counterpoise.verifiers.text.count_nouns import only_counts
 
 
 def judged(gold: str, answer: str) -> str:
@@ -38,7 +38,12 @@ def test_units_multiples_and_names() -> None:
         == judged("12000000", "12 million people")
         == "correct"
     )
-    assert counted("apples") and counted("small red apples") and not counted("") and not counted("apples/hour")
+    assert (
+        only_counts("apples")
+        and only_counts("small red apples")
+        and not only_counts("")
+        and not only_counts("apples/hour")
+    )
 
 
 @pytest.mark.parametrize(

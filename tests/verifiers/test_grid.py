@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import pytest
 
+from counterpoise.types import Problem
 from counterpoise.verifiers.compare import symbolic
 from counterpoise.verifiers.compare.choice import ChoiceVerifier
 from counterpoise.verifiers.compare.exact import ExactVerifier
@@ -13,6 +14,7 @@ from counterpoise.verifiers.compare.numeric import NumericVerifier
 from counterpoise.verifiers.compare.qa import QaVerifier
 from counterpoise.verifiers.compare.quantity import QuantityVerifier
 from counterpoise.verifiers.guests.reasoning_gym import ReasoningGymVerifier
+from counterpoise.verifiers.judge import Judge
 from counterpoise.verifiers.registry import make_verifier
 
 VERIFIERS = {
@@ -175,7 +177,7 @@ TABLE = [
 def _decided_once():
     """Most wrappers come to the same texts; algebra compares each pair once."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(symbolic, "compare", lru_cache(maxsize=None)(symbolic.compare))
+    patch.setattr(symbolic, "judge_formulas", lru_cache(maxsize=None)(symbolic.judge_formulas))
     patch.setattr(symbolic, "constant", lru_cache(maxsize=None)(symbolic.constant))
     yield
     patch.undo()
@@ -276,7 +278,72 @@ def test_a_phrase_inside_a_box_leads_to_the_answer(name, gold, right, wrong, lea
         ("numeric", "12 apples", "12 pears", "correct"),
         ("numeric", "12", "12 dozens", "wrong"),
         ("numeric", "12", "12 thirds", "wrong"),
+        ("math", "5", r"\frac{1}{2}+1=5", "wrong"),
+        ("math", "10", r"\binom{5}{3}+1=10", "wrong"),
+        ("math", "3", r"\sqrt{4}+1=3", "correct"),
+        ("math", "5", r"5\text{ and a half}", "wrong"),
+        ("math", "5.5", r"5\text{ and a half}", "correct"),
+        ("math", "2 hours", "2 and a half hours", "wrong"),
+        ("math", "2.5 hours", "2 and a half hours", "correct"),
+        ("math", "3:30 p.m.", "15:30 AM", "wrong"),
+        ("math", "3:30 p.m.", "15:30", "correct"),
+        ("math", "2:3", "2 to 3", "correct"),
+        ("math", "2:3", r"4\text{ to }6", "correct"),
+        ("math", "2:3", "3 to 2", "wrong"),
+        ("math", "1:2:3", "2:4:6", "correct"),
+        ("math", "1:2:3", "1:3:2", "wrong"),
+        ("math", "1:2:3", "1:2", "wrong"),
+        ("math", r"1:\sqrt{3}:2", r"2:2\sqrt{3}:4", "correct"),
+        ("math", r"1:\sqrt{3}:2", r"1:2:\sqrt{3}", "wrong"),
+        ("math", "2020-03-05", "2012", "wrong"),
+        ("math", "2020-03-05", "March 5, 2020", "correct"),
+        ("math", "3/5/2020", "5/3/2020", "wrong"),
+        *((name, "36", text, "correct") for name in ("math", "numeric") for text in ("thirty-six", r"\text{thirty-six}", 
+            "there are 36 apples",
+            "a total of 36", "一共有36个")),
+        *((name, "36", text, "wrong") for name in ("math", "numeric") for text in ("thirty-seven", "there are 37 apples", "three six")),
+        ("math", "seven", "7", "correct"),
+        ("math", "3/4", "three quarters", "correct"),
+        ("math", "1500", "fifteen hundred", "correct"),
+        ("math", "2500", "two thousand five hundred", "correct"),
+        ("math", r"(-\infty,2)\cup(5,\infty)", r"(-\infty,2) \text{ or } (5,\infty)", "correct"),
+        ("math", "(1,2),(3,4)", r"(1,2) \text{ or } (3,4)", "correct"),
+        *((name, gold, "3", "unscored") for name in ("math", "numeric") for gold in ("tensor(3)", "array([3])", "[object Object]",
+            "dict_keys(['3'])", "np.float64(3)", "Solution: x is the number of apples")),
+        ("math", "45", "45'", "correct"),
+        ("math", "45", "45 cm", "correct"),
     ],
-)
+)  # fmt: skip
 def test_what_readers_once_took_for_another_value(name, gold, answer, expected):
     assert verdict(name, gold, answer) == expected
+
+
+@pytest.mark.parametrize(("verifier", "gold", "response"), [
+    ("qa", "The answer is blowing in the wind", r"\boxed{The answer is blowing in the wind}"),
+    ("qa", "The Answer Is 42", "<answer>The Answer Is 42</answer>"),
+    ("exact", "The answer is blue", r"\boxed{The answer is blue}"),
+    ("math", "36", "**Final Answer**\n36"),
+    ("numeric", "36", "### Final Answer\n\n$36$"),
+    ("choice", "C of 4", "La respuesta correcta es la C."),
+    ("choice", "C of 4", "正解はCです"),
+    ("choice", "C of 4", "정답은 C입니다"),
+])  # fmt: skip
+def test_what_leads_to_the_answer_is_no_part_of_it(verifier, gold, response):
+    reader = make_verifier(verifier)
+    found = reader.extract(response).answer
+    assert found is not None
+    assert reader.judge(gold, found).value.value == "correct"
+
+
+@pytest.mark.parametrize(
+    "text", ["It is unlikely that the answer is C.", "I don't think the answer is C.", "I doubt the answer is C"]
+)
+def test_a_denied_phrase_names_no_letter(text):
+    assert make_verifier("choice").extract(text).answer is None
+
+
+@pytest.mark.parametrize("verifier", ["math", "numeric", "exact"])
+def test_a_gold_that_is_a_list_of_one_text_is_that_text(verifier):
+    problem = Problem(problem_id="1", task_type="test", question="?", gold='["3"]', verifier=verifier)
+    with Judge() as judge:
+        assert [v.value for v in judge.verify([problem] * 2, [r"\boxed{3}", r"\boxed{5}"])] == ["correct", "wrong"]

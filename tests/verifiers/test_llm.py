@@ -261,7 +261,7 @@ def test_off_until_an_endpoint_is_named(server, monkeypatch):
         LlmVerifier(url=server.url)
     monkeypatch.setenv("COUNTERPOISE_JUDGE_URL", server.url)
     monkeypatch.setenv("COUNTERPOISE_JUDGE_MODEL", "tiny")
-    assert LlmVerifier().version == "2+qa-4+tiny"
+    assert LlmVerifier().version == "2+qa-5+tiny"
     assert LlmVerifier().judge(GOLD, "NYC").value == "correct"
 
 

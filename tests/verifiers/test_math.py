@@ -197,5 +197,5 @@ def test_the_shortcut_does_not_load_algebra():
 
 
 def test_the_version_tells_settings_and_library():
-    assert MathVerifier().version.startswith("4+math-verify-0.")
+    assert MathVerifier().version.startswith("5+math-verify-0.")
     assert MathVerifier(literal=True).version == MathVerifier().version + "+literal"

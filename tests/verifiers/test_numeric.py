@@ -81,7 +81,7 @@ def test_judging_is_total(text):
         ("18", "18 cm", "wrong", "unit"),
         ("18 cm", r"18\text{ cm}", "correct", "number"),
         ("18 cm", "18 m", "wrong", "unit"),
-        ("18", "eighteen", "wrong", "not_a_number"),
+        ("18", "eighteen", "correct", "number"),
         ("0.333", "1/3", "wrong", "number"),
         ("many", "18", "unscored", "gold"),
         ("18", r"\text{18}", "correct", "number"),

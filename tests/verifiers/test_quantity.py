@@ -11,7 +11,7 @@ from counterpoise.errors import ConfigError, UnknownNameError
 from counterpoise.types import Problem
 from counterpoise.verifiers.compare.quantity import QuantityVerifier
 from counterpoise.verifiers.judge import Judge
-from counterpoise.verifiers.text.quantity_text import parse, parse_gold, sides
+from counterpoise.verifiers.text.quantity_text import parse_written, parse_written_gold, sides
 
 
 def judge(gold, answer, **given_settings):
@@ -204,7 +204,7 @@ def test_three_dimensions():
     ],
 )
 def test_significant_figures(number, figures):
-    assert parse(number).figures == figures
+    assert parse_written(number).figures == figures
 
 
 def test_tolerance_is_a_share_of_the_gold():
@@ -263,7 +263,7 @@ def test_the_shortcut_loads_neither_pint_nor_sympy():
     st.decimals(min_value=-(10**9), max_value=10**9, allow_nan=False, places=3), st.sampled_from(["m", "kJ/mol", ""])
 )
 def test_a_quantity_is_read_back(value, unit):
-    written = parse(f"{value} {unit}")
+    written = parse_written(f"{value} {unit}")
     assert written.value == Fraction(str(value))
     assert outcome(f"{value} {unit}", f"{value} {unit}", relative_tolerance=0.0)[0] == "correct"
 
@@ -373,7 +373,7 @@ def test_any_text_is_judged(text):
     assert judgement.value in ("correct", "wrong")
     assert all(0 <= part <= 1 for part in judgement.parts.values())
     QuantityVerifier().judge(text, "7.5 m")
-    parse_gold(text)
+    parse_written_gold(text)
 
 
 @given(st.text(max_size=300))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterpoise.verifiers.text import squad
-from counterpoise.verifiers.text.short_answers import ShortGold, abstains, answer_tokens, parse_gold
+from counterpoise.verifiers.text.short_answers import ShortGold, abstains, answer_tokens, parse_short_gold
 
 
 @pytest.mark.parametrize(
@@ -172,4 +172,4 @@ def test_no_abstention(text):
     ],
 )
 def test_golds(gold, parsed):
-    assert parse_gold(gold) == parsed
+    assert parse_short_gold(gold) == parsed

@@ -8,16 +8,16 @@ from counterpoise.verifiers.compare import symbolic
 
 
 def test_what_is_not_read_wholly_is_not_read():
-    assert symbolic.parse(r"\frac{1}{2}\foo") is None
-    assert symbolic.parse("{1") is None
-    assert symbolic.parse(r"\frac{1}{2}") == sympy.Rational(1, 2)
+    assert symbolic.parse_formula(r"\frac{1}{2}\foo") is None
+    assert symbolic.parse_formula("{1") is None
+    assert symbolic.parse_formula(r"\frac{1}{2}") == sympy.Rational(1, 2)
 
 
 def test_the_alarm_of_the_process_is_left_alone():
     before = signal.getsignal(signal.SIGALRM)
     signal.setitimer(signal.ITIMER_REAL, 1000)
     try:
-        symbolic.compare("x", "x+0", literal=False)
+        symbolic.judge_formulas("x", "x+0", literal=False)
         assert signal.getitimer(signal.ITIMER_REAL)[0] > 900
         assert signal.getsignal(signal.SIGALRM) is before
     finally:
@@ -32,7 +32,7 @@ def test_exhaustion_is_not_taken_for_a_wrong_answer(monkeypatch, error, name):
 
     monkeypatch.setattr(symbolic, name, exhausted)
     with pytest.raises(error):
-        symbolic.compare("1,2", "2,3", literal=False)
+        symbolic.judge_formulas("1,2", "2,3", literal=False)
 
 
 def test_the_probe_knows_what_it_does_not_know():
@@ -79,7 +79,7 @@ def test_the_probe_knows_what_it_does_not_know():
     ],
 )
 def test_what_decides(gold, answer, right, rule):
-    judged = symbolic.compare(gold, answer, literal=False)
+    judged = symbolic.judge_formulas(gold, answer, literal=False)
     assert (judged.value == "correct") is right
     assert judged.value != "unscored"
     assert rule in (None, judged.rule)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from counterpoise.credit import (
     two_balances,
 )
 from counterpoise.rewards.registry import RewardFunction, make_reward
+from counterpoise.settings import names_of
 
 __all__ = ["balance_set_twice", "controller_settings", "own_weights", "rule_settings"]
 
@@ -38,8 +38,8 @@ def controller_settings(config: RunConfig) -> Mapping[str, Any]:
 
 def _taken(registry: Mapping[str, Callable[..., Any]], name: str, known: Mapping[str, Any]) -> dict[str, Any]:
     """What is known of the settings that the named object takes; nothing for a name that is about to be refused."""
-    parameters = inspect.signature(registry[name]).parameters if name in registry else {}
-    return {key: value for key, value in known.items() if key in parameters}
+    taken = names_of(registry[name]) if name in registry else []
+    return {key: value for key, value in known.items() if key in taken}
 
 
 def balance_set_twice(config: RunConfig) -> str | None:

@@ -68,8 +68,10 @@ def check_evaluation(config: RunConfig, *, model: bool = True) -> None:
     """
     if model:
         check_model(config.model.name)
-    task, _ = task_and_template(config)
-    check_verifiers(task.problems("test"), config.verification.settings)
+    task, template = task_and_template(config)
+    problems = task.problems("test")
+    check_verifiers(problems, config.verification.settings)
+    template.check(problems)
 
 
 def check_needs(config: RunConfig) -> None:

@@ -61,7 +61,7 @@ def credit_of(
     credit, reward = config.credit, reward_of(config)
     rule = make_rule(credit.rule, **rule_settings(credit, reward))
     emphasis = make_emphasis(credit.emphasis, **credit.emphasis_settings)
-    check_emphasis(credit.rule, credit.emphasis)
+    check_emphasis(rule, emphasis)
     token_weight = make_token_weights(credit.token_weights, **credit.token_weight_settings)
     controller = make_controller(credit.controller, **controller_settings(config))
     twice = balance_set_twice(config)

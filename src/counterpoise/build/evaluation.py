@@ -9,13 +9,14 @@ from pathlib import Path
 from counterpoise.config import RunConfig
 from counterpoise.evaluation.store import Manifest, RolloutStore
 from counterpoise.evaluation.task_file import keep_task
+from counterpoise.prompts import Wording
 from counterpoise.runfile import settled
 from counterpoise.text import counted
 from counterpoise.types import Problem, SamplingSettings
 
-__all__ = ["OnProgress", "Say", "first_problems", "keep_given", "manifest_of", "say_damages", "unsaid"]
+__all__ = ["OnCount", "Say", "first_problems", "keep_given", "manifest_of", "say_damages", "unsaid"]
 
-OnProgress = Callable[[int, int], None]
+OnCount = Callable[[int, int], None]
 Say = Callable[[str], None]
 
 _DAMAGES_SAID = 5
@@ -39,13 +40,13 @@ def unsaid(line: str) -> None:
     """A `Say` that says nothing."""
 
 
-def manifest_of(config: RunConfig, template: str, step: int, *, served: str | None = None) -> Manifest:
+def manifest_of(config: RunConfig, template: Wording, step: int, *, served: str | None = None) -> Manifest:
     """What the store of an evaluation is begun with; `served` is the name of a model that a server draws from."""
     wanted = config.evaluation
     return Manifest(
         model=config.model.name if served is None else served,
         task=f"{config.tasks.name}:test",
-        template=template,
+        template=str(template),
         settings=SamplingSettings(
             temperature=wanted.temperature,
             top_p=wanted.top_p,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from counterpoise.config import RunConfig
+from counterpoise.config import PromptConfig, RunConfig
 from counterpoise.errors import DataError, UnknownNameError
 from counterpoise.prompts.templates import PER_PROBLEM, TEMPLATES
+from counterpoise.prompts.wording import Wording
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.registry import make_task
 from counterpoise.types import Problem
 from counterpoise.verifiers.registry import make_verifier
 
-__all__ = ["Problems", "check_verifiers", "problems_of", "task_and_template"]
+__all__ = ["Problems", "check_verifiers", "problems_of", "task_and_template", "wording_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +29,8 @@ class Problems:
     """Training problems, by identity; never empty."""
     test: Sequence[Problem]
     """Test problems, none of which is a training problem; empty where the run never evaluates."""
-    template: str
-    """Prompt template's name."""
+    template: Wording
+    """How the questions are worded."""
 
 
 def problems_of(config: RunConfig, *, evaluates: bool = True) -> Problems:
@@ -46,22 +48,44 @@ def problems_of(config: RunConfig, *, evaluates: bool = True) -> Problems:
     if not train:
         raise DataError(f"task '{config.tasks.name}' has no training problems; give a larger file")
     check_verifiers([*train, *test], config.verification.settings)
+    template.check([*train, *test])
     return Problems(config=config, train=train, test=test, template=template)
 
 
-def task_and_template(config: RunConfig) -> tuple[Task, str]:
-    """The task of a run and the name of the template its problems are rendered with.
+def task_and_template(config: RunConfig) -> tuple[Task, Wording]:
+    """The task of a run and how its questions are worded.
 
     Raises:
         UnknownNameError: no task or template has that name.
-        ConfigError: a setting of the task is unknown or out of range.
+        ConfigError: a setting of the task is unknown or out of range, or those of `[prompt]` do not go together.
     """
     files = {"train": config.tasks.train, "test": config.tasks.test}
     task = make_task(config.tasks.name, **{k: v for k, v in files.items() if v is not None}, **config.tasks.settings)
-    template = config.prompt.template or task.template
+    return task, wording_of(config.prompt, task.template)
+
+
+def wording_of(config: PromptConfig, default: str) -> Wording:
+    """How questions are worded by `[prompt]`, where `default` is the task's own template.
+
+    Raises:
+        UnknownNameError: no template has that name.
+        ConfigError: the settings do not go together, a file cannot be read, or a text has an unknown field.
+    """
+    template = config.template or default
     if template != PER_PROBLEM and template not in TEMPLATES:
         raise UnknownNameError("prompt.template", template, TEMPLATES)
-    return task, template
+    prompt = config.settled()
+    assert not isinstance(prompt.shots, Path)
+    return Wording(
+        template=template,
+        chosen=config.template is not None,
+        system=prompt.system,
+        user=prompt.user,
+        text=prompt.text,
+        shots=tuple((shot.question, shot.answer) for shot in prompt.shots or ()),
+        chat_arguments=prompt.chat_arguments,
+        response_prefix=prompt.response_prefix or "",
+    )
 
 
 def check_verifiers(problems: Sequence[Problem], settings: Mapping[str, Mapping[str, Any]]) -> None:

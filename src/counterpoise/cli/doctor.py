@@ -222,7 +222,7 @@ def _extras() -> Iterable[Check]:
 
 
 def _sandbox() -> Iterable[Check]:
-    from counterpoise.verifiers.sandbox.levels import LEVELS, install_command, refusal
+    from counterpoise.verifiers.sandbox.levels import LEVELS, bubblewrap_command, refusal
 
     reasons = {level: refusal(level) for level in LEVELS}
     level = next((level for level in LEVELS if reasons[level] is None), None)
@@ -237,7 +237,7 @@ def _sandbox() -> Iterable[Check]:
         reason, installed = reasons[name], shutil.which("bwrap") is not None
         remedy = ""
         if name == "bwrap" and reason is not None:
-            remedy = _ALLOW_NAMESPACES if installed else install_command()
+            remedy = _ALLOW_NAMESPACES if installed else bubblewrap_command()
         yield Check(
             section="sandbox",
             name=name,

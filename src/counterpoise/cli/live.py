@@ -9,18 +9,20 @@ from typing import Any
 
 from counterpoise.cli import console
 from counterpoise.cli.output import lost
+from counterpoise.columns import column
 from counterpoise.text import counted
 
 __all__ = ["LazyProgress", "LiveObserver"]
 
 _SHOWN = (
-    ("success_rate", "right", "{:.1%}"),
-    ("no_answer_share", "no answer", "{:.0%}"),
-    ("reward", "reward", "{:+.3f}"),
-    ("entropy_sampled", "entropy", "{:.3f}"),
-    ("polarity_share_tokens", "rho", "{:.3f}"),
-    ("tokens_per_second", "tokens/s", "{:,.0f}"),
+    (column("success_rate"), "right"),
+    (column("no_answer_share"), ""),
+    (column("reward"), ""),
+    (column("entropy_sampled"), ""),
+    (column("polarity_share_tokens"), "rho"),
+    (column("tokens_per_second"), ""),
 )
+"""What the line shows, and what it is called there where the column's own label is too long."""
 
 
 class LazyProgress:
@@ -73,9 +75,9 @@ class LiveObserver:
     def stepped(self, step: int, record: Mapping[str, float]) -> None:
         """Move the training bar."""
         shown = [
-            f"{label} {template.format(record[name])}"
-            for name, label, template in _SHOWN
-            if not math.isnan(record.get(name, math.nan))
+            f"{short or shown.label} {shown.of(record):{shown.form}}"
+            for shown, short in _SHOWN
+            if not math.isnan(shown.of(record))
         ]
         self._show("training", step, self._steps, ", ".join(shown))
 

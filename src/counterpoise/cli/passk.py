@@ -54,7 +54,7 @@ def passk(
     from counterpoise.evaluation.counts import read_counts
     from counterpoise.evaluation.curve import pass_at_k_curve
     from counterpoise.evaluation.estimators.passk import k_sweep
-    from counterpoise.evaluation.metrics import METRICS, columns, estimates, metric_names
+    from counterpoise.evaluation.metrics import METRICS, estimates, metric_names, per_problem
 
     metrics = metric_names(metric or [])
 
@@ -64,7 +64,7 @@ def passk(
         counts, ks, generator=numpy_generator(seed, "evaluation", "bootstrap"), confidence=confidence
     )
     others = estimates(
-        columns(counts, ks, metrics=METRICS if as_json else metrics),
+        per_problem(counts, ks, metrics=METRICS if as_json else metrics),
         counts,
         generator=numpy_generator(seed, "evaluation", "bootstrap"),
         confidence=confidence,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,10 +12,13 @@ from rich.text import Text
 
 from counterpoise.cli import console
 from counterpoise.errors import UsageError
-from counterpoise.settings import setting_name, setting_value
+from counterpoise.settings import described, setting_value
 from counterpoise.tasks.shared.identity import Split
+from counterpoise.text import counted
 
 if TYPE_CHECKING:
+    from counterpoise.config import RunConfig
+    from counterpoise.prompts import Wording
     from counterpoise.tasks.selfcheck import ProbeReport, SelfCheckReport
     from counterpoise.types import Problem
     from counterpoise.verifiers.judge import Judge
@@ -53,25 +56,83 @@ def list_tasks() -> None:
 
     table = console.table("task", "what it is", "settings")
     for name, task in TASKS.items():
-        settings = [_setting(parameter) for parameter in inspect.signature(task).parameters.values()]
-        table.add_row(name, Text(_first_line(task.__doc__)), Text(", ".join(settings)))
+        table.add_row(name, Text(_first_line(task.__doc__)), Text(", ".join(described(task))))
     console.stdout.print(table)
 
 
 @tasks.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.", autocompletion=task_names)],
-    settings: _Settings = None,
+    name: Annotated[
+        str,
+        typer.Argument(metavar="TASK|RUN.toml", help="Name of the task, or a run file.", autocompletion=task_names),
+    ],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="key=value",
+            help="Settings of the task, as `tasks list` names them, and prompt.KEY=VALUE; of a run file, section.key=value.",
+        ),
+    ] = None,
     split: _Split = "test",
     n: Annotated[int, typer.Option("-n", min=1, help="How many problems to print.")] = 5,
+    rendered: Annotated[
+        bool, typer.Option("--rendered", help="Print whole prompts, as the model gets them, and their tokens.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option(help="Whose tokenizer and chat format; a run file has a model of its own.")
+    ] = None,
 ) -> None:
-    """Print the first problems of one split as a model would get them, before any template."""
-    from counterpoise.tasks.registry import make_task
+    """Print the first problems of one split: question, gold and worked answer, or with `--rendered` the whole prompt.
 
-    problems = make_task(name, **parse_settings(settings or [])).problems(split)
-    for problem in problems[:n]:
-        console.stdout.print(_described(problem))
+    counterpoise tasks show jsonl test=mine.jsonl --rendered --model smollm2 'prompt.system=Answer in one word.'
+    """
+    from counterpoise.build.problems import task_and_template
+
+    config = _config(name, settings or [])
+    rendered = rendered or model is not None or any(pair.startswith("prompt.") for pair in settings or [])
+    if rendered and model is None and not _is_file(name):
+        raise UsageError("a prompt is written for a model: name it with --model, e.g. --rendered --model smollm2")
+    task, wording = task_and_template(config)
+    problems = task.problems(split)
+    wording.check(problems[:n])
+    if rendered:
+        _print_rendered(problems[:n], wording, model or config.model.name)
+    else:
+        for problem in problems[:n]:
+            console.stdout.print(_described(problem))
     console.note(f"{min(n, len(problems))} of the {len(problems):,} {split} problems of {name}")
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".toml")
+
+
+def _config(name: str, pairs: list[str]) -> RunConfig:
+    """The run of a run file with overrides, or one of the task with settings and `prompt.KEY=VALUE`."""
+    from counterpoise.runfile import COMMAND_LINE, load_config, parse_config
+
+    if _is_file(name):
+        return load_config(Path(name), pairs)
+    own = [pair for pair in pairs if not pair.startswith("prompt.")]
+    tables = {"tasks": {"name": name, "settings": parse_settings(own)}}
+    return parse_config(tables, [pair for pair in pairs if pair not in own], source=COMMAND_LINE)
+
+
+def _print_rendered(problems: Sequence[Problem], wording: Wording, model: str) -> None:
+    from counterpoise.models.load import check_model, load_tokenizer
+    from counterpoise.prompts import make_prompts
+
+    check_model(model)
+    tokenizer = load_tokenizer(model)
+    for prompt in make_prompts(problems, tokenizer, template=wording):
+        plain = len(tokenizer.encode(prompt.text, add_special_tokens=False))
+        added = len(prompt.token_ids) - plain
+        own = f", {added} of them put around it by the tokenizer" if added else ""
+        console.stdout.print(_heading(prompt.problem))
+        console.stdout.print(Text(prompt.text), soft_wrap=True)
+        console.stdout.print(Text(f"  {counted(len(prompt.token_ids), 'token')}{own}", style="dim"))
+    if (remark := wording.remark(problems, tokenizer)) is not None:
+        console.note(remark)
 
 
 @tasks.command()
@@ -169,15 +230,12 @@ def _first_line(docstring: str | None) -> str:
     return (docstring or "").strip().partition("\n")[0]
 
 
-def _setting(parameter: inspect.Parameter) -> str:
-    if parameter.default is inspect.Parameter.empty:
-        return f"{setting_name(parameter.name)} (required)"
-    name = setting_name(parameter.name)
-    return name if parameter.default is None else f"{name}={parameter.default}"
+def _heading(problem: Problem) -> Text:
+    return Text.assemble((problem.problem_id, "bold"), f"  {problem.task_type}, judged by {problem.verifier}")
 
 
 def _described(problem: Problem) -> Text:
-    text = Text.assemble((problem.problem_id, "bold"), f"  {problem.task_type}, judged by {problem.verifier}")
+    text = _heading(problem)
     parts = {"question": problem.question, "gold": problem.gold, "worked": problem.demonstration}
     for name, part in parts.items():
         if part is not None:

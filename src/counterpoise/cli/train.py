@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,6 +53,8 @@ def train(
         opened.refuse_missing("train", kinds=("input", "model"))
         problems = check_run(opened.config, started=any(opened.checkpoints.glob("step-*")))
     else:
+        if "RANK" not in os.environ:  # several processes are refused together, by `create`
+            RunDirectory.check_free(config)
         problems = check_run(config)
     from counterpoise.cli.live import LiveObserver
     from counterpoise.engines.local import train as run_training

@@ -16,6 +16,7 @@ import typer
 
 from counterpoise.cli import console
 from counterpoise.cli.output import lost
+from counterpoise.columns import columns
 from counterpoise.text import counted
 
 if TYPE_CHECKING:
@@ -27,26 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["watch"]
 
-_ROWS = (
-    ("reward", "reward", "+.3f", 1),
-    ("success rate %", "success_rate", ".1f", 100),
-    ("entropy, nats", "entropy_sampled", ".3f", 1),
-    ("polarity share, tokens", "polarity_share_tokens", ".3f", 1),
-    ("weight of right ones", "weight_plus", ".3f", 1),
-    ("weight of wrong ones", "weight_minus", ".3f", 1),
-    ("groups all right %", "groups_all_right", ".1f", 100),
-    ("groups all wrong %", "groups_all_wrong", ".1f", 100),
-    ("groups mixed %", "groups_mixed", ".1f", 100),
-    ("distinct answers a group", "distinct_answers", ".2f", 1),
-    ("repetition %", "repetition", ".1f", 100),
-    ("truncated %", "truncated_share", ".1f", 100),
-    ("unscored %", "unscored", ".1f", 100),
-    ("no answer %", "no_answer_share", ".1f", 100),
-    ("gradient norm", "gradient_norm", ".3g", 1),
-    ("tokens/s", "tokens_per_second", ",.0f", 1),
-    ("peak memory, GiB", "peak_memory_gib", ".2f", 1),
+_ROWS = columns(
+    "reward success_rate entropy_sampled polarity_share_tokens weight_plus weight_minus groups_all_right groups_all_wrong "
+    "groups_mixed distinct_answers repetition truncated_share unscored no_answer_share gradient_norm tokens_per_second "
+    "peak_memory_gib"
 )
-"""Heading, column of metrics.jsonl, format and factor of each row."""
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CURVE = 20  # the table is then 78 columns wide
@@ -71,7 +57,7 @@ def watch(
     from counterpoise.runs.following import FollowedRun
 
     config = RunDirectory.read(run).config
-    followed = FollowedRun(run, [column for _, column, _, _ in _ROWS])
+    followed = FollowedRun(run, [row.name for row in _ROWS])
     followed.refresh()
     if not once and console.stdout.is_terminal:
         config = _follow(followed, config)
@@ -126,7 +112,7 @@ def _look(
     evaluations = [followed.evaluations[step] for step in sorted(followed.evaluations)]
     events = list(followed.events)[-max(1, room - len(evaluations)) :]
     for found in evaluations[-max(1, room - len(events)) :]:
-        ends = ", ".join(f"pass@{k} {_shown(value, '.1f', 100)}%" for k, value in found.points)
+        ends = ", ".join(f"pass@{k} {_shown(value, '.1%')}%" for k, value in found.points)
         parts.append(f"evaluated {_named(found.step)}: {ends} ({counted(found.problems, 'problem')} x {found.n})")
     for event in events:
         kind = "" if event.get("kind") == "said" else f"{event.get('kind')}: "
@@ -177,14 +163,13 @@ def _table(followed: FollowedRun) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("over the run", no_wrap=True, style="cyan")
     history = followed.history
-    for label, column, form, factor in _ROWS:
-        signed = form if form.startswith("+") else "+" + form
+    for row in _ROWS:
         table.add_row(
-            label,
-            _shown(history.latest(column), form, factor),
-            _shown(mean(history.last(column)), form, factor),
-            _shown(history.change(column), signed, factor),
-            _sparkline(history.curve(column, _CURVE)),
+            row.heading,
+            _shown(history.latest(row.name), row.form),
+            _shown(mean(history.last(row.name)), row.form),
+            _shown(history.change(row.name), f"+{row.form.removeprefix('+')}"),
+            _sparkline(history.curve(row.name, _CURVE)),
         )
     return table
 
@@ -203,9 +188,9 @@ def _sparkline(values: Sequence[float]) -> str:
     return "".join(map(bar, values))
 
 
-def _shown(value: float, form: str, factor: float) -> str:
-    # Adding zero turns -0.0 into 0.0.
-    return "–" if math.isnan(value) else format(value * factor + 0.0, form)
+def _shown(value: float, form: str) -> str:
+    # Adding zero turns -0.0 into 0.0; the heading has the percent sign.
+    return "–" if math.isnan(value) else format(value + 0.0, form).removesuffix("%")
 
 
 def _named(step: int) -> str:

@@ -5,7 +5,7 @@ registries live, before the model is read.
 """
 
 from counterpoise.config.credit import CreditConfig, CriticConfig, LossConfig
-from counterpoise.config.data import PromptConfig, RolloutConfig, TasksConfig, VerificationConfig
+from counterpoise.config.data import RolloutConfig, TasksConfig, VerificationConfig
 from counterpoise.config.evaluation import EvaluationConfig, TrackingConfig
 from counterpoise.config.learner import (
     CheckpointConfig,
@@ -15,6 +15,7 @@ from counterpoise.config.learner import (
     LoraConfig,
     ModelConfig,
 )
+from counterpoise.config.prompt import PromptConfig
 from counterpoise.config.run import RunConfig, RunSection
 
 __all__ = [

@@ -17,7 +17,7 @@ __all__ = [
     "Folder",
     "Section",
     "component_fault",
-    "not_finite",
+    "number_fault",
 ]
 
 STORED = "stored"
@@ -45,17 +45,22 @@ def component_fault(name: str) -> str | None:
     return None
 
 
-def not_finite(value: object) -> float | None:
-    """The first number in a value, or in the tables and lists that it is made of, that is infinite or no number; None where there is none.
+def number_fault(value: object) -> str | None:
+    """What is wrong with the first number in a value, or in the tables and lists that it is made of, that is none to compute with.
 
-    No setting has a meaning for either: what can be switched off is `none`.
+    Infinity and NaN have no meaning in any setting (what can be switched off is `none`), and integers beyond 64 bits fit nowhere. None
+    where all numbers are sound.
     """
     if isinstance(value, float):
-        return None if math.isfinite(value) else value
+        return None if math.isfinite(value) else f"{value} is no finite number"
+    if isinstance(value, int):
+        if -(2**63) <= value < 2**64:
+            return None
+        return f"an integer of about {value.bit_length() * math.log10(2):.0f} digits is more than 64 bits hold"
     if isinstance(value, BaseModel):
         return None  # its own fields are asked
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
-    return next((found for one in inner if (found := not_finite(one)) is not None), None)
+    return next((fault for one in inner if (fault := number_fault(one)) is not None), None)
 
 
 def _component(name: str, info: ValidationInfo) -> str:
@@ -102,8 +107,8 @@ class Section(BaseModel):
     @field_validator("*")
     @classmethod
     def _finite(cls, value: Any, info: ValidationInfo) -> Any:
-        found = None if (info.context or {}).get(STORED) else not_finite(value)
-        if found is not None:
+        fault = None if (info.context or {}).get(STORED) else number_fault(value)
+        if fault is not None:
             off = "; what switches it off is none" if _optional(cls.model_fields[str(info.field_name)]) else ""
-            raise ValueError(f"{found} is no finite number" + off)
+            raise ValueError(fault + off)
         return value

@@ -1,4 +1,4 @@
-"""From a task to verdicts: problems, prompts, rollouts, verification."""
+"""From a task to verdicts: problems, rollouts, verification."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from counterpoise.config.base import Section
 from counterpoise.ranges import AboveZero, Count, Positive, Probability
 
-__all__ = ["PromptConfig", "RolloutConfig", "TasksConfig", "VerificationConfig"]
+__all__ = ["RolloutConfig", "TasksConfig", "VerificationConfig"]
 
 
 class TasksConfig(Section):
@@ -19,26 +19,16 @@ class TasksConfig(Section):
     name: str = "countdown"
     """Registry name: `counterpoise tasks list` prints them."""
     train: Path | None = None
-    """File of training problems, for tasks that read files; relative to the run file where it stands in one."""
+    """File of training problems, or folder of them, or `hub:NAME[:SPLIT]`, for tasks that read files; relative to the run file where it
+    stands in one."""
     test: Path | None = None
-    """File of test problems, for tasks that read files; relative to the run file where it stands in one."""
+    """The same of test problems."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Further settings of the task."""
     max_train: Positive | None = None
     """Use at most this many training problems (the first by identity hash)."""
     weights: dict[str, AboveZero] = Field(default_factory=dict)
     """How often each task type is drawn in training, relative to the others; empty draws every problem equally often."""
-
-
-class PromptConfig(Section):
-    """From problem to prompt."""
-
-    template: str | None = None
-    """Template name; None takes the task's own default."""
-    max_tokens: Positive | None = None
-    """Longest prompt, special tokens included; None leaves what the model's positions allow."""
-    too_long: Literal["refuse", "drop"] = "refuse"
-    """What becomes of a longer one, before anything is drawn: `refuse` to start, with file and line, or `drop` its problem and say so."""
 
 
 class RolloutConfig(Section):

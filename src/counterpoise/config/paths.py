@@ -13,7 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+from counterpoise.config.prompt import FROM_FILE, TEXTS
 from counterpoise.errors import ConfigError
+from counterpoise.ranges import ON_HUB
 
 __all__ = ["PACKAGED", "Place", "anchor", "is_path_key", "missing", "paths_in", "relocate"]
 
@@ -33,6 +35,8 @@ class Place:
     """`input` must exist, `model` may be a name instead, `made` is written by us."""
     table: MutableMapping[str, Any]
     """The table it stands in."""
+    before: str = ""
+    """What stands in front of the path in its value, e.g. `file:`."""
 
     @property
     def name(self) -> str:
@@ -42,20 +46,30 @@ class Place:
     @property
     def value(self) -> str:
         """The path as it is written."""
-        return str(self.table[self.name])
+        return str(self.table[self.name]).removeprefix(self.before)
+
+    def put(self, path: str | Path) -> None:
+        """Write another path in its place."""
+        self.table[self.name] = f"{self.before}{path}"
 
 
 def paths_in(tables: Mapping[str, Any]) -> Iterator[Place]:
     """Every path that these sections of a run file set; tables of the wrong shape are passed over, the schema has words for them.
 
-    They are `run.directory`, a `model.name`, `tasks.train`, `tasks.test`, whatever a task or a verifier declares as a `Path`, and the same
-    in the sources of a mixture.
+    They are `run.directory`, a `model.name`, `tasks.train`, `tasks.test`, whatever a task or a verifier declares as a `Path`, the same in
+    the sources of a mixture, `prompt.shots`, and texts of `[prompt]` that begin with `file:`. A data set of the hub, `hub:NAME`, is none.
     """
     tasks, settings = _table(tables, "tasks"), _table(_table(tables, "tasks"), "settings")
     yield from _set(_table(tables, "run"), "run", ("directory",), "made")
     yield from _set(_table(tables, "model"), "model", ("name",), "model")
     yield from _set(tasks, "tasks", ("train", "test"), "input")
     yield from _set(settings, "tasks.settings", _of_tasks(), "input")
+    prompt = _table(tables, "prompt")
+    yield from _set(prompt, "prompt", ("shots",), "input")
+    for name in TEXTS:
+        value = prompt.get(name)
+        if isinstance(prompt, MutableMapping) and isinstance(value, str) and value.startswith(FROM_FILE):
+            yield Place(key=f"prompt.{name}", kind="input", table=prompt, before=FROM_FILE)
     sources = settings.get("sources")
     for number, source in enumerate(sources if isinstance(sources, list) else ()):
         if isinstance(source, MutableMapping):
@@ -103,7 +117,7 @@ def anchor(tables: Mapping[str, Any], base: Path, *, source: str = "") -> None:
                 f"run file is relative to the file: write {os.path.relpath(other, base)} there, or give the setting on the command line: "
                 f"{place.key}={place.value}"
             )
-        place.table[place.name] = str(found)
+        place.put(found)
 
 
 def relocate(tables: Mapping[str, Any], home: Path) -> None:
@@ -130,9 +144,9 @@ def relocate(tables: Mapping[str, Any], home: Path) -> None:
             packaged = place.value.partition(":")[0] in PACKAGED
             places = [] if packaged else [path for path in places if os.path.isdir(path)]
         if places and place.kind != "made":
-            place.table[place.name] = str(places[0])
+            place.put(places[0])
         elif place.kind != "model":
-            place.table[place.name] = str(named)
+            place.put(named)
     parts = Path(name).parts  # earlier versions took names of several
     plain = bool(parts) and ".." not in parts and not Path(name).is_absolute()
     if plain and isinstance(section, MutableMapping) and len(parts) <= len(home.parents):
@@ -152,7 +166,8 @@ def _set(table: Mapping[str, Any], section: str, names: tuple[str, ...], kind: K
     for name in names:
         value = table.get(name)
         # The word for "not set" in TOML, and the empty text, name no file.
-        if isinstance(table, MutableMapping) and isinstance(value, (str, Path)) and str(value) not in ("", "none"):
+        named = isinstance(value, (str, Path)) and str(value) not in ("", "none") and not str(value).startswith(ON_HUB)
+        if isinstance(table, MutableMapping) and named:
             yield Place(key=f"{section}.{name}", kind=kind, table=table)
 
 

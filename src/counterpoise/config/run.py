@@ -10,9 +10,10 @@ from pydantic import ValidationInfo, model_validator
 
 from counterpoise.config.base import Component, Folder, Section
 from counterpoise.config.credit import CreditConfig, CriticConfig, LossConfig
-from counterpoise.config.data import PromptConfig, RolloutConfig, TasksConfig, VerificationConfig
+from counterpoise.config.data import RolloutConfig, TasksConfig, VerificationConfig
 from counterpoise.config.evaluation import EvaluationConfig, TrackingConfig
 from counterpoise.config.learner import CheckpointConfig, DiagnosticsConfig, GuardsConfig, LearnerConfig, ModelConfig
+from counterpoise.config.prompt import PromptConfig
 from counterpoise.ranges import Positive
 
 __all__ = ["RunConfig", "RunSection"]

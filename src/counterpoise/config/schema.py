@@ -9,18 +9,19 @@ import ast
 import inspect
 import json
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from counterpoise.config.run import RunConfig
-from counterpoise.credit import EMPHASES, RULES
+from counterpoise.credit import EMPHASES, FILTERS, RULES
 from counterpoise.credit.controllers.registry import CONTROLLERS
 from counterpoise.credit.token_weights import TOKEN_WEIGHTS
 from counterpoise.diagnostics.guards.registry import GUARDS
-from counterpoise.losses import LOSSES
+from counterpoise.losses import DENOMINATORS, LOSSES
+from counterpoise.prompts import TEMPLATES
 from counterpoise.rewards.registry import REWARDS
 from counterpoise.settings import names_of, setting_name
 from counterpoise.tables import EXTENDS
@@ -38,10 +39,10 @@ class _Place:
     """Table of the run file."""
     kind: str
     """What the parts are called in messages."""
-    parts: Mapping[str, Callable[..., Any]]
+    parts: Mapping[str, Any]
     """Registry."""
-    settings: str = "settings"
-    """Key of the settings."""
+    settings: str | None = "settings"
+    """Key of the settings; None where a run file gives the name alone."""
     name: str | None
     """Key of the name; None where the settings are a table by name."""
     filled: tuple[str, ...] = ()
@@ -63,6 +64,10 @@ _PLACES = (
         filled=("steps",),
     ),
     _Place(section="loss", kind="loss", parts=LOSSES, name="name"),
+    _Place(section="loss", kind="loss.denominator", parts=DENOMINATORS, name="denominator", settings=None),
+    _Place(section="credit", kind="credit.filter", parts=FILTERS, name="filter", settings=None),
+    _Place(section="prompt", kind="prompt template", parts=TEMPLATES, name="template", settings=None),
+    _Place(section="guards", kind="guards", parts=GUARDS, name="names", settings=None),
     _Place(section="guards", kind="guards", parts=GUARDS, name=None),
 )  # fmt: skip
 
@@ -76,17 +81,20 @@ def run_file_schema() -> dict[str, Any]:
     }
     for place in _PLACES:
         section = schema["$defs"][RunConfig.model_fields[place.section].annotation.__name__]  # type: ignore[union-attr]
+        if place.name is not None:
+            _text(section["properties"][place.name])["enum"] = list(place.parts)
+        if place.settings is None:
+            continue
         for name, part in place.parts.items():
             schema["$defs"][f"{place.kind} {name}"] = settings_schema(part, filled=place.filled)
         places = {name: {"$ref": f"#/$defs/{place.kind} {name}"} for name in place.parts}
         if place.name is None:
             section["properties"][place.settings] |= {"properties": places, "additionalProperties": False}
             continue
-        named = section["properties"][place.name]
-        named["enum"] = list(place.parts)
+        default = section["properties"][place.name]["default"]
         section.setdefault("allOf", []).extend(
             {
-                "if": {"properties": {place.name: {"const": name}}} | _required(place.name, name, named["default"]),
+                "if": {"properties": {place.name: {"const": name}}} | _required(place.name, name, default),
                 "then": {"properties": {place.settings: reference}},
             }
             for name, reference in places.items()
@@ -108,6 +116,12 @@ def settings_schema(part: Any, *, filled: tuple[str, ...] = ()) -> dict[str, Any
     if "required" in schema:
         schema["required"] = [name for name in schema["required"] if name not in filled]
     return schema
+
+
+def _text(value: dict[str, Any]) -> dict[str, Any]:
+    """Where the schema of a name, of one or none, or of a list of names says that it is text."""
+    inner = [value.get("items"), *value.get("anyOf", ())]
+    return next(one for one in (value, *inner) if one and one.get("type") == "string")
 
 
 def _required(key: str, name: str, default: str) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from counterpoise.credit.controllers.base import Controller
 from counterpoise.credit.controllers.constant import Constant
-from counterpoise.credit.controllers.share import Share
+from counterpoise.credit.controllers.share import PolarityShare
 from counterpoise.credit.rules.base import SignWeights
 
 __all__ = ["sign_weights", "two_balances"]
@@ -24,7 +24,7 @@ def two_balances(rule_name: str, own: SignWeights, controller_name: str, control
     nothing to balance. `share` measures the rule's credit with the rule's own weights in it and sets the balance that it is told, so
     these divide out.
     """
-    if not own.neutral or own.plus == own.minus or isinstance(controller, Share):
+    if not own.neutral or own.plus == own.minus or isinstance(controller, PolarityShare):
         return None
     theirs, to_rule = "", "set credit.controller=constant"
     if isinstance(controller, Constant):

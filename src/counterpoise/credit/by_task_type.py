@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from counterpoise.columns import BY_TYPE
 from counterpoise.credit.rules.base import SignWeights
 from counterpoise.credit.statistics import credit_metrics
 from counterpoise.lazy import torch
@@ -11,8 +12,6 @@ from counterpoise.types import Batch, Credit, Sum
 
 __all__ = ["credit_columns", "task_type_metrics", "weight_columns"]
 
-_SHARES = ("polarity_share_rows", "polarity_share_tokens")
-_FROM_CREDIT = ("success_rate", "coverage", *_SHARES)
 _NOTHING = Sum(total=0.0, count=0.0)
 _NEUTRAL = SignWeights()
 
@@ -28,7 +27,7 @@ def weight_columns(lambda_plus: torch.Tensor, lambda_minus: torch.Tensor, own: S
 
 
 def credit_columns(kinds: Sequence[str], credit: Credit, batch: Batch) -> dict[str, Sum]:
-    """`credit_metrics` of the batch, and `success_rate`, `coverage` and the two polarity shares as `NAME/TYPE`.
+    """`credit_metrics` of the batch, and those of them that are kept by task type (`columns.BY_TYPE`) as `NAME/TYPE`.
 
     A task type of which the step drew nothing has counts of 0; with fewer than two kinds there are no columns by type.
 
@@ -38,11 +37,12 @@ def credit_columns(kinds: Sequence[str], credit: Credit, batch: Batch) -> dict[s
         batch: the rollouts.
     """
     columns = credit_metrics(credit, batch)
+    names = [name for name in BY_TYPE if name in columns]
     rows = batch.by_task_type()
     for kind in kinds if len(kinds) > 1 else ():
         own = rows.get(kind)
         found = {} if own is None else credit_metrics(credit.rows(own), batch.rows(own))
-        columns |= {f"{name}/{kind}": found.get(name, _NOTHING) for name in _FROM_CREDIT}
+        columns |= {f"{name}/{kind}": found.get(name, _NOTHING) for name in names}
     return columns
 
 

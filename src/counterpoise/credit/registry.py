@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from counterpoise.credit.emphasis import EMPHASES
+from counterpoise.credit.emphasis import EMPHASES, Emphasis
 from counterpoise.credit.rules.asymmetric import Asymmetric
 from counterpoise.credit.rules.base import Rule
 from counterpoise.credit.rules.dr_grpo import DrGrpo
@@ -72,15 +72,20 @@ def needs_of(name: str) -> Needs:
     return needs
 
 
-def check_emphasis(rule: str, emphasis: str) -> None:
+def check_emphasis(rule: Rule, emphasis: Emphasis | None) -> None:
     """Refuse an emphasis that divides a second time by what the rule has divided by: its groups would count by the square.
 
     Raises:
         ConfigError: with the rule that has the weight already, or a baseline rule to take with the emphasis.
     """
-    if getattr(RULES[rule], "divides", False) and EMPHASES[emphasis].divides:
+    if getattr(rule, "divides", False) and getattr(emphasis, "divides", False):
         raise ConfigError(
-            f"credit.emphasis={emphasis} divides by a function of the success rate, and credit.rule={rule} has done so already; "
+            f"credit.emphasis={_name(emphasis, EMPHASES)} divides by a function of the success rate, and "
+            f"credit.rule={_name(rule, RULES)} has done so already; "
             "keep credit.emphasis=none, take focal, or put the emphasis on credit.rule=dr_grpo (with inverse that is maxrl, with "
             "inverse_sqrt it is grpo with ddof=0 and eps=0)"
         )
+
+
+def _name(part: object, registry: Mapping[str, object]) -> str:
+    return next((name for name, kind in registry.items() if kind is type(part)), type(part).__name__)

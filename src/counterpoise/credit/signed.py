@@ -7,6 +7,7 @@ from typing import Any
 
 from counterpoise.credit.emphasis import Emphasis
 from counterpoise.credit.groups import GroupStatistics, group_statistics
+from counterpoise.credit.registry import check_emphasis
 from counterpoise.credit.rules.base import Rule
 from counterpoise.credit.token_weights.base import TokenWeights
 from counterpoise.credit.token_weights.weigh import weighed
@@ -109,10 +110,12 @@ def signed_credit(
         **weights: emphasis, lambdas, token weights and cap, see `signed`.
 
     Raises:
+        ConfigError: rule and emphasis both divide by a function of the success rate.
         UsageError: shapes or dtypes do not fit, a lambda is negative, or the rule needs more than rewards (`needs`).
         DataError: a scored rollout has a reward that is not finite.
         TrainingError: a credit is not finite.
     """
+    check_emphasis(rule, weights.get("emphasis"))
     with torch.no_grad():
         statistics = group_statistics(correct, scored, group_ids, rewards)
         return signed(rule(rewards, statistics), scored=scored, statistics=statistics, **weights)

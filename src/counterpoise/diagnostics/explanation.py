@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Alternative",
-    "Estimate",
     "Explanation",
     "Fit",
+    "Measured",
     "Member",
     "Move",
     "Quadrant",
@@ -115,7 +115,7 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Measured:
     """A number with its bootstrap interval over problems."""
 
     value: float
@@ -136,7 +136,7 @@ class Quadrant:
     """Side of the threshold."""
     tokens: int
     """How many."""
-    values: Mapping[str, Estimate]
+    values: Mapping[str, Measured]
     """`token_share`, `credit_share` (of the sum of |credit|), and means over its tokens: `probability`, `surprise` (-log pi, nats),
     `entropy`, `log_prob_change`, `probability_change`, `entropy_change`, each change also with the prefix `predicted_`."""
 

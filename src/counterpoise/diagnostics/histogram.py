@@ -36,9 +36,11 @@ class Histogram:
     """Smallest value; infinity when there is none."""
     high: float = -math.inf
     """Largest value."""
+    logs: bool = False
+    """Whether the values are logarithms of the numbers that columns are of."""
 
     @classmethod
-    def of(cls, values: npt.ArrayLike) -> Histogram:
+    def of(cls, values: npt.ArrayLike, *, logs: bool = False) -> Histogram:
         """Histogram of some values.
 
         Raises:
@@ -46,11 +48,12 @@ class Histogram:
         """
         array = np.asarray(values, dtype=np.float64).ravel()
         if not len(array):
-            return cls(counts=np.zeros(BINS, dtype=np.int64))
+            return cls(counts=np.zeros(BINS, dtype=np.int64), logs=logs)
         if np.isnan(array).any():
             raise UsageError("a histogram got NaN, which lies in no bin; leave undefined values out")
         bins = np.clip(np.rint(np.arcsinh(array / SCALE) / WIDTH), -REACH, REACH).astype(np.int64) + REACH
-        return cls(counts=np.bincount(bins, minlength=BINS), low=float(array.min()), high=float(array.max()))
+        counts = np.bincount(bins, minlength=BINS)
+        return cls(counts=counts, low=float(array.min()), high=float(array.max()), logs=logs)
 
     @property
     def count(self) -> int:
@@ -74,7 +77,10 @@ class Histogram:
 
     def __add__(self, other: Histogram) -> Histogram:
         return Histogram(
-            counts=self.counts + other.counts, low=min(self.low, other.low), high=max(self.high, other.high)
+            counts=self.counts + other.counts,
+            low=min(self.low, other.low),
+            high=max(self.high, other.high),
+            logs=self.logs,
         )
 
 
@@ -85,16 +91,12 @@ def add_histograms(totals: dict[str, Histogram], more: Mapping[str, Histogram]) 
 
 
 def quantile_columns(histograms: Mapping[str, Histogram]) -> dict[str, float]:
-    """Columns of a step: 50%, 90% and 99% of each histogram, `NAME_p50` …; of log-ratios 1%, 50%, 99% and the largest, as ratios.
-
-    Log-ratios are those whose name begins with `log_ratio`; their columns begin with `ratio`.
-    """
+    """Columns of a step: 50%, 90% and 99% of each histogram, `NAME_p50` …; of logarithms 1%, 50%, 99% and the largest, as numbers."""
     columns: dict[str, float] = {}
     for name, histogram in histograms.items():
-        if name.startswith("log_ratio"):
-            ratio = name.removeprefix("log_")
-            columns |= {f"{ratio}_p{share:02d}": math.exp(histogram.quantile(share / 100)) for share in (1, 50, 99)}
-            columns[f"{ratio}_max"] = math.exp(histogram.high) if histogram.count else math.nan
+        if histogram.logs:
+            columns |= {f"{name}_p{share:02d}": math.exp(histogram.quantile(share / 100)) for share in (1, 50, 99)}
+            columns[f"{name}_max"] = math.exp(histogram.high) if histogram.count else math.nan
         else:
             columns |= {f"{name}_p{share}": histogram.quantile(share / 100) for share in (50, 90, 99)}
     return columns

@@ -13,21 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from counterpoise.diagnostics import gradients
 from counterpoise.diagnostics.explanation import Alternative, Fit, Move, TokenView
+from counterpoise.diagnostics.quadrants import Floats
 from counterpoise.types import Rollout
 
-__all__ = ["Contexts", "TokenMeasures", "fit", "measure", "move", "response_logits", "slopes", "view"]
+__all__ = ["Contexts", "TokenMeasures", "fit", "measure_tokens", "move", "response_logits", "slopes", "view"]
 
 _ELEMENTS = 1 << 24
 """Logits of one forward pass at most, unless one row alone has more."""
 _CHUNK = 1 << 21
 """Logits in float64 at one time at most, unless one position alone has more."""
-
-Floats = npt.NDArray[np.float64]
 
 
 @torch.no_grad()
@@ -110,7 +108,7 @@ class TokenMeasures:
     """(T,) H."""
 
 
-def measure(logits: torch.Tensor, rollout: Rollout, *, temperature: float) -> TokenMeasures:
+def measure_tokens(logits: torch.Tensor, rollout: Rollout, *, temperature: float) -> TokenMeasures:
     """Log-probability and entropy of every token of a response from its (T, V) logits."""
     tokens = torch.from_numpy(rollout.token_ids)
     log_prob, entropy = np.empty(len(tokens)), np.empty(len(tokens))

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from counterpoise.diagnostics.explanation import Estimate, Quadrant
+from counterpoise.diagnostics.explanation import Measured, Quadrant
 from counterpoise.errors import UsageError
 
 __all__ = ["TokenTable", "quadrants"]
+
 
 Floats = npt.NDArray[np.float64]
 
@@ -118,7 +119,7 @@ def _by_problem(columns: Sequence[Floats], unit: npt.NDArray[np.intp], problems:
 
 def _ratios(
     above_PC: Floats, below_PC: Floats, *, generator: np.random.Generator, confidence: float, resamples: int
-) -> list[Estimate]:
+) -> list[Measured]:
     """Ratio of sums over problems of each column, and its percentile interval; NaN where the denominator is 0."""
     problems, columns = above_PC.shape
     drawn_BC = np.full((resamples, columns), np.nan)
@@ -134,5 +135,5 @@ def _ratios(
         drawn = drawn[~np.isnan(drawn)]
         low, high = np.quantile(drawn, tails) if problems > 1 and drawn.size else (np.nan, np.nan)
         value = above / below if below > 0 else np.nan
-        estimates.append(Estimate(value=float(value), low=float(low), high=float(high)))
+        estimates.append(Measured(value=float(value), low=float(low), high=float(high)))
     return estimates

@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from counterpoise.diagnostics.explanation import Alternative, Explanation, Move, RuleStep, TokenView
 from counterpoise.text import counted
 
-__all__ = ["decisive", "percent", "quoted", "read_step", "read_token"]
+__all__ = ["chance", "decisive", "quoted_token", "read_step", "read_token"]
 
 _CERTAIN = 0.999
 _LISTED = 3
 _NOTHING = 5e-4
 
 
-def quoted(text: str) -> str:
+def quoted_token(text: str) -> str:
     """A token's text, with what cannot be seen made visible."""
     return f"'{text}'".replace("\n", "⏎").replace("\t", "⇥")
 
 
-def percent(value: float) -> str:
+def chance(value: float) -> str:
     """A probability with the digits that say something: 93.4%, 0.21%, 99.97%, or ? where there is none."""
     if math.isnan(value):
         return "?"
@@ -49,7 +49,7 @@ def _before(found: Explanation, token: TokenView) -> list[str]:
     sure = "was sure of" if token.probability >= found.confident_probability else "was not sure of"
     verdict = "right" if found.verdict == "correct" else found.verdict.replace("_", " ")
     lines = [
-        f"The policy {sure} {quoted(token.text)}: p = {token.probability:.3f}, rank {token.rank}, "
+        f"The policy {sure} {quoted_token(token.text)}: p = {token.probability:.3f}, rank {token.rank}, "
         f"entropy {token.entropy:.2f} nats; the answer is {verdict}."
     ]
     (right, wrong), (right_here, wrong_here) = token.visitors, token.sharers
@@ -57,7 +57,7 @@ def _before(found: Explanation, token: TokenView) -> list[str]:
         lines.append(
             f"{counted(right + wrong, 'rollout')} of the group {'passes' if right + wrong == 1 else 'pass'} here "
             f"({right} right, {wrong} wrong); {right_here + wrong_here} of them go on "
-            f"with {quoted(token.text)} ({right_here} right, {wrong_here} wrong)."
+            f"with {quoted_token(token.text)} ({right_here} right, {wrong_here} wrong)."
         )
     return lines
 
@@ -92,14 +92,14 @@ def _shares(token: TokenView, move: Move) -> str:
     # sum over v != y of pi_v (pi_v + pi_y - S) = pi_y (1 - 2 pi_y + S): what the chosen token loses
     lost = token.probability * (1.0 - 2.0 * token.probability + token.collision)
     return ", ".join(
-        f"{quoted(v.text)} {percent(_gain(token, v) / lost)} (prior share {percent(v.probability / rest)})"
+        f"{quoted_token(v.text)} {chance(_gain(token, v) / lost)} (prior share {chance(v.probability / rest)})"
         for v in _others(move)
     )
 
 
 def _slopes(token: TokenView, move: Move) -> str:
     """First-order changes of the likeliest alternatives' probabilities, which have both signs where the chosen token is rare."""
-    return ", ".join(f"{quoted(v.text)} {-move.credit * _gain(token, v):+.4f}" for v in _others(move))
+    return ", ".join(f"{quoted_token(v.text)} {-move.credit * _gain(token, v):+.4f}" for v in _others(move))
 
 
 def _others(move: Move) -> list[Alternative]:
@@ -111,14 +111,14 @@ def _gain(token: TokenView, v: Alternative) -> float:
 
 
 def _happened(token: TokenView, move: Move) -> list[str]:
-    real = f"Really, after one step: {percent(token.probability)} → {percent(move.realised)}, "
+    real = f"Really, after one step: {chance(token.probability)} → {chance(move.realised)}, "
     real += f"entropy {move.realised_entropy - token.entropy:+.4f}"
     gain = max(move.alternatives, key=lambda v: v.realised - v.probability)
-    most = f"; {quoted(gain.text)} gained most ({percent(gain.probability)} → {percent(gain.realised)})"
+    most = f"; {quoted_token(gain.text)} gained most ({chance(gain.probability)} → {chance(gain.realised)})"
     if math.isnan(move.predicted):
         return [f"{real}{most}."]
     guess = (
-        f"Predicted (tabular, all rollouts that pass here): {percent(token.probability)} → {percent(move.predicted)}, "
+        f"Predicted (tabular, all rollouts that pass here): {chance(token.probability)} → {chance(move.predicted)}, "
     )
     guess += f"entropy {move.predicted_entropy - token.entropy:+.4f}."
     expected, seen = move.predicted - token.probability, move.realised - token.probability
@@ -142,9 +142,9 @@ def read_step(step: RuleStep) -> str:
         f"{step.rule}: correlation {fitted.correlation:.2f} between predicted and realised change over "
         f"{counted(fitted.tokens, 'token')} of the "
     )
-    said += f"group, {percent(fitted.same_sign)} with the predicted sign, fitted logit step {fitted.step:.3g}"
+    said += f"group, {chance(fitted.same_sign)} with the predicted sign, fitted logit step {fitted.step:.3g}"
     if not fitted.step > 0:
         said += "; that is no step along the gradient, so no prediction is shown"
     if step.batch_fit is not None and step.batch_fit.tokens > fitted.tokens:
-        said += f" (a step on the whole batch: {step.batch_fit.correlation:.2f}, {percent(step.batch_fit.same_sign)})"
+        said += f" (a step on the whole batch: {step.batch_fit.correlation:.2f}, {chance(step.batch_fit.same_sign)})"
     return f"{said}."

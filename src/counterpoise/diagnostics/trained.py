@@ -8,7 +8,8 @@ from counterpoise.diagnostics.histogram import BINS, REACH, SCALE, WIDTH, Histog
 
 __all__ = ["TrainedTokens"]
 
-_NAMES = ("entropy", "entropy_plus", "entropy_minus", "log_ratio_plus", "log_ratio_minus")
+_LOGS = {"entropy": False, "entropy_plus": False, "entropy_minus": False, "ratio_plus": True, "ratio_minus": True}
+"""Whether the logarithm of what the name says is counted."""
 _MAX_LOG_RATIO = 20.0
 """As the losses clamp it: an infinite ratio is no number a column could hold."""
 
@@ -51,8 +52,8 @@ class TrainedTokens:
         values = torch.stack([entropy, entropy, entropy, log_ratio, log_ratio]).flatten(1)
         chosen = torch.stack([mask, up, down, up, down]).flatten(1) & ~values.isnan()
         if self._counts is None or self._low is None or self._high is None:
-            self._counts = torch.zeros(len(_NAMES), BINS, dtype=torch.int64, device=values.device)
-            self._low = torch.full((len(_NAMES),), torch.inf, device=values.device)
+            self._counts = torch.zeros(len(_LOGS), BINS, dtype=torch.int64, device=values.device)
+            self._low = torch.full((len(_LOGS),), torch.inf, device=values.device)
             self._high = -self._low
         bins = (torch.asinh(values / SCALE) / WIDTH).round().clamp(-REACH, REACH).nan_to_num().long() + REACH
         self._counts.scatter_add_(1, bins, chosen.long())
@@ -62,9 +63,9 @@ class TrainedTokens:
     def histograms(self) -> dict[str, Histogram]:
         """What was seen so far, by name; empty histograms before the first micro-batch."""
         if self._counts is None or self._low is None or self._high is None:
-            return {name: Histogram.of([]) for name in _NAMES}
+            return {name: Histogram.of([], logs=logs) for name, logs in _LOGS.items()}
         counts, lows, highs = self._counts.cpu().numpy(), self._low.tolist(), self._high.tolist()
         return {
-            name: Histogram(counts=row.copy(), low=low, high=high)
-            for name, row, low, high in zip(_NAMES, counts, lows, highs, strict=True)
+            name: Histogram(counts=row.copy(), low=low, high=high, logs=logs)
+            for (name, logs), row, low, high in zip(_LOGS.items(), counts, lows, highs, strict=True)
         }

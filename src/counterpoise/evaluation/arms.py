@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from counterpoise.errors import DataError, UsageError
 from counterpoise.evaluation.counts import ProblemCounts
 from counterpoise.evaluation.estimators.area import area_over_log_k
 from counterpoise.evaluation.estimators.passk import pass_at_k
+from counterpoise.evaluation.estimators.subsets import FloatArray
 from counterpoise.evaluation.seeds import SeededInterval, seeded_intervals
 from counterpoise.evaluation.sharpening import beyond_sharpening
 
 __all__ = ["BASE", "SHARPENED", "Arm", "ArmRow", "arm_rows"]
 
-FloatArray = npt.NDArray[np.float64]
 
 BASE = "base"
 """Name of the policies before training, which can stand where an arm's name can."""

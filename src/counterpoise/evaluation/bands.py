@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri, stdtrit
 
 from counterpoise.errors import UsageError
+from counterpoise.evaluation.estimators.subsets import FloatArray
 from counterpoise.evaluation.intervals import percentile_ends, resampled_means
 
 __all__ = [
@@ -37,8 +38,6 @@ _IN_RESAMPLES, _IN_ERROR = 1.0, 1.5
 
 _SHRINK = 2.0
 """Problems that the sample's spread counts for beside a resample's own."""
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,23 +250,23 @@ class _Side:
 
     count_K: npt.NDArray[np.int64]
     """Problems that are defined in each column."""
-    mean_K: Floats
+    mean_K: FloatArray
     """Their mean."""
-    variance_K: Floats
+    variance_K: FloatArray
     """Their variance (ddof 0)."""
-    moved_BK: Floats
+    moved_BK: FloatArray
     """Means of the resamples, less the sample's."""
-    spread_BK: Floats
+    spread_BK: FloatArray
     """Their variances (ddof 0)."""
     reach: float
     """Largest deviation of a problem from the mean of its column, over all columns."""
 
-    def widened(self, variance: Floats, weight: float) -> Floats:
+    def widened(self, variance: FloatArray, weight: float) -> FloatArray:
         """A variance with `weight` problems more at each end of the reach."""
         return (self.count_K * variance + 2 * weight * self.reach**2) / (self.count_K + 2 * weight)
 
 
-def _side(values_PK: Floats, generator: np.random.Generator, resamples: int) -> _Side:
+def _side(values_PK: FloatArray, generator: np.random.Generator, resamples: int) -> _Side:
     count_K, mean_K, variance_K = _moments(values_PK)
     centred_PK = values_PK - mean_K
     # Both moments of the same resamples; centred, so that the difference of squares does not cancel.
@@ -285,7 +284,7 @@ def _side(values_PK: Floats, generator: np.random.Generator, resamples: int) -> 
     )
 
 
-def _band(moved_BK: Floats, mean_K: Floats, sides: Sequence[_Side], confidence: float) -> list[BandPoint]:
+def _band(moved_BK: FloatArray, mean_K: FloatArray, sides: Sequence[_Side], confidence: float) -> list[BandPoint]:
     problems_K = np.minimum.reduce([side.count_K for side in sides])
     none_K = np.zeros(mean_K.size)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -322,15 +321,15 @@ def _band(moved_BK: Floats, mean_K: Floats, sides: Sequence[_Side], confidence: 
     return points
 
 
-def _studentised(side: _Side) -> Floats:
+def _studentised(side: _Side) -> FloatArray:
     """(B, K) squared standard errors that the deviations of the resamples are divided by."""
     fixed_K = side.widened(side.variance_K, _IN_RESAMPLES)
     own_BK = side.widened(side.spread_BK, _IN_RESAMPLES)
-    shrunk: Floats = (side.count_K * own_BK + _SHRINK * fixed_K) / (side.count_K + _SHRINK) / side.count_K
+    shrunk: FloatArray = (side.count_K * own_BK + _SHRINK * fixed_K) / (side.count_K + _SHRINK) / side.count_K
     return shrunk
 
 
-def _crossings(k_K: Floats, means_BK: Floats) -> Floats:
+def _crossings(k_K: FloatArray, means_BK: FloatArray) -> FloatArray:
     """Crossing of each row; minus infinity where it is negative throughout, infinity where its end is not negative.
 
     Zeros at the end take the sign before them: curves that meet where every problem is solved do not undo where one lay before.
@@ -352,7 +351,7 @@ def _crossings(k_K: Floats, means_BK: Floats) -> Floats:
     return found_B
 
 
-def _moments(values_PK: Floats) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
+def _moments(values_PK: FloatArray) -> tuple[npt.NDArray[np.int64], FloatArray, FloatArray]:
     """Defined problems, their mean and ddof-0 variance in each column; NaN where there is none."""
     defined_PK = ~np.isnan(values_PK)
     count_K = defined_PK.sum(axis=0)
@@ -362,13 +361,13 @@ def _moments(values_PK: Floats) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
     return count_K, mean_K, variance_K
 
 
-def _unbiased(count_K: npt.NDArray[np.int64], variance_K: Floats) -> Floats:
+def _unbiased(count_K: npt.NDArray[np.int64], variance_K: FloatArray) -> FloatArray:
     with np.errstate(invalid="ignore", divide="ignore"):
-        corrected: Floats = np.where(count_K > 1, variance_K * count_K / (count_K - 1), np.nan)
+        corrected: FloatArray = np.where(count_K > 1, variance_K * count_K / (count_K - 1), np.nan)
     return corrected
 
 
-def _columns(values: npt.ArrayLike) -> Floats:
+def _columns(values: npt.ArrayLike) -> FloatArray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 1:
         array = array[:, None]

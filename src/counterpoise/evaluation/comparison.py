@@ -24,7 +24,7 @@ from counterpoise.evaluation.cautions import few_problems
 from counterpoise.evaluation.counts import ProblemCounts, read_counts
 from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
 from counterpoise.evaluation.estimators.passk import pass_at_k
-from counterpoise.evaluation.metrics import Difference, Estimate, columns, differences, estimates
+from counterpoise.evaluation.metrics import Difference, Estimate, differences, estimates, per_problem
 from counterpoise.evaluation.store import Manifest
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
@@ -267,7 +267,7 @@ def compare_metrics(
         DataError: the problems differ and `paired` is wanted.
     """
     ks = sorted(set(ks))
-    tables = [columns(run.counts, ks, metrics=metrics) for run in contenders]
+    tables = [per_problem(run.counts, ks, metrics=metrics) for run in contenders]
     found = [
         estimates(
             table,

@@ -11,7 +11,7 @@ from typing import Any
 
 from counterpoise.errors import DataError
 from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS
-from counterpoise.files import Fault, json_lines
+from counterpoise.files import JsonFault, json_lines
 from counterpoise.text import counted
 
 __all__ = ["ProblemCounts", "read_counts"]
@@ -74,9 +74,9 @@ def read_counts(path: str | Path) -> list[ProblemCounts]:
     return counts
 
 
-def _parse_counts(where: str, data: dict[str, Any] | Fault) -> ProblemCounts:
+def _parse_counts(where: str, data: dict[str, Any] | JsonFault) -> ProblemCounts:
     expected = 'expected {"id": …, "n": rollouts, "c": correct ones}'
-    if isinstance(data, Fault):
+    if isinstance(data, JsonFault):
         raise DataError(f"{where}: {data}; {expected}")
     absent = [key for key in ("id", "n", "c") if key not in data]
     if absent:

@@ -1,6 +1,7 @@
 """Every estimator of the registry beside pass@k for a set of problems: means, intervals, bounds, and differences between two runs.
 
-The values of each problem are taken once (`columns`); means over all problems, over those of one kind and over paired differences follow.
+The values of each problem are taken once (`per_problem`); means over all problems, over those of one kind and over paired
+differences follow.
 """
 
 from __future__ import annotations
@@ -16,14 +17,23 @@ from counterpoise.errors import DataError, UnknownNameError
 from counterpoise.evaluation.bands import unpaired_band
 from counterpoise.evaluation.counts import ProblemCounts
 from counterpoise.evaluation.curve import defined_mean
-from counterpoise.evaluation.estimators.bayes import bayes_at_n, bayes_over_problems
 from counterpoise.evaluation.estimators.bounds import bounds
 from counterpoise.evaluation.estimators.registry import ESTIMATORS, Estimator
 from counterpoise.evaluation.estimators.subsets import FloatArray
 from counterpoise.evaluation.intervals import bootstrap_intervals, paired_differences
 from counterpoise.text import counted
 
-__all__ = ["METRICS", "TAUS", "Column", "Difference", "Estimate", "columns", "differences", "estimates", "metric_names"]
+__all__ = [
+    "METRICS",
+    "TAUS",
+    "Difference",
+    "Estimate",
+    "PerProblem",
+    "differences",
+    "estimates",
+    "metric_names",
+    "per_problem",
+]
 
 METRICS = tuple(name for name in ESTIMATORS if name != "pass@k")
 """Estimators beside pass@k, which has a curve of its own."""
@@ -55,7 +65,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class PerProblem:
     """One number of each of P problems."""
 
     setting: Setting
@@ -144,7 +154,9 @@ def metric_names(options: Sequence[str]) -> list[str]:
     return [name for name in METRICS if name in words or "all" in words]
 
 
-def columns(counts: Sequence[ProblemCounts], ks: Sequence[int], *, metrics: Sequence[str] = METRICS) -> list[Column]:
+def per_problem(
+    counts: Sequence[ProblemCounts], ks: Sequence[int], *, metrics: Sequence[str] = METRICS
+) -> list[PerProblem]:
     """The values of each problem, column by column, estimators in the registry's order.
 
     Args:
@@ -158,16 +170,15 @@ def columns(counts: Sequence[ProblemCounts], ks: Sequence[int], *, metrics: Sequ
     """
     if not counts:
         raise DataError("no problems to estimate anything of; the split, the file or the filter leaves nothing")
-    made: list[Column] = []
+    made: list[PerProblem] = []
     for name in METRICS:
         if name in metrics:
-            build = {"maj@k": _majority, "best@k": _best}.get(name)
-            made += build(counts, ks) if build else _from_counts(name, ESTIMATORS[name], counts, ks)
+            made += _BY_DATA[ESTIMATORS[name].data](name, ESTIMATORS[name], counts, ks)
     return made
 
 
 def estimates(
-    table: Sequence[Column],
+    table: Sequence[PerProblem],
     counts: Sequence[ProblemCounts],
     *,
     generator: np.random.Generator,
@@ -186,9 +197,8 @@ def estimates(
     intervals = bootstrap_intervals(values_PC, generator=generator, confidence=confidence, resamples=resamples)
     made = []
     for column, interval in zip(table, intervals, strict=True):
-        posterior = None
-        if column.setting.metric == "bayes@n":
-            posterior = bayes_over_problems([p.n for p in chosen], [p.c for p in chosen], confidence=confidence)
+        own = ESTIMATORS[column.setting.metric].posterior
+        posterior = own and own([p.n for p in chosen], [p.c for p in chosen], confidence=confidence)
         made.append(
             Estimate(
                 **asdict(column.setting),
@@ -207,8 +217,8 @@ def estimates(
 
 
 def differences(
-    base: Sequence[Column],
-    after: Sequence[Column],
+    base: Sequence[PerProblem],
+    after: Sequence[PerProblem],
     *,
     base_ids: Sequence[str],
     after_ids: Sequence[str],
@@ -241,80 +251,87 @@ def differences(
 
 def _from_counts(
     name: str, estimator: Estimator, counts: Sequence[ProblemCounts], ks: Sequence[int]
-) -> Iterator[Column]:
+) -> Iterator[PerProblem]:
     n, c, unscored = ([getattr(problem, field) for problem in counts] for field in ("n", "c", "unscored"))
-    function: Callable[..., FloatArray] = _posterior_means if name == "bayes@n" else estimator.function
-    for setting, given, needs in _calls(name, estimator.settings, ks):
+
+    def function(*given: Any) -> FloatArray:
+        return estimator.values(estimator.function(*given))
+
+    for setting, given, needs in _calls(name, estimator, ks):
         if needs is None:
             yield _undefined(setting, len(counts), "an area needs at least two different k")
             continue
-        values = np.asarray(function(n, c, *given))
+        values = function(n, c, *given)
         low, high = bounds(function, n, c, unscored, *given)
         flat = (column.reshape(len(counts)) for column in (values, low, high))
-        absent = "the sum over thresholds is empty at k=1" if name == "mg-pass@k" and setting.k == 1 else None
-        yield Column(
+        absent = None if setting.k is None else estimator.empty.get(setting.k)
+        yield PerProblem(
             setting=setting, **dict(zip(("values", "low", "high"), flat, strict=True)), needs=needs, absent=absent
         )
 
 
-def _calls(
-    name: str, settings: Sequence[str], ks: Sequence[int]
-) -> Iterator[tuple[Setting, tuple[Any, ...], int | None]]:
+def _calls(name: str, estimator: Estimator, ks: Sequence[int]) -> Iterator[tuple[Setting, tuple[Any, ...], int | None]]:
     """What to ask for, the arguments behind n and c, and the rollouts it needs (None: it cannot be asked for)."""
-    if name == "area":
+    if estimator.whole_list:
         several = len(set(ks)) > 1
         yield Setting(metric=name), (ks,), max(ks) if several else None
         return
-    for k in ks if "k" in settings else (None,):
-        for tau in TAUS if "tau" in settings else (None,):
+    for k in ks if "k" in estimator.settings else (None,):
+        for tau in TAUS if "tau" in estimator.settings else (None,):
             given = ([k] if k is not None else None, tau)
             yield Setting(metric=name, k=k, tau=tau), tuple(part for part in given if part is not None), k or 1
 
 
-def _posterior_means(n: Any, c: Any) -> FloatArray:
-    return bayes_at_n(n, c).mean
-
-
-def _majority(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> Iterator[Column]:
+def _majority(
+    name: str, estimator: Estimator, counts: Sequence[ProblemCounts], ks: Sequence[int]
+) -> Iterator[PerProblem]:
     known = [row for row, problem in enumerate(counts) if problem.wrong_classes is not None]
     values_PK = np.full((len(counts), len(ks)), np.nan)
     if known:
         classes = [[counts[row].c, *(counts[row].wrong_classes or ())] for row in known]
         flags = [[True] + [False] * (len(sizes) - 1) for sizes in classes]
         silent = [counts[row].n - sum(sizes) for row, sizes in zip(known, classes, strict=True)]
-        values_PK[known] = ESTIMATORS["maj@k"].function(classes, flags, ks, silent=silent)
+        values_PK[known] = estimator.function(classes, flags, ks, silent=silent)
     absent = "counts alone do not say which wrong answers are equal; grade the rollouts to know (counterpoise grade)"
     for k, values in zip(ks, values_PK.T, strict=True):
-        yield _unbounded(Setting(metric="maj@k", k=k), values, counts, k, None if len(known) == len(counts) else absent)
+        yield _unbounded(Setting(metric=name, k=k), values, counts, k, None if len(known) == len(counts) else absent)
 
 
-def _best(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> Iterator[Column]:
-    names = sorted({name for problem in counts for name in problem.parts})
+def _best(name: str, estimator: Estimator, counts: Sequence[ProblemCounts], ks: Sequence[int]) -> Iterator[PerProblem]:
+    parts = sorted({part for problem in counts for part in problem.parts})
     graded = [
-        name
-        for name in names
-        if any(0.0 < value < 1.0 for problem in counts for value, _ in problem.parts.get(name, ()))
+        part
+        for part in parts
+        if any(0.0 < value < 1.0 for problem in counts for value, _ in problem.parts.get(part, ()))
     ]
     if not graded:
-        why = "no verdict has a part between 0 and 1; for answers that are right or wrong best@k is pass@k"
-        yield from (_undefined(Setting(metric="best@k", k=k), len(counts), why) for k in ks)
-    for name in graded:
+        why = f"no verdict has a part between 0 and 1; for answers that are right or wrong {name} is pass@k"
+        yield from (_undefined(Setting(metric=name, k=k), len(counts), why) for k in ks)
+    for part in graded:
         rewards_PN = np.full((len(counts), max(problem.n for problem in counts)), np.nan)
         for row, problem in enumerate(counts):
-            pairs = problem.parts.get(name, ())
+            pairs = problem.parts.get(part, ())
             filled = np.repeat([value for value, _ in pairs], [times for _, times in pairs])
             rewards_PN[row, : filled.size] = filled
-        absent = f"too few verdicts of a problem have a part {name}"
-        for k, values in zip(ks, ESTIMATORS["best@k"].function(rewards_PN, ks).T, strict=True):
-            yield _unbounded(Setting(metric="best@k", k=k, part=name), values, counts, k, absent)
+        absent = f"too few verdicts of a problem have a part {part}"
+        for k, values in zip(ks, estimator.function(rewards_PN, ks).T, strict=True):
+            yield _unbounded(Setting(metric=name, k=k, part=part), values, counts, k, absent)
+
+
+_BY_DATA: Mapping[tuple[str, ...], Callable[..., Iterator[PerProblem]]] = {
+    ("n", "c"): _from_counts,
+    ("counts", "correct"): _majority,
+    ("rewards",): _best,
+}
+"""How the values of each problem are made, by the data that an estimator is given."""
 
 
 def _unbounded(
     setting: Setting, values: FloatArray, counts: Sequence[ProblemCounts], needs: int, absent: str | None
-) -> Column:
+) -> PerProblem:
     """What unscored rollouts would have answered is not known, and a mean over the problems without any would bound another number."""
     bound = np.full(len(counts), np.nan) if any(problem.unscored for problem in counts) else values
-    return Column(setting=setting, values=values, low=bound, high=bound, needs=needs, absent=absent)
+    return PerProblem(setting=setting, values=values, low=bound, high=bound, needs=needs, absent=absent)
 
 
 def _one_nan(value: float) -> float:
@@ -322,12 +339,12 @@ def _one_nan(value: float) -> float:
     return math.nan if math.isnan(value) else value
 
 
-def _undefined(setting: Setting, problems: int, why: str) -> Column:
+def _undefined(setting: Setting, problems: int, why: str) -> PerProblem:
     nothing = np.full(problems, np.nan)
-    return Column(setting=setting, values=nothing, low=nothing, high=nothing, absent=why)
+    return PerProblem(setting=setting, values=nothing, low=nothing, high=nothing, absent=why)
 
 
-def _reason(column: Column, defined: int, counts: Sequence[ProblemCounts], most: int) -> str | None:
+def _reason(column: PerProblem, defined: int, counts: Sequence[ProblemCounts], most: int) -> str | None:
     if defined == len(counts):
         return None
     few = sum(problem.n < column.needs for problem in counts)

@@ -12,13 +12,10 @@ from counterpoise.evaluation.estimators.passk import MAX_ROLLOUTS
 from counterpoise.evaluation.store import RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.streams import stream
-from counterpoise.thought import judged_text, opens_thought
-from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings, StopReason, Verdict
+from counterpoise.thought import judged_text
+from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings, StopReason, Verdict, Verify
 
-__all__ = ["Progress", "Verify", "check_asked", "conclude", "evaluate", "grade", "sample"]
-
-Verify = Callable[[Sequence[Problem], Sequence[str], Sequence[bool]], list[Verdict]]
-"""(problems, responses, cut off at the token limit) -> one verdict each, in order."""
+__all__ = ["OnProgress", "Progress", "check_asked", "conclude", "evaluate", "grade", "sample"]
 
 _GRADED_AT_ONCE = 512
 
@@ -168,7 +165,9 @@ def sample(
                 prompts, group_size=size, settings=settings, seed=block_seed, policy_version=policy_version
             )
             drawn = [
-                StoredRollout.of(rollout, sample=start + offset, seed=block_seed, in_thought=opens_thought(prompt.text))
+                StoredRollout.of(
+                    rollout, sample=start + offset, seed=block_seed, prefix=prompt.prefix, in_thought=prompt.in_thought
+                )
                 for prompt, group in zip(prompts, groups, strict=True)
                 for offset, rollout in zip(range(size), group, strict=True)
             ]

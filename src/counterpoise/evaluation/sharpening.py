@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from counterpoise.errors import UsageError
+from counterpoise.evaluation.estimators.subsets import FloatArray
 
 __all__ = ["beyond_sharpening"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def beyond_sharpening(policy: FloatArray, base: Sequence[FloatArray]) -> FloatArray:

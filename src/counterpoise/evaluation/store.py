@@ -112,7 +112,7 @@ class StoredRollout:
     seed: int
     """Seed the sampler got for the block this draw is part of."""
     text: str
-    """The response."""
+    """The response, with the prefix that its prompt gave it."""
     tokens: int | None
     """Response tokens, EOS included; None where another tool drew it and did not say."""
     stop_reason: StopReason | None
@@ -126,14 +126,16 @@ class StoredRollout:
     """The prompt opened a thought, in which the response begins; lines written before this was known say nothing."""
 
     @classmethod
-    def of(cls, rollout: Rollout, *, sample: int, seed: int, in_thought: bool = False) -> StoredRollout:
+    def of(
+        cls, rollout: Rollout, *, sample: int, seed: int, prefix: str = "", in_thought: bool = False
+    ) -> StoredRollout:
         """What the store keeps of a rollout."""
         chosen = rollout.log_probs[rollout.mask].astype(np.float64)
         return cls(
             problem_id=rollout.problem_id,
             sample=sample,
             seed=seed,
-            text=rollout.text.encode("utf-8", "replace").decode(),  # a lone surrogate cannot be written
+            text=(prefix + rollout.text).encode("utf-8", "replace").decode(),  # a lone surrogate cannot be written
             tokens=len(rollout.token_ids),
             stop_reason=rollout.stop_reason,
             policy_version=rollout.policy_version,

@@ -22,7 +22,7 @@ from counterpoise.evaluation.counts import ProblemCounts, read_counts
 from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
 from counterpoise.evaluation.estimators.passk import k_sweep
 from counterpoise.evaluation.guessing import guess_floor
-from counterpoise.evaluation.metrics import Estimate, columns, estimates
+from counterpoise.evaluation.metrics import Estimate, estimates, per_problem
 from counterpoise.evaluation.store import Manifest, RolloutStore
 from counterpoise.evaluation.tally import count_verdicts
 from counterpoise.files import atomic_write_text, read_json, why
@@ -184,7 +184,7 @@ def summarise(
     if not scored:
         raise StoreError(_nothing_scored(store, unscored, tally.reasons, graders))
     wanted = list(k_sweep(n)) if ks is None else sorted(set(ks))
-    table = columns(counts, wanted)
+    table = per_problem(counts, wanted)
 
     def generator() -> np.random.Generator:
         return numpy_generator(store.manifest.seed, "evaluation", "bootstrap")

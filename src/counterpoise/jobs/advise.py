@@ -22,16 +22,15 @@ from counterpoise.engines.local.order import ProblemOrder
 from counterpoise.engines.local.policy import load_policy
 from counterpoise.engines.local.precision import slow_precision
 from counterpoise.engines.local.room import fit_problems
+from counterpoise.jobs import OnStage
 from counterpoise.jobs.profile import STANDARD_RULES, Group, measure_profile
 from counterpoise.processes import use_threads
-from counterpoise.prompts.templates import make_prompts
+from counterpoise.prompts import make_prompts
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.streams import stream
 from counterpoise.types import Reward, Rollout, Sampler, StopReason, Verdict
 
 __all__ = ["Advised", "advise"]
-
-OnProgress = Callable[[int, int, str], None]
 
 _NEWS = 8
 """Parts that sampling is cut into, so that there is progress to show."""
@@ -66,7 +65,7 @@ def advise(
     own_rule: bool = False,
     saved: Path | None = None,
     name: str | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: OnStage | None = None,
     say_line: Callable[[str], None] | None = None,
 ) -> Advised:
     """Draw `rollout.group_size` responses for each of the first problems that training would see, and advise on them.
@@ -185,7 +184,7 @@ def _advised(
             "top_p": sampling.top_p,
             "top_k": sampling.top_k,
             "max_tokens": sampling.max_tokens,
-            "template": assembly.template,
+            "template": str(assembly.template),
             "confidence": confidence,
         },
         profile=profile,

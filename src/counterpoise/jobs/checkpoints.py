@@ -10,7 +10,7 @@ from counterpoise.errors import CheckpointError, ModelError, StoreError, UsageEr
 from counterpoise.evaluation.estimators.passk import k_sweep
 from counterpoise.evaluation.store import same_draws
 from counterpoise.evaluation.summary import EvaluationResult
-from counterpoise.jobs.evaluate import Bench, open_bench
+from counterpoise.jobs.evaluate import Evaluator, open_evaluator
 from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.runs.directory import RunDirectory
 
@@ -88,7 +88,7 @@ def evaluate_checkpoints(
     run.refuse_missing("eval")
     checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
     made = []
-    with open_bench(run.config, check=run.compare_test) as bench:
+    with open_evaluator(run.config, check=run.compare_test) as bench:
         for step in steps:
             finished = _finished(run, bench, step)
             if finished is not None:
@@ -108,7 +108,7 @@ def evaluate_checkpoints(
     return made
 
 
-def _finished(run: RunDirectory, bench: Bench, step: int) -> EvaluationResult | None:
+def _finished(run: RunDirectory, bench: Evaluator, step: int) -> EvaluationResult | None:
     """The stored result, where evaluating again would change nothing."""
     wanted = run.config.evaluation
     try:
@@ -128,7 +128,7 @@ def _finished(run: RunDirectory, bench: Bench, step: int) -> EvaluationResult | 
     return result if same else None
 
 
-def _same_problems(evaluated: set[str], run: RunDirectory, bench: Bench) -> bool:
+def _same_problems(evaluated: set[str], run: RunDirectory, bench: Evaluator) -> bool:
     """Whether these are what would be evaluated; which prompts are dropped is known with the tokenizer alone, so their number must do."""
     if run.config.prompt.too_long == "refuse":
         return evaluated == {problem.problem_id for problem in bench.problems}

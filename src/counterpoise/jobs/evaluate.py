@@ -9,7 +9,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from counterpoise.build.evaluation import OnProgress, Say, first_problems, unsaid
+from counterpoise.build.evaluation import OnCount, Say, first_problems, unsaid
 from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import check_verifiers, task_and_template
 from counterpoise.config import RunConfig
@@ -22,15 +22,16 @@ from counterpoise.errors import CheckpointError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.processes import use_threads
+from counterpoise.prompts import Wording
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.types import Problem
 from counterpoise.verifiers.judge import Judge
 
-__all__ = ["Bench", "evaluate_model", "evaluate_run", "open_bench"]
+__all__ = ["Evaluator", "evaluate_model", "evaluate_run", "open_evaluator"]
 
 
 def evaluate_model(
-    config: RunConfig, *, directory: Path, on_progress: OnProgress | None = None, say: Say = unsaid
+    config: RunConfig, *, directory: Path, on_progress: OnCount | None = None, say: Say = unsaid
 ) -> EvaluationResult:
     """Evaluate `config.model` on the test split of `config.tasks` as `config.evaluation` says; `say` gets a line for each damage.
 
@@ -38,12 +39,12 @@ def evaluate_model(
         ModelError, DataError, ConfigError: model or task cannot be loaded.
         StoreError: the directory holds another evaluation, or the disk is full.
     """
-    with open_bench(config) as bench:
+    with open_evaluator(config) as bench:
         return bench.evaluate(None, directory=directory, step=0, on_progress=on_progress, say=say)
 
 
 def evaluate_run(
-    run: RunDirectory, *, step: int | None = None, on_progress: OnProgress | None = None, say: Say = unsaid
+    run: RunDirectory, *, step: int | None = None, on_progress: OnCount | None = None, say: Say = unsaid
 ) -> tuple[int, EvaluationResult]:
     """Evaluate a checkpoint of a run (the newest intact one by default, step 0 is its base); rollouts the run drew itself count.
 
@@ -61,13 +62,13 @@ def evaluate_run(
                 f"{run.path} has no intact checkpoint; continue it with: counterpoise train {run.path}"
             )
         saved, step = checkpoint.policy, checkpoint.step
-    with open_bench(run.config, check=run.compare_test) as bench:
+    with open_evaluator(run.config, check=run.compare_test) as bench:
         result = bench.evaluate(saved, directory=run.evaluation(step), step=step, on_progress=on_progress, say=say)
     return step, result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class Evaluator:
     """What the evaluations of one configuration share, whatever the weights."""
 
     config: RunConfig
@@ -76,8 +77,8 @@ class Bench:
     """The problems of `config.evaluation`."""
     pool: Sequence[Problem]
     """All problems of the test side."""
-    template: str
-    """Prompt template's name."""
+    template: Wording
+    """How the questions are worded."""
     accelerator: Accelerator
     """Device and precision."""
     judge: Judge
@@ -89,7 +90,7 @@ class Bench:
         *,
         directory: Path,
         step: int,
-        on_progress: OnProgress | None = None,
+        on_progress: OnCount | None = None,
         say: Say = unsaid,
     ) -> EvaluationResult:
         """Read the weights in `saved` (None: the model as it was before training) and `evaluate_policy` them."""
@@ -123,9 +124,9 @@ class Bench:
 
 
 @contextmanager
-def open_bench(
+def open_evaluator(
     config: RunConfig, *, check: Callable[[Sequence[Problem]], None] = lambda problems: None
-) -> Iterator[Bench]:
+) -> Iterator[Evaluator]:
     """Read the task and start the judge, whose workers end with the block; no model is read yet.
 
     Args:
@@ -144,6 +145,6 @@ def open_bench(
     check_verifiers(problems, config.verification.settings)
     accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
     with judge_of(config.verification) as judge:
-        yield Bench(
+        yield Evaluator(
             config=config, problems=problems, pool=pool, template=template, accelerator=accelerator, judge=judge
         )

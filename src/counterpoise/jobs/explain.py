@@ -25,17 +25,16 @@ from counterpoise.engines.local.policy import load_policy
 from counterpoise.engines.local.precision import slow_precision
 from counterpoise.engines.local.room import fit_problems
 from counterpoise.errors import UsageError
+from counterpoise.jobs import OnStage
 from counterpoise.jobs.explain_bench import Bench, StepTaken
 from counterpoise.jobs.explain_request import Request, choose_problems, choose_rollout, given_rollout, one_step
 from counterpoise.processes import use_threads
-from counterpoise.prompts.templates import make_prompts
+from counterpoise.prompts import make_prompts
 from counterpoise.rollouts.sampling import entropy_and_slope
 from counterpoise.streams import stream
 from counterpoise.types import Prompt, Rollout, Sampler, SamplingSettings
 
 __all__ = ["explain"]
-
-OnProgress = Callable[[int, int, str], None]
 
 
 def explain(
@@ -44,7 +43,7 @@ def explain(
     *,
     saved: Path | None = None,
     name: str | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: OnStage | None = None,
     say_line: Callable[[str], None] | None = None,
 ) -> Explanation:
     """Draw a batch, credit it by each rule, take one step on the explained group and one on the whole batch, and compare.
@@ -96,7 +95,7 @@ def explain(
     if request.response is not None:
         row = given_rollout(policy, prompts[0], request.response, temperature=config.rollout.temperature)
         (logits,) = microscope.response_logits(policy.model, [row])
-        log_probs = microscope.measure(logits, row, temperature=row.temperature).log_prob
+        log_probs = microscope.measure_tokens(logits, row, temperature=row.temperature).log_prob
         tempered = SamplingSettings(temperature=row.temperature)
         entropy, slope = entropy_and_slope(logits, torch.from_numpy(row.token_ids), tempered)
         row = replace(row, log_probs=log_probs.astype(np.float32), entropy=entropy.numpy(), entropy_slope=slope.numpy())

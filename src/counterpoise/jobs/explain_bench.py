@@ -15,8 +15,8 @@ from accelerate import Accelerator
 from counterpoise.config import RunConfig
 from counterpoise.diagnostics import microscope
 from counterpoise.diagnostics.explanation import Explanation, Fit, Member, Quadrant, RuleStep, TokenView
-from counterpoise.diagnostics.microscope import Contexts, Floats, TokenMeasures
-from counterpoise.diagnostics.quadrants import TokenTable, quadrants
+from counterpoise.diagnostics.microscope import Contexts, TokenMeasures
+from counterpoise.diagnostics.quadrants import Floats, TokenTable, quadrants
 from counterpoise.engines.local.assemble import Assembly, make_learner
 from counterpoise.engines.local.policy import Policy
 from counterpoise.jobs.explain_request import Request
@@ -96,7 +96,7 @@ class Bench:
         slopes: dict[str, list[tuple[Floats, Floats]]] = {rule: [] for rule in assemblies}
         measures, kept = [], torch.empty(0)
         for index, logits in enumerate(microscope.response_logits(policy.model, rollouts)):
-            measures.append(microscope.measure(logits, rollouts[index], temperature=temperature))
+            measures.append(microscope.measure_tokens(logits, rollouts[index], temperature=temperature))
             for rule, own in slopes.items():
                 own.append(microscope.slopes(logits, rollouts[index], contexts[rule], temperature=temperature))
             kept = logits if index == row else kept
@@ -170,7 +170,7 @@ class Bench:
         measures, logits = [], self.logits
         for index, found in enumerate(microscope.response_logits(trained.model, batch.rollouts)):
             measures.append(
-                microscope.measure(found, batch.rollouts[index], temperature=self.config.rollout.temperature)
+                microscope.measure_tokens(found, batch.rollouts[index], temperature=self.config.rollout.temperature)
             )
             logits = found if rows[index] == self.row else logits
         return report.metrics["gradient_norm"].mean, measures, logits

@@ -11,7 +11,7 @@ import torch
 
 from counterpoise.credit import credit_metrics, make_rule, signed_credit
 from counterpoise.diagnostics.advice.profile import PartRange, PassAt, Profile, RuleShare
-from counterpoise.diagnostics.explanation import Estimate
+from counterpoise.diagnostics.explanation import Measured
 from counterpoise.diagnostics.rollouts import rollout_metrics
 from counterpoise.evaluation.estimators.passk import k_sweep, pass_at_k
 from counterpoise.evaluation.extrapolation import extrapolated_pass_at_k
@@ -156,17 +156,17 @@ def _rule_share(label: str, batch: Batch, credit: Credit) -> RuleShare:
     )
 
 
-def _coverage(c: np.ndarray, confidence: float) -> Estimate:
+def _coverage(c: np.ndarray, confidence: float) -> Measured:
     if not len(c):
-        return Estimate(value=math.nan, low=math.nan, high=math.nan)
+        return Measured(value=math.nan, low=math.nan, high=math.nan)
     return _estimate(exact_interval(int((c > 0).sum()), len(c), confidence=confidence))
 
 
 def _pass_rate(
-    n: np.ndarray, c: np.ndarray, coverage: Estimate, *, seed: int, name: str, confidence: float
-) -> Estimate:
+    n: np.ndarray, c: np.ndarray, coverage: Measured, *, seed: int, name: str, confidence: float
+) -> Measured:
     if not len(n):
-        return Estimate(value=math.nan, low=math.nan, high=math.nan)
+        return Measured(value=math.nan, low=math.nan, high=math.nan)
     generator = numpy_generator(seed, "advise", "pass rate", name)
     (interval,) = bootstrap_intervals(c / n, generator=generator, confidence=confidence, resamples=2000)
     low, high = interval.low, interval.high
@@ -174,7 +174,7 @@ def _pass_rate(
         low, high = 0.0, coverage.high
     elif (c == n).all():
         low, high = exact_interval(len(n), len(n), confidence=confidence).low, 1.0
-    return Estimate(value=interval.estimate, low=low, high=high)
+    return Measured(value=interval.estimate, low=low, high=high)
 
 
 def _pass_at(n: np.ndarray, c: np.ndarray, size: int, *, seed: int, name: str, confidence: float) -> tuple[PassAt, ...]:
@@ -229,8 +229,8 @@ def _part(verdict: Verdict, name: str) -> float:
     return float(verdict.parts.get(name, 0.0))
 
 
-def _estimate(interval: Interval) -> Estimate:
-    return Estimate(value=interval.estimate, low=interval.low, high=interval.high)
+def _estimate(interval: Interval) -> Measured:
+    return Measured(value=interval.estimate, low=interval.low, high=interval.high)
 
 
 def _mean(values: Sequence[float] | Sequence[bool] | np.ndarray) -> float:

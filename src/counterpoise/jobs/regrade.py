@@ -18,7 +18,7 @@ from counterpoise.evaluation.golds import KeptProblem, kept_problems
 from counterpoise.evaluation.run import Progress, grade
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult, summarise
-from counterpoise.files import Fault, atomic_write_text, parse_json, read_text, why
+from counterpoise.files import JsonFault, atomic_write_text, parse_json, read_text, why
 from counterpoise.types import Problem
 from counterpoise.verifiers.equivalence import equivalent_answers
 
@@ -193,6 +193,6 @@ def _keep(store: RolloutStore, earlier: _Earlier) -> Path:
             if counts.is_file():
                 atomic_write_text(store.directory / f"problems-{label}.jsonl", read_text(counts))
             atomic_write_text(kept, earlier.text)
-    except (OSError, Fault) as error:
+    except (OSError, JsonFault) as error:
         raise StoreError(f"cannot keep the result before as {kept}: {why(error)}") from error
     return kept

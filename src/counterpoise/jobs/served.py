@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from counterpoise.build.evaluation import OnProgress, Say, first_problems, keep_given, manifest_of, say_damages, unsaid
+from counterpoise.build.evaluation import OnCount, Say, first_problems, keep_given, manifest_of, say_damages, unsaid
 from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import check_verifiers, task_and_template
 from counterpoise.config import RunConfig
@@ -18,14 +18,15 @@ from counterpoise.evaluation.run import check_asked, conclude
 from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import atomic_write_text, read_json
-from counterpoise.prompts.templates import ChatTemplate, TextTemplate, template_of
+from counterpoise.prompts import Wording
+from counterpoise.prompts.templates import ChatTemplate, Message, TextTemplate
 from counterpoise.rollouts.served.dialect import Ask
 from counterpoise.rollouts.served.sampler import Draw, ServedSampler
 from counterpoise.rollouts.served.server import Server
 from counterpoise.rollouts.served.words import words
 from counterpoise.text import counted
 from counterpoise.thought import TAGS, opens_thought
-from counterpoise.types import Problem, StopReason
+from counterpoise.types import MESSAGES, Problem, StopReason
 from counterpoise.verifiers.equivalence import equivalent_answers
 
 __all__ = ["evaluate_served", "named_server"]
@@ -54,7 +55,7 @@ def named_server(server: Server, say: Say = unsaid) -> Server:
 
 
 def evaluate_served(
-    config: RunConfig, server: Server, *, directory: Path, on_progress: OnProgress | None = None, say: Say = unsaid
+    config: RunConfig, server: Server, *, directory: Path, on_progress: OnCount | None = None, say: Say = unsaid
 ) -> EvaluationResult:
     """Evaluate the served model on the test split of `config.tasks` as `config.evaluation` says.
 
@@ -126,7 +127,7 @@ class _Kept:
         manifest: Manifest,
         config: RunConfig,
         asks: Mapping[str, Ask],
-        on_progress: OnProgress | None,
+        on_progress: OnCount | None,
         say: Say,
     ) -> None:
         self.directory, self._manifest, self._config, self._asks = directory, manifest, config, asks
@@ -170,7 +171,7 @@ class _Kept:
             problem_id=draw.problem_id,
             sample=draw.sample,
             seed=draw.seed,
-            text=drawn.text,
+            text=ask.prefix + drawn.text,
             tokens=drawn.tokens,
             stop_reason=drawn.stop_reason,
             mean_log_prob=drawn.mean_log_prob,
@@ -215,15 +216,26 @@ def _texts_of(value: object) -> list[str]:
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
-def _ask_of(problem: Problem, template: str) -> Ask:
+def _ask_of(problem: Problem, wording: Wording) -> Ask:
     """What the server gets: chat templates as messages, which it puts into the model's own format; others as the text they are."""
-    chosen = template_of(problem, template)
+    chosen = wording.of(wording.name_for(problem))
+    before: Sequence[Message] = problem.meta.get(MESSAGES, ())
     if isinstance(chosen, ChatTemplate):
-        messages = tuple((message["role"], message["content"]) for message in chosen.messages(problem.question))
-        return Ask(problem_id=problem.problem_id, messages=messages)
+        if wording.response_prefix:
+            raise ConfigError(
+                "prompt.response_prefix ends a text, and a chat is put into its format by the server, which ends it; use a text: "
+                "prompt.template=plain, step_by_step or prompt.text"
+            )
+        messages = tuple(chosen.talk(problem.question, before))
+        return Ask(problem_id=problem.problem_id, messages=messages, arguments=chosen.arguments)
     assert isinstance(chosen, TextTemplate)
-    text = chosen.filled(problem.question)
-    return Ask(problem_id=problem.problem_id, messages=None, text=text, special_tokens=chosen.add_special_tokens)
+    return Ask(
+        problem_id=problem.problem_id,
+        messages=None,
+        text=chosen.whole(problem.question, before),
+        prefix=wording.response_prefix,
+        special_tokens=chosen.add_special_tokens,
+    )
 
 
 def _error(server: Server, listed: Sequence[str], sampler: ServedSampler, kept: _Kept) -> ServerError | ModelError:

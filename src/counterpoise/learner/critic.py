@@ -20,7 +20,7 @@ from counterpoise.learner.dealing import make_deck
 from counterpoise.learner.forward import causal_model, evaluating, updating
 from counterpoise.learner.gradients import broadcast_parameters, clip_gradients, gather, sum_gradients
 from counterpoise.learner.optimiser import make_optimiser, trainable_parameters
-from counterpoise.learner.report import Tally
+from counterpoise.learner.report import UpdateSums
 from counterpoise.learner.schedules import learning_rate
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.types import Counts, Divide, LossOutput, Rollout, StopReason, Sum
@@ -185,7 +185,7 @@ class Critic:
         Raises:
             TrainingError: loss or gradient is not finite; that step was not taken.
         """
-        tally, settings = Tally(), self._settings
+        tally, settings = UpdateSums(), self._settings
         live = (scored.cpu() & values.mask.any(dim=1)).numpy()
         process, processes = self._accelerator.process_index, self._processes
         deck = make_deck(group_ids, live, settings, process=process, processes=processes)
@@ -203,7 +203,7 @@ class Critic:
         rows: npt.NDArray[np.int64],
         values: Values,
         returns: torch.Tensor,
-        tally: Tally,
+        tally: UpdateSums,
     ) -> None:
         own = (int(values.mask[torch.from_numpy(rows)].sum()), len(rows))
         tokens, sequences = (sum(column) for column in zip(*gather(own, self._processes), strict=True))

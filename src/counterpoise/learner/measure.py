@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from counterpoise.learner.forward import ResponseLogProbs
-from counterpoise.learner.report import Tally
+from counterpoise.learner.report import UpdateSums
 from counterpoise.types import Credit, Sum
 
 __all__ = ["Observe", "measure"]
@@ -35,7 +36,7 @@ def measure(
     out: ResponseLogProbs,
     old: torch.Tensor,
     credit: Credit,
-    tally: Tally,
+    tally: UpdateSums,
     *,
     observe: Observe | None,
     with_gap: bool,
@@ -49,6 +50,7 @@ def measure(
     values = torch.stack([value.double() for value in sums]).tolist()
     for name, total, count in zip(("entropy", "entropy_plus", "entropy_minus"), values[:3], values[3:6], strict=True):
         tally.add({name: Sum(total=total, count=count)})
+    tally.pushed += np.array(values[4:6], dtype=np.int64)
     if with_gap:
         tally.add({"sampler_gap": Sum(total=values[6], count=values[3])})
         tally.gap_max = values[7] if math.isnan(tally.gap_max) else max(tally.gap_max, values[7])

@@ -49,6 +49,11 @@ class Reference:
         self._model = None if reference is None else reference.to(accelerator.device)
         self._passes = Passes(policy if self._model is None else self._model, accelerator, settings)
 
+    @property
+    def model(self) -> nn.Module | None:
+        """The model that does not move; None where it is the policy without its adapters."""
+        return self._model
+
     def table(self, rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64], *, temperature: float) -> torch.Tensor:
         """(N, T) log-probabilities of the rows, zero elsewhere."""
         if self._model is None:

@@ -15,7 +15,7 @@ from counterpoise.errors import TrainingError
 from counterpoise.learner.gradients import gather
 from counterpoise.types import Credit, Rollout, Sum
 
-__all__ = ["RefusedStepError", "Tally", "UpdateReport", "gathered_report"]
+__all__ = ["RefusedStepError", "UpdateReport", "UpdateSums", "gathered_report"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,10 @@ class UpdateReport:
     """Mini-batches without any credit: no step, so that momentum and weight decay do not act alone."""
     tokens_trained: int
     """Response tokens that went through a forward and a backward pass, each epoch counted."""
+    tokens_plus: int
+    """Those of them that were pushed up."""
+    tokens_minus: int
+    """Those that were pushed down."""
     tokens_saved: int
     """Response tokens of the other rows, which went through neither, each epoch counted."""
     sampler_gap_max: float
@@ -88,7 +92,7 @@ class RefusedStepError(TrainingError):
 
 
 @dataclass(slots=True, kw_only=True)
-class Tally:
+class UpdateSums:
     """Sums and seconds while an update runs."""
 
     metrics: dict[str, Sum] = field(default_factory=dict)
@@ -97,6 +101,8 @@ class Tally:
     """By stage."""
     gap_max: float = float("nan")
     """Largest gap seen."""
+    pushed: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
+    """(2,) tokens pushed up and down."""
 
     def add(self, metrics: Mapping[str, Sum]) -> None:
         """Add sums to those of the same name."""
@@ -118,22 +124,24 @@ class Tally:
 
 
 def gathered_report(
-    tally: Tally, *, optimiser_steps: int, skipped_steps: int, tokens: npt.NDArray[np.int64], processes: int
+    tally: UpdateSums, *, optimiser_steps: int, skipped_steps: int, tokens: npt.NDArray[np.int64], processes: int
 ) -> UpdateReport:
     """The report of all processes from each one's tally and (2,) tokens trained and saved.
 
     The numbers of steps are the same on every process, and seconds stay this one's.
     """
-    everywhere = gather((tally.metrics, tally.gap_max, tokens), processes)
-    merged = Tally()
+    everywhere = gather((tally.metrics, tally.gap_max, [*tokens, *tally.pushed]), processes)
+    merged = UpdateSums()
     for metrics, _, _ in everywhere:
         merged.add(metrics)
-    trained, saved = np.sum([own for _, _, own in everywhere], axis=0).tolist()
+    trained, saved, plus, minus = np.sum([own for _, _, own in everywhere], axis=0).tolist()
     return UpdateReport(
         metrics=merged.metrics,
         optimiser_steps=optimiser_steps,
         skipped_steps=skipped_steps,
         tokens_trained=trained,
+        tokens_plus=plus,
+        tokens_minus=minus,
         tokens_saved=saved,
         sampler_gap_max=max((gap for _, gap, _ in everywhere if not math.isnan(gap)), default=math.nan),
         seconds=tally.seconds,

@@ -28,7 +28,7 @@ from counterpoise.learner.measure import Observe, measure
 from counterpoise.learner.optimiser import make_optimiser, trainable_parameters
 from counterpoise.learner.passes import Passes
 from counterpoise.learner.reference import Reference
-from counterpoise.learner.report import RefusedStepError, Tally, UpdateReport, gathered_report
+from counterpoise.learner.report import RefusedStepError, UpdateReport, UpdateSums, gathered_report
 from counterpoise.learner.schedules import learning_rate
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.types import Counts, Credit, Divide, Loss, Rollout
@@ -96,6 +96,11 @@ class Learner:
         self._updates = 0
 
     @property
+    def reference(self) -> nn.Module | None:
+        """The model that the KL term compares with, where it is one of its own."""
+        return None if self._reference is None else self._reference.model
+
+    @property
     def updates(self) -> int:
         """Optimiser steps taken so far."""
         return self._updates
@@ -156,7 +161,7 @@ class Learner:
             RefusedStepError: loss or gradient is not finite; that step was not taken.
             UsageError: the arguments do not fit each other.
         """
-        tally = Tally()
+        tally = UpdateSums()
         settings = self._settings
         with tally.time("prepare"):
             groups = np.asarray(group_ids, dtype=np.int64)
@@ -206,7 +211,7 @@ class Learner:
             table = self._passes.table(rollouts, rows, temperature=common_temperature(rollouts)).cpu().numpy()
         return [row[: len(rollout.mask)][rollout.mask] for row, rollout in zip(table, rollouts, strict=True)]
 
-    def _frozen_log_probs(self, batch: CreditedRows, tally: Tally, *, one_step: bool) -> CreditedRows:
+    def _frozen_log_probs(self, batch: CreditedRows, tally: UpdateSums, *, one_step: bool) -> CreditedRows:
         """Log-probabilities that stay fixed during the update: each costs a forward pass without gradient, so only if needed."""
         if self._settings.old_log_probs == "learner" and not one_step:
             with tally.time("old"):
@@ -234,7 +239,7 @@ class Learner:
         batch: CreditedRows,
         rows: npt.NDArray[np.int64],
         counts: Counts,
-        tally: Tally,
+        tally: UpdateSums,
         *,
         observe: Observe | None = None,
         with_gap: bool = False,
@@ -274,7 +279,7 @@ class Learner:
         return out.sampler_log_probs if self._settings.old_log_probs == "sampler" else out.log_probs.detach()
 
     def _step(
-        self, total: torch.Tensor, tally: Tally, *, rows: int, progress: float | None
+        self, total: torch.Tensor, tally: UpdateSums, *, rows: int, progress: float | None
     ) -> tuple[float, float] | None:
         """Sum over processes, clip, step; or None of it, and (loss, gradient norm) as evidence, when one is not finite."""
         sum_gradients(self._parameters, self._processes)
@@ -298,14 +303,16 @@ class Learner:
         self._optimiser.zero_grad(set_to_none=True)
         return None if finite else (loss, norm)
 
-    def _measure_signs(self, batch: CreditedRows, rows: npt.NDArray[np.int64], counts: Counts, tally: Tally) -> None:
+    def _measure_signs(
+        self, batch: CreditedRows, rows: npt.NDArray[np.int64], counts: Counts, tally: UpdateSums
+    ) -> None:
         """Gradient of each sign alone under the shared counts, so that the two add up to the gradient of the step."""
         flat = []
         nothing = torch.zeros_like(batch.credit.plus)
         for credit in (Credit(plus=batch.credit.plus, minus=nothing), Credit(plus=nothing, minus=batch.credit.minus)):
             signed = credit.row_signed
             own = rows[signed.cpu().numpy()[rows]]
-            self._accumulate(replace(batch, credit=credit), own, counts, Tally())
+            self._accumulate(replace(batch, credit=credit), own, counts, UpdateSums())
             sum_gradients(self._parameters, self._processes)
             flat.append(flat_gradient(self._parameters))
             self._optimiser.zero_grad(set_to_none=True)

@@ -8,7 +8,7 @@ from typing import Any
 from counterpoise.losses.cispo import Cispo
 from counterpoise.losses.gspo import Gspo
 from counterpoise.losses.ppo_clip import PpoClip
-from counterpoise.losses.reinforce import Reinforce
+from counterpoise.losses.reinforce import ReinforceLoss
 from counterpoise.losses.tokens import Surrogate, SurrogateLoss
 from counterpoise.losses.topr import Topr
 from counterpoise.settings import construct
@@ -17,7 +17,7 @@ from counterpoise.types import Loss
 __all__ = ["LOSSES", "make_loss"]
 
 LOSSES: Mapping[str, Callable[..., Surrogate]] = {
-    "reinforce": Reinforce,
+    "reinforce": ReinforceLoss,
     "ppo_clip": PpoClip,
     "cispo": Cispo,
     "gspo": Gspo,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from counterpoise.losses.tokens import Objective, Tokens
 from counterpoise.settings import settings
 
-__all__ = ["Reinforce"]
+__all__ = ["ReinforceLoss"]
 
 
 @settings("loss reinforce")
-class Reinforce:
+class ReinforceLoss:
     """`loss_t = -A_t log pi(y_t)`.
 
     Descent on the logits: `+A (1 - pi_y)` on the sampled token, `-A pi_v` elsewhere: the log-probability form of arXiv 2506.01347

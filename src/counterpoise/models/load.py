@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["LoadedModel", "check_model", "load_model", "quiet"]
+__all__ = ["LoadedModel", "check_model", "load_model", "load_tokenizer", "quiet"]
 
 Dtype = Literal["float32", "bfloat16", "auto"]
 
@@ -71,16 +71,12 @@ def load_model(
 
     # transformers' own annotations do not cover its auto classes.
     auto_model: Any = transformers.AutoModelForCausalLM
-    auto_tokenizer: Any = transformers.AutoTokenizer
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if isinstance(source, str):
         options["local_files_only"] = not ask_hub(source)
     with quiet():
         # The tokenizer first: it is cheap, and a fault in it should not cost the loading of the weights.
-        try:
-            tokenizer = auto_tokenizer.from_pretrained(str(source), **options)
-        except Exception as error:
-            raise _explain(source, "the tokenizer", error) from error
+        tokenizer = _tokenizer(source, options)
         try:
             model, info = auto_model.from_pretrained(str(source), dtype=dtype, output_loading_info=True, **options)
         except Exception as error:
@@ -96,6 +92,32 @@ def load_model(
         model.to(device)
     model.eval()
     return LoadedModel(model=model, tokenizer=tokenizer, name=str(name_or_path))
+
+
+def load_tokenizer(name_or_path: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model alone, as `load_model` reads it; its directory must be a whole model's.
+
+    Raises:
+        ModelError: no such model, no tokenizer, hub unreachable.
+        MissingExtraError: a packaged model needs an extra that is not installed.
+    """
+    source = resolve_model(name_or_path)
+    if isinstance(source, Path):
+        check_directory(source)
+    options: dict[str, Any] = {"local_files_only": not ask_hub(source)} if isinstance(source, str) else {}
+    with quiet():
+        return _tokenizer(source, options)
+
+
+def _tokenizer(source: Path | str, options: dict[str, Any]) -> PreTrainedTokenizerBase:
+    import transformers
+
+    auto_tokenizer: Any = transformers.AutoTokenizer
+    try:
+        tokenizer: PreTrainedTokenizerBase = auto_tokenizer.from_pretrained(str(source), **options)
+    except Exception as error:
+        raise _explain(source, "the tokenizer", error) from error
+    return tokenizer
 
 
 def check_model(name: str) -> None:

@@ -1,5 +1,6 @@
 """From a problem to the text and token ids the policy sees."""
 
-from counterpoise.prompts.templates import TEMPLATES, make_prompts
+from counterpoise.prompts.templates import TEMPLATES
+from counterpoise.prompts.wording import Wording, make_prompts
 
-__all__ = ["TEMPLATES", "make_prompts"]
+__all__ = ["TEMPLATES", "Wording", "make_prompts"]

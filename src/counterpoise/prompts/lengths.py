@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from counterpoise.errors import DataError
-from counterpoise.prompts.templates import Tokenizer, named, rendered
+from counterpoise.prompts.templates import Tokenizer
+from counterpoise.prompts.wording import Wording, named, rendered
 from counterpoise.text import counted
 from counterpoise.types import Problem
 
@@ -55,7 +56,9 @@ class Fitted:
     """What is to be said of those; None where there are none."""
 
 
-def prompt_lengths(problems: Sequence[Problem], tokenizer: BatchTokenizer, *, template: str) -> npt.NDArray[np.int64]:
+def prompt_lengths(
+    problems: Sequence[Problem], tokenizer: BatchTokenizer, *, template: str | Wording
+) -> npt.NDArray[np.int64]:
     """(N,) tokens of each problem's prompt, special tokens included: as many as `make_prompts` gives it.
 
     Raises:
@@ -80,7 +83,7 @@ def fit_prompts(
     problems: Sequence[Problem],
     tokenizer: BatchTokenizer,
     *,
-    template: str,
+    template: str | Wording,
     limit: Limit | None,
     too_long: Literal["refuse", "drop"] = "refuse",
     side: str = "",
@@ -90,7 +93,7 @@ def fit_prompts(
     Args:
         problems: all of them.
         tokenizer: the policy's.
-        template: a key of `TEMPLATES`, or `PER_PROBLEM`.
+        template: a key of `TEMPLATES`, `PER_PROBLEM`, or a wording.
         limit: the longest prompt; None keeps all.
         too_long: `refuse` a longer one, or `drop` its problem.
         side: what the problems are called, e.g. `training `, with the blank after it.

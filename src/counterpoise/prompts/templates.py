@@ -1,16 +1,14 @@
-"""Prompt templates by name, and the one function that turns problems into prompts."""
+"""Prompt templates by name: from a question to the text the policy continues."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
-import numpy as np
-
-from counterpoise.errors import ConfigError, DataError, UnknownNameError
-from counterpoise.text import counted
-from counterpoise.types import Problem, Prompt
+from counterpoise.errors import ConfigError, UnknownNameError, nearest
+from counterpoise.prompts.slots import SLOT, filled
 
 __all__ = [
     "ANSWER_TAGS",
@@ -18,17 +16,13 @@ __all__ = [
     "STEP_BY_STEP",
     "TEMPLATES",
     "ChatTemplate",
+    "Message",
+    "Shot",
     "Template",
     "TextTemplate",
     "Tokenizer",
     "find_template",
-    "make_prompts",
-    "named",
-    "rendered",
-    "template_of",
 ]
-
-_SLOT: Final = "{question}"
 
 PER_PROBLEM: Final = "per_problem"
 """In the place of a template's name: each problem is rendered with the one it names itself."""
@@ -60,10 +54,22 @@ class Tokenizer(Protocol):
         ...
 
     def apply_chat_template(
-        self, conversation: list[dict[str, str]], *, tokenize: Literal[False], add_generation_prompt: bool
+        self,
+        conversation: list[dict[str, str]],
+        *,
+        tokenize: Literal[False],
+        add_generation_prompt: bool,
+        **arguments: Any,
     ) -> Any:
         """The conversation in the model's format, as text."""
         ...
+
+
+Message = tuple[str, str]
+"""Role (`system`, `user` or `assistant`) and text."""
+
+Shot = tuple[str, str]
+"""A worked example: question and answer."""
 
 
 class Template(Protocol):
@@ -74,8 +80,8 @@ class Template(Protocol):
         """Whether the tokenizer adds its own (e.g. a beginning-of-sequence token) when the text is encoded."""
         ...
 
-    def render(self, question: str, tokenizer: Tokenizer) -> str:
-        """The whole prompt."""
+    def render(self, question: str, tokenizer: Tokenizer, *, before: Sequence[Message] = ()) -> str:
+        """The whole prompt; `before` are the messages of the problem's conversation that come before its question."""
         ...
 
 
@@ -84,51 +90,119 @@ class TextTemplate:
     """A fixed text around the question; the tokenizer's own chat format plays no part."""
 
     text: str
-    """Holds `{question}` once; every other brace is literal."""
+    """Holds `{question}`; see `slots` for other braces."""
     add_special_tokens: bool
     """False when the text already spells out its special tokens."""
+    opening: str = ""
+    """What stands once in front of everything, in the place of the problem's own system message."""
+    shots: Sequence[Shot] = ()
+    """Worked examples: each in the same text, followed by its answer and an empty line."""
 
-    def render(self, question: str, tokenizer: Tokenizer) -> str:
-        """The text with the question in its place."""
-        return self.filled(question)
+    def render(self, question: str, tokenizer: Tokenizer, *, before: Sequence[Message] = ()) -> str:
+        """The text with the question in its place, after the shots and earlier messages; see `whole`."""
+        return self.whole(question, before)
 
-    def filled(self, question: str) -> str:
-        """The same, for whom there is no tokenizer."""
-        return self.text.replace(_SLOT, question)
+    def whole(self, question: str, before: Sequence[Message] = ()) -> str:
+        """The same, for whom there is no tokenizer.
+
+        Raises:
+            ConfigError: the text spells out one turn of a chat, and there are earlier messages.
+        """
+        if before and not self.add_special_tokens:
+            raise ConfigError(
+                "its conversation has several messages, and the template spells out one; set prompt.template=chat"
+            )
+        shots = "".join(f"{_joined(filled(self.text, asked), answer)}\n\n" for asked, answer in self.shots)
+        earlier = "".join(f"{text}\n\n" for role, text in before if role != "system" or not self.opening)
+        return f"{self.opening}{shots}{earlier}{filled(self.text, question)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatTemplate:
-    """One user message (after an optional system message) in the tokenizer's chat format, up to where the answer begins."""
+    """One user message, after system message and worked examples if any, in the tokenizer's chat format up to where the answer begins."""
 
-    user: str = _SLOT
-    """Holds `{question}` once."""
+    user: str = SLOT
+    """Holds `{question}`; see `slots` for other braces."""
     system: str | None = None
-    """System message; None leaves it to the tokenizer's own default."""
+    """System message, in the place of the problem's own; None leaves it to the problem, or the tokenizer's default."""
+    shots: Sequence[Shot] = ()
+    """Worked examples: the same user message and the assistant's answer."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of the chat format, e.g. `enable_thinking`."""
 
     @property
     def add_special_tokens(self) -> bool:
         """Never: the chat format writes them, and a second beginning-of-sequence token shifts every position."""
         return False
 
-    def render(self, question: str, tokenizer: Tokenizer) -> str:
+    def render(self, question: str, tokenizer: Tokenizer, *, before: Sequence[Message] = ()) -> str:
         """The conversation as text, ending with the header of the assistant's turn.
 
         Raises:
-            ConfigError: the tokenizer has no chat format.
+            ConfigError: the tokenizer has no chat format, or one that refuses the conversation, leaves its system message out, or does not
+                read an argument.
         """
+        name = tokenizer.name_or_path
         if not tokenizer.chat_template:
             raise ConfigError(
-                f"the tokenizer of '{tokenizer.name_or_path}' has no chat template; "
-                "set prompt.template=plain (a base model continues text), or use an instruction-tuned model"
+                f"the tokenizer of '{name}' has no chat template; set prompt.template=plain, or step_by_step, which asks for an "
+                "answer in a box (a base model continues text), or use an instruction-tuned model"
             )
-        messages = self.messages(question)
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        for argument in self.arguments:
+            self._refuse_unread(argument, str(tokenizer.chat_template), name)
+        talk = self.talk(question, before)
+        system = next((text for role, text in talk[:1] if role == "system"), None)
+        whose = "prompt.system" if self.system is not None else "its own system message"
+        way = f"; put the words of {whose} into prompt.user" if system is not None else ""
+        try:
+            text = str(
+                tokenizer.apply_chat_template(
+                    [{"role": role, "content": content} for role, content in talk],
+                    tokenize=False,
+                    add_generation_prompt=True,
+                    **self.arguments,
+                )
+            )
+        except Exception as error:  # the format is a program of somebody else's
+            detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ConfigError(f"the chat template of '{name}' refuses the conversation ({detail}){way}") from error
+        if system is not None and system.strip() not in text:
+            raise ConfigError(f"the chat template of '{name}' leaves the system message out{way}")
+        return text
 
-    def messages(self, question: str) -> list[dict[str, str]]:
+    def talk(self, question: str, before: Sequence[Message] = ()) -> list[Message]:
         """The conversation, for whoever puts it into the model's format."""
-        system = [] if self.system is None else [{"role": "system", "content": self.system}]
-        return [*system, {"role": "user", "content": self.user.replace(_SLOT, question)}]
+        own = next((text for role, text in before if role == "system"), None)
+        system = own if self.system is None else self.system
+        shots = [
+            message
+            for asked, answer in self.shots
+            for message in (("user", filled(self.user, asked)), ("assistant", answer))
+        ]
+        return [
+            *([] if system is None else [("system", system)]),
+            *shots,
+            *((role, text) for role, text in before if role != "system"),
+            ("user", filled(self.user, question)),
+        ]
+
+    def in_text(self) -> TextTemplate:
+        """The same words without a chat format, for a base model that continues text."""
+        opening = "" if self.system is None else f"{self.system}\n\n"
+        return TextTemplate(text=f"{self.user}\n", add_special_tokens=True, opening=opening, shots=self.shots)
+
+    @staticmethod
+    def _refuse_unread(argument: str, source: str, name: str) -> None:
+        words = set(re.findall(r"[^\W\d]\w*", source))
+        if argument not in words:
+            raise ConfigError(
+                f"prompt.chat_arguments: the chat template of '{name}' reads no '{argument}'{nearest(argument, words)}; "
+                "drop it, or see the model's card"
+            )
+
+
+def _joined(asked: str, answer: str) -> str:
+    return asked + answer if asked[-1:].isspace() else f"{asked} {answer}"
 
 
 _CHATML: Final = (
@@ -145,6 +219,8 @@ _LLAMA3: Final = (
 TEMPLATES: Final[dict[str, Template]] = {
     "plain": TextTemplate(text="{question}\n", add_special_tokens=True),
     "bare": TextTemplate(text="{question}", add_special_tokens=True),
+    "step_by_step": TextTemplate(text=f"{STEP_BY_STEP}\n", add_special_tokens=True),
+    "answer_tags": TextTemplate(text=f"{ANSWER_TAGS}\n", add_special_tokens=True),
     "chat": ChatTemplate(),
     "step_by_step_chat": ChatTemplate(user=STEP_BY_STEP),
     "answer_tags_chat": ChatTemplate(user=ANSWER_TAGS),
@@ -168,60 +244,3 @@ def find_template(name: str) -> Template:
     if name not in TEMPLATES:
         raise UnknownNameError("prompt template", name, TEMPLATES)
     return TEMPLATES[name]
-
-
-def template_of(problem: Problem, template: str) -> Template:
-    """The template that a problem is rendered with: `template`, or its own where that is `PER_PROBLEM`.
-
-    Raises:
-        UnknownNameError: no such template.
-    """
-    return find_template((problem.template or template) if template == PER_PROBLEM else template)
-
-
-def rendered(problem: Problem, tokenizer: Tokenizer, *, template: str) -> tuple[str, bool]:
-    """The whole prompt as text, and whether the tokenizer adds its own special tokens to it.
-
-    Raises:
-        UnknownNameError: no such template.
-        ConfigError: a chat template is wanted and the tokenizer has none.
-    """
-    chosen = template_of(problem, template)
-    return chosen.render(problem.question, tokenizer), chosen.add_special_tokens
-
-
-def make_prompts(
-    problems: Sequence[Problem], tokenizer: Tokenizer, *, template: str, max_prompt_tokens: int | None = None
-) -> list[Prompt]:
-    """Render and tokenize problems.
-
-    Args:
-        problems: rendered in their order.
-        tokenizer: the policy's.
-        template: a key of `TEMPLATES` for all of them, or `PER_PROBLEM`.
-        max_prompt_tokens: longest prompt, special tokens included; None for no limit. Prompts are never cut: a question
-            without its end is another question. `lengths.fit_prompts` asks before anything is drawn, and can leave longer ones out.
-
-    Raises:
-        UnknownNameError: no such template.
-        ConfigError: a chat template is wanted and the tokenizer has none.
-        DataError: a prompt is empty or too long.
-    """
-    prompts: list[Prompt] = []
-    for problem in problems:
-        text, special = rendered(problem, tokenizer, template=template)
-        ids = tokenizer.encode(text, add_special_tokens=special)
-        if not ids:
-            raise DataError(f"{named(problem)}: the prompt has no tokens (question {problem.question!r}); remove it")
-        if max_prompt_tokens is not None and len(ids) > max_prompt_tokens:
-            raise DataError(
-                f"{named(problem)}: the prompt (template {template}) has {counted(len(ids), 'token')}, and prompt.max_tokens allows "
-                f"{max_prompt_tokens}; raise it, or leave such problems out with prompt.too_long=drop"
-            )
-        prompts.append(Prompt(problem=problem, text=text, token_ids=np.asarray(ids, dtype=np.int64)))
-    return prompts
-
-
-def named(problem: Problem) -> str:
-    """The problem's id, after the place of its record where that is known."""
-    return f"{f'{problem.source}, ' if problem.source else ''}problem {problem.problem_id}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from counterpoise.report.metrics import Panel
 from counterpoise.report.paper import PublishedCurves
-from counterpoise.report.records import Against, Difference, Report, Run, Section
+from counterpoise.report.records import Against, Breakdown, Contrast, Report, Run
 from counterpoise.report.series import thinned
 from counterpoise.text import visible
 
@@ -85,7 +85,7 @@ def _exponent(value: float) -> int:
     return math.floor(math.log10(abs(value)))
 
 
-def _curve_chart(section: Section) -> dict[str, Any]:
+def _curve_chart(section: Breakdown) -> dict[str, Any]:
     series = [
         {
             "style": entry.style,
@@ -99,7 +99,7 @@ def _curve_chart(section: Section) -> dict[str, Any]:
     return {"type": "curve", "ks": section.ks, "series": series}
 
 
-def _difference_chart(section: Section) -> dict[str, Any]:
+def _difference_chart(section: Breakdown) -> dict[str, Any]:
     styles = {entry.name: entry.style for entry in section.entries}
     references = {against.reference: _differences(against, styles) for against in section.against}
     return {"type": "difference", "ks": section.ks, "references": references}
@@ -120,7 +120,7 @@ def _differences(against: Against, styles: dict[str, int]) -> list[dict[str, Any
     ]
 
 
-def _crossing(difference: Difference) -> list[float] | None:
+def _crossing(difference: Contrast) -> list[float] | None:
     """The k with the ends of its interval, an end beyond the sweep at its edge."""
     crossing = difference.comparison.crossing
     if crossing is None or crossing.state != "crosses":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import counterpoise
-from counterpoise.diagnostics.reading import decisive, percent, quoted, read_step, read_token
+from counterpoise.diagnostics.reading import chance, decisive, quoted_token, read_step, read_token
 
 if TYPE_CHECKING:
     from counterpoise.diagnostics.explanation import Explanation
@@ -26,7 +26,7 @@ def explain_page(found: Explanation) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "quoted": quoted, "number": _number, "interval": _interval}
+    environment.filters |= {"percent": chance, "quoted": quoted_token, "number": _number, "interval": _interval}
     return environment.get_template("explain.html").render(
         found=found,
         nonce=secrets.token_urlsafe(16),

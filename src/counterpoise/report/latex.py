@@ -8,7 +8,7 @@ from pathlib import Path
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.comparison import Comparison
 from counterpoise.files import atomic_write_text
-from counterpoise.report.records import Report, Section
+from counterpoise.report.records import Breakdown, Report
 from counterpoise.report.words import percent, points
 
 __all__ = ["latex_table", "write_latex"]
@@ -71,7 +71,7 @@ def latex_table(report: Report) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
 
 
-def _rows(section: Section, ks: tuple[int, ...]) -> list[str]:
+def _rows(section: Breakdown, ks: tuple[int, ...]) -> list[str]:
     compared = {d.comparison.after: d.comparison for a in section.against[:1] for d in a.differences}
     values = {
         entry.name: {k: percent(p.estimate) for k, p in zip(section.ks, curve, strict=True)}

@@ -25,7 +25,7 @@ from counterpoise.report.bundle import packed_plotly
 from counterpoise.report.charts import EVENTS, SYMBOLS, chart_data, dash_of, style_slot
 from counterpoise.report.metrics import choose_panels
 from counterpoise.report.paper import find_published, published_curves
-from counterpoise.report.records import Report, Run, Sample, Samples, Section
+from counterpoise.report.records import Breakdown, Report, Run, ShownRollout, ShownRollouts
 from counterpoise.report.series import width_drawn, with_stand_ins
 from counterpoise.text import counted, visible
 
@@ -199,7 +199,7 @@ def _scores(report: Report, run: Run) -> list[tuple[str, str, str]]:
     return scores
 
 
-def _compared_on_card(section: Section, run: Run) -> tuple[str, Sequence[BandPoint]] | None:
+def _compared_on_card(section: Breakdown, run: Run) -> tuple[str, Sequence[BandPoint]] | None:
     """Name and curve of the entry that a run's card shows a difference from; None without one on the run's own problems."""
     curves = {entry.name: curve for entry, curve in zip(section.entries, section.curves, strict=True)}
     for against in section.against[:1]:
@@ -216,7 +216,7 @@ def _compared_on_card(section: Section, run: Run) -> tuple[str, Sequence[BandPoi
     return None
 
 
-def _table(section: Section) -> list[tuple[str, int, list[_Cell]]]:
+def _table(section: Breakdown) -> list[tuple[str, int, list[_Cell]]]:
     """Rows of the table: name, style and a cell for each k."""
     compared = {d.comparison.after: d.comparison for a in section.against[:1] for d in a.differences}
     values = [[words.percent(point.estimate) for point in curve] for curve in section.curves]
@@ -241,7 +241,7 @@ def _table(section: Section) -> list[tuple[str, int, list[_Cell]]]:
     return rows
 
 
-def _samples(found: Samples) -> dict[str, Any]:
+def _samples(found: ShownRollouts) -> dict[str, Any]:
     return {
         "note": found.note,
         "groups": [
@@ -251,7 +251,7 @@ def _samples(found: Samples) -> dict[str, Any]:
     }
 
 
-def _rollout(sample: Sample) -> dict[str, Any]:
+def _rollout(sample: ShownRollout) -> dict[str, Any]:
     """What the page shows of a rollout; a token has its text, the tenth its probability lies in, its sign and a tip."""
     tokens = []
     for place, (text, log_prob, credit) in enumerate(

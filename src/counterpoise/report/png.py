@@ -15,7 +15,7 @@ from counterpoise.files import atomic_write
 from counterpoise.report.charts import SYMBOLS, dash_of, style_slot
 from counterpoise.report.metrics import Panel, choose_panels
 from counterpoise.report.paper import PublishedCurves, find_published
-from counterpoise.report.records import Report, Run, Section
+from counterpoise.report.records import Breakdown, Report, Run
 from counterpoise.report.series import thinned, with_stand_ins
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _figure(number: int, columns: int, size: tuple[float, float]) -> Figure:
     return figure
 
 
-def _curves(axes: Axes, section: Section, published: PublishedCurves | None) -> None:
+def _curves(axes: Axes, section: Breakdown, published: PublishedCurves | None) -> None:
     for entry, curve in zip(section.entries, section.curves, strict=True):
         _band(axes, section.ks, curve, entry.style, (0.0, 1.0))
     ks = set(section.ks)
@@ -149,7 +149,7 @@ def _curves(axes: Axes, section: Section, published: PublishedCurves | None) -> 
     axes.set_title("pass@k, %", loc="left", fontsize=10, fontweight="bold")
 
 
-def _differences(axes: Axes, section: Section) -> None:
+def _differences(axes: Axes, section: Breakdown) -> None:
     against = section.against[0]
     styles = {entry.name: entry.style for entry in section.entries}
     axes.axhline(0, color="#565e6f", linewidth=1)

@@ -11,7 +11,18 @@ from counterpoise.evaluation.bands import BandPoint
 from counterpoise.evaluation.comparison import Comparison, Contender
 from counterpoise.evaluation.summary import EvaluationResult
 
-__all__ = ["Against", "Difference", "Entry", "Evaluated", "Event", "Report", "Run", "Sample", "Samples", "Section"]
+__all__ = [
+    "Against",
+    "Breakdown",
+    "Contrast",
+    "Entry",
+    "Evaluated",
+    "Event",
+    "Report",
+    "Run",
+    "ShownRollout",
+    "ShownRollouts",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +109,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Contrast:
     """One entry against another."""
 
     comparison: Comparison
@@ -113,12 +124,12 @@ class Against:
 
     reference: str
     """Name of the reference."""
-    differences: tuple[Difference, ...]
+    differences: tuple[Contrast, ...]
     """One for each other entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class Breakdown:
     """The comparison on all problems, or on those of one task type."""
 
     title: str
@@ -134,7 +145,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class ShownRollout:
     """One rollout to show."""
 
     step: int | None
@@ -166,12 +177,12 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Samples:
+class ShownRollouts:
     """Best and worst rollouts of one run."""
 
-    best: tuple[Sample, ...]
+    best: tuple[ShownRollout, ...]
     """Correct ones, the highest reward first, then the most probable."""
-    worst: tuple[Sample, ...]
+    worst: tuple[ShownRollout, ...]
     """Wrong ones, the lowest reward first, then the most probable: the mistakes that the policy is surest of."""
     note: str
     """Where they come from, and why token colours are missing if they are."""
@@ -187,9 +198,9 @@ class Report:
     """Runs in the order given."""
     entries: tuple[Entry, ...]
     """Curves, bases first."""
-    sections: tuple[Section, ...]
+    sections: tuple[Breakdown, ...]
     """All problems first, then one for each task type where there are several; empty without an evaluation."""
-    samples: Mapping[str, Samples]
+    samples: Mapping[str, ShownRollouts]
     """Rollouts to show, by run."""
     confidence: float
     """Coverage of intervals and bands."""

@@ -11,18 +11,18 @@ from typing import Any
 from counterpoise.errors import CounterpoiseError
 from counterpoise.evaluation.store import RolloutStore, StoredRollout
 from counterpoise.files import Damage
-from counterpoise.report.records import Run, Sample, Samples
+from counterpoise.report.records import Run, ShownRollout, ShownRollouts
 from counterpoise.runs.records import read_samples
 from counterpoise.text import counted
 from counterpoise.types import VerdictValue
 
-__all__ = ["choose_samples"]
+__all__ = ["best_and_worst"]
 
 _LATE = 0.75
 """Rollouts from this share of the sampled steps on are looked at: the first ones are the base's."""
 
 
-def choose_samples(run: Run, *, count: int = 3) -> Samples | None:
+def best_and_worst(run: Run, *, count: int = 3) -> ShownRollouts | None:
     """The best and the worst rollouts, each of another problem; None where the run has none at all."""
     path = run.path / "samples.jsonl"
     if run.kind == "run" and path.is_file():
@@ -35,7 +35,7 @@ def choose_samples(run: Run, *, count: int = 3) -> Samples | None:
     return _from_store(directory, run, count)
 
 
-def _from_samples(path: Path, count: int) -> Samples:
+def _from_samples(path: Path, count: int) -> ShownRollouts:
     damages: list[Damage] = []
     records = read_samples(path, on_damage=damages.append, late=_LATE)
     last = max((record["step"] for record in records), default=0)
@@ -55,7 +55,7 @@ def _from_samples(path: Path, count: int) -> Samples:
     return _chosen(late, count, " ".join(said))
 
 
-def _from_store(directory: Path, run: Run, count: int) -> Samples | None:
+def _from_store(directory: Path, run: Run, count: int) -> ShownRollouts | None:
     assert run.result is not None
     graders = dict(run.result.verifiers)
     try:
@@ -81,7 +81,7 @@ def _from_store(directory: Path, run: Run, count: int) -> Samples | None:
         "From the evaluation's rollouts, which keep one mean log-probability each and no token's, so tokens have no colours here: "
         + ("the run has no samples.jsonl." if run.kind == "run" else "an evaluation gives no credit.")
     )
-    return Samples(best=good, worst=bad, note=note)
+    return ShownRollouts(best=good, worst=bad, note=note)
 
 
 def _verdict_bits(store: RolloutStore, graders: Mapping[str, str]) -> tuple[dict[str, int], dict[str, int]]:
@@ -112,8 +112,8 @@ def _surest(rollout: StoredRollout) -> float:
 
 def _stored(
     rollout: StoredRollout, answers: Mapping[tuple[str, int], str | None], verdict: str, step: int | None
-) -> Sample:
-    return Sample(
+) -> ShownRollout:
+    return ShownRollout(
         step=step,
         problem_id=rollout.problem_id,
         question=None,
@@ -130,7 +130,7 @@ def _stored(
     )
 
 
-def _sample(record: Mapping[str, Any]) -> Sample:
+def _sample(record: Mapping[str, Any]) -> ShownRollout:
     tokens = tuple(map(str, record["tokens"]))
     log_probs = tuple(map(float, record["log_probs"]))
     if len(tokens) != len(log_probs):
@@ -139,7 +139,7 @@ def _sample(record: Mapping[str, Any]) -> Sample:
     if any(map(math.isnan, (*log_probs, *plus, *minus))):
         raise ValueError("a log-probability or a credit is no number")
     reward = record["reward"]
-    return Sample(
+    return ShownRollout(
         step=record["step"],
         problem_id=str(record["problem_id"]),
         question=_text(record.get("question")),
@@ -167,12 +167,12 @@ def _per_token(credit: object, tokens: int) -> Sequence[float]:
     return [float(credit)] * tokens
 
 
-def _chosen(samples: Iterable[Sample], count: int, note: str) -> Samples:
+def _chosen(samples: Iterable[ShownRollout], count: int, note: str) -> ShownRollouts:
     pool = list(samples)
     right = [sample for sample in pool if sample.verdict == VerdictValue.CORRECT.value]
     values = (VerdictValue.WRONG.value, VerdictValue.NO_ANSWER.value, VerdictValue.ABSTAINED.value)
     wrong = [sample for sample in pool if sample.verdict in values]
-    return Samples(
+    return ShownRollouts(
         best=_first_of_each_problem(right, lambda s: (_or(s.reward, 0.0), _or(s.mean_log_prob, -math.inf)), count),
         worst=_first_of_each_problem(wrong, lambda s: (-_or(s.reward, 0.0), _or(s.mean_log_prob, -math.inf)), count),
         note=note,
@@ -180,9 +180,9 @@ def _chosen(samples: Iterable[Sample], count: int, note: str) -> Samples:
 
 
 def _first_of_each_problem(
-    samples: Iterable[Sample], key: Callable[[Sample], tuple[float, float]], count: int
-) -> tuple[Sample, ...]:
-    taken: dict[str, Sample] = {}
+    samples: Iterable[ShownRollout], key: Callable[[ShownRollout], tuple[float, float]], count: int
+) -> tuple[ShownRollout, ...]:
+    taken: dict[str, ShownRollout] = {}
     for sample in sorted(samples, key=key, reverse=True):
         taken.setdefault(sample.problem_id, sample)
     return tuple(list(taken.values())[:count])

@@ -10,7 +10,7 @@ from counterpoise.evaluation.bands import BandPoint, simultaneous_band
 from counterpoise.evaluation.cautions import few_problems
 from counterpoise.evaluation.comparison import Comparison, Contender, compare
 from counterpoise.evaluation.estimators.passk import k_sweep, pass_at_k
-from counterpoise.report.records import Against, Difference, Entry, Run, Section
+from counterpoise.report.records import Against, Breakdown, Contrast, Entry, Run
 from counterpoise.streams import numpy_generator
 
 __all__ = ["few_notes", "find_entries", "make_sections", "settings_notes"]
@@ -60,7 +60,7 @@ def _may_come_from(run: Run, base: Entry) -> bool:
 
 def make_sections(
     entries: Sequence[Entry], *, against: str | None, confidence: float, seed: int, resamples: int
-) -> list[Section]:
+) -> list[Breakdown]:
     """All problems, then each task type where there are several. The reference is `against`, or the first entry.
 
     Raises:
@@ -123,12 +123,12 @@ def _of_type(entries: Sequence[Entry], kind: str) -> list[Entry]:
 
 def _section(
     title: str, entries: Sequence[Entry], *, against: str | None, confidence: float, seed: int, resamples: int
-) -> Section:
+) -> Breakdown:
     ks = tuple(k_sweep(max(problem.n for entry in entries for problem in entry.contender.counts)) or [1])
     reference = next((entry for entry in entries if entry.name == against), entries[0])
     others = [entry for entry in entries if entry is not reference]
     references = [reference, *others] if len(entries) <= _EVERY_REFERENCE else [reference]
-    return Section(
+    return Breakdown(
         title=title,
         ks=ks,
         entries=tuple(entries),
@@ -163,7 +163,7 @@ def _against(
     for entry in others:
         refused = _refusal(reference, entry)
         comparison = paired[entry.name] if refused is None else made([entry], paired=False)[0]
-        differences.append(Difference(comparison=comparison, refused=refused))
+        differences.append(Contrast(comparison=comparison, refused=refused))
     return Against(reference=reference.name, differences=tuple(differences))
 
 

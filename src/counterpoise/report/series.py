@@ -15,7 +15,7 @@ from counterpoise.files import Damage
 from counterpoise.report.records import Run
 from counterpoise.runs.records import metrics_lines
 
-__all__ = ["DRAWN", "Column", "Series", "read_series", "thinned", "width_drawn"]
+__all__ = ["DRAWN", "MetricValues", "Series", "read_series", "thinned", "width_drawn"]
 
 DRAWN = 2000
 """Points of one line that are drawn at most; a longer run is drawn as means."""
@@ -23,7 +23,7 @@ _ENDS = 10
 """First and last steps that are drawn as they are."""
 
 
-class Column(Sequence[float | None]):
+class MetricValues(Sequence[float | None]):
     """Values of one metric, eight bytes each; None where undefined."""
 
     def __init__(self, values: Iterable[float]) -> None:
@@ -36,10 +36,10 @@ class Column(Sequence[float | None]):
     @overload
     def __getitem__(self, place: int) -> float | None: ...
     @overload
-    def __getitem__(self, place: slice) -> Column: ...
-    def __getitem__(self, place: int | slice) -> float | Column | None:
+    def __getitem__(self, place: slice) -> MetricValues: ...
+    def __getitem__(self, place: int | slice) -> float | MetricValues | None:
         found = self._values[place]
-        return Column(found) if isinstance(found, array) else _defined(found)
+        return MetricValues(found) if isinstance(found, array) else _defined(found)
 
     def __iter__(self) -> Iterator[float | None]:
         return map(_defined, self._values)
@@ -59,7 +59,7 @@ class Series:
 
     steps: tuple[int, ...]
     """Steps, ascending."""
-    columns: Mapping[str, Column]
+    columns: Mapping[str, MetricValues]
     """Metrics that are defined somewhere, by name, one value a step."""
     started: float | None
     """Time of the first line, in seconds since 1970."""
@@ -68,7 +68,7 @@ class Series:
 
 
 def read_series(path: Path, *, on_damage: Callable[[Damage], None]) -> Series:
-    """The columns of a run, as `engines.run_records.read_metrics` orders its records.
+    """The columns of a run, as `runs.records.read_metrics` orders its records.
 
     Raises:
         StoreError: there is no such file, or it cannot be read.
@@ -91,7 +91,7 @@ def read_series(path: Path, *, on_damage: Callable[[Damage], None]) -> Series:
     columns.pop("step", None)
     return Series(
         steps=tuple(steps),
-        columns={name: Column(values) for name, values in columns.items() if not all(map(math.isnan, values))},
+        columns={name: MetricValues(values) for name, values in columns.items() if not all(map(math.isnan, values))},
         started=times[0] if times else None,
         ended=times[-1] if times else None,
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from counterpoise.report.metrics import Panel
-from counterpoise.report.records import Difference, Report, Run, Section
+from counterpoise.report.records import Breakdown, Contrast, Report, Run
 
 __all__ = [
     "config_differences",
@@ -76,7 +76,7 @@ def findings(report: Report) -> list[tuple[str, list[str]]]:
     return said
 
 
-def curve_summary(section: Section) -> str:
+def curve_summary(section: Breakdown) -> str:
     """The curves in one text."""
     parts = []
     for entry, curve in zip(section.entries, section.curves, strict=True):
@@ -89,7 +89,7 @@ def curve_summary(section: Section) -> str:
     return "; ".join(parts) + "." if parts else "No problem has a scored rollout."
 
 
-def difference_summary(difference: Difference) -> str:
+def difference_summary(difference: Contrast) -> str:
     """One comparison in one text."""
     comparison = difference.comparison
     defined = [(k, p) for k, p in zip(comparison.ks, comparison.points, strict=True) if not math.isnan(p.estimate)]
@@ -100,7 +100,7 @@ def difference_summary(difference: Difference) -> str:
     return ends + ("." if difference.refused is None else " (unpaired).")
 
 
-def crossing_words(difference: Difference) -> str:
+def crossing_words(difference: Contrast) -> str:
     """Where one drops under the other: `3.4 [1.4, >32]`; a dash without a crossing or for an unpaired comparison."""
     crossing = difference.comparison.crossing
     if crossing is None or crossing.state == "above":

@@ -10,7 +10,7 @@ from annotated_types import MinLen
 
 from counterpoise.errors import DataError, UnknownNameError
 from counterpoise.ranges import AboveZero, Expected
-from counterpoise.rewards.aggregators import AGGREGATORS, Split
+from counterpoise.rewards.aggregators import AGGREGATORS, HingedPart
 from counterpoise.settings import check_number, settings
 from counterpoise.types import Reward, Verdict, VerdictValue
 
@@ -82,9 +82,9 @@ class Vector:
         return AGGREGATORS[self.aggregator](found) if found else -1.0
 
 
-def _split(verdict: Verdict, name: str, x: float, tau: float, weight: float) -> Split:
+def _split(verdict: Verdict, name: str, x: float, tau: float, weight: float) -> HingedPart:
     if not 0.0 <= x <= 1.0:
         raise DataError(
             f"{_WHERE}: part '{name}' of the verifier '{verdict.verifier}' is {x}; expected a number in [0, 1]"
         )
-    return Split(plus=max(0.0, (x - tau) / (1.0 - tau)), minus=max(0.0, (tau - x) / tau), weight=weight)
+    return HingedPart(plus=max(0.0, (x - tau) / (1.0 - tau)), minus=max(0.0, (tau - x) / tau), weight=weight)

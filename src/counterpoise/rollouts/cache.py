@@ -23,7 +23,7 @@ from transformers.configuration_utils import PreTrainedConfig
 
 from counterpoise.errors import ModelError
 
-__all__ = ["PreallocatedCache", "PreallocatedLayer", "expand", "keep_rows", "new_cache"]
+__all__ = ["PreallocatedCache", "PreallocatedLayer", "expand", "new_cache", "select_rows"]
 
 _GROWTH = 64
 
@@ -160,7 +160,7 @@ def expand(caches: Sequence[Cache], repeats: int, limit: int) -> Cache:
     return copied
 
 
-def keep_rows(cache: Cache, rows: torch.Tensor) -> None:
+def select_rows(cache: Cache, rows: torch.Tensor) -> None:
     """Drop, in place, every row of the cache but `rows` (B',) int64 indices."""
     if isinstance(cache, PreallocatedCache):
         for layer in cache.preallocated():

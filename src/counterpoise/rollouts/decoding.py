@@ -19,12 +19,12 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
 from counterpoise.errors import ModelError
-from counterpoise.rollouts.cache import PreallocatedCache, expand, keep_rows, new_cache
+from counterpoise.rollouts.cache import PreallocatedCache, expand, new_cache, select_rows
 from counterpoise.rollouts.sampling import draw, entropy_and_slope
 from counterpoise.rollouts.stopping import StopStrings
 from counterpoise.types import SamplingSettings
 
-__all__ = ["Decoded", "PromptBatch", "decode", "evaluating", "prefill"]
+__all__ = ["Decoded", "PromptBatch", "decode", "inferring", "prefill"]
 
 _COMPACT_SHARE = 0.25
 _PREFILL_TOKENS = 8192
@@ -68,7 +68,7 @@ class Decoded:
 
 
 @contextmanager
-def evaluating(model: torch.nn.Module) -> Iterator[None]:
+def inferring(model: torch.nn.Module) -> Iterator[None]:
     """Dropout off and no autograd inside; afterwards every submodule is in the mode it was in before."""
     training = [module for module in model.modules() if module.training]
     model.eval()
@@ -195,7 +195,7 @@ class _State:
 
     def keep(self, index: torch.Tensor) -> None:
         """Drop every row but those at `index`."""
-        keep_rows(self._cache, index)
+        select_rows(self._cache, index)
         self._next = self._next[index]
         if self._mask is not None:
             self._mask = self._mask[index]

@@ -11,7 +11,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from counterpoise.errors import DataError, TrainingError, UsageError
-from counterpoise.rollouts.decoding import Decoded, PromptBatch, decode, evaluating, prefill
+from counterpoise.rollouts.decoding import Decoded, PromptBatch, decode, inferring, prefill
 from counterpoise.rollouts.rope import check_rope
 from counterpoise.rollouts.sampling import check_request, row_uniforms
 from counterpoise.rollouts.stopping import StopStrings, decode_rows, end_of_sequence_ids
@@ -100,7 +100,7 @@ class EmbeddedSampler:
         check_rope(self._model.config, prompts, settings.max_tokens)
         keys = _row_keys(prompts, group_size)
         groups: list[list[Rollout]] = [[] for _ in prompts]
-        with evaluating(self._model):
+        with inferring(self._model):
             for chosen in self._shares(prompts, group_size, settings.max_tokens):
                 batch = prefill(self._model, [prompts[index].token_ids for index in chosen], self._device)
                 step = (

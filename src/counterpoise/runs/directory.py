@@ -11,13 +11,14 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from counterpoise.config import EvaluationConfig, RunConfig
 from counterpoise.config.paths import missing
 from counterpoise.errors import ConfigError, StoreError, UsageError
-from counterpoise.files import Fault, append_json_lines, atomic_write_text, cannot_write, json_lines, read_text
+from counterpoise.files import JsonFault, append_json_lines, atomic_write_text, cannot_write, json_lines, read_text
 from counterpoise.processes import on_main
 from counterpoise.runfile import dump_config, load_stored, settled
 from counterpoise.runs.identity import (
@@ -94,6 +95,15 @@ class RunDirectory:
             StoreError: the directory cannot be written.
         """
         return on_main(lambda: cls._create(config))
+
+    @classmethod
+    def check_free(cls, config: RunConfig) -> None:
+        """See that no run is there yet: what `create` asks again, for whoever asks before torch is imported.
+
+        Raises:
+            UsageError: a run is already there.
+        """
+        cls(config.path, config)._refuse_taken()
 
     @classmethod
     def _create(cls, config: RunConfig) -> RunDirectory:
@@ -211,7 +221,7 @@ class RunDirectory:
         if beside is None or own is None:
             return beside or own
         # A side may have been read for the first time after the checkpoint was made.
-        return Identity(config=beside.config, problems={**own.problems, **beside.problems})
+        return replace(beside, problems={**own.problems, **beside.problems}, base=beside.base or own.base)
 
     def compare(self, train: Sequence[Problem], test: Sequence[Problem], checkpoint: Path | None) -> Identity:
         """Compare configuration and problems with what the run was begun with.
@@ -234,7 +244,7 @@ class RunDirectory:
             return identity_of(self.config, sides)
         refuse_differing(before, self.config, where=self.path / "config.toml", copy=_newest(self.path, "config.toml"))
         same_problems(before, sides, where=self.path)
-        return Identity(config=before.config, problems={**sides, **before.problems})
+        return replace(before, problems={**sides, **before.problems})
 
     def compare_test(self, problems: Sequence[Problem]) -> None:
         """Compare the test problems with those the run was begun with.
@@ -351,7 +361,7 @@ class RunDirectory:
             return False
         except OSError:
             return True
-        return any(isinstance(line, Fault) or line.get("kind") != "output_lost" for line in lines)
+        return any(isinstance(line, JsonFault) or line.get("kind") != "output_lost" for line in lines)
 
 
 def _folder(asked: EvaluationConfig, own: EvaluationConfig) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from counterpoise.columns import STAND_INS
 from counterpoise.errors import StoreError
-from counterpoise.files import Damage, Fault, open_regular, parse_line, read_json
+from counterpoise.files import Damage, JsonFault, open_regular, parse_line, read_json, why
 
 __all__ = ["WINDOW", "Evaluation", "FollowedRun", "History", "Tail", "mean"]
 
@@ -59,7 +59,7 @@ class Tail:
                     if not raw.strip():
                         continue
                     record = parse_line(raw)
-                    if isinstance(record, Fault):
+                    if isinstance(record, JsonFault):
                         on_damage(self.damage(str(record)))
                     else:
                         yield record
@@ -268,7 +268,10 @@ class FollowedRun:
                 problems=int(fields["problems"]),
                 n=int(fields["n"]),
             )
-        except (OSError, ValueError, LookupError, TypeError, OverflowError) as error:
+        except (OSError, JsonFault) as error:
+            self._damage(Damage(path=path, line=1, reason=f"no result of an evaluation: {why(error)}"))
+            return
+        except (ValueError, LookupError, TypeError, OverflowError) as error:
             self._damage(Damage(path=path, line=1, reason=f"no result of an evaluation: {error!r}"))
             return
         self.evaluations[step] = found

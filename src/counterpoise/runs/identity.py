@@ -11,7 +11,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ __all__ = [
     "flat",
     "identity_of",
     "refuse_differing",
+    "same_base",
     "same_problems",
     "side_of",
 ]
@@ -79,6 +80,8 @@ class Identity:
     """Settings that cannot change, by dotted name."""
     problems: Mapping[str, Side] = field(default_factory=dict)
     """By side, `train` and `test`; a side that was never read is absent."""
+    base: str | None = None
+    """Fingerprint of the weights that are read again whenever the run goes on (`models.frozen`); None where none are."""
 
     @property
     def sha256(self) -> str:
@@ -91,7 +94,8 @@ class Identity:
 
     def _plain(self) -> dict[str, Any]:
         problems = {name: asdict(side) for name, side in self.problems.items()}
-        return {"config": dict(self.config), "problems": problems}
+        base = {} if self.base is None else {"base": self.base}
+        return {"config": dict(self.config), "problems": problems, **base}
 
     @classmethod
     def read(cls, path: Path) -> Identity | None:
@@ -101,7 +105,7 @@ class Identity:
                 return None
             data = parse_json(read_text(path), large_integers=True)  # a setting may be infinite
             problems = {name: Side(**side) for name, side in data["problems"].items() if name in ("train", "test")}
-            found = cls(config=dict(data["config"]), problems=problems)
+            found = cls(config=dict(data["config"]), problems=problems, base=data.get("base"))
             whole = found.sha256 == data["sha256"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
@@ -199,6 +203,28 @@ def same_problems(before: Identity, now: Mapping[str, Side], *, where: Path, als
         raise DataError(
             f"{where}: the problems have changed since the run was begun: {'; '.join(changed)}. {', '.join(ways)}"
         )
+
+
+def same_base(before: Identity, base: str | None, *, where: Path) -> Identity:
+    """Compare the weights that are read again with those the run was begun with, and take them down where they were not.
+
+    Args:
+        before: what the run is.
+        base: fingerprint of those weights; None where none are read again.
+        where: the run's directory.
+
+    Raises:
+        ConfigError: they are others.
+    """
+    if base is None or base == before.base:
+        return before
+    if before.base is None:
+        return replace(before, base=base)
+    name = before.config.get("model.name", "model.name")
+    raise ConfigError(
+        f"{where}: the weights of {name} are not those that the run was begun with, and it goes on reading them, under its adapters or as "
+        "the reference of its KL. Put them back, or start a new run"
+    )
 
 
 def flat(config: RunConfig) -> dict[str, Any]:

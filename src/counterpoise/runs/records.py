@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import StoreError
-from counterpoise.files import Damage, Fault, json_lines, read_json_lines
+from counterpoise.files import Damage, JsonFault, json_lines, read_json_lines
 
 __all__ = ["metrics_lines", "read_metrics", "read_samples"]
 
@@ -71,7 +71,7 @@ def read_samples(path: Path, *, on_damage: Callable[[Damage], None], late: float
         # What comes last is never taken back.
         last = 0
         for _, line in json_lines(path) if late else ():
-            if not isinstance(line, Fault) and type(line.get("step")) is int:
+            if not isinstance(line, JsonFault) and type(line.get("step")) is int:
                 last = line["step"]
         for record in read_json_lines(path, on_damage=on_damage):
             step = record.get("step")

@@ -5,10 +5,20 @@ rollouts of a batch, P prompt tokens, T response tokens. Importing this module d
 """
 
 from counterpoise.types.learning import Batch, Counts, Credit, Divide, Loss, LossOutput, Sum
-from counterpoise.types.rollouts import Problem, Prompt, Rollout, Sampler, SamplingSettings, StopReason
-from counterpoise.types.verdicts import TRUNCATED, Extraction, Judgement, Reward, Verdict, VerdictValue, Verifier
+from counterpoise.types.rollouts import MESSAGES, Problem, Prompt, Rollout, Sampler, SamplingSettings, StopReason
+from counterpoise.types.verdicts import (
+    TRUNCATED,
+    Extraction,
+    Judgement,
+    Reward,
+    Verdict,
+    VerdictValue,
+    Verifier,
+    Verify,
+)
 
 __all__ = [
+    "MESSAGES",
     "TRUNCATED",
     "Batch",
     "Counts",
@@ -29,4 +39,5 @@ __all__ = [
     "Verdict",
     "VerdictValue",
     "Verifier",
+    "Verify",
 ]

@@ -13,7 +13,10 @@ import numpy.typing as npt
 
 from counterpoise.thought import judged_text, opens_thought
 
-__all__ = ["Problem", "Prompt", "Rollout", "Sampler", "SamplingSettings", "StopReason"]
+__all__ = ["MESSAGES", "Problem", "Prompt", "Rollout", "Sampler", "SamplingSettings", "StopReason"]
+
+MESSAGES = "messages"
+"""Key of a problem's `meta`: the messages of its conversation before the question, each a role and a text."""
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -56,10 +59,17 @@ class Prompt:
     """Exactly the text that was tokenized."""
     token_ids: npt.NDArray[np.int64]
     """(P,) ids, special tokens included."""
+    prefix: str = ""
+    """The end of `text` that is the beginning of every response, and is judged with it."""
+
+    @property
+    def in_thought(self) -> bool:
+        """Whether responses begin inside a thought that the prompt opened before the prefix."""
+        return opens_thought(self.text.removesuffix(self.prefix))
 
     def judged(self, response: str) -> str:
-        """What a verifier judges of a response to it: with the tag of a thought that the prompt opened (`thought.judged_text`)."""
-        return judged_text(response, in_thought=opens_thought(self.text))
+        """What a verifier judges of a response to it: after its prefix, and with the tag of a thought that was open then."""
+        return judged_text(self.prefix + response, in_thought=self.in_thought)
 
 
 class StopReason(enum.StrEnum):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-__all__ = ["TRUNCATED", "Extraction", "Judgement", "Reward", "Verdict", "VerdictValue", "Verifier"]
+if TYPE_CHECKING:
+    from counterpoise.types.rollouts import Problem
+
+__all__ = ["TRUNCATED", "Extraction", "Judgement", "Reward", "Verdict", "VerdictValue", "Verifier", "Verify"]
 
 TRUNCATED = "truncated"
 """The reason of a verdict that is withheld because the response was cut off (`verification.truncated`)."""
@@ -134,3 +137,13 @@ class Reward:
     """Largest possible value."""
     parts: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
     """Named dimensions."""
+
+
+class Verify(Protocol):
+    """Judges responses (`verifiers.judge.Judge.verify`)."""
+
+    def __call__(
+        self, problems: Sequence[Problem], responses: Sequence[str], truncated: Sequence[bool] | None = None
+    ) -> list[Verdict]:
+        """One verdict per response, in order; `truncated` says which were cut off at the token limit."""
+        ...

@@ -107,7 +107,7 @@ def verify_batch(
     outcomes = _judge_distinct(asked, made, pool)
     if blame is not None:
         outcomes |= blame.settle(asked, outcomes, made)
-    outcomes |= {key: _joined([outcomes[one] for one in each]) for key, each in single.items() if len(each) > 1}
+    outcomes |= {key: _joined([outcomes[one] for one in each]) for key, each in single.items() if each != [key]}
 
     verdicts = []
     for index, ((problem, _), extraction) in enumerate(zip(items, extractions, strict=True)):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import DataError
-from counterpoise.files import Damage, Fault, json_lines, read_json_lines
+from counterpoise.files import Damage, JsonFault, json_lines, read_json_lines
 from counterpoise.golds import accepted, gold_text
 from counterpoise.types import Verdict
 
@@ -86,7 +86,7 @@ def read_responses(
     try:
         for number, record in json_lines(path, large_integers=True):
             where = f"{path}:{number}"
-            if isinstance(record, Fault):
+            if isinstance(record, JsonFault):
                 raise DataError(
                     f'{where}: {record}; expected an object such as {{"{gold_field}": "72", "{response_field}": "…"}}'
                 )

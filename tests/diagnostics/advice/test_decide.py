@@ -13,10 +13,10 @@ from counterpoise.credit import RULES
 from counterpoise.credit.controllers import CONTROLLERS
 from counterpoise.diagnostics.advice.decide import advise, regime_of
 from counterpoise.diagnostics.advice.profile import PartRange, PassAt, Plan, Profile, RuleShare
-from counterpoise.diagnostics.advice.result import Level, Regime, Status
+from counterpoise.diagnostics.advice.result import Regime, Status, Urgency
 from counterpoise.diagnostics.advice.settings import fitting_group_size, fitting_rate, matching_lambda
 from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
-from counterpoise.diagnostics.explanation import Estimate
+from counterpoise.diagnostics.explanation import Measured
 from counterpoise.runfile import parse_config
 
 PLAN = Plan(
@@ -34,7 +34,7 @@ SHARES = st.floats(min_value=0.0, max_value=1.0)
 
 
 def about(value, width=0.02):
-    return Estimate(value=value, low=max(0.0, value - width), high=min(1.0, value + width))
+    return Measured(value=value, low=max(0.0, value - width), high=min(1.0, value + width))
 
 
 def rules(p, mixed):
@@ -117,7 +117,7 @@ def test_a_weak_base_is_told_why_and_what_to_write():
     assert said["nsr"] is said["weighted_reinforce(0.1)"] is Status.AGAINST
     assert said["psr"] is said["grpo"] is Status.POSSIBLE
     # lambda = 0.5 / 0.5 * 0.93 / 0.07 = 13.3
-    assert any("credit.settings.lambda=13" in text for text in texts(advice, Level.NOTE))
+    assert any("credit.settings.lambda=13" in text for text in texts(advice, Urgency.NOTE))
 
 
 def test_a_larger_lambda_is_not_advised_against_on_a_weak_base():
@@ -128,15 +128,15 @@ def test_a_larger_lambda_is_not_advised_against_on_a_weak_base():
     plan = replace(PLAN, rule="weighted_reinforce(6)")
     advice = advise(measured(rules=shares), plan)
     assert statuses(advice)["weighted_reinforce(6)"] is Status.POSSIBLE
-    assert not texts(advice, Level.WARNING)
+    assert not texts(advice, Urgency.WARNING)
 
 
 def test_the_rule_of_the_run_file_is_judged():
     advice = advise(measured(), replace(PLAN, rule="nsr"))
-    assert texts(advice, Level.WARNING) == [
+    assert texts(advice, Urgency.WARNING) == [
         "The run file says nsr, which is advised against: none of its credit pushes up; such rules gain little or nothing on a weak base."
     ]
-    assert not texts(advise(measured(), replace(PLAN, rule="share")), Level.WARNING)
+    assert not texts(advise(measured(), replace(PLAN, rule="share")), Urgency.WARNING)
 
 
 def test_nothing_right_says_that_rules_which_push_down_unlearn():
@@ -165,12 +165,12 @@ def test_all_right_asks_for_harder_prompts():
 def test_what_must_be_mended_first(changes, says):
     advice = advise(measured(0.49, 0.9, **changes), PLAN)
     assert (advice.regime, advice.rule) == (Regime.UNREADABLE, None)
-    assert advice.findings[0].level is Level.FIX
+    assert advice.findings[0].level is Urgency.FIX
     assert says in advice.findings[0].text
 
 
 def test_nothing_scored_at_all():
-    nothing = Estimate(value=math.nan, low=math.nan, high=math.nan)
+    nothing = Measured(value=math.nan, low=math.nan, high=math.nan)
     unscored = {"problems": 0, "pass_rate": nothing, "coverage": nothing, "unscored": 1.0, "no_answer": math.nan}
     advice = advise(replace(measured(), pass_at=(), **unscored), PLAN)
     assert (advice.regime, advice.rule) == (Regime.UNREADABLE, None)
@@ -179,22 +179,24 @@ def test_nothing_scored_at_all():
 def test_little_of_it_is_a_warning():
     advice = advise(measured(0.49, 0.9, unscored=0.02, no_answer=0.2, no_answer_cut=0.0, truncated=0.2), PLAN)
     assert advice.rule == "maxrl"
-    assert len(texts(advice, Level.WARNING)) == 3
+    assert len(texts(advice, Urgency.WARNING)) == 3
     assert {choice.key: choice.value for choice in advice.choices}["rollout.max_tokens"] == 40
 
 
 def test_few_problems_say_their_interval():
-    few = replace(measured(0.49, 0.9), problems=8, coverage=Estimate(value=0.875, low=0.47, high=0.997))
-    assert texts(advise(few, PLAN), Level.WARNING) == [
+    few = replace(measured(0.49, 0.9), problems=8, coverage=Measured(value=0.875, low=0.47, high=0.997))
+    assert texts(advise(few, PLAN), Urgency.WARNING) == [
         "Only 8 problems were measured: the coverage is 88% [47%, 100%]. Raise --problems to 32 or more before a long run."
     ]
 
 
 def test_an_interval_that_crosses_a_line_is_said():
     profile = measured(0.32, 0.82)
-    assert not any("Not certain" in text for text in texts(advise(measured(0.49, 0.9), PLAN), Level.NOTE))
+    assert not any("Not certain" in text for text in texts(advise(measured(0.49, 0.9), PLAN), Urgency.NOTE))
     (text,) = [
-        text for text in texts(advise(replace(profile, pass_rate=about(0.32, 0.05)), PLAN), Level.NOTE) if "Not" in text
+        text
+        for text in texts(advise(replace(profile, pass_rate=about(0.32, 0.05)), PLAN), Urgency.NOTE)
+        if "Not" in text
     ]
     assert "could also be middle" in text
 
@@ -202,7 +204,7 @@ def test_an_interval_that_crosses_a_line_is_said():
 def test_a_larger_group_where_too_few_groups_see_a_success():
     advice = advise(measured(0.02, 0.16), PLAN)  # 24% in 16, 32% in 32
     assert {choice.key: choice.value for choice in advice.choices}["rollout.group_size"] == 32
-    assert any("16.0% in 8, 24.0% in 16 (extrapolated)" in text for text in texts(advice, Level.NOTE))
+    assert any("16.0% in 8, 24.0% in 16 (extrapolated)" in text for text in texts(advice, Urgency.NOTE))
     assert fitting_group_size(measured(0.02, 0.1), THRESHOLDS) is None  # easier prompts, then
     assert fitting_group_size(measured(), THRESHOLDS) == 8
 
@@ -218,7 +220,7 @@ def test_the_rate_falls_and_mostly_negative_rules_are_advised_against_for_a_smal
         statuses(advise(measured(0.49, 0.9), replace(plan, learning_rate=3e-5, guards_act=True)))["nsr"]
         is Status.POSSIBLE
     )
-    assert [text.partition(" ")[0] for text in texts(advice, Level.WARNING)] == [
+    assert [text.partition(" ")[0] for text in texts(advice, Urgency.WARNING)] == [
         "learner.learning_rate=0.0003",
         "A",
         "The",
@@ -233,7 +235,7 @@ def test_a_rate_is_left_alone_under_adapters():
 def test_a_graded_part_that_tells_wrong_responses_apart_is_named():
     part = PartRange(name="tests_passed", low=0.0, high=1.0, mean=0.4, mean_wrong=0.3, varied=0.5)
     flat = PartRange(name="flat", low=0.0, high=0.0, mean=0.0, mean_wrong=0.0, varied=0.0)
-    notes = texts(advise(measured(parts=(flat, part)), PLAN), Level.NOTE)
+    notes = texts(advise(measured(parts=(flat, part)), PLAN), Urgency.NOTE)
     assert any("tests_passed (0 to 1, differs in 50.0%). A graded reward" in text for text in notes)
 
 
@@ -247,7 +249,7 @@ def test_task_types_in_different_places_want_the_controller_that_weighs_each():
         "credit.controller": "share",
         "credit.controller_settings.rho": 0.5,
     }
-    assert any(text.startswith("hard: weak, pass rate 2%") for text in texts(advice, Level.NOTE))
+    assert any(text.startswith("hard: weak, pass rate 2%") for text in texts(advice, Urgency.NOTE))
     few = [kinds[0], replace(kinds[1], problems=3)]
     assert advise(measured(0.49, 0.9), PLAN, kinds=few).rule == "maxrl"
 
@@ -262,7 +264,7 @@ def test_whatever_was_measured_the_advice_is_whole(p, further, silent, cut, prob
     assert len(statuses(advice)) == len(advice.rules)
     assert advice.headline
     levels = [finding.level for finding in advice.findings]
-    assert levels == sorted(levels, key=list(Level).index)
+    assert levels == sorted(levels, key=list(Urgency).index)
     # what is recommended can be written into a run file
     config = parse_config(
         {}, [f"{c.key}={str(c.value).lower() if c.value is True else c.value}" for c in advice.choices]

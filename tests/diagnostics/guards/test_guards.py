@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from counterpoise import columns
 from counterpoise.config import GuardsConfig
 from counterpoise.diagnostics.guards.registry import GUARDS, make_guards
 from counterpoise.errors import CheckpointError, ConfigError, UnknownNameError
@@ -31,7 +32,7 @@ def test_entropy_says_what_it_saw():
     for _ in range(5):
         guard.look({"entropy_sampled": 0.2})
     alarm = guard.look({"entropy_sampled": 0.53})
-    assert alarm.message == "entropy_sampled is 0.53 nats, the run began with 0.2 (limit: 2 times that)"
+    assert alarm.message == "entropy_sampled is 0.53 nats per token, the run began with 0.2 (limit: 2 times that)"
     assert alarm.seen == pytest.approx({"entropy_sampled": 0.53, "start": 0.2})
     assert (alarm.relief.share, alarm.relief.minus) == (0.5, 1.0)
 
@@ -201,6 +202,32 @@ def test_steady_noise_fires_nothing(name):
         swing = 1.0 + 0.15 * math.sin(2.3 * step)
         record = dict(zip(COLUMNS, (0.2 * swing, 0.2 * swing, 0.5 * swing, *[0.1 * swing] * 7), strict=True))
         assert guard.look({**record, "gradient_norm_plus": 0.5, "gradient_norm_minus": 2.0 * swing}) is None
+
+
+class Recorded(dict):
+    """A step's record that keeps which columns were asked for."""
+
+    def __init__(self, record):
+        super().__init__(record)
+        self.asked = set()
+
+    def get(self, name, default=None):
+        self.asked.add(name)
+        return super().get(name, default)
+
+    def __getitem__(self, name):
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+
+@pytest.mark.parametrize("name", sorted(GUARDS))
+def test_a_guard_reads_columns_of_the_catalogue_alone(name):
+    guard, asked = _one(name), set()
+    for step in range(40):
+        record = Recorded(_record(step))
+        guard.look(record)
+        asked |= record.asked
+    assert asked and asked <= set(columns.COLUMNS)
 
 
 def test_mistakes_are_named():

@@ -9,7 +9,7 @@ from counterpoise.verifiers.guests.code import CodeVerifier
 from counterpoise.verifiers.guests.stdio import StdioVerifier
 from counterpoise.verifiers.sandbox import levels
 from counterpoise.verifiers.sandbox.job import Limits
-from counterpoise.verifiers.sandbox.levels import LEVELS, best_level, install_command, open_sandbox, refusal
+from counterpoise.verifiers.sandbox.levels import LEVELS, best_level, bubblewrap_command, open_sandbox, refusal
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_other_systems(monkeypatch, fresh):
 )
 def test_the_install_command(monkeypatch, manager, command):
     monkeypatch.setattr(levels.shutil, "which", lambda name: "/usr/bin/x" if name == manager else None)
-    assert install_command() == command
+    assert bubblewrap_command() == command
 
 
 def test_the_version_names_the_level(monkeypatch):

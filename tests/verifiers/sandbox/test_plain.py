@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoise.verifiers.sandbox.plain import Unsendable, decode, encode, load
+from counterpoise.verifiers.sandbox.plain import Unsendable, decode_value, encode_value, load
 
 
 def refuse(value):
@@ -15,7 +15,7 @@ def refuse(value):
 
 
 def crossed(value):
-    return decode(load(encode(value, refuse)), refuse)
+    return decode_value(load(encode_value(value, refuse)), refuse)
 
 
 scalars = (
@@ -49,7 +49,7 @@ def test_plain_values_arrive_as_they_were(value):
 @given(st.text())
 def test_whatever_arrives_is_read_or_refused(text):
     with contextlib.suppress(Unsendable):
-        decode(load(text), refuse)
+        decode_value(load(text), refuse)
 
 
 @given(
@@ -61,7 +61,7 @@ def test_whatever_json_arrives_is_read_or_refused(value):
     import json
 
     with contextlib.suppress(Unsendable):
-        decode(load(json.dumps(value)), refuse)
+        decode_value(load(json.dumps(value)), refuse)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_whatever_json_arrives_is_read_or_refused(value):
     ],
 )
 def test_the_form(value, text):
-    assert encode(value, refuse) == text
+    assert encode_value(value, refuse) == text
     assert crossed(value) == value
 
 
@@ -125,8 +125,8 @@ def test_iterators_arrive_as_iterators():
 def test_objects_stay_where_they_are():
     kept = []
     thing = object()
-    assert encode([thing], lambda value: kept.append(value) or 7) == '["l",["o",7]]' and kept == [thing]
-    assert decode(["l", ["o", 7]], lambda number: ("stands for", number)) == [("stands for", 7)]
+    assert encode_value([thing], lambda value: kept.append(value) or 7) == '["l",["o",7]]' and kept == [thing]
+    assert decode_value(["l", ["o", 7]], lambda number: ("stands for", number)) == [("stands for", 7)]
 
 
 def test_what_is_too_deep_or_too_large_is_refused():
@@ -134,13 +134,13 @@ def test_what_is_too_deep_or_too_large_is_refused():
     for _ in range(101):
         deep = [deep]
     with pytest.raises(Unsendable, match="nested more than 100 deep"):
-        encode(deep, refuse)
+        encode_value(deep, refuse)
     with pytest.raises(Unsendable, match="more than 1000000 items"):
-        encode(range(0), refuse) and encode([0] * 1_000_001, refuse)
+        encode_value(range(0), refuse) and encode_value([0] * 1_000_001, refuse)
     with pytest.raises(Unsendable):
         load("[" * 100_000)
     with pytest.raises(Unsendable):
-        decode(load('["l",' * 200 + "1" + "]" * 200), refuse)
+        decode_value(load('["l",' * 200 + "1" + "]" * 200), refuse)
 
 
 @pytest.mark.parametrize("text", ["", "[", "nul", "1 2", '["l",1] x', '{"a"}'])
@@ -168,4 +168,4 @@ def test_what_is_no_json_is_refused(text):
 )
 def test_what_has_no_meaning_is_refused(text):
     with pytest.raises(Unsendable):
-        decode(load(text), refuse)
+        decode_value(load(text), refuse)

@@ -12,8 +12,8 @@ from rich.text import Text
 from counterpoise.cli import console
 from counterpoise.config import RunConfig
 from counterpoise.diagnostics.advice.profile import Profile
-from counterpoise.diagnostics.advice.result import Choice, Level, Status
-from counterpoise.diagnostics.explanation import Estimate
+from counterpoise.diagnostics.advice.result import Choice, Status, Urgency
+from counterpoise.diagnostics.explanation import Measured
 from counterpoise.jobs.advise import Advised
 from counterpoise.runfile import dump_config, parse_config
 from counterpoise.tables import anchored
@@ -22,7 +22,7 @@ from counterpoise.text import counted
 __all__ = ["run_file", "show"]
 
 _STYLES = {Status.RECOMMENDED: "bold green", Status.POSSIBLE: "", Status.AGAINST: "red"}
-_LEVELS = {Level.FIX: "bold red", Level.WARNING: "yellow", Level.NOTE: "dim"}
+_LEVELS = {Urgency.FIX: "bold red", Urgency.WARNING: "yellow", Urgency.NOTE: "dim"}
 _UNDEFINED = "–"
 
 
@@ -56,9 +56,9 @@ def _measured(profile: Profile, confidence: float) -> None:
         "measured", "value", f"{100 * confidence:g}% interval", "", numbers=("value", f"{100 * confidence:g}% interval")
     )
 
-    def share(name: str, value: float | Estimate, said: str = "") -> None:
-        interval = _range(value) if isinstance(value, Estimate) else ""
-        number = value.value if isinstance(value, Estimate) else value
+    def share(name: str, value: float | Measured, said: str = "") -> None:
+        interval = _range(value) if isinstance(value, Measured) else ""
+        number = value.value if isinstance(value, Measured) else value
         table.add_row(name, _percent(number), interval, Text(said, style="dim"))
 
     share("pass rate", profile.pass_rate, "right among the scored rollouts, mean over prompts")
@@ -168,7 +168,7 @@ def _number(value: float, form: str = ".3f") -> str:
     return _UNDEFINED if math.isnan(value) else format(value, form)
 
 
-def _range(estimate: Estimate) -> str:
+def _range(estimate: Measured) -> str:
     if math.isnan(estimate.low):
         return ""
     return f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from counterpoise.cli import console
 from counterpoise.diagnostics.explanation import Explanation, Move, Quadrant, RuleStep, TokenView
-from counterpoise.diagnostics.reading import decisive, percent, quoted, read_step, read_token
+from counterpoise.diagnostics.reading import chance, decisive, quoted_token, read_step, read_token
 from counterpoise.text import counted
 
 __all__ = ["show"]
@@ -66,7 +66,7 @@ def _strip(found: Explanation) -> Panel:
     for token in found.tokens:
         move = token.moves[0]
         style = next(style for least, style in _SHADES if token.probability >= least)
-        text.append(quoted(token.text)[1:-1], style=f"{style} underline" if move.credit else style)
+        text.append(quoted_token(token.text)[1:-1], style=f"{style} underline" if move.credit else style)
         text.append(_mark(move), style="green" if move.credit > 0 else "red")
     legend = Text(
         "grey p>=.99  white >=.9  cyan >=.5  yellow >=.1  red below; + - credit of " + found.rules[0].rule, style="dim"
@@ -80,7 +80,7 @@ def _mark(move: Move) -> str:
 
 def _token(found: Explanation, token: TokenView) -> None:
     move = token.moves[0]
-    title = f"token {token.index} {quoted(token.text)} under {move.rule}"
+    title = f"token {token.index} {quoted_token(token.text)} under {move.rule}"
     numbers = ("before", "predicted", "after", "change", "gradient", "prob. form")
     table = console.table("token", *numbers, title=title, numbers=numbers)
     for v in move.alternatives:
@@ -88,10 +88,10 @@ def _token(found: Explanation, token: TokenView) -> None:
             continue
         change = v.realised - v.probability
         table.add_row(
-            Text(("▸ " if v.chosen else "  ") + quoted(v.text), style="bold" if v.chosen else ""),
-            percent(v.probability),
-            percent(v.predicted),
-            percent(v.realised),
+            Text(("▸ " if v.chosen else "  ") + quoted_token(v.text), style="bold" if v.chosen else ""),
+            chance(v.probability),
+            chance(v.predicted),
+            chance(v.realised),
             Text(f"{100 * change:+.2f}", style="green" if change > 5e-5 else "red" if change < -5e-5 else "dim"),
             f"{v.gradient:+.4f}",
             f"{v.gradient_probability:+.4f}",
@@ -112,7 +112,7 @@ def _rules(found: Explanation) -> None:
             f"{step.advantage:+.3f}",
             _number(step.gradient_norm, ".3f"),
             _number(fitted.correlation if fitted else math.nan, ".2f"),
-            percent(fitted.same_sign if fitted else math.nan),
+            chance(fitted.same_sign if fitted else math.nan),
             _number(fitted.step if fitted else math.nan, ".3g"),
             _number(batch.correlation if batch else math.nan, ".2f"),
         )
@@ -153,8 +153,8 @@ def _row(quadrant: Quadrant) -> tuple[str, ...]:
         "right" if quadrant.right else "wrong",
         "sure" if quadrant.confident else "unsure",
         str(quadrant.tokens),
-        percent(values["token_share"].value),
-        percent(values["credit_share"].value),
+        chance(values["token_share"].value),
+        chance(values["credit_share"].value),
         _number(values["probability"].value, ".3f"),
         _number(values["surprise"].value, ".2f"),
         _number(1e3 * values["probability_change"].value, "+.2f"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from counterpoise.credit.controllers.base import Lambdas, StepStatistics
 from counterpoise.credit.controllers.entropy_anchor import EntropyAnchor
@@ -24,6 +24,8 @@ class EntropyStep:
     surer, so that entropy falls. Source: the fixed steps of 0.05 of EntropyRL; the same loop with proportional and integral parts is
     EntroPIC (arXiv 2511.15248).
     """
+
+    reads_entropy: ClassVar[bool] = True
 
     start: float = 1.0
     """First `lambda_plus`, in [low, high]."""

@@ -10,7 +10,7 @@ from counterpoise.credit.controllers.base import Controller
 from counterpoise.credit.controllers.constant import Constant
 from counterpoise.credit.controllers.entropy_step import EntropyStep
 from counterpoise.credit.controllers.schedules import Cosine, Exponential, Linear, WarmupPsr
-from counterpoise.credit.controllers.share import Share
+from counterpoise.credit.controllers.share import PolarityShare
 from counterpoise.settings import construct
 
 __all__ = ["CONTROLLERS", "make_controller"]
@@ -23,7 +23,7 @@ CONTROLLERS: Mapping[str, Callable[..., Controller]] = {
     "warmup_psr": WarmupPsr,
     "accuracy": Accuracy,
     "entropy_step": EntropyStep,
-    "share": Share,
+    "share": PolarityShare,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from counterpoise import ranges
 from counterpoise.credit.controllers.base import Lambdas, StepStatistics
@@ -15,7 +15,7 @@ from counterpoise.credit.controllers.state import check_state
 from counterpoise.ranges import AboveZero, NonNegative, PartialShare, Smoothing
 from counterpoise.settings import check_number, settings
 
-__all__ = ["Share"]
+__all__ = ["PolarityShare"]
 
 _AVERAGED = ("plus", "minus", "groups", "solved")
 _NOTHING: Mapping[str, float] = dict.fromkeys(_AVERAGED, 0.0)
@@ -33,7 +33,7 @@ class _Decision:
 
 
 @settings("credit.controller share", frozen=False)
-class Share:
+class PolarityShare:
     """Holds the measured polarity share rho = W+ lambda+ / (W+ lambda+ + W- lambda-) at a set point, per task type.
 
     W+ and W- are the token masses of the two signs at lambda = 1, averaged over steps, and
@@ -50,6 +50,8 @@ class Share:
     response of entropy to rho has the wrong sign. Source: our own; entropy control of the
     two signs' weights: EntroPIC (arXiv 2511.15248).
     """
+
+    reads_entropy: ClassVar[bool] = True
 
     rho: float = 0.5
     """First set point, inside (rho_min, rho_max)."""

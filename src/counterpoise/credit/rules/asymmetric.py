@@ -18,8 +18,9 @@ __all__ = ["Asymmetric"]
 class Asymmetric:
     """`A = r - b` with r in {0, 1}: `1 - b` if correct, `-b` if wrong.
 
+    For comparison: it is `weighted_reinforce` up to a factor, `weighted_reinforce(l) == (1 + l) * asymmetric(1 / (1 + l))`.
+
     Source: AsymRE, arXiv 2506.20520. Changed: b is held in [0, 1], outside which both verdicts would be pushed the same way.
-    `weighted_reinforce(l) == (1 + l) * asymmetric(1 / (1 + l))`.
     """
 
     needs: ClassVar[Needs] = Needs.NOTHING

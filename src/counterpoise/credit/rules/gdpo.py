@@ -31,6 +31,8 @@ _DIMENSIONS = "a table of weights such as {value = 1.0, unit = 0.5}"
 class Gdpo:
     """`A = (S - mean S) / sqrt(var S + whiten_eps)`, `S = sum_d w_d (x_d - mean_d) / (std_d + eps)` over dimensions d of the reward.
 
+    For comparison with `hinge` on the reward `vector`.
+
     Source: GDPO, arXiv 2601.05242, whose three steps are these: each dimension normalised in its group, their weighted sum, the sum
     whitened over the batch. `mean_d` and `std_d` are the group's, of the scored rollouts that have the dimension. TRL
     (`multi_objective_aggregation = "normalize_then_sum"`) whitens over sequences with eps 1e-4 at both places, added to the std: `eps`

@@ -18,6 +18,8 @@ __all__ = ["Ngrpo"]
 class Ngrpo:
     """`A = (r - mean') / s'` where mean' and s' are those of the group and one more rollout of reward 1, r in {0, 1}.
 
+    For comparison: no recipe or study here uses it.
+
     With `n' = n + 1`, `p' = (c + 1) / n'`: `(1 - p')/s'` if correct, `-p'/s'` if wrong; an all-wrong group is pushed down, an
     all-right one gets 0.
 

@@ -18,6 +18,8 @@ __all__ = ["Soft"]
 class Soft:
     """`A = lambda c - (1 - c)` with `c = (r - low) / (high - low)`, for a reward that measures the probability of being right.
 
+    For comparison: it is `hinge` with the same lambda and tau at the share `1 / (1 + lambda)` of the range.
+
     It is the expectation of Weighted-REINFORCE (arXiv 2506.01347 eq. (9)) over the verdict: `g+ = c`, `g- = 1 - c`, of which one
     rollout keeps the difference, because a token cannot be pushed up and down at once. For c in {0, 1} it is Weighted-REINFORCE.
     """

@@ -9,11 +9,11 @@ from counterpoise.lazy import torch
 from counterpoise.ranges import NonNegative
 from counterpoise.settings import settings
 
-__all__ = ["Probability"]
+__all__ = ["ProbabilityPower"]
 
 
 @settings("credit.token_weights probability")
-class Probability:
+class ProbabilityPower:
     """`u = pi(y)^a`: rare tokens are spared, the more the larger a.
 
     Source: at a = 1, `pi grad log pi = grad pi`, so that the trained log-probability form becomes the probability form of

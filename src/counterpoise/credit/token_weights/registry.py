@@ -11,7 +11,7 @@ from counterpoise.credit.token_weights.conflict_mask import ConflictMask
 from counterpoise.credit.token_weights.entropy_safe import EntropySafe
 from counterpoise.credit.token_weights.entropy_top import EntropyTop
 from counterpoise.credit.token_weights.none import Unweighted
-from counterpoise.credit.token_weights.probability import Probability
+from counterpoise.credit.token_weights.probability import ProbabilityPower
 from counterpoise.credit.token_weights.probability_floor import ProbabilityFloor
 from counterpoise.credit.token_weights.unlikelihood import Unlikelihood
 from counterpoise.settings import construct
@@ -20,7 +20,7 @@ __all__ = ["TOKEN_WEIGHTS", "make_token_weights"]
 
 TOKEN_WEIGHTS: Mapping[str, Callable[..., TokenWeight]] = {
     "none": Unweighted,
-    "probability": Probability,
+    "probability": ProbabilityPower,
     "advantage_reweighting": AdvantageReweighting,
     "unlikelihood": Unlikelihood,
     "entropy_top": EntropyTop,

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 
 from counterpoise.diagnostics.advice.findings import measurement_findings, plan_findings, ranged
 from counterpoise.diagnostics.advice.profile import Plan, Profile
-from counterpoise.diagnostics.advice.result import Advice, Choice, Finding, Level, Regime, RuleVerdict, Status
+from counterpoise.diagnostics.advice.result import Advice, Choice, Finding, Regime, RuleVerdict, Status, Urgency
 from counterpoise.diagnostics.advice.rules import BALANCED, SHARE, balanced_rule, judge_rules
 from counterpoise.diagnostics.advice.settings import fitting_group_size, fitting_rate, matching_lambda
 from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
-from counterpoise.diagnostics.reading import percent
+from counterpoise.diagnostics.reading import chance
 from counterpoise.text import counted
 
 __all__ = ["advise", "regime_of"]
 
-_ORDER = (Level.FIX, Level.WARNING, Level.NOTE)
+_ORDER = (Urgency.FIX, Urgency.WARNING, Urgency.NOTE)
 
 
 def regime_of(profile: Profile, thresholds: Thresholds = THRESHOLDS) -> Regime:
@@ -83,7 +83,7 @@ def advise(
 
 
 def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds) -> str:
-    right, unsolved = percent(profile.pass_rate.value), percent(1.0 - profile.coverage.value)
+    right, unsolved = chance(profile.pass_rate.value), chance(1.0 - profile.coverage.value)
     stands = (
         f"{right} of the rollouts are right, and {unsolved} of your prompts have no success in {profile.group_size}"
     )
@@ -131,20 +131,20 @@ def _choices(profile: Profile, plan: Plan, rule: str | None, t: Thresholds) -> I
         yield Choice(
             key="rollout.group_size",
             value=size,
-            why=f"{percent(profile.pass_at_k(size))} of the prompts see a success in {size}",
+            why=f"{chance(profile.pass_at_k(size))} of the prompts see a success in {size}",
         )
     if profile.truncated > t.truncated:
         yield Choice(
             key="rollout.max_tokens",
             value=2 * plan.max_tokens,
-            why=f"{percent(profile.truncated)} were cut off at {plan.max_tokens}",
+            why=f"{chance(profile.truncated)} were cut off at {plan.max_tokens}",
         )
 
 
 def _own_rule(plan: Plan, rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
     own = next((verdict for verdict in rules if verdict.rule == plan.rule), None)
     if own is not None and own.status is Status.AGAINST:
-        yield Finding(level=Level.WARNING, text=f"The run file says {own.rule}, which is advised against: {own.why}.")
+        yield Finding(level=Urgency.WARNING, text=f"The run file says {own.rule}, which is advised against: {own.why}.")
 
 
 def _certainty(profile: Profile, regime: Regime, t: Thresholds) -> Iterator[Finding]:
@@ -159,7 +159,7 @@ def _certainty(profile: Profile, regime: Regime, t: Thresholds) -> Iterator[Find
     others = sorted(end.value.replace("_", " ") for end in ends - {regime})
     if others and not math.isnan(profile.pass_rate.low + reference.low):
         yield Finding(
-            level=Level.NOTE,
+            level=Urgency.NOTE,
             text=f"Not certain: with a pass rate of {ranged(profile.pass_rate)} and a coverage at {t.reference_k} of "
             f"{ranged(reference)} this could also be {' or '.join(others)}. More --problems would tell.",
         )
@@ -169,13 +169,13 @@ def _of_regime(profile: Profile, regime: Regime, t: Thresholds) -> Iterator[Find
     if regime in (Regime.WEAK, Regime.MIDDLE):
         fixed = matching_lambda(profile.pass_rate.value, t.share_rho)
         yield Finding(
-            level=Level.NOTE,
+            level=Urgency.NOTE,
             text="A fixed weight with the same positive share today is credit.rule=weighted_reinforce "
             f"credit.settings.lambda={fixed:.2g}; its share rises as the policy improves.",
         )
     if regime is Regime.WEAK:
         yield Finding(
-            level=Level.NOTE,
+            level=Urgency.NOTE,
             text="What raises pass@1 on such a base costs pass@k at large k: in the lab pass@128 fell from 95.0% by 19.7 points "
             "under PSR (10.9 to 28.5 over three seeds and problems) and by 8.3 under maxrl (0.4 to 16.3). "
             "Watch both with evaluation.every.",
@@ -186,7 +186,7 @@ def _of_kinds(kinds: Sequence[Profile], places: dict[str, Regime]) -> Iterator[F
     for kind in kinds if len(set(places.values())) > 1 else ():
         if kind.name in places:
             yield Finding(
-                level=Level.NOTE,
+                level=Urgency.NOTE,
                 text=f"{kind.name}: {places[kind.name].value.replace('_', ' ')}, pass rate {ranged(kind.pass_rate)}, coverage "
                 f"{ranged(kind.coverage)} ({counted(kind.problems, 'problem')}).",
             )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from counterpoise.diagnostics.explanation import Estimate
+from counterpoise.diagnostics.explanation import Measured
 
 __all__ = ["PartRange", "PassAt", "Plan", "Profile", "RuleShare"]
 
@@ -17,7 +17,7 @@ class PassAt:
 
     k: int
     """Tries."""
-    share: Estimate
+    share: Measured
     """The unbiased estimate, or what the beta-binomial model says; NaN where neither exists."""
     extrapolated: bool
     """Whether k is above the rollouts that were drawn, so that this is a model's word."""
@@ -67,9 +67,9 @@ class Profile:
     """Rollouts drawn for each."""
     rollouts: int
     """All that were drawn, unscored ones included."""
-    pass_rate: Estimate
+    pass_rate: Measured
     """Mean over problems of their success rate, with its interval over problems; NaN where nothing was scored."""
-    coverage: Estimate
+    coverage: Measured
     """Share of problems with a success among `group_size`, with its exact interval."""
     pass_at: Sequence[PassAt]
     """At powers of two, the first ones estimated and the others extrapolated."""

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Advice", "Choice", "Finding", "Level", "Regime", "RuleVerdict", "Status"]
+__all__ = ["Advice", "Choice", "Finding", "Regime", "RuleVerdict", "Status", "Urgency"]
 
 
 class Regime(enum.StrEnum):
@@ -34,7 +34,7 @@ class Status(enum.StrEnum):
     AGAINST = "advised against"
 
 
-class Level(enum.StrEnum):
+class Urgency(enum.StrEnum):
     """How much a finding matters."""
 
     FIX = "fix first"
@@ -70,7 +70,7 @@ class RuleVerdict:
 class Finding:
     """Something worth knowing."""
 
-    level: Level
+    level: Urgency
     """How much it matters."""
     text: str
     """What was found and what to do."""

@@ -8,7 +8,7 @@ from counterpoise.diagnostics.advice.profile import Plan, Profile, RuleShare
 from counterpoise.diagnostics.advice.result import Regime, RuleVerdict, Status
 from counterpoise.diagnostics.advice.settings import rate_is_high
 from counterpoise.diagnostics.advice.thresholds import Thresholds
-from counterpoise.diagnostics.reading import percent
+from counterpoise.diagnostics.reading import chance
 
 __all__ = ["BALANCED", "SHARE", "balanced_rule", "judge_rules"]
 
@@ -88,9 +88,9 @@ def _verdict(rule: RuleShare, plan: Plan, regime: Regime, t: Thresholds) -> tupl
     mostly_negative = rho < t.low_share
     if regime is Regime.WEAK:
         if rho < t.collapsing_share:
-            share = f"only {percent(rho)}" if rho else "none"
+            share = f"only {chance(rho)}" if rho else "none"
             return Status.AGAINST, f"{share} of its credit pushes up; such rules gain little or nothing on a weak base"
-        return Status.POSSIBLE, _WEAK.get(rule.rule, f"{percent(rho)} of its credit pushes up; not run here")
+        return Status.POSSIBLE, _WEAK.get(rule.rule, f"{chance(rho)} of its credit pushes up; not run here")
     rollouts = plan.prompts_per_step * plan.group_size
     if mostly_negative and rollouts < t.small_batch and rate_is_high(plan, t):
         return Status.AGAINST, f"mostly negative, with {rollouts} rollouts a step and a high learning rate"

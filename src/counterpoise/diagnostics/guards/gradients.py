@@ -6,12 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from counterpoise.columns import columns
 from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, restore
 from counterpoise.ranges import AboveOne, Positive
 from counterpoise.settings import settings
 
 __all__ = ["Gradients"]
 
+_COLUMNS = columns("gradient_norm_plus gradient_norm_minus")
 _LEAST = 0.05
 
 
@@ -33,7 +35,7 @@ class Gradients:
 
     def look(self, record: Mapping[str, float]) -> Alarm | None:
         """See `Guard`."""
-        plus, minus = (record.get(f"gradient_norm_{sign}", math.nan) for sign in ("plus", "minus"))
+        plus, minus = (column.of(record) for column in _COLUMNS)
         if plus > 0.0 and not math.isnan(minus):
             self._last = minus / plus
             self._switch.move(beyond=self._last > self.ratio, back=self._last < 0.5 * self.ratio)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from counterpoise.columns import column
 from counterpoise.diagnostics.guards.base import Alarm, Relief, Start, restore
 from counterpoise.ranges import NonNegative, PartialShare, Positive, Smoothing
 from counterpoise.settings import settings
@@ -13,6 +14,7 @@ from counterpoise.text import counted
 
 __all__ = ["Likelihood"]
 
+_COLUMN = column("entropy_sampled_correct")
 _STATE = ("first", "average", "bottom", "rising", "falling", "on")
 
 
@@ -42,7 +44,7 @@ class Likelihood:
 
     def look(self, record: Mapping[str, float]) -> Alarm | None:
         """See `Guard`."""
-        value = record.get("entropy_sampled_correct", math.nan)
+        value = _COLUMN.of(record)
         if not math.isnan(value) and self._start.known(value):
             self._move(value)
         if not self._on:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from counterpoise.columns import column
 from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, restore
 from counterpoise.ranges import PartialShare, Positive
 from counterpoise.settings import settings
@@ -13,6 +14,7 @@ from counterpoise.text import counted
 
 __all__ = ["NothingRight"]
 
+_COLUMN = column("success_rate")
 _STATE = ("steps", "switch")
 
 
@@ -34,7 +36,7 @@ class NothingRight:
 
     def look(self, record: Mapping[str, float]) -> Alarm | None:
         """See `Guard`."""
-        value = record.get("success_rate", math.nan)
+        value = _COLUMN.of(record)
         if not math.isnan(value):
             self._steps = 0 if value > 0.0 else self._steps + 1
             self._switch.move(beyond=value <= 0.0, back=value > 0.0)
@@ -44,7 +46,7 @@ class NothingRight:
             message=f"no response of the last {counted(self._steps, 'step')} was right; if none ever was, the prompt, "
             f"the verifier or the length "
             "limit do not fit the model (counterpoise advise)",
-            seen={"success_rate": 0.0, "steps": float(self._steps)},
+            seen={_COLUMN.name: 0.0, "steps": float(self._steps)},
             excess=0.0,
             relief=Relief(share=self.share),
         )

@@ -2,61 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Any
-
-from counterpoise.diagnostics.guards.base import Alarm, Relief, Start, Switch, restore
+from counterpoise.columns import Column, column
+from counterpoise.diagnostics.guards.beginning import AgainstBeginning
 from counterpoise.ranges import Inside, PartialShare, Positive
 from counterpoise.settings import settings
 
 __all__ = ["Rate", "Repetition", "Truncation"]
 
 
-class Rate:
-    """Fires when a share has been more than `rise` above its beginning for `patience` steps running, until it is within half of that.
+class Rate(AgainstBeginning):
+    """Fires when a share has been more than `rise` above its beginning for `patience` steps running, until it is within half of that."""
 
-    The beginning is the mean of the first five steps.
-    """
+    def __init__(self, guard: str, column: Column, *, rise: float, patience: int, share: float) -> None:
+        super().__init__(guard, column, patience=patience, share=share)
+        self._rise = rise
 
-    def __init__(self, name: str, column: str, *, rise: float, patience: int, share: float) -> None:
-        self._name, self._column, self._rise, self._relief = name, column, rise, Relief(share=share)
-        self._start, self._switch = Start(), Switch(patience)
-        self._last = math.nan
-
-    def look(self, record: Mapping[str, float]) -> Alarm | None:
-        """See `Guard`."""
-        value = record.get(self._column, math.nan)
-        if not math.isnan(value) and self._start.known(value):
-            self._last, rise = value, value - self._start.mean
-            self._switch.move(beyond=rise > self._rise, back=rise < 0.5 * self._rise)
-        if not self._switch.on:
-            return None
-        return Alarm(
-            message=f"{self._column} is {self._last:.1%}, the run began with {self._start.mean:.1%} (limit: {self._rise:.1%} more)",
-            seen={self._column: self._last, "start": self._start.mean},
-            excess=self._last,
-            relief=self._relief,
-        )
-
-    @property
-    def calm(self) -> bool:
-        """See `Guard`."""
-        return self._switch.calm
-
-    def state_dict(self) -> dict[str, Any]:
-        """See `Guard`."""
-        return {
-            "first": list(self._start.first),
-            "switch": self._switch.state(),
-            "last": self._last,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See `Guard`."""
-        first, switch, self._last = restore(self._name, state, ("first", "switch", "last"))
-        self._start.first = list(first)
-        self._switch.load(switch)
+    def _judge(self, value: float, start: float) -> tuple[bool, bool, str]:
+        said = f"{value:.1%}, the run began with {start:.1%} (limit: {self._rise:.1%} more)"
+        return value - start > self._rise, value - start < 0.5 * self._rise, said
 
 
 @settings("guards truncation", frozen=False)
@@ -71,7 +34,9 @@ class Truncation(Rate):
     """Least positive share it asks for, in [0, 0.99]."""
 
     def __post_init__(self) -> None:
-        super().__init__("truncation", "truncated_share", rise=self.rise, patience=self.patience, share=self.share)
+        super().__init__(
+            "truncation", column("truncated_share"), rise=self.rise, patience=self.patience, share=self.share
+        )
 
 
 @settings("guards repetition", frozen=False)
@@ -86,4 +51,4 @@ class Repetition(Rate):
     """Least positive share it asks for, in [0, 0.99]."""
 
     def __post_init__(self) -> None:
-        super().__init__("repetition", "repetition", rise=self.rise, patience=self.patience, share=self.share)
+        super().__init__("repetition", column("repetition"), rise=self.rise, patience=self.patience, share=self.share)

@@ -6,12 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from counterpoise.columns import column
 from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, restore
 from counterpoise.ranges import Inside, PartialShare, Positive, Smoothing
 from counterpoise.settings import settings
 
 __all__ = ["Success"]
 
+_COLUMN = column("success_rate")
 _STATE = ("average", "best", "steps", "switch")
 
 
@@ -38,7 +40,7 @@ class Success:
 
     def look(self, record: Mapping[str, float]) -> Alarm | None:
         """See `Guard`."""
-        value = record.get("success_rate", math.nan)
+        value = _COLUMN.of(record)
         if not math.isnan(value):
             self._steps += 1
             # A plain mean at first, so that the first step does not weigh for twenty.
@@ -51,8 +53,8 @@ class Success:
         if not self._switch.on:
             return None
         return Alarm(
-            message=f"success_rate is {self._average:.1%} (smoothed), it was {self._best:.1%} (limit: {self.drop:.0%} of that lost)",
-            seen={"success_rate": self._average, "best": self._best},
+            message=f"{_COLUMN.name} is {self._average:.1%} (smoothed), it was {self._best:.1%} (limit: {self.drop:.0%} of that lost)",
+            seen={_COLUMN.name: self._average, "best": self._best},
             excess=-self._average,
             relief=Relief(share=self.share),
         )

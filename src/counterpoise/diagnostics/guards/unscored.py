@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from counterpoise.columns import columns
 from counterpoise.diagnostics.guards.base import Alarm, restore
 from counterpoise.diagnostics.guards.rates import Rate
 from counterpoise.ranges import Inside, PartialShare, Positive
@@ -12,7 +13,7 @@ from counterpoise.settings import settings
 
 __all__ = ["Unscored"]
 
-_COLUMNS = ("unscored_timeout", "unscored_crash", "unscored_memory", "unscored_other", "intractable_share")
+_COLUMNS = columns("unscored_timeout unscored_crash unscored_memory unscored_other intractable_share")
 
 
 @settings("guards unscored", frozen=False)
@@ -32,7 +33,7 @@ class Unscored:
 
     def __post_init__(self) -> None:
         self._rates = {
-            column: Rate("unscored", column, rise=self.rise, patience=self.patience, share=self.share)
+            column.name: Rate("unscored", column, rise=self.rise, patience=self.patience, share=self.share)
             for column in _COLUMNS
         }
 
@@ -52,5 +53,5 @@ class Unscored:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Guard`."""
-        for rate, own in zip(self._rates.values(), restore("unscored", state, _COLUMNS), strict=True):
+        for rate, own in zip(self._rates.values(), restore("unscored", state, tuple(self._rates)), strict=True):
             rate.load_state_dict(own)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from accelerate import Accelerator
 
@@ -21,10 +22,13 @@ from counterpoise.engines.local.ppo import ActorCritic
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.learner.update import Learner
 from counterpoise.losses import counts, needs_entropy, needs_reference
+from counterpoise.models.frozen import frozen_base
 from counterpoise.models.load import check_model, load_model
 from counterpoise.pipeline import Assign, Pipeline
+from counterpoise.prompts import Wording
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.rollouts.embedded import EmbeddedSampler
+from counterpoise.runs.identity import Identity, same_base
 from counterpoise.types import (
     Divide,
     Loss,
@@ -46,6 +50,7 @@ __all__ = [
     "make_pipeline",
     "make_sampler",
     "sampling_settings",
+    "with_base",
 ]
 
 
@@ -57,8 +62,8 @@ class Assembly:
     """Training problems."""
     test: Sequence[Problem]
     """Test problems, none of which is a training problem."""
-    template: str
-    """Prompt template's name."""
+    template: Wording
+    """How the questions are worded."""
     reward: Callable[[Verdict], Reward]
     """Verdict -> reward."""
     credit: CreditStep
@@ -187,6 +192,16 @@ def make_learner(config: RunConfig, policy: Policy, assembly: Assembly, accelera
         make_counts=counts,
         reference=reference,
     )
+
+
+def with_base(identity: Identity, policy: Policy, learner: Learner, assembly: Assembly, *, where: Path) -> Identity:
+    """The identity of a run with the base in it, where the run reads it again whenever it goes on; learner and critic have been made.
+
+    Raises:
+        ConfigError: it is another one than the run was begun with.
+    """
+    critic = None if assembly.critic is None else assembly.critic.reference
+    return same_base(identity, frozen_base(policy.model, learner.reference, critic), where=where)
 
 
 class _Autocast:

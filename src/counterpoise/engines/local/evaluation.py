@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from counterpoise.build.evaluation import OnProgress, Say, keep_given, manifest_of, say_damages, unsaid
+from counterpoise.build.evaluation import OnCount, Say, keep_given, manifest_of, say_damages, unsaid
 from counterpoise.config import RunConfig
 from counterpoise.engines.local.policy import Policy
 from counterpoise.evaluation.run import Progress, evaluate
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult
-from counterpoise.prompts.templates import make_prompts
+from counterpoise.prompts import Wording, make_prompts
 from counterpoise.types import Problem, Prompt, Sampler
 from counterpoise.verifiers.equivalence import equivalent_answers
 from counterpoise.verifiers.judge import Judge
@@ -30,10 +30,10 @@ def evaluate_policy(
     sampler: Sampler,
     judge: Judge,
     config: RunConfig,
-    template: str,
+    template: Wording,
     directory: Path,
     step: int,
-    on_progress: OnProgress | None = None,
+    on_progress: OnCount | None = None,
     say: Say = unsaid,
 ) -> EvaluationResult:
     """Sample, grade and summarise into `directory`; continues what is already there. `say` gets a line for each damaged line of the store.

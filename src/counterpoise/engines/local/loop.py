@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from counterpoise.build.evaluation import first_problems
 from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import Problems
 from counterpoise.diagnostics.guards.supervisor import Supervisor
-from counterpoise.engines.local.assemble import Assembly, assemble, make_learner, make_pipeline, make_sampler
+from counterpoise.engines.local.assemble import Assembly, assemble, make_learner, make_pipeline, make_sampler, with_base
 from counterpoise.engines.local.best import score_by, scored
 from counterpoise.engines.local.diagnose import Diagnose, UpdateMeasures, saved_tokens
 from counterpoise.engines.local.evaluation import evaluate_policy
@@ -30,7 +29,7 @@ from counterpoise.engines.local.refused import save_evidence
 from counterpoise.engines.local.remarks import remark_on_evaluation, remark_on_step, remark_on_truncation
 from counterpoise.engines.local.room import with_room
 from counterpoise.engines.local.step_record import step_record
-from counterpoise.engines.local.trackers import make_accelerator
+from counterpoise.engines.local.trackers import Trackers, make_accelerator
 from counterpoise.errors import CounterpoiseError, StoreError, TrainingError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import append_json_lines
@@ -39,7 +38,7 @@ from counterpoise.learner.report import RefusedStepError, UpdateReport
 from counterpoise.learner.update import Learner
 from counterpoise.pipeline import Experience, Pipeline
 from counterpoise.processes import Processes, anywhere, is_main, on_main, use_threads
-from counterpoise.prompts.templates import make_prompts
+from counterpoise.prompts import make_prompts
 from counterpoise.rollouts.stopping import decode_rows
 from counterpoise.runs.anchors import draw_anchors, load_anchors
 from counterpoise.runs.directory import RunDirectory
@@ -108,6 +107,7 @@ class _Run:
     ) -> None:
         self.run, self.config, self.accelerator, self.observer = run, run.config, accelerator, observer
         self.guards, self.judge, self.interrupt = guards, judge, interrupt
+        self.trackers = Trackers(accelerator, say=self._say)
         self.checkpoints = CheckpointStore(run.checkpoints, keep=self.config.checkpoint.keep, say=self._say)
         self.best_by = score_by(self.config.checkpoint.best_by, assembly.train)
         self.step = 0
@@ -135,6 +135,7 @@ class _Run:
         self.learner: Learner = make_learner(self.config, self.policy, assembly, accelerator)
         if assembly.critic is not None:
             assembly.critic.build(self.policy, accelerator)
+        self.identity = with_base(self.identity, self.policy, self.learner, assembly, where=run.path)
         self.sampler: Sampler = make_sampler(self.config, self.policy, accelerator)
         self.pipeline: Pipeline = make_pipeline(
             self.config, assembly, self.sampler, judge, guarded(assembly.credit, guards)
@@ -178,8 +179,7 @@ class _Run:
             self._stop_if_wanted(record)
         checkpoint = self._save(record)
         final = self._evaluate(self.step) if config.evaluation.after else None
-        if config.tracking.trackers:
-            self.accelerator.end_training()
+        self.trackers.end()
         return TrainResult(run=self.run, checkpoint=checkpoint, base=base, final=final)
 
     def _one_step(self) -> dict[str, float]:
@@ -211,7 +211,7 @@ class _Run:
         if self.main:
             append_json_lines(self.run.samples, samples)
             self.run.log(self.step, record)
-            self.accelerator.log({k: v for k, v in record.items() if math.isfinite(v)}, step=self.step)
+            self.trackers.log(record, step=self.step)
         self.observer.stepped(self.step, record)
         if not self.warned and (said := remark_on_truncation(record, self.config, step=self.step)):
             self.warned = True
@@ -303,7 +303,7 @@ class _Run:
         """pass@k of the current weights; done once for each step, whatever happened in between."""
         try:
             result = on_main(lambda: self._evaluate_here(step))
-        except CounterpoiseError:
+        except Exception:
             self._save_finished()
             raise
         self._stop_if_wanted({})

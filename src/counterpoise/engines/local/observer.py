@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
+
+from counterpoise.errors import StoreError
 
 __all__ = ["Observer", "Silent", "Unfailing", "unfailing"]
 
@@ -97,4 +100,5 @@ class Unfailing:
         except (OSError, ValueError) as error:
             self._observer = Silent()
             reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-            self._lost(self._step, f"output lost ({reason}); the run goes on without it")
+            with suppress(StoreError):  # a disk that is full for both is met again by what has to be written
+                self._lost(self._step, f"output lost ({reason}); the run goes on without it")

@@ -77,6 +77,11 @@ class ActorCritic:
         )
 
     @property
+    def reference(self) -> torch.nn.Module | None:
+        """The model that the KL in the reward compares with, where it is one of its own."""
+        return None if self._reference is None else self._reference.model
+
+    @property
     def states(self) -> Mapping[str, Stateful]:
         """The critic's weights and optimiser."""
         return {"critic": self}

@@ -13,7 +13,7 @@ from counterpoise.pipeline import Experience
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.types import Problem, StopReason, Verdict, VerdictValue
 
-__all__ = ["Seen", "remark_on_evaluation", "remark_on_step", "remark_on_truncation"]
+__all__ = ["JudgedResponse", "remark_on_evaluation", "remark_on_step", "remark_on_truncation"]
 
 _MOST = 0.5
 """Share of responses without an answer, or cut off, that is worth a word."""
@@ -22,7 +22,7 @@ _HEAD, _TAIL = 70, 110
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class JudgedResponse:
     """One judged response."""
 
     problem: Problem
@@ -45,7 +45,7 @@ def remark_on_evaluation(result: EvaluationResult, run: RunDirectory, problems: 
 def remark_on_step(experience: Experience, *, path: Path) -> list[str]:
     """The same of the rollouts of a first step, where the base was not evaluated."""
     rows = [
-        Seen(
+        JudgedResponse(
             problem=prompt.problem,
             text=rollout.text,
             verdict=verdict,
@@ -89,7 +89,7 @@ class _Shares:
         return self.drawn > 0 and (self.right == 0 or self.silent > _MOST or self.cut > _MOST)
 
 
-def _stored(result: EvaluationResult, directory: Path, problems: Sequence[Problem]) -> list[Seen]:
+def _stored(result: EvaluationResult, directory: Path, problems: Sequence[Problem]) -> list[JudgedResponse]:
     """The first response to each problem."""
     by_id: Mapping[str, Problem] = {problem.problem_id: problem for problem in problems}
     store = RolloutStore(directory)
@@ -100,7 +100,7 @@ def _stored(result: EvaluationResult, directory: Path, problems: Sequence[Proble
         if line.sample == 0
     }
     return [
-        Seen(
+        JudgedResponse(
             problem=by_id[rollout.problem_id],
             text=rollout.text,
             verdict=verdicts[rollout.problem_id],
@@ -111,7 +111,7 @@ def _stored(result: EvaluationResult, directory: Path, problems: Sequence[Proble
     ]
 
 
-def _remark(shares: _Shares, rows: Sequence[Seen], path: Path) -> list[str]:
+def _remark(shares: _Shares, rows: Sequence[JudgedResponse], path: Path) -> list[str]:
     said = [f"{shares.right} of {shares.drawn:,} responses of the base are right"]
     said += [f"{shares.silent:.0%} hold no answer that the verifier can read"] if shares.silent > _MOST else []
     said += [f"{shares.cut:.0%} were cut off at the token limit"] if shares.cut > _MOST else []
@@ -124,10 +124,10 @@ def _remark(shares: _Shares, rows: Sequence[Seen], path: Path) -> list[str]:
     ]
 
 
-def _chosen(shares: _Shares, rows: Sequence[Seen]) -> list[Seen]:
+def _chosen(shares: _Shares, rows: Sequence[JudgedResponse]) -> list[JudgedResponse]:
     """A few that show what is wrong, of different problems as long as there are some."""
 
-    def shows(row: Seen) -> tuple[bool, bool, bool]:
+    def shows(row: JudgedResponse) -> tuple[bool, bool, bool]:
         silent = row.verdict.value is VerdictValue.NO_ANSWER
         return (row.verdict.correct, shares.silent > _MOST and not silent, shares.cut > _MOST and not row.cut)
 
@@ -137,7 +137,7 @@ def _chosen(shares: _Shares, rows: Sequence[Seen]) -> list[Seen]:
     return [*different, *(row for row in ranked if row not in different)][:_EXAMPLES]
 
 
-def _example(row: Seen) -> str:
+def _example(row: JudgedResponse) -> str:
     """Question, gold, response and verdict, with every character written out that could steer a terminal."""
     outcome = {VerdictValue.NO_ANSWER: "no answer", VerdictValue.UNSCORED: "unscored"}.get(row.verdict.value)
     outcome = outcome or ("right" if row.verdict.correct else "wrong")

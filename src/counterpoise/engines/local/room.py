@@ -12,6 +12,7 @@ from counterpoise.engines.local.assemble import Assembly
 from counterpoise.engines.local.policy import Policy
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.prompts.lengths import Fitted, Limit, fit_prompts
+from counterpoise.prompts.wording import Wording
 from counterpoise.types import Problem
 
 __all__ = ["fit_problems", "positions_of", "with_room"]
@@ -29,7 +30,7 @@ def fit_problems(
     problems: Sequence[Problem],
     config: RunConfig,
     *,
-    template: str,
+    template: Wording,
     training: bool,
     say: Callable[[str], None],
     begun: bool = False,
@@ -40,7 +41,7 @@ def fit_problems(
         policy: model and tokenizer.
         problems: all of one side.
         config: `prompt.max_tokens`, `prompt.too_long`, and the response limit of the side.
-        template: prompt template's name.
+        template: how the questions are worded.
         training: whether responses are drawn as training draws them, and not as an evaluation does.
         say: told what is left out, and what will be cut.
         begun: whether something was drawn with these settings before, by a version that did not ask: then nothing is refused, only said.
@@ -51,6 +52,8 @@ def fit_problems(
     """
     if not problems:
         return []
+    if (remark := template.remark(problems, policy.tokenizer)) is not None:
+        say(remark)
     side = "training " if training else "test "
     positions = positions_of(policy.model)
     name, tokens = _response_limit(config, training=training)
@@ -66,10 +69,12 @@ def fit_problems(
     short = int((positions - fitted.lengths < tokens).sum())
     if short:
         drop = f", or leave such problems out with prompt.max_tokens={positions - tokens} prompt.too_long=drop"
+        if tokens >= positions or short == len(fitted.lengths):
+            drop = ""  # nothing would be left
         say(
             f"{short:,} of {len(fitted.lengths):,} {side}prompts leave a response less than {name}={tokens} of the model's {positions} "
             f"positions, the longest {positions - longest}: it is cut there, and mostly judged wrong; lower {name} to "
-            f"{positions - longest}{drop if tokens < positions else ''}"
+            f"{positions - longest}{drop}"
         )
     return list(fitted.problems)
 
@@ -78,7 +83,14 @@ def with_room(
     policy: Policy, assembly: Assembly, config: RunConfig, *, say: Callable[[str], None], begun: bool
 ) -> Assembly:
     """The same parts of a run, of whose problems those are left that `fit_problems` leaves."""
-    fit = partial(fit_problems, policy, config=config, template=assembly.template, say=say, begun=begun)
+    said: set[str] = set()
+
+    def say_once(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            say(line)
+
+    fit = partial(fit_problems, policy, config=config, template=assembly.template, say=say_once, begun=begun)
     return replace(assembly, train=fit(assembly.train, training=True), test=fit(assembly.test, training=False))
 
 
@@ -86,7 +98,7 @@ def _fitted(
     policy: Policy,
     problems: Sequence[Problem],
     config: RunConfig,
-    template: str,
+    template: Wording,
     side: str,
     positions: int | None,
     say: Callable[[str], None],

@@ -46,10 +46,9 @@ def step_record(
         "tokens_saved": tokens - report.tokens_trained / epochs,
         "sampler_gap_max": report.sampler_gap_max,
         "peak_memory_gib": _peak_memory_gib(),
+        "tokens_trained_plus": float(report.tokens_plus),
+        "tokens_trained_minus": float(report.tokens_minus),
     }
-    for sign in ("plus", "minus"):
-        entropy = report.metrics.get(f"entropy_{sign}")
-        record[f"tokens_trained_{sign}"] = entropy.count if entropy else 0.0
     return record | _times(experience, report, measures, seconds, sampled=tokens)
 
 

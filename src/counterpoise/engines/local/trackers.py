@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from accelerate import Accelerator
@@ -13,7 +15,7 @@ from counterpoise.config import RunConfig
 from counterpoise.errors import ConfigError, MissingExtraError, UnknownNameError
 from counterpoise.runs.directory import RunDirectory
 
-__all__ = ["check_trackers", "make_accelerator"]
+__all__ = ["Trackers", "check_trackers", "make_accelerator"]
 
 _EXTRAS = ("tensorboard", "trackio", "wandb")
 
@@ -61,3 +63,38 @@ def make_accelerator(run: RunDirectory) -> Accelerator:
             f"rollout.prompts_per_step={prompts} leaves some of the {processes} processes without a prompt; raise it, or start fewer"
         )
     return accelerator
+
+
+class Trackers:
+    """The trackers of a run, told its metrics. One that fails (no disk, no network, its own mistake) is told nothing more; the run goes on.
+
+    Args:
+        accelerator: holds them.
+        say: gets one line for each that is lost.
+    """
+
+    def __init__(self, accelerator: Accelerator, *, say: Callable[[str], None]) -> None:
+        self._accelerator = accelerator
+        self._say = say
+        self._lost: set[str] = set()
+
+    def log(self, record: Mapping[str, float], *, step: int) -> None:
+        """Tell all of them the finite numbers of a step."""
+        values = {name: value for name, value in record.items() if math.isfinite(value)}
+        for tracker in self._accelerator.trackers:
+            if tracker.name not in self._lost:
+                self._try(tracker.name, partial(tracker.log, values, step=step))
+
+    def end(self) -> None:
+        """Let them finish what they write."""
+        if self._accelerator.trackers:
+            self._try("tracking", self._accelerator.end_training)
+
+    def _try(self, name: str, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Exception as error:
+            self._lost.add(name)
+            self._say(
+                f"{name} failed ({type(error).__name__}: {error}) and is told nothing more; metrics.jsonl has every step"
+            )

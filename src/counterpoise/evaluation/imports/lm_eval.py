@@ -22,7 +22,7 @@ from counterpoise.evaluation.imports.draws import (
     messages_text,
     named_score,
 )
-from counterpoise.files import Fault, parse_json
+from counterpoise.files import JsonFault, parse_json
 
 __all__ = ["LM_EVAL"]
 
@@ -64,7 +64,7 @@ def _prompt(arguments: Any) -> str:
     if isinstance(first, str) and first.startswith("[{"):  # a chat template's messages are logged as JSON
         try:
             first = parse_json(first)
-        except Fault:
+        except JsonFault:
             return as_text(first)
     return messages_text(first, roles=True)
 

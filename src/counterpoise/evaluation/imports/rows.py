@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import DataError, MissingExtraError
-from counterpoise.files import Damage, Fault, json_lines, open_regular
+from counterpoise.files import Damage, JsonFault, json_lines, open_regular
 
 __all__ = ["digest", "rows"]
 
@@ -39,7 +39,7 @@ def rows(path: Path, on_damage: Callable[[Damage], None]) -> Iterator[tuple[int,
         return
     try:
         for number, fields in json_lines(path, large_integers=True):
-            if isinstance(fields, Fault):
+            if isinstance(fields, JsonFault):
                 on_damage(Damage(path=path, line=number, reason=str(fields)))
             else:
                 yield number, fields

@@ -8,9 +8,9 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Final
 
-__all__ = ["PI", "Draw", "Exercise", "Values", "rounded", "square_root"]
+__all__ = ["PI", "Data", "Datum", "Exercise", "rounded", "square_root"]
 
-Values = Mapping[str, Fraction]
+Data = Mapping[str, Fraction]
 """Drawn data by symbol, in the units that the text gives them in."""
 
 _DIGITS: Final = 40
@@ -18,7 +18,7 @@ PI: Final = Fraction("3.14159265358979323846264338327950288419717")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
+class Datum:
     """A datum with three significant figures: a whole number from `low` to `high`, times a power of ten."""
 
     low: int = 100
@@ -47,13 +47,13 @@ class Exercise:
     """Question with `{symbol}` where a datum with its unit stands."""
     working: str
     """Worked formula with `{symbol}` where a number stands; what follows it is ` = result`."""
-    draws: Mapping[str, Draw]
+    draws: Mapping[str, Datum]
     """Data by symbol."""
     unit: str
     """Unit of the result."""
-    formula: Callable[[Values], Fraction]
+    formula: Callable[[Data], Fraction]
     """The result in `unit`."""
-    mistakes: tuple[Callable[[Values], Fraction], ...]
+    mistakes: tuple[Callable[[Data], Fraction], ...]
     """What typical mistakes lead to, in the same unit."""
 
 

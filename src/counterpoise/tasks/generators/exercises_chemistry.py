@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction as F
 from typing import Final
 
-from counterpoise.tasks.generators.exercises import Draw, Exercise
+from counterpoise.tasks.generators.exercises import Datum, Exercise
 
 __all__ = ["GASES", "STOICHIOMETRY", "THERMODYNAMICS"]
 
@@ -19,9 +19,9 @@ GASES: Final = (
         text="A vessel of {v} holds {n} of an ideal gas at {t}. What is its pressure? Use R = 8.314 J/(mol K).",
         working="p = n R T / V = {n} * 8.314 * ({t} + 273.15) / {v} kPa",
         draws={
-            "v": Draw(exponent=-1, unit="L"),
-            "n": Draw(exponent=-2, unit="mol"),
-            "t": Draw(exponent=-1, unit="degC"),
+            "v": Datum(exponent=-1, unit="L"),
+            "n": Datum(exponent=-2, unit="mol"),
+            "t": Datum(exponent=-1, unit="degC"),
         },
         unit="kPa",
         formula=lambda x: x["n"] * _R * (x["t"] + _ZERO) / x["v"],
@@ -37,9 +37,9 @@ GASES: Final = (
         text="A balloon has a volume of {v} at {t1}. What is its volume at {t2} and the same pressure?",
         working="V2 = V1 T2 / T1 = {v} * ({t2} + 273.15) / ({t1} + 273.15)",
         draws={
-            "v": Draw(exponent=-2, unit="L"),
-            "t1": Draw(high=300, exponent=-1, unit="degC"),
-            "t2": Draw(low=700, exponent=-1, unit="degC"),
+            "v": Datum(exponent=-2, unit="L"),
+            "t1": Datum(high=300, exponent=-1, unit="degC"),
+            "t2": Datum(low=700, exponent=-1, unit="degC"),
         },
         unit="L",
         formula=lambda x: x["v"] * (x["t2"] + _ZERO) / (x["t1"] + _ZERO),
@@ -55,9 +55,9 @@ GASES: Final = (
         text="A gas of {v1} at {p1} is compressed to {v2} at constant temperature. What is its pressure then?",
         working="p2 = p1 V1 / V2 = {p1} * {v1} / {v2}",
         draws={
-            "v1": Draw(low=500, exponent=-2, unit="L"),
-            "v2": Draw(high=450, exponent=-2, unit="L"),
-            "p1": Draw(unit="kPa"),
+            "v1": Datum(low=500, exponent=-2, unit="L"),
+            "v2": Datum(high=450, exponent=-2, unit="L"),
+            "p1": Datum(unit="kPa"),
         },
         unit="kPa",
         formula=lambda x: x["p1"] * x["v1"] / x["v2"],
@@ -75,7 +75,7 @@ STOICHIOMETRY: Final = (
         family="stoichiometry",
         text="How many moles of water are {m}? The molar mass of water is 18.02 g/mol.",
         working="n = m / M = {m} / 18.02",
-        draws={"m": Draw(exponent=-1, unit="g")},
+        draws={"m": Datum(exponent=-1, unit="g")},
         unit="mol",
         formula=lambda x: x["m"] / F("18.02"),
         mistakes=(lambda x: x["m"] * F("18.02"), lambda x: F("18.02") / x["m"], lambda x: x["m"] / F("17.01")),
@@ -88,7 +88,7 @@ STOICHIOMETRY: Final = (
             "The molar masses are 2.016 g/mol for H2 and 18.02 g/mol for H2O."
         ),
         working="m(H2O) = {m} / 2.016 * 18.02",
-        draws={"m": Draw(exponent=-2, unit="g")},
+        draws={"m": Datum(exponent=-2, unit="g")},
         unit="g",
         formula=lambda x: x["m"] / F("2.016") * F("18.02"),
         mistakes=(
@@ -105,7 +105,7 @@ STOICHIOMETRY: Final = (
             "The molar masses are 16.04 g/mol for CH4 and 32.00 g/mol for O2."
         ),
         working="m(O2) = 2 * {m} / 16.04 * 32.00",
-        draws={"m": Draw(exponent=-1, unit="g")},
+        draws={"m": Datum(exponent=-1, unit="g")},
         unit="g",
         formula=lambda x: 2 * x["m"] / F("16.04") * 32,
         mistakes=(
@@ -119,7 +119,7 @@ STOICHIOMETRY: Final = (
         family="stoichiometry",
         text="{m} of sodium chloride (58.44 g/mol) is dissolved in water to {v} of solution. What is its concentration?",
         working="c = m / (M V) = {m} / (58.44 * {v} / 1000)",
-        draws={"m": Draw(exponent=-1, unit="g"), "v": Draw(unit="mL")},
+        draws={"m": Datum(exponent=-1, unit="g"), "v": Datum(unit="mL")},
         unit="mol/L",
         formula=lambda x: x["m"] / F("58.44") / (x["v"] / 1000),
         mistakes=(
@@ -137,9 +137,9 @@ THERMODYNAMICS: Final = (
         text="How much heat warms {m} of water from {t1} to {t2}? Its specific heat is 4.184 J/(g K).",
         working="Q = m c (T2 - T1) = {m} * 4.184 * ({t2} - {t1})",
         draws={
-            "m": Draw(unit="g"),
-            "t1": Draw(high=300, exponent=-1, unit="degC"),
-            "t2": Draw(low=500, exponent=-1, unit="degC"),
+            "m": Datum(unit="g"),
+            "t1": Datum(high=300, exponent=-1, unit="degC"),
+            "t2": Datum(low=500, exponent=-1, unit="degC"),
         },
         unit="J",
         formula=lambda x: x["m"] * F("4.184") * (x["t2"] - x["t1"]),
@@ -155,10 +155,10 @@ THERMODYNAMICS: Final = (
         text="{m1} of water at {t1} is mixed with {m2} of water at {t2}. What temperature do they reach, without losses?",
         working="T = (m1 T1 + m2 T2) / (m1 + m2) = ({m1} * {t1} + {m2} * {t2}) / ({m1} + {m2})",
         draws={
-            "m1": Draw(high=300, unit="g"),
-            "t1": Draw(high=300, exponent=-1, unit="degC"),
-            "m2": Draw(low=500, unit="g"),
-            "t2": Draw(low=600, exponent=-1, unit="degC"),
+            "m1": Datum(high=300, unit="g"),
+            "t1": Datum(high=300, exponent=-1, unit="degC"),
+            "m2": Datum(low=500, unit="g"),
+            "t2": Datum(low=600, exponent=-1, unit="degC"),
         },
         unit="degC",
         formula=lambda x: (x["m1"] * x["t1"] + x["m2"] * x["t2"]) / (x["m1"] + x["m2"]),
@@ -173,7 +173,7 @@ THERMODYNAMICS: Final = (
         family="thermodynamics",
         text="What is the largest possible efficiency, in per cent, of a heat engine between {t1} and {t2}?",
         working="eta = 1 - T1 / T2 = (1 - ({t1} + 273.15) / ({t2} + 273.15)) * 100%",
-        draws={"t1": Draw(high=400, exponent=-1, unit="degC"), "t2": Draw(low=150, high=600, unit="degC")},
+        draws={"t1": Datum(high=400, exponent=-1, unit="degC"), "t2": Datum(low=150, high=600, unit="degC")},
         unit="%",
         formula=lambda x: (1 - (x["t1"] + _ZERO) / (x["t2"] + _ZERO)) * 100,
         mistakes=(
@@ -187,7 +187,7 @@ THERMODYNAMICS: Final = (
         family="thermodynamics",
         text="How much heat melts {m} of ice at 0 degC? Its heat of fusion is 334 J/g.",
         working="Q = m L = {m} * 334 / 1000 kJ",
-        draws={"m": Draw(unit="g")},
+        draws={"m": Datum(unit="g")},
         unit="kJ",
         formula=lambda x: x["m"] * 334 / 1000,
         mistakes=(lambda x: x["m"] * 334, lambda x: F(334) / x["m"], lambda x: x["m"] * F("4.184") / 10),

@@ -14,7 +14,7 @@ from counterpoise.errors import ConfigError, DataError
 from counterpoise.ranges import Checked, Expected, Share, Size, Texts
 from counterpoise.settings import settings
 from counterpoise.streams import numpy_generator
-from counterpoise.tasks.generators.exercises import Exercise, Values, rounded
+from counterpoise.tasks.generators.exercises import Data, Exercise, rounded
 from counterpoise.tasks.generators.exercises_chemistry import GASES, STOICHIOMETRY, THERMODYNAMICS
 from counterpoise.tasks.generators.exercises_physics import CIRCUITS, MECHANICS, OPTICS
 from counterpoise.tasks.shared.identity import Split, problem_id, split_of
@@ -139,7 +139,7 @@ def _written(value: Fraction, unit: str) -> str:
     return f"{rounded(value)} {unit}".replace(" %", r" \%")
 
 
-def _wrong_results(exercise: Exercise, values: Values, result: Fraction) -> list[Fraction]:
+def _wrong_results(exercise: Exercise, values: Data, result: Fraction) -> list[Fraction]:
     """Three results of mistakes that no tolerance takes for the right one nor for each other; slips of a power of ten or of two fill up."""
     chosen: list[Fraction] = []
     mistakes = [mistake(values) for mistake in exercise.mistakes]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.files import irregular
 from counterpoise.ranges import File, Share
+from counterpoise.tasks.shared.folders import files_of
+from counterpoise.tasks.shared.hub import HubName, hub_records, is_saved, saved_records
 from counterpoise.tasks.shared.identity import Split, split_of
-from counterpoise.tasks.shared.records import Record, located
+from counterpoise.tasks.shared.records import Record, located, records
 from counterpoise.tasks.shared.splits import Loaded, refuse_overlap, unique
 from counterpoise.types import Problem
 
@@ -24,18 +27,22 @@ class SidesTask(ABC):
     """A file for each side, or the hub, where a task has it there and no file is given."""
 
     train: File | None = None
-    """File of the training side."""
+    """File of the training side, folder of files, folder of `save_to_disk`, or `hub:NAME[:SPLIT]`."""
     test: File | None = None
-    """File of the test side."""
+    """The same of the test side."""
     allow_overlap: bool = False
     """Accept test problems that are also in the training file."""
 
     name: ClassVar[str]
     on_hub: ClassVar[bool] = True
 
-    @abstractmethod
     def _records(self, path: Path) -> Iterable[Record]:
-        """The records of one file."""
+        """The records of one file: Parquet where its name says so, else JSON lines."""
+        return records(path, self._columns())
+
+    def _columns(self) -> Sequence[str]:
+        """Fields that a record needs, so that no other column is read; empty reads all."""
+        return ()
 
     @abstractmethod
     def _problem(self, record: Record) -> Problem:
@@ -72,8 +79,23 @@ class SidesTask(ABC):
     def _load(self, records: Iterable[Record]) -> Loaded:
         return unique(located(records, self._problem))
 
-    def _read(self, setting: str, path: File) -> Loaded:
-        return self._load(self._records(_existing(self.name, setting, path)))
+    def _read(self, setting: str, source: File) -> Loaded:
+        return self._load(self._rows(setting, source))
+
+    def _rows(self, setting: str, source: File) -> Iterable[Record]:
+        """The records of a file, of the files of a folder, of a data set that was saved, or of one of the hub."""
+        side = None if setting == "path" else setting
+        if (named := HubName.of(source)) is not None:
+            split = named.split or side or "train"
+            return hub_records(
+                named.repository, config=named.config, split=split, task=self.name, columns=self._columns()
+            )
+        found = _existing(self.name, setting, source)
+        if not found.is_dir():
+            return self._records(found)
+        if is_saved(found):
+            return saved_records(found, side=side, columns=self._columns())
+        return chain.from_iterable(self._records(file) for file in files_of(found, side=side))
 
     def _side(self, split: Split) -> Loaded:
         """One side, from the file of its own."""
@@ -99,7 +121,7 @@ class FileTask(SidesTask):
     """
 
     path: File | None = None
-    """One file for both sides, split by content hash; instead of `train` and `test`."""
+    """One source for both sides, split by content hash; instead of `train` and `test`."""
     test_fraction: Share = 0.1
     """Expected share of `path` on the test side."""
 
@@ -137,11 +159,11 @@ def _existing(name: str, setting: str, path: str | Path) -> Path:
     """The path, with `~` expanded.
 
     Raises:
-        DataError: it is no file.
+        DataError: it is neither file nor folder.
     """
     found = Path(path).expanduser()
     if found.is_dir():
-        raise DataError(f"task '{name}': {setting}={path} is a directory; give one file in it")
+        return found
     if (kind := irregular(found)) is not None:
         raise DataError(f"task '{name}': {setting}={path} is {kind}; write what it gives to a file first")
     if not found.is_file():

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import DataError, MissingExtraError, nearest
-from counterpoise.files import Fault, open_regular, parse_json, read_text
+from counterpoise.files import JsonFault, open_regular, parse_json, read_text
 from counterpoise.golds import gold_text, stated
+from counterpoise.tasks.shared.conversation import conversation
 from counterpoise.types import Problem
 
-__all__ = ["Record", "jsonl_records", "located", "parquet_records", "records"]
+__all__ = ["Record", "jsonl_records", "located", "parquet_records", "records", "stored_columns"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,22 +26,51 @@ class Record:
     fields: Mapping[str, Any]
     """Its content."""
 
+    def value(self, field: str) -> Any:
+        """What a field holds; `reward_model.ground_truth` is the field `ground_truth` in `reward_model`, unless there is one of that name.
+
+        Raises:
+            DataError: there is none.
+        """
+        value: Any = self.fields
+        parts = [field] if field in self.fields else field.split(".")
+        for depth, part in enumerate(parts):
+            if not isinstance(value, Mapping):
+                above = ".".join(parts[:depth])
+                raise DataError(
+                    f"{self.where}: no field '{field}': '{above}' is {_kind(value)} {str(value)[:40]!r}, not an object"
+                )
+            if part not in value:
+                present, above = list(value), ".".join(parts[:depth])
+                within = f"'{above}' has" if above else "the fields are"
+                raise DataError(
+                    f"{self.where}: no field '{field}'{nearest(part, present)}; {within}: {', '.join(present) or 'none'}"
+                )
+            value = value[part]
+        return value
+
+    def asked(self, field: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """A question: a text, or the last message of a conversation and (role, text) of those before it.
+
+        Raises:
+            DataError: it is missing, empty, or neither.
+        """
+        value = self.value(field)
+        if isinstance(value, list):
+            return conversation(value, where=self.where, field=field)
+        return self.text(field), ()
+
     def text(self, field: str) -> str:
         """A field that must be text with something in it; white space around it is dropped.
 
         Raises:
             DataError: it is missing, no text, or empty.
         """
-        if field not in self.fields:
-            present = list(self.fields)
-            raise DataError(
-                f"{self.where}: no field '{field}'{nearest(field, present)}; the fields are: {', '.join(present) or 'none'}"
-            )
-        value = self.fields[field]
+        value = self.value(field)
         if not isinstance(value, str):
+            quotes = "; write it between quotes" if isinstance(value, (bool, int, float)) else ""
             raise DataError(
-                f"{self.where}: field '{field}': expected text, found {_kind(value)} {str(value)[:40]!r}; "
-                "write it between quotes"
+                f"{self.where}: field '{field}': expected text, found {_kind(value)} {str(value)[:40]!r}{quotes}"
             )
         if not value.strip():
             raise DataError(f"{self.where}: field '{field}' is empty; fill it or remove the record")
@@ -52,24 +82,30 @@ class Record:
         Raises:
             DataError: it is missing, empty or none of these.
         """
-        value = self.fields.get(field)
-        if isinstance(value, str) or field not in self.fields:
+        value = self.value(field)
+        if isinstance(value, str):
             return stated(self.text(field)).strip()
         gold = gold_text(value)
         if gold is None:
-            raise self.error(field, "text, a number or a list of them")
+            inner = [f"{field}.{name}" for name in value] if isinstance(value, Mapping) else []
+            raise self.error(
+                field, "text, a number or a list of them", f"; name one of {', '.join(inner)}" if inner else ""
+            )
         return gold.strip()
 
-    def error(self, field: str, expected: str) -> DataError:
-        """The complaint about a field that is there and not as it should be."""
-        value = self.fields.get(field)
+    def error(self, field: str, expected: str, way: str = "") -> DataError:
+        """The complaint about a field that is not as it should be; `way` says what to do."""
+        try:
+            value = self.value(field)
+        except DataError:
+            value = None
         return DataError(
-            f"{self.where}: field '{field}': expected {expected}, found {_kind(value)} {str(value)[:40]!r}"
+            f"{self.where}: field '{field}': expected {expected}, found {_kind(value)} {str(value)[:40]!r}{way}"
         )
 
 
 def records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
-    """The records of a file: Parquet where its name says so, of which those of `columns` that are there are read; else JSON lines.
+    """The records of a file: Parquet where its name says so, of which those of `columns` that are there are read, or all; else JSON lines.
 
     Raises:
         MissingExtraError: `pyarrow` is not installed. DataError: the file is malformed, or has none of the columns.
@@ -83,7 +119,7 @@ def records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
             present = parquet.read_schema(handle).names
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); copy it again") from error
-    chosen = [column for column in columns if column in present]
+    chosen = [column for column in columns or present if column in present]
     if not chosen:
         raise DataError(f"{path}: none of the columns {', '.join(columns)}; the columns are: {', '.join(present)}")
     yield from parquet_records(path, chosen)
@@ -109,7 +145,7 @@ def jsonl_records(path: Path) -> Iterator[Record]:
                 continue
             try:
                 value = parse_json(line, large_integers=True)
-            except Fault as error:
+            except JsonFault as error:
                 found = line if len(line) <= 60 else line[:60] + "…"
                 raise DataError(f"{where}: expected one JSON object, found {found!r} ({error})") from error
             if not isinstance(value, dict):
@@ -125,7 +161,7 @@ def json_records(path: Path) -> Iterator[Record]:
     """
     try:
         values = parse_json(read_text(path), large_integers=True)
-    except (OSError, Fault) as error:
+    except (OSError, JsonFault) as error:
         raise DataError(f"{path}: expected one JSON array of objects, found something else ({error})") from error
     if not isinstance(values, list):
         raise DataError(f"{path}: expected one JSON array of objects, found {_kind(values)}")
@@ -146,19 +182,31 @@ def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     parquet = _parquet()
     try:
         with open_regular(path) as handle, parquet.ParquetFile(handle) as file:
-            present = file.schema_arrow.names
-            for column in columns:
-                if column not in present:
-                    raise DataError(
-                        f"{path}: no column '{column}'{nearest(column, present)}; the columns are: {', '.join(present)}"
-                    )
+            chosen = stored_columns(columns, file.schema_arrow.names, where=str(path))
             row = 0
-            for batch in file.iter_batches(columns=list(columns)):
+            for batch in file.iter_batches(columns=chosen):
                 for fields in batch.to_pylist():
                     row += 1
                     yield Record(where=f"{path}: row {row}", fields=fields)
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); copy it again") from error
+
+
+def stored_columns(fields: Sequence[str], present: Sequence[str], *, where: str) -> list[str]:
+    """The columns that hold these fields, each once: of a nested one, `reward_model.ground_truth`, the outermost.
+
+    Raises:
+        DataError: one of them is not there.
+    """
+    chosen = []
+    for field in fields:
+        column = field if field in present else field.partition(".")[0]
+        if column not in present:
+            raise DataError(
+                f"{where}: no column '{column}'{nearest(column, present)}; the columns are: {', '.join(present)}"
+            )
+        chosen.append(column)
+    return list(dict.fromkeys(chosen))
 
 
 def located(records: Iterable[Record], make: Callable[[Record], Problem]) -> Iterator[Problem]:

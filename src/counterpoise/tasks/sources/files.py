@@ -1,25 +1,29 @@
-"""Problems from JSON lines or Parquet, through a field map."""
+"""Problems of your own, through a field map: JSON lines, Parquet, folders of them, saved data sets and those of the hub."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from counterpoise.settings import settings
+from counterpoise.tasks.shared.conversation import CHAT_TEMPLATE
 from counterpoise.tasks.shared.files import FileTask
 from counterpoise.tasks.shared.records import Record, jsonl_records, parquet_records
 from counterpoise.tasks.shared.splits import content_id
-from counterpoise.types import Problem
+from counterpoise.types import MESSAGES, Problem
 
 __all__ = ["JsonlTask", "ParquetTask"]
+
+_OWN_TEMPLATE = "step_by_step_chat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _MappedTask(FileTask):
     question: str = "question"
-    """Field of the question."""
+    """Field of the question: text, or a conversation `[{role, content}]`; `a.b` is the field `b` in `a`, here and below."""
     gold: str = "answer"
     """Field of the gold: text, a number, or a list of right answers."""
     task_type: str
@@ -30,25 +34,33 @@ class _MappedTask(FileTask):
     """Verifier of every record."""
     demonstration: str | None = None
     """Field of a worked answer."""
-    template: str = "step_by_step_chat"
-    """Prompt template."""
+    template: str = _OWN_TEMPLATE
+    """Prompt template; conversations are asked as they are, unless another one is named."""
 
     def _problem(self, record: Record) -> Problem:
-        question = record.text(self.question)
+        question, before = record.asked(self.question)
+        chat = isinstance(record.value(self.question), list)
         task_type = self.task_type if self.task_type_field is None else record.text(self.task_type_field)
+        meta: dict[str, Any] = {MESSAGES: before} if before else {}
         return Problem(
-            problem_id=content_id(task_type, question),
+            problem_id=content_id(task_type, "\n".join([*(f"{role}: {text}" for role, text in before), question])),
             task_type=task_type,
             question=question,
             gold=record.gold(self.gold),
             verifier=self.verifier,
             demonstration=None if self.demonstration is None else record.text(self.demonstration),
+            template=CHAT_TEMPLATE if chat and self.template == _OWN_TEMPLATE else None,
+            meta=MappingProxyType(meta),
         )
+
+    def _columns(self) -> Sequence[str]:
+        columns = (self.question, self.gold, self.task_type_field, self.demonstration)
+        return list(dict.fromkeys(name for name in columns if name is not None))
 
 
 @settings("task jsonl")
 class JsonlTask(_MappedTask):
-    """Your own problems, one JSON object a line, e.g. `{"question": "1+1=?", "answer": "2"}`.
+    """Your own problems, one JSON object a line, e.g. `{"question": "1+1=?", "answer": "2"}`, or `hub:NAME[:SPLIT]` in place of a file.
 
     Raises:
         ConfigError: settings that contradict each other, or no file at all.
@@ -60,12 +72,12 @@ class JsonlTask(_MappedTask):
     name: ClassVar[str] = "jsonl"
 
     def _records(self, path: Path) -> Iterable[Record]:
-        return jsonl_records(path)
+        return parquet_records(path, self._columns()) if path.suffix == ".parquet" else jsonl_records(path)
 
 
 @settings("task parquet")
 class ParquetTask(_MappedTask):
-    """Your own problems, one row each of a Parquet file (extra `parquet`); only the mapped columns are read.
+    """Your own problems, one row each of a Parquet file or a folder of them (extra `parquet`); only the mapped columns are read.
 
     Raises:
         ConfigError: settings that contradict each other, or no file at all.
@@ -77,5 +89,4 @@ class ParquetTask(_MappedTask):
     name: ClassVar[str] = "parquet"
 
     def _records(self, path: Path) -> Iterable[Record]:
-        columns = (self.question, self.gold, self.task_type_field, self.demonstration)
-        return parquet_records(path, list(dict.fromkeys(name for name in columns if name is not None)))
+        return parquet_records(path, self._columns())

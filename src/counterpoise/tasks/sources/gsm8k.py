@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import ClassVar, Final
 
 from counterpoise.errors import DataError
@@ -12,7 +11,7 @@ from counterpoise.settings import settings
 from counterpoise.tasks.shared.files import SidesTask
 from counterpoise.tasks.shared.hub import hub_records
 from counterpoise.tasks.shared.identity import Split
-from counterpoise.tasks.shared.records import Record, jsonl_records
+from counterpoise.tasks.shared.records import Record
 from counterpoise.tasks.shared.splits import content_id
 from counterpoise.types import Problem
 
@@ -36,9 +35,6 @@ class Gsm8k(SidesTask):
 
     def _hub(self, split: Split) -> Iterable[Record]:
         return hub_records(_REPOSITORY, config="main", split=split, task=self.name)
-
-    def _records(self, path: Path) -> Iterable[Record]:
-        return jsonl_records(path)
 
     def _problem(self, record: Record) -> Problem:
         return _problem(record)

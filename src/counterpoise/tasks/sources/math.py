@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal
 
@@ -13,7 +12,7 @@ from counterpoise.settings import settings
 from counterpoise.tasks.shared.files import SidesTask
 from counterpoise.tasks.shared.hub import hub_records
 from counterpoise.tasks.shared.identity import Split
-from counterpoise.tasks.shared.records import Record, jsonl_records
+from counterpoise.tasks.shared.records import Record
 from counterpoise.tasks.shared.splits import content_id
 from counterpoise.types import Problem
 
@@ -51,9 +50,6 @@ class Math(SidesTask):
         if split == "test" and self.test_set == "math500":
             return hub_records(_REPOSITORY_500, config=None, split="test", task="math")
         return _hub_subjects(split)
-
-    def _records(self, path: Path) -> Iterable[Record]:
-        return jsonl_records(path)
 
     def _problem(self, record: Record) -> Problem:
         return _problem(record)

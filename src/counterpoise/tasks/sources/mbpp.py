@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 from counterpoise.ranges import Positive
 from counterpoise.settings import settings
 from counterpoise.tasks.shared.files import FileTask
 from counterpoise.tasks.shared.programs import LIBRARY, make_problem, texts
-from counterpoise.tasks.shared.records import Record, records
+from counterpoise.tasks.shared.records import Record
 from counterpoise.types import Problem
 
 __all__ = ["Mbpp"]
@@ -47,8 +46,8 @@ class Mbpp(FileTask):
     name: ClassVar[str] = "mbpp"
     template: ClassVar[str] = "chat"
 
-    def _records(self, path: Path) -> Iterable[Record]:
-        return records(path, _COLUMNS)
+    def _columns(self) -> Sequence[str]:
+        return _COLUMNS
 
     def _problem(self, record: Record) -> Problem:
         text = record.text("text" if "text" in record.fields else "prompt")

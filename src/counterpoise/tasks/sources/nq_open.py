@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import ClassVar, Final
 
 from counterpoise.errors import DataError
@@ -12,7 +11,7 @@ from counterpoise.tasks.shared.aliases import AliasVerifier, alias_gold
 from counterpoise.tasks.shared.files import FileTask
 from counterpoise.tasks.shared.hub import hub_records
 from counterpoise.tasks.shared.identity import Split
-from counterpoise.tasks.shared.records import Record, jsonl_records
+from counterpoise.tasks.shared.records import Record
 from counterpoise.tasks.shared.splits import (
     content_id,
 )
@@ -42,9 +41,6 @@ class NqOpen(FileTask):
         return hub_records(
             _REPOSITORY, config=None, split={"train": "train", "test": "validation"}[split], task=self.name
         )
-
-    def _records(self, path: Path) -> Iterable[Record]:
-        return jsonl_records(path)
 
     def _problem(self, record: Record) -> Problem:
         question, answers = record.text("question"), _answers(record)

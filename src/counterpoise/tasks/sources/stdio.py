@@ -15,14 +15,13 @@ import io
 import json
 import pickle
 import zlib
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 from counterpoise.settings import settings
 from counterpoise.tasks.shared.files import FileTask
 from counterpoise.tasks.shared.programs import LIBRARY, make_problem, texts
-from counterpoise.tasks.shared.records import Record, records
+from counterpoise.tasks.shared.records import Record
 from counterpoise.types import Problem
 
 __all__ = ["Stdio"]
@@ -70,8 +69,8 @@ class Stdio(FileTask):
     name: ClassVar[str] = "stdio"
     template: ClassVar[str] = "chat"
 
-    def _records(self, path: Path) -> Iterable[Record]:
-        return records(path, _COLUMNS)
+    def _columns(self) -> Sequence[str]:
+        return _COLUMNS
 
     def _problem(self, record: Record) -> Problem:
         return _problem(record)

@@ -65,7 +65,7 @@ class ChoiceVerifier:
     @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
-        return "4"
+        return "5"
 
     @property
     def isolated(self) -> bool:

@@ -19,7 +19,7 @@ from counterpoise.verifiers.text.measures import Measure, alike, looks_compound,
 from counterpoise.verifiers.text.normalise import over_cap
 from counterpoise.verifiers.text.words import same_date, same_words
 
-__all__ = ["Comparison", "judgement"]
+__all__ = ["Equality", "judgement"]
 
 _MAX_LIST = 40
 _MAX_DEPTH = 6
@@ -32,7 +32,7 @@ _INEXACT = Fraction(1, 2000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Equality:
     """How the parts are compared."""
 
     leaf: Callable[[str, str], Judgement | None]
@@ -49,7 +49,15 @@ class Comparison:
         if answers.squeeze(gold) == answers.squeeze(answer):
             return judgement(True, "identical")
         if gold and over_cap(gold) is None and over_cap(answer) is None and depth < _MAX_DEPTH:
-            for step in (self._clocks, self._words, self._sets, self._lists, self._chains, self._measures):
+            for step in (
+                self._clocks,
+                self._ratios,
+                self._words,
+                self._sets,
+                self._lists,
+                self._chains,
+                self._measures,
+            ):
                 decided = step(gold, answer, depth)
                 if decided is not _NEXT:
                     return decided
@@ -60,6 +68,20 @@ class Comparison:
         if left is None or right is None:
             return _NEXT
         return judgement(same_time(left, right), "clock")
+
+    def _ratios(self, gold: str, answer: str, depth: int) -> Judgement | None:
+        """Ratios of three and more, which algebra would read as division, and those with "to", term by term."""
+        left, right = answers.ratio(gold), answers.ratio(answer)
+        if self.literal or not left or not right or (len(left) == len(right) == 2 and "to" not in gold + answer):
+            return _NEXT
+        if len(left) != len(right):
+            return judgement(False, "ratio")
+        return _all(
+            [
+                self.decide(_product(one, right[0]), _product(other, left[0]), depth + 1)
+                for one, other in zip(left[1:], right[1:], strict=True)
+            ]
+        )
 
     def _words(self, gold: str, answer: str, depth: int) -> Judgement | None:
         same = same_date(gold, answer)
@@ -338,6 +360,14 @@ def _value(piece: str) -> str:
     """`5` of `x=5`."""
     match = _ASSIGNED.fullmatch(piece)
     return match[1].strip() if match else piece
+
+
+def _product(one: str, other: str) -> str:
+    numbers = parse_number(one), parse_number(other)
+    if numbers[0] is None or numbers[1] is None:
+        return rf"({one})\cdot ({other})"
+    value = numbers[0].value * numbers[1].value
+    return f"{value.numerator}/{value.denominator}"
 
 
 def _times(head: str, factor: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
-from counterpoise.verifiers.text.extraction import DEFAULT_RULES, Rules, extract
+from counterpoise.verifiers.text.extraction import DEFAULT_RULES, Rules, extract, unstated
 from counterpoise.verifiers.text.normalise import normalise
 from counterpoise.verifiers.text.presentation import seen
 
@@ -28,7 +28,7 @@ class ExactVerifier:
     @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
-        return "3" + ("+ignore-case" if self.ignore_case else "")
+        return "4" + ("+ignore-case" if self.ignore_case else "")
 
     @property
     def isolated(self) -> bool:
@@ -41,10 +41,13 @@ class ExactVerifier:
 
     def judge(self, gold: str, answer: str) -> Judgement:
         """Compare; a gold that is empty after normalisation is UNSCORED."""
-        left, right = (self._text(text) for text in (gold, answer))
+        left, right = self._text(gold), self._text(answer)
         if not left:
             return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason="unparsable gold: it is empty")
-        return Judgement(value=VerdictValue.CORRECT if left == right else VerdictValue.WRONG, rule="text")
+        return Judgement(
+            value=VerdictValue.CORRECT if right in (left, self._text(unstated(gold))) else VerdictValue.WRONG,
+            rule="text",
+        )
 
     def _text(self, text: str) -> str:
         text = " ".join(seen(normalise(text)).split()).removesuffix(".")

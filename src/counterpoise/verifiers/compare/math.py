@@ -14,18 +14,19 @@ from importlib.metadata import version
 
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
-from counterpoise.verifiers.compare.equality import Comparison, judgement
+from counterpoise.verifiers.compare.equality import Equality, judgement
 from counterpoise.verifiers.compare.numeric import Number, numbers_agree, parse_number
 from counterpoise.verifiers.text import answers
-from counterpoise.verifiers.text.caps import over_cap
+from counterpoise.verifiers.text.caps import over_any_cap
 from counterpoise.verifiers.text.extraction import DEFAULT_RULES, Rules, extract
 from counterpoise.verifiers.text.golds import no_mathematics, unboxed
 from counterpoise.verifiers.text.measures import NUMBER_WORDS
 from counterpoise.verifiers.text.normalise import normalise
+from counterpoise.verifiers.text.spelled import figures
 
 __all__ = ["MathVerifier", "numbers_agree"]
 
-_VERSION = "4"
+_VERSION = "5"
 _NUMBER_TEXT = re.compile(r"\\text\s*\{\s*([A-Za-z]+)")
 _WORDED = re.compile(r"(.*[\d}])\s+([A-Za-z]{2,}(?:\.? [A-Za-z]{2,})*\.?)(?: ?\^ ?\{?\d\}?)?")
 
@@ -85,7 +86,7 @@ class MathVerifier:
             return quick
         from counterpoise.verifiers.compare import symbolic
 
-        decided = self._judge(gold, answer, partial(self._algebra, symbolic.compare), symbolic.constant)
+        decided = self._judge(gold, answer, partial(self._algebra, symbolic.judge_formulas), symbolic.constant)
         assert decided is not None
         return decided
 
@@ -96,12 +97,12 @@ class MathVerifier:
         """
         from counterpoise.verifiers.compare import symbolic
 
-        whole = normalise(text, dollars=not self.literal)
+        whole = self._text(text)
         for part in answers.parts(answers.bare(whole)[0]):
             for other in ("1", "x^2+y=1"):
-                self._judge(other, part, partial(self._algebra, symbolic.compare), symbolic.constant)
-        if over_cap(whole) is None:
-            symbolic.compare(whole, whole, literal=self.literal)
+                self._judge(other, part, partial(self._algebra, symbolic.judge_formulas), symbolic.constant)
+        if over_any_cap(whole) is None:
+            symbolic.judge_formulas(whole, whole, literal=self.literal)
 
     def _judge(
         self,
@@ -114,19 +115,22 @@ class MathVerifier:
         why = no_mathematics(gold)
         if why is not None:
             return _unscored(f"it is {why}")
-        left, right = (normalise(text, dollars=not self.literal) for text in (gold, answer))
-        comparison = Comparison(leaf=leaf, constant=constant, ordered=self.ordered, literal=self.literal)
+        left, right = (self._text(text) for text in (gold, answer))
+        comparison = Equality(leaf=leaf, constant=constant, ordered=self.ordered, literal=self.literal)
         return comparison.decide(left, right)
+
+    def _text(self, text: str) -> str:
+        return normalise(text) if self.literal else figures(normalise(text, dollars=True))
 
     def _leaf(self, gold: str, answer: str) -> Judgement | None:
         left, right = parse_number(gold), parse_number(answer)
         if left is not None and right is not None:
             return self._compare_numbers(left, right)
-        if (cap := over_cap(gold)) is not None:
+        if (cap := over_any_cap(gold)) is not None:
             return _unscored(f"its {cap} is beyond what is verified symbolically")
         if self.literal and left is not None:
             return judgement(False, "not_literal")
-        if (cap := over_cap(answer)) is not None:
+        if (cap := over_any_cap(answer)) is not None:
             return judgement(False, f"over_cap_{cap}")
         if not answer or _unread_words(answer):
             return judgement(False, "unparsable_answer")

@@ -19,12 +19,13 @@ from counterpoise.ranges import Tolerance
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.text.answers import bare, is_name, links, without_about
-from counterpoise.verifiers.text.count_nouns import counted
+from counterpoise.verifiers.text.count_nouns import only_counts
 from counterpoise.verifiers.text.extraction import DEFAULT_RULES, Rules, extract
 from counterpoise.verifiers.text.golds import no_mathematics, unboxed
 from counterpoise.verifiers.text.measures import same_unit, split_measure
 from counterpoise.verifiers.text.normalise import normalise
 from counterpoise.verifiers.text.repeating import repeating
+from counterpoise.verifiers.text.spelled import figures
 
 __all__ = ["Number", "NumericVerifier", "numbers_agree", "parse_number", "parse_quantity"]
 
@@ -126,7 +127,7 @@ class NumericVerifier:
     @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
-        return "3" + (f"+rtol{self.relative_tolerance:g}" if self.relative_tolerance else "")
+        return "4" + (f"+rtol{self.relative_tolerance:g}" if self.relative_tolerance else "")
 
     @property
     def isolated(self) -> bool:
@@ -141,14 +142,14 @@ class NumericVerifier:
         """Compare exactly, or within the relative tolerance; a gold that is no number is UNSCORED."""
         gold = unboxed(gold)
         why = no_mathematics(gold)
-        left = None if why else _read(normalise(gold, dollars=True))
+        left = None if why else _read(figures(normalise(gold, dollars=True)))
         if left is None:
             reason = f"unparsable gold: it is {why or 'not a number'}"
             return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=reason)
-        right = _read(normalise(answer, dollars=True))
+        right = _read(figures(normalise(answer, dollars=True)))
         if right is None:
             return Judgement(value=VerdictValue.WRONG, rule="not_a_number")
-        units = ["" if counted(unit) else unit for unit in (left[1], right[1])]
+        units = ["" if only_counts(unit) else unit for unit in (left[1], right[1])]
         if not same_unit(*units):
             return Judgement(value=VerdictValue.WRONG, rule="unit")
         wanted, given = (-one[0].value if one is left and one[2] else one[0].value for one in (left, right))

@@ -13,8 +13,8 @@ from counterpoise.ranges import Positive
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.text import squad
-from counterpoise.verifiers.text.extraction import TEXT_RULES, Rules, extract
-from counterpoise.verifiers.text.short_answers import ShortGold, abstains, answer_tokens, parse_gold
+from counterpoise.verifiers.text.extraction import TEXT_RULES, Rules, extract, unstated
+from counterpoise.verifiers.text.short_answers import ShortGold, abstains, answer_tokens, parse_short_gold
 
 __all__ = ["QaVerifier"]
 
@@ -43,7 +43,7 @@ class QaVerifier:
     def version(self) -> str:
         """Changes whenever a verdict could change."""
         words = f"+words{self.max_words}" if self.max_words != 16 else ""
-        return "4" + words + (f"+withhold{self.withhold_from:g}" if self.withhold_from is not None else "")
+        return "5" + words + (f"+withhold{self.withhold_from:g}" if self.withhold_from is not None else "")
 
     @property
     def isolated(self) -> bool:
@@ -87,8 +87,12 @@ class QaVerifier:
 @functools.lru_cache(maxsize=4096)
 def _accepted(gold: str) -> tuple[ShortGold | None, tuple[tuple[str, ...], ...]]:
     """A gold and its answers' words, which a group asks for again and again."""
-    accepted = parse_gold(gold)
-    return accepted, () if accepted is None else tuple(answer_tokens(text) for text in accepted.answers)
+    accepted = parse_short_gold(gold)
+    if accepted is None:
+        return None, ()
+    # The box `\boxed{The answer is blowing in the wind}` was read without its phrase.
+    texts = [*accepted.answers, *(bare for text in accepted.answers if (bare := unstated(text)) != text)]
+    return accepted, tuple(map(answer_tokens, texts))
 
 
 def _judgement(

@@ -15,7 +15,13 @@ from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.text.extraction import DEFAULT_RULES, Rules, extract
 from counterpoise.verifiers.text.measures import looks_compound
-from counterpoise.verifiers.text.quantity_text import Written, parse, parse_gold, sides, unit_behind_box
+from counterpoise.verifiers.text.quantity_text import (
+    Written,
+    parse_written,
+    parse_written_gold,
+    sides,
+    unit_behind_box,
+)
 from counterpoise.verifiers.text.unit_text import factors
 
 if TYPE_CHECKING:
@@ -69,13 +75,13 @@ class QuantityVerifier:
         found = extract(response, rules=self.rules)
         if found.rule != "boxed" or found.answer is None:
             return found
-        written = parse(found.answer)
+        written = parse_written(found.answer)
         unit = "" if written is None or written.unit else unit_behind_box(response, found.answer)
         return Extraction(answer=f"{found.answer} {unit}", rule="boxed") if unit else found
 
     def shortcut(self, gold: str, answer: str) -> Judgement | None:
         """The judgement where both units are spelled with the same names or absent, without pint; else None."""
-        right = parse_gold(gold)
+        right = parse_written_gold(gold)
         if right is None:
             return None if looks_compound(gold) else _NO_QUANTITY
         written = sides(answer)
@@ -94,7 +100,7 @@ class QuantityVerifier:
         from counterpoise.verifiers.text.constants import constant_sides
         from counterpoise.verifiers.text.units import units
 
-        right = parse_gold(gold) or compound(gold)
+        right = parse_written_gold(gold) or compound(gold)
         if right is None:
             return _NO_QUANTITY
         sum_ = compound(answer)

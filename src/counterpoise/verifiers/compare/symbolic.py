@@ -27,12 +27,13 @@ from math_verify.grader import verify
 from math_verify.parser import LatexExtractionConfig, parse_latex_cached
 
 from counterpoise.types import Judgement, VerdictValue
+from counterpoise.verifiers.compare.bound import added_up, integrals_equal
 from counterpoise.verifiers.text.caps import explosive, iterated_factorials, multifactorials, plain_set
 from counterpoise.verifiers.text.measures import BINDS
 from counterpoise.verifiers.text.normalise import balanced
 from counterpoise.verifiers.text.repeating import as_fractions
 
-__all__ = ["compare", "constant", "parse", "prepare", "probe"]
+__all__ = ["constant", "judge_formulas", "parse_formula", "prepare", "probe"]
 
 _CONFIG = replace(LatexExtractionConfig().normalization_config, boxed="last")
 _BOUND_CONFIG = replace(_CONFIG, units=False)  # the last `m` of `\sum_{m=1}^{5} m` is no metre
@@ -46,6 +47,7 @@ _MATRIX = re.compile(r"\\begin\{([bpvB]?matrix|array)\}(?:\{[lcr|]*\})?(.*?)\\en
 _LANGLE = re.compile(r"\\langle(.*?)\\rangle", re.DOTALL)
 _BASE = re.compile(r"([0-9A-F]+)\s*_\s*\{?\s*(\d{1,2})\s*\}?")
 _MIXED = re.compile(r"(?<![\d.}])(\d+)\s+(\d+)/(\d+)(?![\d.])")
+_POWER_OF_TEN = re.compile(r"(?<![\w.}\\])(\d+(?:\.\d+)?)[eE]([-+]?\d{1,3})(?![\w.])")
 _UNIT = re.compile(r"\\(?:text|mathrm|textrm|mbox)\s*\{\s*([A-Za-z]+)\s*\}\s*")
 _UNIT_NAMES = "nm mm cm dm m km mg g kg ml cl dl l ms s min h in ft yd mi oz lb"
 _UNITS = frozenset(_UNIT_NAMES.split())
@@ -55,10 +57,10 @@ logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its ti
 
 def prepare() -> None:
     """Parse one formula, so that the grammar's tables are built before a deadline runs."""
-    compare(r"\frac{1}{2}", r"\sqrt{x}", literal=False)
+    judge_formulas(r"\frac{1}{2}", r"\sqrt{x}", literal=False)
 
 
-def parse(text: str) -> Any:
+def parse_formula(text: str) -> Any:
     r"""The sympy object of one normalised answer, read wholly, or None."""
     if not balanced(text) or r"\boxed" in text:
         return None
@@ -74,14 +76,14 @@ def parse(text: str) -> Any:
 
 def constant(text: str) -> Fraction | None:
     """A normalised text's value to 30 digits when it is a real number between 1e-300 and 1e300 in size, else None."""
-    parsed = None if explosive(text) else parse(as_fractions(text))
+    parsed = None if explosive(text) else parse_formula(as_fractions(text))
     value = None if not isinstance(parsed, sympy.Expr) or parsed.free_symbols else _value(parsed)
     if value is None or not value.is_real or not sympy.Float("1e-300") < abs(value) < sympy.Float("1e300"):
         return None
     return Fraction(str(sympy.N(value, 30)))
 
 
-def compare(gold: str, answer: str, *, literal: bool) -> Judgement:
+def judge_formulas(gold: str, answer: str, *, literal: bool) -> Judgement:
     """Judge two normalised texts; raises only what is this machine's fault (memory, recursion)."""
     conflict = _conflict(gold, answer)
     if conflict is not None:
@@ -99,10 +101,10 @@ def compare(gold: str, answer: str, *, literal: bool) -> Judgement:
 
 
 def _compare(gold: str, answer: str, *, literal: bool) -> Judgement:
-    left = parse(gold)
+    left = parse_formula(gold)
     if left is None:
         return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason="unparsable gold: math-verify cannot read it")
-    right = parse(answer)
+    right = parse_formula(answer)
     if right is None:
         return _judgement(False, "unparsable_answer")
     if literal:
@@ -158,6 +160,10 @@ def probe(left: Any, right: Any) -> bool | None:
 
 
 def _at_points(left: Any, right: Any) -> bool | None:
+    left, right = added_up(left), added_up(right)
+    equal = integrals_equal(left, right, _at_points)
+    if equal is not None:
+        return equal
     left, right = _done(left), _done(right)
     if left is None or right is None:
         return None
@@ -255,7 +261,7 @@ def _all(left: Any, right: Any) -> bool | None:
 def _value(expression: Any) -> Any:
     """A number at 60 digits, what is only rounding noise replaced by zero; None when it is no finite number."""
     try:
-        expression = expression.doit()
+        expression = added_up(expression).doit()
         if expression.is_Rational:
             return expression  # exact: 10^{30} is not 10^{30} + 1
         parts = expression.evalf(_DIGITS).as_real_imag()
@@ -317,6 +323,7 @@ def _close(gold: Any, answer: Any, rounded: bool) -> bool:
 
 def _align(gold: str, answer: str) -> tuple[str, str]:
     """Mixed numbers spelled out; a vector becomes a tuple where the other side is one."""
+    gold, answer = (_POWER_OF_TEN.sub(r"\1\\cdot 10^{\2}", text) for text in (gold, answer))
     gold, answer = (
         as_fractions(_LANGLE.sub(r"(\1)", _MIXED.sub(r"(\1+\\frac{\2}{\3})", text))) for text in (gold, answer)
     )

@@ -17,7 +17,7 @@ from counterpoise.verifiers.sandbox.job import Examined, Limits
 from counterpoise.verifiers.sandbox.levels import best_level, discard_sandbox, thread_sandbox, unsafe_words
 from counterpoise.verifiers.sandbox.process import SandboxFault
 
-__all__ = ["CodeVerifier", "assemble"]
+__all__ = ["CodeVerifier", "whole_program"]
 
 _KINDS = {"check": ("prompt", "entry_point", "tests"), "asserts": ("tests",), "cases": ("entry_point", "cases")}
 
@@ -86,7 +86,7 @@ class CodeVerifier:
         exam = _read(gold)
         if isinstance(exam, str):
             return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=f"unparsable gold: {exam}")
-        program = assemble(exam, answer)
+        program = whole_program(exam, answer)
         fault: SandboxFault | None = None
         for _ in range(2):
             try:
@@ -100,7 +100,7 @@ class CodeVerifier:
         return Limits(seconds=self.seconds, memory_mb=self.memory_mb, overload_seconds=30.0 + 10.0 * self.seconds)
 
 
-def assemble(exam: dict[str, Any], answer: str) -> str:
+def whole_program(exam: dict[str, Any], answer: str) -> str:
     """The whole program: what the gold puts before it, and the answer; a completion goes on where the prompt ends.
 
     Of a prompt whose function the answer defines itself, only what comes before that function is kept (imports, helpers).

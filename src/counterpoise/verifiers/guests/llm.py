@@ -15,13 +15,13 @@ from annotated_types import Ge, Le
 
 from counterpoise.endpoint import Endpoint, Failure, Request
 from counterpoise.errors import ConfigError
-from counterpoise.files import Fault, append_json_lines, json_lines
+from counterpoise.files import JsonFault, append_json_lines, json_lines
 from counterpoise.ranges import File, Positive, Share, Size
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.compare.qa import QaVerifier
 from counterpoise.verifiers.text.extraction import TEXT_RULES, extract, final_text
-from counterpoise.verifiers.text.short_answers import ShortGold, parse_gold
+from counterpoise.verifiers.text.short_answers import ShortGold, parse_short_gold
 
 __all__ = ["LlmVerifier", "chats", "letter"]
 
@@ -230,12 +230,12 @@ def _decisions(path: Path) -> Iterator[dict[str, Any]]:
     try:
         for number, found in enumerate(json_lines(path)):
             record = found[1]
-            is_decision = not isinstance(record, Fault) and record.keys() >= _FIELDS
+            is_decision = not isinstance(record, JsonFault) and record.keys() >= _FIELDS
             if number == 0 and not is_decision:
                 raise ConfigError(
                     f"{refused}: its first line is something else; name another file, or delete that line"
                 )
-            if is_decision and not isinstance(record, Fault):
+            if is_decision and not isinstance(record, JsonFault):
                 yield record
     except (FileNotFoundError, NotADirectoryError):  # writing names the latter
         return
@@ -281,7 +281,7 @@ def _decide(first: str | Failure, second: str | Failure, ruled: Judgement) -> Ju
 
 
 def _gold(text: str) -> ShortGold:
-    gold = parse_gold(text)
+    gold = parse_short_gold(text)
     assert gold is not None, "the rules leave no unreadable gold undecided"
     return gold
 

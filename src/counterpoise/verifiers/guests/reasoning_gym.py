@@ -18,7 +18,7 @@ from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.guests.gym_sandbox import SandboxedScorer, discard_scorer, thread_scorer
 from counterpoise.verifiers.guests.gym_scoring import outcome, quietly, read_item
-from counterpoise.verifiers.sandbox.levels import install_command, unsafe_words
+from counterpoise.verifiers.sandbox.levels import bubblewrap_command, unsafe_words
 from counterpoise.verifiers.sandbox.process import SandboxFault
 from counterpoise.verifiers.text.extraction import TAGGED_RULES, extract
 from counterpoise.verifiers.text.presentation import seen
@@ -250,7 +250,7 @@ def _advice(error: VerifierError) -> str:
     """What to do comes first: a reason has 200 characters."""
     if isinstance(error, SandboxFault):
         return str(error)
-    return f"this scorer evaluates answers and is run in a sandbox alone; install bubblewrap with: {install_command()} ({error})"
+    return f"this scorer evaluates answers and is run in a sandbox alone; install bubblewrap with: {bubblewrap_command()} ({error})"
 
 
 def _judgement(generator: str, found: Mapping[str, Any]) -> Judgement:

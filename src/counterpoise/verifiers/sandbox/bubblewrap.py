@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Final
 
-from counterpoise.verifiers.sandbox.interpreter import masks, visible
+from counterpoise.verifiers.sandbox.interpreter import masks, shown_paths
 
 __all__ = ["ENVIRONMENT", "bubblewrap_options"]
 
@@ -47,7 +47,7 @@ def bubblewrap_options(*, scratch: int, payload: int, seccomp: int, info: int) -
     ]
     for name, value in ENVIRONMENT.items():
         options += ["--setenv", name, value]
-    for path in visible():
+    for path in shown_paths():
         if os.path.islink(path):
             options += ["--symlink", os.readlink(path), path]
         else:

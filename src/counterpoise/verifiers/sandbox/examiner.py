@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from counterpoise.verifiers.sandbox.guest import apply_limits, read_line, say
-from counterpoise.verifiers.sandbox.plain import Unsendable, decode, encode, load
+from counterpoise.verifiers.sandbox.plain import Unsendable, decode_value, encode_value, load
 
 __all__ = ["Examination", "serve", "split_asserts"]
 
@@ -79,7 +79,7 @@ def _examine(job: dict[str, Any], pending: bytearray) -> None:
         examination = Examination(job["exam"], pending)
         say(examination.run())
     except BaseException as error:
-        say(encode(["broken", f"{type(error).__name__}: {error}"[:200]], _number))
+        say(encode_value(["broken", f"{type(error).__name__}: {error}"[:200]], _number))
     os._exit(0)
 
 
@@ -109,7 +109,7 @@ class Examination:
         total = len(self.passed) + len(self.failed) if ended and count else count
         if not count:
             total, self.passed = 1, {0} if ended else set()
-        return encode(["verdict", len(self.passed), total, self.calls, ended, not count], _number)
+        return encode_value(["verdict", len(self.passed), total, self.calls, ended, not count], _number)
 
     def _run_statements(self, namespace: dict[str, Any]) -> tuple[int, bool]:
         tree, count = split_asserts(self.exam["tests"])
@@ -154,12 +154,12 @@ class Examination:
 
         def proxy(*arguments: Any, **keywords: Any) -> Any:
             self.asked += 1
-            say(encode(["call", name, arguments, keywords], _number))
+            say(encode_value(["call", name, arguments, keywords], _number))
             line = read_line(self.pending)
             if line is None:
                 raise _Gone("the supervisor has gone")
             try:
-                reply = decode(load(line), lambda number: _Kept(number, self))
+                reply = decode_value(load(line), lambda number: _Kept(number, self))
                 kind, *rest = reply
             except (Unsendable, TypeError, ValueError) as error:
                 raise _Gone("malformed reply") from error

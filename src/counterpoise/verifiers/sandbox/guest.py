@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from counterpoise.verifiers.sandbox.plain import Unsendable, decode, encode, load
+from counterpoise.verifiers.sandbox.plain import Unsendable, decode_value, encode_value, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def run_function() -> None:
     try:
         exec(compile(job["code"], "<program>", "exec", dont_inherit=True), namespace)
     except BaseException as error:
-        say(encode(["failed", _describe(error)], _refuse))
+        say(encode_value(["failed", _describe(error)], _refuse))
         leave(1)
     say('["l","loaded"]')
     kept: list[object] = []
@@ -79,15 +79,15 @@ def run_function() -> None:
 
     while (line := read_line(pending)) is not None:
         try:
-            _, expression, arguments, keywords = decode(load(line), kept.__getitem__)
+            _, expression, arguments, keywords = decode_value(load(line), kept.__getitem__)
             target = namespace[expression] if expression in namespace else eval(expression, namespace)
         except NameError as error:
-            say(encode(["missing", str(error)], _refuse))
+            say(encode_value(["missing", str(error)], _refuse))
             continue
         try:
-            reply = encode(["returned", target(*arguments, **keywords)], keep)
+            reply = encode_value(["returned", target(*arguments, **keywords)], keep)
         except BaseException as error:
-            reply = encode(["raised", type(error).__name__, _describe(error)], _refuse)
+            reply = encode_value(["raised", type(error).__name__, _describe(error)], _refuse)
         say(reply)
     leave(0)
 

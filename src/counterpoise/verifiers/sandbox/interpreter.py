@@ -13,7 +13,7 @@ from typing import Final
 
 from counterpoise.verifiers.sandbox.landlock import READ_DIR, READ_FILE
 
-__all__ = ["hidden", "masks", "readable", "reveal", "visible"]
+__all__ = ["hidden", "masks", "readable", "reveal", "shown_paths"]
 
 _PACKAGE_DIRECTORIES: Final = ("site-packages", "dist-packages")
 _SYSTEM: Final = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/share/zoneinfo", "/lib", "/lib64", "/etc/ld.so.cache")
@@ -24,7 +24,7 @@ def _stdlib() -> str:
     return os.path.realpath(sysconfig.get_path("stdlib"))
 
 
-def visible() -> list[str]:
+def shown_paths() -> list[str]:
     """Paths to show to a program, symbolic links as they are: the interpreter, its libraries, the system's."""
     interpreter = os.path.realpath(sys.executable)
     libraries = os.path.join(os.path.realpath(sys.base_prefix), "lib")
@@ -67,7 +67,7 @@ def readable() -> dict[str, int]:
         else:
             rights[path] = READ_FILE | READ_DIR
 
-    for path in visible():
+    for path in shown_paths():
         grant(os.path.realpath(path))
     return rights
 

@@ -18,8 +18,8 @@ from counterpoise.verifiers.sandbox.process import Level, SandboxFault
 __all__ = [
     "LEVELS",
     "best_level",
+    "bubblewrap_command",
     "discard_sandbox",
-    "install_command",
     "open_sandbox",
     "refusal",
     "thread_sandbox",
@@ -94,7 +94,7 @@ def best_level(*, unsafe: bool = False) -> Level:
         reasons[level] = reason
     found = "; ".join(f"{level}: {reason}" for level, reason in reasons.items())
     raise VerifierError(
-        f"programs of a model cannot be run safely here ({found}). Install bubblewrap with: {install_command()}. Where it is "
+        f"programs of a model cannot be run safely here ({found}). Install bubblewrap with: {bubblewrap_command()}. Where it is "
         "installed and refused, user namespaces are forbidden, as they are by Ubuntu's AppArmor (allow them with: sudo sysctl "
         "kernel.apparmor_restrict_unprivileged_userns=0) and in most containers (start them with --security-opt seccomp=unconfined "
         "--security-opt apparmor=unconfined). The setting unsafe=true runs programs under resource limits alone: they can then "
@@ -140,7 +140,7 @@ def discard_sandbox(*, unsafe: bool = False) -> None:
         held.pop(unsafe)[1].close()
 
 
-def install_command() -> str:
+def bubblewrap_command() -> str:
     """The command that installs bubblewrap with this system's package manager."""
     managers = {"apt-get": "apt-get install", "dnf": "dnf install", "pacman": "pacman -S", "apk": "apk add"}
     for manager, command in managers.items():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-__all__ = ["Unsendable", "decode", "encode", "load"]
+__all__ = ["Unsendable", "decode_value", "encode_value", "load"]
 
 _MAX_DEPTH = 100
 _MAX_ITEMS = 1_000_000
@@ -65,7 +65,7 @@ def load(text: str) -> Any:
     return value
 
 
-def encode(value: object, keep: Callable[[object], int]) -> str:
+def encode_value(value: object, keep: Callable[[object], int]) -> str:
     """Tagged JSON of `value`; an object that is no plain value is given to `keep` and its number is sent.
 
     Raises:
@@ -150,7 +150,7 @@ def _float(value: float) -> str:
     return float.__repr__(value)
 
 
-def decode(value: Any, find: Callable[[int], object]) -> Any:
+def decode_value(value: Any, find: Callable[[int], object]) -> Any:
     """The value behind what `load` returned; `find` gives the object that a number stands for.
 
     Raises:

@@ -16,6 +16,7 @@ __all__ = [
     "links",
     "parts",
     "plus_minus",
+    "ratio",
     "squeeze",
     "without_about",
 ]
@@ -26,7 +27,10 @@ _RELATION = re.compile(r"=|\\(?:approx|simeq|cong|doteq)(?![A-Za-z])")
 _OPEN, _CLOSE = "([{", ")]}"
 _ARROW = re.compile(r"\\(?:Rightarrow|implies|therefore|Longrightarrow|iff|Leftrightarrow)(?![A-Za-z])")
 _ABOUT = re.compile(
-    r"(?:approximately|approx\.?|about|roughly|around|nearly|exactly|\\approx|\\sim(?:eq)?|=|:|≈)(?![A-Za-z])\s*",
+    r"(?:approximately|approx\.?|about|roughly|around|nearly|exactly|\\approx|\\sim(?:eq)?|=|:|≈)(?![A-Za-z])\s*"
+    r"|(?:\\text\s*\{\s*)?(?:a total of"
+    r"|(?:there|it|they|we|she|he) (?:are|is|have|has|will be|needs?)(?: a total of)?)\s*\}?\s*(?=[-+\\.]?\s?\d)"
+    r"|(?:一共|总共|總共|共计|共|大约|大約|约|約)?(?:有|是|为|為|需要|等于)?(?<=[一-鿿])\s*(?=[-+\\.$]?\s?\d)",
     re.IGNORECASE,
 )
 _STATED = re.compile(r"\\text\s*\{[^{}]*(?:\b(?:is|are|equals?)|[:=])\s*\}\s*", re.IGNORECASE)
@@ -48,6 +52,12 @@ _CONDITION = re.compile(
 _REL = r"<|>|\\(?:leq?|geq?|lt|gt|leqslant|geqslant|neq?)(?![A-Za-z])"
 _RELATED = re.compile(_REL)
 _FLIPPED = {"<": ">", ">": "<", "le": "ge", "ge": "le", "ne": "ne"}
+
+
+_TO = re.compile(r"(?<=[\d}])\s*(?:\\text\s*\{\s*to\s*\}|(?<=\s)to(?=\s))\s*(?=[\d\\])|\\colon(?![A-Za-z])")
+_NO_TERM = re.compile(
+    r"[=<>,;{}[\](]\s*[A-Za-z]|\\text|[A-Za-z]{2}(?<!\\sqrt)(?<!\\frac)\s|[<>=,;]|\\(?:to|mid|in)(?![A-Za-z])"
+)
 
 
 class Link(NamedTuple):
@@ -96,6 +106,15 @@ def parts(text: str, separators: str = ",;") -> list[str]:
         position += 1
     found.append(text[start:])
     return [piece.strip() for piece in found if piece.strip()]
+
+
+def ratio(text: str) -> list[str]:
+    r"""The terms of `1:2:3` and `2\text{ to }3`, empty for what is no ratio; sums are no terms."""
+    text = _TO.sub(":", text)
+    terms = parts(text, ":") if ":" in text else []
+    if len(terms) < 2 or len(terms) != text.count(":") + 1:
+        return []
+    return [] if any(_NO_TERM.search(term) for term in terms) else terms
 
 
 def bare(text: str) -> tuple[str, str]:

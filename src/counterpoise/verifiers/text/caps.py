@@ -15,7 +15,7 @@ from fractions import Fraction
 from counterpoise.verifiers.compare.numeric import parse_number
 from counterpoise.verifiers.text import normalise
 
-__all__ = ["explosive", "iterated_factorials", "multifactorials", "over_cap", "plain_set"]
+__all__ = ["explosive", "iterated_factorials", "multifactorials", "over_any_cap", "plain_set"]
 
 MAX_EXPONENT = 5.0
 """Decimal logarithm of the largest exponent."""
@@ -31,6 +31,8 @@ MAX_MATRIX_POWER = 3000
 """Exponent of a matrix of numbers."""
 MAX_SYMBOLIC_POWER = 5
 """Exponent of a matrix with variables in it."""
+MAX_ROOT = 1000
+"""Digits under a root, which is taken apart into its factors."""
 MAX_TERMS = 3000
 """Terms of a sum or a product that computer algebra adds up one by one."""
 MAX_FACTORIALS = 300
@@ -81,7 +83,7 @@ _VARIABLE = math.nan
 """The size of what holds a variable: none is known."""
 
 
-def over_cap(text: str) -> str | None:
+def over_any_cap(text: str) -> str | None:
     """The bound that a normalised answer breaks, by its length, digits, nesting or size; None when none."""
     return normalise.over_cap(text) or explosive(text)
 
@@ -89,7 +91,7 @@ def over_cap(text: str) -> str | None:
 def explosive(text: str) -> str | None:
     """The kind of size of a normalised answer that is beyond the caps, or None.
 
-    `exponent`, `power`, `factorial`, `binomial`, `matrix`, `range` of a sum or a product, `order` of a derivative, `nesting`.
+    `exponent`, `power`, `factorial`, `binomial`, `root`, `matrix`, `range` of a sum or a product, `order` of a derivative, `nesting`.
     """
     if any(_rows(body) > MAX_SYMBOLIC_DETERMINANT for body in _symbolic_determinants(text)):
         return "matrix"
@@ -210,6 +212,10 @@ class _Sizes:
         if token in _FRACTIONS:
             above, below = self._argument(), self._argument()
             return below if math.isnan(below) else above
+        if token == r"\sqrt":
+            if self._peek() == "[":
+                self._argument()
+            return self._root(self._argument())
         if token in _BINOMIALS:
             return _binomial(self._argument(), self._argument())
         if token == r"\Gamma" and self._peek().endswith("("):
@@ -249,6 +255,10 @@ class _Sizes:
         if exponent > MAX_EXPONENT:
             _fail("exponent")
         return _VARIABLE if math.isnan(base) else _bounded(base * 10.0**exponent, "power")
+
+    @staticmethod
+    def _root(size: float) -> float:
+        return _fail("root") if size > MAX_ROOT else size
 
     @staticmethod
     def _factorial(size: float) -> float:

@@ -23,6 +23,7 @@ _LETTER = re.compile(r"(?<![\\A-Za-z])[a-z]")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _SCALARS = frozenset("xyztnk")
 _OPERATES = re.compile(r"[-+*/^!\d]|\\[A-Za-z]|[a-z]\s*[a-z(]")
+_COLLECTS = re.compile(r",|\\\{|\\begin|\\c(?:up|ap)(?![A-Za-z])")
 _WORKED = re.compile(
     r"[\])}]\s*(?:[-+]|\\c(?:up|ap)(?![A-Za-z]))\s*[\d(\[\\]|\A-?\d[\d./]*\s*(?:\\cdot\s*)?\(.*,"
     r"|,[^()]*\)\s*\\(?:cdot|times)\s*\(|\|\s*\(.*,",
@@ -54,8 +55,8 @@ def is_collection(text: str) -> bool:
 
 
 def is_worked(text: str) -> bool:
-    """A collection that is still to be worked out, `(1,1)+(0,1)`: its text says nothing about its value."""
-    return _WORKED.search(text) is not None
+    r"""A collection that is still to be worked out, `(1,1)+(0,1)`: its text says nothing about its value. `\frac{1}{2}+1` is none."""
+    return _COLLECTS.search(text) is not None and _WORKED.search(text) is not None
 
 
 def false_link(chain: Sequence[answers.Link]) -> bool:

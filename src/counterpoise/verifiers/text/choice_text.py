@@ -84,7 +84,8 @@ _CHINESE = re.compile(
 )
 _ELSEWHERE_PHRASE = re.compile(
     r"\b(?:antwort|respuesta|réponse|resposta|risposta|ответ)\b(?:[ \t]\w{4,10})?[ \t]{0,8}(?:(?:ist|lautet|es|est|é|è|будет)\b|[:—-])"
-    r"[ \t:]{0,8}",
+    r"[ \t:]{0,8}(?:(?:la|le|el|il|a|o|die|der|das|opción|option|opção|opzione|вариант)[ \t]{1,4}){0,2}"
+    r"|(?:正解|解答|答え|答|정답|답)[ \t]{0,4}(?:は|[은는이]|[:])[ \t:]{0,8}",
     re.IGNORECASE,
 )
 _UNBROKEN = r"(?:(?!\b(?:option|choice|is|are|was|(?-i:[A-Z]))\b)[^\n.?!:]){0,80}?"
@@ -110,7 +111,10 @@ _ONE_OF_TWO = re.compile(r"(?:(?<!,)(?<!, )\b(?:and|or|nor|not)|[和或])[ \t]{0
 _SUPPOSED = re.compile(r"\b(?:if|suppose|supposing|assume|assuming|unless|whether)\b[^,;.\n]{0,200}", re.IGNORECASE)
 _ASIDE = re.compile(
     r"\b(?:if|suppose|supposing|assume|assuming|unless|whether|(?:might|may|could|would) (?:think|say|believe)|tempting|tempted|neither|"
-    r"nor|not that|(?:each|every|any|another|other|first|second|next|which|what) (?:option|choice|answer)|"
+    r"nor|not that|unlikely"
+    r"|(?:not|\w+n't|hardly) (?:\w+ly )?(?:likely|probable|believe|think|true|the case)"
+    r"|(?:no (?:way|evidence|reason)|doubt(?:ful)?)\b"
+    r"|(?:each|every|any|another|other|first|second|next|which|what) (?:option|choice|answer)|"
     r"(?:wrong|incorrect|bad|false|common) (?:answer|choice))\b|如果|假设|若|是否",
     re.IGNORECASE,
 )

@@ -10,7 +10,7 @@ import re
 
 from counterpoise.verifiers.text.unit_text import factors
 
-__all__ = ["counted"]
+__all__ = ["only_counts"]
 
 _PREFIXES = "kilo milli centi deci micro nano pico mega giga tera hecto deca"
 _PREFIXED = "meter metre gram gramme liter litre second watt joule newton pascal volt amp ampere ohm hertz byte bit mole calorie bar"
@@ -42,7 +42,7 @@ _EASTERN_UNITS = re.compile(
 _MAX_WORDS = 4
 
 
-def counted(unit: str) -> bool:
+def only_counts(unit: str) -> bool:
     """Whether a tidied unit is words that name no unit and change no number."""
     if _EASTERN.fullmatch(unit.strip()):
         return _EASTERN_UNITS.search(unit) is None

@@ -43,6 +43,7 @@ __all__ = [
     "check_rules",
     "extract",
     "final_text",
+    "unstated",
 ]
 
 MAX_ANSWER = 4096
@@ -61,7 +62,11 @@ _OTHER_LANGUAGES = (
     r"(?:[ \t]{1,4}(?:est|es|é|è)(?!\w)|[ \t]{0,4}:)[ \t]{0,4}:?"
     r"|\bответ[*_]{0,3}[ \t]{0,4}(?::|[-—–])"
 )
-_PHRASE = re.compile(rf"\banswer{_IS}|{_OTHER_LANGUAGES}", re.IGNORECASE)
+_HEADED = (
+    r"^[ \t]{0,4}[#*_]{0,6}[ \t]{0,2}(?:final|correct)[ \t](?:answer|result)[*_]{0,4}[ \t]{0,4}(?:\n[ \t]{0,4}){1,3}"
+    r"(?=[*_`]{0,3}[-+$\\(\[]{0,3}\d|\\[a-z(\[]|\$)"
+)
+_PHRASE = re.compile(rf"\banswer{_IS}|{_HEADED}|{_OTHER_LANGUAGES}", re.IGNORECASE | re.MULTILINE)
 # A full stop ends the sentence unless a digit follows it ("3.5"); so does what explains the number ("18, because", "18 since").
 _SENTENCE_END = re.compile(
     r"\.(?=\s|$)|\.\*|\n|<\||</|[。；！]|，(?=[\u4e00-\u9fff])|(?:です|である|입니다|이다)(?=\W|$)|,\s(?!and\b|or\b)(?=[A-Za-z]{3})|\s(?=(?:because|since|which|as|so)\b)",
@@ -123,7 +128,7 @@ def extract(response: str, *, rules: Sequence[str] | None = None, longest: int =
         # "The answer is 5." inside the tag
         found = RULES[stated](found.answer) or found
     if name in ("tagged", "boxed") and found.fault is None:
-        found = found._replace(answer=_unstated(found.answer))
+        found = found._replace(answer=unstated(found.answer))
     fault = found.fault or ("too_long" if len(found.answer) > longest else None if found.answer else "empty")
     return (
         Extraction(answer=found.answer, rule=name) if fault is None else Extraction(answer=None, rule=f"{name}_{fault}")
@@ -146,7 +151,7 @@ Rules = Annotated[Texts, Checked(check_rules)]
 """Extraction rules that may find the answer, each of `RULES`."""
 
 
-def _unstated(answer: str) -> str:
+def unstated(answer: str) -> str:
     r"""`12` of `答案是12`, `\text{The answer is }12` and the like: a box or a tag that begins with a phrase goes on behind it."""
     match = _PHRASE.search(answer, 0, _MAX_LEAD)
     if match is None or not _LEAD.fullmatch(answer, 0, match.start()):

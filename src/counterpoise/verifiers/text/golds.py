@@ -31,18 +31,30 @@ _OTHER_NAMES = """
 _NAMES = frozenset(_OTHER_NAMES.split())
 _NUMBER_BEHIND_WORDS = re.compile(r"(?:[A-Z]?[a-z]{3,}|[A-Z][a-z]+) [-+$]?\d")
 _CLOSED = re.compile(r"[A-Z][a-z']*(?:,? [A-Za-z'-]+){2,}[.!?]")
+_PRINTED = re.compile(
+    r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w{2,}\(\s*[\['\"{].*|\[object [A-Za-z]+\]|<[A-Za-z_][\w.]* [^<>]*>"
+    r"|(?:[A-Za-z_]\w*\.)*(?:tensor|array|Fraction|Decimal|[u]?int\d{0,3}|float\d{0,3}|frozenset|set|tuple|list|dict|bytes)\(.*\)",
+    re.DOTALL,
+)
+_HEADED = re.compile(r"(?:solution|proof|explanation|hint|note|step \d{1,2})\s*[:.].*", re.IGNORECASE | re.DOTALL)
 _MAX_WORDS = 16
 
 
 def no_mathematics(gold: str) -> str | None:
     r"""Why a gold cannot be judged as mathematics, in words that follow "it is"; None when nothing speaks against it.
 
-    Refused: nothing, `None`, `nan`, `null`, `inf`, JSON objects and sentences. A sentence says "the answer is", or has words before
-    its first number, or a verb beside a number, or is longer than 16 words. `no solution`, `even`, `18 dollars` and `5 ft 3 in` are none.
+    Refused: nothing, `None`, `nan`, `null`, `inf`, JSON objects, what a program prints of its own (`tensor(3)`), and sentences.
+    A sentence says
+    "the answer is", or has words before its first number, or a verb beside a number, or is longer than 16 words.
+    `no solution`, `even`, `18 dollars` and `5 ft 3 in` are none.
     """
     text = gold.strip()
     if text.startswith("{") and text.endswith("}") and _is_object(text):
         return "a JSON object"
+    if _PRINTED.fullmatch(text):
+        return "an object of a program"
+    if _HEADED.fullmatch(text):
+        return "a sentence"
     text = normalise(text)
     words = _TEXT.sub(r" \1 ", text).strip()
     if not words:

@@ -107,6 +107,9 @@ _EASTERN_MULTIPLE = re.compile(r"(?<=\d)\s*([万萬만亿億억]|[千천](?![米
 # `5!=120` is a factorial: nobody answers that two numbers differ.
 _FACTORIAL = re.compile(r"(?<=\d)!=(?=\s*\d)")
 _RAISED = re.compile(r"(?<=\d)\s*\\text\{\s*(squared|cubed)\s*\}|(?<=\d)\s+(squared|cubed)\Z", re.IGNORECASE)
+_AND_A_HALF = re.compile(
+    r"(?<=\d)\s*(\\text\s*\{)?\s*and\s+(?:a|one)[\s-](?:half|(quarter))(?![A-Za-z])(?(1)\s*(?:(\})|(?=[^{}]*\})))"
+)
 _ROOT = re.compile(r"√\s*(\d+|[A-Za-z]|\([^()]*\))")
 _THIN_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,?\\[,!; ])(?=\d{3}(?!\d))")
 _COMMA_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
@@ -117,11 +120,12 @@ _TRAILING = re.compile(r"(?:(?<!\.)|(?<=\.\.\.))\s*[.;]\Z|(?<=\S)\s*,\Z|\s*\\\\\
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _JOINED = (
-    r"\\text\s*\{\s*,?\s*(?:%(word)s)\s*:?\s*\}|(?<![A-Za-z]),?\s+(?:%(word)s)\s+(?![A-Za-z]{2})"
+    r"\\text\s*\{\s*,?\s*(?:%(word)s)\s*:?\s*\}|(?<![A-Za-z]),?\s+(?:%(word)s)\s+(?![A-Za-z]{2}|an?\s)"
     r"|,?\s+(?:%(word)s)\s+(?=[A-Za-z]\w?\s*(?:=|<|>|\\[lgn]))|\\(?:%(commands)s)(?![A-Za-z])"
 )
 _OR = re.compile(_JOINED % {"word": "or", "commands": "lor|vee"})
 _AND = re.compile(_JOINED % {"word": "and", "commands": "land|wedge"})
+_INTERVALS = re.compile(r"[)\]]\s*(?:\\text\s*\{\s*)?(?:or|\\lor|\\vee)\s*\}?\s*[(\[]")
 _INEQUALITY = re.compile(r"[<>]|\\(?:l|g)(?:e|eq|t|eqslant)(?![A-Za-z])")
 _PERCENT = re.compile(r"(?<=[\d})])\s*(?:per ?cent|\\text\s*\{\s*(?:per ?cent|%)\s*\})(?![A-Za-z])", re.IGNORECASE)
 _EMPTY_SET = re.compile(r"\\varnothing(?![A-Za-z])")
@@ -151,9 +155,10 @@ def normalise(text: str, *, dollars: bool = False) -> str:
     text = _EMPTY_SET.sub(r"\\emptyset", _FRACTIONS.sub(r"\\frac", text))
     text = _CHINESE_UNIT.sub(lambda m: rf"\text{{ {_CHINESE.get(m[1], m[1])}}}", text)
     text = _RAISED.sub(lambda m: "^{2}" if (m[1] or m[2]).lower() == "squared" else "^{3}", text)
+    text = _AND_A_HALF.sub(_and_a_half, text)
     text = _FACTORIAL.sub("! =", text)
     inequality = _INEQUALITY.search(text) is not None
-    text = _OR.sub(r" \\cup " if inequality else ",", text)
+    text = _OR.sub(r" \\cup " if inequality or (r"\infty" in text and _INTERVALS.search(text)) else ",", text)
     text = _PERCENT.sub("%", _AND.sub(r" \\cap " if inequality else ",", text))
     if not any(bracket in _OUTSIDE_TEXT.sub("", text) for bracket in "([{"):
         # Inside brackets a comma separates components: (1,234) is a point.
@@ -199,6 +204,11 @@ def over_cap(text: str, *, length: int = 4096, nesting: int = 50) -> str | None:
         elif character in ")]}":
             depth -= 1
     return "nesting" if deepest > nesting else None
+
+
+def _and_a_half(match: re.Match[str]) -> str:
+    r"""`2 and a half hours` as `2\frac{1}{2} hours`; a command that goes on stays open."""
+    return rf"\frac{{1}}{{{4 if match[2] else 2}}}" + (r"\text{" if match[1] and not match[3] else "")
 
 
 def _character(character: str) -> str:

@@ -11,7 +11,7 @@ from counterpoise.verifiers.text.normalise import normalise
 from counterpoise.verifiers.text.repeating import as_fractions
 from counterpoise.verifiers.text.unit_text import MAX_TEXT, factors, tidy
 
-__all__ = ["EXACT", "Written", "parse", "parse_gold", "sides", "unit_behind_box"]
+__all__ = ["EXACT", "Written", "parse_written", "parse_written_gold", "sides", "unit_behind_box"]
 
 EXACT = (1, MAX_TEXT)
 """Significant figures of a number that is no decimal: any."""
@@ -51,16 +51,16 @@ class Written:
     """Of a gold: the unit may be left out."""
 
 
-def parse_gold(gold: str) -> Written | None:
+def parse_written_gold(gold: str) -> Written | None:
     """A gold, whose unit may stand in square brackets; None when it is no quantity."""
     gold = unboxed(gold)
     if match := _BRACKETED.fullmatch(gold.strip()):
-        written = parse(f"{match['number']} {match['unit']}")
+        written = parse_written(f"{match['number']} {match['unit']}")
         return written and Written(value=written.value, unit=written.unit, figures=written.figures, optional=True)
-    return parse(gold)
+    return parse_written(gold)
 
 
-def parse(text: str) -> Written | None:
+def parse_written(text: str) -> Written | None:
     """A number, perhaps with a unit, and nothing else; None for all other text, and beyond 256 characters."""
     if len(text) > MAX_TEXT:
         return None
@@ -81,9 +81,9 @@ def sides(answer: str) -> tuple[Written, ...] | None:
         return None
     parts = [part.strip() for part in _EQUALS.split(normalise(answer, dollars=True))]
     parts = [_ABOUT.sub("", part, count=1) if _ABOUT.match(part) else part for part in parts]
-    if len(parts) > 1 and (not parts[0].strip(" $") or (parse(parts[0]) is None and _NAME.fullmatch(parts[0]))):
+    if len(parts) > 1 and (not parts[0].strip(" $") or (parse_written(parts[0]) is None and _NAME.fullmatch(parts[0]))):
         parts = parts[1:]
-    written = tuple(parse(part) for part in parts)
+    written = tuple(parse_written(part) for part in parts)
     return None if None in written else tuple(one for one in written if one is not None)
 
 

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from counterpoise.verifiers.text.presentation import TAGS, seen
 
-__all__ = ["ABSTENTIONS", "ShortGold", "abstains", "answer_tokens", "parse_gold"]
+__all__ = ["ABSTENTIONS", "ShortGold", "abstains", "answer_tokens", "parse_short_gold"]
 
 _MAX_FOLDED = 4096
 _TYPOGRAPHY = str.maketrans(
@@ -94,7 +94,7 @@ class ShortGold:
     """The question, for a judge that reads it."""
 
 
-def parse_gold(gold: str) -> ShortGold | None:
+def parse_short_gold(gold: str) -> ShortGold | None:
     """A plain text, a JSON list of texts, or `{"answers": […], "question": "…"}`; None for damaged JSON and for no answer at all.
 
     Text that begins like such JSON and is none is damaged, never a literal answer: nothing would equal it.

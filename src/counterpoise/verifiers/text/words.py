@@ -16,6 +16,8 @@ _MONTHS = _MONTH_NAMES.split()
 _SPELLINGS = "|".join([*(rf"{month[:3]}(?:{month[3:]}|\.)?" for month in _MONTHS), "sept"])
 _MONTH = re.compile(rf"(?<![A-Za-z])(?P<month>{_SPELLINGS})(?![A-Za-z])", re.IGNORECASE)
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)(?![A-Za-z])|\bof\b|\bthe\b|[,.]|\\text|[{}~]", re.IGNORECASE)
+_ISO = re.compile(r"(\d{4})[-/.](0?[1-9]|1[0-2])[-/.](0?[1-9]|[12]\d|3[01])")
+_FIGURES = re.compile(r"(0?[1-9]|[12]\d|3[01])[-/.](0?[1-9]|[12]\d|3[01])[-/.](\d{4})")
 _WEEKDAY = re.compile(r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b", re.IGNORECASE)
 
 
@@ -32,7 +34,13 @@ def same_words(gold: str, answer: str) -> bool | None:
 
 
 def same_date(gold: str, answer: str) -> bool | None:
-    """Whether two texts name one date, `March 5, 2020` and `5th of March 2020`; None when the gold names no month beside a number."""
+    """Whether two texts name one date, `March 5, 2020`, `5th of March 2020` and `2020-03-05`; None when the gold is no date.
+
+    A date names a month beside a number, or is figures with a year of four. `3/5/2020` equals `3-5-2020` alone: who wrote it is not known.
+    """
+    figures = _FIGURES.fullmatch(gold), _FIGURES.fullmatch(answer)
+    if figures[0] and figures[1]:
+        return [int(number) for number in figures[0].groups()] == [int(number) for number in figures[1].groups()]
     left, right = _date(gold), _date(answer)
     if left is None:
         return None
@@ -45,6 +53,8 @@ def same_date(gold: str, answer: str) -> bool | None:
 def _date(text: str) -> tuple[int, frozenset[int]] | None:
     if len(text) > 64:
         return None
+    if iso := _ISO.fullmatch(text):
+        return int(iso[2]), frozenset((int(iso[1]), int(iso[3])))
     plain = _WEEKDAY.sub(" ", _ORDINAL.sub(" ", text))
     months = list(_MONTH.finditer(plain))
     rest = _MONTH.sub(" ", plain).split()

@@ -1,0 +1,151 @@
+"""Credit of rollouts that another engine sampled and rewarded: its shapes become a batch, and our divisor becomes weights of its rows.
+
+Adapters share what is here. None of it is a formula: rules, emphases and controllers are `credit`, divisors are `losses`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from counterpoise.build.credit import credit_of
+from counterpoise.build.loss import loss_of
+from counterpoise.config import RunConfig
+from counterpoise.credit import CreditStep, Needs, needs_of
+from counterpoise.errors import ConfigError, DataError, UsageError
+from counterpoise.losses import counts
+from counterpoise.runfile import parse_config
+from counterpoise.types import Batch, Credit, Divide, LossOutput
+
+__all__ = ["OutsideCredit", "compose", "rewarded_batch", "row_shares"]
+
+_NEAR = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutsideCredit:
+    """What an adapter needs of the parts that a user named."""
+
+    config: RunConfig
+    """The run file that they make, defaults included."""
+    step: CreditStep
+    """Batch -> credit and its columns."""
+    divide: Divide
+    """What an update's sum is divided by."""
+
+
+def compose(
+    credit: str | Mapping[str, Any],
+    *,
+    engine: str,
+    steps: int,
+    length: int,
+    denominator: str | None = None,
+    kinds: Sequence[str] = (),
+) -> OutsideCredit:
+    """The parts that `credit` names, checked as a run file is.
+
+    Args:
+        credit: the name of a rule, or the table `[credit]` of a run file: `{"rule": "grpo", "emphasis": "focal"}`.
+        engine: the engine's name, for messages.
+        steps: training steps, which schedules follow.
+        length: response tokens at most, for the denominator `constant`.
+        denominator: a name of `losses.DENOMINATORS`; None is the default of a run file.
+        kinds: task types of the training problems.
+
+    Raises:
+        ConfigError, UnknownNameError: a name or a setting is unknown, out of range, or says what another one has said.
+        UsageError: the engine cannot give what the rule needs.
+    """
+    if not isinstance(credit, (str, Mapping)):
+        raise ConfigError(f"credit={credit!r}: give the name of a rule, or a table such as {{'rule': 'nsr'}}")
+    table = {"rule": credit} if isinstance(credit, str) else dict(credit)
+    tables: dict[str, Any] = {
+        "credit": table,
+        "learner": {"steps": max(1, steps)},
+        "rollout": {"max_tokens": length},
+        "loss": {} if denominator is None else {"denominator": denominator},
+    }
+    config = parse_config(tables, source="credit")
+    if needs_of(config.credit.rule) & Needs.CRITIC:
+        raise UsageError(
+            f"credit.rule={config.credit.rule} needs a critic, and {engine} trains none; "
+            "take a rule without one (counterpoise list rules), or train with the local engine"
+        )
+    if config.credit.token_weights != "none":
+        raise UsageError(
+            f"credit.token_weights={config.credit.token_weights} reads the sampler's log-probabilities of every token, which {engine} "
+            "does not hand over; leave it at none, or train with the local engine"
+        )
+    if config.credit.filter != RunConfig().credit.filter:
+        raise UsageError(
+            f"credit.filter={config.credit.filter}: {engine} keeps its batches whole, rows without credit have advantage 0; leave it out"
+        )
+    _, divide = loss_of(config)
+    return OutsideCredit(config=config, step=credit_of(config, kinds=kinds), divide=divide)
+
+
+def rewarded_batch(
+    rewards: torch.Tensor,
+    *,
+    low: float,
+    high: float,
+    group_ids: torch.Tensor,
+    lengths: torch.Tensor,
+    task_types: Sequence[str] | None = None,
+    parts: Mapping[str, torch.Tensor] | None = None,
+    surprisal: torch.Tensor | None = None,
+) -> Batch:
+    """The batch of N rollouts with the rewards that an outside engine gave them.
+
+    Args:
+        rewards: (N,) in [low, high]; NaN is unscored. `high` and nothing less is right.
+        low: reward of a wrong response.
+        high: reward of a right one.
+        group_ids: (N,) int64, equal for rollouts of one prompt.
+        lengths: (N,) int64 tokens that are trained on; a rollout without any (padding, or cut off and masked) is unscored.
+        task_types: (N,) kinds of tasks; None is one kind.
+        parts: graded parts by name, (N,) in [0, 1], NaN where a rollout has not got it.
+        surprisal: (N,) sum of -log p of each response's tokens, in nats.
+
+    Raises:
+        DataError: a reward is infinite or outside the range.
+    """
+    rewards = rewards.double()
+    scored = ~torch.isnan(rewards) & (lengths > 0)
+    span = high - low
+    outside = scored & ~((rewards >= low - _NEAR * span) & (rewards <= high + _NEAR * span))
+    if bool(outside.any()):
+        first = int(torch.nonzero(outside)[0])
+        raise DataError(
+            f"rollout {first} of the batch has reward {rewards[first].item():g}, and rewards were said to lie in [{low:g}, {high:g}]; "
+            "give their range with reward_range=(wrong, right), or None for a response that nobody scored"
+        )
+    unit = ((rewards - low) / span).clamp(0.0, 1.0)
+    return Batch(
+        rewards=torch.where(scored, 2.0 * unit - 1.0, torch.nan),
+        correct=scored & (unit >= 1.0 - _NEAR),
+        scored=scored,
+        group_ids=group_ids,
+        lengths=lengths,
+        task_types=["all"] * len(rewards) if task_types is None else list(task_types),
+        surprisal=surprisal,
+        parts={} if parts is None else {name: values.double() for name, values in parts.items()},
+    )
+
+
+def row_shares(divide: Divide, credit: Credit, batch: Batch) -> torch.Tensor:
+    """(N,) float64: what a token loss of each row counts for in the loss of the whole batch; 0 everywhere where nothing has credit.
+
+    A denominator is linear in the rows' sums, so this is its derivative, and an engine that divides by M has our denominator when it
+    multiplies each row's advantage by M times its share.
+    """
+    sums = torch.zeros(len(batch.lengths), dtype=torch.float64, requires_grad=True)
+    if not bool((credit.row_signed & batch.scored).any()):
+        return sums.detach()
+    output = LossOutput(row_sums=sums, lengths=batch.lengths, metrics={})
+    (shares,) = torch.autograd.grad(divide(output, counts(credit, batch.lengths, batch.scored)), sums)
+    return shares

@@ -1,0 +1,83 @@
+"""What of a `GRPOConfig` changes, or is ignored by, credit whose signs are held apart: refused or said before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from counterpoise.errors import ConfigError, UsageError
+
+__all__ = ["GLOBAL_DIVISOR", "check_arguments", "check_version", "remarks"]
+
+GLOBAL_DIVISOR = frozenset({"dapo", "cispo", "vespo"})
+"""TRL's loss types that divide by `num_items_in_batch`, a number that the adapter sets; the others divide by what each process sees."""
+
+_TESTED = ((1, 15), (1, 16))
+
+
+def check_version(version: str) -> str | None:
+    """What to know of a version of TRL; None of the tested ones.
+
+    Raises:
+        UsageError: it is too old for the adapter.
+    """
+    found = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    if found < _TESTED[0]:
+        raise UsageError(
+            f"trl {version} is installed, and the adapter needs 1.15 or 1.16: pip install 'trl>=1.15,<1.17'"
+        )
+    if found not in _TESTED:
+        return f"trl {version}: the adapter was tested with 1.15 and 1.16; compare a step with the local engine before a long run"
+    return None
+
+
+def check_arguments(args: Any, *, denominator: str | None, reward_range: Sequence[float]) -> None:
+    """Refuse what would make another objective of the one that was asked for.
+
+    Args:
+        args: TRL's `GRPOConfig`.
+        denominator: the denominator that was asked for; None is TRL's own where it has one.
+        reward_range: rewards of a wrong and of a right response.
+
+    Raises:
+        ConfigError: the range of the rewards is none.
+        UsageError: the loss type cannot have the denominator, or log-probabilities are not the policy's.
+    """
+    if len(reward_range) != 2 or not reward_range[0] < reward_range[1]:
+        raise ConfigError(
+            f"reward_range={reward_range!r}: give the reward of a wrong response and the larger one of a right one, as (0, 1)"
+        )
+    if denominator is not None and args.loss_type not in GLOBAL_DIVISOR:
+        raise UsageError(
+            f"denominator={denominator} with loss_type={args.loss_type}: TRL divides that loss by what each process sees, not by a number "
+            f"that can be set; take loss_type=dapo (the clipped loss), or leave the denominator out"
+        )
+    if args.use_vllm and (args.top_p < 1.0 or (args.top_k or 0) > 0):
+        raise UsageError(
+            f"vLLM gives log-probabilities of the truncated distribution (top_p={args.top_p:g}, top_k={args.top_k}), so that ratios to the "
+            "policy are biased by the mass that is kept; train with top_p=1 and top_k=0, and truncate in evaluation only"
+        )
+
+
+def remarks(args: Any) -> list[str]:
+    """What to know of settings that are allowed, one line each."""
+    said = []
+    if args.beta:
+        said.append(
+            f"beta={args.beta:g}: responses without credit have a KL gradient too; beta=0 trains on what carries credit alone"
+        )
+    if args.use_vllm and args.vllm_importance_sampling_correction:
+        said.append(
+            "vLLM's importance sampling correction weighs tokens of both signs; sampling/importance_sampling_ratio shows by how much"
+        )
+    if not args.mask_truncated_completions:
+        said.append(
+            "responses that are cut off at max_completion_length are judged by what they hold, mostly as wrong; "
+            "mask_truncated_completions=True leaves them unscored"
+        )
+    if args.loss_type not in GLOBAL_DIVISOR:
+        said.append(
+            f"loss_type={args.loss_type} divides by what each process sees, responses without credit included; "
+            "loss_type=dapo takes the denominator of counterpoise (tokens of responses with credit)"
+        )
+    return said

@@ -1,0 +1,213 @@
+"""`SignedGRPOTrainer`: TRL's `GRPOTrainer` whose advantages are our credit."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from counterpoise.engines.outside import OutsideCredit, compose, rewarded_batch, row_shares
+from counterpoise.engines.trl.checks import GLOBAL_DIVISOR, check_arguments, check_version, remarks
+from counterpoise.errors import CheckpointError, MissingExtraError
+from counterpoise.files import JsonFault, atomic_write_text, parse_json, read_text
+from counterpoise.losses import counts
+from counterpoise.types import Batch, Credit
+
+try:
+    import trl
+    from trl import GRPOConfig, GRPOTrainer
+except ImportError as error:  # pragma: no cover - the environment of the tests of this package has it
+    raise MissingExtraError("trl", extra="trl", purpose="SignedGRPOTrainer") from error
+
+__all__ = ["SignedGRPOTrainer"]
+
+_LOG = logging.getLogger(__name__)
+_STATE = "counterpoise.json"
+_ENGINE = "TRL's GRPOTrainer"
+
+
+class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
+    """`GRPOTrainer` with a rule, emphasis and controller of counterpoise in the place of its advantages (TRL 1.15 and 1.16).
+
+        trainer = SignedGRPOTrainer(model, reward_funcs=verdict_reward("math"), train_dataset=rows, credit="nsr")
+
+    Rewards go to the rule as they are, in no group normalisation of TRL's (`scale_rewards` has no effect). A reward of None is
+    unscored: no advantage, no part in a baseline. Several reward functions are summed with `reward_weights`, and each is a part for
+    rules that read parts. With `loss_type` dapo, cispo or vespo the loss is divided by the denominator of `counterpoise.losses`, counted
+    over the generation batch; the others keep TRL's divisor. Columns of the credit stand in TRL's log under `credit/`.
+
+    Args:
+        model: as `GRPOTrainer`'s; further arguments are passed on.
+        reward_funcs: as `GRPOTrainer`'s.
+        args: TRL's `GRPOConfig`.
+        credit: the name of a rule, or the table `[credit]` of a run file, `{"rule": "grpo", "emphasis": "focal"}`.
+        denominator: a name of `counterpoise.losses.DENOMINATORS`; None is `tokens_signed` where TRL's divisor can be set.
+        reward_range: rewards of a wrong and of a right response; only the larger one is right.
+        task_column: column that names a prompt's kind of task, for rules and controllers that treat kinds apart; None is one kind.
+
+    Raises:
+        ConfigError, UnknownNameError: a name or a setting is unknown or out of range.
+        UsageError: the rule needs what TRL has not (a critic), or an argument of TRL's would change the objective.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        reward_funcs: Any,
+        args: GRPOConfig | None = None,
+        *positional: Any,
+        credit: str | Mapping[str, Any] = "weighted_reinforce",
+        denominator: str | None = None,
+        reward_range: Sequence[float] = (0.0, 1.0),
+        task_column: str | None = None,
+        **named: Any,
+    ) -> None:
+        args = GRPOConfig("counterpoise") if args is None else args
+        said = check_version(trl.__version__)
+        check_arguments(args, denominator=denominator, reward_range=reward_range)
+        self._asked, self._denominator = credit, denominator
+        self._compose(
+            steps=max(1, args.max_steps), length=args.max_completion_length
+        )  # what is wrong is said before a model is loaded
+        for line in [*([said] if said else []), *remarks(args)]:
+            _LOG.warning("%s", line)
+        self._low, self._high = (float(end) for end in reward_range)
+        self._task_column = task_column
+        self._parts: OutsideCredit | None = None
+        self._restored: Mapping[str, Any] | None = None
+        self._rewarded: tuple[torch.Tensor, list[str]] | None = None
+        super().__init__(model, reward_funcs, args, *positional, **named)
+
+    def _compose(self, *, steps: int, length: int) -> OutsideCredit:
+        return compose(self._asked, engine=_ENGINE, steps=steps, length=length, denominator=self._denominator)
+
+    @property
+    def signed_credit(self) -> OutsideCredit:
+        """Rule, emphasis, controller and denominator of this run, with the state they have now."""
+        if self._parts is None:
+            # Schedules follow generations, and how many there will be is known once training has begun.
+            per_generation = self.args.steps_per_generation * self.num_iterations
+            updates = max(self.state.max_steps, self.args.max_steps, 1) * self.args.gradient_accumulation_steps
+            self._parts = self._compose(steps=-(-updates // per_generation), length=self.max_completion_length)
+            if self._restored is not None:
+                for name, part in self._parts.step.states.items():
+                    part.load_state_dict(self._restored.get(name))
+        return self._parts
+
+    def _calculate_rewards(self, inputs: Any, *rest: Any) -> Any:
+        rewards = super()._calculate_rewards(inputs, *rest)
+        kinds = ["all" if self._task_column is None else str(row.get(self._task_column)) for row in inputs]
+        self._rewarded = (rewards, self._gathered(kinds))
+        return rewards
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        out = super()._generate_and_score_completions(inputs)
+        if self.model.training:  # an evaluation moves no controller, and has no update
+            self._replace_advantages(out)
+        return out
+
+    def _replace_advantages(self, out: dict[str, Any]) -> None:
+        """Our credit for TRL's advantages, in the rows of this process, and our denominator for its divisor."""
+        mask = out["completion_mask"] if "tool_mask" not in out else out["completion_mask"] * out["tool_mask"]
+        batch = self._batch(out, mask)
+        parts = self.signed_credit
+        credit, columns = parts.step(batch)
+        advantages, divisor = credit.advantages, None
+        if self.loss_type in GLOBAL_DIVISOR:
+            # TRL multiplies by 1/divisor; row_shares says what each row has to count for in the whole.
+            divisor = max(1, counts(credit, batch.lengths, batch.scored).tokens_signed)
+            advantages = advantages * row_shares(parts.divide, credit, batch) * divisor
+        own, first = len(mask), self.accelerator.process_index * len(mask)
+        out["advantages"] = advantages[first : first + own].to(out["advantages"])
+        if divisor is not None:
+            out["num_items_in_batch"] = torch.full_like(out["num_items_in_batch"], divisor)
+        self._log_credit(credit, {name: column.mean for name, column in columns.items()})
+
+    def _batch(self, out: Mapping[str, Any], mask: torch.Tensor) -> Batch:
+        """The generation batch of all processes, the same in each of them, so that all come to the same credit."""
+        assert self._rewarded is not None
+        rewards_per_function, kinds = self._rewarded
+        self._rewarded = None
+        values = rewards_per_function.detach().double().cpu()
+        weights = self.reward_weights.detach().double().cpu()
+        total = (values * weights).nansum(dim=1)
+        total[torch.isnan(values).all(dim=1)] = torch.nan
+        groups = torch.arange(len(total)) // self.num_generations
+        return rewarded_batch(
+            total,
+            low=self._low,
+            high=self._high,
+            group_ids=groups,
+            lengths=self.accelerator.gather(mask.sum(dim=1)).cpu().long(),
+            task_types=kinds,
+            parts=dict(zip(self.reward_func_names, values.T, strict=True)) if len(self.reward_func_names) > 1 else None,
+            surprisal=self._surprisal(out, mask),
+        )
+
+    def _surprisal(self, out: Mapping[str, Any], mask: torch.Tensor) -> torch.Tensor | None:
+        """(N,) sum of -log p of each response, for controllers that hold entropy; where nobody has measured it, a forward pass does."""
+        if not getattr(self.signed_credit.step.controller, "reads_entropy", False):
+            return None
+        log_probs = out.get("old_per_token_logps")
+        if log_probs is None:
+            with torch.no_grad():
+                log_probs = self._get_per_token_logps_and_entropies(
+                    self.model,
+                    torch.cat([out["prompt_ids"], out["completion_ids"]], dim=1),
+                    torch.cat([out["prompt_mask"], out["completion_mask"]], dim=1),
+                    out["completion_ids"].size(1),
+                    batch_size=self.args.per_device_train_batch_size,
+                )[0]
+        own = -(log_probs.double() * mask).sum(dim=1)
+        return torch.as_tensor(self.accelerator.gather(own)).double().cpu()
+
+    def _log_credit(self, credit: Credit, columns: Mapping[str, float]) -> None:
+        for name, value in columns.items():
+            self._metrics["train"][f"credit/{name}"].append(value)
+        logged = self._logs["advantages"]
+        row = credit.advantages.tolist()
+        for _ in range(min(len(row), len(logged))):  # TRL has put its own there
+            logged.pop()
+        logged.extend(row)
+
+    def _gathered(self, own: list[str]) -> list[str]:
+        from accelerate.utils import gather_object
+
+        gathered: list[str] = gather_object(own)
+        return gathered
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        if self.args.should_save:
+            parts = self.signed_credit
+            states = {name: part.state_dict() for name, part in parts.step.states.items()}
+            directory = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
+            kept = {"rule": parts.config.credit.rule, "controller": parts.config.credit.controller, "states": states}
+            atomic_write_text(directory / _STATE, json.dumps(kept))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None:
+            return
+        path = Path(checkpoint) / _STATE
+        try:
+            kept = parse_json(read_text(path))  # controllers keep NaN for what they have not measured
+        except FileNotFoundError as error:
+            raise CheckpointError(
+                f"{checkpoint} has no {_STATE}: it was not written by SignedGRPOTrainer, so rule and controller cannot go on from it; "
+                "start from its weights instead (model=CHECKPOINT)"
+            ) from error
+        except (OSError, JsonFault) as error:
+            raise CheckpointError(f"cannot read {path}: {error}; resume from another checkpoint") from error
+        wanted = self._compose(steps=1, length=self.max_completion_length).config.credit
+        for name, now in (("rule", wanted.rule), ("controller", wanted.controller)):
+            if kept.get(name) != now:
+                raise CheckpointError(
+                    f"{checkpoint} was trained with credit.{name}={kept.get(name)}, and now it is {now}; resume with what it was, or start "
+                    "from its weights instead (model=CHECKPOINT)"
+                )
+        self._restored, self._parts = kept["states"], None

@@ -1,0 +1,117 @@
+"""What adapters share: rewards of another engine as a batch, shares of rows, and what cannot be said to TRL."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from counterpoise.engines.outside import compose, rewarded_batch, row_shares
+from counterpoise.engines.trl.checks import check_arguments, remarks
+from counterpoise.engines.trl.rewards import text_of, verdict_reward
+from counterpoise.errors import ConfigError, DataError, UnknownNameError, UsageError
+
+NAN = float("nan")
+
+
+def batch(rewards, lengths=None, low=0.0, high=1.0):
+    rewards = torch.tensor(rewards)
+    return rewarded_batch(
+        rewards,
+        low=low,
+        high=high,
+        group_ids=torch.arange(len(rewards)) // 2,
+        lengths=torch.tensor(lengths or [4] * len(rewards)),
+    )
+
+
+def test_rewards_of_any_range_are_right_wrong_graded_or_unscored():
+    made = batch([1.0, 0.0, 0.25, NAN])
+    assert made.rewards[:3].tolist() == [1.0, -1.0, -0.5] and made.rewards[3].isnan()
+    assert made.correct.tolist() == [True, False, False, False]
+    assert made.scored.tolist() == [True, True, True, False]
+    assert batch([5.0, -5.0], low=-5, high=5).rewards.tolist() == [1.0, -1.0]
+
+
+def test_a_row_without_tokens_is_unscored():
+    made = batch([0.0, 1.0], lengths=[0, 3])
+    assert made.scored.tolist() == [False, True] and made.rewards[0].isnan()
+
+
+@pytest.mark.parametrize("reward", [1.5, -0.5, float("inf")])
+def test_a_reward_outside_its_range_names_its_row(reward):
+    with pytest.raises(DataError, match=r"rollout 1 of the batch .* lie in \[0, 1\].*reward_range"):
+        batch([0.0, reward])
+
+
+@pytest.mark.parametrize(
+    ("denominator", "wanted"),
+    [
+        # lengths 2, 4, 6, 8; the last is unscored, nsr gives the first no credit
+        ("tokens_all", [1 / 12, 1 / 12, 1 / 12]),
+        ("tokens_signed", [1 / 10, 1 / 10, 1 / 10]),
+        ("sequences", [1 / 3, 1 / 3, 1 / 3]),
+        ("sequence_mean", [1 / 6, 1 / 12, 1 / 18]),
+        ("constant", [1 / 48, 1 / 48, 1 / 48]),
+    ],
+)
+def test_shares_of_rows_are_the_denominators_derivative(denominator, wanted):
+    parts = compose("nsr", engine="here", steps=1, length=16, denominator=denominator)
+    made = batch([1.0, 0.0, 0.0, NAN], lengths=[2, 4, 6, 8])
+    credit, _ = parts.step(made)
+    assert row_shares(parts.divide, credit, made)[:3].tolist() == pytest.approx(wanted)
+
+
+def test_where_nothing_has_credit_no_row_counts():
+    parts = compose("psr", engine="here", steps=1, length=16)
+    made = batch([0.0, 0.0])
+    credit, _ = parts.step(made)
+    assert row_shares(parts.divide, credit, made).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("credit", "error", "says"),
+    [
+        ("nrs", UnknownNameError, "did you mean 'nsr'"),
+        ("ppo", UsageError, "needs a critic, and TRL trains none"),
+        ({"rule": "nsr", "filter": "none"}, UsageError, "keeps its batches whole"),
+        ({"rule": "nsr", "token_weights": "probability"}, UsageError, "log-probabilities of every token"),
+        ({"rle": "nsr"}, ConfigError, "did you mean 'rule'"),
+        (3, ConfigError, "give the name of a rule"),
+    ],
+)
+def test_parts_that_are_refused(credit, error, says):
+    with pytest.raises(error, match=says):
+        compose(credit, engine="TRL", steps=1, length=16)
+
+
+def arguments(**other):
+    return SimpleNamespace(
+        **{
+            "loss_type": "dapo", "use_vllm": False, "top_p": 1.0, "top_k": 0, "beta": 0.0, "mask_truncated_completions": True,
+            "vllm_importance_sampling_correction": True, **other,
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("truncation", [{"top_p": 0.9}, {"top_k": 50}])
+def test_log_probabilities_of_a_truncated_distribution_are_refused(truncation):
+    check_arguments(arguments(**truncation), denominator=None, reward_range=(0, 1))  # generate's are of the whole
+    with pytest.raises(UsageError, match="train with top_p=1 and top_k=0"):
+        check_arguments(arguments(use_vllm=True, **truncation), denominator=None, reward_range=(0, 1))
+    assert remarks(arguments()) == []
+
+
+def test_a_verifier_as_a_reward_function():
+    reward = verdict_reward("math", gold="solution")
+    said = [[{"role": "assistant", "content": r"So \boxed{\frac{1}{2}}"}], r"\boxed{2}", "I give up", r"\boxed{3}"]
+    assert reward(completions=said, solution=["0.5", "3", "4", "None"], prompts=[""] * 4) == [1.0, 0.0, 0.0, None]
+    assert reward.__name__ == "math"
+    with pytest.raises(DataError, match=r"no column 'solution' .* one of: answer"):
+        reward(completions=said, answer=["1"] * 4)
+    with pytest.raises(UnknownNameError, match="did you mean 'math'"):
+        verdict_reward("mth")
+
+
+def test_texts_of_messages():
+    assert text_of([{"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "image"}]}]) == "a"
+    assert text_of([]) == "" and text_of([{"role": "assistant", "content": None}]) == ""

@@ -1,0 +1,52 @@
+"""Every part that a run file can name stands in its page, and what is there for comparison is marked so in both places."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from counterpoise.credit import EMPHASES, FILTERS, RULES
+from counterpoise.credit.controllers.registry import CONTROLLERS
+from counterpoise.credit.token_weights import TOKEN_WEIGHTS
+from counterpoise.diagnostics.guards.registry import GUARDS
+from counterpoise.evaluation.estimators.registry import ESTIMATORS
+from counterpoise.losses import DENOMINATORS, LOSSES
+from counterpoise.rewards.aggregators import AGGREGATORS
+from counterpoise.rewards.registry import REWARDS
+from counterpoise.tasks.registry import TASKS
+from counterpoise.verifiers.registry import VERIFIERS
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = {
+    "rule": ("objectives", RULES),
+    "emphasis": ("objectives", EMPHASES),
+    "filter": ("objectives", FILTERS),
+    "token weight": ("objectives", TOKEN_WEIGHTS),
+    "controller": ("objectives", CONTROLLERS),
+    "loss": ("objectives", LOSSES),
+    "denominator": ("objectives", DENOMINATORS),
+    "reward": ("objectives", REWARDS),
+    "aggregator": ("objectives", AGGREGATORS),
+    "guard": ("guards", GUARDS),
+    "verifier": ("verification", VERIFIERS),
+    "task": ("tasks", TASKS),
+    "estimator": ("evaluation", ESTIMATORS),
+}
+PARTS = [(kind, name) for kind, (_, registry) in PAGES.items() for name in registry]
+
+
+@pytest.mark.parametrize(("kind", "name"), PARTS)
+def test_every_part_is_in_its_page(kind, name):
+    page = DOCS / f"{PAGES[kind][0]}.md"
+    assert re.search(rf"`{re.escape(name)}[`( ]", page.read_text(encoding="utf-8")), (
+        f"docs/{page.name} has no `{name}`: add a row"
+    )
+
+
+@pytest.mark.parametrize(("kind", "name"), [part for part in PARTS if part[0] in ("rule", "aggregator")])
+def test_what_is_there_for_comparison_is_marked(kind, name):
+    page, registry = PAGES[kind]
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    said = "For comparison" in inspect.cleandoc(registry[name].__doc__)
+    assert bool(re.search(rf"^\| `{name}` \* \|", text, flags=re.MULTILINE)) is said
