@@ -23,7 +23,7 @@ from counterpoise.errors import ConfigError, MissingExtraError
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["KEY_VARIABLE", "Endpoint", "Failure", "Receive", "Request"]
+__all__ = ["KEY_VARIABLE", "Endpoint", "Failure", "HttpRequest", "Receive"]
 
 KEY_VARIABLE = "COUNTERPOISE_JUDGE_KEY_VARIABLE"
 """Environment variable in which the user names further variables that may be sent as a key, separated by commas."""
@@ -38,7 +38,7 @@ _PASSING = frozenset((408, 409, 425, 429))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class HttpRequest:
     """One question to the server."""
 
     path: str
@@ -69,7 +69,7 @@ class Failure:
     """The server's own words: the JSON or the text of its answer, or what the system says of a connection. The key is taken out."""
 
 
-Receive = Callable[[Request, "dict[str, Any] | Failure"], "Failure | None"]
+Receive = Callable[[HttpRequest, "dict[str, Any] | Failure"], "Failure | None"]
 """Gets each request with the JSON object of its reply, or with why there is none, in the order in which they come. Returns why a reply
 is of no use, or None; what comes as a failure is one."""
 
@@ -156,7 +156,7 @@ class Endpoint:
 
     def exchange(
         self,
-        more: Callable[[], Request | None],
+        more: Callable[[], HttpRequest | None],
         receive: Receive,
         *,
         say: Callable[[str], None] = lambda line: None,
@@ -180,7 +180,7 @@ class Endpoint:
             raise MissingExtraError("httpx", extra=self.extra, purpose=self.purpose) from error
         _run(self._all(httpx, more, receive, _Quiet(say)))
 
-    async def _all(self, library: Any, more: Callable[[], Request | None], receive: Receive, quiet: _Quiet) -> None:
+    async def _all(self, library: Any, more: Callable[[], HttpRequest | None], receive: Receive, quiet: _Quiet) -> None:
         failed = _Streak(self.patience)
         limits = library.Limits(max_connections=self.concurrency)
         client = library.AsyncClient(
@@ -200,7 +200,9 @@ class Endpoint:
 
             await asyncio.gather(*(work() for _ in range(self.concurrency)))
 
-    async def _patiently(self, client: httpx.AsyncClient, request: Request, quiet: _Quiet) -> dict[str, Any] | Failure:
+    async def _patiently(
+        self, client: httpx.AsyncClient, request: HttpRequest, quiet: _Quiet
+    ) -> dict[str, Any] | Failure:
         for attempt in range(self.retries + 1):
             await quiet.passed()
             reply = await self._once(client, request)
@@ -211,7 +213,7 @@ class Endpoint:
             await asyncio.sleep(max(asked, min(_LONGEST_BACKOFF, 0.5 * 2**attempt)))
         raise AssertionError
 
-    async def _once(self, client: httpx.AsyncClient, request: Request) -> dict[str, Any] | Failure:
+    async def _once(self, client: httpx.AsyncClient, request: HttpRequest) -> dict[str, Any] | Failure:
         import httpx
 
         key = os.environ.get(self.key_variable, "")
@@ -295,7 +297,7 @@ def _run(asking: Coroutine[Any, Any, None]) -> None:
         thread.submit(asyncio.run, asking).result()
 
 
-def _read(request: Request, status: int, body: bytes, after: float, key: str) -> dict[str, Any] | Failure:
+def _read(request: HttpRequest, status: int, body: bytes, after: float, key: str) -> dict[str, Any] | Failure:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

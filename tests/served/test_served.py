@@ -475,6 +475,7 @@ def test_a_full_disk_ends_it_and_what_is_written_stays(ask, server, draws, monke
     assert len(draws()) == sum(appended)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, -15), (signal.SIGINT, 130)])
 def test_an_interrupted_evaluation_goes_on(ask, server, draws, sums, tmp_path, number, code):
     server.mode = "slow"

@@ -21,7 +21,7 @@ from counterpoise.files import atomic_write_text, read_json
 from counterpoise.prompts import Wording
 from counterpoise.prompts.templates import ChatTemplate, Message, TextTemplate
 from counterpoise.rollouts.served.dialect import Ask
-from counterpoise.rollouts.served.sampler import Draw, ServedSampler
+from counterpoise.rollouts.served.sampler import ServedDraw, ServedSampler
 from counterpoise.rollouts.served.server import Server
 from counterpoise.rollouts.served.words import words
 from counterpoise.text import counted
@@ -149,7 +149,7 @@ class _Kept:
             self._on_progress(self.done, self.total)
         return missing
 
-    def receive(self, draws: Sequence[Draw]) -> None:
+    def receive(self, draws: Sequence[ServedDraw]) -> None:
         if self.store is None:
             self.store = RolloutStore(self.directory, self._manifest)
             keep_given(self.directory, self._config)
@@ -165,7 +165,7 @@ class _Kept:
         if self._on_progress is not None:
             self._on_progress(self.done, self.total)
 
-    def _stored(self, draw: Draw) -> StoredRollout:
+    def _stored(self, draw: ServedDraw) -> StoredRollout:
         ask, drawn = self._asks[draw.problem_id], draw.drawn
         return StoredRollout(
             problem_id=draw.problem_id,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from counterpoise.endpoint import Failure
-from counterpoise.rollouts.served.words import blamed, text_of
+from counterpoise.rollouts.served.words import blamed, message_in
 from counterpoise.types import SamplingSettings
 
 __all__ = ["Ask", "Dialect"]
@@ -110,7 +110,7 @@ class Dialect:
         """
         if failure.status not in _REFUSALS:
             return None
-        if self._token_field == "max_tokens" and "max_tokens" in body and _RENAMED.search(text_of(failure.said)):
+        if self._token_field == "max_tokens" and "max_tokens" in body and _RENAMED.search(message_in(failure.said)):
             self._token_field = "max_completion_tokens"
             return []
         fields = blamed(failure, _fields(body))

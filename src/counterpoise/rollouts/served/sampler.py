@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from counterpoise.endpoint import Endpoint, Failure, Request
+from counterpoise.endpoint import Endpoint, Failure, HttpRequest
 from counterpoise.rollouts.served.dialect import Ask, Dialect
 from counterpoise.rollouts.served.reply import Drawn, read_reply
 from counterpoise.rollouts.served.server import Server
@@ -16,7 +16,7 @@ from counterpoise.streams import stream
 from counterpoise.text import counted
 from counterpoise.types import SamplingSettings
 
-__all__ = ["Draw", "ServedSampler"]
+__all__ = ["ServedDraw", "ServedSampler"]
 
 _SEEDS = 2**31
 """Servers hold seeds in as little as 32 bits."""
@@ -29,7 +29,7 @@ _ANNOUNCED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
+class ServedDraw:
     """One response and which draw it is."""
 
     problem_id: str
@@ -80,8 +80,10 @@ class ServedSampler:
         self._answered = self._too_many = False
         self._work: deque[tuple[Ask, tuple[int, ...]]] = deque()
 
-    def draw(self, wanted: Sequence[tuple[Ask, Sequence[int]]], receive: Callable[[Sequence[Draw]], None]) -> None:
-        """Draw the sample indices that are wanted of each prompt; what could not be drawn is in `failed`, with its reason.
+    def draw(
+        self, wanted: Sequence[tuple[Ask, Sequence[int]]], receive: Callable[[Sequence[ServedDraw]], None]
+    ) -> None:
+        """ServedDraw the sample indices that are wanted of each prompt; what could not be drawn is in `failed`, with its reason.
 
         Never raises for what the server does. What `receive` raises ends it.
 
@@ -91,7 +93,7 @@ class ServedSampler:
         """
         self._work = deque((ask, run) for ask, samples in wanted for run in _runs(samples))
 
-        def received(request: Request, reply: dict[str, Any] | Failure) -> Failure | None:
+        def received(request: HttpRequest, reply: dict[str, Any] | Failure) -> Failure | None:
             return self._received(request.about, reply, receive)
 
         endpoint = self._server.endpoint
@@ -104,16 +106,16 @@ class ServedSampler:
         for ask, _ in self._work:  # none, where the server answered
             self.failed.setdefault(ask.problem_id, next(reversed(self.failed.values())))
 
-    def _first(self, endpoint: Endpoint, receive: Callable[[Sequence[Draw]], None]) -> None:
+    def _first(self, endpoint: Endpoint, receive: Callable[[Sequence[ServedDraw]], None]) -> None:
         """Ask alone, until it is answered or nothing more can be given up."""
         before, dialect = self.dialect.copy(), self.dialect
-        waiting: deque[Request | None] = deque([self._more()])
+        waiting: deque[HttpRequest | None] = deque([self._more()])
         trials: list[list[str]] | None = None
         first: Failure | None = None
         said: list[str] = []
         guessed: list[str] = []
 
-        def received(request: Request, reply: dict[str, Any] | Failure) -> Failure | None:
+        def received(request: HttpRequest, reply: dict[str, Any] | Failure) -> Failure | None:
             nonlocal trials, first
             work: _Work = request.about
             if isinstance(reply, Failure):
@@ -142,7 +144,7 @@ class ServedSampler:
         last = next(reversed(self.failed.values()), None)
         return bool(self._work) and last is not None and last.status in (400, 413, 422)
 
-    def _more(self) -> Request | None:
+    def _more(self) -> HttpRequest | None:
         while self._work:
             ask, samples = self._work.popleft()
             if ask.problem_id in self.failed:
@@ -156,11 +158,11 @@ class ServedSampler:
             what = "a completion" if ask.messages is None else "a chat completion"
             work = _Work(ask=ask, samples=now, body=body)
             self.paths.add(ask.path)
-            return Request(path=ask.path, body=body, expects=what, most=most, about=work)
+            return HttpRequest(path=ask.path, body=body, expects=what, most=most, about=work)
         return None
 
     def _received(
-        self, work: _Work, reply: dict[str, Any] | Failure, receive: Callable[[Sequence[Draw]], None]
+        self, work: _Work, reply: dict[str, Any] | Failure, receive: Callable[[Sequence[ServedDraw]], None]
     ) -> Failure | None:
         if isinstance(reply, Failure):
             given_up = self.dialect.concede(reply, dict(work.body)) if self._answered else None
@@ -180,7 +182,7 @@ class ServedSampler:
             return failure
         self._answered = True
         seed, name = self._seed_of(work.ask, work.samples[0]), work.ask.problem_id
-        receive([Draw(problem_id=name, sample=sample, seed=seed, drawn=one) for sample, one in found.items()])
+        receive([ServedDraw(problem_id=name, sample=sample, seed=seed, drawn=one) for sample, one in found.items()])
         lacking = [sample for sample in work.samples if sample not in found]
         self._work.extendleft((work.ask, run) for run in _runs(lacking))
         if len(read.drawn) < len(work.samples) and (line := self.dialect.fewer(len(read.drawn), len(work.samples))):

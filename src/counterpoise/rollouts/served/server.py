@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
-from counterpoise.endpoint import Endpoint, Failure, Request
+from counterpoise.endpoint import Endpoint, Failure, HttpRequest
 from counterpoise.errors import ModelError, ServerError, nearest
 from counterpoise.rollouts.served.words import words
 from counterpoise.settings import settings
@@ -66,9 +66,9 @@ class Server:
     def listed(self) -> list[str] | Failure:
         """The names of the models that the server lists, asked for once; the failure where it lists none, as some do."""
         replies: list[dict[str, Any] | Failure] = []
-        requests = iter([Request(path="/models", expects="a list of models")])
+        requests = iter([HttpRequest(path="/models", expects="a list of models")])
 
-        def receive(request: Request, reply: dict[str, Any] | Failure) -> None:
+        def receive(request: HttpRequest, reply: dict[str, Any] | Failure) -> None:
             replies.append(reply)
 
         # No second try: of an address that is wrong, or a server that is not there, one wants to hear at once.

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 from annotated_types import Ge, Le
 
-from counterpoise.endpoint import Endpoint, Failure, Request
+from counterpoise.endpoint import Endpoint, Failure, HttpRequest
 from counterpoise.errors import ConfigError
 from counterpoise.files import JsonFault, append_json_lines, json_lines
 from counterpoise.ranges import File, Positive, Share, Size
@@ -174,17 +174,17 @@ class LlmVerifier:
         requests = iter([self._request(place, *chat) for place, chat in enumerate(questions)])
         replies: dict[int, str | Failure] = {}
 
-        def receive(request: Request, reply: dict[str, Any] | Failure) -> Failure | None:
+        def receive(request: HttpRequest, reply: dict[str, Any] | Failure) -> Failure | None:
             read = replies[request.about] = reply if isinstance(reply, Failure) else _content(reply)
             return read if isinstance(read, Failure) else None
 
         self._endpoint.exchange(lambda: next(requests, None), receive)
         return [replies[place] for place in range(len(questions))]
 
-    def _request(self, place: int, system: str, user: str) -> Request:
+    def _request(self, place: int, system: str, user: str) -> HttpRequest:
         messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
         body = {"model": self._model, "messages": messages, "temperature": 0, self.token_field: self.max_tokens}
-        return Request(path="/chat/completions", body=body, about=place)
+        return HttpRequest(path="/chat/completions", body=body, about=place)
 
     def _undecided(self, judgement: Judgement) -> bool:
         return judgement.rule == "different" and judgement.parts["f1"] >= self.ask_from
