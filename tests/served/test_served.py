@@ -12,7 +12,6 @@ import pytest
 
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.jobs import served
-from counterpoise.verifiers.compare.exact import ExactVerifier
 
 N = 20
 
@@ -476,6 +475,7 @@ def test_a_full_disk_ends_it_and_what_is_written_stays(ask, server, draws, monke
     assert len(draws()) == sum(appended)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, -15), (signal.SIGINT, 130)])
 def test_an_interrupted_evaluation_goes_on(ask, server, draws, sums, tmp_path, number, code):
     server.mode = "slow"
@@ -494,7 +494,8 @@ def test_an_interrupted_evaluation_goes_on(ask, server, draws, sums, tmp_path, n
     assert ask("--n", N).exit_code == 0
     ask("--n", N, out="whole")
     assert kept.items() <= draws().items() and draws() == draws("whole")
-    assert sum(1 for _ in RolloutStore(tmp_path / "out").verdicts("exact", ExactVerifier().version)) == 4 * N
+    [grader] = json.loads((tmp_path / "out" / "passk.json").read_text())["verifiers"].items()
+    assert sum(1 for _ in RolloutStore(tmp_path / "out").verdicts(*grader)) == 4 * N
 
 
 SCRIPT = """
@@ -512,3 +513,18 @@ def test_it_imports_no_torch(server, sums, tmp_path):
     done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, env=os.environ, check=True)
     assert done.stdout == "0 []\n"
     assert (tmp_path / "runs" / "served-tiny-jsonl" / "passk.json").is_file()
+
+
+def test_a_prompt_of_ones_own_is_sent_as_it_is(ask, server, tmp_path):
+    words = ["prompt.template=chat", "prompt.system=Be brief.", "prompt.chat_arguments={enable_thinking = false}"]
+    assert ask("--n", 1, *words, out="chat").exit_code == 0
+    assert server.seen[0]["messages"][0] == {"role": "system", "content": "Be brief."}
+    assert server.seen[0]["chat_template_kwargs"] == {"enable_thinking": False}
+    text = ["prompt.text=Q: {question} A:", "prompt.response_prefix=It is:"]
+    assert ask("--n", 1, *text, out="text").exit_code == 0
+    assert "Q: 2+1 A:It is:" in [body.get("prompt") for body in server.seen]
+    assert {r.text[:6] for r in RolloutStore(tmp_path / "text").rollouts()} == {"It is:"}
+    refused = ask("--n", 1, "prompt.template=chat", "prompt.response_prefix=It", out="no")
+    assert refused.exit_code == 2 and "prompt.response_prefix ends a text" in errors(refused)[0]
+    server.refuses = {"chat_template_kwargs"}
+    assert "supplied: chat_template_kwargs; nothing was drawn" in errors(ask("--n", 1, *words, out="no"))[0]

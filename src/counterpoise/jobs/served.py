@@ -19,7 +19,7 @@ from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import atomic_write_text, read_json
 from counterpoise.prompts import Wording
-from counterpoise.prompts.templates import ChatTemplate, TextTemplate
+from counterpoise.prompts.templates import ChatTemplate, Message, TextTemplate
 from counterpoise.rollouts.served.dialect import Ask
 from counterpoise.rollouts.served.sampler import ServedDraw, ServedSampler
 from counterpoise.rollouts.served.server import Server
@@ -81,12 +81,6 @@ def evaluate_served(
             "that are too long for it; leave them away"
         )
     task, template = task_and_template(config)
-    for name in ("chat_arguments", "response_prefix"):
-        if name in template.changes:
-            raise ConfigError(
-                f"prompt.{name} goes into the model's chat format, which is with the server; leave it away, or write the whole prompt into "
-                "prompt.text, which is sent as text"
-            )
     problems = first_problems(task.problems("test"), config.evaluation.problems)
     check_verifiers(problems, config.verification.settings)
     wanted = config.evaluation
@@ -177,7 +171,7 @@ class _Kept:
             problem_id=draw.problem_id,
             sample=draw.sample,
             seed=draw.seed,
-            text=drawn.text,
+            text=ask.prefix + drawn.text,
             tokens=drawn.tokens,
             stop_reason=drawn.stop_reason,
             mean_log_prob=drawn.mean_log_prob,
@@ -225,12 +219,23 @@ def _texts_of(value: object) -> list[str]:
 def _ask_of(problem: Problem, wording: Wording) -> Ask:
     """What the server gets: chat templates as messages, which it puts into the model's own format; others as the text they are."""
     chosen = wording.of(wording.name_for(problem))
-    before = problem.meta.get(MESSAGES, ())
+    before: Sequence[Message] = problem.meta.get(MESSAGES, ())
     if isinstance(chosen, ChatTemplate):
-        return Ask(problem_id=problem.problem_id, messages=tuple(chosen.messages(problem.question, before=before)))
+        if wording.response_prefix:
+            raise ConfigError(
+                "prompt.response_prefix ends a text, and a chat is put into its format by the server, which ends it; use a text: "
+                "prompt.template=plain, step_by_step or prompt.text"
+            )
+        messages = tuple(chosen.talk(problem.question, before))
+        return Ask(problem_id=problem.problem_id, messages=messages, arguments=chosen.arguments)
     assert isinstance(chosen, TextTemplate)
-    text = chosen.worded(problem.question, before=before)
-    return Ask(problem_id=problem.problem_id, messages=None, text=text, special_tokens=chosen.add_special_tokens)
+    return Ask(
+        problem_id=problem.problem_id,
+        messages=None,
+        text=chosen.whole(problem.question, before),
+        prefix=wording.response_prefix,
+        special_tokens=chosen.add_special_tokens,
+    )
 
 
 def _error(server: Server, listed: Sequence[str], sampler: ServedSampler, kept: _Kept) -> ServerError | ModelError:

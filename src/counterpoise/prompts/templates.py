@@ -99,11 +99,11 @@ class TextTemplate:
     """Worked examples: each in the same text, followed by its answer and an empty line."""
 
     def render(self, question: str, tokenizer: Tokenizer, *, before: Sequence[Message] = ()) -> str:
-        """As `worded`."""
-        return self.worded(question, before=before)
+        """The text with the question in its place, after the shots and earlier messages; see `whole`."""
+        return self.whole(question, before)
 
-    def worded(self, question: str, *, before: Sequence[Message] = ()) -> str:
-        """The text with the question in its place, after the shots and earlier messages; it needs no tokenizer.
+    def whole(self, question: str, before: Sequence[Message] = ()) -> str:
+        """The same, for whom there is no tokenizer.
 
         Raises:
             ConfigError: the text spells out one turn of a chat, and there are earlier messages.
@@ -150,8 +150,8 @@ class ChatTemplate:
             )
         for argument in self.arguments:
             self._refuse_unread(argument, str(tokenizer.chat_template), name)
-        talk = self.messages(question, before=before)
-        system = talk[0][1] if talk[0][0] == "system" else None
+        talk = self.talk(question, before)
+        system = next((text for role, text in talk[:1] if role == "system"), None)
         whose = "prompt.system" if self.system is not None else "its own system message"
         way = f"; put the words of {whose} into prompt.user" if system is not None else ""
         try:
@@ -170,8 +170,8 @@ class ChatTemplate:
             raise ConfigError(f"the chat template of '{name}' leaves the system message out{way}")
         return text
 
-    def messages(self, question: str, *, before: Sequence[Message] = ()) -> list[Message]:
-        """The conversation as (role, text), for whoever puts it into the model's format."""
+    def talk(self, question: str, before: Sequence[Message] = ()) -> list[Message]:
+        """The conversation, for whoever puts it into the model's format."""
         own = next((text for role, text in before if role == "system"), None)
         system = own if self.system is None else self.system
         shots = [

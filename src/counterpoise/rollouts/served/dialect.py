@@ -7,12 +7,12 @@ consequence for the distribution or can be told; what the manifest says itself (
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from counterpoise.endpoint import Failure
-from counterpoise.rollouts.served.words import blamed, text_of
+from counterpoise.rollouts.served.words import blamed, message_in
 from counterpoise.types import SamplingSettings
 
 __all__ = ["Ask", "Dialect"]
@@ -50,6 +50,10 @@ class Ask:
     """(role, content) of each message, for `/chat/completions`; None for a text."""
     text: str = ""
     """The text, for `/completions`."""
+    prefix: str = ""
+    """What the response begins with; it ends the text that is sent."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of the chat format."""
     special_tokens: bool = True
     """Whether the tokenizer adds its own to the text."""
 
@@ -83,9 +87,10 @@ class Dialect:
     def body(self, ask: Ask, n: int, seed: int) -> dict[str, Any]:
         """The request for `n` responses."""
         drawn = self._settings
-        prompt: dict[str, Any] = {"prompt": ask.text}
+        prompt: dict[str, Any] = {"prompt": ask.text + ask.prefix}
         if ask.messages is not None:
             prompt = {"messages": [{"role": role, "content": content} for role, content in ask.messages]}
+        prompt |= {"chat_template_kwargs": dict(ask.arguments)} if ask.arguments else {}
         body = {"model": self._model, **prompt, "temperature": drawn.temperature, "top_p": drawn.top_p}
         body[self._token_field] = drawn.max_tokens
         body |= {"stop": list(drawn.stop), "include_stop_str_in_output": True} if drawn.stop else {}
@@ -105,7 +110,7 @@ class Dialect:
         """
         if failure.status not in _REFUSALS:
             return None
-        if self._token_field == "max_tokens" and "max_tokens" in body and _RENAMED.search(text_of(failure.said)):
+        if self._token_field == "max_tokens" and "max_tokens" in body and _RENAMED.search(message_in(failure.said)):
             self._token_field = "max_completion_tokens"
             return []
         fields = blamed(failure, _fields(body))

@@ -9,7 +9,7 @@ from typing import Any
 
 from counterpoise.endpoint import Failure
 
-__all__ = ["blamed", "text_of", "words"]
+__all__ = ["blamed", "message_in", "words"]
 
 _SHOWN = 200
 _DEPTH = 6
@@ -19,19 +19,19 @@ _N = re.compile(r"(?<![\w\\-])n(?![\w-])|multiple (?:choices|completions)|one (?
 
 def words(failure: Failure) -> str:
     """The reason, and what the server says of it in one line of at most 200 characters."""
-    said = " ".join(text_of(failure.said).split())
+    said = " ".join(message_in(failure.said).split())
     shown = said if len(said) <= _SHOWN else said[:_SHOWN] + "…"
     return f"{failure.reason}: {shown}" if shown else failure.reason
 
 
-def text_of(said: Any) -> str:
+def message_in(said: Any) -> str:
     """The message inside the forms that errors have: `{error: {message}}`, `{detail: [{msg, loc}]}`, `{message}`, or text."""
     for name in ("error", "detail", "message", "msg"):
         if isinstance(said, dict) and said.get(name):
             inner = said[name]
             if isinstance(inner, list) and inner and all(isinstance(one, dict) for one in inner):
-                return "; ".join(f"{_place(one)}{text_of(one)}" for one in inner[:3])
-            return text_of(inner)
+                return "; ".join(f"{_place(one)}{message_in(one)}" for one in inner[:3])
+            return message_in(inner)
     if isinstance(said, str):
         return "" if said.lstrip()[:1] == "<" else said  # a page for browsers says nothing in one line
     return "" if said is None else json.dumps(said)
@@ -45,7 +45,7 @@ def blamed(failure: Failure, fields: Collection[str]) -> list[str]:
     pointed = {name for name in _pointed(failure.said, _DEPTH) if name in fields}
     if pointed:
         return [name for name in fields if name in pointed]
-    said = text_of(failure.said)
+    said = message_in(failure.said)
     return [name for name in fields if (_N if name == "n" else re.compile(rf"\b{name}\b")).search(said)]
 
 
