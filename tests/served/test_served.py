@@ -528,3 +528,22 @@ def test_a_prompt_of_ones_own_is_sent_as_it_is(ask, server, tmp_path):
     assert refused.exit_code == 2 and "prompt.response_prefix ends a text" in errors(refused)[0]
     server.refuses = {"chat_template_kwargs"}
     assert "supplied: chat_template_kwargs; nothing was drawn" in errors(ask("--n", 1, *words, out="no"))[0]
+
+
+def test_the_same_model_at_another_address_goes_on_and_is_told(ask, server, tmp_path):
+    assert ask("--n", 2).exit_code == 0
+    record = tmp_path / "out" / "server.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "urls": ["http://10.0.0.7:8000/v1", 5]}))
+    result = ask("--n", 4)
+    assert result.exit_code == 0
+    assert (
+        "other rollouts here came from http://10.0.0.7:8000/v1: the same name is taken for the same model"
+        in result.stderr
+    )
+    assert json.loads(record.read_text())["urls"] == sorted(["http://10.0.0.7:8000/v1", server.url])
+    record.write_text("{damaged")
+    assert ask("--n", 5).exit_code == 0
+    before = record.read_text()
+    server.mode = "broken"
+    assert ask("--n", 6).exit_code == 1
+    assert record.read_text() == before

@@ -195,7 +195,7 @@ class _Kept:
 
     def write_server(self, server: Server, sampler: ServedSampler) -> None:
         """Who drew, beside the manifest: addresses, and what of the requests was refused. For people; nothing reads it but this."""
-        if self.store is None:
+        if not self._texts:  # nobody drew anything
             return
         path = self.directory / _FILE
         try:
@@ -203,10 +203,9 @@ class _Kept:
         except (OSError, ValueError):
             before = {}
         found = {"urls": [server.url], "answered_as": list(sampler.answered_as), "refused": sampler.dialect.refused}
-        if before.get("urls") and server.url not in before["urls"]:
-            self._say(
-                f"other rollouts here came from {', '.join(before['urls'])}: the same name is taken for the same model"
-            )
+        others = _texts_of(before.get("urls"))
+        if others and server.url not in others:
+            self._say(f"other rollouts here came from {', '.join(others)}: the same name is taken for the same model")
         merged = {name: sorted({*_texts_of(before.get(name)), *values}) for name, values in found.items()}
         if merged != before:
             atomic_write_text(path, json.dumps(merged, indent=2, ensure_ascii=False) + "\n")
