@@ -85,7 +85,7 @@ def test_files_that_are_missing_or_empty(refused, jsonl, run_file, tmp_path):
     refused(
         "train",
         run_file(tasks={**tasks, "train": str(tmp_path)}),
-        says=f"train={tmp_path} is a directory; give one file",
+        says=f"task 'jsonl' has no train problems: {tmp_path} is empty; give a file with some",
     )
 
 
