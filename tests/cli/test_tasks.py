@@ -82,11 +82,11 @@ def test_selfcheck_prints_a_rate_for_each_probe():
 
 def test_selfcheck_of_a_verifier_that_rejects_golds_exits_with_1_and_shows_them(tmp_path):
     file = tmp_path / "numbers.jsonl"
-    file.write_text("".join(json.dumps({"question": f"q{i}", "answer": "seven"}) + "\n" for i in range(3)))
+    file.write_text("".join(json.dumps({"question": f"q{i}", "answer": "plenty"}) + "\n" for i in range(3)))
     result = run("selfcheck", "jsonl", f"test={file}", "verifier=numeric")
     assert result.exit_code == 1
     assert "error: jsonl: 3 of 3, gold, not accepted, e.g." in result.stderr
-    assert "gold 'seven'" in result.stderr
+    assert "gold 'plenty'" in result.stderr
 
 
 def test_selfcheck_all_names_the_tasks_it_leaves_out():

@@ -13,6 +13,7 @@ from counterpoise.engines.local.assemble import assemble
 from counterpoise.engines.local.loop import train
 from counterpoise.engines.local.room import fit_problems
 from counterpoise.losses.value import ValueLoss
+from counterpoise.prompts import Wording
 from counterpoise.runfile import load_config
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.runs.records import read_metrics
@@ -108,6 +109,8 @@ class Words:
     """A tokenizer with a token for each word."""
 
     eos_token_id = 0
+    chat_template = "{{ messages }}"
+    name_or_path = "words"
 
     def __call__(self, texts, **_):
         return {"input_ids": [text.split() for text in texts]}
@@ -129,7 +132,12 @@ def test_every_model_has_room_for_the_papers_responses(model):
     for training in (True, False):
         said = []
         left = fit_problems(
-            policy, problems, config, template=config.prompt.template, training=training, say=said.append
+            policy,
+            problems,
+            config,
+            template=Wording(template=config.prompt.template),
+            training=training,
+            say=said.append,
         )
         assert [problem.problem_id for problem in left] == ["5", "900"]
         # the paper's evaluation of this model fills its positions, whatever the prompt

@@ -72,7 +72,7 @@ def test_the_gsm8k_recipe_fits_its_task(gsm8k, tiny_policy):
     assembly = assemble(config)
     assert sorted(problem.gold for problem in assembly.train) == ["12", "7", "990"]
     assert [problem.gold for problem in assembly.test] == ["45"]
-    assert assembly.template == "step_by_step_chat"
+    assert str(assembly.template) == "step_by_step_chat"
 
 
 @pytest.fixture

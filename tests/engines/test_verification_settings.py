@@ -14,7 +14,7 @@ PROBLEM = Problem(problem_id="1", task_type="t", question="q", gold="a", verifie
 def test_the_run_files_settings_reach_the_judge(configure):
     config = configure("verification.settings.exact.ignore_case=true", "verification.settings.qa.max_words=3")
     with open_evaluator(config) as ready:
-        assert [ready.judge.verifier(name).version for name in ("exact", "qa")] == ["3+ignore-case", "4+words3"]
+        assert [ready.judge.verifier(name).version for name in ("exact", "qa")] == ["4+ignore-case", "5+words3"]
         assert ready.judge.verify([PROBLEM], ["A"])[0].value == "correct"
 
 
