@@ -87,6 +87,7 @@ def test_selfcheck_of_a_verifier_that_rejects_golds_exits_with_1_and_shows_them(
     assert result.exit_code == 1
     assert "error: jsonl: 3 of 3, gold, not accepted, e.g." in result.stderr
     assert "gold 'plenty'" in result.stderr
+    assert "the verifier cannot score them: look at the rule above" in " ".join(result.stderr.split())
 
 
 def test_selfcheck_all_names_the_tasks_it_leaves_out():

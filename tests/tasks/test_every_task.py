@@ -10,6 +10,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from counterpoise.errors import ConfigError
 from counterpoise.tasks.registry import TASKS, make_task
 from counterpoise.tasks.selfcheck import PROBES
 from counterpoise.verifiers.sandbox.levels import refusal
@@ -108,14 +109,19 @@ def test_selfcheck(name, form, self_check, tmp_path):
             pytest.fail(f"no sandbox works here: {reason}")
         pytest.skip(f"no sandbox works here: {reason}")
     given = FILES[name](tmp_path) if name in FILES else {}
-    task = make_task(name, **(SETTINGS.get(name, {}) | given | form))
+    try:
+        task = make_task(name, **(SETTINGS.get(name, {}) | given | form))
+    except ConfigError as error:
+        pytest.fail(
+            f"a task that reads files needs a small one in FILES, one that needs settings some in SETTINGS: {error}"
+        )
     report = self_check(
         task.problems("test"),
         task=name,
         sample=2 if name == "humaneval" else 12,  # 23 programs each
     )
     assert report.ok, [
-        (probe.name, offence.gold, offence.response, offence.verdict.value, offence.rule)
+        (probe.name, probe.remedy, offence.gold, offence.response, offence.verdict.value, offence.rule)
         for probe in report.probes
         for offence in probe.offences
     ]

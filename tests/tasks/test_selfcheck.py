@@ -71,6 +71,23 @@ def test_refusing_everything_fails_on_the_gold() -> None:
     assert [probe.name for probe in report.probes if not probe.ok] == ["gold"]
 
 
+@pytest.mark.parametrize(
+    ("verdict", "probe", "remedy"),
+    [
+        (VerdictValue.NO_ANSWER, "gold", "no answer is found in them: let the demonstration end in \\boxed{…}"),
+        (VerdictValue.WRONG, "gold", "the verifier rejects its own gold: write the gold as it reads answers"),
+        (VerdictValue.ABSTAINED, "gold", "the verifier rejects its own gold: write the gold as it reads answers"),
+        (VerdictValue.UNSCORED, "junk", "the verifier cannot score them: look at the rule above"),
+        (VerdictValue.CORRECT, "junk", "the verifier takes what is no answer: make it or the golds stricter"),
+    ],
+)
+def test_a_failed_probe_says_what_to_do(verdict: VerdictValue, probe: str, remedy: str) -> None:
+    report = selfcheck(PROBLEMS, judge_with(lambda p, text: verdict), task="toy")
+    (found,) = (one for one in report.probes if one.name == probe)
+    assert found.remedy.startswith(remedy)
+    assert all(bool(one.remedy) is not one.ok for one in report.probes)
+
+
 def test_unscored_never_passes_and_is_counted() -> None:
     report = selfcheck(PROBLEMS, judge_with(lambda p, text: VerdictValue.UNSCORED), task="toy")
     assert set(rates(report).values()) == {0.0}

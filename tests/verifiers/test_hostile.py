@@ -116,7 +116,7 @@ def legal(found):
 
 
 def test_every_registered_verifier_has_a_case():
-    assert set(CASES) == set(VERIFIERS)
+    assert set(CASES) == set(VERIFIERS), "CASES has one line for each verifier: a gold, a right response, settings"
 
 
 @pytest.mark.parametrize("name", CASES)

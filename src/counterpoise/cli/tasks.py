@@ -208,6 +208,7 @@ def _explain_failures(reports: Iterable[SelfCheckReport]) -> bool:
                 f"  {offence.problem_id[:12]}  gold {offence.gold!r}  response {offence.response!r}  "
                 f"{offence.verdict} ({offence.rule})"
             )
+        console.note(f"  {probe.remedy}")
     return bool(failed)
 
 

@@ -83,6 +83,26 @@ class ProbeReport:
         """Nothing failed."""
         return self.passed == self.count
 
+    @property
+    def remedy(self) -> str:
+        """What to do about the offences, by the first one's verdict; empty without any."""
+        if not self.offences:
+            return ""
+        match self.offences[0].verdict:
+            case VerdictValue.UNSCORED:
+                return (
+                    "the verifier cannot score them: look at the rule above, give it more time, or another form of gold"
+                )
+            case VerdictValue.CORRECT:
+                return "the verifier takes what is no answer: make it or the golds stricter, or name another one in the problems"
+            case VerdictValue.WRONG | VerdictValue.ABSTAINED:
+                return "the verifier rejects its own gold: write the gold as it reads answers, or name another one in the problems"
+            case VerdictValue.NO_ANSWER:
+                return (
+                    "no answer is found in them: let the demonstration end in \\boxed{…} (after #### a word is a heading, a number is "
+                    "none), or leave it out"
+                )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfCheckReport:
