@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from counterpoise.cli import console
+from counterpoise.cli import completion, console
 from counterpoise.cli.subject import refuse_contradictions, subject_of
 from counterpoise.cli.tasks import task_names
 
@@ -39,7 +39,11 @@ def advise(
     ],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Settings of a run file, e.g. rollout.max_tokens=512."),
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Settings of a run file, e.g. rollout.max_tokens=512.",
+            autocompletion=completion.overrides,
+        ),
     ] = None,
     task: Annotated[
         str | None,

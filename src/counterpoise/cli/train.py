@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from counterpoise.cli import console
+from counterpoise.cli import completion, console
 from counterpoise.text import counted
 
 if TYPE_CHECKING:
@@ -20,7 +20,11 @@ def train(
     run: Annotated[Path, typer.Argument(help="A run file (TOML), or the directory of a run to continue.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE|FILE.toml", help="Settings, or further run files, that replace the file's."),
+        typer.Argument(
+            metavar="KEY=VALUE|FILE.toml",
+            help="Settings, or further run files, that replace the file's.",
+            autocompletion=completion.overrides,
+        ),
     ] = None,
 ) -> None:
     """Train a policy and measure pass@k before and after.

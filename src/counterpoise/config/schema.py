@@ -27,11 +27,11 @@ from counterpoise.tables import EXTENDS
 from counterpoise.tasks.registry import TASKS
 from counterpoise.verifiers.registry import VERIFIERS
 
-__all__ = ["run_file_schema", "settings_schema"]
+__all__ = ["PLACES", "Place", "run_file_schema", "settings_schema"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class Place:
     """Where a run file names a part and gives its settings."""
 
     section: str
@@ -48,23 +48,24 @@ class _Place:
     """Settings that a run fills in from elsewhere, so that none of them has to be given."""
 
 
-_PLACES = (
-    _Place(section="tasks", kind="task", parts=TASKS, name="name"),
-    _Place(section="verification", kind="verifier", parts=VERIFIERS, name=None),
-    _Place(section="credit", kind="credit.rule", parts=RULES, name="rule"),
-    _Place(section="credit", kind="reward", parts=REWARDS, name="reward", settings="reward_settings"),
-    _Place(section="credit", kind="credit.emphasis", parts=EMPHASES, name="emphasis", settings="emphasis_settings"),
-    _Place(
+PLACES = (
+    Place(section="tasks", kind="task", parts=TASKS, name="name"),
+    Place(section="verification", kind="verifier", parts=VERIFIERS, name=None),
+    Place(section="credit", kind="credit.rule", parts=RULES, name="rule"),
+    Place(section="credit", kind="reward", parts=REWARDS, name="reward", settings="reward_settings"),
+    Place(section="credit", kind="credit.emphasis", parts=EMPHASES, name="emphasis", settings="emphasis_settings"),
+    Place(
         section="credit", kind="credit.token_weights", parts=TOKEN_WEIGHTS, name="token_weights",
         settings="token_weight_settings",
     ),
-    _Place(
+    Place(
         section="credit", kind="credit.controller", parts=CONTROLLERS, name="controller", settings="controller_settings",
         filled=("steps",),
     ),
-    _Place(section="loss", kind="loss", parts=LOSSES, name="name"),
-    _Place(section="guards", kind="guards", parts=GUARDS, name=None),
+    Place(section="loss", kind="loss", parts=LOSSES, name="name"),
+    Place(section="guards", kind="guards", parts=GUARDS, name=None),
 )  # fmt: skip
+"""Every part that has settings."""
 
 
 def run_file_schema() -> dict[str, Any]:
@@ -74,7 +75,7 @@ def run_file_schema() -> dict[str, Any]:
         "description": "Run files that this one starts from.",
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
     }
-    for place in _PLACES:
+    for place in PLACES:
         section = schema["$defs"][RunConfig.model_fields[place.section].annotation.__name__]  # type: ignore[union-attr]
         for name, part in place.parts.items():
             schema["$defs"][f"{place.kind} {name}"] = settings_schema(part, filled=place.filled)
