@@ -7,7 +7,9 @@ runs/NAME/config.toml  identity.json  metrics.jsonl  samples.jsonl  anchors.json
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -109,6 +111,24 @@ class RunDirectory:
             run._refuse_taken()
             atomic_write_text(path / "config.toml", dump_config(run.config))
         run._created = True
+        return run
+
+    @classmethod
+    def planned(cls, config: RunConfig) -> RunDirectory:
+        """What `create` would make; nothing is written.
+
+        Raises:
+            UsageError: a run is already there.
+            StoreError: the directory could not be made.
+        """
+        run = cls(config.path, settled(config))
+        run._refuse_taken()
+        there = next(part for part in (run.path, *run.path.absolute().parents) if part.exists())
+        number = 0 if there.is_dir() else errno.ENOTDIR
+        if not number and not os.access(there, os.W_OK | os.X_OK):
+            number = errno.EACCES
+        if number:
+            raise StoreError(cannot_write(run.path / "config.toml", OSError(number, os.strerror(number))))
         return run
 
     def _refuse_taken(self) -> None:
