@@ -1,15 +1,25 @@
-"""Small words about texts: those of others made safe to look at, on a page or a terminal, and counts with their noun."""
+"""Small words: texts of others made safe to look at, on a page or a terminal, counts with their noun, and times."""
 
 from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["counted", "visible"]
+__all__ = ["counted", "lasting", "visible"]
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
     """`1 problem`, `2 problems`, `1,024 rollouts`: a count before its noun; `plural` where that is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def lasting(seconds: float) -> str:
+    """`8.4 s`, `2:05 min` or `1:02:05 h`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02d} min"
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h"
 
 
 def visible(text: str) -> str:

@@ -166,3 +166,39 @@ def test_names_are_completed(command):
 
     assert models("lab:") == ["lab:graded", "lab:strong", "lab:weak"]
     assert task_names("count") == ["countdown"]
+
+
+def test_a_run_file_of_so_many_hours_takes_no_longer(command, run_file, tmp_path):
+    out = tmp_path / "sized.toml"
+    file = run_file(evaluation={"before": True, "after": True, "n": 64, "problems": 64})
+    result = command("advise", file, "--problems", "2", "-o", out, "--hours", "0.002")
+    assert result.exit_code == 0, result.output
+    assert "such a run takes about " in result.stdout
+    assert "# learner.steps = " in out.read_text() and "# takes about " in out.read_text()
+    config = load_config(out)
+    # 7.2 s; a row of the tiny policy takes some milliseconds
+    assert config.evaluation.n * config.evaluation.problems < 64 * 64 or config.learner.steps > 4
+
+
+def test_sizes_and_times_stand_in_the_json_where_they_were_asked_for(answer, tiny_policy):
+    found = answer("advise", tiny_policy, *SMALL, "--hours", "0.01")
+    assert found["pace"]["draw"] > 0 and found["pace"]["update"] > 0
+    assert found["times"]["total"] == pytest.approx(found["times"]["training"] + found["times"]["evaluations"])
+    assert found["times"]["total"] <= 36.0 * 1.001
+    assert {"learner.steps"} <= {choice["key"] for choice in found["sizes"]}
+
+
+def test_too_few_hours_are_refused_after_what_was_measured(refused, tiny_policy, tmp_path):
+    out = tmp_path / "sized.toml"
+    result = refused(
+        "advise", tiny_policy, *SMALL, "--hours", "1e-9", "-o", out, says="1e-09 hours are not enough: the 4 responses"
+    )
+    assert "groups all wrong" in result.stdout
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("hours", ["0", "-1", "nan", "inf", "two"])
+def test_hours_are_a_time(command, tiny_policy, no_model, hours):
+    result = command("advise", tiny_policy, *SMALL, "--hours", hours)
+    assert result.exit_code == 2
+    assert "--hours" in result.stderr

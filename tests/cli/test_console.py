@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from counterpoise.cli import console
-from counterpoise.cli.console import duration, progress
+from counterpoise.cli.console import progress
+from counterpoise.text import lasting
 
 
 @pytest.mark.parametrize(
@@ -13,7 +14,7 @@ from counterpoise.cli.console import duration, progress
     [(0.04, "0.0 s"), (59.94, "59.9 s"), (125, "2:05 min"), (3725, "1:02:05 h"), (3599.6, "1:00:00 h")],
 )
 def test_durations_read_like_a_clock(seconds, text):
-    assert duration(seconds) == text
+    assert lasting(seconds) == text
 
 
 def test_without_a_terminal_progress_is_a_line_now_and_then_and_one_at_the_end(capsys, monkeypatch):

@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from counterpoise.engines.local import assemble, precision
+from counterpoise.engines.local import assemble, precision, ready
 from counterpoise.engines.local import loop as local
 from counterpoise.engines.local.loop import train
 from counterpoise.engines.local.observer import Silent
@@ -194,9 +194,9 @@ def test_bfloat16_is_spoken_of_where_the_processor_has_none(configure, monkeypat
 
 
 def test_a_run_says_so_before_it_draws(configure, monkeypatch, heard):
-    monkeypatch.setattr(local, "slow_precision", lambda config, model, device: [f"slow on the {device}"])
+    monkeypatch.setattr(ready, "slow_precision", lambda config, model, device: [f"slow on the {device}"])
     train(RunDirectory.create(configure("learner.steps=1", "evaluation.before=true")), observer=heard)
-    assert heard.lines[0] == "slow on the cpu"
+    assert heard.lines[5] == "slow on the cpu"  # after the five lines of the header
 
 
 # A base that does not fit.
@@ -318,7 +318,7 @@ def _equal(one, other):
     ours, theirs = (result.checkpoint.state() for result in (one, other))
     assert ours["controller"] == theirs["controller"]
     weights = [
-        local.load_policy(result.run.config.model, result.checkpoint.policy).model.state_dict()
+        ready.load_policy(result.run.config.model, result.checkpoint.policy).model.state_dict()
         for result in (one, other)
     ]
     return all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())

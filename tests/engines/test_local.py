@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from counterpoise.engines.local import loop as local
+from counterpoise.engines.local import ready
 from counterpoise.engines.local.interrupt import RunInterruptedError
 from counterpoise.engines.local.loop import train
 from counterpoise.engines.local.observer import Silent
@@ -246,7 +247,7 @@ def test_responses_that_are_cut_off_are_spoken_of_once(configure):
 
 
 def test_low_precision_weights_are_refused_before_the_model_is_read(configure, monkeypatch):
-    monkeypatch.setattr(local, "load_policy", lambda *_, **__: pytest.fail("the model was read"))
+    monkeypatch.setattr(ready, "load_policy", lambda *_, **__: pytest.fail("the model was read"))
     with pytest.raises(
         ConfigError,
         match=r"model.dtype=bfloat16 with full fine-tuning would round most updates away.*model.lora.rank=16",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from counterpoise.cli import console
+from counterpoise.cli import completion, console
 from counterpoise.cli.subject import refuse_contradictions, subject_of
 from counterpoise.cli.tasks import task_names
+from counterpoise.errors import UsageError
 
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig
+    from counterpoise.diagnostics.advice.result import Choice
+    from counterpoise.jobs.sizing import Times
 
 __all__ = ["advise", "models"]
 
@@ -28,6 +32,12 @@ def models(incomplete: str) -> list[str]:
     return [name for name in MODELS if name.startswith(incomplete)]
 
 
+def _hours(hours: float | None) -> float | None:
+    if hours is not None and console.finite(hours) <= 0:
+        raise typer.BadParameter(f"{hours:g} is no time; give a number above 0, e.g. 2 or 0.5")
+    return hours
+
+
 def advise(
     target: Annotated[
         str,
@@ -39,7 +49,11 @@ def advise(
     ],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Settings of a run file, e.g. rollout.max_tokens=512."),
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Settings of a run file, e.g. rollout.max_tokens=512.",
+            autocompletion=completion.overrides,
+        ),
     ] = None,
     task: Annotated[
         str | None,
@@ -55,6 +69,12 @@ def advise(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="RUN.toml", help="Write a run file that follows the advice.")
     ] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(
+            help="Size steps, prompts and evaluations so that the run takes about so long here.", callback=_hours
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON instead of tables.")] = False,
 ) -> None:
     """Measure a few responses to training problems, and say which rule, controller and settings fit, and why.
@@ -64,6 +84,7 @@ def advise(
 
     counterpoise advise lab
     counterpoise advise lab:weak -o weak.toml
+    counterpoise advise lab:weak -o weak.toml --hours 0.5
     counterpoise advise recipes/lab.toml credit.rule=nsr
     counterpoise advise smollm2 --task facts --problems 8 --group-size 4 rollout.max_tokens=64
     counterpoise advise HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.train=train.jsonl tasks.test=test.jsonl --json
@@ -88,8 +109,9 @@ def advise(
 
     check_run(config, evaluates=False)
     from counterpoise.cli.live import LazyProgress
-    from counterpoise.cli.views.advise import run_file, show
+    from counterpoise.cli.views.advise import followed, run_file, show, show_sizes
     from counterpoise.jobs.advise import advise as look
+    from counterpoise.jobs.sizing import size_to, times_of
 
     with LazyProgress(f"measuring {name}") as progress:
         found = look(
@@ -98,22 +120,41 @@ def advise(
             own_rule=own_rule,
             saved=saved,
             name=name,
+            timed=out is not None or hours is not None,
             on_progress=progress,
             say_line=console.note,
         )
+    advised = followed(config, found)
+    sizes: list[Choice] = []
+    late: UsageError | None = None
+    if found.pace is not None and hours is not None:
+        try:
+            sizes = size_to(advised, found.pace, hours=hours)
+        except UsageError as error:  # what was measured is shown all the same
+            late = error
+    times = times_of(followed(config, found, sizes=sizes), found.pace) if found.pace is not None else None
     if json:
-        console.print_json(asdict(found))
+        console.print_json(asdict(found) | _as_json(sizes, times))
     else:
         show(found)
+        if times is not None:
+            show_sizes(sizes, str(times))
+    if late is not None:
+        raise late
     if out is not None:  # after the rest, which a full disk should not cost
         from counterpoise.files import atomic_write_text
 
-        atomic_write_text(out, run_file(config, found))
+        atomic_write_text(out, run_file(config, found, sizes=sizes, times=str(times)))
         console.note(f"run file: {out}; train it with: counterpoise train {out}")
 
 
+def _as_json(sizes: Sequence[Choice], times: Times | None) -> dict[str, object]:
+    if times is None:
+        return {}
+    return {"sizes": [asdict(choice) for choice in sizes], "times": asdict(times) | {"total": times.total}}
+
+
 def _of_file(target: str, settings: list[str], task: str | None) -> tuple[RunConfig, Path | None, str]:
-    from counterpoise.errors import UsageError
     from counterpoise.runfile import load_config
 
     if task is not None:
@@ -123,8 +164,6 @@ def _of_file(target: str, settings: list[str], task: str | None) -> tuple[RunCon
 
 
 def _refuse_out(out: Path, is_run: bool) -> None:
-    from counterpoise.errors import UsageError
-
     if is_run:
         raise UsageError("a run goes on with the rule it began with; -o writes a run file for a model or a run file")
     if out.exists():

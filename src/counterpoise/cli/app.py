@@ -26,6 +26,7 @@ from counterpoise import __version__
 from counterpoise.cli import console
 from counterpoise.cli.advise import advise
 from counterpoise.cli.compare import compare
+from counterpoise.cli.config import config
 from counterpoise.cli.demo import demo
 from counterpoise.cli.doctor import doctor
 from counterpoise.cli.eval import evaluate
@@ -33,6 +34,8 @@ from counterpoise.cli.explain import explain
 from counterpoise.cli.export import export
 from counterpoise.cli.grade import grade
 from counterpoise.cli.import_ import import_rollouts
+from counterpoise.cli.init import init
+from counterpoise.cli.list_ import list_names
 from counterpoise.cli.merge import merge
 from counterpoise.cli.output import guarded_streams, lost
 from counterpoise.cli.passk import passk
@@ -52,6 +55,7 @@ TRACEBACK_VARIABLE = "COUNTERPOISE_TRACEBACK"
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "demo": demo,
+    "init": init,
     "advise": advise,
     "train": train,
     "study": study,
@@ -67,6 +71,8 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "pretrain": pretrain,
     "verify": verify,
     "passk": passk,
+    "list": list_names,
+    "config": config,
     "doctor": doctor,
 }
 """Commands by name, in the order of the help page; the docstring is the help text."""

@@ -18,12 +18,12 @@ import typer
 from rich.text import Text
 
 from counterpoise.cli.output import Screen
-from counterpoise.text import visible
+from counterpoise.text import lasting, visible
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["duration", "error", "finite", "note", "print_json", "progress", "stderr", "stdout", "table"]
+__all__ = ["error", "finite", "note", "print_json", "progress", "stderr", "stdout", "table"]
 
 _PIPE_WIDTH = 160
 
@@ -94,16 +94,6 @@ def table(*columns: str, title: str | None = None, numbers: tuple[str, ...] = ()
     return made
 
 
-def duration(seconds: float) -> str:
-    """`8.4 s`, `2:05 min` or `1:02:05 h`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}:{rest:02d} min"
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h"
-
-
 @contextmanager
 def progress(label: str, *, total: int, initial: int = 0, every: float = 10.0) -> Iterator[Callable[[int, str], None]]:
     """Yield `update(completed, text)`; `completed` counts up to `total`, from `initial` where earlier work is resumed.
@@ -152,10 +142,8 @@ def _lines(label: str, total: int, initial: int, every: float) -> Callable[[int,
             return
         last = now
         done = completed - initial
-        left = f", {duration((now - start) / done * (total - completed))} left" if done and completed < total else ""
+        left = f", {lasting((now - start) / done * (total - completed))} left" if done and completed < total else ""
         suffix = f": {text}" if text else ""
-        stderr.print(
-            Text(f"{label} {completed}/{total}, {duration(now - start)} elapsed{left}{suffix}"), soft_wrap=True
-        )
+        stderr.print(Text(f"{label} {completed}/{total}, {lasting(now - start)} elapsed{left}{suffix}"), soft_wrap=True)
 
     return update

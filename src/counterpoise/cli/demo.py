@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from counterpoise.cli import console
+from counterpoise.cli import completion, console
 
 __all__ = ["demo"]
 
@@ -16,7 +16,10 @@ DEMO_FILE = Path(__file__).parent.parent / "recipes" / "demo.toml"
 
 def demo(
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings that replace the demo's.")
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE", help="Settings that replace the demo's.", autocompletion=completion.overrides
+        ),
     ] = None,
     rule: Annotated[
         str, typer.Option(help="Credit rule: psr, nsr, weighted_reinforce, reinforce, grpo, rloo, …")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from counterpoise.cli import console
+from counterpoise.cli import completion, console
 from counterpoise.cli.evaluated import evaluation_folder, sections_of, show_result
 from counterpoise.cli.passk import METRIC_HELP, parse_ks
 from counterpoise.cli.served import evaluate_address, is_address
@@ -42,7 +42,11 @@ def evaluate(
     ],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Settings of a run file, e.g. tasks.settings.count=4."),
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Settings of a run file, e.g. tasks.settings.count=4.",
+            autocompletion=completion.overrides,
+        ),
     ] = None,
     task: Annotated[str | None, typer.Option(help="Task (a model needs one; a run has its own).")] = None,
     n: Annotated[

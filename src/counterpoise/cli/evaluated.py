@@ -28,7 +28,7 @@ def sections_of(given: Mapping[str, object]) -> dict[str, dict[str, object]]:
 def evaluation_folder(model: str, config: RunConfig, *, kind: str = "eval") -> Path:
     """`runs/KIND-MODEL-TASK`; with the sampling in its name where that one was drawn at another."""
     from counterpoise.files import read_json
-    from counterpoise.runs.directory import sampling_name
+    from counterpoise.runs.sampling import sampling_name
 
     plain = Path("runs") / f"{kind}-{re.sub(r'[^A-Za-z0-9.]+', '-', model)}-{config.tasks.name}"
     wanted = config.evaluation

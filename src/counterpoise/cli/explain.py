@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from counterpoise.cli import console
+from counterpoise.cli import completion, console
 from counterpoise.cli.subject import subject_of
 
 __all__ = ["explain"]
@@ -23,7 +23,11 @@ def explain(
     ],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Settings of a run file, e.g. loss.denominator=tokens_all."),
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Settings of a run file, e.g. loss.denominator=tokens_all.",
+            autocompletion=completion.overrides,
+        ),
     ] = None,
     task: Annotated[
         str | None, typer.Option(help="Task (a model other than lab needs one; a run has its own).")

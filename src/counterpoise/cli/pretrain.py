@@ -19,7 +19,7 @@ from counterpoise.streams import stream
 from counterpoise.tasks.generators.countdown import Countdown, solutions
 from counterpoise.tasks.generators.lengths import spellings
 from counterpoise.tasks.mixture import Mixture
-from counterpoise.text import counted
+from counterpoise.text import counted, lasting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,7 +104,7 @@ def pretrain(
     atomic_write_text(out / "recipe.json", json.dumps(recipe, indent=2) + "\n")
     console.stdout.print(
         f"{report.parameters:,} parameters, {counted(sum(stage.steps for stage in stages), 'step')}, "
-        f"last loss {recipe['final_loss']}, {console.duration(seconds)}: {out}",
+        f"last loss {recipe['final_loss']}, {lasting(seconds)}: {out}",
         soft_wrap=True,
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from counterpoise.cli import console
+from counterpoise.cli import completion, console
 
 if TYPE_CHECKING:
     from counterpoise.evaluation.arms import ArmRow
@@ -30,7 +30,9 @@ def study(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="KEY=VALUE", help="Settings of [evaluation] to measure the finished runs under once more."
+            metavar="KEY=VALUE",
+            help="Settings of [evaluation] to measure the finished runs under once more.",
+            autocompletion=completion.overrides,
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Train nothing: show what is finished.")] = False,

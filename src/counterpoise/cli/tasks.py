@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from counterpoise.cli import console
+from counterpoise.cli import completion, console
 from counterpoise.errors import UsageError
 from counterpoise.settings import described, setting_value
 from counterpoise.tasks.shared.identity import Split
@@ -43,7 +43,12 @@ def _task_names_or_all(incomplete: str) -> list[str]:
 
 
 _Settings = Annotated[
-    list[str] | None, typer.Argument(metavar="key=value", help="Settings of the task, as `tasks list` names them.")
+    list[str] | None,
+    typer.Argument(
+        metavar="key=value",
+        help="Settings of the task, as `tasks list` names them.",
+        autocompletion=completion.task_settings,
+    ),
 ]
 _Split = Annotated[Split, typer.Option("--split", help="Which side.")]
 _NUMBERS = ("passed", "of", "rate", "unscored")

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
-from counterpoise.cli import console
+from counterpoise.cli import completion, console
 from counterpoise.text import counted
 
 if TYPE_CHECKING:
+    from counterpoise.build.problems import Problems
     from counterpoise.evaluation.summary import EvaluationResult
+    from counterpoise.runs.directory import RunDirectory
 
 __all__ = ["train"]
 
@@ -21,8 +24,15 @@ def train(
     run: Annotated[Path, typer.Argument(help="A run file (TOML), or the directory of a run to continue.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE|FILE.toml", help="Settings, or further run files, that replace the file's."),
+        typer.Argument(
+            metavar="KEY=VALUE|FILE.toml",
+            help="Settings, or further run files, that replace the file's.",
+            autocompletion=completion.overrides,
+        ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, say what would happen, and write nothing.")
+    ] = False,
 ) -> None:
     """Train a policy and measure pass@k before and after.
 
@@ -30,6 +40,7 @@ def train(
     counterpoise train recipes/lab.toml credit.rule=nsr run.name=lab-nsr
     counterpoise train recipes/lab.toml credit.settings.lambda=0.2 run.seed=1 run.name=lab-0.2
     counterpoise train recipes/paper/qwen3-4b.toml recipes/paper/rules/nsr.toml
+    counterpoise train recipes/lab.toml --dry-run     look at device, sizes and the first prompt; nothing is written
     counterpoise train runs/lab                       continue after a kill or Ctrl-C
     counterpoise train runs/lab learner.steps=200     train a finished run further
 
@@ -60,11 +71,26 @@ def train(
     from counterpoise.engines.local import train as run_training
     from counterpoise.processes import is_main
 
+    if dry_run:
+        _try(opened if run.is_dir() else RunDirectory.planned(config), problems)
+        return
     directory = RunDirectory.open(run, settings) if run.is_dir() else RunDirectory.create(config)
     with LiveObserver() as observer:
         result = run_training(directory, observer=observer, problems=problems)
     if is_main():
         show_result(result)
+
+
+def _try(run: RunDirectory, problems: Problems) -> None:
+    """Print what the run would begin with."""
+    from counterpoise.engines.local.dry_run import dry_run
+    from counterpoise.processes import is_main
+
+    said = dry_run(run, problems=problems)
+    if is_main():
+        for line in said:
+            console.stdout.print(Text(line), soft_wrap=True)
+        console.note(f"dry run: nothing was written; without --dry-run it goes into {run.path}")
 
 
 def show_result(result: object) -> None:

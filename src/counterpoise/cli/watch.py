@@ -17,7 +17,7 @@ import typer
 from counterpoise.cli import console
 from counterpoise.cli.output import lost
 from counterpoise.columns import columns
-from counterpoise.text import counted
+from counterpoise.text import counted, lasting
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -131,9 +131,9 @@ def _state(followed: FollowedRun, config: RunConfig, now: float) -> Iterator[str
     stop = followed.stop
     progress = f"{followed.path}: step {step} of {steps}" if step else f"{followed.path}: {counted(steps, 'step')}"
     if not math.isnan(seconds):
-        progress += f", {console.duration(seconds)} a step"
+        progress += f", {lasting(seconds)} a step"
         if step < steps and stop is None:
-            progress += f", {console.duration(seconds * (steps - step))} left"
+            progress += f", {lasting(seconds * (steps - step))} left"
     yield progress
     if finished:
         yield "finished"
@@ -142,7 +142,7 @@ def _state(followed: FollowedRun, config: RunConfig, now: float) -> Iterator[str
     elif stop is not None:
         yield _plain(f"{stop['kind']} at step {stop.get('step')} ({stop.get('message')}); {again}")
     elif silent > patience:
-        yield f"nothing was written for {console.duration(silent)}, so it may have stopped; if it has, {again}"
+        yield f"nothing was written for {lasting(silent)}, so it may have stopped; if it has, {again}"
     elif followed.evaluating is not None:
         yield f"evaluating {_named(followed.evaluating)}"
     elif step >= steps:

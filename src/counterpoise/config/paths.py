@@ -17,21 +17,21 @@ from counterpoise.config.prompt import FROM_FILE, TEXTS
 from counterpoise.errors import ConfigError
 from counterpoise.ranges import ON_HUB
 
-__all__ = ["PACKAGED", "Place", "anchor", "is_path_key", "missing", "paths_in", "relocate"]
+__all__ = ["PACKAGED", "PathPlace", "anchor", "is_path_key", "missing", "paths_in", "relocate"]
 
 PACKAGED = ("lab", "smollm2")
 """Packaged models, up to the colon: names, whatever directories there are."""
 
-Kind = Literal["input", "model", "made"]
+PathKind = Literal["input", "model", "made"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class PathPlace:
     """A setting that holds a path."""
 
     key: str
     """Its dotted name, e.g. `tasks.settings.path`."""
-    kind: Kind
+    kind: PathKind
     """`input` must exist, `model` may be a name instead, `made` is written by us."""
     table: MutableMapping[str, Any]
     """The table it stands in."""
@@ -53,7 +53,7 @@ class Place:
         self.table[self.name] = f"{self.before}{path}"
 
 
-def paths_in(tables: Mapping[str, Any]) -> Iterator[Place]:
+def paths_in(tables: Mapping[str, Any]) -> Iterator[PathPlace]:
     """Every path that these sections of a run file set; tables of the wrong shape are passed over, the schema has words for them.
 
     They are `run.directory`, a `model.name`, `tasks.train`, `tasks.test`, whatever a task or a verifier declares as a `Path`, the same in
@@ -69,7 +69,7 @@ def paths_in(tables: Mapping[str, Any]) -> Iterator[Place]:
     for name in TEXTS:
         value = prompt.get(name)
         if isinstance(prompt, MutableMapping) and isinstance(value, str) and value.startswith(FROM_FILE):
-            yield Place(key=f"prompt.{name}", kind="input", table=prompt, before=FROM_FILE)
+            yield PathPlace(key=f"prompt.{name}", kind="input", table=prompt, before=FROM_FILE)
     sources = settings.get("sources")
     for number, source in enumerate(sources if isinstance(sources, list) else ()):
         if isinstance(source, MutableMapping):
@@ -153,7 +153,7 @@ def relocate(tables: Mapping[str, Any], home: Path) -> None:
         section["directory"] = str(home.parents[len(parts) - 1])
 
 
-def missing(tables: Mapping[str, Any]) -> list[Place]:
+def missing(tables: Mapping[str, Any]) -> list[PathPlace]:
     """Paths of files and models that are not there."""
     return [
         place
@@ -162,13 +162,13 @@ def missing(tables: Mapping[str, Any]) -> list[Place]:
     ]
 
 
-def _set(table: Mapping[str, Any], section: str, names: tuple[str, ...], kind: Kind) -> Iterator[Place]:
+def _set(table: Mapping[str, Any], section: str, names: tuple[str, ...], kind: PathKind) -> Iterator[PathPlace]:
     for name in names:
         value = table.get(name)
         # The word for "not set" in TOML, and the empty text, name no file.
         named = isinstance(value, (str, Path)) and str(value) not in ("", "none") and not str(value).startswith(ON_HUB)
         if isinstance(table, MutableMapping) and named:
-            yield Place(key=f"{section}.{name}", kind=kind, table=table)
+            yield PathPlace(key=f"{section}.{name}", kind=kind, table=table)
 
 
 def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -176,7 +176,7 @@ def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _under(base: Path, place: Place) -> Path:
+def _under(base: Path, place: PathPlace) -> Path:
     if "\0" in place.value:
         raise ConfigError(f"{place.key}={place.value!r} holds a NUL character, so it is no path")
     try:

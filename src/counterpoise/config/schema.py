@@ -28,11 +28,11 @@ from counterpoise.tables import EXTENDS
 from counterpoise.tasks.registry import TASKS
 from counterpoise.verifiers.registry import VERIFIERS
 
-__all__ = ["run_file_schema", "settings_schema"]
+__all__ = ["PLACES", "Place", "run_file_schema", "settings_schema"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class Place:
     """Where a run file names a part and gives its settings."""
 
     section: str
@@ -49,27 +49,28 @@ class _Place:
     """Settings that a run fills in from elsewhere, so that none of them has to be given."""
 
 
-_PLACES = (
-    _Place(section="tasks", kind="task", parts=TASKS, name="name"),
-    _Place(section="verification", kind="verifier", parts=VERIFIERS, name=None),
-    _Place(section="credit", kind="credit.rule", parts=RULES, name="rule"),
-    _Place(section="credit", kind="reward", parts=REWARDS, name="reward", settings="reward_settings"),
-    _Place(section="credit", kind="credit.emphasis", parts=EMPHASES, name="emphasis", settings="emphasis_settings"),
-    _Place(
+PLACES = (
+    Place(section="tasks", kind="task", parts=TASKS, name="name"),
+    Place(section="verification", kind="verifier", parts=VERIFIERS, name=None),
+    Place(section="credit", kind="credit.rule", parts=RULES, name="rule"),
+    Place(section="credit", kind="reward", parts=REWARDS, name="reward", settings="reward_settings"),
+    Place(section="credit", kind="credit.emphasis", parts=EMPHASES, name="emphasis", settings="emphasis_settings"),
+    Place(
         section="credit", kind="credit.token_weights", parts=TOKEN_WEIGHTS, name="token_weights",
         settings="token_weight_settings",
     ),
-    _Place(
+    Place(
         section="credit", kind="credit.controller", parts=CONTROLLERS, name="controller", settings="controller_settings",
         filled=("steps",),
     ),
-    _Place(section="loss", kind="loss", parts=LOSSES, name="name"),
-    _Place(section="loss", kind="loss.denominator", parts=DENOMINATORS, name="denominator", settings=None),
-    _Place(section="credit", kind="credit.filter", parts=FILTERS, name="filter", settings=None),
-    _Place(section="prompt", kind="prompt template", parts=TEMPLATES, name="template", settings=None),
-    _Place(section="guards", kind="guards", parts=GUARDS, name="names", settings=None),
-    _Place(section="guards", kind="guards", parts=GUARDS, name=None),
+    Place(section="loss", kind="loss", parts=LOSSES, name="name"),
+    Place(section="loss", kind="loss.denominator", parts=DENOMINATORS, name="denominator", settings=None),
+    Place(section="credit", kind="credit.filter", parts=FILTERS, name="filter", settings=None),
+    Place(section="prompt", kind="prompt template", parts=TEMPLATES, name="template", settings=None),
+    Place(section="guards", kind="guards", parts=GUARDS, name="names", settings=None),
+    Place(section="guards", kind="guards", parts=GUARDS, name=None),
 )  # fmt: skip
+"""Every part that has settings."""
 
 
 def run_file_schema() -> dict[str, Any]:
@@ -79,7 +80,7 @@ def run_file_schema() -> dict[str, Any]:
         "description": "Run files that this one starts from.",
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
     }
-    for place in _PLACES:
+    for place in PLACES:
         section = schema["$defs"][RunConfig.model_fields[place.section].annotation.__name__]  # type: ignore[union-attr]
         if place.name is not None:
             _text(section["properties"][place.name])["enum"] = list(place.parts)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,19 @@ from counterpoise.engines.local.precision import slow_precision
 from counterpoise.engines.local.room import fit_problems
 from counterpoise.jobs import OnStage
 from counterpoise.jobs.profile import STANDARD_RULES, Group, measure_profile
+from counterpoise.jobs.sizing import Pace, measure_pace
 from counterpoise.processes import use_threads
 from counterpoise.prompts import make_prompts
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.streams import stream
-from counterpoise.types import Reward, Rollout, Sampler, StopReason, Verdict
+from counterpoise.types import Prompt, Reward, Rollout, Sampler, StopReason, Verdict
 
 __all__ = ["Advised", "advise"]
 
 _NEWS = 8
 """Parts that sampling is cut into, so that there is progress to show."""
+_LONGEST = 60.0
+"""Seconds that a batch of training's size may be expected to take, drawn for the sake of its pace alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,8 @@ class Advised:
     """The advice."""
     reasons: Mapping[str, int]
     """Why rollouts are unscored, with how often."""
+    pace: Pace | None = None
+    """What a response costs here, where it was measured."""
 
 
 def advise(
@@ -65,6 +71,7 @@ def advise(
     own_rule: bool = False,
     saved: Path | None = None,
     name: str | None = None,
+    timed: bool = False,
     on_progress: OnStage | None = None,
     say_line: Callable[[str], None] | None = None,
 ) -> Advised:
@@ -78,6 +85,7 @@ def advise(
         own_rule: whether `config.credit` was chosen by the user, so that it is judged too.
         saved: weights of a checkpoint; None takes `config.model`.
         name: what the model is called; None takes `config.model.name`.
+        timed: measure the pace too, for which some of the responses are passed forward and backward once.
         on_progress: gets (rollouts drawn, rollouts wanted, what is known so far).
         say_line: gets a line about prompts that are left out, or leave little room.
 
@@ -107,10 +115,10 @@ def advise(
     say = on_progress or (lambda done, total, text: None)
     say(0, len(prompts) * size, "")
     with judge_of(config.verification) as judge:
-        for start in range(0, len(prompts), per_batch):
-            batch = prompts[start : start + per_batch]
+
+        def groups_of(batch: Sequence[Prompt], index: int) -> list[Group]:
             drawn = sampler.sample(
-                batch, group_size=size, settings=sampling_settings(config), seed=stream(seed, "advise", start)
+                batch, group_size=size, settings=sampling_settings(config), seed=stream(seed, "advise", index)
             )
             rollouts = [rollout for group in drawn for rollout in group]
             verdicts = judge.verify(
@@ -118,12 +126,28 @@ def advise(
                 [prompt.judged(rollout.text) for prompt, own in zip(batch, drawn, strict=True) for rollout in own],
                 [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts],
             )
-            groups += [
+            return [
                 Group(problem=prompt.problem, rollouts=own, verdicts=verdicts[at * size : (at + 1) * size])
                 for at, (prompt, own) in enumerate(zip(batch, drawn, strict=True))
             ]
+
+        for start in range(0, len(prompts), per_batch):
+            begun = time.perf_counter()
+            groups += groups_of(prompts[start : start + per_batch], start)
+            last = (time.perf_counter() - begun) / (len(prompts[start : start + per_batch]) * size)
             say(len(groups) * size, len(prompts) * size, _so_far(groups))
-    return _advised(config, assembly, groups, policy.model.num_parameters(), own_rule, name or config.model.name)
+        found = _advised(config, assembly, groups, policy.model.num_parameters(), own_rule, name or config.model.name)
+        if not timed:
+            return found
+        # As many rows as a step draws together: many at a time cost less each.
+        wanted = max(1, min(config.rollout.max_rows // size, config.rollout.prompts_per_step))
+        if wanted > per_batch and wanted * size * last < _LONGEST:
+            many = (prompts * math.ceil(wanted / len(prompts)))[:wanted]
+            begun = time.perf_counter()
+            groups_of(many, len(prompts))
+            last = (time.perf_counter() - begun) / (wanted * size)
+    drawn = [rollout for group in groups for rollout in group.rollouts]
+    return replace(found, pace=measure_pace(policy, drawn, config, accelerator, draw=last))
 
 
 def _so_far(groups: Sequence[Group]) -> str:

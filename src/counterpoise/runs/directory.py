@@ -7,7 +7,9 @@ runs/NAME/config.toml  identity.json  metrics.jsonl  samples.jsonl  anchors.json
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -33,11 +35,12 @@ from counterpoise.runs.identity import (
     side_of,
 )
 from counterpoise.runs.lock import lock_directory
+from counterpoise.runs.sampling import evaluations_folder
 from counterpoise.tables import read_tables
 from counterpoise.text import counted
 from counterpoise.types import Problem
 
-__all__ = ["RunDirectory", "sampling_name"]
+__all__ = ["RunDirectory"]
 
 _SECTIONS = (
     "run",
@@ -54,9 +57,6 @@ _SECTIONS = (
     "tracking",
 )
 """Sections that every version has written into every configuration."""
-
-_SAMPLING = {"temperature": "t", "top_p": "p", "top_k": "k", "max_tokens": "m"}
-"""Settings of [evaluation] that decide how responses are drawn, and what each begins its part of a folder's name with."""
 
 
 class RunDirectory:
@@ -84,7 +84,7 @@ class RunDirectory:
         self.config = config
         self._created = created
         self._overrides = tuple(overrides)
-        self.evaluations = path / _folder(config.evaluation, own or config.evaluation)
+        self.evaluations = path / evaluations_folder(config.evaluation, own or config.evaluation)
 
     @classmethod
     def create(cls, config: RunConfig) -> RunDirectory:
@@ -119,6 +119,24 @@ class RunDirectory:
             run._refuse_taken()
             atomic_write_text(path / "config.toml", dump_config(run.config))
         run._created = True
+        return run
+
+    @classmethod
+    def planned(cls, config: RunConfig) -> RunDirectory:
+        """What `create` would make; nothing is written.
+
+        Raises:
+            UsageError: a run is already there.
+            StoreError: the directory could not be made.
+        """
+        run = cls(config.path, settled(config))
+        run._refuse_taken()
+        there = next(part for part in (run.path, *run.path.absolute().parents) if part.exists())
+        number = 0 if there.is_dir() else errno.ENOTDIR
+        if not number and not os.access(there, os.W_OK | os.X_OK):
+            number = errno.EACCES
+        if number:
+            raise StoreError(cannot_write(run.path / "config.toml", OSError(number, os.strerror(number))))
         return run
 
     def _refuse_taken(self) -> None:
@@ -364,14 +382,6 @@ class RunDirectory:
         return any(isinstance(line, JsonFault) or line.get("kind") != "output_lost" for line in lines)
 
 
-def _folder(asked: EvaluationConfig, own: EvaluationConfig) -> str:
-    """`evaluation`, followed by the sampling where it is not the run's own."""
-    ours, theirs = ([getattr(config, name) for name in _SAMPLING] for config in (asked, own))
-    if ours == theirs:
-        return "evaluation"
-    return f"evaluation-{sampling_name(dict(zip(_SAMPLING, ours, strict=True)))}"
-
-
 def _tables(path: Path, restore: str) -> dict[str, Any]:
     try:
         return read_tables(path)
@@ -388,8 +398,3 @@ def _newest(run: Path, name: str) -> Path | None:
 def _newest_identity(run: Path) -> Identity | None:
     path = _newest(run, "identity.json")
     return None if path is None else Identity.read(path)
-
-
-def sampling_name(settings: Mapping[str, Any]) -> str:
-    """E.g. `t0.6-p0.95`: the part of a folder's name that tells evaluations apart by temperature, top_p, top_k and max_tokens."""
-    return "-".join(f"{letter}{settings[name]:g}" for name, letter in _SAMPLING.items() if settings.get(name))

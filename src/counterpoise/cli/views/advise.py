@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from counterpoise.runfile import dump_config, parse_config
 from counterpoise.tables import anchored
 from counterpoise.text import counted
 
-__all__ = ["run_file", "show"]
+__all__ = ["followed", "run_file", "show", "show_sizes"]
 
 _STYLES = {Status.RECOMMENDED: "bold green", Status.POSSIBLE: "", Status.AGAINST: "red"}
 _LEVELS = {Urgency.FIX: "bold red", Urgency.WARNING: "yellow", Urgency.NOTE: "dim"}
@@ -135,8 +136,8 @@ def toml_lines(found: Advised) -> str:
     return tomli_w.dumps(tables)
 
 
-def run_file(config: RunConfig, found: Advised) -> str:
-    """A run file that follows the advice: what the configuration had set, with the recommended settings over it and the reasons above.
+def followed(config: RunConfig, found: Advised, *, sizes: Sequence[Choice] = ()) -> RunConfig:
+    """The configuration that follows the advice: what was set, with the recommended settings and the sizes over it.
 
     Settings of a rule or controller that is replaced are dropped with it, and so is the run's name, which would be taken.
     """
@@ -148,11 +149,23 @@ def run_file(config: RunConfig, found: Advised) -> str:
     for key, settings in (("rule", "settings"), ("controller", "controller_settings")):
         if changed.get(f"credit.{key}", credit.get(key)) != credit.get(key):
             credit.pop(settings, None)
-    typed = [f"{choice.key}={_typed(choice)}" for choice in found.advice.choices]
-    text = dump_config(parse_config(kept, typed, source="advice"), only_set=True)
+    typed = [f"{choice.key}={_typed(choice)}" for choice in (*found.advice.choices, *sizes)]
+    return parse_config(kept, typed, source="advice")
+
+
+def run_file(config: RunConfig, found: Advised, *, sizes: Sequence[Choice] = (), times: str = "") -> str:
+    """A run file of `followed`, with the reasons, and how long it takes, above it."""
+    text = dump_config(followed(config, found, sizes=sizes), only_set=True)
     asked = f"counterpoise advise, {found.model} on {found.task}, {counted(found.profile.problems, 'problem')} x {found.profile.group_size}"
-    reasons = [f"# {choice.key} = {_typed(choice)}: {choice.why}" for choice in found.advice.choices]
+    reasons = [f"# {choice.key} = {_typed(choice)}: {choice.why}" for choice in (*found.advice.choices, *sizes)]
+    reasons += [f"# takes {times}"] if times else []
     return "\n".join([f"# {asked}, seed {found.settings['seed']}", f"# {found.advice.headline}", *reasons, "", text])
+
+
+def show_sizes(sizes: Sequence[Choice], times: str) -> None:
+    """Print how long the run takes that follows the advice, and the settings that make it so long."""
+    lines = [f"  {choice.key}={_typed(choice)}" for choice in sizes]
+    console.stdout.print(Text("\n".join(["", f"such a run takes {times}", *lines])), soft_wrap=True)
 
 
 def _typed(choice: Choice) -> str:

@@ -41,6 +41,8 @@ class Gdpo:
     `nansum`), and a group of one, or of equal values, has 0 in it. One dimension without whitening is `grpo` with `scale = "as_given"`.
 
     Its credit needs the dimensions, which a batch has; `gdpo` computes with plain tensors.
+
+    For comparison only: it divides positive and negative credit by the same spread, so that neither can be weighed by itself.
     """
 
     needs: ClassVar[Needs] = Needs.BASELINE | Needs.PARTS

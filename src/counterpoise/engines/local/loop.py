@@ -15,19 +15,19 @@ from counterpoise.build.evaluation import first_problems
 from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import Problems
 from counterpoise.diagnostics.guards.supervisor import Supervisor
-from counterpoise.engines.local.assemble import Assembly, assemble, make_learner, make_pipeline, make_sampler, with_base
+from counterpoise.engines.local.assemble import Assembly, assemble, make_pipeline, with_base
 from counterpoise.engines.local.best import score_by, scored
 from counterpoise.engines.local.diagnose import Diagnose, UpdateMeasures, saved_tokens
 from counterpoise.engines.local.evaluation import evaluate_policy
 from counterpoise.engines.local.guarding import guarded, make_supervisor
+from counterpoise.engines.local.header import header
 from counterpoise.engines.local.interrupt import Interrupt, RunInterruptedError, watching_interrupts
 from counterpoise.engines.local.observer import Observer, unfailing
-from counterpoise.engines.local.order import ProblemOrder
-from counterpoise.engines.local.policy import Policy, load_policy, policy_writer, restore_policy
-from counterpoise.engines.local.precision import slow_precision
+from counterpoise.engines.local.outlook import Outlook
+from counterpoise.engines.local.policy import policy_writer, restore_policy
+from counterpoise.engines.local.ready import make_ready
 from counterpoise.engines.local.refused import save_evidence
 from counterpoise.engines.local.remarks import remark_on_evaluation, remark_on_step, remark_on_truncation
-from counterpoise.engines.local.room import with_room
 from counterpoise.engines.local.step_record import step_record
 from counterpoise.engines.local.trackers import Trackers, make_accelerator
 from counterpoise.errors import CounterpoiseError, StoreError, TrainingError
@@ -35,7 +35,6 @@ from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import append_json_lines
 from counterpoise.learner.checkpoint import Checkpoint, CheckpointStore
 from counterpoise.learner.report import RefusedStepError, UpdateReport
-from counterpoise.learner.update import Learner
 from counterpoise.pipeline import Experience, Pipeline
 from counterpoise.processes import Processes, anywhere, is_main, on_main, use_threads
 from counterpoise.prompts import make_prompts
@@ -43,7 +42,7 @@ from counterpoise.rollouts.stopping import decode_rows
 from counterpoise.runs.anchors import draw_anchors, load_anchors
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.streams import stream
-from counterpoise.types import Problem, Prompt, Rollout, Sampler
+from counterpoise.types import Problem, Prompt, Rollout
 from counterpoise.verifiers.judge import Judge
 
 __all__ = ["TrainResult", "train"]
@@ -115,30 +114,12 @@ class _Run:
         self.identity = on_main(
             lambda: run.compare(assembly.train, assembly.test, checkpoint.path if checkpoint else None)
         )
-        self.policy: Policy = load_policy(
-            self.config.model, checkpoint.policy if checkpoint else None, seed=self.config.run.seed
-        )
-        # Said when everything is in order: a run that is refused here leaves nothing behind.
-        self.remarks = slow_precision(self.config, self.policy.model, device=accelerator.device.type)
-        # All prompts now: one that has no room would end the run where it is drawn, after hours.
-        self.assembly = assembly = with_room(
-            self.policy, assembly, self.config, say=self.remarks.append, begun=checkpoint is not None
-        )
-        self.order = ProblemOrder(
-            assembly.train,
-            per_step=self.config.rollout.prompts_per_step,
-            seed=self.config.run.seed,
-            weights=self.config.tasks.weights,
-        )
-        if self.config.learner.gradient_checkpointing:
-            self.policy.model.gradient_checkpointing_enable()
-        self.learner: Learner = make_learner(self.config, self.policy, assembly, accelerator)
-        if assembly.critic is not None:
-            assembly.critic.build(self.policy, accelerator)
-        self.identity = with_base(self.identity, self.policy, self.learner, assembly, where=run.path)
-        self.sampler: Sampler = make_sampler(self.config, self.policy, accelerator)
+        ready = make_ready(self.config, assembly, accelerator, saved=checkpoint.policy if checkpoint else None)
+        self.policy, self.learner, self.sampler = ready.policy, ready.learner, ready.sampler
+        self.assembly, self.order, self.remarks = ready.assembly, ready.order, ready.remarks
+        self.identity = with_base(self.identity, self.policy, self.learner, self.assembly, where=run.path)
         self.pipeline: Pipeline = make_pipeline(
-            self.config, assembly, self.sampler, judge, guarded(assembly.credit, guards)
+            self.config, self.assembly, self.sampler, judge, guarded(self.assembly.credit, guards)
         )
         if checkpoint is not None:
             self.guards.load_state_dict(self._load_state(checkpoint))
@@ -154,6 +135,9 @@ class _Run:
         self.saved_at, self.warned = time.monotonic(), False
         self.before: dict[str, Any] = {}
         self.updates: int | None = None
+        self.header = header(self.config, ready, accelerator, step=self.step)
+        tested = first_problems(self.assembly.test, self.config.evaluation.problems)
+        self.outlook = Outlook(self.config, problems=len(tested))
         on_main(lambda: run.record(self.identity))  # last: what is refused above changes nothing
 
     @property
@@ -162,6 +146,8 @@ class _Run:
 
     def train(self) -> TrainResult:
         config = self.config
+        for line in self.header:  # no event of the run: what it says stands in its files
+            self.observer.said(line)
         self._say_all([*self.assembly.notices, *self.remarks])
         base = self._evaluate(0) if config.evaluation.before and self.step == 0 else self._earlier(0)
         self.observer.started(path=str(self.run.path), first_step=self.step, steps=config.learner.steps)
@@ -213,6 +199,8 @@ class _Run:
             self.run.log(self.step, record)
             self.trackers.log(record, step=self.step)
         self.observer.stepped(self.step, record)
+        if (outlook := self.outlook.after_step(self.step, record)) is not None:
+            self.observer.said(outlook)
         if not self.warned and (said := remark_on_truncation(record, self.config, step=self.step)):
             self.warned = True
             self._say_all(said)
@@ -314,6 +302,7 @@ class _Run:
 
         def progress(done: int, total: int) -> None:
             self.observer.evaluating(label, done, total)
+            self.outlook.evaluating(done, total)
             if self.interrupt.check():
                 raise _EvaluationStopped
 

@@ -40,14 +40,14 @@ def check_trackers(names: Sequence[str]) -> None:
             )
 
 
-def make_accelerator(run: RunDirectory) -> Accelerator:
-    """Device, precision and trackers of a run.
+def make_accelerator(run: RunDirectory, *, tracked: bool = True) -> Accelerator:
+    """Device, precision and trackers of a run; they are checked, and not begun, where nothing is to be `tracked`.
 
     Raises:
         UnknownNameError, MissingExtraError, ConfigError: a tracker is not there, or accelerate refuses the precision.
     """
     config: RunConfig = run.config
-    trackers: Any = config.tracking.trackers or None
+    trackers: Any = (config.tracking.trackers or None) if tracked else None
     check_trackers(config.tracking.trackers)
     try:
         accelerator = Accelerator(

@@ -1,0 +1,53 @@
+"""A run up to its first step, and no further: everything that can be refused is asked, nothing is written."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from counterpoise.build.judge import judge_of
+from counterpoise.build.problems import Problems
+from counterpoise.engines.local.assemble import assemble
+from counterpoise.engines.local.guarding import make_supervisor
+from counterpoise.engines.local.header import header
+from counterpoise.engines.local.ready import make_ready
+from counterpoise.engines.local.trackers import make_accelerator
+from counterpoise.errors import CheckpointError
+from counterpoise.learner.checkpoint import Checkpoint, CheckpointStore
+from counterpoise.processes import Processes, on_main, use_threads
+from counterpoise.runs.directory import RunDirectory
+
+__all__ = ["dry_run"]
+
+
+def dry_run(run: RunDirectory, *, problems: Problems | None = None) -> list[str]:
+    """What `train` would say before the first step of a run that is planned, or goes on: a line each.
+
+    A run in use by another process is not asked for its lock. A damaged checkpoint is passed over and stays where it is.
+
+    Args:
+        run: `RunDirectory.planned` or `RunDirectory.open`.
+        problems: what `check_run` has read of this very configuration.
+
+    Raises:
+        ConfigError, DataError, ModelError, UsageError: the run cannot start as configured.
+    """
+    use_threads(run.config.run.threads)
+    checkpoint = on_main(lambda: _newest(run))
+    assembly = assemble(run.config, problems, started=checkpoint is not None, world=Processes())
+    make_supervisor(run.config.guards)
+    accelerator = make_accelerator(run, tracked=False)
+    on_main(lambda: run.compare(assembly.train, assembly.test, checkpoint.path if checkpoint else None))
+    with judge_of(run.config.verification):
+        ready = make_ready(run.config, assembly, accelerator, saved=checkpoint.policy if checkpoint else None)
+    step = 0 if checkpoint is None else checkpoint.step
+    goes_on = [f"goes on after step {step} of {run.config.learner.steps}"] if step else []
+    return [*goes_on, *header(run.config, ready, accelerator, step=step), *assembly.notices, *ready.remarks]
+
+
+def _newest(run: RunDirectory) -> Checkpoint | None:
+    """The newest intact checkpoint; `CheckpointStore.latest` would set damaged ones aside."""
+    store = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=lambda line: None)
+    for step in reversed(store.steps()):
+        with suppress(CheckpointError):
+            return store.at(step)
+    return None
