@@ -1,3 +1,4 @@
+import hashlib
 import json
 from dataclasses import replace
 
@@ -236,3 +237,41 @@ def test_other_estimators_of_other_problems(command, evaluation, refused):
     refused("compare", base, other, "--metric", "mean@n", says="--unpaired compares the means")
     text = said(command("compare", base, other, "--metric", "mean@n", "--unpaired"))
     assert "mean@n 12.5" in text and "+37.5" in text
+
+
+def test_every_k_at_once_is_one_sentence_with_the_first_loss(command, counted):
+    # better at one try, worse at sixteen, on 60 problems
+    base, sharp = counts(*[4] * 60), counts(*[16, 16, 0, 0] * 15)
+    files = counted("base.jsonl", base), counted("sharp.jsonl", sharp)
+    lines = [
+        line for line in command("compare", *files).stdout.splitlines() if "over every k from 1 to 16 at once" in line
+    ]
+    assert len(lines) == 1
+    # 25% against 50%; the base has 44.2%, 58.4% and 69.8% at k=2, 3, 4 and is all solved from 13 on
+    found = json.loads(command("compare", *files, "--json").stdout)["differences"][0]
+    assert [one["state"] for one in found["stretches"]] == ["gains", "undecided", "loses"]
+    (lost,) = found["first_loss"]["ranges"]
+    undecided = found["stretches"][1]
+    assert lost == [undecided["first_k"], undecided["last_k"] + 1]
+    assert f"loses from k={undecided['last_k'] + 1}; the first k at which it loses is in " in lines[0]
+    assert found["sentences"][0] == lines[0]
+
+
+def test_json_has_every_k_and_the_hashes_of_what_was_read(command, counted, evaluation):
+    files = counted("base.jsonl", BASE), counted("sharp.jsonl", SHARP)
+    found = json.loads(command("compare", *files, "--k", "all", "--json").stdout)
+    assert [row["k"] for row in found["runs"][0]["pass_at_k"]] == list(range(1, N + 1))
+    assert found["runs"][1]["inputs"] == {files[1].name: hashlib.sha256(files[1].read_bytes()).hexdigest()}
+    stores = evaluation("one", BASE), evaluation("two", SHARP)
+    inputs = json.loads(command("compare", *stores, "--json").stdout)["runs"][0]["inputs"]
+    assert inputs["problems.jsonl"] == hashlib.sha256((stores[0] / "problems.jsonl").read_bytes()).hexdigest()
+
+
+def test_unpaired_runs_have_the_sentence_too(command, counted):
+    files = counted("base.jsonl", BASE), counted("other.jsonl", counts(*[8] * 20, first=100))
+    assert "other against base, over every k from 1 to 16 at once: " in command("compare", *files, "--unpaired").stdout
+
+
+def test_all_stands_alone(refused, counted):
+    files = counted("base.jsonl", BASE), counted("sharp.jsonl", SHARP)
+    refused("compare", *files, "--k", "1,all", says="separated by commas, e.g. --k 1,8,64, or all; got 'all'")

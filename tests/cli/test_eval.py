@@ -157,3 +157,12 @@ def test_checkpoints_of_a_model_are_refused(command, tiny_policy):
     result = command("eval", tiny_policy, "--task", "countdown", "--checkpoints", "all")
     assert result.exit_code == 2
     assert "--checkpoints chooses a checkpoint of a run, and" in result.stderr
+
+
+def test_every_k_of_an_evaluation(command, tiny_policy, tmp_path):
+    result = command(
+        "eval", tiny_policy, "--task", "countdown", "--n", "3", "--k", "all", "--problems", "2", "--out", "e",
+        "rollout.max_tokens=4", "tasks.settings.count=2", "tasks.settings.largest=6",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert [row["k"] for row in json.loads((tmp_path / "e" / "passk.json").read_text())["curve"]] == [1, 2, 3]

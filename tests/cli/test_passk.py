@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -63,7 +64,7 @@ def test_nothing_scored_is_undefined(tmp_path):
 def test_a_k_that_is_no_number_is_named(counts, k):
     error = run(counts, "--k", k).exception
     assert isinstance(error, UsageError)
-    assert "--k takes whole numbers from 1, separated by commas, e.g. --k 1,8,64; got" in str(error)
+    assert "--k takes whole numbers from 1, separated by commas, e.g. --k 1,8,64, or all; got" in str(error)
 
 
 def test_confidence_in_per_cent_is_refused(counts):
@@ -112,3 +113,11 @@ def test_an_empty_file_is_named(tmp_path):
     path = tmp_path / "empty.jsonl"
     path.write_text("")
     assert "empty.jsonl is empty; expected lines such as" in str(run(path, "--metric", "all").exception)
+
+
+def test_every_k_and_the_hash_of_the_file(tmp_path):
+    file = tmp_path / "counts.jsonl"
+    file.write_text("".join(json.dumps({"id": str(row), "n": 6, "c": row % 4}) + "\n" for row in range(8)))
+    found = json.loads(run(file, "--k", "all", "--json").stdout)
+    assert [row["k"] for row in found["pass_at_k"]] == [1, 2, 3, 4, 5, 6]
+    assert found["inputs"] == {"counts.jsonl": hashlib.sha256(file.read_bytes()).hexdigest()}

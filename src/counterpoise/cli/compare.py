@@ -34,7 +34,9 @@ def compare(
     ],
     k: Annotated[
         list[str] | None,
-        typer.Option("--k", help="Tries, e.g. 1,8,64; may be repeated. Default: powers of two up to the largest n."),
+        typer.Option(
+            "--k", help="Tries, e.g. 1,8,64, or all; may be repeated. Default: powers of two up to the largest n."
+        ),
     ] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help=METRIC_HELP)] = None,
     common: Annotated[bool, typer.Option("--common", help="Compare on the problems that all runs have.")] = False,
@@ -48,7 +50,7 @@ def compare(
     """pass@k of several runs, and the differences of each from the first on the same problems.
 
     Beside each difference stand its own interval, the band that holds all k at once, and the smallest difference that so many problems
-    would find four times out of five; then in words where the runs can be told apart, where not, and where one drops under the other.
+    would find four times out of five; then in words over every k: where it gains, where it loses, where that is open, and from which k on.
 
     counterpoise compare runs/base runs/nsr
     counterpoise compare runs/nsr@0 runs/nsr@100 runs/nsr@200 --k 1,16,256
@@ -68,7 +70,8 @@ def compare(
     found = _named([read_contender(target) for target in runs], runs)
     if common:
         found = on_common_problems(found)
-    ks = parse_ks(k) if k else k_sweep(max(problem.n for run in found for problem in run.counts)) or [1]
+    n = max(problem.n for run in found for problem in run.counts)
+    ks = parse_ks(k, n) if k else k_sweep(n) or [1]
     curves, made = compare_runs(found, ks, paired=not unpaired, confidence=confidence, seed=seed)
     others, changes = compare_metrics(
         found, ks, METRICS if as_json else metrics, paired=not unpaired, confidence=confidence, seed=seed
@@ -234,10 +237,13 @@ def _as_json(
     paired: bool,
     notes: Sequence[str],
 ) -> dict[str, Any]:
+    from counterpoise.evaluation.inputs import hashes_of
+
     runs = [
         {
             "name": run.name,
             "path": str(run.path),
+            "inputs": hashes_of(run.path),
             "problems": len(run.counts),
             "pass_at_k": [asdict(p) for p in curve],
             "estimates": [asdict(row) for row in rows],
@@ -258,6 +264,8 @@ def _as_json(
                 "crossing": None
                 if comparison.crossing is None
                 else {"lower": comparison.lower, **asdict(comparison.crossing)},
+                "stretches": [asdict(stretch) for stretch in comparison.stretches],
+                "first_loss": None if comparison.first_loss is None else asdict(comparison.first_loss),
                 "sentences": comparison.sentences(),
             }
         )

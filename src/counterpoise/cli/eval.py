@@ -11,7 +11,7 @@ import typer
 
 from counterpoise.cli import completion, console
 from counterpoise.cli.evaluated import evaluation_folder, sections_of, show_result
-from counterpoise.cli.passk import METRIC_HELP, parse_ks
+from counterpoise.cli.passk import EVERY_K, METRIC_HELP, parse_ks
 from counterpoise.cli.served import evaluate_address, is_address
 from counterpoise.cli.subject import refuse_contradictions, run_and_step
 
@@ -54,7 +54,7 @@ def evaluate(
     ] = None,
     k: Annotated[
         list[str] | None,
-        typer.Option("--k", help="Tries, e.g. 1,8,64; may be repeated. Default: powers of two up to n."),
+        typer.Option("--k", help="Tries, e.g. 1,8,64, or all; may be repeated. Default: powers of two up to n."),
     ] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help=METRIC_HELP)] = None,
     problems: Annotated[
@@ -115,7 +115,7 @@ def evaluate(
     flags = {
         "tasks.name": task,
         "evaluation.n": n,
-        "evaluation.k": parse_ks(k) if k else None,
+        "evaluation.k": (EVERY_K if k == [EVERY_K] else parse_ks(k)) if k else None,
         "evaluation.problems": problems,
         "run.seed": seed,
     }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from counterpoise.evaluation.curve import PassAtK
     from counterpoise.evaluation.metrics import Estimate
 
-__all__ = ["METRIC_HELP", "parse_ks", "passk"]
+__all__ = ["EVERY_K", "METRIC_HELP", "parse_ks", "passk"]
 
 METRIC_HELP = "Further estimators, e.g. pass^k,maj@k, or all (docs/evaluation.md lists them)."
 
@@ -29,7 +29,7 @@ def passk(
     ],
     k: Annotated[
         list[str] | None,
-        typer.Option("--k", help="Tries, e.g. 1,8,64; may be repeated. Default: powers of two up to n."),
+        typer.Option("--k", help="Tries, e.g. 1,8,64, or all; may be repeated. Default: powers of two up to n."),
     ] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help=METRIC_HELP)] = None,
     confidence: Annotated[float, typer.Option(help="Coverage of the intervals over problems.")] = 0.95,
@@ -54,12 +54,14 @@ def passk(
     from counterpoise.evaluation.counts import read_counts
     from counterpoise.evaluation.curve import pass_at_k_curve
     from counterpoise.evaluation.estimators.passk import k_sweep
+    from counterpoise.evaluation.inputs import hashes_of
     from counterpoise.evaluation.metrics import METRICS, estimates, metric_names, per_problem
 
     metrics = metric_names(metric or [])
 
     counts = read_counts(file)
-    ks = (parse_ks(k) if k else k_sweep(max(problem.n for problem in counts))) or [1]
+    n = max(problem.n for problem in counts)
+    ks = (parse_ks(k, n) if k else k_sweep(n)) or [1]
     curve = pass_at_k_curve(
         counts, ks, generator=numpy_generator(seed, "evaluation", "bootstrap"), confidence=confidence
     )
@@ -70,7 +72,7 @@ def passk(
         confidence=confidence,
     )
     if as_json:
-        about = {"file": str(file), "problems": len(counts), "confidence": confidence}
+        about = {"file": str(file), "inputs": hashes_of(file), "problems": len(counts), "confidence": confidence}
         rows = {"pass_at_k": [_row(row) for row in curve], "estimates": [_row(row) for row in others]}
         console.print_json(about | rows)
         return
@@ -80,16 +82,25 @@ def passk(
         console.stdout.print(estimates_table(others, metrics, confidence=confidence, title=title))
 
 
-def parse_ks(options: list[str]) -> list[int]:
-    """The k of `--k 1,8 --k 64`, ascending.
+EVERY_K = "all"
+"""The word for every whole number up to n."""
+
+
+def parse_ks(options: list[str], n: int | None = None) -> list[int]:
+    """The k of `--k 1,8 --k 64`, ascending; with `n`, `--k all` is every k up to it.
 
     Raises:
         UsageError: a word is no whole number from 1.
     """
     words = [word.strip() for option in options for word in option.split(",")]
+    if words == [EVERY_K] and n is not None:
+        return list(range(1, n + 1))
     wrong = [word for word in words if not word.isascii() or not word.isdigit() or not 0 < int(word) < 1 << 31]
     if wrong:
-        raise UsageError(f"--k takes whole numbers from 1, separated by commas, e.g. --k 1,8,64; got '{wrong[0]}'")
+        every = "" if n is None else ", or all"
+        raise UsageError(
+            f"--k takes whole numbers from 1, separated by commas, e.g. --k 1,8,64{every}; got '{wrong[0]}'"
+        )
     return sorted({int(word) for word in words})
 
 

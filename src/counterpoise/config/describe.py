@@ -18,7 +18,7 @@ from counterpoise.config.schema import settings_schema
 from counterpoise.ranges import interval
 from counterpoise.settings import setting_name
 
-__all__ = ["MISSING", "Key", "keys_of", "sections", "settings_of", "toml_key", "toml_value", "taken_words"]
+__all__ = ["MISSING", "Key", "keys_of", "sections", "settings_of", "taken_words", "toml_key", "toml_value"]
 
 MISSING = object()
 """The default of what has none."""

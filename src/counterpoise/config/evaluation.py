@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, field_validator, model_validator
 
 from counterpoise.config.base import Component, Section
@@ -23,8 +25,8 @@ class EvaluationConfig(Section):
     """The first so many test problems of each task type by identity hash; None takes all."""
     n: Positive = 256
     """Rollouts per problem."""
-    k: list[Positive] | None = None
-    """ks of the curve; None takes the powers of two up to n."""
+    k: list[Positive] | Literal["all"] | None = None
+    """ks of the curve; `all` takes every whole number up to n, None the powers of two."""
     temperature: NonNegative = 0.6
     """The paper's evaluation: temperature 0.6, top-p 0.95."""
     top_p: Probability = 0.95
@@ -36,9 +38,14 @@ class EvaluationConfig(Section):
     confidence: Inside = 0.95
     """Level of the intervals."""
 
+    @property
+    def ks(self) -> list[int] | None:
+        """`k` as numbers; None is the powers of two."""
+        return list(range(1, self.n + 1)) if self.k == "all" else self.k
+
     @model_validator(mode="after")
     def _check(self) -> EvaluationConfig:
-        too_large = [k for k in self.k or () if k > self.n]
+        too_large = [k for k in self.ks or () if k > self.n]
         if too_large:
             raise ValueError(
                 f"k={too_large[0]} is larger than n={self.n}: pass@k is undefined for n < k; raise n or drop that k"

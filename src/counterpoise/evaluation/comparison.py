@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,17 +19,21 @@ from counterpoise.evaluation.bands import (
     simultaneous_band,
     unpaired_band,
 )
-from counterpoise.evaluation.cautions import few_problems
+from counterpoise.evaluation.comparison_words import sentences
 from counterpoise.evaluation.counts import ProblemCounts, read_counts
 from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
 from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.metrics import Difference, Estimate, differences, estimates, per_problem
 from counterpoise.evaluation.store import Manifest
+from counterpoise.evaluation.stretches import FirstLoss, Stretch, first_loss, stretches
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
-from counterpoise.text import counted
 
 __all__ = ["Comparison", "Contender", "compare", "compare_metrics", "on_common_problems", "read_contender"]
+
+_VALUES = 5_000_000
+"""Resampled means that are held at once; of more than 500 k there are fewer resamples, and never fewer than these."""
+_LEAST_RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,53 +70,14 @@ class Comparison:
     """The run that `crossing` speaks of: it lies lower at the last k, or at none."""
     crossing: Crossing | None
     """Where that run drops under the other; None for an unpaired comparison and with fewer than two k."""
+    stretches: tuple[Stretch, ...] = ()
+    """Over every whole k up to the largest n that both have, by a band of its own over all of them."""
+    first_loss: FirstLoss | None = None
+    """Where the later run may lie under the first one for the first time, by the same band."""
 
     def sentences(self) -> list[str]:
-        """The comparison in words: where the runs can be told apart, where not and what would be needed, and the crossing."""
-        if all(math.isnan(point.band_low) for point in self.points):
-            return [
-                f"{self.after} and {self.base} have fewer than two problems at every k: nothing can be said of others"
-            ]
-        said = [*self._apart(), *self._alike()]
-        if self.crossing is not None:
-            upper = self.base if self.lower == self.after else self.after
-            said.append(_crossing_sentence(self.crossing, self.lower, upper))
-        few = few_problems(max(point.problems for point in self.points))
-        return [*said, few] if few else said
-
-    def _apart(self) -> list[str]:
-        said = []
-        for word, sign in (("above", 1), ("below", -1)):
-            ks = [
-                k for k, p in zip(self.ks, self.points, strict=True) if min(sign * p.band_low, sign * p.band_high) > 0
-            ]
-            if ks:
-                said.append(f"{self.after} lies {word} {self.base} at k={_listed(ks)}, outside the band over all k")
-        return said
-
-    def _alike(self) -> list[str]:
-        inside = [i for i, p in enumerate(self.points) if p.band_low <= 0 <= p.band_high]
-        # Without any spread of its own: the band may have width all the same, where other k have spread.
-        equal = [
-            self.ks[i] for i in inside if self.points[i].critical in (0.0, math.inf) and not self.points[i].estimate
-        ]
-        inside = [i for i in inside if self.ks[i] not in equal]
-        alike = "are equal on every problem" if self.detectable else "have equal means without any spread"
-        said = [f"{self.after} and {self.base} {alike} at k={_listed(equal)}"] if equal else []
-        if not inside:
-            return said
-        most = max(inside, key=lambda i: abs(self.points[i].estimate))
-        point, where = self.points[most], _listed([self.ks[i] for i in inside])
-        problems = counted(point.problems, "problem")
-        sentence = f"{problems} cannot tell {self.after} from {self.base} at k={where}"
-        if self.detectable:
-            found = self.detectable[most]
-            sentence += f": the largest difference there is {_points(point.estimate)} points at k={self.ks[most]}"
-            if not math.isnan(found.minimum):
-                sentence += f", and {problems} find {_points(found.minimum, signed=False)} points or more (power 80%)"
-            if not math.isnan(found.needed):
-                sentence += f"; a difference this large would take about {found.needed:.0f} problems"
-        return [*said, sentence]
+        """The comparison in words (`comparison_words.sentences`)."""
+        return sentences(self)
 
 
 def read_contender(target: str) -> Contender:
@@ -211,7 +175,21 @@ def compare(
     made = []
     for other in others:
         generator = numpy_generator(seed, "evaluation", "compare", "band")
+        every = list(range(1, min(max(p.n for p in run.counts) for run in (base, other)) + 1))
+        few = max(_LEAST_RESAMPLES, min(resamples, _VALUES // max(1, len(every))))
+        dense = numpy_generator(seed, "evaluation", "compare", "every k")
         if not paired:
+            over_every = (
+                unpaired_band(
+                    _values(base.counts, every),
+                    _values(other.counts, every),
+                    generator=dense,
+                    confidence=confidence,
+                    resamples=few,
+                )
+                if every
+                else []
+            )
             unpaired = unpaired_band(
                 base_PK, _values(other.counts, ks), generator=generator, confidence=confidence, resamples=resamples
             )
@@ -224,11 +202,23 @@ def compare(
                     detectable=(),
                     lower=other.name,
                     crossing=None,
+                    stretches=tuple(stretches(every, over_every)),
+                    first_loss=first_loss(every, over_every),
                 )
             )
             continue
         by_id = {problem.problem_id: problem for problem in other.counts}
         differences_PK = _values([by_id[problem.problem_id] for problem in base.counts], ks) - base_PK
+        over_every = (
+            simultaneous_band(
+                _values([by_id[problem.problem_id] for problem in base.counts], every) - _values(base.counts, every),
+                generator=dense,
+                confidence=confidence,
+                resamples=few,
+            )
+            if every
+            else []
+        )
         points = simultaneous_band(differences_PK, generator=generator, confidence=confidence, resamples=resamples)
         lower, crossing = _crossing(base.name, other.name, ks, differences_PK, confidence, resamples, seed)
         made.append(
@@ -244,6 +234,8 @@ def compare(
                 ),
                 lower=lower,
                 crossing=crossing,
+                stretches=tuple(stretches(every, over_every)),
+                first_loss=first_loss(every, over_every),
             )
         )
     return curves, made
@@ -371,29 +363,3 @@ def _check_same(base: Contender, other: Contender) -> None:
 
 def _values(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     return pass_at_k([problem.n for problem in counts], [problem.c for problem in counts], ks)
-
-
-def _crossing_sentence(crossing: Crossing, lower: str, upper: str) -> str:
-    if crossing.state == "above":
-        return f"no crossing: the curves do not part from k={crossing.first_k} to {crossing.last_k}"
-    if crossing.state == "under":
-        said = (
-            f"{lower} lies under {upper} at every k from {crossing.first_k} to {crossing.last_k} that tells them apart"
-        )
-        return f"{said}; so it does in {crossing.under_share:.0%} of the resamples, and they cross in {crossing.crossing_share:.0%}"
-    low = f"{crossing.low:.1f}" if crossing.low > crossing.first_k else f"<={crossing.first_k}"
-    high = f">{crossing.last_k}" if math.isinf(crossing.high) else f"{crossing.high:.1f}"
-    said = (
-        f"{lower} drops under {upper} at k={crossing.k:.1f} [{low}, {high}]; "
-        f"the curves cross so in {crossing.crossing_share:.0%} of the resamples"
-    )
-    open_ends = crossing.low <= crossing.first_k and math.isinf(crossing.high)
-    return f"{said}: these problems do not tell whether they cross" if open_ends else said
-
-
-def _listed(ks: Sequence[int]) -> str:
-    return ", ".join(map(str, ks))
-
-
-def _points(share: float, *, signed: bool = True) -> str:
-    return f"{100 * share:+.1f}" if signed else f"{100 * share:.1f}"

@@ -119,7 +119,7 @@ def _finished(run: RunDirectory, bench: Evaluator, step: int) -> EvaluationResul
     same = (
         same_draws(result.manifest, manifest_of(run.config, bench.template, step))
         and (result.n, result.confidence) == (wanted.n, wanted.confidence)
-        and [point.k for point in result.curve] == sorted(set(wanted.k or k_sweep(wanted.n)))
+        and [point.k for point in result.curve] == sorted(set(wanted.ks or k_sweep(wanted.n)))
         and _same_problems({problem.problem_id for problem in result.counts}, run, bench)
         and all(problem.n + problem.unscored == wanted.n for problem in result.counts)
         and dict(result.verifiers) == verifiers

@@ -86,7 +86,7 @@ def evaluate_served(
     wanted = config.evaluation
     server = named_server(server, say)
     manifest = manifest_of(config, template, 0, served=server.model)
-    check_asked(problems, n=wanted.n, settings=manifest.settings, ks=wanted.k)
+    check_asked(problems, n=wanted.n, settings=manifest.settings, ks=wanted.ks)
     asks = {problem.problem_id: _ask_of(problem, template) for problem in problems}
     kept = _Kept(directory, manifest, config, asks, on_progress, say)
     missing = kept.missing()
@@ -111,7 +111,7 @@ def evaluate_served(
                 verify=judge.verify,
                 n=wanted.n,
                 equivalent=partial(equivalent_answers, judge),
-                ks=wanted.k,
+                ks=wanted.ks,
                 confidence=wanted.confidence,
             )
     finally:

@@ -133,7 +133,7 @@ def size_to(config: RunConfig, pace: Pace, *, hours: float) -> list[Choice]:
     times, problems, n = evaluations_to_come(config, 0), wanted.problems or _PROBLEMS, wanted.n
     each = max(pace.draw, 1e-9)
     allowed = math.floor(_EVALUATIONS * seconds / (max(times, 1) * each))
-    least = min(n, max(_N, *(wanted.k or [1])))
+    least = min(n, max(_N, *(wanted.k if isinstance(wanted.k, list) else [1])))
     if problems * n > allowed:
         n = max(least, 2 ** math.floor(math.log2(max(1, allowed // problems))))
         n = min(n, wanted.n)

@@ -71,7 +71,7 @@ def evaluate_policy(
             samples_per_block=_SAMPLES_PER_BLOCK,
             policy_version=step,
             equivalent=partial(equivalent_answers, judge),
-            ks=wanted.k,
+            ks=wanted.ks,
             confidence=wanted.confidence,
             on_progress=progress,
         )
