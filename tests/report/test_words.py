@@ -29,7 +29,8 @@ def test_findings_say_who_is_compared_and_why_not_paired(make_run, disk):
     ]
     found = words.findings(build_report([str(path) for path in paths], resamples=50))
     assert [heading for heading, _ in found] == ["a against base", "b against base"]
-    assert found[0][1][0].startswith("a lies above base at k=1")
+    assert found[0][1][0].startswith("a against base, over every k from 1 to 16 at once: gains for k=1-")
+    assert found[0][1][1].startswith("a lies above base at k=1")
     assert found[1][1][0].startswith(
         "base and b did not answer the same problems (0 in common, 3 only in base, 2 only in b)"
     )

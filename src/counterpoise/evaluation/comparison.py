@@ -176,7 +176,7 @@ def compare(
     for other in others:
         generator = numpy_generator(seed, "evaluation", "compare", "band")
         every = list(range(1, min(max(p.n for p in run.counts) for run in (base, other)) + 1))
-        few = max(_LEAST_RESAMPLES, min(resamples, _VALUES // max(1, len(every))))
+        few = min(resamples, max(_LEAST_RESAMPLES, _VALUES // max(1, len(every))))
         dense = numpy_generator(seed, "evaluation", "compare", "every k")
         if not paired:
             over_every = (
