@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -481,7 +482,9 @@ def test_an_interrupted_evaluation_goes_on(ask, server, draws, sums, tmp_path, n
     server.mode = "slow"
     task = ["--task", "jsonl", f"tasks.test={sums}", "tasks.settings.verifier=exact", "--n", str(N), "--out", "out"]
     call = [sys.executable, "-m", "counterpoise", "eval", server.url, *task, "--per-request", "1", "--concurrency", "2"]
-    with subprocess.Popen(call, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+    # What started the tests may ignore an interrupt, as a shell has its background jobs do, and children inherit that.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(call, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
         while len(server.seen) < 8:
             time.sleep(0.01)
         process.send_signal(number)
