@@ -108,6 +108,14 @@ def test_a_name_that_is_taken(ask, run_file, tmp_path):
     assert "already holds a run; continue it with" in output
 
 
+def test_a_directory_that_cannot_be_made(ask, run_file, tmp_path):
+    (tmp_path / "file").write_text("")
+    file = run_file(model={"name": "lab"}, run={"directory": str(tmp_path / "file")})
+    ((code, output, heavy),) = ask(["train", file])
+    assert (code, heavy) == (1, [])
+    assert "cannot write" in output and "Not a directory" in output
+
+
 def test_the_trackers_are_those_that_accelerate_knows():
     assert set(TRACKERS) == {str(kind) for kind in LoggerType if kind is not LoggerType.ALL}
 

@@ -65,7 +65,7 @@ def train(
         problems = check_run(opened.config, started=any(opened.checkpoints.glob("step-*")))
     else:
         if "RANK" not in os.environ:  # several processes are refused together, by `create`
-            RunDirectory.check_free(config)
+            RunDirectory.planned(config)
         problems = check_run(config)
     from counterpoise.cli.live import LiveObserver
     from counterpoise.engines.local import train as run_training

@@ -97,15 +97,6 @@ class RunDirectory:
         return on_main(lambda: cls._create(config))
 
     @classmethod
-    def check_free(cls, config: RunConfig) -> None:
-        """See that no run is there yet: what `create` asks again, for whoever asks before torch is imported.
-
-        Raises:
-            UsageError: a run is already there.
-        """
-        cls(config.path, config)._refuse_taken()
-
-    @classmethod
     def _create(cls, config: RunConfig) -> RunDirectory:
         path = config.path
         run = cls(path, settled(config))
@@ -123,7 +114,7 @@ class RunDirectory:
 
     @classmethod
     def planned(cls, config: RunConfig) -> RunDirectory:
-        """What `create` would make; nothing is written.
+        """What `create` would make, for whoever asks before torch is imported, or writes nothing at all.
 
         Raises:
             UsageError: a run is already there.
