@@ -188,6 +188,8 @@ _COLUMNS: Final = (
     *_row("learning_rate", "rate", "mean over optimiser steps"),
     *_row("rows_per_update", "rows", "rollouts trained on, over all processes, mean over optimiser steps"),
     *_row("optimiser_steps", "steps", "taken in this training step"),
+    *_row("epochs", "passes", "over the training problems so far", lines="passes"),
+    *_row("rollouts_per_problem", "rollouts", "drawn of each training problem so far, on average", lines="of each problem"),
     # Cost
     *_row("tokens_sampled", "tokens", "response tokens drawn, over all processes", lines="sampled"),
     *_row("tokens_trained tokens_trained_plus tokens_trained_minus", "tokens",

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from counterpoise.build.problems import problems_of
 from counterpoise.engines.local import loop as local
 from counterpoise.engines.local import ready
 from counterpoise.engines.local.interrupt import RunInterruptedError
@@ -108,6 +109,13 @@ def test_a_finished_run_trains_further_as_if_it_had_never_stopped(configure):
     train(short)
     train(RunDirectory.open(short.path, ["learner.steps=4"]))
     assert _equal(_weights(whole, 4), _weights(short, 4))
+    rollout, problems = whole.config.rollout, len(problems_of(whole.config).train)
+    for run in (whole, short):  # how often each problem was seen, the steps before the pause included
+        passes = [record["step"] * rollout.prompts_per_step / problems for record in _metrics(run)]
+        assert [record["epochs"] for record in _metrics(run)] == passes and len(passes) == 4
+        assert [record["rollouts_per_problem"] for record in _metrics(run)] == [
+            one * rollout.group_size for one in passes
+        ]
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ from counterpoise.engines.local.policy import policy_writer, restore_policy
 from counterpoise.engines.local.ready import make_ready
 from counterpoise.engines.local.refused import save_evidence
 from counterpoise.engines.local.remarks import remark_on_evaluation, remark_on_step, remark_on_truncation
-from counterpoise.engines.local.step_record import step_record
+from counterpoise.engines.local.step_record import intensity, step_record
 from counterpoise.engines.local.trackers import Trackers, make_accelerator
 from counterpoise.errors import CounterpoiseError, StoreError, TrainingError
 from counterpoise.evaluation.summary import EvaluationResult
@@ -193,7 +193,11 @@ class _Run:
             self._say_all(remark_on_step(experience, path=self.run.path))
         samples = self.diagnose.samples(experience, index, lambda ids: decode_rows(self.policy.tokenizer, [ids])[0])
         seconds, epochs = time.perf_counter() - started, self.config.learner.epochs
-        record = step_record(experience, report, measures, seconds=seconds, epochs=epochs)
+        rollout, problems = self.config.rollout, len(self.assembly.train)
+        record = {
+            **step_record(experience, report, measures, seconds=seconds, epochs=epochs),
+            **intensity(self.step, prompts=rollout.prompts_per_step, group_size=rollout.group_size, problems=problems),
+        }
         if self.main:
             append_json_lines(self.run.samples, samples)
             self.run.log(self.step, record)

@@ -12,7 +12,7 @@ from counterpoise.pipeline import Experience
 from counterpoise.processes import Processes
 from counterpoise.types import Sum
 
-__all__ = ["step_record"]
+__all__ = ["intensity", "step_record"]
 
 _TOTALS = ("tokens_saved_correct", "tokens_saved_wrong")
 """Metrics that are recorded as sums and not as means."""
@@ -50,6 +50,15 @@ def step_record(
         "tokens_trained_minus": float(report.tokens_minus),
     }
     return record | _times(experience, report, measures, seconds, sampled=tokens)
+
+
+def intensity(step: int, *, prompts: int, group_size: int, problems: int) -> dict[str, float]:
+    """How often training problems have been seen after `step` steps of `prompts` groups: `epochs = step * prompts / problems`.
+
+    `rollouts_per_problem` is that times the group size. With weighted task types both are means over problems.
+    """
+    epochs = step * prompts / problems
+    return {"epochs": epochs, "rollouts_per_problem": epochs * group_size}
 
 
 def _times(
