@@ -82,10 +82,12 @@ def test_files_that_are_missing_or_empty(refused, jsonl, run_file, tmp_path):
         says=f"task 'jsonl' has no train problems: {empty} is empty; give a file with some",
     )
     refused("train", run_file(tasks={**tasks, "train": str(absent)}), says=f"train={absent} does not exist (looked in ")
+    folder = tmp_path / "folder"
+    folder.mkdir()
     refused(
         "train",
-        run_file(tasks={**tasks, "train": str(tmp_path)}),
-        says=f"task 'jsonl' has no train problems: {tmp_path} is empty; give a file with some",
+        run_file(tasks={**tasks, "train": str(folder)}),
+        says=f"{folder} holds no .parquet or .jsonl file, only: nothing; give the folder that holds them",
     )
 
 

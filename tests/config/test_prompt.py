@@ -98,6 +98,24 @@ def test_shots_that_are_none(tmp_path, lines, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ('prompt.shots=[{question="a"}]', "command line: prompt.shots.examples.0.answer: Field required"),
+        ("prompt.shots=[3]", "command line: prompt.shots.examples.0: "),
+        ("prompt.shots=3", "command line: prompt.shots.file: Input is not a valid path"),
+        (
+            "prompt.chat_arguments=3",
+            "command line: prompt.chat_arguments: Input should be a valid dictionary (given: 3)",
+        ),
+    ],
+)
+def test_values_of_another_kind(override, message):
+    with pytest.raises(ConfigError, match=re.escape(message)) as caught:
+        parse_config({}, [override])
+    assert "\n" not in str(caught.value)
+
+
 def test_shots_that_are_not_there_or_no_file(tmp_path):
     with pytest.raises(
         ConfigError, match=r"prompt\.shots: cannot read .*no\.jsonl: No such file or directory; check the path"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from counterpoise.config.base import Section
 from counterpoise.errors import ConfigError, nearest
@@ -32,6 +32,16 @@ class ShotConfig(Section):
     """The response that it shows."""
 
 
+def _given_as(value: object) -> str:
+    return "examples" if isinstance(value, list) else "file"
+
+
+# Told apart by hand, so that a fault in one is not reported as a fault in both.
+_Shots = Annotated[
+    Annotated[Path, Tag("file")] | Annotated[list[ShotConfig], Tag("examples")], Discriminator(_given_as)
+]
+
+
 class PromptConfig(Section):
     """From problem to prompt. A run keeps the texts of files, not their paths."""
 
@@ -43,7 +53,7 @@ class PromptConfig(Section):
     """The user's message with `{question}` in it, or `file:PATH`, in the place of the template's."""
     text: str | None = None
     """The whole prompt with `{question}` in it, or `file:PATH`, in the place of the template: for models that continue text."""
-    shots: Path | list[ShotConfig] | None = None
+    shots: _Shots | None = None
     """Worked examples in front of each question: JSON lines with `question` and `answer`, or the list itself."""
     chat_arguments: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of the tokenizer's chat format, e.g. `{enable_thinking = false}`."""
