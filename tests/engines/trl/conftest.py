@@ -19,7 +19,7 @@ def rows(policy):
     """64 countdown problems as TRL's users have them: a prompt and a column with the gold."""
     from datasets import Dataset
 
-    from counterpoise.prompts.templates import make_prompts
+    from counterpoise.prompts import make_prompts
     from counterpoise.tasks.registry import make_task
 
     task = make_task("countdown")
