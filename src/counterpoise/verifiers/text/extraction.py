@@ -25,7 +25,7 @@ Only the text after the closing think tag counts.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, NamedTuple
 
 from counterpoise.errors import UnknownNameError
@@ -181,10 +181,16 @@ def _without_closing(text: str, mark: str) -> str:
     return text
 
 
-def _boxed(text: str) -> _Found | None:
+def _last(matches: Iterable[re.Match[str]]) -> re.Match[str] | None:
+    """The last of them, none of the others kept."""
     last = None
-    for match in _BOX.finditer(text):
+    for match in matches:
         last = match
+    return last
+
+
+def _boxed(text: str) -> _Found | None:
+    last = _last(_BOX.finditer(text))
     if last is None:
         return None
     depth, position, start = 1, last.end(), last.end()
@@ -204,9 +210,7 @@ def _boxed(text: str) -> _Found | None:
 
 
 def _phrase(text: str) -> _Found | None:
-    last = None
-    for match in _PHRASE.finditer(text):
-        last = match
+    last = _last(_PHRASE.finditer(text))
     if last is None:
         return None
     rest = text[last.end() :].lstrip(_WRAPPERS + ":：")
@@ -231,10 +235,7 @@ def _closing(text: str, closing: str, start: int) -> int:
 
 
 def _hash(text: str) -> _Found | None:
-    last = None
-    for match in _HASH.finditer(text):
-        if not _HEADING.match(match[1]):
-            last = match
+    last = _last(match for match in _HASH.finditer(text) if not _HEADING.match(match[1]))
     return None if last is None else _Found(last.start(), last[1].strip(_WRAPPERS))
 
 
@@ -246,9 +247,7 @@ def _bare(text: str) -> _Found | None:
 
 
 def _tagged(text: str) -> _Found | None:
-    last = None
-    for match in _OPENING_TAG.finditer(text):
-        last = match
+    last = _last(_OPENING_TAG.finditer(text))
     if last is None:
         return None
     end = _CLOSING_TAG.search(text, last.end())
@@ -256,9 +255,7 @@ def _tagged(text: str) -> _Found | None:
 
 
 def _statement(text: str) -> _Found | None:
-    last = None
-    for match in _PHRASE.finditer(text):
-        last = match
+    last = _last(_PHRASE.finditer(text))
     if last is None:
         return None
     rest = text[last.end() :].lstrip(_WRAPPERS + ":：")
