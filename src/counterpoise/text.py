@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["counted", "lasting", "visible"]
+__all__ = ["counted", "ends_of", "lasting", "visible"]
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
     """`1 problem`, `2 problems`, `1,024 rollouts`: a count before its noun; `plural` where that is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def ends_of(text: str, head: int, tail: int) -> str:
+    """The text; of a longer one its first `head` and last `tail` characters, ` … ` between them."""
+    return text if len(text) <= head + tail else f"{text[:head]} … {text[-tail:]}"
 
 
 def lasting(seconds: float) -> str:

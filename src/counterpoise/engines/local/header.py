@@ -10,7 +10,7 @@ from counterpoise.config import RunConfig
 from counterpoise.engines.local.outlook import evaluations_to_come
 from counterpoise.engines.local.ready import Ready
 from counterpoise.prompts import make_prompts
-from counterpoise.text import counted
+from counterpoise.text import counted, ends_of
 
 __all__ = ["header"]
 
@@ -66,10 +66,7 @@ def _prompt(config: RunConfig, ready: Ready, step: int) -> str:
     first = make_prompts([problem], ready.policy.tokenizer, template=template)[0]
     own = template.name_for(problem)
     name = str(template) if own == template.template else f"{template} ({own})"
-    text = first.text
-    if len(text) > _HEAD + _TAIL:
-        text = f"{text[:_HEAD]} … {text[-_TAIL:]}"
-    return f"{name}, the first one has {counted(len(first.token_ids), 'token')}: {text!r}"
+    return f"{name}, the first one has {counted(len(first.token_ids), 'token')}: {ends_of(first.text, _HEAD, _TAIL)!r}"
 
 
 def _to_come(config: RunConfig, step: int, problems: int) -> str:

@@ -11,6 +11,7 @@ from counterpoise.evaluation.store import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.pipeline import Experience
 from counterpoise.runs.directory import RunDirectory
+from counterpoise.text import ends_of
 from counterpoise.types import Problem, StopReason, Verdict, VerdictValue
 
 __all__ = ["JudgedResponse", "remark_on_evaluation", "remark_on_step", "remark_on_truncation"]
@@ -147,6 +148,4 @@ def _example(row: JudgedResponse) -> str:
 
 def _short(text: str) -> str:
     """Beginning and end, since answers stand at the end."""
-    if len(text) > _HEAD + _TAIL:
-        text = f"{text[:_HEAD]} … {text[-_TAIL:]}"
-    return repr(text)
+    return repr(ends_of(text, _HEAD, _TAIL))
