@@ -124,6 +124,24 @@ def python(warm_server):
         process.kill()
 
 
+@pytest.fixture
+def command(monkeypatch, tmp_path):
+    """`command("train", file, …)`: what `counterpoise train file …` answers, in an empty directory."""
+    from typer.testing import CliRunner
+
+    from counterpoise.cli.app import app
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        # What is no `CounterpoiseError` is raised again here, so that the test shows where the bug is.
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+        assert "Traceback" not in result.output
+        return result
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def within():
     """`within(0.5, work)`: whether one of three calls takes fewer seconds of this process; collected garbage is nobody's fault.

@@ -4,9 +4,7 @@ import json
 
 import pytest
 import tomli_w
-from typer.testing import CliRunner
 
-from counterpoise.cli.app import app
 from counterpoise.engines.local import assemble, policy
 from counterpoise.models.lab import build_lab_model, save_lab_model
 from counterpoise.models.lab_tokenizer import build_lab_tokenizer
@@ -17,20 +15,6 @@ def tiny_policy(tmp_path_factory):
     path = tmp_path_factory.mktemp("policy")
     save_lab_model(build_lab_model(seed=0, hidden_size=32, layers=1), build_lab_tokenizer(), path)
     return path
-
-
-@pytest.fixture
-def command(monkeypatch, tmp_path):
-    """`command("train", file, …)`: what `counterpoise train file …` answers, in an empty directory."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        # What is no `CounterpoiseError` is raised again here, so that the test shows where the bug is.
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
-        assert "Traceback" not in result.output
-        return result
-
-    return call
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from counterpoise.cli.app import app
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.models.lab import build_lab_model, save_lab_model
 from counterpoise.models.lab_tokenizer import build_lab_tokenizer
@@ -130,19 +128,6 @@ def sums(tmp_path):
     lines = [{"question": f"{a}+1", "answer": str(a + 1)} for a in range(2, 6)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
-
-
-@pytest.fixture
-def command(monkeypatch, tmp_path):
-    """`command("eval", url, …)`: what the command answers, in an empty directory."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
-        assert "Traceback" not in result.output
-        return result
-
-    return call
 
 
 @pytest.fixture
