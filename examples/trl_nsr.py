@@ -1,4 +1,4 @@
-"""NSR in TRL's trainer: `GRPOTrainer` becomes `SignedGRPOTrainer`, and one argument names the rule (pip install 'counterpoise[trl]')."""
+"""NSR in TRL's trainer: `GRPOTrainer` becomes `SignedGRPOTrainer`, and one argument names the rule (pip install -e '.[trl]')."""
 
 import sys
 

@@ -142,6 +142,16 @@ def test_kinds_of_tasks_and_several_rewards(make_trainer):
     assert {"credit/controller_rho/a", "credit/controller_rho/b"} <= set(trainer.state.log_history[0])
 
 
+def test_each_reward_function_is_a_part_for_a_rule_that_reads_parts(make_trainer):
+    def even(completion_ids, **_):
+        return [float(len(ids) % 2 == 0) for ids in completion_ids]
+
+    credit = {"rule": "gdpo", "settings": {"dimensions": {"countdown": 1.0, "even": 0.5}}}
+    trainer = make_trainer([verdict_reward("countdown"), even], credit=credit, reward_range=(0, 2))
+    trainer.train()
+    assert min(history(trainer, "credit/plus")) > 0 < min(history(trainer, "credit/minus"))
+
+
 def test_schedules_follow_generations(make_trainer):
     credit = {"rule": "reinforce", "controller": "linear", "controller_settings": {"plus_start": 1.0, "plus_end": 0.1}}
     trainer = make_trainer(verdict_reward("countdown"), credit=credit, arguments={"max_steps": 4, "steps_per_generation": 2,

@@ -20,8 +20,8 @@ from counterpoise.types import Batch, Credit
 try:
     import trl
     from trl import GRPOConfig, GRPOTrainer
-except ImportError as error:  # pragma: no cover - the environment of the tests of this package has it
-    raise MissingExtraError("trl", extra="trl", purpose="SignedGRPOTrainer") from error
+except ModuleNotFoundError as error:
+    raise MissingExtraError(error.name or "trl", extra="trl", purpose="SignedGRPOTrainer") from error
 
 __all__ = ["SignedGRPOTrainer"]
 
