@@ -6,15 +6,6 @@ import pytest
 import tomli_w
 
 from counterpoise.engines.local import assemble, policy
-from counterpoise.models.lab import build_lab_model, save_lab_model
-from counterpoise.models.lab_tokenizer import build_lab_tokenizer
-
-
-@pytest.fixture(scope="session")
-def tiny_policy(tmp_path_factory):
-    path = tmp_path_factory.mktemp("policy")
-    save_lab_model(build_lab_model(seed=0, hidden_size=32, layers=1), build_lab_tokenizer(), path)
-    return path
 
 
 @pytest.fixture

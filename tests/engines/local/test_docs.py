@@ -7,7 +7,7 @@ from pathlib import Path
 from counterpoise.engines.local.loop import train
 from counterpoise.runs.directory import RESUMABLE, RunDirectory
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "engines.md").read_text(encoding="utf-8")
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "engines.md").read_text(encoding="utf-8")
 
 
 def test_every_column_is_documented_and_no_other(configure):

@@ -180,7 +180,7 @@ def test_a_run_of_two_task_types_records_both(every_two, tmp_path):
     run = RunDirectory.create(every_two(*sources, *_MIXED, *moving, "learner.steps=1"))
     train(run)
     (record,) = _records(run)
-    document = (Path(__file__).parents[2] / "docs" / "engines.md").read_text(encoding="utf-8")
+    document = (Path(__file__).parents[3] / "docs" / "engines.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"`(\w+)/TYPE`", document))
     assert "success_rate" in documented
     assert {name for name in record if "/" in name} == {

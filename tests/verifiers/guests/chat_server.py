@@ -4,7 +4,7 @@ import importlib.util
 import json
 from pathlib import Path
 
-_SPEC = importlib.util.spec_from_file_location("model_server", Path(__file__).parents[1] / "model_server.py")
+_SPEC = importlib.util.spec_from_file_location("model_server", Path(__file__).parents[2] / "model_server.py")
 assert _SPEC is not None and _SPEC.loader is not None
 model_server = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(model_server)
