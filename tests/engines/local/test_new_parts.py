@@ -50,6 +50,8 @@ class Loss:
 class Controller:
     """Half the negative weight at every further step."""
 
+    reads_entropy = False
+
     def __post_init__(self):
         self.step = 0
 
