@@ -59,9 +59,9 @@ class Raising:
     name, version, isolated = "exact", "1", False
 
     def extract(self, response):
-        return Extraction(answer=response, rule="whole")
+        return Extraction(answer=response, basis="whole")
 
     def judge(self, gold, answer):
         if answer == "b":
             raise ValueError
-        return Judgement(value=VerdictValue.CORRECT, rule="same")
+        return Judgement(value=VerdictValue.CORRECT, basis="same")

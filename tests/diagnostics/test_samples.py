@@ -36,7 +36,7 @@ def _batch(texts, verdicts, stops=None, problem="p"):
         "prompts": [Prompt(problem=asked, text="Q: q\n", token_ids=np.array([1]))] * len(texts),
         "rollouts": rollouts,
         "verdicts": [
-            Verdict(value=VerdictValue(v), answer=None if v != "correct" else "g", rule="-", seconds=0.0, verifier="v", version="1")
+            Verdict(value=VerdictValue(v), answer=None if v != "correct" else "g", basis="-", seconds=0.0, verifier="v", version="1")
             for v in verdicts
         ],
         "rewards": [Reward(value=math.nan if v == "unscored" else float(v == "correct")) for v in verdicts],

@@ -19,7 +19,7 @@ def line(problem="a", sample=0, text="t"):
 
 def verdict(problem="a", sample=0, version="1", value=VerdictValue.CORRECT):
     judged = Verdict(
-        value=value, answer="3", rule="r/s", seconds=0.5, verifier="toy", version=version, parts={"tests": 0.5}
+        value=value, answer="3", basis="r/s", seconds=0.5, verifier="toy", version=version, parts={"tests": 0.5}
     )
     return StoredVerdict(problem_id=problem, sample=sample, verdict=judged)
 

@@ -60,7 +60,7 @@ def test_scores_become_verdicts_that_say_where_they_are_from(bring, tmp_path):
     expected = [VerdictValue.CORRECT, VerdictValue.WRONG, VerdictValue.UNSCORED, VerdictValue.CORRECT]
     assert [verdict.value for verdict in verdicts] == expected
     assert [dict(verdict.parts) for verdict in verdicts] == [{"score": 0.7}, {"score": 0.2}, {}, {}]
-    assert {verdict.rule for verdict in verdicts} == {"score>=0.5"}
+    assert {verdict.basis for verdict in verdicts} == {"score>=0.5"}
     assert done.between == 3  # 0.7, 0.2 and infinity
     assert done.result.unscored == 1
 

@@ -31,7 +31,7 @@ def group(name, values, *, lengths=None, cut=(), parts=None, log_prob=-0.5, kind
         Verdict(
             value=value,
             answer=None if value is N else "x",
-            rule="r",
+            basis="r",
             seconds=0.0,
             verifier="v",
             version="1",

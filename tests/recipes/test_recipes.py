@@ -133,7 +133,7 @@ def credited(name, *verdicts):
 
 
 def verdict(truth, /, **parts):
-    return Verdict(value=truth, answer="x", rule="r/r", seconds=0.0, verifier="v", version="1", parts=parts)
+    return Verdict(value=truth, answer="x", basis="r/r", seconds=0.0, verifier="v", version="1", parts=parts)
 
 
 CORRECT, WRONG, NO_ANSWER, UNSCORED = (VerdictValue(v) for v in ("correct", "wrong", "no_answer", "unscored"))

@@ -123,7 +123,7 @@ def save_store(directory, rollouts):
             StoredVerdict(
                 problem_id=p,
                 sample=s,
-                verdict=Verdict(value=VerdictValue(v), answer=t, rule="r", seconds=0.0, verifier="toy", version="1"),
+                verdict=Verdict(value=VerdictValue(v), answer=t, basis="r", seconds=0.0, verifier="toy", version="1"),
             )
             for p, s, t, _, v in rollouts
         ]

@@ -17,7 +17,7 @@ def problem(number: int, **changes: str) -> Problem:
 def judge_with(accept: Callable[[Problem, str], VerdictValue]) -> JudgeBatch:
     def judge(items: Sequence[tuple[Problem, str]]) -> list[Verdict]:
         return [
-            Verdict(value=accept(p, text), answer=text, rule="toy", seconds=0.0, verifier="toy", version="1")
+            Verdict(value=accept(p, text), answer=text, basis="toy", seconds=0.0, verifier="toy", version="1")
             for p, text in items
         ]
 

@@ -25,13 +25,13 @@ class Counting:
         self.extracted.append(response)
         if response == "bad text":
             raise KeyError("extract")
-        return Extraction(answer=response or None, rule="bare")
+        return Extraction(answer=response or None, basis="bare")
 
     def judge(self, gold, answer):
         self.judged.append((gold, answer))
         if answer == "bad answer":
             raise ZeroDivisionError("judge")
-        return Judgement(value=VerdictValue.CORRECT if gold == answer else VerdictValue.WRONG, rule="text")
+        return Judgement(value=VerdictValue.CORRECT if gold == answer else VerdictValue.WRONG, basis="text")
 
 
 def test_each_distinct_pair_is_judged_once_and_each_response_read_once():
@@ -53,7 +53,7 @@ def test_an_exception_is_unscored_for_its_own_pair():
 def test_verdicts_say_what_decided():
     with Judge() as judge:
         verdict = judge.verify([problem()], [r"\boxed{72.0}"])[0]
-    assert (verdict.value, verdict.answer, verdict.rule, verdict.verifier) == (
+    assert (verdict.value, verdict.answer, verdict.basis, verdict.verifier) == (
         "correct",
         "72.0",
         "boxed/number",
@@ -130,7 +130,7 @@ class Choir:
     name, version, isolated = "choir", "1", False
 
     def extract(self, response):
-        return Extraction(answer=response, rule="all")
+        return Extraction(answer=response, basis="all")
 
     def judge(self, gold, answer):
         raise AssertionError("judged one by one")
@@ -138,13 +138,13 @@ class Choir:
     def judge_all(self, pairs):
         if any(answer == "storm" for _, answer in pairs):
             raise OSError("the hall is closed")
-        return [Judgement(value=VerdictValue.CORRECT, rule=f"{len(pairs)} together") for _ in pairs]
+        return [Judgement(value=VerdictValue.CORRECT, basis=f"{len(pairs)} together") for _ in pairs]
 
 
 def test_a_verifier_that_judges_many_at_a_time_gets_a_batch_once():
     problem = Problem(problem_id="1", task_type="t", question="q", gold="g", verifier="choir")
     with Judge(verifiers={"choir": Choir()}) as judge:
         verdicts = judge.verify([problem] * 3, ["a", "b", "a"])
-        assert [v.rule for v in verdicts] == ["all/2 together"] * 3
+        assert [v.basis for v in verdicts] == ["all/2 together"] * 3
         fallen = judge.verify([problem] * 2, ["a", "storm"])
     assert [(v.value.value, v.reason) for v in fallen] == [("unscored", "crash: OSError: the hall is closed")] * 2

@@ -211,7 +211,7 @@ def _explain_failures(reports: Iterable[SelfCheckReport]) -> bool:
         for offence in probe.offences:
             console.note(
                 f"  {offence.problem_id[:12]}  gold {offence.gold!r}  response {offence.response!r}  "
-                f"{offence.verdict} ({offence.rule})"
+                f"{offence.verdict} ({offence.basis})"
             )
         console.note(f"  {probe.remedy}")
     return bool(failed)

@@ -123,7 +123,7 @@ class CreditStep:
         """
         keep = keep_rows(credit, batch.scored, batch.group_ids, batch.rewards, self.row_filter)
         rows = torch.nonzero(batch.scored & torch.isin(batch.group_ids, batch.group_ids[keep])).flatten()
-        return rows, (keep if self.terms else keep & credit.row_signed)[rows]
+        return rows, (keep if self.terms else keep & credit.nonzero_rows)[rows]
 
     def _token_weights(self, batch: Batch) -> TokenWeights | None:
         return (

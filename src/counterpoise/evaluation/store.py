@@ -178,7 +178,7 @@ class StoredVerdict:
             "sample": self.sample,
             "value": verdict.value.value,
             "answer": None if verdict.answer is None else verdict.answer.encode("utf-8", "replace").decode(),
-            "rule": verdict.rule,
+            "rule": verdict.basis,
             "seconds": verdict.seconds,
             "verifier": verdict.verifier,
             "version": verdict.version,
@@ -192,7 +192,7 @@ class StoredVerdict:
         verdict = Verdict(
             value=VerdictValue.stored(data["value"], data["parts"]),
             answer=None if data["answer"] is None else _text(data["answer"]),
-            rule=_text(data["rule"]),
+            basis=_text(data["rule"]),
             seconds=float(data["seconds"]),
             verifier=_text(data["verifier"]),
             version=_text(data["version"]),

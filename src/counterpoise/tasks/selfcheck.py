@@ -52,8 +52,8 @@ class Offence:
     """The response, cut to 200 characters."""
     verdict: VerdictValue
     """What the verifier said."""
-    rule: str
-    """Why."""
+    basis: str
+    """Basis of the verdict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +175,7 @@ def _report(
                 gold=problem.gold,
                 response=response[:200],
                 verdict=verdict.value,
-                rule=verdict.rule,
+                basis=verdict.basis,
             )
             for (problem, response), verdict in failed[:_EXAMPLES]
         ),

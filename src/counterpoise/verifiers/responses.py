@@ -124,7 +124,7 @@ def verdict_record(row: ResponseLine, verdict: Verdict) -> dict[str, Any]:
         "key": row.key,
         "value": verdict.value.value,
         "answer": verdict.answer,
-        "rule": verdict.rule,
+        "rule": verdict.basis,
         "seconds": round(verdict.seconds, 6),
         "verifier": verdict.verifier,
         "version": verdict.version,

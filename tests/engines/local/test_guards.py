@@ -60,7 +60,7 @@ def a_quarter_right(monkeypatch):
 
     def verify(self, problems, responses, truncated=None):
         values = [VerdictValue.WRONG if index % 4 else VerdictValue.CORRECT for index in range(len(responses))]
-        rest = {"answer": None, "rule": "by its place", "seconds": 0.0, "verifier": "countdown", "version": "0"}
+        rest = {"answer": None, "basis": "by its place", "seconds": 0.0, "verifier": "countdown", "version": "0"}
         return [Verdict(value=value, **rest) for value in values]
 
     monkeypatch.setattr(local.Judge, "verify", verify)

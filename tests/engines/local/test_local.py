@@ -198,7 +198,7 @@ def test_a_step_whose_rollouts_are_all_unscored_stops_the_run(configure, monkeyp
             Verdict(
                 value=VerdictValue.UNSCORED,
                 answer=None,
-                rule="-",
+                basis="-",
                 seconds=0.0,
                 verifier="v",
                 version="1",

@@ -79,10 +79,10 @@ class Verifier:
 
     def extract(self, response):
         text = response.strip()
-        return Extraction(answer=text if text.isdigit() else None, rule="digits")
+        return Extraction(answer=text if text.isdigit() else None, basis="digits")
 
     def judge(self, gold, answer):
-        return Judgement(value=VerdictValue.CORRECT if gold == answer else VerdictValue.WRONG, rule="digits")
+        return Judgement(value=VerdictValue.CORRECT if gold == answer else VerdictValue.WRONG, basis="digits")
 
 
 @settings("task new")

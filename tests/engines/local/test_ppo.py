@@ -164,7 +164,7 @@ def test_unscored_rollouts_have_no_credit_and_leave_whitening_and_the_critic(ass
     for _ in range(2):
         credit, metrics = with_one.credit(batch)
         alone, expected = without.credit(scored)
-        assert not credit.signed[2].any()
+        assert not credit.nonzero[2].any()
         torch.testing.assert_close(credit.advantages[kept][:, :3], alone.advantages, rtol=1e-4, atol=1e-5)
         for name in ("value_mean", "return_mean", "advantage_std", "value_loss"):
             assert metrics[name].mean == pytest.approx(expected[name].mean, rel=1e-4, abs=1e-6), name
@@ -173,7 +173,7 @@ def test_unscored_rollouts_have_no_credit_and_leave_whitening_and_the_critic(ass
     first, _ = assembled().credit(batch)
     assert first.plus[0, 0].item() == pytest.approx((1 + 1 / 7) / 1.0690450, rel=1e-5)
     assert first.minus[1, 0].item() == pytest.approx((1 - 1 / 7) / 1.0690450, rel=1e-5)
-    assert not first.signed[1, 2:].any()
+    assert not first.nonzero[1, 2:].any()
 
 
 def test_the_signs_are_disjoint_and_lambdas_weigh_them(assembled):

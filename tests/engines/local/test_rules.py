@@ -96,7 +96,7 @@ def test_gdpo_reads_the_parts_of_a_step(configure):
     raw = torch.tensor([3**-0.5 - 0.5**0.5, -2 * 3**-0.5, 3**-0.5 + 0.5**0.5], dtype=torch.float64)
     expected = raw / ((raw**2).sum() / 2).sqrt()
     assert credit.advantages[:3].tolist() == pytest.approx(expected.tolist(), rel=1e-5)
-    assert not credit.signed[3]
+    assert not credit.nonzero[3]
     assert {n: (v.total, v.count) for n, v in metrics.items() if n.startswith("active/")} == {
         "active/value": (3.0, 3.0),
         "active/unit": (2.0, 3.0),
@@ -121,7 +121,7 @@ def test_without_an_answer_every_part_is_zero_and_after_abstaining_there_is_none
     from counterpoise.types import Verdict, VerdictValue
 
     def verdict(value, **parts):
-        return Verdict(value=value, answer=None, rule="r/r", seconds=0.0, verifier="v", version="1", parts=parts)
+        return Verdict(value=value, answer=None, basis="r/r", seconds=0.0, verifier="v", version="1", parts=parts)
 
     verdicts = [
         verdict(VerdictValue.CORRECT, f1=1.0, brevity=0.5),

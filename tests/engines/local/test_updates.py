@@ -19,7 +19,7 @@ def judged(monkeypatch):
 
     def judge(right, scored=lambda row: True):
         def verify(self, problems, responses, truncated=None):
-            rest = {"answer": None, "rule": "by its place", "seconds": 0.0, "verifier": "countdown", "version": "0"}
+            rest = {"answer": None, "basis": "by its place", "seconds": 0.0, "verifier": "countdown", "version": "0"}
             values = [
                 (VerdictValue.CORRECT if right(row) else VerdictValue.WRONG) if scored(row) else VerdictValue.UNSCORED
                 for row in range(len(responses))

@@ -63,7 +63,7 @@ def test_number_unit_and_form_are_graded_apart(verdicts) -> None:
         (False, 0, 0),
         (False, None, None),
     ]
-    assert [v.rule.partition("/")[0] for v in found[:2]] == ["hash", "bare"]
+    assert [v.basis.partition("/")[0] for v in found[:2]] == ["hash", "bare"]
 
 
 def test_a_spelling_without_its_unit_is_wrong_and_the_others_are_right(verdicts) -> None:

@@ -12,7 +12,7 @@ QUESTION = "Which is a metal?\nA. argon\nB. iron\nC. sulfur\nD. neon\nAnswer wit
 
 def found(response):
     extraction = ChoiceVerifier().extract(response)
-    return extraction.answer, extraction.rule
+    return extraction.answer, extraction.basis
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_nothing_is_guessed(response, rule):
 )
 def test_judgement(gold, answer, value, rule):
     judgement = ChoiceVerifier().judge(gold, answer)
-    assert (judgement.value, judgement.rule) == (value, rule)
+    assert (judgement.value, judgement.basis) == (value, rule)
 
 
 LETTER_WRAPPERS = [

@@ -16,7 +16,7 @@ GOLD = "3,7,9=30"
 
 def judge(answer, gold=GOLD):
     judgement = VERIFIER.judge(gold, answer)
-    return judgement.value.value, judgement.rule
+    return judgement.value.value, judgement.basis
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_depth_limit_is_generous():
 )
 def test_bad_gold_is_ours_not_the_models(gold):
     judgement = VERIFIER.judge(gold, "3*7+9")
-    assert (judgement.value, judgement.rule) == (VerdictValue.UNSCORED, "gold")
+    assert (judgement.value, judgement.basis) == (VerdictValue.UNSCORED, "gold")
     assert "expected a form like '3,7,9=30'" in judgement.reason
 
 
@@ -166,7 +166,7 @@ def test_bad_gold_is_ours_not_the_models(gold):
 )
 def test_extraction(response, answer, rule):
     extraction = VERIFIER.extract(response)
-    assert (extraction.answer, extraction.rule) == (answer, rule)
+    assert (extraction.answer, extraction.basis) == (answer, rule)
 
 
 def test_extraction_reads_the_end_of_a_long_response():

@@ -151,7 +151,7 @@ def test_a_gold_that_cannot_be_read_is_our_fault():
 )
 def test_bombs_are_refused_before_algebra(answer, rule):
     judgement = MathVerifier().shortcut("7", answer)
-    assert (judgement.value, judgement.rule) == ("wrong", rule)
+    assert (judgement.value, judgement.basis) == ("wrong", rule)
 
 
 def test_two_huge_equal_integers_need_no_algebra():

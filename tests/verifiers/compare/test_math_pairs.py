@@ -449,4 +449,4 @@ def test_the_order_of_a_list_counts_where_it_is_asked_for():
 )
 def test_why_a_gold_is_refused(gold, reason):
     judgement = MathVerifier().shortcut(gold, gold or "3")
-    assert (judgement.value, judgement.rule, judgement.reason) == ("unscored", "gold", reason)
+    assert (judgement.value, judgement.basis, judgement.reason) == ("unscored", "gold", reason)

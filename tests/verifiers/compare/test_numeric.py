@@ -107,7 +107,7 @@ def test_judging_is_total(text):
 )
 def test_equality(gold, answer, value, rule):
     judgement = NumericVerifier().judge(gold, answer)
-    assert (judgement.value, judgement.rule) == (value, rule)
+    assert (judgement.value, judgement.basis) == (value, rule)
 
 
 def test_relative_tolerance_is_of_the_gold():

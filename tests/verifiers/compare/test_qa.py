@@ -33,7 +33,7 @@ GOLD = '["14 December 1972 UTC", "December 1972"]'
 )  # fmt: skip
 def test_verdicts(gold, answer, value, rule):
     judgement = QA.judge(gold, answer)
-    assert (judgement.value, judgement.rule) == (value, rule)
+    assert (judgement.value, judgement.basis) == (value, rule)
 
 
 def test_parts():
@@ -53,7 +53,7 @@ def test_parts():
 def test_the_longest_gold_raises_the_limit():
     gold = " ".join(f"w{i}" for i in range(30))
     assert QA.judge(gold, gold.upper()).value == "correct"
-    assert QA.judge(gold, gold + " more").rule == "too_long"
+    assert QA.judge(gold, gold + " more").basis == "too_long"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_longest_gold_raises_the_limit():
 )
 def test_extraction(response, answer, rule):
     extraction = QA.extract(response)
-    assert (extraction.answer, extraction.rule) == (answer, rule)
+    assert (extraction.answer, extraction.basis) == (answer, rule)
 
 
 def test_a_declined_question_is_told_apart_in_a_verdict():
@@ -86,12 +86,12 @@ def test_a_declined_question_is_told_apart_in_a_verdict():
     with Judge() as judge:
         verdicts = judge.verify([problem] * 3, ["I don't know.", r"\boxed{paris}", ""])
     assert [v.value for v in verdicts] == ["abstained", "correct", "no_answer"]
-    assert [v.rule for v in verdicts] == ["last_line/abstention", "boxed/exact", "none/none"]
+    assert [v.basis for v in verdicts] == ["last_line/abstention", "boxed/exact", "none/none"]
 
 
 def test_settings():
     assert QaVerifier(max_words=3).version != QA.version
-    assert QaVerifier(max_words=1).judge("Paris", "Paris France").rule == "too_long"
+    assert QaVerifier(max_words=1).judge("Paris", "Paris France").basis == "too_long"
     with pytest.raises(ConfigError, match="verifier qa: max_words = 0; expected an integer in"):
         QaVerifier(max_words=0)
     with pytest.raises(UnknownNameError, match="unknown extraction rule 'box'"):
@@ -144,7 +144,7 @@ def test_close_answers_are_withheld_on_request():
     assert [QA.judge(gold, answer).value for answer in (close, half)] == ["wrong", "wrong"]
     lenient = QaVerifier(withhold_from=0.8)
     judgement = lenient.judge(gold, close)
-    assert (judgement.value, judgement.rule) == ("unscored", "close")
+    assert (judgement.value, judgement.basis) == ("unscored", "close")
     assert judgement.reason == "close to a gold: token F1 from 0.8 on"
     assert lenient.judge(gold, half).value == "wrong"
     assert lenient.judge(gold, gold).value == "correct"

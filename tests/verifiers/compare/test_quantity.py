@@ -20,7 +20,7 @@ def judge(gold, answer, **given_settings):
 
 def outcome(gold, answer, **given_settings):
     judgement = judge(gold, answer, **given_settings)
-    return judgement.value.value, judgement.rule
+    return judgement.value.value, judgement.basis
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_wrong(gold, answer, rule):
 @pytest.mark.parametrize("gold", ["many", "", "5 blorps", "7 m**2", "10 cm, 12 cm", "[J]"])
 def test_a_gold_that_cannot_be_read_is_our_fault(gold):
     judgement = judge(gold, "7 m")
-    assert (judgement.value, judgement.rule) == ("unscored", "gold")
+    assert (judgement.value, judgement.basis) == ("unscored", "gold")
     assert judgement.reason.startswith("unparsable gold: ")
 
 
@@ -223,7 +223,7 @@ def test_tolerance_is_a_share_of_the_gold():
 
 def test_a_unit_may_be_left_out_where_the_gold_or_the_setting_says_so():
     for judgement in (judge("2.6 [kJ]", "2.6"), judge("2.6 kJ", "2.6", unit="optional")):
-        assert (judgement.value, judgement.rule, judgement.parts["unit"]) == ("correct", "unit_missing", 0.0)
+        assert (judgement.value, judgement.basis, judgement.parts["unit"]) == ("correct", "unit_missing", 0.0)
     assert outcome("2.6 [kJ]", "2600 J")[0] == "correct"
     assert outcome("2.6 [kJ]", "2.6 kW") == ("wrong", "unit")
     assert outcome("2.6 [kJ]", "2600") == ("wrong", "value_and_unit")
@@ -387,7 +387,7 @@ def test_long_answers_cost_nothing():
     start = time.process_time()
     for _ in range(20):
         text = "".join(noise.choices(ALPHABET, k=100_000))
-        assert QuantityVerifier().judge("7 m", text).rule == "not_a_quantity"
+        assert QuantityVerifier().judge("7 m", text).basis == "not_a_quantity"
         assert sides(text) is None
         QuantityVerifier().extract(text)
     assert time.process_time() - start < 10.0

@@ -44,7 +44,7 @@ def test_the_share_of_the_steps_beside_the_verdict(response: str, right: bool, s
 def test_without_a_final_number_there_is_no_answer() -> None:
     assert judge("5*3=15; 7+15=22; 22-2=20") is None
     assert judge("5*3=15;7+15=22;22-2=20\n####") is None
-    assert VERIFIER.extract("5*3=15\n####").rule == "hash_empty"
+    assert VERIFIER.extract("5*3=15\n####").basis == "hash_empty"
 
 
 def test_more_steps_than_are_read_count_for_nothing() -> None:
@@ -57,7 +57,7 @@ def test_more_steps_than_are_read_count_for_nothing() -> None:
 def test_the_verdict_is_that_of_numeric_whatever_the_steps(text: str) -> None:
     numeric, found = NumericVerifier(), VERIFIER.extract(text)
     plain = numeric.extract(text)
-    assert found.rule == plain.rule and (found.answer is None) == (plain.answer is None)
+    assert found.basis == plain.basis and (found.answer is None) == (plain.answer is None)
     if plain.answer is not None and found.answer is not None:
         judgement = VERIFIER.judge(GOLD, found.answer)
         assert judgement.value is numeric.judge("20", plain.answer).value
@@ -82,11 +82,11 @@ def test_every_right_step_adds_the_same(numbers: list[int], data: st.DataObject)
 )  # fmt: skip
 def test_a_gold_that_is_no_worked_answer_is_ours(gold: str) -> None:
     judgement = judge("1+1=2\n####2", gold)
-    assert judgement is not None and (judgement.value, judgement.rule) == (VerdictValue.UNSCORED, "gold")
+    assert judgement is not None and (judgement.value, judgement.basis) == (VerdictValue.UNSCORED, "gold")
 
 
 def test_every_demonstration_of_the_task_is_right_in_full() -> None:
     for problem in Arithmetic(size=300, verifier="steps").problems("train"):
         assert problem.demonstration is not None
         judgement = judge(problem.demonstration, problem.gold)
-        assert judgement == Judgement(value=VerdictValue.CORRECT, rule="number", parts={"steps": 1.0})
+        assert judgement == Judgement(value=VerdictValue.CORRECT, basis="number", parts={"steps": 1.0})

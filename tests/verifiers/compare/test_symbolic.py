@@ -82,7 +82,7 @@ def test_what_decides(gold, answer, right, rule):
     judged = symbolic.judge_formulas(gold, answer, literal=False)
     assert (judged.value == "correct") is right
     assert judged.value != "unscored"
-    assert rule in (None, judged.rule)
+    assert rule in (None, judged.basis)
 
 
 @pytest.mark.parametrize("text", ["9^{9^9}", "(9^9)!", r"\Gamma(10^9)"])

@@ -39,7 +39,7 @@ def verifier():
 
 def judged(verifier, answer, gold=GOLD):
     judgement = verifier.judge(gold, answer)
-    return judgement.value.value, judgement.rule, judgement.parts.get("tests_passed")
+    return judgement.value.value, judgement.basis, judgement.parts.get("tests_passed")
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def test_a_sandbox_that_stays_broken_is_unscored(verifier, monkeypatch):
 
 def test_a_fault_is_unscored_and_a_time_out_is_wrong(verifier, monkeypatch):
     sandbox = type(thread_sandbox())
-    monkeypatch.setattr(sandbox, "examine", lambda *_: Examined(rule="none", fault="overload: undecided"))
+    monkeypatch.setattr(sandbox, "examine", lambda *_: Examined(basis="none", fault="overload: undecided"))
     assert verifier.judge(GOLD, "x").value is VerdictValue.UNSCORED
-    monkeypatch.setattr(sandbox, "examine", lambda *_: Examined(rule="time_limit", total=3, passed=1, calls=1))
+    monkeypatch.setattr(sandbox, "examine", lambda *_: Examined(basis="time_limit", total=3, passed=1, calls=1))
     assert judged(verifier, "x") == ("wrong", "time_limit", 1 / 3)
 
 
@@ -157,7 +157,7 @@ def test_in_the_judge_each_pair_runs_once_and_the_deadline_is_the_verifiers(veri
             "no_answer",
             "wrong",
         ]
-        assert [verdict.rule for verdict in verdicts[:2]] == ["fence/tests", "fence/tests"]
+        assert [verdict.basis for verdict in verdicts[:2]] == ["fence/tests", "fence/tests"]
         assert verdicts[1].parts == {"tests_passed": 0.0} and verdicts[2].seconds == 0.0
         assert f"+{best_level()}+" in verdicts[0].version
     deadline = 100
@@ -192,6 +192,6 @@ def test_completions_and_empty_bodies_of_humaneval(verifier):
         body = p.demonstration.removeprefix("```python\n").removesuffix("```")[len(p.question.strip("\n")) :]
         response = body.lstrip("\n") + "\n\nprint('and so on')\n"
         extraction = verifier.extract(response)
-        assert extraction.rule == "completion"
+        assert extraction.basis == "completion"
         assert verifier.judge(p.gold, extraction.answer).value is VerdictValue.CORRECT, p.meta["name"]
         assert verifier.judge(p.gold, "    pass\n").value is VerdictValue.WRONG

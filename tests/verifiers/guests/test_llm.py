@@ -49,14 +49,14 @@ def llm(server, **settings):
 )
 def test_the_model_is_asked_only_where_the_rules_do_not_decide(server, answer, value, rule, requests):
     judgement = llm(server).judge(GOLD, answer)
-    assert (judgement.value, judgement.rule, len(server.seen)) == (value, rule, requests)
+    assert (judgement.value, judgement.basis, len(server.seen)) == (value, rule, requests)
     assert set(judgement.parts) == {"f1", "squad_exact", "squad_f1"}
 
 
 def test_a_threshold_spares_questions(server):
     verifier = llm(server, ask_from=0.5)
-    assert verifier.judge(GOLD, "NYC").rule == "different"
-    assert verifier.judge(GOLD, "New York City").rule == "llm"  # F1 2*2/(2+3) = 0.8
+    assert verifier.judge(GOLD, "NYC").basis == "different"
+    assert verifier.judge(GOLD, "New York City").basis == "llm"  # F1 2*2/(2+3) = 0.8
     assert len(server.seen) == 2
     assert verifier.version != llm(server).version
 
@@ -191,7 +191,7 @@ def test_a_batch_asks_once_for_each_pair_and_never_again(server):
     with Judge(verifiers={"llm": llm(server)}) as judge:
         verdicts = judge.verify([problem] * 5, ["NYC", "Boston", "NYC", "New York", "\n"])
         assert [v.value for v in verdicts] == ["correct", "wrong", "correct", "correct", "no_answer"]
-        assert [v.rule for v in verdicts][:4] == ["last_line/llm", "last_line/llm", "last_line/llm", "last_line/exact"]
+        assert [v.basis for v in verdicts][:4] == ["last_line/llm", "last_line/llm", "last_line/llm", "last_line/exact"]
         assert len(server.seen) == 4
         judge.verify([problem], ["NYC"])
         assert len(server.seen) == 4

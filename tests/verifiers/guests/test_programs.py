@@ -36,7 +36,7 @@ CODE = "def f(x):\n    return x\n"
 )
 def test_extraction(response, answer, rule):
     extraction = extract_program(response)
-    assert (extraction.answer, extraction.rule) == (answer, rule)
+    assert (extraction.answer, extraction.basis) == (answer, rule)
 
 
 @given(st.text(alphabet="`~python \n\t<think>/de(f):x=\x00\u202e", max_size=300))

@@ -30,7 +30,7 @@ def gold(generator, answer, metadata=None, options=None):
 
 def judge(text, answer):
     judgement = VERIFIER.judge(text, answer)
-    return judgement.value.value, judgement.rule, dict(judgement.parts)
+    return judgement.value.value, judgement.basis, dict(judgement.parts)
 
 
 # --- what the installed package runs -------------------------------------------------------------------------------------
@@ -246,8 +246,8 @@ def test_golds_that_cannot_be_read(text):
 def test_version_and_extraction():
     assert VERIFIER.version.startswith("4+reasoning-gym-0.")
     extraction = VERIFIER.extract("<think>x</think>\n<answer>\n1 2\n3 4\n</answer>")
-    assert (extraction.answer, extraction.rule) == ("1 2\n3 4", "tagged")
-    assert VERIFIER.extract(f"<answer>{'9' * 16_385}</answer>").rule == "tagged_too_long"
+    assert (extraction.answer, extraction.basis) == ("1 2\n3 4", "tagged")
+    assert VERIFIER.extract(f"<answer>{'9' * 16_385}</answer>").basis == "tagged_too_long"
 
 
 def test_without_the_package(monkeypatch):
@@ -341,7 +341,7 @@ def test_in_the_pool():
         )
         found = judges.verify([evaluated] * 2, ["<answer>2+1</answer>", "<answer>2*1</answer>"])
         assert [verdict.value.value for verdict in found] == ["correct", "wrong"]
-        assert [(v.value.value, v.rule) for v in verdicts] == [
+        assert [(v.value.value, v.basis) for v in verdicts] == [
             ("correct", "tagged/score"),
             ("no_answer", "none/none"),
             ("correct", "boxed/identical"),

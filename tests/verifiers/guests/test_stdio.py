@@ -39,7 +39,7 @@ def verifier():
 )
 def test_verdicts(verifier, program, value, rule, share):
     judgement = verifier.judge(GOLD, program)
-    assert (judgement.value.value, judgement.rule, judgement.parts["tests_passed"]) == (value, rule, share)
+    assert (judgement.value.value, judgement.basis, judgement.parts["tests_passed"]) == (value, rule, share)
 
 
 HOSTILE = {
@@ -84,7 +84,7 @@ def test_what_is_expected_never_enters_the_sandbox(verifier, monkeypatch):
     sandbox = type(thread_sandbox())
     seen = []
     monkeypatch.setattr(
-        sandbox, "run", lambda self, code, data, limits: seen.append((code, data)) or Script(rule="ended")
+        sandbox, "run", lambda self, code, data, limits: seen.append((code, data)) or Script(basis="ended")
     )
     verifier.judge(GOLD, "program")
     assert seen == [("program", b"3\n"), ("program", b"12\n"), ("program", b"-4\n")]
@@ -92,7 +92,7 @@ def test_what_is_expected_never_enters_the_sandbox(verifier, monkeypatch):
 
 def test_a_fault_is_unscored(verifier, monkeypatch):
     sandbox = type(thread_sandbox())
-    monkeypatch.setattr(sandbox, "run", lambda *_: Script(rule="none", fault="overload: undecided"))
+    monkeypatch.setattr(sandbox, "run", lambda *_: Script(basis="none", fault="overload: undecided"))
     judgement = verifier.judge(GOLD, "x")
     assert (judgement.value, judgement.reason) == (VerdictValue.UNSCORED, "overload: undecided")
 

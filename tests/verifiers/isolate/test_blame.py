@@ -38,7 +38,7 @@ class Rogue:
     isolated: bool = True
 
     def extract(self, response: str) -> Extraction:
-        return Extraction(answer=response, rule="whole")
+        return Extraction(answer=response, basis="whole")
 
     def judge(self, gold: str, answer: str) -> Judgement:
         for text in {gold, answer}:
@@ -66,7 +66,7 @@ class Rogue:
                     raise MemoryError
         if {gold, answer} == {"7", "pair"}:
             raise ValueError("together only")
-        return Judgement(value=VerdictValue.CORRECT if gold == answer else VerdictValue.WRONG, rule="same")
+        return Judgement(value=VerdictValue.CORRECT if gold == answer else VerdictValue.WRONG, basis="same")
 
 
 class Solo(Rogue):
@@ -95,7 +95,7 @@ def verdicts(tmp_path_factory):
                 pool=pool,
                 blame=blaming if blame else None,
             )
-            return [(verdict.value.value, verdict.rule.partition("/")[2], verdict.reason) for verdict in found]
+            return [(verdict.value.value, verdict.basis.partition("/")[2], verdict.reason) for verdict in found]
 
         yield call
     sys.path.remove(str(folder))
@@ -269,5 +269,5 @@ def test_what_fails_alone_is_not_tried_beside_its_gold_again(monkeypatch: pytest
     settled = Blame(partial(VerifierPool, timeout=1.0, max_tasks=1)).settle(
         [key], {key: outcome}, {"math": MathVerifier()}
     )
-    assert settled[key].judgement.rule == "intractable_answer"
+    assert settled[key].judgement.basis == "intractable_answer"
     assert tried == [("math", answer), ("math", "72")]

@@ -39,10 +39,10 @@ class Hostile:
             case "sys.exit":
                 sys.exit(0)
             case "pid":
-                return Judgement(value=VerdictValue.CORRECT, rule=str(os.getpid()))
+                return Judgement(value=VerdictValue.CORRECT, basis=str(os.getpid()))
             case "modules":
-                return Judgement(value=VerdictValue.CORRECT, rule=str("torch" in sys.modules))
-        return Judgement(value=VerdictValue.CORRECT, rule="good", parts={"half": 0.5})
+                return Judgement(value=VerdictValue.CORRECT, basis=str("torch" in sys.modules))
+        return Judgement(value=VerdictValue.CORRECT, basis="good", parts={"half": 0.5})
 """
 
 
@@ -97,8 +97,8 @@ def test_what_goes_wrong_costs_only_itself(hostile):
 
 def test_workers_are_reused_then_recycled_and_do_not_load_torch(hostile):
     with VerifierPool(workers=1, max_tasks=2, prepare=()) as pool:
-        pids = [outcome.judgement.rule for outcome in pool.judge(jobs(hostile, "pid", "pid", "pid"))]
-        assert pool.judge(jobs(hostile, "modules"))[0].judgement.rule == "False"
+        pids = [outcome.judgement.basis for outcome in pool.judge(jobs(hostile, "pid", "pid", "pid"))]
+        assert pool.judge(jobs(hostile, "modules"))[0].judgement.basis == "False"
     assert pids[0] == pids[1] != pids[2]
 
 
@@ -133,10 +133,10 @@ class Script:
     name, version, isolated = "script", "1", True
 
     def extract(self, response):
-        return Extraction(answer=response, rule="bare")
+        return Extraction(answer=response, basis="bare")
 
     def judge(self, gold, answer):
-        return Judgement(value=VerdictValue.CORRECT, rule="good")
+        return Judgement(value=VerdictValue.CORRECT, basis="good")
 
 
 def test_messages(monkeypatch):

@@ -53,7 +53,7 @@ from counterpoise.verifiers.text.caps import explosive, plain_set
 def test_what_grows_without_bound_is_named(text: str, kind: str) -> None:
     assert explosive(text) == kind
     judged = MathVerifier().shortcut("72", text)
-    assert judged is not None and (judged.value.value, judged.rule) == ("wrong", f"over_cap_{kind}")
+    assert judged is not None and (judged.value.value, judged.basis) == ("wrong", f"over_cap_{kind}")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_any_text_is_sized(text: str) -> None:
 
 def test_sets_of_plain_numbers_are_compared_as_they_stand() -> None:
     one, other = (r"\{" + ", ".join(str(n) for n in range(a, a + 200)) + r"\}" for a in (2, 3))
-    assert MathVerifier().judge(one, other).rule == "set"
+    assert MathVerifier().judge(one, other).basis == "set"
     assert MathVerifier().judge(one, other).value.value == "wrong"
     backwards = r"\{" + ",".join(str(n) for n in reversed(range(2, 202))) + r"\}"
     assert MathVerifier().judge(one, backwards).value.value == "correct"

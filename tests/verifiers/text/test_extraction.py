@@ -76,16 +76,16 @@ from counterpoise.verifiers.text.extraction import MAX_ANSWER, TAGGED_RULES, che
 )
 def test_rules(response, answer, rule):
     found = extract(response)
-    assert (found.answer, found.rule) == (answer, rule)
+    assert (found.answer, found.basis) == (answer, rule)
 
 
 def test_an_answer_beyond_the_cap_is_none():
     assert extract(r"\boxed{%s}" % ("1" * MAX_ANSWER)).answer is not None
-    assert extract(r"\boxed{%s}" % ("1" * (MAX_ANSWER + 1))).rule == "boxed_too_long"
+    assert extract(r"\boxed{%s}" % ("1" * (MAX_ANSWER + 1))).basis == "boxed_too_long"
 
 
 def test_the_rules_are_a_setting():
-    assert extract("The answer is 3", rules=("boxed",)).rule == "none"
+    assert extract("The answer is 3", rules=("boxed",)).basis == "none"
     with pytest.raises(
         UnknownNameError,
         match=r"unknown extraction rule 'boxd'; did you mean 'boxed'\?.*known: bare, boxed, hash, last_line, phrase, statement, tagged",
@@ -140,7 +140,7 @@ def test_a_hundred_thousand_hostile_characters_take_no_time(within, bomb):
 )
 def test_tags(response, answer, rule):
     extraction = extract(response, rules=TAGGED_RULES)
-    assert (extraction.answer, extraction.rule) == (answer, rule)
+    assert (extraction.answer, extraction.basis) == (answer, rule)
 
 
 @pytest.mark.parametrize(

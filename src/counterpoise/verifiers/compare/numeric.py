@@ -145,19 +145,19 @@ class NumericVerifier:
         left = None if why else _read(figures(normalise(gold, dollars=True)))
         if left is None:
             reason = f"unparsable gold: it is {why or 'not a number'}"
-            return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=reason)
+            return Judgement(value=VerdictValue.UNSCORED, basis="gold", reason=reason)
         right = _read(figures(normalise(answer, dollars=True)))
         if right is None:
-            return Judgement(value=VerdictValue.WRONG, rule="not_a_number")
+            return Judgement(value=VerdictValue.WRONG, basis="not_a_number")
         units = ["" if only_counts(unit) else unit for unit in (left[1], right[1])]
         if not same_unit(*units):
-            return Judgement(value=VerdictValue.WRONG, rule="unit")
+            return Judgement(value=VerdictValue.WRONG, basis="unit")
         wanted, given = (-one[0].value if one is left and one[2] else one[0].value for one in (left, right))
         if right[2] and wanted < 0:
             given = -given
         difference = abs(wanted - given)
         close = difference <= Fraction(self.relative_tolerance) * abs(wanted)
-        return Judgement(value=VerdictValue.CORRECT if close else VerdictValue.WRONG, rule="number")
+        return Judgement(value=VerdictValue.CORRECT if close else VerdictValue.WRONG, basis="number")
 
 
 def _read(text: str) -> tuple[Number, str, bool] | None:

@@ -61,16 +61,16 @@ class QaVerifier:
         if accepted is None or not any(word.isalnum() for tokens in golds for word in tokens):
             return Judgement(
                 value=VerdictValue.UNSCORED,
-                rule="gold",
+                basis="gold",
                 reason="unparsable gold: expected a text with a letter or digit, or a JSON list of texts",
             )
         words = answer_tokens(answer)
         if words in golds:
             return _judgement(VerdictValue.CORRECT, "exact", accepted.answers, answer, f1=1.0)
         if abstains(words):
-            return Judgement(value=VerdictValue.ABSTAINED, rule="abstention", parts=_parts())
+            return Judgement(value=VerdictValue.ABSTAINED, basis="abstention", parts=_parts())
         if len(words) > max(self.max_words, *map(len, golds)):
-            return Judgement(value=VerdictValue.WRONG, rule="too_long", parts=_parts())
+            return Judgement(value=VerdictValue.WRONG, basis="too_long", parts=_parts())
         f1 = max(squad.f1(tokens, words) for tokens in golds)
         if self.withhold_from is not None and f1 >= self.withhold_from:
             return _judgement(
@@ -101,7 +101,7 @@ def _judgement(
     words = squad.tokens(answer)
     candidates = [squad.tokens(gold) for gold in golds]
     parts = _parts(f1=f1, squad_exact=float(words in candidates), squad_f1=max(squad.f1(c, words) for c in candidates))
-    return Judgement(value=value, rule=rule, reason=reason, parts=parts)
+    return Judgement(value=value, basis=rule, reason=reason, parts=parts)
 
 
 def _parts(*, f1: float = 0.0, squad_exact: float = 0.0, squad_f1: float = 0.0) -> Mapping[str, float]:

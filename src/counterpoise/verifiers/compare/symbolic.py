@@ -103,7 +103,9 @@ def judge_formulas(gold: str, answer: str, *, literal: bool) -> Judgement:
 def _compare(gold: str, answer: str, *, literal: bool) -> Judgement:
     left = parse_formula(gold)
     if left is None:
-        return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason="unparsable gold: math-verify cannot read it")
+        return Judgement(
+            value=VerdictValue.UNSCORED, basis="gold", reason="unparsable gold: math-verify cannot read it"
+        )
     right = parse_formula(answer)
     if right is None:
         return _judgement(False, "unparsable_answer")
@@ -366,4 +368,4 @@ def _same_form(expression: Any) -> Any:
 
 
 def _judgement(correct: bool, rule: str) -> Judgement:
-    return Judgement(value=VerdictValue.CORRECT if correct else VerdictValue.WRONG, rule=rule)
+    return Judgement(value=VerdictValue.CORRECT if correct else VerdictValue.WRONG, basis=rule)

@@ -62,7 +62,7 @@ class CodeVerifier(Confined):
         """Run the tests on the program. Starts processes; a gold that cannot be read is UNSCORED."""
         exam = _read(gold)
         if isinstance(exam, str):
-            return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=f"unparsable gold: {exam}")
+            return Judgement(value=VerdictValue.UNSCORED, basis="gold", reason=f"unparsable gold: {exam}")
         program = whole_program(exam, answer)
         fault: SandboxFault | None = None
         for _ in range(2):
@@ -120,7 +120,7 @@ def _read(gold: str) -> dict[str, Any] | str:
 def _judgement(examined: Examined) -> Judgement:
     if examined.fault is not None:
         return unscored(examined.fault)
-    rule = examined.rule
+    rule = examined.basis
     if rule == "tests" and examined.total > 0 == examined.calls and examined.passed == examined.total:
         rule = "never_called"
     elif rule == "tests" and examined.whole:
@@ -128,6 +128,6 @@ def _judgement(examined: Examined) -> Judgement:
     share = examined.passed / examined.total if examined.total else 0.0
     return Judgement(
         value=VerdictValue.CORRECT if examined.correct else VerdictValue.WRONG,
-        rule=rule,
+        basis=rule,
         parts=MappingProxyType({"tests_passed": share if examined.calls else 0.0}),
     )

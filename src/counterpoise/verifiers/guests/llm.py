@@ -187,7 +187,7 @@ class LlmVerifier:
         return HttpRequest(path="/chat/completions", body=body, about=place)
 
     def _undecided(self, judgement: Judgement) -> bool:
-        return judgement.rule == "different" and judgement.parts["f1"] >= self.ask_from
+        return judgement.basis == "different" and judgement.parts["f1"] >= self.ask_from
 
     def _load(self) -> None:
         if not self.cache:
@@ -287,8 +287,8 @@ def _gold(text: str) -> ShortGold:
 
 
 def _judgement(value: str, parts: dict[str, float]) -> Judgement:
-    return Judgement(value=VerdictValue(value), rule="llm", parts=MappingProxyType(parts))
+    return Judgement(value=VerdictValue(value), basis="llm", parts=MappingProxyType(parts))
 
 
 def _unscored(reason: str) -> Judgement:
-    return Judgement(value=VerdictValue.UNSCORED, rule="llm", reason=f"judge {reason}"[:200])
+    return Judgement(value=VerdictValue.UNSCORED, basis="llm", reason=f"judge {reason}"[:200])

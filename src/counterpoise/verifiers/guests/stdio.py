@@ -63,7 +63,7 @@ class StdioVerifier(Confined):
         """Run the program on every input. Starts processes; a gold that cannot be read is UNSCORED."""
         cases = _read(gold)
         if isinstance(cases, str):
-            return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=f"unparsable gold: {cases}")
+            return Judgement(value=VerdictValue.UNSCORED, basis="gold", reason=f"unparsable gold: {cases}")
         cases = cases[: self.max_cases]
         limits = self._limits()
         passed, rule = 0, "output"
@@ -71,15 +71,15 @@ class StdioVerifier(Confined):
             script = self._run(answer, data, limits)
             if script.fault is not None:
                 return unscored(script.fault)
-            right = script.rule == "ended" and same_output(expected, script.output)
+            right = script.basis == "ended" and same_output(expected, script.output)
             passed += right
-            if not right and rule == "output" and script.rule != "ended":
-                rule = script.rule
-            if script.rule == "time_limit":
+            if not right and rule == "output" and script.basis != "ended":
+                rule = script.basis
+            if script.basis == "time_limit":
                 break
         return Judgement(
             value=VerdictValue.CORRECT if passed == len(cases) else VerdictValue.WRONG,
-            rule=rule,
+            basis=rule,
             parts=MappingProxyType({"tests_passed": passed / len(cases)}),
         )
 
@@ -91,7 +91,7 @@ class StdioVerifier(Confined):
             except SandboxFault as error:
                 fault = str(error)
                 discard_sandbox(unsafe=self.unsafe)
-        return Script(rule="none", fault=f"sandbox: {fault}")
+        return Script(basis="none", fault=f"sandbox: {fault}")
 
 
 def same_output(expected: str, output: bytes) -> bool:

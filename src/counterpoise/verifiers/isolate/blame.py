@@ -54,7 +54,7 @@ class _OneSide:
 
     def extract(self, response: str) -> Extraction:
         """Never asked."""
-        return Extraction(answer=None, rule="none")
+        return Extraction(answer=None, basis="none")
 
     def judge(self, gold: str, answer: str) -> Judgement:
         """That the text could be worked out; one that is no gold for this verifier was not."""
@@ -62,7 +62,7 @@ class _OneSide:
             self.verifier.work_out(gold)
         else:
             self.verifier.judge(gold, answer)
-        return Judgement(value=VerdictValue.CORRECT, rule="worked_out")
+        return Judgement(value=VerdictValue.CORRECT, basis="worked_out")
 
 
 class Blame:
@@ -140,5 +140,5 @@ def _here(verifier: Verifier, gold: str, answer: str) -> Outcome:
 
 
 def _wrong(outcome: Outcome) -> Outcome:
-    judgement = Judgement(value=VerdictValue.WRONG, rule="intractable_answer", reason=outcome.judgement.reason)
+    judgement = Judgement(value=VerdictValue.WRONG, basis="intractable_answer", reason=outcome.judgement.reason)
     return Outcome(judgement=judgement, seconds=outcome.seconds)

@@ -160,7 +160,7 @@ class Found(NamedTuple):
     """Where it begins; the last place of a response decides."""
     end: int
     """Where it ends; what is taken back behind it does not count."""
-    rule: str
+    basis: str
     """Name of the place."""
     letters: tuple[str, ...]
     """What it names, upper case; one is an answer, none and several are not."""

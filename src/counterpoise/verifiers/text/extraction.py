@@ -112,7 +112,7 @@ def extract(response: str, *, rules: Sequence[str] | None = None, longest: int =
     """
     text = final_text(response)
     if text is None:
-        return Extraction(answer=None, rule="unclosed_think")
+        return Extraction(answer=None, basis="unclosed_think")
     best: tuple[int, int, str, _Found] | None = None
     names = DEFAULT_RULES if rules is None else rules
     for name in names:
@@ -121,7 +121,7 @@ def extract(response: str, *, rules: Sequence[str] | None = None, longest: int =
             candidate = (_RANKS[name], -found.position, name, found)
             best = candidate if best is None or candidate[:2] < best[:2] else best
     if best is None:
-        return Extraction(answer=None, rule="none")
+        return Extraction(answer=None, basis="none")
     name, found = best[2:]
     stated = next((rule for rule in ("phrase", "statement") if rule in names), None)
     if name == "tagged" and found.fault is None and stated is not None:
@@ -131,7 +131,9 @@ def extract(response: str, *, rules: Sequence[str] | None = None, longest: int =
         found = found._replace(answer=unstated(found.answer))
     fault = found.fault or ("too_long" if len(found.answer) > longest else None if found.answer else "empty")
     return (
-        Extraction(answer=found.answer, rule=name) if fault is None else Extraction(answer=None, rule=f"{name}_{fault}")
+        Extraction(answer=found.answer, basis=name)
+        if fault is None
+        else Extraction(answer=None, basis=f"{name}_{fault}")
     )
 
 

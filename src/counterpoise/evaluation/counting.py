@@ -12,11 +12,11 @@ from counterpoise.evaluation.counts import ProblemCounts
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.types import Problem, Verdict, VerdictValue
 
-__all__ = ["Tally", "count_verdicts"]
+__all__ = ["CountedVerdicts", "count_verdicts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class CountedVerdicts:
     """What the verdicts on a set of problems add up to."""
 
     counts: tuple[ProblemCounts, ...]
@@ -75,7 +75,7 @@ def count_verdicts(
     n: int,
     graders: Mapping[str, tuple[str, str]],
     equivalent: Equivalent | None = None,
-) -> Tally:
+) -> CountedVerdicts:
     """Count the verdicts on the first n draws of each problem.
 
     The verdict files are streamed twice, the second time for the texts of frequent wrong answers and only where `equivalent` is given.
@@ -105,7 +105,7 @@ def count_verdicts(
         if verdict.value is VerdictValue.WRONG and verdict.answer is not None
     )
     classes = wrong.classes(problems, again, equivalent)
-    return Tally(
+    return CountedVerdicts(
         counts=tuple(
             counted[problem_id].result(problem, classes[problem_id], graded.get(problem.verifier, set()))
             for problem_id, problem in problems.items()
