@@ -68,7 +68,7 @@ def test_a_group_of_plain_numbers_starts_no_worker():
         statistics = judge.statistics
     assert [v.value for v in verdicts] == ["correct", "correct", "wrong", "no_answer"]
     # "72" twice and "71": two distinct pairs.
-    assert (statistics.responses, statistics.distinct, statistics.unscored_share) == (4, 2, 0.0)
+    assert (statistics.responses, statistics.distinct, dict(statistics.unscored)) == (4, 2, {})
     assert statistics.values == {"correct": 2, "wrong": 1, "no_answer": 1}
 
 
@@ -78,7 +78,7 @@ def test_statistics_count_unscored_by_kind_of_reason():
         judge.verify([problem("(" * 60)], [r"\boxed{1}"])
         statistics = judge.statistics
     assert statistics.unscored == {"timeout": 1, "unparsable gold": 1}
-    assert statistics.unscored_share == 0.5
+    assert statistics.values["unscored"] == 2
     assert statistics.seconds > 1.0
 
 

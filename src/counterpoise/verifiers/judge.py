@@ -219,11 +219,6 @@ class JudgeStatistics:
     unscored: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """Unscored responses by kind of reason: `timeout`, `crash`, `memory`, `unparsable gold`, `truncated`."""
 
-    @property
-    def unscored_share(self) -> float:
-        """Unscored responses over all; NaN before the first."""
-        return self.values.get(VerdictValue.UNSCORED, 0) / self.responses if self.responses else float("nan")
-
 
 class Judge:
     """Verifiers by name and the pool they run in; what the trainer and the evaluator hold.
