@@ -16,7 +16,7 @@ from hypothesis import settings
 # One thread each: the models of the tests are tiny, and several processes with several threads wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# The workers of pytest-xdist set a width of 80; without it tables are as wide as they need, as in any output that is no terminal.
+# The workers of pytest-xdist set a width of 80; without it tables are as wide as they need, as in any output that is not a terminal.
 os.environ.pop("COLUMNS", None)
 # No test may depend on a network, whatever this machine has.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -134,7 +134,7 @@ def command(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments):
-        # What is no `CounterpoiseError` is raised again here, so that the test shows where the bug is.
+        # What is not a `CounterpoiseError` is raised again here, so that the test shows where the bug is.
         result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
         assert "Traceback" not in result.output
         return result
@@ -186,7 +186,7 @@ def configure(tiny_policy, tmp_path):
 def within():
     """`within(0.5, work)`: whether one of three calls takes fewer seconds of this process; collected garbage is nobody's fault.
 
-    For work that remembers nothing: of what is remembered the second call is no measure.
+    For work that remembers nothing: of what is remembered the second call is not a measure.
     """
 
     def within(limit, work):

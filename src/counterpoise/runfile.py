@@ -48,8 +48,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     no `=`), whose sections are put over what stands before it (`tables.merge_tables`).
 
     Raises:
-        ConfigError: a file is missing or no TOML, a key is unknown, a value or combination is illegal, or a path in a file is relative to
-            the current directory.
+        ConfigError: a file is missing or not valid TOML, a key is unknown, a value or combination is illegal, or a path in a file is
+            relative to the current directory.
     """
     source = ", ".join([str(path), *filter(is_run_file, overrides)])
     return parse_config(read_run_tables(path), overrides, source=source)

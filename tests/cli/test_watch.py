@@ -114,7 +114,7 @@ def test_an_evaluation_under_way_is_said(command, run):
 
 @pytest.mark.parametrize("named", ["", "nowhere"])
 def test_what_is_no_run_is_refused(refused, tmp_path, named):
-    refused("watch", tmp_path / named, says=f"{tmp_path / named} is no run directory: it has no config.toml")
+    refused("watch", tmp_path / named, says=f"{tmp_path / named} is not a run directory: it has no config.toml")
 
 
 def test_resumed_steps_are_read_as_they_were_done_last(command, run):

@@ -142,5 +142,5 @@ def everything(text: str) -> None:
 
 
 def text_of(data: bytes) -> str:
-    """Bytes as a text, those that are no UTF-8 as lone surrogates."""
+    """Bytes as a text, those that are not UTF-8 as lone surrogates."""
     return data.decode("utf-8", "surrogateescape")

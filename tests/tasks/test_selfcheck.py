@@ -78,7 +78,7 @@ def test_refusing_everything_fails_on_the_gold() -> None:
         (VerdictValue.WRONG, "gold", "the verifier rejects its own gold: write the gold as it reads answers"),
         (VerdictValue.ABSTAINED, "gold", "the verifier rejects its own gold: write the gold as it reads answers"),
         (VerdictValue.UNSCORED, "junk", "the verifier cannot score them: look at the rule above"),
-        (VerdictValue.CORRECT, "junk", "the verifier takes what is no answer: make it or the golds stricter"),
+        (VerdictValue.CORRECT, "junk", "the verifier takes what is not an answer: make it or the golds stricter"),
     ],
 )
 def test_a_failed_probe_says_what_to_do(verdict: VerdictValue, probe: str, remedy: str) -> None:

@@ -82,7 +82,7 @@ GROUPS: Mapping[str, typer.Typer] = {"tasks": tasks}
 
 
 _KEPT = frozenset(("demo", "train", "study", "pretrain", "eval", "grade", "merge", "import", "export", "report"))
-"""Commands whose work is in files when they are done, so that lost output is no failure."""
+"""Commands whose work is in files when they are done, so that lost output is not a failure."""
 
 _ASKED = frozenset(("--json", "--markdown", "--show"))
 """Options that make what is printed the work, whatever the command."""

@@ -136,7 +136,7 @@ def _config(directory: Path, overrides: Sequence[str]) -> RunConfig:
 def _setting(override: str) -> tuple[str, Any]:
     key, equals, text = override.removeprefix(_VERIFIER).partition("=")
     if not equals or not key:
-        raise UsageError(f"'{override}' is no setting; write verifier.key=value, e.g. verifier.literal=true")
+        raise UsageError(f"'{override}' is not a setting; write verifier.key=value, e.g. verifier.literal=true")
     return key, setting_value(text)
 
 

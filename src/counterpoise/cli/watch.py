@@ -206,14 +206,14 @@ def _clock(seconds: object) -> str:
     try:
         if isinstance(seconds, int | float):
             return time.strftime("%H:%M:%S", time.localtime(seconds))
-    except (ValueError, OverflowError, OSError):  # a number that is no time
+    except (ValueError, OverflowError, OSError):  # a number that is not a time
         pass
     return "--:--:--"
 
 
 @contextmanager
 def _keys() -> Iterator[int | None]:
-    """The keyboard's descriptor, giving single keys without echo; None where standard input is no terminal."""
+    """The keyboard's descriptor, giving single keys without echo; None where standard input is not a terminal."""
     if not sys.stdin.isatty():
         yield None
         return

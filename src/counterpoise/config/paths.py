@@ -178,7 +178,7 @@ def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _under(base: Path, place: PathPlace) -> Path:
     if "\0" in place.value:
-        raise ConfigError(f"{place.key}={place.value!r} holds a NUL character, so it is no path")
+        raise ConfigError(f"{place.key}={place.value!r} holds a NUL character, so it is not a path")
     try:
         path = Path(place.value).expanduser()
     except RuntimeError:  # the home directory of nobody

@@ -232,7 +232,7 @@ def _nothing_scored(
     files = ", ".join(str(store.verdicts_path(*grader)) for grader in sorted(set(graders.values())))
     return (
         f"all {unscored} rollouts are unscored, so there is no pass@k: {causes}. The rollouts are kept; "
-        f"mend the verifier or its data, delete {files} and run the same command again to grade them anew"
+        f"fix the verifier or its data, delete {files} and run the same command again to grade them anew"
     )
 
 

@@ -101,8 +101,8 @@ class Study:
         """Train what is not finished; a run that cannot go on is left where it is, and the others are run.
 
         Args:
-            observer: told about every run.
-            on_run: told which run, by its number from 0, is begun or continued.
+            observer: called about every run.
+            on_run: called with the number, from 0, of the run that is begun or continued.
 
         Returns:
             Runs that failed, with the reason.
@@ -158,8 +158,8 @@ class Study:
 
         Args:
             temperatures: of the base, everything else as the run has it.
-            on_progress: told (what, rollouts drawn, of all).
-            say: told every damage.
+            on_progress: called with (what, rollouts drawn, of all).
+            say: called with every damage.
 
         Returns:
             Runs that could not be evaluated, with the reason.
@@ -198,7 +198,7 @@ def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
 
     Raises:
         UsageError: `measured` changes more than the evaluation.
-        ConfigError: a file is missing or no TOML, a key is unknown, or an arm is an illegal run; the message names the arm.
+        ConfigError: a file is missing or not valid TOML, a key is unknown, or an arm is an illegal run; the message names the arm.
     """
     for word in measured:
         if not word.startswith("evaluation."):
@@ -250,7 +250,7 @@ def _directory(run: StudyRun) -> RunDirectory:
     directory = RunDirectory.open(path)
     watching = directory.config.guards
     ours, theirs = (flat(settled(config)) for config in (run.config, directory.config))
-    # Where the runs are is no setting of a run: a study may be looked at from another directory, or moved.
+    # Where the runs are is not a setting of a run: a study may be looked at from another directory, or moved.
     changed = [
         f"{key} {theirs.get(key)} -> {ours.get(key)}"
         for key in sorted(ours.keys() | theirs.keys())

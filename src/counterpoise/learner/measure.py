@@ -1,4 +1,4 @@
-"""What is read off the passes that train, at no pass of its own."""
+"""Measure columns during the training passes, without an extra forward pass."""
 
 from __future__ import annotations
 

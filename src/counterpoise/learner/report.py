@@ -1,4 +1,4 @@
-"""What an update tells: its report, and the error of a step that was refused."""
+"""The report of an update, and the error of a refused step."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def _sample(record: Mapping[str, Any]) -> ShownRollout:
         raise ValueError(f"{len(tokens)} tokens and {len(log_probs)} log-probabilities")
     plus, minus = (_per_token(record[sign], len(tokens)) for sign in ("plus", "minus"))
     if any(map(math.isnan, (*log_probs, *plus, *minus))):
-        raise ValueError("a log-probability or a credit is no number")
+        raise ValueError("a log-probability or a credit is not a number")
     reward = record["reward"]
     return ShownRollout(
         step=record["step"],

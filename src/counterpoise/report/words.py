@@ -62,7 +62,7 @@ def config_differences(runs: Sequence[Run]) -> list[str]:
 
 
 def findings(report: Report) -> list[tuple[str, list[str]]]:
-    """What the comparison with the report's reference says: a heading and its sentences for each other entry."""
+    """Say how each entry compares with the report's reference: a heading and its sentences for each other entry."""
     if not report.sections:
         return [("", ["No run has a finished evaluation, so there is no pass@k to compare."])]
     section = report.sections[0]

@@ -165,7 +165,7 @@ class RunDirectory:
         path = Path(path)
         saved = path / "config.toml"
         if not saved.is_file():
-            raise UsageError(f"{path} is no run directory: it has no config.toml")
+            raise UsageError(f"{path} is not a run directory: it has no config.toml")
         copy = _newest(path, "config.toml")
         restore = f"; restore it: cp {copy} {saved}" if copy else ""
         before = Identity.read(path / "identity.json") or _newest_identity(path)
@@ -330,7 +330,7 @@ class RunDirectory:
         """Hold the run for this process and those launched with it; the system releases it however they end.
 
         A run just created that is refused inside the block before it did anything leaves its name free, so that the mistake can be
-        mended and the same command given again.
+        fixed and the same command given again.
 
         Raises:
             UsageError: somebody else is training in this directory.

@@ -43,7 +43,7 @@ class Tail:
             return self._offset > 0
 
     def read(self, *, on_damage: Callable[[Damage], None]) -> Iterator[dict[str, Any]]:
-        """Yield the new objects in order; a whole line that is no JSON object goes to `on_damage`, once.
+        """Yield the new objects in order; a whole line that is not a JSON object goes to `on_damage`, once.
 
         Raises:
             StoreError: the file is there and cannot be read.

@@ -1,4 +1,4 @@
-"""What makes a run the run it is: the settings that cannot change and the problems of both sides, kept beside its weights.
+"""The identity of a run: the settings that cannot change and the problems of both sides, kept beside its weights.
 
 A resumed run is compared with it, so that an edited or damaged configuration, or a file of problems that has changed, never trains another
 run under the old name.

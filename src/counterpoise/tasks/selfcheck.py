@@ -94,7 +94,7 @@ class ProbeReport:
                     "the verifier cannot score them: look at the rule above, give it more time, or another form of gold"
                 )
             case VerdictValue.CORRECT:
-                return "the verifier takes what is no answer: make it or the golds stricter, or name another one in the problems"
+                return "the verifier takes what is not an answer: make it or the golds stricter, or name another one in the problems"
             case VerdictValue.WRONG | VerdictValue.ABSTAINED:
                 return "the verifier rejects its own gold: write the gold as it reads answers, or name another one in the problems"
             case VerdictValue.NO_ANSWER:

@@ -69,7 +69,7 @@ def test_a_long_prompt_of_either_side_is_refused_before_the_base_is_evaluated(co
     )
     assert "leave such problems out with prompt.too_long=drop, or shorten them" in str(refused.value)
     assert heard.labels == []
-    assert not (tmp_path / "runs" / "run").exists()  # mended, the same command starts
+    assert not (tmp_path / "runs" / "run").exists()  # fixed, the same command starts
     train_file = tmp_path / "train.jsonl"
     train_file.write_text("".join(line for line in train_file.read_text().splitlines(True) if "77777" not in line))
     with pytest.raises(DataError, match=r"1 of 13 test prompts .*test\.jsonl:4"):

@@ -160,7 +160,7 @@ def _metrics_of(run):
     return read_metrics(run.metrics, on_damage=lambda damage: None) if run.metrics.exists() else []
 
 
-def test_a_truncated_checkpoint_is_said_aloud_and_the_one_before_it_used(configure):
+def test_a_truncated_checkpoint_is_logged_and_the_one_before_it_used(configure):
     run = RunDirectory.create(configure())
     train(run)
     before = {name: weight.clone() for name, weight in _weights(run, 4).items()}  # the file is mapped into memory
@@ -234,7 +234,7 @@ def test_a_run_is_not_started_over_nor_changed_into_another(configure):
         RunDirectory.create(configure())
     with pytest.raises(UsageError, match=r"credit.rule cannot change when a run is continued"):
         RunDirectory.open(run.path, ["credit.rule=nsr"])
-    with pytest.raises(UsageError, match="is no run directory"):
+    with pytest.raises(UsageError, match="is not a run directory"):
         RunDirectory.open(run.path.parent)
     with run.locked(), pytest.raises(UsageError, match="in use by another process"), run.locked():
         pass

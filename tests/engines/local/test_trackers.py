@@ -75,4 +75,4 @@ def test_a_tracker_that_fails_ends_no_run_and_is_told_nothing_more(configure, mo
     assert good.finished
     assert len(list(read_metrics(run.metrics, on_damage=print))) == 3
     events = (run.path / "events.jsonl").read_text()
-    assert events.count("fails failed (OSError: [Errno 28] No space left on device) and is told nothing more") == 1
+    assert events.count("fails failed (OSError: [Errno 28] No space left on device) and is not called again") == 1

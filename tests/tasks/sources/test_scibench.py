@@ -98,7 +98,7 @@ def test_mistakes(tmp_path):
     with pytest.raises(ConfigError, match=r"task scibench: test_fraction = 2; expected a number in \[0, 1\]"):
         Scibench(test_fraction=2)
     for path in (tmp_path, tmp_path / "absent.json"):
-        with pytest.raises(DataError, match="is no JSON file and no directory with some; check the path"):
+        with pytest.raises(DataError, match="is not a JSON file and no directory with some; check the path"):
             Scibench(path=path).problems("test")
     bad = tmp_path / "bad.json"
     for text, message in (

@@ -30,7 +30,7 @@ def judge(response: str, gold: str = GOLD) -> Judgement | None:
         ("5*3=15\n####20", True, 1 / 3),
         ("5*3=15;5*3=15;5*3=15\n####20", True, 1 / 3),  # a step counts as often as the gold has it
         ("5*3=14;5*3=15;5*3=16;7+15=22;22-2=20;1=1\n####20", True, 3 / 6),  # guesses dilute
-        ("so 5*3=15;7+15=22;22-2=20\n####20", True, 2 / 3),  # words are no step
+        ("so 5*3=15;7+15=22;22-2=20\n####20", True, 2 / 3),  # words are not a step
         ("5*3=15;7+15=22;22-2=20\n####2x", False, 1.0),
     ],
 )
@@ -69,7 +69,7 @@ def test_every_right_step_adds_the_same(numbers: list[int], data: st.DataObject)
     signs = data.draw(st.lists(st.sampled_from("+-*"), min_size=len(numbers) - 1, max_size=len(numbers) - 1))
     steps, value = solve(str(numbers[0]) + "".join(f"{s}{n}" for s, n in zip(signs, numbers[1:], strict=True)))
     broken = data.draw(st.sets(st.integers(0, len(steps) - 1)))
-    # 99999 is no result of these operands
+    # 99999 is not a result of these operands
     written = [f"{step.split('=')[0]}=99999" if i in broken else step for i, step in enumerate(steps)]
     judgement = judge(";".join(written) + f"\n####{value}", json.dumps({"answer": str(value), "steps": steps}))
     assert judgement is not None and judgement.value is VerdictValue.CORRECT

@@ -66,7 +66,7 @@ def test_verdicts(verifier, answer, value, rule, share):
 @pytest.mark.parametrize(
     ("gold", "reason"),
     [
-        ("not json", "unparsable gold: it is no JSON"),
+        ("not json", "unparsable gold: it is not valid JSON"),
         ("[]", "unparsable gold: expected an object whose 'kind' is one of check, asserts, cases"),
         ('{"kind": "check", "prompt": "", "tests": ""}', "unparsable gold: kind 'check' needs the field 'entry_point'"),
         ('{"kind": "asserts", "tests": "assert ("}', "unparsable gold: its tests do not run: SyntaxError"),

@@ -123,7 +123,7 @@ def test_one_strict_letter(reply, found):
         ("redirect", "judge HTTP 307 Temporary Redirect"),
         ("html", "judge bad reply: not the JSON of a chat completion"),
         ("no_choices", "judge bad reply: not the JSON of a chat completion"),
-        ("no_text", "judge bad reply: its content is no text"),
+        ("no_text", "judge bad reply: its content is not text"),
         ("nested", "judge bad reply: not the JSON of a chat completion"),
         ("bytes", "judge bad reply: not the JSON of a chat completion"),
         ("huge", "judge bad reply: longer than a mebibyte"),
@@ -393,7 +393,7 @@ def test_what_a_verifier_announces_is_said_once_before_the_first_request(server,
 def test_decisions_are_written_into_a_file_of_decisions_only(server, tmp_path, name, content, why):
     path = tmp_path / name
     path.mkdir() if content is ... else path.write_text(content or "")
-    with pytest.raises(ConfigError, match=f"is no file of decisions: {why}"):
+    with pytest.raises(ConfigError, match=f"is not a file of decisions: {why}"):
         llm(server, cache=str(path))
     link = tmp_path / "link.jsonl"
     link.symlink_to(tmp_path / "cache.txt")

@@ -38,7 +38,7 @@ def test_every_notation_is_read_on_both_sides(text: str) -> None:
         (r"3.1\dot2\dot3", Fraction(3092, 990)),
         (r"1,234.\overline{5}", Fraction(11111, 9)),
         ("0.1666...", Fraction(1, 6)),
-        # One digit is no period, and no dot stands in the middle of one.
+        # One digit is not a period, and no dot stands in the middle of one.
         ("0.3...", None),
         (r"0.\dot{4}5", None),
         (r"0.\dot{4}\dot{5}6", None),

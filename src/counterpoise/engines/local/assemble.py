@@ -75,7 +75,7 @@ class Assembly:
     divide: Divide
     """Denominator."""
     notices: Sequence[str] = ()
-    """What the user should be told before the first step."""
+    """What the user should know before the first step."""
 
 
 def assemble(

@@ -89,7 +89,7 @@ class ChoiceVerifier:
         return Extraction(answer=named.pop(), basis=found.basis)
 
     def judge(self, gold: str, answer: str) -> Judgement:
-        """Compare the letters; a gold that is no `B of 4` is UNSCORED."""
+        """Compare the letters; a gold that is not a `B of 4` is UNSCORED."""
         match = _GOLD.fullmatch(gold.strip())
         if match is None or not 0 <= ord(match[1]) - 65 < int(match[2]) <= 26:
             return Judgement(
@@ -105,7 +105,7 @@ class ChoiceVerifier:
 
 def _strongest(text: str) -> Found | None:
     clean, tagged = cleaned(text), _tagged(text)
-    if tagged is not None:  # what stands in the tag is its own: "<answer>The option is (B)</answer>" is no phrase
+    if tagged is not None:  # what stands in the tag is its own: "<answer>The option is (B)</answer>" is not a phrase
         clean = clean[: tagged.position] + " " * (tagged.end - tagged.position) + clean[tagged.end :]
     which, called = claims(clean)
     places = (_boxed(text), tagged, phrase(clean), which, last_letter(clean))

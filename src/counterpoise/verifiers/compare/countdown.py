@@ -51,8 +51,8 @@ class CountdownVerifier:
     def extract(self, response: str) -> Extraction:
         r"""The content of the last `\boxed{}` or `<answer></answer>` (rules `boxed`, `tagged`), else the last line that is not blank.
 
-        A last box or tag that is empty or never closed is no answer: falling back to an earlier one would let a response hedge. Only what
-        follows the thought counts (`unclosed_think` where nothing does), and of that the last 65,536 characters.
+        A last box or tag that is empty or never closed is not an answer: falling back to an earlier one would let a response hedge. Only
+        what follows the thought counts (`unclosed_think` where nothing does), and of that the last 65,536 characters.
         """
         final = final_text(response)
         if final is None:

@@ -24,7 +24,7 @@ class QaVerifier:
     """CORRECT when the answer has the same words as one of the golds (`short_answers.answer_tokens`).
 
     Parts: `f1`, the largest token F1 over the golds; `squad_exact` and `squad_f1`, SQuAD's own figures. A declined question
-    is ABSTAINED: not right for pass@k, told apart for a reward.
+    is ABSTAINED: not right for pass@k, separate for a reward.
     """
 
     max_words: Positive = 16
@@ -57,7 +57,7 @@ class QaVerifier:
     def judge(self, gold: str, answer: str) -> Judgement:
         """Compare with every gold; a gold that is empty or damaged JSON is UNSCORED."""
         accepted, golds = _accepted(gold)
-        # NQ-open has golds such as ")" and "---": what equals them is no answer, and what does not may be right.
+        # NQ-open has golds such as ")" and "---": what equals them is not an answer, and what does not may be right.
         if accepted is None or not any(word.isalnum() for tokens in golds for word in tokens):
             return Judgement(
                 value=VerdictValue.UNSCORED,

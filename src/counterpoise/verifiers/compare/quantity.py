@@ -92,7 +92,7 @@ class QuantityVerifier:
         return _worst([self._outcome(right, one, self._agree(right.value, one.value)) for one in written])
 
     def judge(self, gold: str, answer: str) -> Judgement:
-        """Decide; run it in the pool. A gold that is no number, or whose unit nobody knows, is UNSCORED."""
+        """Decide; run it in the pool. A gold that is not a number, or whose unit nobody knows, is UNSCORED."""
         quick = self.shortcut(gold, answer)
         if quick is not None:
             return quick

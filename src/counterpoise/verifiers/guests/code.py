@@ -101,7 +101,7 @@ def _read(gold: str) -> dict[str, Any] | str:
     try:
         exam = json.loads(gold)
     except (ValueError, RecursionError) as error:
-        return f"it is no JSON ({error})"
+        return f"it is not valid JSON ({error})"
     if not isinstance(exam, dict) or exam.get("kind") not in _KINDS:
         return f"expected an object whose 'kind' is one of {', '.join(_KINDS)}"
     for field in _KINDS[exam["kind"]]:

@@ -1,4 +1,4 @@
-"""What verifiers that run programs have in common, whatever they ask of the programs."""
+"""Base class of verifiers that run programs."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ Megabytes = Annotated[int, Ge(64), Le(1 << 20)]
 """Of a program's address space."""
 
 MAX_PROGRAM = 65_536
-"""Characters of a program at most; a longer one is no answer."""
+"""Characters of a program at most; a longer one is not an answer."""
 
 # Possessive: a line of tildes, or of blanks behind a fence, that ends in a backtick would take time quadratic in its length.
 _FENCE = re.compile(r"[ \t]{0,12}(`{3,}+|~{3,}+)[ \t]*+([^`\n]*+)$")

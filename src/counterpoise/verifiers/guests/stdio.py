@@ -51,7 +51,7 @@ class StdioVerifier(Confined):
 
     @property
     def version(self) -> str:
-        """That of every program's verifier, and how many inputs are tried."""
+        """The version of every verifier of programs, and how many inputs are tried."""
         return f"{super().version}+{self.max_cases}"
 
     @property

@@ -1,6 +1,6 @@
 """Whose fault it is that a comparison gave no judgement: under negative reinforcement an unscored response earns as much as a right one.
 
-Left alone, a policy learns to write what hangs its verifier. An answer is at fault when the comparison fails twice on its own account
+Left alone, a policy learns to write what hangs its verifier. An answer is at fault when the comparison fails twice by itself
 (processor time, memory, a crash; never the clock, and never a worker that somebody else ended), the second time alone in a fresh worker,
 when the verifier works the gold out without trouble, and when it fails at the answer without the gold, as far as it can be asked that:
 then that is the second time.
@@ -57,7 +57,7 @@ class _OneSide:
         return Extraction(answer=None, basis="none")
 
     def judge(self, gold: str, answer: str) -> Judgement:
-        """That the text could be worked out; one that is no gold for this verifier was not."""
+        """That the text could be worked out; one that is not a gold for this verifier was not."""
         if isinstance(self.verifier, WorksOut):
             self.verifier.work_out(gold)
         else:

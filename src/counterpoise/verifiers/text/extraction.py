@@ -8,7 +8,7 @@ Rules:
   (`\boxed{答案是12}`) is left out;
 - `phrase`: after the last "answer is" or "answer:", to the end of the line, sentence or clause; so in Chinese, Japanese, Korean, German,
   French, Spanish, Portuguese, Italian and Russian;
-- `hash`: after the last line that begins with `####` and is no Markdown heading (GSM8K's own format);
+- `hash`: after the last line that begins with `####` and is not a Markdown heading (GSM8K's own format);
 - `bare`: the whole response, when it is a single word of at most 64 characters (`72`).
 
 Rules used only where a verifier names them:
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 MAX_ANSWER = 4096
-"""Characters of an answer at most; a longer one is no answer."""
+"""Characters of an answer at most; a longer one is not an answer."""
 
 _MAX_BARE = 64
 _BOX = re.compile(r"\\f?box(?:ed)?[ \t]{0,8}\{")
