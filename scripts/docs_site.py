@@ -43,7 +43,12 @@ def _keys(keys: Sequence[Any]) -> str:
 def _doc(part: Any) -> str:
     """A docstring as Markdown: what it raises is a line of its own, and `<` stays a character."""
     text = (inspect.getdoc(part) or "").replace("<", "&lt;")
-    text = re.sub(r"^(Raises|Returns|Args):\n((?:[ ]+.*\n?)+)", lambda m: f"*{m[1]}:* {' '.join(m[2].split())}\n", text, flags=re.M)
+    text = re.sub(
+        r"^(Raises|Returns|Args):\n((?:[ ]+.*\n?)+)",
+        lambda m: f"*{m[1]}:* {' '.join(m[2].split())}\n",
+        text,
+        flags=re.M,
+    )
     return re.sub(r"`[^`]*`", lambda code: code[0].replace("&lt;", "<"), text)
 
 
@@ -51,7 +56,9 @@ def run_file_page() -> str:
     """Every section of the run file with its keys."""
     from counterpoise.config.describe import keys_of, sections
 
-    parts = ["# The run file\n\nOn the terminal: `counterpoise config SECTION`; for an editor: `counterpoise config --schema`.\n"]
+    parts = [
+        "# The run file\n\nOn the terminal: `counterpoise config SECTION`; for an editor: `counterpoise config --schema`.\n"
+    ]
     for name, section in sections().items():
         parts.append(f"## `[{name}]`\n\n{_doc(section)}\n\n{_keys(keys_of(section))}")
     return "\n".join(parts)
@@ -114,7 +121,10 @@ def commands_page() -> str:
         said, _, more = inspect.cleandoc(command.help or "").partition("\n\n")
         parts.append(f"## `{name}`\n\n{said}\n" + (f"\n```\n{more}\n```\n" if more else ""))
         rows = [
-            (f"`{', '.join(one.opts) if one.opts[0].startswith('-') else one.human_readable_name}`", getattr(one, "help", "") or "")
+            (
+                f"`{', '.join(one.opts) if one.opts[0].startswith('-') else one.metavar or one.name.upper()}`",
+                getattr(one, "help", "") or "",
+            )
             for one in command.params
             if one.name != "help" and not getattr(one, "hidden", False)
         ]
@@ -167,7 +177,11 @@ def on_files(files: Any, config: Any) -> Any:
         files.append(File.generated(config, path, content=text))
     for name in _FILES:
         for found in [name] if (ROOT / name).is_file() else list(_listed(name)):
-            if "__pycache__" not in found:
+            if found.endswith(".md"):
+                files.append(
+                    File.generated(config, found, content=relinked((ROOT / found).read_text(encoding="utf-8"), found))
+                )
+            elif "__pycache__" not in found:
                 files.append(File.generated(config, found, abs_src_path=str(ROOT / found)))
     return files
 

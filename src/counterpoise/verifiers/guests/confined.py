@@ -43,7 +43,7 @@ class Confined(ABC):
     def version(self) -> str:
         """This module's version, Python's, the sandbox's level, and the limits."""
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        return f"2+python-{python}+{best_level(unsafe=self.unsafe)}+{self.seconds}s+{self.memory_mb}MB"
+        return f"2+python-{python}+{best_level(unsafe=self.unsafe)}+{self._limit_words()}"
 
     @property
     def isolated(self) -> bool:
@@ -53,6 +53,9 @@ class Confined(ABC):
     def extract(self, response: str) -> Extraction:
         """The program inside a response; see `counterpoise.verifiers.guests.programs`."""
         return extract_program(response)
+
+    def _limit_words(self) -> str:
+        return f"{self.seconds}s+{self.memory_mb}MB"
 
     def _limits(self) -> Limits:
         return Limits(seconds=self.seconds, memory_mb=self.memory_mb, overload_seconds=30.0 + 10.0 * self.seconds)

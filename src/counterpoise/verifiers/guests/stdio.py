@@ -50,11 +50,6 @@ class StdioVerifier(Confined):
         return "stdio"
 
     @property
-    def version(self) -> str:
-        """The version of every verifier of programs, and how many inputs are tried."""
-        return f"{super().version}+{self.max_cases}"
-
-    @property
     def deadline(self) -> float:
         """Seconds after which the pool gives up: twice what every input's whole limit takes."""
         return 60.0 + 2.0 * self.max_cases * (self.seconds + 1)
@@ -82,6 +77,9 @@ class StdioVerifier(Confined):
             basis=rule,
             parts=MappingProxyType({"tests_passed": passed / len(cases)}),
         )
+
+    def _limit_words(self) -> str:
+        return f"{self.seconds}s+{self.memory_mb}MB+{self.max_cases}"
 
     def _run(self, program: str, data: str, limits: Limits) -> Script:
         fault = ""
