@@ -63,6 +63,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         wanted = run.config.get("learner.steps")
         done = run.steps[-1] if run.steps else 0
         facts.append(("steps", f"{done} of {wanted}" if wanted is not None else str(done)))
+    elif run.kind == "log":
+        facts += [("engine", run.engine), ("steps", str(run.steps[-1]) if run.steps else "0")]
     else:
         facts.append(("kind", "evaluation" if run.kind == "evaluation" else "file of counts"))
     # The steps' own time: between the first and the last line of metrics there may be a night in which nothing ran.

@@ -65,8 +65,8 @@ class Run:
     """What was typed."""
     path: Path
     """Directory or file."""
-    kind: Literal["run", "evaluation", "counts"]
-    """What was found there."""
+    kind: Literal["run", "log", "evaluation", "counts"]
+    """What was found there; a `log` is another trainer's."""
     config: Mapping[str, Any]
     """Configuration as dotted keys; empty where there is none."""
     config_text: str
@@ -93,6 +93,8 @@ class Run:
     """Time of the last one."""
     notes: tuple[str, ...]
     """What a reader should know: damaged lines, unfinished evaluations, what is absent."""
+    engine: str = ""
+    """Name of the trainer that wrote a `log`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
