@@ -9,6 +9,7 @@ from typing import Final, Literal
 from counterpoise.errors import ModelError, nearest
 from counterpoise.files import irregular
 from counterpoise.models.hub import in_hub_cache, near_directory
+from counterpoise.models.layout import model_directory
 from counterpoise.models.smollm2 import smollm2_path
 
 __all__ = ["MODELS", "resolve_model"]
@@ -24,10 +25,11 @@ MODELS: Final[dict[str, Callable[[], Path]]] = {
 
 
 def resolve_model(name_or_path: str | Path) -> Path | str:
-    """A packaged name or an existing directory as a path; anything that may be a hub id unchanged.
+    """A packaged name or an existing directory as a path (`layout.model_directory`); anything that may be a hub id unchanged.
 
     Raises:
-        ModelError: the name can be neither, e.g. an absolute path that does not exist or a misspelt packaged name.
+        ModelError: the name can be neither, e.g. an absolute path that does not exist or a misspelt packaged name; or the directory holds
+            no model.
         MissingExtraError: a packaged model needs an extra that is not installed.
     """
     name = str(name_or_path)
@@ -35,7 +37,7 @@ def resolve_model(name_or_path: str | Path) -> Path | str:
         return MODELS[name]()
     path = Path(name).expanduser()
     if path.is_dir():
-        return path
+        return model_directory(path)
     if (kind := irregular(path)) is not None:
         raise ModelError(f"model '{name}' is {kind}; give the directory of a model")
     if path.is_file():

@@ -206,7 +206,10 @@ class RunDirectory:
         Raises:
             UsageError, ConfigError: as `open`; or a file that the configuration names is gone.
         """
-        self.config = on_main(lambda: self._config(self.path, self._overrides))
+        trusted = self.config.model.trust_remote_code  # typed, and in no file
+        self.config = on_main(lambda: self._config(self.path, self._overrides)).changed(
+            model={"trust_remote_code": trusted}
+        )
         if not self._created:  # what a new run names was never there, and the task or the model has words for it
             self.refuse_missing("train", kinds=("input", "model"))
 

@@ -39,6 +39,8 @@ __all__ = [
 
 # A resumed run may do more of the same or store it differently; anything else would be another run under the old name.
 RESUMABLE = (
+    "model.attn_implementation",
+    "model.trust_remote_code",
     "learner.steps",
     "learner.tokens_per_microbatch",
     "learner.chunk_tokens",
