@@ -117,7 +117,7 @@ def test_an_adapter_without_weights_or_with_cut_ones_is_one_line(adapter: Path, 
     path = Path(shutil.copytree(adapter, tmp_path / "adapter"))
     weights = path / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(ModelError, match="cannot put the adapter .* into its base") as caught:
+    with pytest.raises(ModelError, match=r"cannot put the adapter .* into its base") as caught:
         load_model(path)
     assert "\n" not in str(caught.value)
     weights.unlink()

@@ -37,6 +37,7 @@ from counterpoise.cli.import_ import import_rollouts
 from counterpoise.cli.init import init
 from counterpoise.cli.list_ import list_names
 from counterpoise.cli.merge import merge
+from counterpoise.cli.model import model
 from counterpoise.cli.output import guarded_streams, lost
 from counterpoise.cli.passk import passk
 from counterpoise.cli.pretrain import pretrain
@@ -77,11 +78,13 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
 }
 """Commands by name, in the order of the help page; the docstring is the help text."""
 
-GROUPS: Mapping[str, typer.Typer] = {"tasks": tasks}
+GROUPS: Mapping[str, typer.Typer] = {"tasks": tasks, "model": model}
 """Commands that have commands of their own."""
 
 
-_KEPT = frozenset(("demo", "train", "study", "pretrain", "eval", "grade", "merge", "import", "export", "report"))
+_KEPT = frozenset(
+    ("demo", "train", "study", "pretrain", "eval", "grade", "merge", "import", "export", "report", "model")
+)
 """Commands whose work is in files when they are done, so that lost output is no failure."""
 
 _ASKED = frozenset(("--json", "--markdown", "--show"))
