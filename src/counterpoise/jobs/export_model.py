@@ -93,12 +93,13 @@ def check_repository(repository: str, *, public: bool) -> Any:
         UsageError: the name is none, there is no token, or the repository is public and that was not asked for.
         StoreError: the hub cannot be reached, or refuses.
     """
+    import huggingface_hub.utils as hub_utils
     from huggingface_hub import HfApi, get_token
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
-    from huggingface_hub.utils import validate_repo_id
 
     try:
-        validate_repo_id(repository)
+        check: Any = hub_utils
+        check.validate_repo_id(repository)
     except HFValidationError as error:
         raise UsageError(f"'{repository}' is no name of a repository ({_line(error)}); write OWNER/NAME") from error
     if not get_token():

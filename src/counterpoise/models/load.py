@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from counterpoise.errors import ModelError
 from counterpoise.files import irregular, read_json
+from counterpoise.models.gguf.convert import check_gguf
+from counterpoise.models.gguf.header import is_gguf
 from counterpoise.models.hub import ask_hub, not_on_hub
 from counterpoise.models.layout import WEIGHTS, base_of, is_adapter
 from counterpoise.models.lora import merged
@@ -51,7 +53,7 @@ def load_model(
     attn_implementation: str | None = None,
     trust_remote_code: bool = False,
 ) -> LoadedModel:
-    """Load `lab`, `lab:weak`, `lab:graded`, `smollm2`, a local directory or a hub id; a LoRA adapter is merged into its base.
+    """Load `lab`, `lab:weak`, `lab:graded`, `smollm2`, a GGUF file, a directory or a hub id; a LoRA adapter is merged into its base.
 
     Args:
         name_or_path: packaged name, directory, or hub id.
@@ -172,7 +174,12 @@ def check_model(name: str, *, revision: str | None = None, attn_implementation: 
         ModelError: it can be neither a directory nor a hub id, its directory is not whole, or the hub cannot provide it.
     """
     # Making a packaged one takes longer than naming it.
-    source = Path(name) if name in MODELS else _found(name)[0]
+    if name in MODELS or (is_gguf(name) and Path(name).expanduser().is_file()):
+        source: Path | str = Path(name)
+        if name not in MODELS:
+            check_gguf(Path(name).expanduser())
+    else:
+        source = _found(name)[0]
     _check_options(source, revision=revision, attn_implementation=attn_implementation)
     if isinstance(source, str):
         ask_hub(source, revision)

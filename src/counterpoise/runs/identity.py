@@ -85,6 +85,9 @@ class Identity:
     base: str | None = None
     """Fingerprint of the weights that are read again whenever the run goes on (`models.frozen`); None where none are."""
 
+    file: str | None = None
+    """SHA-256 of the file that `model.name` is, where it is one (GGUF)."""
+
     @property
     def sha256(self) -> str:
         """Of all of it."""
@@ -97,7 +100,8 @@ class Identity:
     def _plain(self) -> dict[str, Any]:
         problems = {name: asdict(side) for name, side in self.problems.items()}
         base = {} if self.base is None else {"base": self.base}
-        return {"config": dict(self.config), "problems": problems, **base}
+        file = {} if self.file is None else {"file": self.file}
+        return {"config": dict(self.config), "problems": problems, **base, **file}
 
     @classmethod
     def read(cls, path: Path) -> Identity | None:
@@ -249,7 +253,7 @@ def _resumable(key: str) -> bool:
 
 
 def _moved(old: str, new: str) -> bool:
-    return os.path.isabs(old) and not os.path.isdir(old) and os.path.isabs(new) and os.path.isdir(new)
+    return os.path.isabs(old) and not os.path.exists(old) and os.path.isabs(new) and os.path.exists(new)
 
 
 def _word(value: Any) -> str:
