@@ -27,7 +27,7 @@ MODELS: Final[dict[str, Callable[[], Path]]] = {
 
 
 def resolve_model(name_or_path: str | Path) -> Path | str:
-    """A packaged name, a GGUF file (converted) or an existing directory as a path (`layout.model_directory`); anything that may be a hub id unchanged.
+    """The directory of a packaged name, of a GGUF file (converted) or of what a trainer wrote; anything that may be a hub id unchanged.
 
     Raises:
         ModelError: the name can be neither, e.g. an absolute path that does not exist or a misspelt packaged name; or the directory holds

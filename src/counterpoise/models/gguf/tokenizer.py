@@ -46,7 +46,7 @@ def check_tokenizer(header: Header) -> None:
         raise header.refuse(
             f"its tokenizer cuts text as {str(pre)[:40]!r}, and what is read is: {', '.join(_CUTS)}; give the model's directory"
         )
-    tokens = fields.get("tokenizer.ggml.tokens")
+    tokens: Any = fields.get("tokenizer.ggml.tokens")
     rows = header.tensors["token_embd.weight"].shape[0]
     if not _list_of(tokens, str) or not 0 < len(tokens) <= rows:
         raise header.refuse(
@@ -54,7 +54,7 @@ def check_tokenizer(header: Header) -> None:
         )
     beside = {"token_type": int} | ({"merges": str} if kind == "gpt2" else {"scores": float})
     for name, sort in beside.items():
-        values = fields.get(f"tokenizer.ggml.{name}")
+        values: Any = fields.get(f"tokenizer.ggml.{name}")
         if not _list_of(values, sort) or (name != "merges" and len(values) != len(tokens)):
             raise header.refuse(
                 f"the field tokenizer.ggml.{name} is missing or has another length than the tokens; download it again"
