@@ -45,7 +45,7 @@ def random_model(name, *, seed=0):
             **SIZES, **rest, head_dim=32, sliding_window=8, layer_types=kinds, query_pre_attn_scalar=32
         )
         model = Gemma3ForCausalLM(config)
-    for key, weight in model.named_parameters():
+    for weight in model.parameters():
         if weight.dim() == 1:
             weight.data += torch.randn(weight.shape) * 0.2
     return model.eval()

@@ -13,6 +13,7 @@ from counterpoise.errors import ModelError
 from counterpoise.files import irregular, read_json
 from counterpoise.models.gguf.convert import check_gguf
 from counterpoise.models.gguf.header import is_gguf
+from counterpoise.models.gguf.tokenizer import MADE_FROM
 from counterpoise.models.hub import ask_hub, not_on_hub
 from counterpoise.models.layout import WEIGHTS, base_of, is_adapter
 from counterpoise.models.lora import merged
@@ -160,11 +161,21 @@ def _tokenizer(source: Path | str, options: dict[str, Any]) -> PreTrainedTokeniz
     import transformers
 
     auto_tokenizer: Any = transformers.AutoTokenizer
+    if isinstance(source, Path) and _made_from_gguf(source):
+        auto_tokenizer, options = transformers.PreTrainedTokenizerFast, {}
     try:
         tokenizer: PreTrainedTokenizerBase = auto_tokenizer.from_pretrained(str(source), **options)
     except Exception as error:
         raise _explain(source, "the tokenizer", error) from error
     return tokenizer
+
+
+def _made_from_gguf(source: Path) -> bool:
+    """Whether the tokenizer was written from a GGUF file, so that the architecture's own class, with other cuts or tokens, is not it."""
+    try:
+        return read_json(source / "tokenizer_config.json").get("made_from") == MADE_FROM
+    except (OSError, ValueError):
+        return False
 
 
 def check_model(name: str, *, revision: str | None = None, attn_implementation: str | None = None) -> None:

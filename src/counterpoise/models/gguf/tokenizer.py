@@ -8,7 +8,10 @@ from typing import Any, Final
 
 from counterpoise.models.gguf.header import Header
 
-__all__ = ["check_tokenizer", "write_tokenizer"]
+__all__ = ["MADE_FROM", "check_tokenizer", "write_tokenizer"]
+
+MADE_FROM: Final = "gguf"
+"""Mark in `tokenizer_config.json`, under `made_from`: read it as it stands, whatever class transformers has for the architecture."""
 
 _WORDS: Final = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -99,6 +102,7 @@ def write_tokenizer(header: Header, target: Path) -> dict[str, Any]:
         tokenizer_object=tokenizer,
         **{f"{name}_token": tokens[number] for name, number in ids.items()},
         clean_up_tokenization_spaces=False,
+        made_from=MADE_FROM,
         model_max_length=fields[f"{header.architecture}.context_length"],
         **({"chat_template": template} if isinstance(template, str) else {}),
     )
