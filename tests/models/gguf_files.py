@@ -28,7 +28,7 @@ ROPE = {"rope_type": "default", "rope_theta": 10_000.0}
 LOCAL = {"full_attention": {**ROPE, "rope_theta": 1_000_000.0}, "sliding_attention": ROPE}
 
 
-def random_model(name, *, seed=0):
+def random_model(name, *, width=32, seed=0):
     """A model of each architecture whose weights, norms too, all matter to its logits."""
     torch.manual_seed(seed)
     rest = {"num_hidden_layers": 2, "rope_parameters": ROPE, "rms_norm_eps": 1e-6, "initializer_range": 0.2}
@@ -37,12 +37,12 @@ def random_model(name, *, seed=0):
     elif name == "qwen2":
         model = Qwen2ForCausalLM(Qwen2Config(**SIZES, **rest, tie_word_embeddings=True))
     elif name == "qwen3":
-        model = Qwen3ForCausalLM(Qwen3Config(**SIZES, **rest, head_dim=32, tie_word_embeddings=True))
+        model = Qwen3ForCausalLM(Qwen3Config(**SIZES, **rest, head_dim=width, tie_word_embeddings=True))
     else:
         rest |= {"num_hidden_layers": 6, "rope_parameters": LOCAL}
         kinds = ["sliding_attention"] * 5 + ["full_attention"]
         config = Gemma3TextConfig(
-            **SIZES, **rest, head_dim=32, sliding_window=8, layer_types=kinds, query_pre_attn_scalar=32
+            **SIZES, **rest, head_dim=width, sliding_window=8, layer_types=kinds, query_pre_attn_scalar=width
         )
         model = Gemma3ForCausalLM(config)
     for weight in model.parameters():

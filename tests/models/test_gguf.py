@@ -45,17 +45,26 @@ def logits(model):
         return model.eval()(IDS).logits
 
 
-@pytest.mark.parametrize("kind", ["F32", "F16", "Q8_0", "Q4_0"])
+WIDTHS = {"qwen3": 128, "gemma3": 256}
+"""transformers' loader passes over the width of heads, so that it is right for its default alone."""
+
+
+@pytest.mark.parametrize("kind", ["F16", "Q8_0", "Q4_0"])
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_logits_are_those_of_transformers_own_loader(tmp_path, name, kind):
-    model = files.random_model(name)
+    model = files.random_model(name, width=WIDTHS.get(name, 32))
     path = files.write_gguf(tmp_path / "tiny.gguf", model, name, kind=kind)
     check_model(str(path))
     ours = load_model(path).model
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="tiny.gguf", dtype=torch.float32)
     torch.testing.assert_close(logits(ours), logits(theirs), rtol=0, atol=2e-5)
-    if kind == "F32":
-        torch.testing.assert_close(logits(ours), logits(model), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_logits_are_those_of_the_model_that_was_written(tmp_path, name):
+    model = files.random_model(name)
+    path = files.write_gguf(tmp_path / "tiny.gguf", model, name)
+    torch.testing.assert_close(logits(load_model(path).model), logits(model), rtol=0, atol=2e-5)
 
 
 def test_the_byte_level_tokenizer_is_the_one_that_was_written(tmp_path):
