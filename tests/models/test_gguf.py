@@ -112,6 +112,7 @@ def test_llama_3_1_s_rotary_scaling_is_found_again(tmp_path, factor, known):
     torch.testing.assert_close(logits(load_model(path).model), logits(scaled), rtol=0, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_smollm2_s_file_has_the_perplexity_of_transformers_loader_and_of_the_packaged_model(smollm2_cache):
     path = gguf_path()
     ours = load_model(path)
