@@ -50,7 +50,7 @@ def load_model(
     device: str | torch.device | None = None,
     trust_remote_code: bool = False,
 ) -> LoadedModel:
-    """Load `lab`, `lab:weak`, `lab:graded`, `smollm2`, a local directory or a hub id.
+    """Load `lab`, `lab:weak`, `lab:graded`, `lab:paths`, `smollm2`, a local directory or a hub id.
 
     Args:
         name_or_path: packaged name, directory, or hub id.
