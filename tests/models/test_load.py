@@ -211,6 +211,6 @@ def test_misspelt_packaged_name(name: str, hint: str) -> None:
 
 
 def test_packaged_names_and_hub_ids() -> None:
-    assert set(MODELS) == {"lab", "lab:graded", "lab:strong", "lab:weak", "smollm2"}
+    assert set(MODELS) == {"lab", "lab:graded", "lab:paths", "lab:strong", "lab:weak", "smollm2"}
     assert resolve_model("Qwen/Qwen2.5-Math-7B") == "Qwen/Qwen2.5-Math-7B"
     assert resolve_model("gpt2") == "gpt2"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from counterpoise.cli import console
+from counterpoise.cli.grade import evaluation_directory
 from counterpoise.cli.passk import METRIC_HELP, parse_ks
 from counterpoise.errors import UsageError
 from counterpoise.text import counted
@@ -43,6 +44,9 @@ def compare(
     unpaired: Annotated[
         bool, typer.Option("--unpaired", help="Compare the means of each run's own problems, without pairing.")
     ] = False,
+    kinds: Annotated[
+        bool, typer.Option("--kinds", help="Show how frequent each kind of response is, where the task has kinds.")
+    ] = False,
     confidence: Annotated[float, typer.Option(help="Coverage of intervals and bands.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables; shares in [0, 1].")] = False,
@@ -55,6 +59,7 @@ def compare(
     counterpoise compare runs/base runs/nsr
     counterpoise compare runs/nsr@0 runs/nsr@100 runs/nsr@200 --k 1,16,256
     counterpoise compare runs/base runs/nsr --metric pass^k,maj@k,area
+    counterpoise compare runs/paths@0 runs/paths --kinds
     counterpoise compare base.jsonl nsr.jsonl --common --json
     """
     from counterpoise.evaluation.comparison import compare as compare_runs
@@ -87,6 +92,11 @@ def compare(
         for sentence in comparison.sentences():
             console.stdout.print(sentence, soft_wrap=True)
         console.stdout.print()
+    if kinds:
+        from counterpoise.cli.views.kinds import kinds_of, kinds_table
+
+        shares = [kinds_of(evaluation_directory(target)) for target in runs]
+        console.stdout.print(kinds_table([run.name for run in found], shares, confidence=confidence, seed=seed))
     if metrics:
         console.stdout.print(_metrics_table(found, others, changes, confidence))
     for note in notes:

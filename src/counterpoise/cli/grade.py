@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from counterpoise.evaluation.agreement import Agreement, Changed
     from counterpoise.jobs.regrade import Regraded
 
-__all__ = ["evaluation_directory", "grade"]
+__all__ = ["evaluation_directory", "grade", "stored_config"]
 
 _EXAMPLES = 5
 _SHOWN = 300
@@ -59,7 +59,7 @@ def grade(
     settings = dict(map(_setting, (o for o in overrides or () if o.startswith(_VERIFIER))))
     if settings and verifier is None:
         raise UsageError(f"verifier.{next(iter(settings))} is a setting of a verifier; name it: --verifier math")
-    config = _config(directory, [o for o in overrides or () if not o.startswith(_VERIFIER)])
+    config = stored_config(directory, [o for o in overrides or () if not o.startswith(_VERIFIER)])
     ks = parse_ks(k) if k else None
 
     from counterpoise.cli.live import LazyProgress
@@ -111,7 +111,12 @@ def evaluation_directory(target: str) -> Path:
     return found
 
 
-def _config(directory: Path, overrides: Sequence[str]) -> RunConfig:
+def stored_config(directory: Path, overrides: Sequence[str]) -> RunConfig:
+    """The configuration that a stored evaluation was drawn with, with overrides of what grading depends on.
+
+    Raises:
+        UsageError: an override of something else.
+    """
     from counterpoise.evaluation.store import RolloutStore
     from counterpoise.evaluation.task_file import kept_task
     from counterpoise.runfile import load_stored, parse_config

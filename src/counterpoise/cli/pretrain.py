@@ -18,6 +18,7 @@ from counterpoise.files import atomic_write_text
 from counterpoise.streams import stream
 from counterpoise.tasks.generators.countdown import Countdown, solutions
 from counterpoise.tasks.generators.lengths import spellings
+from counterpoise.tasks.generators.paths import EASY, HARD, Paths, spelling
 from counterpoise.tasks.mixture import Mixture
 from counterpoise.text import counted, lasting
 
@@ -28,17 +29,18 @@ if TYPE_CHECKING:
 
 __all__ = ["TASKS", "pretrain"]
 
-TASKS: dict[str, Countdown | Mixture] = {
+TASKS: dict[str, Countdown | Mixture | Paths] = {
     "strong": Countdown(count=3, largest=20),
     "weak": Countdown(count=4, largest=10),
     "graded": Mixture(sources=({"name": "arithmetic", "verifier": "steps"}, {"name": "lengths"})),
+    "paths": Paths(),
 }
 """The problems each packaged model was trained on (train side) and is measured on (test side)."""
 
 
 def pretrain(
     size: Annotated[
-        Literal["strong", "weak", "graded"], typer.Option(help="Which packaged recipe to start from.")
+        Literal["strong", "weak", "graded", "paths"], typer.Option(help="Which packaged recipe to start from.")
     ] = "strong",
     out: Annotated[Path, typer.Option(help="Directory the model is written to.")] = Path("lab_model"),
     steps: Annotated[
@@ -121,7 +123,9 @@ def _refuse_unwritable(out: Path) -> None:
         raise UsageError(f"--out {out} cannot be written to; choose a directory you may write to")
 
 
-def _with_numbers(size: str, task: Countdown | Mixture, count: int | None, largest: int | None) -> Countdown | Mixture:
+def _with_numbers(
+    size: str, task: Countdown | Mixture | Paths, count: int | None, largest: int | None
+) -> Countdown | Mixture | Paths:
     if count is None and largest is None:
         return task
     if not isinstance(task, Countdown):
@@ -131,9 +135,11 @@ def _with_numbers(size: str, task: Countdown | Mixture, count: int | None, large
     return replace(task, count=count or task.count, largest=largest or task.largest)
 
 
-def _described(task: Countdown | Mixture) -> str:
+def _described(task: Countdown | Mixture | Paths) -> str:
     if isinstance(task, Countdown):
         return f": {task.count} numbers up to {task.largest}"
+    if isinstance(task, Paths):
+        return f": three numbers up to {task.largest}"
     return f" of {' and '.join(source['name'] for source in task.sources)}"
 
 
@@ -147,6 +153,8 @@ def _demonstrate(problem: Problem, generator: np.random.Generator) -> str:
         raise UsageError(f"problem {problem.problem_id} has no demonstration to learn from")
     if problem.task_type == "arithmetic":
         return problem.demonstration
+    if problem.task_type in (EASY, HARD):
+        return spelling(problem, generator)
     if problem.task_type == "lengths":
         written = spellings(problem)
         return written[generator.integers(len(written))]

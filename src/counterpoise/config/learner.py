@@ -33,7 +33,7 @@ class ModelConfig(Section):
     """The policy."""
 
     name: str = "lab"
-    """`lab`, `lab:weak`, `lab:graded`, `smollm2`, a GGUF file or a directory (relative to the run file that names it), or a
+    """`lab`, `lab:weak`, `lab:graded`, `lab:paths`, `smollm2`, a GGUF file or a directory (relative to the run file), or a
     Hugging Face id."""
     dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     """Precision of the stored weights that the optimiser updates."""

@@ -17,7 +17,7 @@ from counterpoise.streams import stream
 
 __all__ = ["LabSize", "build_lab_model", "lab_path", "save_lab_model"]
 
-LabSize = Literal["strong", "weak", "graded"]
+LabSize = Literal["strong", "weak", "graded", "paths"]
 _WEIGHTS = Path(__file__).parent / "weights"
 
 
@@ -75,8 +75,8 @@ def lab_path(size: LabSize) -> Path:
     """Directory of a packaged lab model (`from_pretrained` reads it; compute in float32).
 
     Args:
-        size: `strong` (pass@1 a little under one half on its task), `weak` (about one in fifteen) or `graded` (two other tasks, whose
-            answers are graded): `docs/lab.md` has the figures.
+        size: `strong` (pass@1 a little under one half on its task), `weak` (about one in fifteen) `graded` (two other tasks, whose
+            answers are graded) or `paths` (a mixture of procedures with a wrong prior): `docs/lab.md` has the figures.
 
     Raises:
         UnknownNameError: There is no such size.

@@ -54,7 +54,7 @@ def load_model(
     attn_implementation: str | None = None,
     trust_remote_code: bool = False,
 ) -> LoadedModel:
-    """Load `lab`, `lab:weak`, `lab:graded`, `smollm2`, a GGUF file, a directory or a hub id; a LoRA adapter is merged into its base.
+    """Load a packaged model (`lab`, `smollm2`, …), a GGUF file, a directory or a hub id; a LoRA adapter is merged into its base.
 
     Args:
         name_or_path: packaged name, directory, or hub id.

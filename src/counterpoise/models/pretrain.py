@@ -23,7 +23,17 @@ from counterpoise.models.lab_tokenizer import build_lab_tokenizer
 from counterpoise.streams import numpy_generator
 from counterpoise.types import Problem
 
-__all__ = ["GRADED", "PRESETS", "STRONG", "WEAK", "PretrainReport", "PretrainSettings", "learning_rate_at", "pretrain"]
+__all__ = [
+    "GRADED",
+    "PATHS",
+    "PRESETS",
+    "STRONG",
+    "WEAK",
+    "PretrainReport",
+    "PretrainSettings",
+    "learning_rate_at",
+    "pretrain",
+]
 
 _IGNORED: Final = -100
 
@@ -82,8 +92,9 @@ STRONG: Final = (
 )
 WEAK: Final = (PretrainSettings(seed=1, steps=1600, warmup_steps=100),)
 GRADED: Final = (PretrainSettings(seed=1, steps=650, batch_size=64, warmup_steps=100),)
+PATHS: Final = (PretrainSettings(seed=1, steps=750, warmup_steps=100),)
 PRESETS: Final = MappingProxyType[LabSize, tuple[PretrainSettings, ...]](
-    {"strong": STRONG, "weak": WEAK, "graded": GRADED}
+    {"strong": STRONG, "weak": WEAK, "graded": GRADED, "paths": PATHS}
 )
 """The packaged models' stages by size: each starts from the weights the one before ended with, with a new optimiser and schedule."""
 

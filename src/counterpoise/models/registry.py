@@ -19,6 +19,7 @@ __all__ = ["MODELS", "resolve_model"]
 MODELS: Final[dict[str, Callable[[], Path]]] = {
     "lab": lambda: _lab("strong"),
     "lab:graded": lambda: _lab("graded"),
+    "lab:paths": lambda: _lab("paths"),
     "lab:strong": lambda: _lab("strong"),
     "lab:weak": lambda: _lab("weak"),
     "smollm2": smollm2_path,
@@ -64,7 +65,7 @@ def resolve_model(name_or_path: str | Path) -> Path | str:
     return name
 
 
-def _lab(size: Literal["strong", "weak", "graded"]) -> Path:
+def _lab(size: Literal["strong", "weak", "graded", "paths"]) -> Path:
     # Imported here because the recipe imports torch, and listing the names should not.
     from counterpoise.models.lab import lab_path
 

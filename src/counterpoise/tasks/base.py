@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from counterpoise.tasks.shared.identity import Split
 from counterpoise.types import Problem
 
-__all__ = ["Split", "Task"]
+__all__ = ["HasKinds", "Split", "Task"]
 
 
 class Task(Protocol):
@@ -30,4 +30,13 @@ class Task(Protocol):
         Raises:
             DataError: the side is empty, or its source is malformed.
         """
+        ...
+
+
+@runtime_checkable
+class HasKinds(Protocol):
+    """A task that tells responses of one kind from those of another, e.g. by the procedure that they apply."""
+
+    def kind_of(self, problem: Problem, response: str) -> str:
+        """The kind of a response to one of the task's problems; every response has one."""
         ...

@@ -10,6 +10,8 @@ from counterpoise.tasks.generators.arithmetic import Arithmetic
 from counterpoise.tasks.generators.countdown import Countdown
 from counterpoise.tasks.generators.facts import Facts
 from counterpoise.tasks.generators.lengths import Lengths
+from counterpoise.tasks.generators.paths import Paths
+from counterpoise.tasks.generators.ranks import Ranks
 from counterpoise.tasks.generators.reasoning_gym import ReasoningGym
 from counterpoise.tasks.generators.science import Science
 from counterpoise.tasks.sources.choice import ChoiceTask
@@ -28,6 +30,8 @@ SINGLE: Final[dict[str, Callable[..., Task]]] = {
     "countdown": Countdown,
     "arithmetic": Arithmetic,
     "lengths": Lengths,
+    "paths": Paths,
+    "ranks": Ranks,
     "jsonl": JsonlTask,
     "parquet": ParquetTask,
     "gsm8k": Gsm8k,

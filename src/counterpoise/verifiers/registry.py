@@ -10,6 +10,7 @@ from counterpoise.types import Verifier
 from counterpoise.verifiers.compare.choice import ChoiceVerifier
 from counterpoise.verifiers.compare.countdown import CountdownVerifier
 from counterpoise.verifiers.compare.exact import ExactVerifier
+from counterpoise.verifiers.compare.last_number import LastNumberVerifier
 from counterpoise.verifiers.compare.math import MathVerifier
 from counterpoise.verifiers.compare.numeric import NumericVerifier
 from counterpoise.verifiers.compare.qa import QaVerifier
@@ -27,6 +28,7 @@ VERIFIERS: dict[str, Callable[..., Verifier]] = {
     "choice": ChoiceVerifier,
     "countdown": CountdownVerifier,
     "exact": ExactVerifier,
+    "last_number": LastNumberVerifier,
     "llm": LlmVerifier,
     "math": MathVerifier,
     "numeric": NumericVerifier,

@@ -14,7 +14,9 @@ Rules:
 Rules used only where a verifier names them:
 
 - `statement`: `phrase` for names and titles: commas and full stops after initials and abbreviations (`R. H. Thomson`) do not end it;
-- `last_line`: the last line that is not blank.
+- `last_line`: the last line that is not blank;
+- `last_number`: the last number, with its sign where nothing stands close in front of it (`3-5` ends in 5), commas between thousands, a
+  fraction or a decimal part; the last of several in a row (`12, 63 or 5`) is no answer, and of `5 = 63` both sides are.
 
 A box goes before everything; of a phrase and a hash line the later one decides, because GSM8K's worked answers say "the answer is" on the
 way. A marker that is there and damaged gives no answer, and nothing is looked for elsewhere: the model did not finish.
@@ -94,7 +96,17 @@ _LEAD = re.compile(
     r"|(?:the|my|our|so|thus|therefore|hence|final|correct|right|and|die|la|le|el|il|a|o|richtige|endgültige)\b|最[终終后後]的?|所以|因此|故|正[确確]的?|最終的な|よって|따라서)*",
     re.IGNORECASE,
 )
-_RANKS = {"tagged": 0, "boxed": 0, "phrase": 1, "statement": 1, "hash": 1, "bare": 2, "last_line": 3}
+_RANKS = {"tagged": 0, "boxed": 0, "phrase": 1, "statement": 1, "hash": 1, "bare": 2, "last_line": 3, "last_number": 3}
+_NUMBER = re.compile(
+    r"(?<![\w.)\]])(?:[-+](?=[\d.]))?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?"
+    r"|(?<=[\w)\]])(?<!\d)\d+(?:\.\d+)?|(?<![\w.])[-+]?\.\d+",
+    re.ASCII,
+)
+# What stands in front of the last of several numbers: "12, ", "12 and ", "12 or ", "12; ", with markup between them.
+_ROW = re.compile(
+    r"\d[)\]}$*_`\s\\]{0,8}(?:[,;、/|&]|\b(?:and|or)\b|\\text\s?\{\s?(?:and|or)\s?\}|\n)[(\[{$*_`\s\\]{0,8}\Z"
+)
+_SIDE = re.compile(r"(?:^|[^\w.+*/-])([-+]?\d[\d,.]*\s{0,4}=\s{0,4})\Z")
 _WRAPPERS = "*_` \t\r\n\"'"
 
 
@@ -274,6 +286,17 @@ def _last_line(text: str) -> _Found | None:
     return _Found(start, text[start:].strip(_WRAPPERS)) if text else None
 
 
+def _last_number(text: str) -> _Found | None:
+    last = _last(_NUMBER.finditer(text))
+    if last is None:
+        return None
+    before = text[max(0, last.start() - _MAX_BARE) : last.start()]
+    if _ROW.search(before):
+        return _Found(last.start(), "", "of_several")
+    side = _SIDE.search(before)
+    return _Found(last.start(), side[1] + last[0] if side else last[0])
+
+
 RULES: dict[str, Callable[[str], _Found | None]] = {
     "boxed": _boxed,
     "phrase": _phrase,
@@ -282,6 +305,7 @@ RULES: dict[str, Callable[[str], _Found | None]] = {
     "tagged": _tagged,
     "statement": _statement,
     "last_line": _last_line,
+    "last_number": _last_number,
 }
 """Rule name to a function from the final text to what it found, or None when its marker does not occur."""
 

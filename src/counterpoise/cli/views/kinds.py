@@ -1,0 +1,64 @@
+"""The table of the kinds of responses: how frequent each is, and which were lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from counterpoise.errors import UsageError
+from counterpoise.evaluation.kinds import KindShares, kind_changes, kind_intervals, kind_shares
+from counterpoise.evaluation.store import RolloutStore
+
+__all__ = ["kinds_of", "kinds_table"]
+
+
+def kinds_of(directory: Path) -> KindShares:
+    """The kinds of the responses of a stored evaluation.
+
+    Raises:
+        UsageError: its task has no kinds.
+        DataError: it holds no response to a problem of the task.
+    """
+    from counterpoise.build.problems import task_and_template
+    from counterpoise.cli.grade import stored_config
+    from counterpoise.tasks.base import HasKinds
+
+    task, _ = task_and_template(stored_config(directory, ()))
+    if not isinstance(task, HasKinds):
+        raise UsageError(
+            f"{directory}: the task '{task.name}' does not tell responses of one kind from those of another"
+        )
+    problems = {problem.problem_id: problem for problem in task.problems("test")}
+    return kind_shares(RolloutStore(directory).rollouts(), problems, task.kind_of)
+
+
+def kinds_table(names: Sequence[str], found: Sequence[KindShares], *, confidence: float, seed: int) -> Table:
+    """Share of each kind in each evaluation, and its change from the first one, in percent of the responses.
+
+    Raises:
+        DataError: the evaluations do not hold the same problems.
+    """
+    base, *others = found
+    kinds = sorted({kind for one in found for kind in one.kinds}, key=lambda kind: (*_place(base, kind), kind))
+    table = Table(title=f"kinds of responses %, {len(base.problem_ids)} problems")
+    table.add_column("kind")
+    columns = [kind_intervals(one, kinds, confidence=confidence, seed=seed) for one in found]
+    changes = [kind_changes(base, one, kinds, confidence=confidence, seed=seed) for one in others]
+    for name in names:
+        table.add_column(name, justify="right")
+    for name in names[1:]:
+        table.add_column(f"{name} less {names[0]}", justify="right")
+    for row, kind in enumerate(kinds):
+        shares = [f"{100 * column[row].estimate:.1f}" for column in columns]
+        differences = [
+            f"{100 * one[row].estimate:+.1f} [{100 * one[row].low:+.1f}, {100 * one[row].high:+.1f}]" for one in changes
+        ]
+        table.add_row(kind, *shares, *differences)
+    table.add_row("as many equal ones (exp H)", *(f"{one.effective:.1f}" for one in found), *([""] * len(others)))
+    return table
+
+
+def _place(base: KindShares, kind: str) -> tuple[bool, int]:
+    return kind not in base.kinds, base.kinds.index(kind) if kind in base.kinds else 0
