@@ -5,7 +5,7 @@ import json
 import pytest
 import tomli_w
 
-from counterpoise.engines.local import assemble, policy
+from counterpoise.engines.local import policy
 
 
 @pytest.fixture
@@ -78,4 +78,3 @@ def no_model(monkeypatch):
         pytest.fail("the model was read before the mistake was found")
 
     monkeypatch.setattr(policy, "load_model", load_model)
-    monkeypatch.setattr(assemble, "load_model", load_model)

@@ -15,6 +15,7 @@ import pytest
 from counterpoise.cli.watch import _sparkline
 from counterpoise.files import append_json_lines
 from counterpoise.runfile import dump_config, load_config
+from counterpoise.runs.engine_logs import find_engine_log
 from counterpoise.runs.following import FollowedRun, History, Tail
 
 NOW = 1_000_000.0
@@ -110,6 +111,28 @@ def test_a_run_before_its_first_step(command, run):
 def test_an_evaluation_under_way_is_said(command, run):
     (run / "evaluation" / "step-000000").mkdir(parents=True)
     assert command("watch", run).stdout.splitlines()[1] == "evaluating base"
+
+
+def test_the_log_of_another_trainer(command, tmp_path):
+    def checkpoint(step):
+        path = tmp_path / "out" / f"checkpoint-{step}"
+        path.mkdir(parents=True)
+        history = [
+            {"step": s, "reward": 0.1 * s, "step_time": 3.0, "credit/success_rate": 0.5} for s in range(1, step + 1)
+        ]
+        (path / "trainer_state.json").write_text(json.dumps({"log_history": history}))
+        os.utime(path / "trainer_state.json", (NOW, NOW))
+
+    checkpoint(4)
+    followed = FollowedRun(tmp_path / "out", ["reward"], log=find_engine_log(tmp_path / "out"))
+    followed.refresh()
+    assert (followed.step, followed.history.latest("reward")) == (4, 0.4)
+    checkpoint(12)
+    followed.refresh()
+    assert (followed.step, followed.step_seconds, followed.alive_at) == (12, 3.0, NOW)
+    said = command("watch", tmp_path / "out", "--once").stdout
+    assert "out: step 12, 3.0 s a step" in said.replace("\n", "")
+    assert "reward" in said and "success rate %" in said and "entropy" not in said
 
 
 @pytest.mark.parametrize("named", ["", "nowhere"])

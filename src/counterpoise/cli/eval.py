@@ -107,6 +107,7 @@ def evaluate(
     """
     from counterpoise.errors import UsageError
     from counterpoise.evaluation.metrics import metric_names
+    from counterpoise.models.layout import holds_model
     from counterpoise.runfile import parse_config
     from counterpoise.runs.directory import RunDirectory
 
@@ -157,8 +158,7 @@ def evaluate(
     else:
         if chosen is not None:
             raise UsageError(f"{target}: @ chooses a step of a run, and {path} is not a run directory (no config.toml)")
-        # check_directory has words of its own for a LoRA adapter.
-        if path.is_dir() and not any((path / name).exists() for name in ("config.json", "adapter_config.json")):
+        if path.is_dir() and not holds_model(path):
             raise UsageError(
                 f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "
                 "a directory that save_pretrained wrote, or a model's name"

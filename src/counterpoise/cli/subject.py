@@ -70,10 +70,11 @@ def model_subject(target: str, settings: Sequence[str], task: str | None) -> Run
         UsageError: it is a directory without a model, or has no task.
     """
     from counterpoise.cli.demo import DEMO_FILE
+    from counterpoise.models.layout import holds_model
     from counterpoise.runfile import load_config, parse_config, quoted
 
     path = Path(target)
-    if path.is_dir() and not any((path / name).exists() for name in ("config.json", "adapter_config.json")):
+    if path.is_dir() and not holds_model(path):
         raise UsageError(
             f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "
             "a directory that save_pretrained wrote, or a model's name"

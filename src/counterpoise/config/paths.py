@@ -109,7 +109,7 @@ def anchor(tables: Mapping[str, Any], base: Path, *, source: str = "") -> None:
             if place.value.partition(":")[0] in PACKAGED:
                 continue
             written = place.value.startswith(("/", "./", "../", "~"))
-            if not (written or os.path.isdir(found) or (source and os.path.isdir(other))):
+            if not (written or _is_model(found) or (source and _is_model(other))):
                 continue
         if source and place.kind != "made" and not os.path.exists(found) and os.path.exists(other):
             raise ConfigError(
@@ -142,7 +142,7 @@ def relocate(tables: Mapping[str, Any], home: Path) -> None:
         places = [path for path in (named, moved, _under(Path.cwd(), place)) if os.path.exists(path)]
         if place.kind == "model":
             packaged = place.value.partition(":")[0] in PACKAGED
-            places = [] if packaged else [path for path in places if os.path.isdir(path)]
+            places = [] if packaged else [path for path in places if _is_model(path)]
         if places and place.kind != "made":
             place.put(places[0])
         elif place.kind != "model":
@@ -160,6 +160,10 @@ def missing(tables: Mapping[str, Any]) -> list[PathPlace]:
         for place in paths_in(tables)
         if place.kind != "made" and os.path.isabs(place.value) and not os.path.exists(place.value)
     ]
+
+
+def _is_model(path: str | Path) -> bool:
+    return os.path.isdir(path) or (str(path).lower().endswith(".gguf") and os.path.isfile(path))
 
 
 def _set(table: Mapping[str, Any], section: str, names: tuple[str, ...], kind: PathKind) -> Iterator[PathPlace]:

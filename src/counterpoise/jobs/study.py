@@ -12,14 +12,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from counterpoise.build.checks import check_names
+from counterpoise.build.checks import check_names, check_policy
 from counterpoise.build.problems import Problems, problems_of
 from counterpoise.config import RunConfig
 from counterpoise.config.base import Section, component_fault
 from counterpoise.engines.local.observer import Observer
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
-from counterpoise.models.load import check_model
 from counterpoise.ranges import Count
 from counterpoise.runfile import parse_config, settled
 from counterpoise.runs.directory import RunDirectory
@@ -138,7 +137,7 @@ class Study:
             config = run.config
             try:
                 check_names(config, started=any(config.path.glob("checkpoints/step-*")))
-                check_model(config.model.name)
+                check_policy(config.model)
                 of_task = str(
                     [getattr(config, section) for section in ("tasks", "prompt", "verification", "evaluation")]
                 )
