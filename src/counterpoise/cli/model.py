@@ -90,7 +90,7 @@ def _exported(target: str, settings: list[str], out: Path) -> ExportedModel:
             run.refuse_missing("model export", kinds=("model",))
         return export_run(run, out, step=step, say=console.note)
     if step is not None:
-        raise UsageError(f"{target}: @ chooses a step of a run, and {path} is no run directory (no config.toml)")
+        raise UsageError(f"{target}: @ chooses a step of a run, and {path} is not a run directory (no config.toml)")
     if not (path.is_dir() and holds_model(path)):
         raise UsageError(f"{target} is neither a run (no config.toml) nor the directory of a model or adapter")
     given = [setting for setting in settings if setting.startswith("model.name")]
