@@ -175,7 +175,7 @@ def test_a_push_that_cannot_be_is_refused_before_anything_is_read(refused, monke
         says="there is no token of the Hugging Face hub here; log in with: hf auth login",
     )
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: "hf_of_a_test")
-    refused("model", "push", run, "a/b/c", says="'a/b/c' is no name of a repository")
+    refused("model", "push", run, "a/b/c", says="'a/b/c' is not a name of a repository")
     Hub(monkeypatch, there="public")
     refused("model", "push", run, "me/run", says="me/run is public on the hub; give --public if that is meant")
     Hub(monkeypatch, there=ConnectionError("Name or service not known\nmore"))

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from counterpoise.jobs.profile import Group, measure_profile
-from counterpoise.types import Problem, Rollout, StopReason, Verdict, VerdictValue
+from counterpoise.types import Credit, Problem, Reward, Rollout, StopReason, Verdict, VerdictValue
 
 C, W, N, U = VerdictValue.CORRECT, VerdictValue.WRONG, VerdictValue.NO_ANSWER, VerdictValue.UNSCORED
 
@@ -133,3 +134,17 @@ def test_graded_parts_and_where_they_see_more_than_the_verdict():
     assert part.mean == pytest.approx((0.5 + 0.5 + 1.0 + 0.5) / 8)
     assert part.mean_wrong == pytest.approx(1.5 / 7)
     assert part.varied == pytest.approx(2 / 3)
+
+
+def test_a_rule_of_its_own_gets_the_parts_of_the_verdicts():
+    seen = {}
+
+    def assign(batch):
+        seen.update(batch.parts)
+        nothing = torch.zeros_like(batch.rewards)
+        return Credit(plus=nothing, minus=nothing)
+
+    graded = group("a", [C, W, N, U], parts=[{"unit": 1.0}, {"unit": 0.25}, None, None])
+    measure(graded, own=("own", assign, lambda verdict, rollout: Reward(value=0.0, parts=verdict.parts)))
+    # A response without an answer has 0 of every part, one that is unscored has none.
+    assert torch.equal(seen["unit"].nan_to_num(-1.0), torch.tensor([1.0, 0.25, 0.0, -1.0], dtype=torch.float64))

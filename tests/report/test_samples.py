@@ -38,7 +38,7 @@ def test_the_surest_of_each_kind_one_a_problem(make_run, disk):
     ]
     assert (wrong.problem_id, no_answer.problem_id) == ("p3", "p4")
     assert right[0].credit == (0.5, 0.5, 0.5) and wrong.credit == (0.0, -1.0, -0.5)
-    # one of each kind in turn; what was not scored is no kind
+    # one of each kind in turn; what was not scored is not a kind
     assert [s.problem_id for s in found.rollouts] == ["p0", "p3", "p4", "p1"]
     assert "From samples.jsonl" in found.note
 

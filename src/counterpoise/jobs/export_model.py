@@ -101,7 +101,7 @@ def check_repository(repository: str, *, public: bool) -> Any:
         check: Any = hub_utils
         check.validate_repo_id(repository)
     except HFValidationError as error:
-        raise UsageError(f"'{repository}' is no name of a repository ({_line(error)}); write OWNER/NAME") from error
+        raise UsageError(f"'{repository}' is not a name of a repository ({_line(error)}); write OWNER/NAME") from error
     if not get_token():
         raise UsageError("there is no token of the Hugging Face hub here; log in with: hf auth login, or set HF_TOKEN")
     api = HfApi()

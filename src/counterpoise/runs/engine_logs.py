@@ -90,7 +90,7 @@ def engine_lines(log: EngineLog, *, on_damage: Callable[[Damage], None]) -> Iter
     """(step, its columns under our names) in order; TRL's lines of one step (training, evaluation) are one.
 
     Raises:
-        StoreError: the file cannot be read, or is no log of this trainer.
+        StoreError: the file cannot be read, or is not a log of this trainer.
     """
     try:
         yield from _trl_lines(log.path, on_damage) if log.engine == "TRL" else _verl_lines(log.path, on_damage)

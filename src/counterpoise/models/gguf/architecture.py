@@ -118,7 +118,7 @@ def _compare(header: Header, wanted: Mapping[str, tuple[int, ...]]) -> None:
     for keys, what in ((missing, "lacks"), (extra, "has, beyond the architecture,")):
         if keys:
             raise header.refuse(
-                f"{what} {len(keys)} of the tensors of {header.architecture} (first: {keys[0][:80]}); it is no whole model of that kind"
+                f"{what} {len(keys)} of the tensors of {header.architecture} (first: {keys[0][:80]}); it is not a whole model of that kind"
             )
     for key, shape in wanted.items():
         if header.tensors[key].shape != shape:
@@ -152,7 +152,7 @@ def _config(header: Header, name: str) -> dict[str, Any]:
     embedding = header.tensors.get("token_embd.weight")
     if embedding is None:
         raise header.refuse(
-            "has no tensor token_embd.weight, so it is no whole model; take the file of the language model"
+            "has no tensor token_embd.weight, so it is not a whole model; take the file of the language model"
         )
     size = _count(header, "attention.key_length", _count(header, "rope.dimension_count", max(1, hidden // heads)))
     layers = _count(header, "block_count")

@@ -110,7 +110,7 @@ def read_header(path: Path) -> Header:
     try:
         with open_regular(path) as handle:
             if handle.seek(0, 2) < 24:
-                raise ModelError(f"{path} is no GGUF file: it has fewer than 24 bytes; download it again")
+                raise ModelError(f"{path} is not a GGUF file: it has fewer than 24 bytes; download it again")
             with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return _Reader(path, data).header()
     except OSError as error:
@@ -125,7 +125,9 @@ class _Reader:
 
     def header(self) -> Header:
         if self._data[:4] != b"GGUF":
-            raise ModelError(f"{self._path} is no GGUF file: it does not begin with the word GGUF; download it again")
+            raise ModelError(
+                f"{self._path} is not a GGUF file: it does not begin with the word GGUF; download it again"
+            )
         self._at = 4
         version = self._number("<I")
         if version not in (2, 3):
