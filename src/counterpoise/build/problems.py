@@ -8,10 +8,11 @@ from typing import Any
 
 from counterpoise.config import RunConfig
 from counterpoise.errors import DataError, UnknownNameError
-from counterpoise.prompts.templates import PER_PROBLEM, TEMPLATES
+from counterpoise.prompts.templates import PER_PROBLEM, TEMPLATES, find_template
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.registry import make_task
 from counterpoise.types import Problem
+from counterpoise.verifiers.guests.own import OwnFunction
 from counterpoise.verifiers.registry import make_verifier
 
 __all__ = ["Problems", "check_verifiers", "problems_of", "task_and_template"]
@@ -60,7 +61,9 @@ def task_and_template(config: RunConfig) -> tuple[Task, str]:
     task = make_task(config.tasks.name, **{k: v for k, v in files.items() if v is not None}, **config.tasks.settings)
     template = config.prompt.template or task.template
     if template != PER_PROBLEM and template not in TEMPLATES:
-        raise UnknownNameError("prompt.template", template, TEMPLATES)
+        raise UnknownNameError("prompt.template", template, TEMPLATES.known())
+    if template != PER_PROBLEM:
+        find_template(template)  # one that is not ours is imported now
     return task, template
 
 
@@ -71,5 +74,10 @@ def check_verifiers(problems: Sequence[Problem], settings: Mapping[str, Mapping[
         UnknownNameError: a problem, or one of the settings, names no known verifier.
         ConfigError: a setting that its verifier does not have, or a bad value.
     """
-    for name in sorted({problem.verifier for problem in problems} | set(settings)):
-        make_verifier(name, **settings.get(name, {}))
+    firsts: dict[str, Problem] = {}
+    for problem in problems:
+        firsts.setdefault(problem.verifier, problem)
+    for name in sorted(firsts.keys() | set(settings)):
+        verifier = make_verifier(name, **settings.get(name, {}))
+        if isinstance(verifier, OwnFunction) and name in firsts:
+            verifier.check(firsts[name])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 
 from counterpoise.errors import ConfigError, DataError, UnknownNameError
+from counterpoise.plugins import Loaded, Parts, Shape
+from counterpoise.plugins.adopt import call_fault, described
 from counterpoise.text import counted
 from counterpoise.types import Problem, Prompt
 
@@ -122,6 +125,58 @@ class ChatTemplate:
         return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FunctionTemplate:
+    """A function of the question that writes the whole prompt."""
+
+    where: str
+    function: Callable[[str], Any]
+    add_special_tokens: bool = True
+
+    def render(self, question: str, tokenizer: Tokenizer) -> str:
+        """What the function writes.
+
+        Raises:
+            ConfigError: it raised, or wrote no text.
+        """
+        try:
+            text = self.function(question)
+        except Exception as error:
+            raise ConfigError(f"{self.where} raised {type(error).__name__}: {error}") from error
+        if not isinstance(text, str):
+            raise ConfigError(f"{self.where} returned {described(text)}; expected the prompt as text")
+        return text
+
+
+_CLASS: Final = Shape(methods={"render": ("question", "tokenizer")}, defaults={"add_special_tokens": False})
+
+
+def own_template(loaded: Loaded) -> Template:
+    """A template of what an import path leads to: a text that holds `{question}`, a function of the question, a class or a template.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    where, found = f"prompt.template {loaded.name}", loaded.found
+    if isinstance(found, str):
+        if found.count(_SLOT) != 1:
+            raise ConfigError(f"{where}: the text holds {_SLOT} {counted(found.count(_SLOT), 'time')}; write it once")
+        return TextTemplate(text=found, add_special_tokens=True)
+    if inspect.isclass(found):
+        made: Template = _CLASS.adopt("prompt.template", loaded)()
+        return made
+    if hasattr(found, "render") and hasattr(found, "add_special_tokens"):
+        ready: Template = found
+        return ready
+    if not callable(found):
+        raise ConfigError(
+            f"{where} is {described(found)}; expected a text with {_SLOT}, a function of it, or a class with render"
+        )
+    if fault := call_fault(found, ("question",)):
+        raise ConfigError(f"{where}: {fault}")
+    return _FunctionTemplate(where=where, function=found)
+
+
 _CHATML: Final = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
     f"<|im_start|>user\n{STEP_BY_STEP}<|im_end|>\n"
@@ -133,7 +188,7 @@ _LLAMA3: Final = (
     "<|start_header_id|>assistant<|end_header_id|>\n\n"
 )
 
-TEMPLATES: Final[dict[str, Template]] = {
+_OWN: Final[dict[str, Template]] = {
     "plain": TextTemplate(text="{question}\n", add_special_tokens=True),
     "bare": TextTemplate(text="{question}", add_special_tokens=True),
     "chat": ChatTemplate(),
@@ -146,7 +201,11 @@ TEMPLATES: Final[dict[str, Template]] = {
     "qwen3_no_think": TextTemplate(text=_CHATML + "<think>\n\n</think>\n\n", add_special_tokens=False),
     "paper_llama3.1": TextTemplate(text=_LLAMA3, add_special_tokens=False),
 }
-"""Templates by name. The `paper_` ones are the texts of the source paper's code; they and `qwen3_no_think` do not read the tokenizer's
+
+TEMPLATES: Final[Parts[Template]] = Parts("template", _OWN, own_template, message="prompt.template")
+"""Templates by name; any other name is one of a package or an import path (`counterpoise.plugins`).
+
+The `paper_` ones are the texts of the source paper's code; they and `qwen3_no_think` do not read the tokenizer's
 own chat format. docs/tasks.md lists them all."""
 
 
@@ -157,7 +216,7 @@ def find_template(name: str) -> Template:
         UnknownNameError: there is none; `PER_PROBLEM` is none either.
     """
     if name not in TEMPLATES:
-        raise UnknownNameError("prompt template", name, TEMPLATES)
+        raise UnknownNameError("prompt template", name, TEMPLATES.known())
     return TEMPLATES[name]
 
 

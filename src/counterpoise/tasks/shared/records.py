@@ -6,14 +6,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from counterpoise.errors import DataError, MissingExtraError, nearest
 from counterpoise.files import Fault, open_regular, parse_json, read_text
 from counterpoise.golds import gold_text, stated
+from counterpoise.plugins import is_plugin
 from counterpoise.types import Problem
 
-__all__ = ["Record", "jsonl_records", "located", "parquet_records", "records"]
+__all__ = ["NO_RECORD", "Record", "jsonl_records", "located", "parquet_records", "reads_records", "records"]
+
+
+NO_RECORD: Final[Mapping[str, Any]] = MappingProxyType({})
+"""Of a problem whose verifier reads no record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +142,8 @@ def json_records(path: Path) -> Iterator[Record]:
         yield Record(where=where, fields=value)
 
 
-def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
-    """The rows of a Parquet file; only `columns` are read, batch by batch.
+def parquet_records(path: Path, columns: Sequence[str] | None) -> Iterator[Record]:
+    """The rows of a Parquet file; only `columns` are read (None: all), batch by batch.
 
     Raises:
         MissingExtraError: `pyarrow` is not installed.
@@ -147,6 +153,7 @@ def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     try:
         with open_regular(path) as handle, parquet.ParquetFile(handle) as file:
             present = file.schema_arrow.names
+            columns = present if columns is None else columns
             for column in columns:
                 if column not in present:
                     raise DataError(
@@ -159,6 +166,11 @@ def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
                     yield Record(where=f"{path}: row {row}", fields=fields)
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); copy it again") from error
+
+
+def reads_records(verifier: str) -> bool:
+    """Whether a verifier is one that gets every field of a problem's record: none of ours is."""
+    return is_plugin("verifier", verifier)
 
 
 def located(records: Iterable[Record], make: Callable[[Record], Problem]) -> Iterator[Problem]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 from counterpoise.settings import settings
 from counterpoise.tasks.shared.files import FileTask
-from counterpoise.tasks.shared.records import Record, jsonl_records, parquet_records
+from counterpoise.tasks.shared.records import NO_RECORD, Record, jsonl_records, parquet_records, reads_records
 from counterpoise.tasks.shared.splits import content_id
 from counterpoise.types import Problem
 
@@ -43,6 +44,7 @@ class _MappedTask(FileTask):
             gold=record.gold(self.gold),
             verifier=self.verifier,
             demonstration=None if self.demonstration is None else record.text(self.demonstration),
+            record=MappingProxyType(dict(record.fields)) if reads_records(self.verifier) else NO_RECORD,
         )
 
 
@@ -77,5 +79,7 @@ class ParquetTask(_MappedTask):
     name: ClassVar[str] = "parquet"
 
     def _records(self, path: Path) -> Iterable[Record]:
+        if reads_records(self.verifier):
+            return parquet_records(path, None)
         columns = (self.question, self.gold, self.task_type_field, self.demonstration)
         return parquet_records(path, list(dict.fromkeys(name for name in columns if name is not None)))
