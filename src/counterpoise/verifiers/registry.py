@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from counterpoise.plugins import Parts
 from counterpoise.settings import construct
 from counterpoise.types import Verifier
 from counterpoise.verifiers.compare.choice import ChoiceVerifier
@@ -17,12 +18,13 @@ from counterpoise.verifiers.compare.quantity import QuantityVerifier
 from counterpoise.verifiers.compare.steps import StepsVerifier
 from counterpoise.verifiers.guests.code import CodeVerifier
 from counterpoise.verifiers.guests.llm import LlmVerifier
+from counterpoise.verifiers.guests.own import own_verifier
 from counterpoise.verifiers.guests.reasoning_gym import ReasoningGymVerifier
 from counterpoise.verifiers.guests.stdio import StdioVerifier
 
 __all__ = ["VERIFIERS", "make_verifier"]
 
-VERIFIERS: dict[str, Callable[..., Verifier]] = {
+_OWN: dict[str, Callable[..., Verifier]] = {
     "code": CodeVerifier,
     "choice": ChoiceVerifier,
     "countdown": CountdownVerifier,
@@ -36,6 +38,9 @@ VERIFIERS: dict[str, Callable[..., Verifier]] = {
     "stdio": StdioVerifier,
     "steps": StepsVerifier,
 }
+
+VERIFIERS: Parts[Callable[..., Verifier]] = Parts("verifier", _OWN, own_verifier)
+"""Verifiers by name; any other name is one of a package or an import path to a class or a function (`guests.own`)."""
 
 
 def make_verifier(name: str, **settings: Any) -> Verifier:

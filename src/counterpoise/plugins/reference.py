@@ -1,0 +1,106 @@
+"""How an import path is written: `PLACE:ATTRIBUTE`, where the place is a module or a file that ends in `.py`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from counterpoise.errors import ConfigError
+
+__all__ = ["FORMS", "Reference", "anchored", "is_reference", "placed", "portable"]
+
+FORMS = ("trl", "verl")
+"""Words that may stand in front and say whose signature the function has."""
+
+_NAME = r"[^\W\d]\w*"
+_DOTTED = re.compile(rf"{_NAME}(\.{_NAME})*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """An import path taken apart."""
+
+    place: str
+    """A module's name, or a path that ends in `.py`."""
+    attribute: str
+    """Name of the object in it, dotted where it is an attribute of one."""
+    form: str | None = None
+    """One of `FORMS`."""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the place is a file."""
+        return self.place.endswith(".py")
+
+    def __str__(self) -> str:
+        form = f"{self.form}:" if self.form else ""
+        return f"{form}{self.place}:{self.attribute}"
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Take an import path apart.
+
+        Raises:
+            ConfigError: it has no attribute, or its place is neither a module's name nor a `.py` file.
+        """
+        form, colon, rest = text.partition(":")
+        if not (colon and form in FORMS and (":" in rest or rest.endswith(".py"))):
+            form, rest = "", text
+        place, colon, attribute = rest.rpartition(":")
+        if not colon or not place:
+            raise ConfigError(f"'{text}' names no object; write what it is called too, e.g. {rest.strip(':')}:check")
+        if not _DOTTED.fullmatch(attribute):
+            raise ConfigError(f"'{text}': '{attribute}' is no name of an object; write e.g. {place}:check")
+        if "\0" in place:
+            raise ConfigError(f"{text!r} holds a NUL character, so it is no path")
+        if not (place.endswith(".py") or _DOTTED.fullmatch(place)):
+            raise ConfigError(
+                f"'{text}': '{place}' is neither a module nor a Python file; write my_pkg.rules:{attribute} or ./rules.py:{attribute}"
+            )
+        return cls(place=place, attribute=attribute, form=form or None)
+
+
+def is_reference(name: str) -> bool:
+    """Whether a name is written as an import path, well or badly; no part of ours has such a name."""
+    return ":" in name or name.endswith(".py") or ("/" in name and ".py" in name)
+
+
+def portable(name: str) -> str:
+    """The name without the folders of its file, which is the same wherever the file lies: `rewards.py:check`. Other names stay."""
+    try:
+        return placed(name, os.path.basename)
+    except ConfigError:
+        return name
+
+
+def anchored(name: str, base: Path) -> str:
+    """The name with its file as an absolute path, taken from the directory `base` where it is relative. Other names stay.
+
+    Raises:
+        ConfigError: it is written as an import path and is none.
+    """
+    return placed(name, lambda path: os.path.abspath(base / _expanded(path)))
+
+
+def placed(name: str, change: Callable[[str], str]) -> str:
+    """The name with its file changed; what names no file stays.
+
+    Raises:
+        ConfigError: it is written as an import path and is none.
+    """
+    if not is_reference(name):
+        return name
+    found = Reference.parse(name)
+    if not found.is_file:
+        return name
+    return str(Reference(place=change(found.place), attribute=found.attribute, form=found.form))
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # the home directory of nobody
+        return Path(path)
