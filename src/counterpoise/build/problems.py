@@ -9,6 +9,7 @@ from typing import Any
 
 from counterpoise.config import PromptConfig, RunConfig
 from counterpoise.errors import DataError, UnknownNameError
+from counterpoise.plugins import known_as
 from counterpoise.prompts.templates import PER_PROBLEM, TEMPLATES
 from counterpoise.prompts.wording import Wording
 from counterpoise.tasks.base import Task
@@ -96,6 +97,7 @@ def check_verifiers(problems: Sequence[Problem], settings: Mapping[str, Mapping[
         UnknownNameError: a problem, or one of the settings, names no known verifier.
         ConfigError: a setting that its verifier does not have, or a bad value.
     """
+    settings = {known_as(name): given for name, given in settings.items()}
     firsts: dict[str, Problem] = {}
     for problem in problems:
         firsts.setdefault(problem.verifier, problem)

@@ -5,8 +5,8 @@ called `KIND.NAME`), and is otherwise an import path: `my_pkg.rules:Hopeful`, or
 """
 
 from counterpoise.plugins.adopt import Shape
-from counterpoise.plugins.parts import Parts, is_plugin, source_of
-from counterpoise.plugins.reference import Reference, anchored, is_reference, portable
+from counterpoise.plugins.parts import Parts, is_plugin, known_as, source_of
+from counterpoise.plugins.reference import Reference, is_reference, portable
 from counterpoise.plugins.source import Loaded, Source, load, read_source
 
 __all__ = [
@@ -15,9 +15,9 @@ __all__ = [
     "Reference",
     "Shape",
     "Source",
-    "anchored",
     "is_plugin",
     "is_reference",
+    "known_as",
     "load",
     "portable",
     "read_source",

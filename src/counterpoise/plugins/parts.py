@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, TypeVar
 
 from counterpoise.errors import ConfigError
 from counterpoise.plugins.adopt import Shape
-from counterpoise.plugins.reference import Reference, is_reference
+from counterpoise.plugins.reference import Reference, is_reference, portable
 from counterpoise.plugins.source import Loaded, Source, load, read_source
 
-__all__ = ["GROUP", "Parts", "is_plugin", "source_of"]
+__all__ = ["GROUP", "Parts", "is_plugin", "known_as", "source_of"]
 
 GROUP: Final = "counterpoise.plugins"
 """Entry-point group; a name in it is `rule.hopeful`, its object `my_pkg.rules:Hopeful`."""
@@ -20,6 +22,8 @@ GROUP: Final = "counterpoise.plugins"
 T = TypeVar("T")
 
 _own: Final[dict[str, Parts[Any]]] = {}
+_files: Final[dict[str, str]] = {}
+"""Absolute file of a path without folders, of those that `known_as` was asked for."""
 
 
 class Parts(dict[str, T]):
@@ -94,9 +98,25 @@ def source_of(kind: str, name: str) -> Source | None:
     return None if reference is None else read_source(reference)
 
 
+def known_as(name: str) -> str:
+    """The name of a part without folders, as stores and pages have it: `rewards.py:check`; from now on it means that file.
+
+    Raises:
+        ConfigError: it is written as an import path and is none.
+    """
+    if not is_reference(name):
+        return name
+    short = portable(name)
+    reference = Reference.parse(name)
+    if reference.is_file and name != short:
+        _files[short] = os.path.abspath(os.path.expanduser(reference.place))
+    return short
+
+
 def _reference(kind: str, name: str) -> Reference | None:
     if is_reference(name):
-        return Reference.parse(name)
+        reference = Reference.parse(name)
+        return replace(reference, place=_files[name]) if name in _files else reference
     plugin = _plugins(kind).get(name)
     if plugin is None:
         return None

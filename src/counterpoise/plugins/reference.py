@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from counterpoise.errors import ConfigError
 
-__all__ = ["FORMS", "Reference", "anchored", "is_reference", "placed", "portable"]
+__all__ = ["FORMS", "Reference", "is_reference", "portable"]
 
 FORMS = ("trl", "verl")
 """Words that may stand in front and say whose signature the function has."""
@@ -70,37 +68,10 @@ def is_reference(name: str) -> bool:
 
 def portable(name: str) -> str:
     """The name without the folders of its file, which is the same wherever the file lies: `rewards.py:check`. Other names stay."""
-    try:
-        return placed(name, os.path.basename)
-    except ConfigError:
-        return name
-
-
-def anchored(name: str, base: Path) -> str:
-    """The name with its file as an absolute path, taken from the directory `base` where it is relative. Other names stay.
-
-    Raises:
-        ConfigError: it is written as an import path and is none.
-    """
-    return placed(name, lambda path: os.path.abspath(base / _expanded(path)))
-
-
-def placed(name: str, change: Callable[[str], str]) -> str:
-    """The name with its file changed; what names no file stays.
-
-    Raises:
-        ConfigError: it is written as an import path and is none.
-    """
     if not is_reference(name):
         return name
-    found = Reference.parse(name)
-    if not found.is_file:
-        return name
-    return str(Reference(place=change(found.place), attribute=found.attribute, form=found.form))
-
-
-def _expanded(path: str) -> Path:
     try:
-        return Path(path).expanduser()
-    except RuntimeError:  # the home directory of nobody
-        return Path(path)
+        found = Reference.parse(name)
+    except ConfigError:
+        return name
+    return str(replace(found, place=os.path.basename(found.place))) if found.is_file else name

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.config import EvaluationConfig, RunConfig
+from counterpoise.config.parts import sources_in
 from counterpoise.config.paths import missing
 from counterpoise.errors import ConfigError, StoreError, UsageError
 from counterpoise.files import JsonFault, append_json_lines, atomic_write_text, cannot_write, json_lines, read_text
@@ -35,6 +36,7 @@ from counterpoise.runs.identity import (
     side_of,
 )
 from counterpoise.runs.lock import lock_directory
+from counterpoise.runs.parts import keep_copies, same_parts, where_kept
 from counterpoise.runs.sampling import evaluations_folder
 from counterpoise.tables import read_tables
 from counterpoise.text import counted
@@ -211,17 +213,20 @@ class RunDirectory:
             self.refuse_missing("train", kinds=("input", "model"))
 
     def refuse_missing(self, command: str, *, kinds: Sequence[str] = ("input",)) -> None:
-        """See that what the configuration names is there; `command` is the one that can say where it is now.
+        """See that what the configuration names is there, with the code it was begun with; `command` can say where it is now.
 
         Raises:
-            ConfigError: naming the setting.
+            ConfigError: naming the setting, or the part.
         """
-        for place in missing(self.config.model_dump(mode="json")):
+        tables = self.config.model_dump(mode="json")
+        for place in missing(tables):
             if place.kind in kinds:
                 raise ConfigError(
                     f"{place.key}={place.value} does not exist (named by {self.path / 'config.toml'}); if it was moved, say where it is: "
-                    f"counterpoise {command} {self.path} {place.key}=…"
+                    f"counterpoise {command} {self.path} {place.key}=…{where_kept(self.path, place.value)}"
                 )
+        if (before := self.identity()) is not None:
+            same_parts(before.parts, sources_in(tables), where=self.path)
 
     def identity(self, checkpoint: Path | None = None) -> Identity | None:
         """What the run was begun with, as a checkpoint holds it or else the directory; None for a run of an earlier version."""
@@ -248,12 +253,14 @@ class RunDirectory:
             DataError: the problems are others.
         """
         sides = {name: side_of(problems) for name, problems in (("train", train), ("test", test)) if problems}
-        before = self.identity(checkpoint)
+        before, sources = self.identity(checkpoint), sources_in(self.config.model_dump(mode="json"))
+        parts = {name: source.sha256 for name, source in sources.items()}
         if before is None:
-            return identity_of(self.config, sides)
+            return replace(identity_of(self.config, sides), parts=parts)
+        same_parts(before.parts, sources, where=self.path)
         refuse_differing(before, self.config, where=self.path / "config.toml", copy=_newest(self.path, "config.toml"))
         same_problems(before, sides, where=self.path)
-        return replace(before, problems={**sides, **before.problems})
+        return replace(before, problems={**sides, **before.problems}, parts={**parts, **before.parts})
 
     def compare_test(self, problems: Sequence[Problem]) -> None:
         """Compare the test problems with those the run was begun with.
@@ -280,6 +287,7 @@ class RunDirectory:
                 same = False
             if not same:
                 atomic_write_text(path, text)
+        keep_copies(self.path, self.config.model_dump(mode="json"))
 
     def texts(self, identity: Identity) -> dict[str, str]:
         """Configuration and identity as they are kept, by file name: in the directory, and in each checkpoint under its hashes."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from counterpoise.plugins import known_as
 from counterpoise.settings import settings
 from counterpoise.tasks.shared.conversation import CHAT_TEMPLATE
 from counterpoise.tasks.shared.files import FileTask
@@ -47,7 +48,7 @@ class _MappedTask(FileTask):
             task_type=task_type,
             question=question,
             gold=record.gold(self.gold),
-            verifier=self.verifier,
+            verifier=known_as(self.verifier),
             demonstration=None if self.demonstration is None else record.text(self.demonstration),
             template=CHAT_TEMPLATE if chat and self.template == _OWN_TEMPLATE else None,
             meta=MappingProxyType(meta),

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from counterpoise.errors import CounterpoiseError, DataError
-from counterpoise.plugins import Loaded, Shape
+from counterpoise.plugins import Loaded, Shape, known_as
 from counterpoise.plugins.adopt import what_is
 from counterpoise.settings import adopted
 from counterpoise.tasks.base import Task
@@ -68,7 +68,7 @@ class _FunctionTask:
             task_type=self.task_type,
             question=question,
             gold=record.gold(self.gold),
-            verifier=self.verifier,
+            verifier=known_as(self.verifier),
             demonstration=None if self.demonstration is None else record.text(self.demonstration),
             record=MappingProxyType(dict(given)) if reads_records(self.verifier) else NO_RECORD,
             source=where,
