@@ -197,7 +197,7 @@ def _check_names(where: str, kind: Any, given: Mapping[str, Any]) -> None:
     for name in given:
         if name not in known:
             takes = ", ".join(known) or "no settings"
-            raise ConfigError(f"{where}: unknown setting '{name}'{nearest(name, known)}; it takes: {takes}")
+            raise ConfigError(f"{where}: unknown setting '{name}'{nearest(name, known, f'It takes: {takes}')}")
     for one in fields(kind):
         if one.init and _required(one) and setting_name(one.name) not in given:
             raise ConfigError(f"{where}: the setting '{setting_name(one.name)}' is missing")
@@ -240,6 +240,8 @@ def _fault(where: str, kind: type, given: Mapping[str, Any], error: ValidationEr
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, CounterpoiseError):  # raised by the class's own checks
         return cause
+    if not first["loc"]:  # checks of somebody else's class, which raise what they like
+        return ConfigError(f"{where}: {cause or first['msg']}")
     name, *inside = first["loc"]
     hint = {setting_name(key): one for key, one in get_type_hints(kind, include_extras=True).items()}[str(name)]
     if inside[-1:] == ["[key]"]:

@@ -199,8 +199,8 @@ class ChatTemplate:
         words = set(re.findall(r"[^\W\d]\w*", source))
         if argument not in words:
             raise ConfigError(
-                f"prompt.chat_arguments: the chat template of '{name}' reads no '{argument}'{nearest(argument, words)}; "
-                "drop it, or see the model's card"
+                f"prompt.chat_arguments: the chat template of '{name}' reads no '{argument}'{nearest(argument, words, 'Drop it')}, "
+                "or see the model's card"
             )
 
 

@@ -57,9 +57,9 @@ class Record:
                 )
             if part not in value:
                 present, above = list(value), ".".join(parts[:depth])
-                within = f"'{above}' has" if above else "the fields are"
+                within = f"'{above}' has" if above else "The fields are"
                 raise DataError(
-                    f"{self.where}: no field '{field}'{nearest(part, present)}; {within}: {', '.join(present) or 'none'}"
+                    f"{self.where}: no field '{field}'{nearest(part, present, within)}: {', '.join(present) or 'none'}"
                 )
             value = value[part]
         return value
@@ -218,7 +218,7 @@ def stored_columns(fields: Sequence[str], present: Sequence[str], *, where: str)
         column = field if field in present else field.partition(".")[0]
         if column not in present:
             raise DataError(
-                f"{where}: no column '{column}'{nearest(column, present)}; the columns are: {', '.join(present)}"
+                f"{where}: no column '{column}'{nearest(column, present, 'The columns are')}: {', '.join(present)}"
             )
         chosen.append(column)
     return list(dict.fromkeys(chosen)) or list(present)

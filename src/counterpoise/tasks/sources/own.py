@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from counterpoise.errors import CounterpoiseError, DataError
+from counterpoise.errors import ConfigError, CounterpoiseError, DataError
 from counterpoise.plugins import Loaded, Shape, known_as
 from counterpoise.plugins.adopt import what_is
 from counterpoise.settings import adopted
@@ -85,6 +85,10 @@ def own_task(loaded: Loaded) -> Callable[..., Task]:
     if inspect.isroutine(loaded.found):
         of_call = Shape(methods={"__call__": ("split",)}, wrap=_function_task)
         return of_call.adopt("task", loaded)
+    if not inspect.isclass(loaded.found):
+        raise ConfigError(
+            f"task {loaded.name} is {what_is(loaded.found)}; expected a function of (split), or a class with problems(split)"
+        )
     made: Any = shape.adopt("task", loaded)
     problems = made.problems
 
