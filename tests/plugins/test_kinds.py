@@ -230,7 +230,7 @@ def test_what_a_part_raises_names_the_part_and_its_line(code):
         make_rule("p.py:rule")(None, None)
 
 
-@pytest.mark.parametrize("value", ["float('nan')", "float('inf')", "'1'", "None", "2.0", "-1.5", "[1.0]"])
+@pytest.mark.parametrize("value", ["float('nan')", "float('inf')", "'1'", "None", "2.0", "-1.5", "[1.0]", "10 ** 400"])
 def test_a_reward_that_is_nonsense_stops_with_the_verdict_that_it_was_given_for(code, value):
     code("p.py", f"def reward(verdict):\n    return {value}\n")
     with pytest.raises(

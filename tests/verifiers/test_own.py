@@ -1,5 +1,6 @@
 """Functions and classes that are not ours as verifiers: what they get, and what becomes of what they return, raise, or never return."""
 
+import hashlib
 import os
 import textwrap
 
@@ -8,24 +9,46 @@ import pytest
 from counterpoise.errors import ConfigError
 from counterpoise.golds import gold_text
 from counterpoise.types import Problem
-from counterpoise.verifiers.judge import Judge
+from counterpoise.verifiers.isolate.pool import VerifierPool
+from counterpoise.verifiers.judge import verify_batch
+from counterpoise.verifiers.registry import make_verifier
 
 RECORD = {"tests": [1, 2], "level": "hard"}
 
 
+@pytest.fixture(scope="module")
+def workers():
+    """One pool for the tests that take a worker."""
+    with VerifierPool(workers=1, timeout=3.0) as pool:
+        yield pool
+
+
 @pytest.fixture
 def judged(tmp_path, monkeypatch):
-    """`judged(code, *responses)`: (value, reason, score) that the function or class `check` of a file gives each response."""
+    """`judged(code, *responses)`: (value, reason, score) that the function or class `check` of a file gives each response.
+
+    In this process, as a worker would; in a worker where a pool is given.
+    """
     monkeypatch.chdir(tmp_path)
 
-    def call(code, *responses, gold="7", record=RECORD, name="own.py:check", timeout=20.0, **settings):
+    def call(code, *responses, gold="7", record=RECORD, name="own.py:check", pool=None, **settings):
         (tmp_path / "own.py").write_text(textwrap.dedent(code))
         problem = Problem(
-            problem_id="p", task_type="sums", question="3+4", gold=gold, verifier=name, record=record, source="d.jsonl:1"
+            problem_id="p",
+            task_type="sums",
+            question="3+4",
+            gold=gold,
+            verifier=name,
+            record=record,
+            source="d.jsonl:1",
         )
-        with Judge(timeout=timeout, workers=1, settings={name: settings} if settings else {}) as judge:
-            verdicts = judge.verify([problem] * len(responses), list(responses))
-        return [(one.value.value, one.reason, one.parts.get("score")) for one in verdicts]
+        verifier = make_verifier(name, **settings)
+        if pool is not None:
+            found = verify_batch([(problem, one) for one in responses], verifiers={name: verifier}, pool=pool)
+        else:
+            assert verifier.isolated
+            found = [verifier.judge(verifier.stated(problem), verifier.extract(one).answer) for one in responses]
+        return [(one.value.value, one.reason, one.parts.get("score")) for one in found]
 
     return call
 
@@ -113,12 +136,16 @@ def test_what_a_function_of_trl_returns(judged, returns, value, reason):
 
 
 def test_a_function_of_trl_whose_column_is_not_in_the_data(tmp_path, monkeypatch):
-    from counterpoise.verifiers.registry import make_verifier
-
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.py").write_text("def check(completions, solution, level):\n    return [1.0]\n")
     problem = Problem(
-        problem_id="p", task_type="t", question="q", gold="7", verifier="own.py:check", record=RECORD, source="d.jsonl:1"
+        problem_id="p",
+        task_type="t",
+        question="q",
+        gold="7",
+        verifier="own.py:check",
+        record=RECORD,
+        source="d.jsonl:1",
     )
     says = (
         r"^verifier own\.py:check takes solution, and the record of d\.jsonl:1 has no such field \(its fields: tests, level\); "
@@ -171,6 +198,7 @@ def test_bounds_and_threshold_of_a_function(judged):
     ("given", "says"),
     [
         ({"low": 1.0}, "low = 1 and high = 1; expected low below high"),
+        ({"high": float("inf")}, "high = inf; expected a number"),
         ({"right": 0.0}, "right = 0; expected a number in (0, 1]"),
         ({"right": 2.0}, "right = 2; expected a number in (0, 1]"),
         ({"rihgt": 0.5}, "unknown setting 'rihgt'; did you mean 'right'? It takes: low, high, right, chat"),
@@ -183,7 +211,7 @@ def test_settings_of_a_function_are_checked(judged, given, says):
     assert says in str(caught.value) and str(caught.value).startswith("verifier own.py:check")
 
 
-def test_a_hang_or_a_death_leaves_its_own_response_unscored_and_no_other(judged):
+def test_a_hang_or_a_death_leaves_its_own_response_unscored_and_no_other(judged, workers):
     code = """
     import os, signal, time
     def check(response, gold):
@@ -195,7 +223,7 @@ def test_a_hang_or_a_death_leaves_its_own_response_unscored_and_no_other(judged)
         return response != "wrong"
     """
     responses = ["good", "hang", "segfault", "exit", "out", "wrong"]
-    found = dict(zip(responses, judged(code, *responses, timeout=1.0), strict=True))
+    found = dict(zip(responses, judged(code, *responses, pool=workers), strict=True))
     assert [found[name][0] for name in ("good", "out", "wrong")] == ["correct", "correct", "wrong"]
     assert {name: found[name][0] for name in ("hang", "segfault", "exit")} == dict.fromkeys(
         ("hang", "segfault", "exit"), "unscored"
@@ -221,12 +249,16 @@ CLASS = """
 
 
 @pytest.mark.parametrize("isolated", ["", "isolated = False"])
-def test_a_class_is_made_with_its_settings_in_the_worker_too(judged, isolated):
+def test_a_class_is_made_with_its_settings_in_the_worker_too(judged, workers, isolated):
     code = CLASS.format(isolated=isolated, judge="return answer == self.word")
-    assert [one[0] for one in judged(code, " no ", "yes", " ", word="no")] == ["correct", "wrong", "no_answer"]
+    assert [one[0] for one in judged(code, " no ", "yes", " ", word="no", pool=workers)] == [
+        "correct",
+        "wrong",
+        "no_answer",
+    ]
 
 
-def test_a_class_that_extracts_nonsense_leaves_the_response_unscored(judged):
+def test_a_class_that_extracts_nonsense_leaves_the_response_unscored(judged, workers):
     code = """
     class check:
         def extract(self, response):
@@ -234,11 +266,11 @@ def test_a_class_that_extracts_nonsense_leaves_the_response_unscored(judged):
         def judge(self, gold, answer):
             return True
     """
-    value, reason, _ = judged(code, "a")[0]
+    value, reason, _ = judged(code, "a", pool=workers)[0]
     assert (value, reason) == ("unscored", "crash: TypeError: extract returned a str ('a'); expected an Extraction")
 
 
-def test_the_worker_runs_the_bytes_that_were_hashed(judged, tmp_path):
+def test_the_worker_runs_the_bytes_that_were_hashed(judged, workers):
     """A file that is edited while a run goes on changes nothing in it: verdicts keep one version."""
     code = """
     import pathlib
@@ -246,19 +278,17 @@ def test_the_worker_runs_the_bytes_that_were_hashed(judged, tmp_path):
         pathlib.Path(__file__).write_text("def check(response, gold):\\n    return False\\n")
         return True
     """
-    assert [one[0] for one in judged(code, "a", "b", "c")] == ["correct"] * 3
+    assert [one[0] for one in judged(code, "a", "b", "c", pool=workers)] == ["correct"] * 3
 
 
 def test_verdicts_carry_the_hash_of_code_and_settings(tmp_path, monkeypatch):
-    import hashlib
-
-    from counterpoise.verifiers.registry import make_verifier
-
     monkeypatch.chdir(tmp_path)
     text = "def check(response, gold):\n    return True\n"
     (tmp_path / "own.py").write_text(text)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     plain, strict = make_verifier("own.py:check"), make_verifier("own.py:check", right=0.5)
     assert (plain.name, plain.version) == ("own.py:check", digest)
-    assert strict.version.startswith(f"{digest}+") and strict.version == make_verifier("own.py:check", right=0.5).version
+    assert (
+        strict.version.startswith(f"{digest}+") and strict.version == make_verifier("own.py:check", right=0.5).version
+    )
     assert os.getcwd() not in plain.name

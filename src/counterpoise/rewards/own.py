@@ -54,8 +54,7 @@ class _FunctionReward:
             raise DataError(f"{self.where} raised {type(error).__name__}: {error}") from error
         if isinstance(value, Reward):
             return value
-        number = isinstance(value, (int, float)) and math.isfinite(value)
-        if not (number and self.low <= value <= self.high):
+        if not (isinstance(value, (int, float)) and self.low <= value <= self.high):  # as for NaN
             raise DataError(
                 f"{self.where} returned {what_is(value)} for a verdict that is {verdict.value}; expected a number in "
                 f"[{self.low:g}, {self.high:g}] (credit.reward_settings has low and high)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -150,7 +149,7 @@ def judgement_of(value: Any, marks: FunctionSettings) -> Judgement:
         value = value.item()  # a number of numpy or torch
     if isinstance(value, bool):
         return Judgement(value=VerdictValue.CORRECT if value else VerdictValue.WRONG, rule="function")
-    if isinstance(value, (int, float)) and math.isfinite(value) and marks.low <= value <= marks.high:
+    if isinstance(value, (int, float)) and marks.low <= value <= marks.high:  # false for NaN
         right = value >= (marks.high if marks.right is None else marks.right)
         return Judgement(
             value=VerdictValue.CORRECT if right else VerdictValue.WRONG,
