@@ -59,7 +59,7 @@ def grade(
     settings = dict(map(_setting, (o for o in overrides or () if o.startswith(_VERIFIER))))
     if settings and verifier is None:
         raise UsageError(f"verifier.{next(iter(settings))} is a setting of a verifier; name it: --verifier math")
-    config = _config(directory, [o for o in overrides or () if not o.startswith(_VERIFIER)])
+    config = _config(directory, [o for o in overrides or () if not o.startswith(_VERIFIER)], verifier)
     ks = parse_ks(k) if k else None
 
     from counterpoise.cli.live import LazyProgress
@@ -111,7 +111,7 @@ def evaluation_directory(target: str) -> Path:
     return found
 
 
-def _config(directory: Path, overrides: Sequence[str]) -> RunConfig:
+def _config(directory: Path, overrides: Sequence[str], verifier: str | None) -> RunConfig:
     from counterpoise.evaluation.store import RolloutStore
     from counterpoise.evaluation.task_file import kept_task
     from counterpoise.runfile import load_stored, parse_config
@@ -125,8 +125,10 @@ def _config(directory: Path, overrides: Sequence[str]) -> RunConfig:
             )
     run_file = directory.resolve().parent.parent / "config.toml"
     if directory.resolve().parent.name == "evaluation" and run_file.is_file():
-        RunDirectory.read(run_file.parent)  # for its complaints
-        return load_stored(run_file.parent, overrides)
+        run, config = RunDirectory.read(run_file.parent), load_stored(run_file.parent, overrides)
+        new = "name the new code: --verifier ./FILE.py:NAME"
+        run.refuse_other_code(config, besides="verifier" if verifier is not None else "", also=new)
+        return config
     manifest = RolloutStore(directory).manifest
     tasks = {**(kept_task(directory) or {}), "name": manifest.task.removesuffix(":test")}
     sections = {"model": {"name": manifest.model}, "tasks": tasks}

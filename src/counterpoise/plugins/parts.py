@@ -75,7 +75,11 @@ class Parts(dict[str, T]):
     def known(self) -> Iterator[str]:
         """Every name that is known: ours, and those of packages."""
         yield from self
-        yield from (name for name in _plugins(self.kind) if not dict.__contains__(self, name))
+        yield from self.added()
+
+    def added(self) -> dict[str, str]:
+        """Names that packages add, with the import path behind each; nothing is imported."""
+        return {name: one.value for name, one in _plugins(self.kind).items() if not dict.__contains__(self, name)}
 
 
 def is_plugin(kind: str, name: str) -> bool:

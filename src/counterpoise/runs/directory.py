@@ -225,8 +225,25 @@ class RunDirectory:
                     f"{place.key}={place.value} does not exist (named by {self.path / 'config.toml'}); if it was moved, say where it is: "
                     f"counterpoise {command} {self.path} {place.key}=…{where_kept(self.path, place.value)}"
                 )
-        if (before := self.identity()) is not None:
-            same_parts(before.parts, sources_in(tables), where=self.path)
+        self.refuse_other_code()
+
+    def refuse_other_code(self, config: RunConfig | None = None, *, besides: str = "", also: str = "") -> None:
+        """See that the parts that are not ours, in this configuration or its own, have the code that the run was begun with.
+
+        It is read and not imported: what comes from elsewhere runs nothing before this.
+
+        Args:
+            config: what is to be done with the run.
+            besides: kind of part that was named anew on the command line, which is not compared.
+            also: a further way out, as a sentence.
+
+        Raises:
+            ConfigError: naming the part, both hashes, and the way out; or one cannot be read.
+        """
+        if (before := self.identity()) is not None and before.parts:
+            sources = sources_in((config or self.config).model_dump(mode="json"))
+            named = {name: source for name, source in sources.items() if name.partition(" ")[0] != besides}
+            same_parts(before.parts, named, where=self.path, also=also)
 
     def identity(self, checkpoint: Path | None = None) -> Identity | None:
         """What the run was begun with, as a checkpoint holds it or else the directory; None for a run of an earlier version."""

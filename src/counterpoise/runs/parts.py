@@ -17,13 +17,14 @@ FOLDER = "parts"
 """Folder of the copies in a run."""
 
 
-def same_parts(before: Mapping[str, str], now: Mapping[str, Source], *, where: Path) -> None:
+def same_parts(before: Mapping[str, str], now: Mapping[str, Source], *, where: Path, also: str = "") -> None:
     """Compare the code of parts that are not ours with what the run was begun with; nothing is imported.
 
     Args:
         before: SHA-256 of the code of each part.
         now: the code as it is.
         where: the run's directory.
+        also: a further way out, as a sentence.
 
     Raises:
         ConfigError: naming the part, both hashes, and the way out.
@@ -36,7 +37,7 @@ def same_parts(before: Mapping[str, str], now: Mapping[str, Source], *, where: P
         kept = f" (cp {copy} {source.path})" if copy.is_file() else ""
         raise ConfigError(
             f"{where}: {source.path} is not the code that this run was begun with: its sha256 is {source.version} and was {sha256[:12]}, "
-            f"for {name}. Put the old code back{kept}, or start a new run"
+            f"for {name}. Put the old code back{kept}, {f'{also}, ' if also else ''}or start a new run"
         )
 
 
