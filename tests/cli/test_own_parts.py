@@ -62,7 +62,8 @@ def folder(tmp_path_factory, tiny_policy):
         patch.chdir(home)
         result = CliRunner().invoke(app, ["train", "run.toml", *own, *SMALL], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return home, result
+    # Where it was begun it is no longer to be found.
+    return home.rename(home.with_name("sent")), home, result
 
 
 @pytest.fixture
@@ -77,11 +78,10 @@ def _metrics(run):
 
 
 def test_a_run_says_what_it_imports_and_keeps_hash_and_copy(folder):
-    home, result = folder
-    run = home / "runs" / "own-reward"
+    sent, home, result = folder
+    run = sent / "runs" / "own-reward"
     for name in ("rewards.py", "balance.py"):
-        assert len(re.findall(rf"imports {re.escape(str(home / name))} \(sha256 [0-9a-f]{{12}}\)", result.stderr)) <= 1
-        assert (run / "parts" / name).read_bytes() == (home / name).read_bytes()
+        assert (run / "parts" / name).read_bytes() == (sent / name).read_bytes()
     identity = json.loads((run / "identity.json").read_text())
     assert sorted(identity["parts"]) == [
         "controller balance.py:Counting",
@@ -117,8 +117,6 @@ def test_code_that_differs_is_refused_in_one_line_before_it_is_imported(refused,
     result = refused(arguments[0], moved, *arguments[1:], says=says)
     assert result.stderr.count("\n") == 1
     assert sorted(moved.rglob("*")) == before
-    command_back = re.search(r"\((cp (\S+) (\S+))\)", result.stderr)
-    shutil.copy(command_back[2], command_back[3])
 
 
 def test_the_way_back_that_is_named_leads_back(command, refused, moved):
@@ -132,7 +130,6 @@ def test_the_way_back_that_is_named_leads_back(command, refused, moved):
 @pytest.mark.parametrize("arguments", [("train",), ("eval",)])
 def test_code_that_is_gone_is_named_with_the_copy_of_the_run(refused, moved, arguments):
     (moved.parents[1] / "rewards.py").unlink()
-    shutil.rmtree(moved.parents[2] / "gone", ignore_errors=True)
     result = refused(*arguments, moved, says=("rewards.py", "does not exist", f"the run's own copy of it is {moved / 'parts' / 'rewards.py'}"))
     assert result.stderr.count("\n") == 1
 
@@ -170,7 +167,7 @@ def example(tmp_path, tiny_policy):
 @pytest.mark.parametrize(
     ("override", "text", "says"),
     [
-        ("credit.rule=none.py:x", None, "credit.rule=none.py:x"),
+        ("credit.rule=none.py:x", None, "'none.py:x': there is no file "),
         ("credit.rule=no_such_pkg:x", None, "there is no module 'no_such_pkg'"),
         ("credit.rule=p.py:x", "def x(a): pass", "credit.rule p.py:x: x(a) cannot be called with (rewards, statistics)"),
         ("credit.rule=p.py:x", "import sys\nsys.exit()", "p.py cannot be imported: SystemExit"),
@@ -220,7 +217,7 @@ def test_verify_with_a_function(command, jsonl, tmp_path):
     path = jsonl("r.jsonl", {"gold": "7", "response": "7"}, {"gold": "7", "response": "8"})
     result = command("verify", path, "--verifier", "./own.py:check")
     assert result.exit_code == 0, result.output
-    assert "own.py:check" in result.output
+    assert re.search(r"correct +1 +50", result.output) and re.search(r"wrong +1 +50", result.output)
 
 
 def test_names_of_packages_are_listed(command, tmp_path, monkeypatch):

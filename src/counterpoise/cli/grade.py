@@ -11,6 +11,7 @@ import typer
 from counterpoise.cli import console
 from counterpoise.cli.passk import METRIC_HELP, parse_ks
 from counterpoise.errors import UsageError
+from counterpoise.plugins import portable
 from counterpoise.settings import setting_value
 from counterpoise.text import counted
 
@@ -130,7 +131,9 @@ def _config(directory: Path, overrides: Sequence[str], verifier: str | None) -> 
         run.refuse_other_code(config, besides="verifier" if verifier is not None else "", also=new)
         return config
     manifest = RolloutStore(directory).manifest
-    tasks = {**(kept_task(directory) or {}), "name": manifest.task.removesuffix(":test")}
+    kept, name = kept_task(directory) or {}, manifest.task.removesuffix(":test")
+    # The manifest has the name of an import path alone, without where its file is.
+    tasks = {**kept, "name": kept["name"] if portable(str(kept.get("name"))) == name else name}
     sections = {"model": {"name": manifest.model}, "tasks": tasks}
     return parse_config(sections, overrides, source="command line")
 
