@@ -3,10 +3,10 @@
 import json
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
-import tomllib
 from typer.testing import CliRunner
 
 from counterpoise.cli.app import app
@@ -107,13 +107,17 @@ def test_a_moved_folder_resumes_evaluates_grades_and_reports(command, moved):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("train",), ("eval",), ("grade",), ("explain",), ("advise",), ("train", "learner.steps=3", "--dry-run")]
+    "arguments",
+    [("train",), ("eval",), ("grade",), ("explain",), ("advise",), ("train", "learner.steps=3", "--dry-run")],
 )
 def test_code_that_differs_is_refused_in_one_line_before_it_is_imported(refused, moved, arguments):
     code = moved.parents[1] / "rewards.py"
     code.write_text(f"open({str(moved / 'imported')!r}, 'w')\n")
     before = sorted(moved.rglob("*"))
-    says = (f"{code} is not the code that this run was begun with", "for verifier rewards.py:check. Put the old code back (cp ")
+    says = (
+        f"{code} is not the code that this run was begun with",
+        "for verifier rewards.py:check. Put the old code back (cp ",
+    )
     result = refused(arguments[0], moved, *arguments[1:], says=says)
     assert result.stderr.count("\n") == 1
     assert sorted(moved.rglob("*")) == before
@@ -130,7 +134,11 @@ def test_the_way_back_that_is_named_leads_back(command, refused, moved):
 @pytest.mark.parametrize("arguments", [("train",), ("eval",)])
 def test_code_that_is_gone_is_named_with_the_copy_of_the_run(refused, moved, arguments):
     (moved.parents[1] / "rewards.py").unlink()
-    result = refused(*arguments, moved, says=("rewards.py", "does not exist", f"the run's own copy of it is {moved / 'parts' / 'rewards.py'}"))
+    result = refused(
+        *arguments,
+        moved,
+        says=("rewards.py", "does not exist", f"the run's own copy of it is {moved / 'parts' / 'rewards.py'}"),
+    )
     assert result.stderr.count("\n") == 1
 
 
@@ -208,7 +216,9 @@ def test_selfcheck_of_a_function_says_what_it_could_not_check(command, example):
     own = ("path=problems.jsonl", "gold=target", "verifier=rewards.py:check", "template=plain", "test_fraction=0.9")
     result = command("tasks", "selfcheck", "jsonl", *own, "--sample", "3")
     assert result.exit_code == 0, result.output
-    assert "no right response is known to 3 problems of 3, whose verifier is not one of ours" in " ".join(result.stderr.split())
+    assert "no right response is known to 3 problems of 3, whose verifier is not one of ours" in " ".join(
+        result.stderr.split()
+    )
     assert "not rejected" not in result.stderr
 
 

@@ -6,10 +6,11 @@ called `KIND.NAME`), and is otherwise an import path: `my_pkg.rules:Hopeful`, or
 
 from counterpoise.plugins.adopt import Shape
 from counterpoise.plugins.parts import Parts, is_plugin, known_as, source_of
-from counterpoise.plugins.reference import Reference, is_reference, portable
+from counterpoise.plugins.reference import ENVIRONMENT, Reference, is_reference, portable
 from counterpoise.plugins.source import Loaded, Source, load, read_source
 
 __all__ = [
+    "ENVIRONMENT",
     "Loaded",
     "Parts",
     "Reference",

@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 
 from counterpoise.errors import ConfigError
 
-__all__ = ["FORMS", "Reference", "is_reference", "portable"]
+__all__ = ["ENVIRONMENT", "FORMS", "Reference", "is_reference", "portable"]
 
 FORMS = ("trl", "verl")
 """Words that may stand in front and say whose signature the function has."""
+
+ENVIRONMENT = "verifiers"
+"""Word before the name of an environment of the library verifiers: a module that exports its taskset."""
 
 _NAME = r"[^\W\d]\w*"
 _DOTTED = re.compile(rf"{_NAME}(\.{_NAME})*")
@@ -26,7 +29,7 @@ class Reference:
     attribute: str
     """Name of the object in it, dotted where it is an attribute of one."""
     form: str | None = None
-    """One of `FORMS`."""
+    """One of `FORMS`, or `ENVIRONMENT`."""
 
     @property
     def is_file(self) -> bool:
@@ -34,6 +37,8 @@ class Reference:
         return self.place.endswith(".py")
 
     def __str__(self) -> str:
+        if self.form == ENVIRONMENT:
+            return f"{ENVIRONMENT}:{self.place}"
         form = f"{self.form}:" if self.form else ""
         return f"{form}{self.place}:{self.attribute}"
 
@@ -45,6 +50,12 @@ class Reference:
             ConfigError: it has no attribute, or its place is neither a module's name nor a `.py` file.
         """
         form, colon, rest = text.partition(":")
+        if form == ENVIRONMENT and colon:
+            # The library's own spelling of names: owner/gsm8k-v1@0.2 is installed as the module gsm8k_v1.
+            module = rest.rsplit("/", 1)[-1].split("@", 1)[0].replace("-", "_").lower()
+            if not _DOTTED.fullmatch(module):
+                raise ConfigError(f"'{text}' names no environment; write e.g. {ENVIRONMENT}:gsm8k-v1")
+            return cls(place=module, attribute="__all__", form=ENVIRONMENT)
         if not (colon and form in FORMS and (":" in rest or rest.endswith(".py"))):
             form, rest = "", text
         place, colon, attribute = rest.rpartition(":")

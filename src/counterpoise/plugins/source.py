@@ -14,9 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from counterpoise.errors import ConfigError, nearest
+from counterpoise.errors import ConfigError, MissingExtraError, nearest
 from counterpoise.files import open_regular
-from counterpoise.plugins.reference import Reference, portable
+from counterpoise.plugins.reference import ENVIRONMENT, Reference, portable
 
 __all__ = ["Loaded", "Source", "import_source", "line_of", "load", "read_source"]
 
@@ -73,7 +73,10 @@ def load(reference: Reference, *, quiet: bool = False) -> Loaded:
 
     Raises:
         ConfigError: there is no such file, module or object, or importing it fails.
+        MissingExtraError: an environment without the library that it is of.
     """
+    if reference.form == ENVIRONMENT and importlib.util.find_spec("verifiers") is None:
+        raise MissingExtraError("verifiers", extra="environments", purpose=f"the environment '{reference}'")
     source = read_source(reference)
     if reference.is_file:
         reference = Reference(place=source.place, attribute=reference.attribute, form=reference.form)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from counterpoise.plugins import Parts
+from counterpoise.plugins import ENVIRONMENT, Parts
 from counterpoise.settings import construct
 from counterpoise.types import Verifier
 from counterpoise.verifiers.compare.choice import ChoiceVerifier
@@ -17,6 +17,7 @@ from counterpoise.verifiers.compare.qa import QaVerifier
 from counterpoise.verifiers.compare.quantity import QuantityVerifier
 from counterpoise.verifiers.compare.steps import StepsVerifier
 from counterpoise.verifiers.guests.code import CodeVerifier
+from counterpoise.verifiers.guests.environment import environment_verifier
 from counterpoise.verifiers.guests.llm import LlmVerifier
 from counterpoise.verifiers.guests.own import own_verifier
 from counterpoise.verifiers.guests.reasoning_gym import ReasoningGymVerifier
@@ -39,7 +40,11 @@ _OWN: dict[str, Callable[..., Verifier]] = {
     "steps": StepsVerifier,
 }
 
-VERIFIERS: Parts[Callable[..., Verifier]] = Parts("verifier", _OWN, own_verifier)
+VERIFIERS: Parts[Callable[..., Verifier]] = Parts(
+    "verifier",
+    _OWN,
+    lambda loaded: (environment_verifier if loaded.reference.form == ENVIRONMENT else own_verifier)(loaded),
+)
 """Verifiers by name; any other name is one of a package or an import path to a class or a function (`guests.own`)."""
 
 

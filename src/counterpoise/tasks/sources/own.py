@@ -9,13 +9,14 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from counterpoise.errors import ConfigError, CounterpoiseError, DataError
-from counterpoise.plugins import Loaded, Shape, known_as
+from counterpoise.plugins import ENVIRONMENT, Loaded, Shape, known_as
 from counterpoise.plugins.adopt import what_is
 from counterpoise.settings import adopted
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.shared.identity import Split
 from counterpoise.tasks.shared.records import NO_RECORD, Record, reads_records
 from counterpoise.tasks.shared.splits import content_id, unique
+from counterpoise.tasks.sources.environment import environment_task
 from counterpoise.types import Problem
 
 __all__ = ["own_task"]
@@ -81,6 +82,8 @@ def own_task(loaded: Loaded) -> Callable[..., Task]:
     Raises:
         ConfigError: it is neither, or has another signature.
     """
+    if loaded.reference.form == ENVIRONMENT:
+        return environment_task(loaded)
     shape = Shape(methods={"problems": ("split",)}, defaults={"template": _TEMPLATE, "name": loaded.name})
     if inspect.isroutine(loaded.found):
         of_call = Shape(methods={"__call__": ("split",)}, wrap=_function_task)

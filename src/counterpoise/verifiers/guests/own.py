@@ -18,7 +18,7 @@ from counterpoise.settings import adopted
 from counterpoise.types import Extraction, Judgement, Problem, VerdictValue, Verifier
 from counterpoise.verifiers.guests.own_call import FunctionSettings, arguments_of, form_of, judgement_of, unread
 
-__all__ = ["OwnFunction", "OwnVerifier", "own_verifier"]
+__all__ = ["Own", "OwnFunction", "OwnVerifier", "code_of", "own_verifier"]
 
 _CLASS: Final = Shape(methods={"extract": ("response",), "judge": ("gold", "answer")}, defaults={"isolated": True})
 
@@ -42,7 +42,7 @@ class _Imported:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Own:
+class Own:
     """Where the code is. A job is sent to a worker with this alone."""
 
     reference: Reference
@@ -86,7 +86,7 @@ class _Own:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnFunction(_Own):
+class OwnFunction(Own):
     """A function of a response as a verifier: it gets the whole response, the gold, the question and the fields of the record.
 
     What it returns: true or false; a number, which is right from `right` on and whose share of the way from `low` to `high` is the part
@@ -145,7 +145,7 @@ class OwnFunction(_Own):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnVerifier(_Own):
+class OwnVerifier(Own):
     """A class with `extract` and `judge` as a verifier; made in each worker from its settings."""
 
     isolated: bool
@@ -181,8 +181,7 @@ def own_verifier(loaded: Loaded) -> Callable[..., Verifier]:
         ConfigError: it is neither, or has another signature.
     """
     where = f"verifier {loaded.name}"
-    _sources[loaded.source.sha256] = loaded.source
-    code: dict[str, Any] = {"reference": loaded.reference, "sha256": loaded.source.sha256}
+    code = code_of(loaded)
     if inspect.isclass(loaded.found):
         if loaded.reference.form is not None:
             raise ConfigError(
@@ -206,6 +205,12 @@ def own_verifier(loaded: Loaded) -> Callable[..., Verifier]:
         return OwnFunction(**code, given=given, form=form, marks=FunctionSettings(**asdict(checked)))
 
     return of_function
+
+
+def code_of(loaded: Loaded) -> dict[str, Any]:
+    """The fields of `Own` that say where the code is; workers are given its bytes."""
+    _sources[loaded.source.sha256] = loaded.source
+    return {"reference": loaded.reference, "sha256": loaded.source.sha256}
 
 
 def _stated(gold: str) -> dict[str, Any]:
