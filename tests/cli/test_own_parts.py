@@ -78,7 +78,7 @@ def _metrics(run):
 
 
 def test_a_run_says_what_it_imports_and_keeps_hash_and_copy(folder):
-    sent, home, result = folder
+    sent, home, _ = folder
     run = sent / "runs" / "own-reward"
     for name in ("rewards.py", "balance.py"):
         assert (run / "parts" / name).read_bytes() == (sent / name).read_bytes()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.plugins.source import Loaded
+from counterpoise.plugins.source import Loaded, import_source
 
 __all__ = ["Environment", "EnvironmentTask"]
 
@@ -43,10 +42,10 @@ class Environment:
 
         from verifiers import v1
 
-        module = sys.modules[loaded.source.place]
-        exported = [getattr(module, name, None) for name in module.__all__]
+        module = import_source(loaded.source, quiet=True)
+        exported: list[Any] = [getattr(module, name, None) for name in module.__all__]
         classes = [one for one in exported if inspect.isclass(one)]
-        tasksets = [one for one in classes if issubclass(one, v1.Taskset)]
+        tasksets: list[Any] = [one for one in classes if issubclass(one, v1.Taskset)]
         if len(tasksets) != 1:
             raise ConfigError(
                 f"{self.name}: {loaded.source.path} exports {len(tasksets)} tasksets in __all__; expected one, of verifiers 0.4 (an "
@@ -128,9 +127,7 @@ class Environment:
             raise self._refused("goes on for several turns")
 
     def _overrides(self, name: str) -> bool:
-        return getattr(self._task, name) is not getattr(self._v1.Task, name) and (
-            getattr(self._task, name, None).__qualname__ != f"Task.{name}"
-        )
+        return inspect.getattr_static(self._task, name) is not inspect.getattr_static(self._v1.Task, name)
 
     def _refused(self, why: str) -> ConfigError:
         return ConfigError(
