@@ -10,8 +10,8 @@ from counterpoise.credit import RULES
 from counterpoise.credit.registry import make_rule
 from counterpoise.errors import ConfigError
 from counterpoise.plugins import known_as
-from counterpoise.plugins.reference import Reference, is_reference, portable
-from counterpoise.plugins.source import load
+from counterpoise.plugins.reference import ImportPath, is_reference, portable
+from counterpoise.plugins.source import import_part
 
 RULE = """
     class Hopeful:
@@ -32,7 +32,7 @@ RULE = """
     ],
 )
 def test_an_import_path_is_taken_apart_and_put_together(text, place, attribute, form):
-    found = Reference.parse(text)
+    found = ImportPath.parse(text)
     assert (found.place, found.attribute, found.form, str(found)) == (place, attribute, form, text)
 
 
@@ -203,4 +203,4 @@ def test_dataclasses_and_pickles_of_a_file_find_their_module(code):
         """,
     )
     assert make_rule("data.py:Rule", weight=3)(None, None) == 3.0
-    assert load(Reference.parse("data.py:Rule")).found.__module__.endswith(".data")
+    assert import_part(ImportPath.parse("data.py:Rule")).found.__module__.endswith(".data")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from counterpoise.errors import ConfigError
-from counterpoise.plugins import Source, portable, source_of
+from counterpoise.plugins import SourceCode, portable, source_of
 
 __all__ = ["NamedPart", "parts_in", "portable_parts", "sources_in"]
 
@@ -91,14 +91,14 @@ def portable_parts(tables: Mapping[str, Any]) -> None:
         part.put(portable(part.name))
 
 
-def sources_in(tables: Mapping[str, Any]) -> dict[str, Source]:
+def sources_in(tables: Mapping[str, Any]) -> dict[str, SourceCode]:
     """The code of every part that is not ours, read and not imported, by kind and name without folders, e.g. `verifier rewards.py:check`.
 
     Raises:
         ConfigError: one cannot be read, or two files have one name, by which a run would keep them.
     """
-    found: dict[str, Source] = {}
-    files: dict[str, Source] = {}
+    found: dict[str, SourceCode] = {}
+    files: dict[str, SourceCode] = {}
     for part in parts_in(tables):
         source = source_of(part.kind, part.name)
         if source is None:

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from counterpoise.config.parts import NamedPart, parts_in
 from counterpoise.config.prompt import FROM_FILE, TEXTS
 from counterpoise.errors import ConfigError
-from counterpoise.plugins import Reference, is_reference
+from counterpoise.plugins import ImportPath, is_reference
 from counterpoise.ranges import ON_HUB
 
 __all__ = ["PACKAGED", "PathPlace", "anchor", "is_path_key", "missing", "paths_in", "relocate"]
@@ -68,10 +68,10 @@ class _PartPlace:
 
     @property
     def value(self) -> str:
-        return Reference.parse(self.part.name).place
+        return ImportPath.parse(self.part.name).place
 
     def put(self, path: str | Path) -> None:
-        self.part.put(str(replace(Reference.parse(self.part.name), place=str(path))))
+        self.part.put(str(replace(ImportPath.parse(self.part.name), place=str(path))))
 
 
 def paths_in(tables: Mapping[str, Any]) -> Iterator[PathPlace | _PartPlace]:
@@ -85,7 +85,7 @@ def paths_in(tables: Mapping[str, Any]) -> Iterator[PathPlace | _PartPlace]:
         ConfigError: the name of a part is written as an import path, and is none.
     """
     for part in parts_in(tables):
-        if is_reference(part.name) and not part.name.startswith(ON_HUB) and Reference.parse(part.name).is_file:
+        if is_reference(part.name) and not part.name.startswith(ON_HUB) and ImportPath.parse(part.name).is_file:
             yield _PartPlace(part=part)
     tasks, settings = _table(tables, "tasks"), _table(_table(tables, "tasks"), "settings")
     yield from _set(_table(tables, "run"), "run", ("directory",), "made")

@@ -6,20 +6,20 @@ called `KIND.NAME`), and is otherwise an import path: `my_pkg.rules:Hopeful`, or
 
 from counterpoise.plugins.adopt import Shape
 from counterpoise.plugins.parts import Parts, is_plugin, known_as, source_of
-from counterpoise.plugins.reference import ENVIRONMENT, Reference, is_reference, portable
-from counterpoise.plugins.source import Loaded, Source, load, read_source
+from counterpoise.plugins.reference import ENVIRONMENT, ImportPath, is_reference, portable
+from counterpoise.plugins.source import ForeignPart, SourceCode, import_part, read_source
 
 __all__ = [
     "ENVIRONMENT",
-    "Loaded",
+    "ForeignPart",
+    "ImportPath",
     "Parts",
-    "Reference",
     "Shape",
-    "Source",
+    "SourceCode",
+    "import_part",
     "is_plugin",
     "is_reference",
     "known_as",
-    "load",
     "portable",
     "read_source",
     "source_of",

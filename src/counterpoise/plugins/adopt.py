@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from counterpoise.errors import ConfigError, CounterpoiseError, TrainingError
-from counterpoise.plugins.source import Loaded, line_of
+from counterpoise.plugins.source import ForeignPart, line_of
 from counterpoise.settings import adopted
 
 __all__ = ["Shape", "call_fault", "what_is"]
@@ -26,10 +26,10 @@ class Shape:
     """Attributes or properties."""
     defaults: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Attributes that a class need not have, with what they are then."""
-    wrap: Callable[[str, Loaded], Callable[..., Any]] | None = None
+    wrap: Callable[[str, ForeignPart], Callable[..., Any]] | None = None
     """Makes a part of a function that is called as `__call__` is; without it the function is the part, where that is the only method."""
 
-    def adopt(self, kind: str, loaded: Loaded) -> Callable[..., Any]:
+    def adopt(self, kind: str, loaded: ForeignPart) -> Callable[..., Any]:
         """What makes the part from its settings: the class itself, or a maker of the function, which has none.
 
         Raises:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from counterpoise.errors import ConfigError, DataError
-from counterpoise.plugins.source import Loaded, import_source
+from counterpoise.plugins.source import ForeignPart, import_source
 
 __all__ = ["Environment", "EnvironmentTask"]
 
@@ -36,7 +36,7 @@ class Environment:
         ConfigError: it exports none, or one that takes tools, containers, several turns or several agents; or it refuses its settings.
     """
 
-    def __init__(self, loaded: Loaded, given: Mapping[str, Any]) -> None:
+    def __init__(self, loaded: ForeignPart, given: Mapping[str, Any]) -> None:
         self.name = str(loaded.reference)
         from verifiers.v1.utils.generic import concrete_type
 

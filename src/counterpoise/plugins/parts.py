@@ -11,8 +11,8 @@ from typing import Any, Final, TypeVar
 
 from counterpoise.errors import ConfigError
 from counterpoise.plugins.adopt import Shape
-from counterpoise.plugins.reference import Reference, is_reference, portable
-from counterpoise.plugins.source import Loaded, Source, load, read_source
+from counterpoise.plugins.reference import ImportPath, is_reference, portable
+from counterpoise.plugins.source import ForeignPart, SourceCode, import_part, read_source
 
 __all__ = ["GROUP", "Parts", "is_plugin", "known_as", "source_of"]
 
@@ -33,7 +33,7 @@ class Parts(dict[str, T]):
     """
 
     def __init__(
-        self, kind: str, own: Mapping[str, T], adopt: Shape | Callable[[Loaded], T], *, message: str | None = None
+        self, kind: str, own: Mapping[str, T], adopt: Shape | Callable[[ForeignPart], T], *, message: str | None = None
     ) -> None:
         """Name them.
 
@@ -46,7 +46,7 @@ class Parts(dict[str, T]):
         super().__init__(own)
         self.kind = kind
         said = message or kind
-        self._adopt: Callable[[Loaded], Any] = (
+        self._adopt: Callable[[ForeignPart], Any] = (
             (lambda loaded: adopt.adopt(said, loaded)) if isinstance(adopt, Shape) else adopt
         )
         self._adopted: dict[tuple[str, str], T] = {}
@@ -66,7 +66,7 @@ class Parts(dict[str, T]):
         reference = _reference(self.kind, name)
         if reference is None:
             raise KeyError(name)
-        loaded = load(reference)
+        loaded = import_part(reference)
         key = (str(loaded.reference), loaded.source.sha256)
         if key not in self._adopted:
             self._adopted[key] = self._adopt(loaded)
@@ -92,7 +92,7 @@ def is_plugin(kind: str, name: str) -> bool:
     return not (registry is not None and dict.__contains__(registry, name)) and _reference(kind, name) is not None
 
 
-def source_of(kind: str, name: str) -> Source | None:
+def source_of(kind: str, name: str) -> SourceCode | None:
     """The code of a part that is not ours, read and not imported; None for one of ours, and for a name that nobody has.
 
     Raises:
@@ -111,15 +111,15 @@ def known_as(name: str) -> str:
     if not is_reference(name):
         return name
     short = portable(name)
-    reference = Reference.parse(name)
+    reference = ImportPath.parse(name)
     if reference.is_file and name != short:
         _files[short] = os.path.abspath(os.path.expanduser(reference.place))
     return short
 
 
-def _reference(kind: str, name: str) -> Reference | None:
+def _reference(kind: str, name: str) -> ImportPath | None:
     if is_reference(name):
-        reference = Reference.parse(name)
+        reference = ImportPath.parse(name)
         return replace(reference, place=_files[name]) if name in _files else reference
     plugin = _plugins(kind).get(name)
     if plugin is None:
@@ -128,7 +128,7 @@ def _reference(kind: str, name: str) -> Reference | None:
         raise ConfigError(
             f"the package that adds {kind} '{name}' names no object (entry point {plugin.name} = {plugin.value!r}); tell its makers"
         )
-    return Reference(place=plugin.module, attribute=plugin.attr)
+    return ImportPath(place=plugin.module, attribute=plugin.attr)
 
 
 @cache

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from counterpoise.errors import ConfigError
 
-__all__ = ["ENVIRONMENT", "FORMS", "Reference", "is_reference", "portable"]
+__all__ = ["ENVIRONMENT", "FORMS", "ImportPath", "is_reference", "portable"]
 
 FORMS = ("trl", "verl")
 """Words that may stand in front and say whose signature the function has."""
@@ -21,7 +21,7 @@ _DOTTED = re.compile(rf"{_NAME}(\.{_NAME})*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class ImportPath:
     """An import path taken apart."""
 
     place: str
@@ -43,7 +43,7 @@ class Reference:
         return f"{form}{self.place}:{self.attribute}"
 
     @classmethod
-    def parse(cls, text: str) -> Reference:
+    def parse(cls, text: str) -> ImportPath:
         """Take an import path apart.
 
         Raises:
@@ -82,7 +82,7 @@ def portable(name: str) -> str:
     if not is_reference(name):
         return name
     try:
-        found = Reference.parse(name)
+        found = ImportPath.parse(name)
     except ConfigError:
         return name
     return str(replace(found, place=os.path.basename(found.place))) if found.is_file else name

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from counterpoise.errors import ConfigError, MissingExtraError, nearest
 from counterpoise.files import open_regular
-from counterpoise.plugins.reference import ENVIRONMENT, Reference, portable
+from counterpoise.plugins.reference import ENVIRONMENT, ImportPath, portable
 
-__all__ = ["Loaded", "Source", "import_source", "line_of", "load", "read_source"]
+__all__ = ["ForeignPart", "SourceCode", "import_part", "import_source", "line_of", "read_source"]
 
 _LOG = logging.getLogger(__name__)
 _LARGEST = 2**22
@@ -52,12 +52,12 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class ForeignPart:
     """What an import path leads to."""
 
-    reference: Reference
+    reference: ImportPath
     """The path, its file absolute."""
-    source: Source
+    source: SourceCode
     """The code that was imported."""
     found: Any
     """The object."""
@@ -68,7 +68,7 @@ class Loaded:
         return portable(str(self.reference))
 
 
-def load(reference: Reference, *, quiet: bool = False) -> Loaded:
+def import_part(reference: ImportPath, *, quiet: bool = False) -> ForeignPart:
     """Import what a path names; a relative file is one of the current directory. Says what is imported, once, unless it is `quiet`.
 
     Raises:
@@ -79,7 +79,7 @@ def load(reference: Reference, *, quiet: bool = False) -> Loaded:
         raise MissingExtraError("verifiers", extra="environments", purpose=f"the environment '{reference}'")
     source = read_source(reference)
     if reference.is_file:
-        reference = Reference(place=source.place, attribute=reference.attribute, form=reference.form)
+        reference = ImportPath(place=source.place, attribute=reference.attribute, form=reference.form)
     module = import_source(source, quiet=quiet)
     found: Any = module
     for name in reference.attribute.split("."):
@@ -89,10 +89,10 @@ def load(reference: Reference, *, quiet: bool = False) -> Loaded:
             there = _defined(module) if found is module else []
             listed = f"; it has: {', '.join(there)}" if there else ""
             raise ConfigError(f"{source.path} has no '{reference.attribute}'{nearest(name, there)}{listed}") from None
-    return Loaded(reference=reference, source=source, found=found)
+    return ForeignPart(reference=reference, source=source, found=found)
 
 
-def read_source(reference: Reference) -> Source:
+def read_source(reference: ImportPath) -> Source:
     """The code that a path names, read and not imported (of a module in a package, the packages around it are).
 
     Raises:
@@ -104,7 +104,7 @@ def read_source(reference: Reference) -> Source:
     return _read(reference.place, _module_file(reference), f"'{reference}'")
 
 
-def import_source(source: Source, *, quiet: bool = False) -> ModuleType:
+def import_source(source: SourceCode, *, quiet: bool = False) -> ModuleType:
     """The module of a source, imported the first time that these bytes are asked for.
 
     Raises:
@@ -124,7 +124,7 @@ def line_of(error: BaseException, path: str) -> str:
     return f" (line {lines[-1]})" if lines else ""
 
 
-def _execute(source: Source) -> ModuleType:
+def _execute(source: SourceCode) -> ModuleType:
     """Run the bytes that were hashed, and leave no cache beside the file."""
     module = ModuleType(f"counterpoise_parts_{source.version}.{source.path.stem}")
     module.__file__ = str(source.path)
@@ -143,7 +143,7 @@ def _execute(source: Source) -> ModuleType:
     return module
 
 
-def _import(source: Source) -> ModuleType:
+def _import(source: SourceCode) -> ModuleType:
     try:
         return importlib.import_module(source.place)
     except (Exception, SystemExit) as error:
@@ -163,10 +163,10 @@ def _read(place: str, path: Path, what: str) -> Source:
         raise ConfigError(
             f"{what}: {path} has more than {_LARGEST // 2**20} MiB; a part is a file of code, read data from elsewhere"
         )
-    return Source(place=place, path=path, sha256=hashlib.sha256(code).hexdigest(), code=code)
+    return SourceCode(place=place, path=path, sha256=hashlib.sha256(code).hexdigest(), code=code)
 
 
-def _module_file(reference: Reference) -> Path:
+def _module_file(reference: ImportPath) -> Path:
     name = reference.place
     try:
         spec = importlib.util.find_spec(name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
 from counterpoise.errors import ConfigError, UnknownNameError, nearest
-from counterpoise.plugins import Loaded, Parts, Shape
+from counterpoise.plugins import ForeignPart, Parts, Shape
 from counterpoise.plugins.adopt import call_fault, what_is
 from counterpoise.prompts.slots import SLOT, check_slots, filled
 
@@ -238,7 +238,7 @@ class _OwnTemplate:
 _CLASS: Final = Shape(methods={"render": ("question", "tokenizer")}, defaults={"add_special_tokens": False})
 
 
-def _own_template(loaded: Loaded) -> Template:
+def _own_template(loaded: ForeignPart) -> Template:
     """A template of what an import path leads to: a text that holds `{question}`, a function of the question, a class or its object.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.plugins.adopt import Shape, what_is
-from counterpoise.plugins.source import Loaded
+from counterpoise.plugins.source import ForeignPart
 from counterpoise.settings import adopted
 from counterpoise.types import Reward, Verdict
 
@@ -62,7 +62,7 @@ class _FunctionReward:
         return Reward(value=float(value), low=self.low, high=self.high, parts=verdict.parts)
 
 
-def own_reward(loaded: Loaded) -> Callable[..., Any]:
+def own_reward(loaded: ForeignPart) -> Callable[..., Any]:
     """What makes a reward of settings; those of a function of a verdict are the bounds of what it returns.
 
     Raises:
@@ -76,7 +76,7 @@ def own_reward(loaded: Loaded) -> Callable[..., Any]:
     return _SHAPE.adopt("credit.reward", loaded)
 
 
-def _of_function(where: str, loaded: Loaded) -> Callable[..., Any]:
+def _of_function(where: str, loaded: ForeignPart) -> Callable[..., Any]:
     return adopted(where, _FunctionReward, {"where": where, "function": staticmethod(loaded.found)})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from counterpoise.config.parts import sources_in
 from counterpoise.errors import ConfigError
 from counterpoise.files import atomic_write
-from counterpoise.plugins import Source
+from counterpoise.plugins import SourceCode
 
 __all__ = ["FOLDER", "keep_copies", "same_parts", "where_kept"]
 
@@ -17,7 +17,7 @@ FOLDER = "parts"
 """Folder of the copies in a run."""
 
 
-def same_parts(before: Mapping[str, str], now: Mapping[str, Source], *, where: Path, also: str = "") -> None:
+def same_parts(before: Mapping[str, str], now: Mapping[str, SourceCode], *, where: Path, also: str = "") -> None:
     """Compare the code of parts that are not ours with what the run was begun with; nothing is imported.
 
     Args:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from counterpoise.errors import DataError
-from counterpoise.plugins import Loaded
+from counterpoise.plugins import ForeignPart
 from counterpoise.plugins.environment import Environment, EnvironmentTask
 from counterpoise.ranges import Share
 from counterpoise.settings import adopted
@@ -34,7 +34,7 @@ class _EnvironmentTasks:
     """Prompt template."""
 
     name: ClassVar[str]
-    loaded: ClassVar[Loaded]
+    loaded: ClassVar[ForeignPart]
 
     def problems(self, split: Split) -> tuple[Problem, ...]:
         """One side, in the taskset's order.
@@ -75,6 +75,6 @@ class _EnvironmentTasks:
         )
 
 
-def environment_task(loaded: Loaded) -> Callable[..., Any]:
+def environment_task(loaded: ForeignPart) -> Callable[..., Any]:
     """What makes the task of an environment from its settings."""
     return adopted(f"task {loaded.name}", _EnvironmentTasks, {"name": loaded.name, "loaded": loaded})

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from counterpoise.errors import ConfigError, CounterpoiseError, DataError
-from counterpoise.plugins import ENVIRONMENT, Loaded, Shape, known_as
+from counterpoise.plugins import ENVIRONMENT, ForeignPart, Shape, known_as
 from counterpoise.plugins.adopt import what_is
 from counterpoise.settings import adopted
 from counterpoise.tasks.base import Task
@@ -76,7 +76,7 @@ class _FunctionTask:
         )
 
 
-def own_task(loaded: Loaded) -> Callable[..., Task]:
+def own_task(loaded: ForeignPart) -> Callable[..., Task]:
     """What makes a task of settings, from a class with `problems(split)` or a function of the split that gives records.
 
     Raises:
@@ -102,7 +102,7 @@ def own_task(loaded: Loaded) -> Callable[..., Task]:
     return made  # type: ignore[no-any-return]
 
 
-def _function_task(where: str, loaded: Loaded) -> Callable[..., Any]:
+def _function_task(where: str, loaded: ForeignPart) -> Callable[..., Any]:
     return adopted(where, _FunctionTask, {"name": loaded.name, "function": staticmethod(loaded.found)})
 
 

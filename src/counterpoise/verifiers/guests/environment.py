@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from counterpoise.plugins import Loaded
+from counterpoise.plugins import ForeignPart
 from counterpoise.plugins.environment import Environment
-from counterpoise.plugins.source import line_of, load
+from counterpoise.plugins.source import import_part, line_of
 from counterpoise.settings import adopted
 from counterpoise.types import Extraction, Judgement, Problem, VerdictValue, Verifier
 from counterpoise.verifiers.guests.own import Own, code_of
@@ -60,11 +60,11 @@ class EnvironmentVerifier(Own):
     def _environment(self, given: dict[str, Any]) -> Environment:
         key = (self.sha256, json.dumps(given, sort_keys=True))
         if key not in _environments:
-            _environments[key] = Environment(load(self.reference, quiet=True), given)
+            _environments[key] = Environment(import_part(self.reference, quiet=True), given)
         return _environments[key]
 
 
-def environment_verifier(loaded: Loaded) -> Callable[..., Verifier]:
+def environment_verifier(loaded: ForeignPart) -> Callable[..., Verifier]:
     """What makes the verifier of an environment from its settings, those of functions."""
     where = f"verifier {loaded.name}"
     marks = adopted(where, FunctionSettings, {"where": where})

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from counterpoise.errors import ConfigError
 from counterpoise.golds import accepted
-from counterpoise.plugins import Loaded, Reference, Shape, Source, load, portable
+from counterpoise.plugins import ForeignPart, ImportPath, Shape, SourceCode, import_part, portable
 from counterpoise.plugins.adopt import what_is
 from counterpoise.plugins.source import import_source, line_of
 from counterpoise.settings import adopted
@@ -22,7 +22,7 @@ __all__ = ["Own", "OwnFunction", "OwnVerifier", "code_of", "own_verifier"]
 
 _CLASS: Final = Shape(methods={"extract": ("response",), "judge": ("gold", "answer")}, defaults={"isolated": True})
 
-_sources: Final[dict[str, Source]] = {}
+_sources: Final[dict[str, SourceCode]] = {}
 _found: Final[dict[tuple[str, str], Any]] = {}
 
 
@@ -30,8 +30,8 @@ _found: Final[dict[tuple[str, str], Any]] = {}
 class _Imported:
     """What a worker does before its first job: import the bytes that the main process hashed."""
 
-    reference: Reference
-    source: Source
+    reference: ImportPath
+    source: SourceCode
 
     def __call__(self) -> None:
         """Import them; where that fails, every job says why."""
@@ -45,7 +45,7 @@ class _Imported:
 class Own:
     """Where the code is. A job is sent to a worker with this alone."""
 
-    reference: Reference
+    reference: ImportPath
     """Import path, its file absolute."""
     sha256: str
     """Of the code."""
@@ -76,7 +76,7 @@ class Own:
         """
         key = (str(self.reference), self.sha256)
         if key not in _found:
-            loaded = load(self.reference, quiet=True)
+            loaded = import_part(self.reference, quiet=True)
             if loaded.source.sha256 != self.sha256:
                 raise ConfigError(
                     f"{loaded.source.path} has changed since it was imported (sha256 {loaded.source.version} now, {self.sha256[:12]} then)"
@@ -174,7 +174,7 @@ class OwnVerifier(Own):
         return made
 
 
-def own_verifier(loaded: Loaded) -> Callable[..., Verifier]:
+def own_verifier(loaded: ForeignPart) -> Callable[..., Verifier]:
     """What makes a verifier of settings, from a class or a function that an import path leads to.
 
     Raises:
@@ -207,7 +207,7 @@ def own_verifier(loaded: Loaded) -> Callable[..., Verifier]:
     return of_function
 
 
-def code_of(loaded: Loaded) -> dict[str, Any]:
+def code_of(loaded: ForeignPart) -> dict[str, Any]:
     """The fields of `Own` that say where the code is; workers are given its bytes."""
     _sources[loaded.source.sha256] = loaded.source
     return {"reference": loaded.reference, "sha256": loaded.source.sha256}

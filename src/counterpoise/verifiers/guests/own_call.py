@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from counterpoise.errors import ConfigError
-from counterpoise.plugins import Loaded
+from counterpoise.plugins import ForeignPart
 from counterpoise.plugins.adopt import call_fault, what_is
 from counterpoise.types import Judgement, Problem, Verdict, VerdictValue
 
@@ -47,7 +47,7 @@ class FunctionSettings:
             )
 
 
-def form_of(where: str, loaded: Loaded) -> str:
+def form_of(where: str, loaded: ForeignPart) -> str:
     """Which of the three signatures a function has; a prefix of the import path goes before what its parameters are called.
 
     Raises:
