@@ -28,7 +28,7 @@ _modules: Final[dict[tuple[str, str], ModuleType]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class SourceCode:
     """One file of code, as it was read."""
 
     place: str
