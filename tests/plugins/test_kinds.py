@@ -90,7 +90,7 @@ PARTS = """
         return response == gold
 """
 
-VERDICT = Verdict(value=VerdictValue.CORRECT, answer="1", rule="r", seconds=0.0, verifier="v", version="1")
+VERDICT = Verdict(value=VerdictValue.CORRECT, answer="1", basis="r", seconds=0.0, verifier="v", version="1")
 
 MADE = [
     ("rule", RULES, "rule", lambda name: make_rule(name)(None, None), "rule"),
@@ -244,7 +244,7 @@ def test_a_reward_has_bounds_and_is_not_asked_of_what_is_unscored(code):
     code("p.py", "def reward(verdict):\n    return 5.0\n")
     reward = make_reward("p.py:reward", low=0, high=10)
     assert (reward(VERDICT).value, reward.range) == (5.0, (0.0, 10.0))
-    unscored = Verdict(value=VerdictValue.UNSCORED, answer=None, rule="none", seconds=0.0, verifier="v", version="1")
+    unscored = Verdict(value=VerdictValue.UNSCORED, answer=None, basis="none", seconds=0.0, verifier="v", version="1")
     assert reward(unscored).value != reward(unscored).value
     with pytest.raises(ConfigError, match="low = 1 and high = 1; expected low below high"):
         make_reward("p.py:reward", low=1)

@@ -64,8 +64,8 @@ def judged(tmp_path, monkeypatch):
         ("__import__('numpy').float32(0.5)", "wrong", None, 0.5),
         ("__import__('numpy').bool_(True)", "correct", None, None),
         ("VerdictValue.ABSTAINED", "abstained", None, None),
-        ("Judgement(value=VerdictValue.WRONG, rule='mine', parts={'score': 0.2})", "wrong", None, 0.2),
-        ("Verdict(value=VerdictValue.CORRECT, answer='a', rule='r', seconds=0.0, verifier='v', version='1')", "correct", None, None),
+        ("Judgement(value=VerdictValue.WRONG, basis='mine', parts={'score': 0.2})", "wrong", None, 0.2),
+        ("Verdict(value=VerdictValue.CORRECT, answer='a', basis='r', seconds=0.0, verifier='v', version='1')", "correct", None, None),
         ("None", "unscored", "none: the function returned None", None),
         ("float('nan')", "unscored", "nonsense: the function returned a float ('nan')", None),
         ("float('inf')", "unscored", "nonsense: the function returned a float ('inf')", None),
@@ -241,7 +241,7 @@ CLASS = """
         {isolated}
 
         def extract(self, response):
-            return Extraction(answer=response.strip() or None, rule="stripped")
+            return Extraction(answer=response.strip() or None, basis="stripped")
 
         def judge(self, gold, answer):
             {judge}

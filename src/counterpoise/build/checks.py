@@ -9,7 +9,7 @@ from counterpoise.build.credit import credit_of
 from counterpoise.build.loss import loss_of
 from counterpoise.build.problems import Problems, check_verifiers, problems_of, task_and_template
 from counterpoise.columns import COLUMNS, find_scored
-from counterpoise.config import CriticConfig, RunConfig
+from counterpoise.config import CriticConfig, ModelConfig, RunConfig
 from counterpoise.config.parts import sources_in
 from counterpoise.credit import Needs, needs_of
 from counterpoise.credit.advantages import EveryStep
@@ -24,6 +24,7 @@ __all__ = [
     "check_evaluation",
     "check_names",
     "check_needs",
+    "check_policy",
     "check_precision",
     "check_run",
 ]
@@ -43,10 +44,19 @@ def check_run(config: RunConfig, *, evaluates: bool = True, started: bool = Fals
     """
     sources_in(config.model_dump(mode="json"))  # read, not imported: that each is there, and two have not one name
     check_names(config, started=started)
-    check_model(config.model.name)
+    check_policy(config.model)
     problems = problems_of(config, evaluates=evaluates)
     check_best_by(config, problems.train)
     return problems
+
+
+def check_policy(model: ModelConfig) -> None:
+    """What can be said against `[model]` without torch: its name, files, revision and kernels.
+
+    Raises:
+        ModelError: what it is that cannot be.
+    """
+    check_model(model.name, revision=model.revision, attn_implementation=model.attn_implementation)
 
 
 def check_best_by(config: RunConfig, train: Sequence[Problem]) -> None:
@@ -69,7 +79,7 @@ def check_evaluation(config: RunConfig, *, model: bool = True) -> None:
         UnknownNameError, ConfigError, DataError, ModelError: what it is that cannot be.
     """
     if model:
-        check_model(config.model.name)
+        check_policy(config.model)
     task, template = task_and_template(config)
     problems = task.problems("test")
     check_verifiers(problems, config.verification.settings)

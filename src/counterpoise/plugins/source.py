@@ -92,7 +92,7 @@ def import_part(reference: ImportPath, *, quiet: bool = False) -> ForeignPart:
     return ForeignPart(reference=reference, source=source, found=found)
 
 
-def read_source(reference: ImportPath) -> Source:
+def read_source(reference: ImportPath) -> SourceCode:
     """The code that a path names, read and not imported (of a module in a package, the packages around it are).
 
     Raises:
@@ -150,7 +150,7 @@ def _import(source: SourceCode) -> ModuleType:
         raise ConfigError(f"the module '{source.place}' cannot be imported: {_said(error, source.path)}") from error
 
 
-def _read(place: str, path: Path, what: str) -> Source:
+def _read(place: str, path: Path, what: str) -> SourceCode:
     try:
         with open_regular(path) as handle:
             code = handle.read(_LARGEST + 1)

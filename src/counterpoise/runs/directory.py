@@ -34,31 +34,16 @@ from counterpoise.runs.identity import (
     refuse_differing,
     same_problems,
     side_of,
+    with_file,
 )
+from counterpoise.runs.kept import newest_identity, newest_kept, refuse_damaged
 from counterpoise.runs.lock import lock_directory
 from counterpoise.runs.parts import keep_copies, same_parts, where_kept
 from counterpoise.runs.sampling import evaluations_folder
-from counterpoise.tables import read_tables
 from counterpoise.text import counted
 from counterpoise.types import Problem
 
 __all__ = ["RunDirectory"]
-
-_SECTIONS = (
-    "run",
-    "model",
-    "tasks",
-    "prompt",
-    "rollout",
-    "verification",
-    "credit",
-    "loss",
-    "learner",
-    "checkpoint",
-    "evaluation",
-    "tracking",
-)
-"""Sections that every version has written into every configuration."""
 
 
 class RunDirectory:
@@ -167,14 +152,12 @@ class RunDirectory:
         path = Path(path)
         saved = path / "config.toml"
         if not saved.is_file():
-            raise UsageError(f"{path} is no run directory: it has no config.toml")
-        copy = _newest(path, "config.toml")
+            raise UsageError(f"{path} is not a run directory: it has no config.toml")
+        copy = newest_kept(path, "config.toml")
         restore = f"; restore it: cp {copy} {saved}" if copy else ""
-        before = Identity.read(path / "identity.json") or _newest_identity(path)
+        before = Identity.read(path / "identity.json") or newest_identity(path)
         if before is not None or (path / "checkpoints").is_dir():
-            lost = [section for section in _SECTIONS if section not in _tables(saved, restore)]
-            if lost:
-                raise ConfigError(f"{saved} is damaged: the sections {', '.join(lost)} are missing{restore}")
+            refuse_damaged(saved, restore)
         own = load_stored(path)
         if before is not None:
             refuse_differing(before, own, where=saved, copy=copy)
@@ -208,7 +191,10 @@ class RunDirectory:
         Raises:
             UsageError, ConfigError: as `open`; or a file that the configuration names is gone.
         """
-        self.config = on_main(lambda: self._config(self.path, self._overrides))
+        trusted = self.config.model.trust_remote_code  # typed, and in no file
+        self.config = on_main(lambda: self._config(self.path, self._overrides)).changed(
+            model={"trust_remote_code": trusted}
+        )
         if not self._created:  # what a new run names was never there, and the task or the model has words for it
             self.refuse_missing("train", kinds=("input", "model"))
 
@@ -228,31 +214,28 @@ class RunDirectory:
         self.refuse_other_code()
 
     def refuse_other_code(self, config: RunConfig | None = None, *, besides: str = "", also: str = "") -> None:
-        """See that the parts that are not ours, in this configuration or its own, have the code that the run was begun with.
-
-        It is read and not imported: what comes from elsewhere runs nothing before this.
-
-        Args:
-            config: what is to be done with the run.
-            besides: kind of part that was named anew on the command line, which is not compared.
-            also: a further way out, as a sentence.
+        """`same_parts` of what is to be done with the run, before anything that comes from elsewhere is imported.
 
         Raises:
-            ConfigError: naming the part, both hashes, and the way out; or one cannot be read.
+            ConfigError: as `same_parts`; or the code cannot be read.
         """
         if (before := self.identity()) is not None and before.parts:
             sources = sources_in((config or self.config).model_dump(mode="json"))
-            named = {name: source for name, source in sources.items() if name.partition(" ")[0] != besides}
-            same_parts(before.parts, named, where=self.path, also=also)
+            same_parts(before.parts, sources, where=self.path, besides=besides, also=also)
 
     def identity(self, checkpoint: Path | None = None) -> Identity | None:
         """What the run was begun with, as a checkpoint holds it or else the directory; None for a run of an earlier version."""
         beside = None if checkpoint is None else Identity.read(checkpoint / "identity.json")
-        own = Identity.read(self.path / "identity.json") or _newest_identity(self.path)
+        own = Identity.read(self.path / "identity.json") or newest_identity(self.path)
         if beside is None or own is None:
             return beside or own
         # A side may have been read for the first time after the checkpoint was made.
-        return replace(beside, problems={**own.problems, **beside.problems}, base=beside.base or own.base)
+        return replace(
+            beside,
+            problems={**own.problems, **beside.problems},
+            base=beside.base or own.base,
+            file=beside.file or own.file,
+        )
 
     def compare(self, train: Sequence[Problem], test: Sequence[Problem], checkpoint: Path | None) -> Identity:
         """Compare configuration and problems with what the run was begun with.
@@ -273,10 +256,13 @@ class RunDirectory:
         before, sources = self.identity(checkpoint), sources_in(self.config.model_dump(mode="json"))
         parts = {name: source.sha256 for name, source in sources.items()}
         if before is None:
-            return replace(identity_of(self.config, sides), parts=parts)
+            return replace(with_file(identity_of(self.config, sides), self.config, where=self.path), parts=parts)
         same_parts(before.parts, sources, where=self.path)
-        refuse_differing(before, self.config, where=self.path / "config.toml", copy=_newest(self.path, "config.toml"))
+        refuse_differing(
+            before, self.config, where=self.path / "config.toml", copy=newest_kept(self.path, "config.toml")
+        )
         same_problems(before, sides, where=self.path)
+        before = with_file(before, self.config, where=self.path)
         return replace(before, problems={**sides, **before.problems}, parts={**parts, **before.parts})
 
     def compare_test(self, problems: Sequence[Problem]) -> None:
@@ -355,7 +341,7 @@ class RunDirectory:
         """Hold the run for this process and those launched with it; the system releases it however they end.
 
         A run just created that is refused inside the block before it did anything leaves its name free, so that the mistake can be
-        mended and the same command given again.
+        fixed and the same command given again.
 
         Raises:
             UsageError: somebody else is training in this directory.
@@ -396,21 +382,3 @@ class RunDirectory:
         except OSError:
             return True
         return any(isinstance(line, JsonFault) or line.get("kind") != "output_lost" for line in lines)
-
-
-def _tables(path: Path, restore: str) -> dict[str, Any]:
-    try:
-        return read_tables(path)
-    except ConfigError as error:
-        raise ConfigError(f"{error}{restore}") from error
-
-
-def _newest(run: Path, name: str) -> Path | None:
-    """The file of that name in the newest checkpoint that has one."""
-    found = [path for path in run.glob(f"checkpoints/step-*/{name}") if path.parent.name[5:].isdigit()]
-    return max(found, key=lambda path: int(path.parent.name[5:]), default=None)
-
-
-def _newest_identity(run: Path) -> Identity | None:
-    path = _newest(run, "identity.json")
-    return None if path is None else Identity.read(path)

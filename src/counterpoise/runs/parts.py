@@ -17,13 +17,16 @@ FOLDER = "parts"
 """Folder of the copies in a run."""
 
 
-def same_parts(before: Mapping[str, str], now: Mapping[str, SourceCode], *, where: Path, also: str = "") -> None:
+def same_parts(
+    before: Mapping[str, str], now: Mapping[str, SourceCode], *, where: Path, besides: str = "", also: str = ""
+) -> None:
     """Compare the code of parts that are not ours with what the run was begun with; nothing is imported.
 
     Args:
         before: SHA-256 of the code of each part.
         now: the code as it is.
         where: the run's directory.
+        besides: kind of part that is not compared, because the command line names it anew.
         also: a further way out, as a sentence.
 
     Raises:
@@ -31,7 +34,7 @@ def same_parts(before: Mapping[str, str], now: Mapping[str, SourceCode], *, wher
     """
     for name, sha256 in before.items():
         source = now.get(name)
-        if source is None or source.sha256 == sha256:
+        if source is None or source.sha256 == sha256 or name.partition(" ")[0] == besides:
             continue
         copy = where / FOLDER / source.copy_name
         kept = f" (cp {copy} {source.path})" if copy.is_file() else ""

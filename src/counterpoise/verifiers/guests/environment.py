@@ -35,7 +35,7 @@ class EnvironmentVerifier(Own):
 
     def extract(self, response: str) -> Extraction:
         """The whole response: what is the answer in it, the rewards know."""
-        return Extraction(answer=response, rule="response")
+        return Extraction(answer=response, basis="response")
 
     def stated(self, problem: Problem) -> str:
         """The task as JSON, which stands in the gold's place."""
@@ -54,7 +54,7 @@ class EnvironmentVerifier(Own):
         except (Exception, SystemExit) as error:
             cause = error.__cause__ or error
             text = f"crash: {type(cause).__name__}: {cause}{line_of(cause, str(self.prepares.source.path))}"
-            return Judgement(value=VerdictValue.UNSCORED, rule="none", reason=" ".join(text.split())[:200])
+            return Judgement(value=VerdictValue.UNSCORED, basis="none", reason=" ".join(text.split())[:200])
         return judgement_of(value, marks)
 
     def _environment(self, given: dict[str, Any]) -> Environment:

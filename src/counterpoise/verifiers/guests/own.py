@@ -103,7 +103,7 @@ class OwnFunction(Own):
 
     def extract(self, response: str) -> Extraction:
         """The whole response: what is the answer in it, the function knows."""
-        return Extraction(answer=response, rule="response")
+        return Extraction(answer=response, basis="response")
 
     def stated(self, problem: Problem) -> str:
         """Gold, question and record as one text, which stands in the gold's place."""
@@ -237,4 +237,4 @@ def _only(value: Any) -> Any:
 
 
 def _unscored(reason: str) -> Judgement:
-    return Judgement(value=VerdictValue.UNSCORED, rule="none", reason=" ".join(reason.split())[:200])
+    return Judgement(value=VerdictValue.UNSCORED, basis="none", reason=" ".join(reason.split())[:200])

@@ -138,9 +138,9 @@ def judgement_of(value: Any, marks: FunctionSettings) -> Judgement:
     if isinstance(value, Judgement):
         return value
     if isinstance(value, Verdict):
-        return Judgement(value=value.value, rule=value.rule, reason=value.reason, parts=value.parts)
+        return Judgement(value=value.value, basis=value.basis, reason=value.reason, parts=value.parts)
     if isinstance(value, VerdictValue):
-        return Judgement(value=value, rule="function")
+        return Judgement(value=value, basis="function")
     if isinstance(value, dict) and "score" in value:
         return judgement_of(value["score"], marks)
     if value is None:
@@ -148,12 +148,12 @@ def judgement_of(value: Any, marks: FunctionSettings) -> Judgement:
     if not isinstance(value, (bool, int, float)) and getattr(value, "shape", None) == () and hasattr(value, "item"):
         value = value.item()  # a number of numpy or torch
     if isinstance(value, bool):
-        return Judgement(value=VerdictValue.CORRECT if value else VerdictValue.WRONG, rule="function")
+        return Judgement(value=VerdictValue.CORRECT if value else VerdictValue.WRONG, basis="function")
     if isinstance(value, (int, float)) and marks.low <= value <= marks.high:  # false for NaN
         right = value >= (marks.high if marks.right is None else marks.right)
         return Judgement(
             value=VerdictValue.CORRECT if right else VerdictValue.WRONG,
-            rule="function",
+            basis="function",
             parts={"score": (float(value) - marks.low) / (marks.high - marks.low)},
         )
     return _unscored(
@@ -163,4 +163,4 @@ def judgement_of(value: Any, marks: FunctionSettings) -> Judgement:
 
 
 def _unscored(reason: str) -> Judgement:
-    return Judgement(value=VerdictValue.UNSCORED, rule="none", reason=" ".join(reason.split())[:200])
+    return Judgement(value=VerdictValue.UNSCORED, basis="none", reason=" ".join(reason.split())[:200])
