@@ -91,7 +91,7 @@ def test_directions(name, better):
     [
         (
             "sucess_rate",
-            r"'sucess_rate' is not a column that .*; did you mean 'success_rate'\?; one of: reward, success_rate",
+            r"'sucess_rate' is not a column that .*; did you mean 'success_rate'\? One of: reward, success_rate",
         ),
         ("succes_rate/sums", r"did you mean 'success_rate/TYPE'\?"),
         ("Loss", r"did you mean 'loss'\?"),

@@ -26,8 +26,8 @@ def test_resolved_config_survives_its_own_file(tmp_path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("credit.rul=nsr", r"unknown key 'credit.rul'; did you mean 'rule'\?; credit takes: rule"),
-        ("creditt.rule=nsr", r"unknown key 'creditt'; did you mean 'credit'\?; the top level takes: run"),
+        ("credit.rul=nsr", r"unknown key 'credit.rul'; did you mean 'rule'\? credit takes: rule"),
+        ("creditt.rule=nsr", r"unknown key 'creditt'; did you mean 'credit'\? The top level takes: run"),
         ("learner.steps=abc", r"learner.steps: .*valid integer.*given: 'abc'"),
         ("learner.minibatch=100", r"learner.minibatch=100 is larger than rollout.prompts_per_step=64"),
         ("evaluation.k=[512]", r"k=512 is larger than n=256: pass@k is undefined"),

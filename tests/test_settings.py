@@ -79,7 +79,7 @@ class Moving:
         ({}, "part example: the setting 'first' is missing"),
         (
             {"first": 0.1, "cuont": 1},
-            "unknown setting 'cuont'; did you mean 'count'?; it takes: first, count, lambda, weights",
+            "unknown setting 'cuont'; did you mean 'count'? It takes: first, count, lambda, weights",
         ),
         ({"first": 2}, "first = 2; expected a number in [0, 1]"),
         ({"first": True}, "first = True; expected a number in [0, 1]"),

@@ -254,8 +254,8 @@ def find_scored(name: str, types: Sequence[str] | None = None) -> Column:
     if base not in COLUMNS or (slash and base not in by_type):
         known = [*scored, *(f"{own}/TYPE" for own in by_type)]
         raise ConfigError(
-            f"'{name}' is not a column that a checkpoint can be the best by{nearest(f'{base}/TYPE' if slash else name, known)}; "
-            f"one of: {', '.join(known)}"
+            f"'{name}' is not a column that a checkpoint can be the best by{nearest(f'{base}/TYPE' if slash else name, known, 'One of')}: "
+            f"{', '.join(known)}"
         )
     if COLUMNS[base].better is None:
         raise ConfigError(

@@ -68,7 +68,7 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        super().__init__(f"unknown {kind} '{name}'{nearest(name, names)}; known: {', '.join(names)}")
+        super().__init__(f"unknown {kind} '{name}'{nearest(name, names, 'Known')}: {', '.join(names)}")
 
 
 class ServerError(CounterpoiseError):
@@ -105,7 +105,15 @@ def install_command(package: str, *, extra: str) -> str:
     return f"pip install {' '.join(found) or package}"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the closest known name, or the empty string."""
+def nearest(name: str, known: Iterable[str], then: str = "") -> str:
+    """`; did you mean 'x'?` for the closest known name, or the empty string.
+
+    Args:
+        name: what was written.
+        known: what it can be.
+        then: a sentence to go on with, e.g. `It takes: …`; after a semicolon, with a small letter, where no name is close.
+    """
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    if close:
+        return f"; did you mean '{close[0]}'?{' ' if then else ''}{then}"
+    return f"; {then[0].lower()}{then[1:]}" if then else ""

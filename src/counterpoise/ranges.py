@@ -120,9 +120,12 @@ def expected(hint: Any) -> str:
         bool: "true or false",
         str: "text",
         Mapping: "a table",
+        list: "a list",
+        dict: "a table",
         Sequence: "a list",
     }
-    return plain[origin or hint]
+    kind = origin or hint
+    return plain.get(kind) or f"a {getattr(kind, '__name__', kind)}"  # a class of somebody else's
 
 
 def _range(metadata: Sequence[Any]) -> str:

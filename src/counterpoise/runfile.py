@@ -216,12 +216,12 @@ def _explain(error: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     name = ".".join(location)
     if error["type"] == "extra_forbidden":
         known = _fields_at(location[:-1])
-        where = ".".join(location[:-1]) or "the top level"
+        where = ".".join(location[:-1]) or "The top level"
         meant = [place for place in setting_places(location[-1], data) if not isinstance(error["input"], Mapping)]
-        close = (
-            f"; did you mean {' or '.join(repr(place) for place in meant)}?" if meant else nearest(location[-1], known)
-        )
-        return f"unknown key '{name}'{close}; {where} takes: {', '.join(known)}"
+        takes = f"{where} takes: {', '.join(known)}"
+        if meant:
+            return f"unknown key '{name}'; did you mean {' or '.join(repr(place) for place in meant)}? {takes}"
+        return f"unknown key '{name}'{nearest(location[-1], known, takes)}"
     message = str(error["msg"]).removeprefix("Value error, ")
     if not name:
         return message

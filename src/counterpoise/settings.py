@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import keyword
 import math
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -25,7 +27,17 @@ from counterpoise.ranges import expected, interval
 if TYPE_CHECKING:
     from pydantic_core import SchemaValidator, ValidationError
 
-__all__ = ["check_number", "construct", "described", "names_of", "setting_name", "setting_value", "settings"]
+__all__ = [
+    "adopted",
+    "check_number",
+    "construct",
+    "described",
+    "known_names",
+    "names_of",
+    "setting_name",
+    "setting_value",
+    "settings",
+]
 
 T = TypeVar("T")
 
@@ -46,26 +58,65 @@ def settings(where: str, *, frozen: bool = True) -> Callable[[type[T]], type[T]]
     """
 
     def make(plain: type[T]) -> type[T]:
-        made = dataclass(frozen=frozen, slots=frozen, kw_only=True, eq=frozen)(plain)
-
-        plainly = made.__init__
-
-        @functools.wraps(plainly)
-        def fill(self: Any, **given: Any) -> None:
-            named = {setting_name(key): value for key, value in given.items()}
-            _check_names(where, made, named)
-            if named:
-                _fill(where, self, named)
-            else:  # the defaults of a signature are built at import, which stays quick without pydantic
-                plainly(self)
-
-        made.__init__ = fill  # type: ignore[method-assign]
-        made.__pydantic_config__ = {  # type: ignore[attr-defined]
-            "strict": True, "extra": "forbid", "allow_inf_nan": False, "alias_generator": setting_name
-        }  # fmt: skip
-        return made
+        return _check_made(where, dataclass(frozen=frozen, slots=frozen, kw_only=True, eq=frozen)(plain))
 
     return make
+
+
+def adopted(where: str, plain: type[T], defaults: Mapping[str, Any] = MappingProxyType({})) -> type[T]:
+    """Somebody else's class, with its settings checked as ours are: the fields of a dataclass, or none.
+
+    Args:
+        where: what messages begin with.
+        plain: the class, which stays as it is: what is returned is made from it.
+        defaults: attributes that are added where it has none.
+
+    Raises:
+        ConfigError: it is no dataclass, and has to be given something.
+    """
+    if not is_dataclass(plain) and (needed := _parameters(plain)):
+        raise ConfigError(
+            f"{where}: {plain.__name__} takes {', '.join(needed)} and is no dataclass, so its settings cannot be checked; write them as "
+            "annotated fields under @dataclass"
+        )
+    body = {"__module__": plain.__module__, "__qualname__": plain.__qualname__, "__doc__": plain.__doc__}
+    body |= {name: value for name, value in defaults.items() if not hasattr(plain, name)}
+    made: Any = type(plain.__name__, (plain,), body)
+    if hasattr(plain, "__pydantic_config__"):  # `settings` made it
+        return made  # type: ignore[no-any-return]
+    if not is_dataclass(plain):
+        made.__dataclass_fields__ = {}
+    ours: type[T] = _check_made(where, made)
+    return ours
+
+
+def _parameters(plain: type) -> list[str]:
+    """What a class that is no dataclass has to be given."""
+    if plain.__init__ is object.__init__:  # type: ignore[misc]
+        return []
+    own = inspect.signature(plain.__init__).parameters.values()  # type: ignore[misc]
+    packed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [one.name for one in own if one.default is one.empty and one.kind not in packed][1:]
+
+
+def _check_made(where: str, made: type[T]) -> type[T]:
+    """Let a dataclass check what it is given."""
+    plainly = made.__init__
+
+    @functools.wraps(plainly)
+    def fill(self: Any, **given: Any) -> None:
+        named = {setting_name(key): value for key, value in given.items()}
+        _check_names(where, made, named)
+        if named:
+            _fill(where, self, named)
+        else:  # the defaults of a signature are built at import, which stays quick without pydantic
+            plainly(self)
+
+    made.__init__ = fill  # type: ignore[method-assign]
+    made.__pydantic_config__ = {  # type: ignore[attr-defined]
+        "strict": True, "extra": "forbid", "allow_inf_nan": False, "alias_generator": setting_name
+    }  # fmt: skip
+    return made
 
 
 def construct(kind: str, registry: Mapping[str, Callable[..., T]], name: str, given: Mapping[str, Any]) -> T:
@@ -76,8 +127,14 @@ def construct(kind: str, registry: Mapping[str, Callable[..., T]], name: str, gi
         ConfigError: a setting is unknown, missing, of the wrong type or out of range.
     """
     if name not in registry:
-        raise UnknownNameError(kind, name, registry)
+        raise UnknownNameError(kind, name, known_names(registry))
     return registry[name](**given)
+
+
+def known_names(registry: Mapping[str, Any]) -> Iterable[str]:
+    """The names to list for a name that a registry has not, those of packages among them (`plugins.Parts.known`)."""
+    known: Callable[[], Iterable[str]] | None = getattr(registry, "known", None)
+    return registry if known is None else known()
 
 
 def names_of(made: Any) -> list[str]:
@@ -140,7 +197,7 @@ def _check_names(where: str, kind: Any, given: Mapping[str, Any]) -> None:
     for name in given:
         if name not in known:
             takes = ", ".join(known) or "no settings"
-            raise ConfigError(f"{where}: unknown setting '{name}'{nearest(name, known)}; it takes: {takes}")
+            raise ConfigError(f"{where}: unknown setting '{name}'{nearest(name, known, f'It takes: {takes}')}")
     for one in fields(kind):
         if one.init and _required(one) and setting_name(one.name) not in given:
             raise ConfigError(f"{where}: the setting '{setting_name(one.name)}' is missing")
@@ -165,9 +222,15 @@ def _fill(where: str, instance: Any, given: Mapping[str, Any]) -> None:
 
 @functools.cache
 def _validator(kind: type) -> SchemaValidator:
-    from pydantic import TypeAdapter
+    from pydantic import PydanticUserError, TypeAdapter
 
-    adapted: TypeAdapter[Any] = TypeAdapter(kind)
+    try:
+        adapted: TypeAdapter[Any] = TypeAdapter(kind)
+    except (PydanticUserError, NameError) as error:  # one of ours never gets here
+        raise ConfigError(
+            f"the settings of {kind.__name__} cannot be checked: {str(error).splitlines()[0]}; annotate them as int, float, bool, str, "
+            "Path, list or dict"
+        ) from error
     return adapted.validator  # type: ignore[return-value]
 
 
@@ -177,6 +240,8 @@ def _fault(where: str, kind: type, given: Mapping[str, Any], error: ValidationEr
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, CounterpoiseError):  # raised by the class's own checks
         return cause
+    if not first["loc"]:  # checks of somebody else's class, which raise what they like
+        return ConfigError(f"{where}: {cause or first['msg']}")
     name, *inside = first["loc"]
     hint = {setting_name(key): one for key, one in get_type_hints(kind, include_extras=True).items()}[str(name)]
     if inside[-1:] == ["[key]"]:

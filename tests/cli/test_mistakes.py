@@ -20,7 +20,7 @@ GOOD = {"question": "1,2=3", "answer": "3"}
     [
         ('{"question": "1,2=3", "answer"', ":2: expected one JSON object, found '{\"question\": \"1,2=3\", \"answer\"' ("),
         ("[1]", ":2: expected one JSON object, found an array; write one {…} per line"),
-        ({"question": "1,2=3", "anser": "3"}, ":2: no field 'answer'; did you mean 'anser'?; the fields are: question, anser"),
+        ({"question": "1,2=3", "anser": "3"}, ":2: no field 'answer'; did you mean 'anser'? The fields are: question, anser"),
         ({"question": "1,2=3", "answer": ""}, ":2: field 'answer' is empty; fill it or remove the record"),
         ({"question": "1,2=3", "answer": {"a": 3}}, ":2: field 'answer': expected text, a number or a list of them, found an object"),
         ("9" * 5000, ":2: expected one JSON object, found '999"),
@@ -126,7 +126,7 @@ def test_an_empty_split_is_refused(refused, run_file, jsonl, tiny_policy):
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("tasks.name=cuntdown", "unknown task 'cuntdown'; did you mean 'countdown'?; known: arithmetic, choice, countdown"),
+        ("tasks.name=cuntdown", "unknown task 'cuntdown'; did you mean 'countdown'? Known: arithmetic, choice, countdown"),
         ("credit.rule=weighted_reinforc", "unknown credit.rule 'weighted_reinforc'; did you mean 'weighted_reinforce'?"),
         ("credit.emphasis=fokal", "unknown credit.emphasis 'fokal'; did you mean 'focal'?"),
         ("credit.controller=constnt", "unknown credit.controller 'constnt'; did you mean 'constant'?"),
@@ -136,7 +136,7 @@ def test_an_empty_split_is_refused(refused, run_file, jsonl, tiny_policy):
         ("loss.denominator=token_signed", "unknown loss.denominator 'token_signed'; did you mean 'tokens_signed'?"),
         ("prompt.template=plan", "unknown prompt.template 'plan'; did you mean 'plain'?"),
         ("model.name=labb", "unknown model 'labb'; did you mean 'lab'?"),
-        ("credit.settings.lamda=0.2", "unknown setting 'lamda'; did you mean 'lambda'?; it takes: lambda\n"),
+        ("credit.settings.lamda=0.2", "unknown setting 'lamda'; did you mean 'lambda'? It takes: lambda\n"),
         ("credit.settings.lambda=abc", "credit.rule weighted_reinforce: lambda = 'abc'; expected a number"),
         ("tasks.settings.count=two", "task countdown: count = 'two'; expected an integer"),
         ("tasks.settings.seed=true", "task countdown: seed = True; expected an integer"),
@@ -332,9 +332,9 @@ def test_a_run_file_that_cannot_be_read(refused, run_file, tmp_path):
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("lerner.steps=3", "unknown key 'lerner'; did you mean 'learner'?; the top level takes: run, model, tasks"),
-        ("learner.stepz=3", "unknown key 'learner.stepz'; did you mean 'steps'?; learner takes: steps, learning_rate"),
-        ("model.lora.rnk=3", "unknown key 'model.lora.rnk'; did you mean 'rank'?; model.lora takes: rank"),
+        ("lerner.steps=3", "unknown key 'lerner'; did you mean 'learner'? The top level takes: run, model, tasks"),
+        ("learner.stepz=3", "unknown key 'learner.stepz'; did you mean 'steps'? learner takes: steps, learning_rate"),
+        ("model.lora.rnk=3", "unknown key 'model.lora.rnk'; did you mean 'rank'? model.lora takes: rank"),
         ("temperature=0.6", "unknown key 'temperature'; did you mean 'rollout.temperature' or 'evaluation.temperature'?"),
         ("evaluation.temprature=0.6", "unknown key 'evaluation.temprature'; did you mean 'temperature'?"),
         ("tasks.count=3", "unknown key 'tasks.count'; did you mean 'tasks.settings.count'?"),

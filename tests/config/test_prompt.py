@@ -83,7 +83,7 @@ def test_a_file_that_holds_no_text(tmp_path, content, message):
     [
         ("", "prompt.shots: {} is empty; give JSON lines with question and answer"),
         ('{"question": "a", "answer": "b"}\n{"question": "a"}', "prompt.shots: {}:2: no 'answer'; a shot is"),
-        ('{"question": "a", "anser": "b"}', "prompt.shots: {}:1: no 'answer'; did you mean 'anser'?; a shot is"),
+        ('{"question": "a", "anser": "b"}', "prompt.shots: {}:1: no 'answer'; did you mean 'anser'? A shot is"),
         ('{"question": "a", "answer": " "}', "prompt.shots: {}:1: 'answer' is ' '; expected the text that the prompt is to show"),
         ('{"question": "a", "answer": 4}', "prompt.shots: {}:1: 'answer' is '4'; expected the text"),
         ('["a"]', 'prompt.shots: {}:1: expected {{"question": "…", "answer": "…"}} (a JSON list, not an object)'),

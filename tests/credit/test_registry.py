@@ -6,14 +6,14 @@ from counterpoise.errors import ConfigError, UnknownNameError
 
 def test_an_unknown_rule_gets_the_nearest_name_and_the_list() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"unknown credit.rule 'gpro'; did you mean 'grpo'\?; known: asymmetric, "
+        UnknownNameError, match=r"unknown credit.rule 'gpro'; did you mean 'grpo'\? Known: asymmetric, "
     ):
         make_rule("gpro")
 
 
 def test_an_unknown_setting_gets_the_nearest_name() -> None:
     with pytest.raises(
-        ConfigError, match=r"credit.rule grpo: unknown setting 'dof'; did you mean 'ddof'\?; it takes: ddof, eps"
+        ConfigError, match=r"credit.rule grpo: unknown setting 'dof'; did you mean 'ddof'\? It takes: ddof, eps"
     ):
         make_rule("grpo", dof=1)
     with pytest.raises(ConfigError, match=r"credit.rule psr: unknown setting 'k'; it takes: no settings"):

@@ -81,7 +81,7 @@ def test_saving_where_a_file_stands_is_a_message(tmp_path):
 def test_unknown_size_names_the_nearest():
     with pytest.raises(
         UnknownNameError,
-        match="unknown lab model 'strng'; did you mean 'strong'\\?; known: graded, paths, strong, weak",
+        match="unknown lab model 'strng'; did you mean 'strong'\\? Known: graded, paths, strong, weak",
     ):
         lab_path("strng")
 

@@ -37,7 +37,7 @@ def test_braces_of_the_question_are_its_own() -> None:
     [
         (
             "Q: {questoin}",
-            "prompt.user: unknown field '{questoin}'; did you mean 'question'?; the only field is {question}",
+            "prompt.user: unknown field '{questoin}'; did you mean 'question'? The only field is {question}",
         ),
         (
             "{question} {context}",

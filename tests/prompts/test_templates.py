@@ -110,7 +110,7 @@ def test_no_chat_template_says_what_to_set() -> None:
 
 def test_unknown_template_names_the_nearest() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"unknown prompt template 'paper_qwen'; did you mean 'paper_qwen3'\?; known: "
+        UnknownNameError, match=r"unknown prompt template 'paper_qwen'; did you mean 'paper_qwen3'\? Known: "
     ):
         make_prompts([problem()], tokenizer(), template="paper_qwen")
 

@@ -22,7 +22,7 @@ def test_settings_arrive() -> None:
 
 def test_unknown_task_names_the_nearest() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"unknown task 'gms8k'; did you mean 'gsm8k'\?; known: arithmetic, choice, countdown"
+        UnknownNameError, match=r"unknown task 'gms8k'; did you mean 'gsm8k'\? Known: arithmetic, choice, countdown"
     ):
         make_task("gms8k")
 
@@ -30,6 +30,6 @@ def test_unknown_task_names_the_nearest() -> None:
 def test_unknown_setting_names_the_nearest() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"task arithmetic: unknown setting 'operation'; did you mean 'operations'\?; it takes: operations, largest",
+        match=r"task arithmetic: unknown setting 'operation'; did you mean 'operations'\? It takes: operations, largest",
     ):
         make_task("arithmetic", operation=3)

@@ -20,10 +20,10 @@ def test_settings_reach_the_verifier():
 
 def test_messages():
     known = ", ".join(sorted(VERIFIERS))
-    with pytest.raises(UnknownNameError, match=rf"unknown verifier 'maths'; did you mean 'math'\?; known: {known}"):
+    with pytest.raises(UnknownNameError, match=rf"unknown verifier 'maths'; did you mean 'math'\? Known: {known}"):
         make_verifier("maths")
     with pytest.raises(
         UsageError,
-        match=r"verifier math: unknown setting 'litral'; did you mean 'literal'\?; it takes: literal, ordered, rules",
+        match=r"verifier math: unknown setting 'litral'; did you mean 'literal'\? It takes: literal, ordered, rules",
     ):
         make_verifier("math", litral=True)

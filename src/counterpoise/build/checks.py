@@ -10,6 +10,7 @@ from counterpoise.build.loss import loss_of
 from counterpoise.build.problems import Problems, check_verifiers, problems_of, task_and_template
 from counterpoise.columns import COLUMNS, find_scored
 from counterpoise.config import CriticConfig, ModelConfig, RunConfig
+from counterpoise.config.parts import sources_in
 from counterpoise.credit import Needs, needs_of
 from counterpoise.credit.advantages import EveryStep
 from counterpoise.diagnostics.guards.registry import make_guards
@@ -41,6 +42,7 @@ def check_run(config: RunConfig, *, evaluates: bool = True, started: bool = Fals
         UnknownNameError, ConfigError, DataError, ModelError, MissingExtraError: see `check_names`, `check_model` and
             `problems_of`.
     """
+    sources_in(config.model_dump(mode="json"))  # read, not imported: that each is there, and two have not one name
     check_names(config, started=started)
     check_policy(config.model)
     problems = problems_of(config, evaluates=evaluates)

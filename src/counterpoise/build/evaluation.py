@@ -9,6 +9,7 @@ from pathlib import Path
 from counterpoise.config import RunConfig
 from counterpoise.evaluation.store import Manifest, RolloutStore
 from counterpoise.evaluation.task_file import keep_task
+from counterpoise.plugins import portable
 from counterpoise.prompts import Wording
 from counterpoise.runfile import settled
 from counterpoise.text import counted
@@ -45,7 +46,7 @@ def manifest_of(config: RunConfig, template: Wording, step: int, *, served: str 
     wanted = config.evaluation
     return Manifest(
         model=config.model.name if served is None else served,
-        task=f"{config.tasks.name}:test",
+        task=f"{portable(config.tasks.name)}:test",
         template=str(template),
         settings=SamplingSettings(
             temperature=wanted.temperature,

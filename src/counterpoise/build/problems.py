@@ -9,11 +9,13 @@ from typing import Any
 
 from counterpoise.config import PromptConfig, RunConfig
 from counterpoise.errors import DataError, UnknownNameError
+from counterpoise.plugins import known_as
 from counterpoise.prompts.templates import PER_PROBLEM, TEMPLATES
 from counterpoise.prompts.wording import Wording
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.registry import make_task
 from counterpoise.types import Problem
+from counterpoise.verifiers.guests.own import OwnFunction
 from counterpoise.verifiers.registry import make_verifier
 
 __all__ = ["Problems", "check_verifiers", "problems_of", "task_and_template", "wording_of"]
@@ -73,7 +75,7 @@ def wording_of(config: PromptConfig, default: str) -> Wording:
     """
     template = config.template or default
     if template != PER_PROBLEM and template not in TEMPLATES:
-        raise UnknownNameError("prompt.template", template, TEMPLATES)
+        raise UnknownNameError("prompt.template", template, TEMPLATES.known())
     prompt = config.settled()
     assert not isinstance(prompt.shots, Path)
     return Wording(
@@ -95,5 +97,11 @@ def check_verifiers(problems: Sequence[Problem], settings: Mapping[str, Mapping[
         UnknownNameError: a problem, or one of the settings, names no known verifier.
         ConfigError: a setting that its verifier does not have, or a bad value.
     """
-    for name in sorted({problem.verifier for problem in problems} | set(settings)):
-        make_verifier(name, **settings.get(name, {}))
+    settings = {known_as(name): given for name, given in settings.items()}
+    firsts: dict[str, Problem] = {}
+    for problem in problems:
+        firsts.setdefault(problem.verifier, problem)
+    for name in sorted(firsts.keys() | set(settings)):
+        verifier = make_verifier(name, **settings.get(name, {}))
+        if isinstance(verifier, OwnFunction) and name in firsts:
+            verifier.check(firsts[name])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from counterpoise.cli import console
+from counterpoise.plugins import portable
 
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig
@@ -30,7 +31,9 @@ def evaluation_folder(model: str, config: RunConfig, *, kind: str = "eval") -> P
     from counterpoise.files import read_json
     from counterpoise.runs.sampling import sampling_name
 
-    plain = Path("runs") / f"{kind}-{re.sub(r'[^A-Za-z0-9.]+', '-', model)}-{config.tasks.name}"
+    # A task may be an import path, whose slashes are no folders.
+    task = re.sub(r"[^\w.]+", "-", portable(config.tasks.name))
+    plain = Path("runs") / f"{kind}-{re.sub(r'[^A-Za-z0-9.]+', '-', model)}-{task}"
     wanted = config.evaluation
     asked = {
         "temperature": wanted.temperature,

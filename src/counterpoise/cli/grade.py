@@ -11,6 +11,7 @@ import typer
 from counterpoise.cli import console
 from counterpoise.cli.passk import METRIC_HELP, parse_ks
 from counterpoise.errors import UsageError
+from counterpoise.plugins import portable
 from counterpoise.settings import setting_value
 from counterpoise.text import counted
 
@@ -59,7 +60,7 @@ def grade(
     settings = dict(map(_setting, (o for o in overrides or () if o.startswith(_VERIFIER))))
     if settings and verifier is None:
         raise UsageError(f"verifier.{next(iter(settings))} is a setting of a verifier; name it: --verifier math")
-    config = stored_config(directory, [o for o in overrides or () if not o.startswith(_VERIFIER)])
+    config = stored_config(directory, [o for o in overrides or () if not o.startswith(_VERIFIER)], verifier)
     ks = parse_ks(k) if k else None
 
     from counterpoise.cli.live import LazyProgress
@@ -111,7 +112,7 @@ def evaluation_directory(target: str) -> Path:
     return found
 
 
-def stored_config(directory: Path, overrides: Sequence[str]) -> RunConfig:
+def stored_config(directory: Path, overrides: Sequence[str], verifier: str | None = None) -> RunConfig:
     """The configuration that a stored evaluation was drawn with, with overrides of what grading depends on.
 
     Raises:
@@ -130,10 +131,14 @@ def stored_config(directory: Path, overrides: Sequence[str]) -> RunConfig:
             )
     run_file = directory.resolve().parent.parent / "config.toml"
     if directory.resolve().parent.name == "evaluation" and run_file.is_file():
-        RunDirectory.read(run_file.parent)  # for its complaints
-        return load_stored(run_file.parent, overrides)
+        run, config = RunDirectory.read(run_file.parent), load_stored(run_file.parent, overrides)
+        new = "name the new code: --verifier ./FILE.py:NAME"
+        run.refuse_other_code(config, besides="verifier" if verifier is not None else "", also=new)
+        return config
     manifest = RolloutStore(directory).manifest
-    tasks = {**(kept_task(directory) or {}), "name": manifest.task.removesuffix(":test")}
+    kept, name = kept_task(directory) or {}, manifest.task.removesuffix(":test")
+    # The manifest has the name of an import path alone, without where its file is.
+    tasks = {**kept, "name": kept["name"] if portable(str(kept.get("name"))) == name else name}
     sections = {"model": {"name": manifest.model}, "tasks": tasks}
     return parse_config(sections, overrides, source="command line")
 

@@ -36,8 +36,9 @@ def subject_of(target: str, settings: Sequence[str], task: str | None) -> tuple[
     if (path / "config.toml").is_file():
         if task is not None:
             raise UsageError(f"{path} is a run and has its own task; leave --task away")
-        RunDirectory.read(path)  # for its complaints; what is looked at may have any settings
-        return _of_run(path, load_stored(path, settings), step)
+        run, config = RunDirectory.read(path), load_stored(path, settings)  # what is looked at may have any settings
+        run.refuse_other_code(config)
+        return _of_run(path, config, step)
     if step is not None:
         raise UsageError(f"{target}: @ chooses a step of a run, and {path} is not a run directory (no config.toml)")
     return model_subject(target, settings, task), None, target

@@ -180,6 +180,12 @@ def selfcheck(
             for probe in report.probes:
                 table.add_row(*_row(report.task, probe))
     console.stdout.print(table)
+    for report in reports:
+        if report.unknown:
+            console.note(
+                f"{report.task}: no right response is known to {counted(report.unknown, 'problem')} of {report.problems:,}, whose verifier "
+                "is not one of ours, so whether it accepts one was not checked; name a field of worked answers: demonstration=FIELD"
+            )
     if _explain_failures(reports):
         raise typer.Exit(1)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from counterpoise.errors import UnknownNameError
+from counterpoise.plugins import Parts
 
 __all__ = ["CATALOGUE", "Listed", "PartKind", "kind_called"]
 
@@ -56,7 +57,13 @@ def _entries(registry: Mapping[str, Any], of: Callable[[Any], Any] = lambda part
         text = inspect.getdoc(of(part)) or ""
         comparison = _COMPARISON in " ".join(text.split()).lower()
         found.append(Listed(name=name, said=text.partition("\n")[0], comparison=comparison))
-    return found
+    return [*found, *_added(registry)]
+
+
+def _added(registry: Mapping[str, Any]) -> list[Listed]:
+    """Names that installed packages add; they are not imported for their documentation."""
+    added = registry.added() if isinstance(registry, Parts) else {}
+    return [Listed(name=name, said=f"added by an installed package: {path}") for name, path in added.items()]
 
 
 def _rules() -> list[Listed]:
@@ -92,7 +99,7 @@ def _templates() -> list[Listed]:
         text = template.user if isinstance(template, ChatTemplate) else getattr(template, "text", "")
         shown = text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
         entries.append(Listed(name=name, said=f"{'the chat format of the model around ' if chat else ''}{shown!r}"))
-    return entries
+    return [*entries, *_added(TEMPLATES)]
 
 
 def _tasks() -> list[Listed]:

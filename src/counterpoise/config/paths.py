@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+from counterpoise.config.parts import NamedPart, parts_in
 from counterpoise.config.prompt import FROM_FILE, TEXTS
 from counterpoise.errors import ConfigError
+from counterpoise.plugins import ImportPath, is_reference
 from counterpoise.ranges import ON_HUB
 
 __all__ = ["PACKAGED", "PathPlace", "anchor", "is_path_key", "missing", "paths_in", "relocate"]
@@ -53,12 +55,38 @@ class PathPlace:
         self.table[self.name] = f"{self.before}{path}"
 
 
-def paths_in(tables: Mapping[str, Any]) -> Iterator[PathPlace]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PartPlace:
+    """The file of an import path: `./rewards.py` in `./rewards.py:check`."""
+
+    part: NamedPart
+    kind: PathKind = "input"
+
+    @property
+    def key(self) -> str:
+        return self.part.key
+
+    @property
+    def value(self) -> str:
+        return ImportPath.parse(self.part.name).place
+
+    def put(self, path: str | Path) -> None:
+        self.part.put(str(replace(ImportPath.parse(self.part.name), place=str(path))))
+
+
+def paths_in(tables: Mapping[str, Any]) -> Iterator[PathPlace | _PartPlace]:
     """Every path that these sections of a run file set; tables of the wrong shape are passed over, the schema has words for them.
 
     They are `run.directory`, a `model.name`, `tasks.train`, `tasks.test`, whatever a task or a verifier declares as a `Path`, the same in
-    the sources of a mixture, `prompt.shots`, and texts of `[prompt]` that begin with `file:`. A data set of the hub, `hub:NAME`, is none.
+    the sources of a mixture, `prompt.shots`, and texts of `[prompt]` that begin with `file:`, and the files of
+    import paths to parts. A data set of the hub, `hub:NAME`, is none.
+
+    Raises:
+        ConfigError: the name of a part is written as an import path, and is none.
     """
+    for part in parts_in(tables):
+        if is_reference(part.name) and not part.name.startswith(ON_HUB) and ImportPath.parse(part.name).is_file:
+            yield _PartPlace(part=part)
     tasks, settings = _table(tables, "tasks"), _table(_table(tables, "tasks"), "settings")
     yield from _set(_table(tables, "run"), "run", ("directory",), "made")
     yield from _set(_table(tables, "model"), "model", ("name",), "model")
@@ -153,7 +181,7 @@ def relocate(tables: Mapping[str, Any], home: Path) -> None:
         section["directory"] = str(home.parents[len(parts) - 1])
 
 
-def missing(tables: Mapping[str, Any]) -> list[PathPlace]:
+def missing(tables: Mapping[str, Any]) -> list[PathPlace | _PartPlace]:
     """Paths of files and models that are not there."""
     return [
         place
@@ -180,7 +208,7 @@ def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _under(base: Path, place: PathPlace) -> Path:
+def _under(base: Path, place: PathPlace | _PartPlace) -> Path:
     if "\0" in place.value:
         raise ConfigError(f"{place.key}={place.value!r} holds a NUL character, so it is not a path")
     try:

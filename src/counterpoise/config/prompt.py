@@ -118,7 +118,7 @@ def _shot(where: str, fields: dict[str, Any] | JsonFault) -> ShotConfig:
     for name in _SHOT:
         if name not in fields:
             raise ConfigError(
-                f'prompt.shots: {where}: no \'{name}\'{nearest(name, fields)}; a shot is {{"question": "…", "answer": "…"}}, and '
+                f'prompt.shots: {where}: no \'{name}\'{nearest(name, fields, "A shot is")} {{"question": "…", "answer": "…"}}, and '
                 f"this one has: {', '.join(fields) or 'nothing'}"
             )
         if not isinstance(fields[name], str) or not fields[name].strip():

@@ -21,6 +21,7 @@ from counterpoise.credit.controllers.registry import CONTROLLERS
 from counterpoise.credit.token_weights import TOKEN_WEIGHTS
 from counterpoise.diagnostics.guards.registry import GUARDS
 from counterpoise.losses import DENOMINATORS, LOSSES
+from counterpoise.plugins import Parts
 from counterpoise.prompts import TEMPLATES
 from counterpoise.rewards.registry import REWARDS
 from counterpoise.settings import names_of, setting_name
@@ -28,7 +29,11 @@ from counterpoise.tables import EXTENDS
 from counterpoise.tasks.registry import TASKS
 from counterpoise.verifiers.registry import VERIFIERS
 
-__all__ = ["PLACES", "Place", "run_file_schema", "settings_schema"]
+__all__ = ["IMPORT_PATH", "PLACES", "Place", "run_file_schema", "settings_schema"]
+
+
+IMPORT_PATH = r"^[^:].*:[^\W\d][\w.]*$"
+"""How a name that is an import path reads: `my_pkg.rules:Hopeful`, `./rewards.py:check`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +88,18 @@ def run_file_schema() -> dict[str, Any]:
     for place in PLACES:
         section = schema["$defs"][RunConfig.model_fields[place.section].annotation.__name__]  # type: ignore[union-attr]
         if place.name is not None:
-            _text(section["properties"][place.name])["enum"] = list(place.parts)
+            _text(section["properties"][place.name]).update(_names(place.parts))
         if place.settings is None:
             continue
         for name, part in place.parts.items():
             schema["$defs"][f"{place.kind} {name}"] = settings_schema(part, filled=place.filled)
         places = {name: {"$ref": f"#/$defs/{place.kind} {name}"} for name in place.parts}
         if place.name is None:
-            section["properties"][place.settings] |= {"properties": places, "additionalProperties": False}
+            section["properties"][place.settings] |= {
+                "properties": places,
+                "patternProperties": {IMPORT_PATH: {"type": "object"}},
+                "additionalProperties": False,
+            }
             continue
         default = section["properties"][place.name]["default"]
         section.setdefault("allOf", []).extend(
@@ -117,6 +126,13 @@ def settings_schema(part: Any, *, filled: tuple[str, ...] = ()) -> dict[str, Any
     if "required" in schema:
         schema["required"] = [name for name in schema["required"] if name not in filled]
     return schema
+
+
+def _names(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Our names, those that installed packages add, and import paths where a part may be somebody else's."""
+    if not isinstance(parts, Parts):
+        return {"enum": list(parts)}
+    return {"anyOf": [{"enum": list(parts.known())}, {"pattern": IMPORT_PATH}]}
 
 
 def _text(value: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from counterpoise.credit.groups import GroupStatistics
 from counterpoise.lazy import torch
+from counterpoise.plugins import Parts, Shape
 from counterpoise.ranges import NonNegative
 from counterpoise.settings import construct, settings
 
@@ -91,13 +92,21 @@ class Mad:
         return _reciprocal(2.0 * statistics.p * (1.0 - statistics.p), self.at_pole)
 
 
-EMPHASES: Mapping[str, type[Emphasis]] = {
+_OWN: Mapping[str, type[Emphasis]] = {
     "none": NoEmphasis,
     "focal": Focal,
     "inverse": Inverse,
     "inverse_sqrt": InverseSqrt,
     "mad": Mad,
 }
+
+EMPHASES: Parts[type[Emphasis]] = Parts(
+    "emphasis",
+    _OWN,
+    Shape(methods={"__call__": ("statistics",)}, defaults={"divides": False}),
+    message="credit.emphasis",
+)
+"""Emphases by name, as `credit.registry.RULES`."""
 
 
 def make_emphasis(name: str, **settings: Any) -> Emphasis:

@@ -24,11 +24,12 @@ from counterpoise.credit.rules.rloo import Rloo
 from counterpoise.credit.rules.soft import Soft
 from counterpoise.credit.rules.weighted_reinforce import WeightedReinforce
 from counterpoise.errors import ConfigError, UnknownNameError
+from counterpoise.plugins import Parts, Shape
 from counterpoise.settings import construct
 
 __all__ = ["RULES", "check_emphasis", "make_rule", "needs_of"]
 
-RULES: Mapping[str, Callable[..., Rule]] = {
+_OWN: Mapping[str, Callable[..., Rule]] = {
     "psr": Psr,
     "nsr": Nsr,
     "reinforce": Reinforce,
@@ -45,6 +46,11 @@ RULES: Mapping[str, Callable[..., Rule]] = {
     "gdpo": Gdpo,
     "ppo": Ppo,
 }
+
+RULES: Parts[Callable[..., Rule]] = Parts(
+    "rule", _OWN, Shape(methods={"__call__": ("rewards", "statistics")}), message="credit.rule"
+)
+"""Rules by name; any other name is one of a package or an import path (`counterpoise.plugins`)."""
 
 
 def make_rule(name: str, **settings: Any) -> Rule:
@@ -67,7 +73,7 @@ def needs_of(name: str) -> Needs:
         UnknownNameError: no rule has that name.
     """
     if name not in RULES:
-        raise UnknownNameError("credit.rule", name, RULES)
+        raise UnknownNameError("credit.rule", name, RULES.known())
     needs: Needs = getattr(RULES[name], "needs", Needs.NOTHING)
     return needs
 

@@ -19,6 +19,7 @@ from counterpoise.evaluation.run import Progress, grade
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.files import JsonFault, atomic_write_text, parse_json, read_text, why
+from counterpoise.plugins import known_as
 from counterpoise.types import Problem
 from counterpoise.verifiers.equivalence import equivalent_answers
 
@@ -92,6 +93,7 @@ def regrade(
             f"{directory} holds no rollouts, so there is nothing to grade; draw some with counterpoise eval"
         )
     own = _problems(config, drawn, directory)
+    verifier = None if verifier is None else known_as(verifier)
     problems = [replace(problem, verifier=verifier) for problem in own] if verifier else own
     verification = config.verification
     name = verifier or problems[0].verifier

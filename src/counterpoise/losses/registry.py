@@ -11,18 +11,22 @@ from counterpoise.losses.ppo_clip import PpoClip
 from counterpoise.losses.reinforce import ReinforceLoss
 from counterpoise.losses.tokens import Surrogate, SurrogateLoss
 from counterpoise.losses.topr import Topr
+from counterpoise.plugins import Parts, Shape
 from counterpoise.settings import construct
 from counterpoise.types import Loss
 
 __all__ = ["LOSSES", "make_loss"]
 
-LOSSES: Mapping[str, Callable[..., Surrogate]] = {
+_OWN: Mapping[str, Callable[..., Surrogate]] = {
     "reinforce": ReinforceLoss,
     "ppo_clip": PpoClip,
     "cispo": Cispo,
     "gspo": Gspo,
     "topr": Topr,
 }
+
+LOSSES: Parts[Callable[..., Surrogate]] = Parts("loss", _OWN, Shape(methods={"__call__": ("tokens",)}))
+"""Surrogates by name; any other name is one of a package or an import path (`counterpoise.plugins`)."""
 
 
 def make_loss(name: str, **settings: Any) -> Loss:

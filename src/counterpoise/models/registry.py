@@ -59,7 +59,7 @@ def resolve_model(name_or_path: str | Path) -> Path | str:
         raise ModelError(f"there is no model directory '{name}' here; did you mean '{near}'? A hub id is org/name")
     if "/" not in name and (":" in name or nearest(name, MODELS)):
         raise ModelError(
-            f"unknown model '{name}'{nearest(name, MODELS)}; packaged models: {', '.join(sorted(MODELS))}; "
+            f"unknown model '{name}'{nearest(name, MODELS, 'Packaged models')}: {', '.join(sorted(MODELS))}; "
             "otherwise give a directory or a hub id such as org/name"
         )
     return name

@@ -34,7 +34,7 @@ def check_slots(setting: str, text: str) -> None:
     bare = _ESCAPED.sub("", text)
     for name in _FIELD.findall(_LATEX.sub("", bare)):
         raise ConfigError(
-            f"{setting}: unknown field '{{{name}}}'{nearest(name, ['question'])}; the only field is {SLOT} "
+            f"{setting}: unknown field '{{{name}}}'{nearest(name, ['question'], 'The only field is')} {SLOT} "
             f"(letters in braces that are meant as they stand: {{{{{name}}}}})"
         )
     if all(match[1] for match in _ESCAPED.finditer(text)):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
 from counterpoise.errors import ConfigError, UnknownNameError, nearest
-from counterpoise.prompts.slots import SLOT, filled
+from counterpoise.plugins import ForeignPart, Parts, Shape
+from counterpoise.plugins.adopt import call_fault, what_is
+from counterpoise.prompts.slots import SLOT, check_slots, filled
 
 __all__ = [
     "ANSWER_TAGS",
@@ -196,13 +199,71 @@ class ChatTemplate:
         words = set(re.findall(r"[^\W\d]\w*", source))
         if argument not in words:
             raise ConfigError(
-                f"prompt.chat_arguments: the chat template of '{name}' reads no '{argument}'{nearest(argument, words)}; "
-                "drop it, or see the model's card"
+                f"prompt.chat_arguments: the chat template of '{name}' reads no '{argument}'{nearest(argument, words, 'Drop it')}, "
+                "or see the model's card"
             )
 
 
 def _joined(asked: str, answer: str) -> str:
     return asked + answer if asked[-1:].isspace() else f"{asked} {answer}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OwnTemplate:
+    """Somebody else's code that writes the whole prompt of a question."""
+
+    where: str
+    write: Callable[[str, Tokenizer], Any]
+    add_special_tokens: bool
+
+    def render(self, question: str, tokenizer: Tokenizer, *, before: Sequence[Message] = ()) -> str:
+        """What it writes.
+
+        Raises:
+            ConfigError: it raised, or wrote no text, or the problem is a conversation.
+        """
+        if before:
+            raise ConfigError(
+                f"its conversation has several messages, and {self.where} writes a single question; set prompt.template=chat"
+            )
+        try:
+            text = self.write(question, tokenizer)
+        except Exception as error:
+            raise ConfigError(f"{self.where} raised {type(error).__name__}: {error}") from error
+        if not isinstance(text, str):
+            raise ConfigError(f"{self.where} returned {what_is(text)}; expected the prompt as text")
+        return text
+
+
+_CLASS: Final = Shape(methods={"render": ("question", "tokenizer")}, defaults={"add_special_tokens": False})
+
+
+def _own_template(loaded: ForeignPart) -> Template:
+    """A template of what an import path leads to: a text that holds `{question}`, a function of the question, a class or its object.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    where, found = f"prompt.template {loaded.name}", loaded.found
+    if isinstance(found, str):
+        check_slots(where, found)
+        return TextTemplate(text=found, add_special_tokens=True)
+    if isinstance(found, (TextTemplate, ChatTemplate)):
+        return found
+    if inspect.isclass(found):
+        found = _CLASS.adopt("prompt.template", loaded)()
+    if hasattr(found, "render"):
+        if fault := call_fault(found.render, ("question", "tokenizer")):
+            raise ConfigError(f"{where}: {fault}")
+        special = bool(getattr(found, "add_special_tokens", False))
+        return _OwnTemplate(where=where, write=found.render, add_special_tokens=special)
+    if not callable(found):
+        raise ConfigError(
+            f"{where} is {what_is(found)}; expected a text with {SLOT}, a function of the question, or a class with render"
+        )
+    if fault := call_fault(found, ("question",)):
+        raise ConfigError(f"{where}: {fault}")
+    return _OwnTemplate(where=where, write=lambda question, _: found(question), add_special_tokens=True)
 
 
 _CHATML: Final = (
@@ -216,7 +277,7 @@ _LLAMA3: Final = (
     "<|start_header_id|>assistant<|end_header_id|>\n\n"
 )
 
-TEMPLATES: Final[dict[str, Template]] = {
+_OWN: Final[dict[str, Template]] = {
     "plain": TextTemplate(text="{question}\n", add_special_tokens=True),
     "bare": TextTemplate(text="{question}", add_special_tokens=True),
     "step_by_step": TextTemplate(text=f"{STEP_BY_STEP}\n", add_special_tokens=True),
@@ -231,7 +292,11 @@ TEMPLATES: Final[dict[str, Template]] = {
     "qwen3_no_think": TextTemplate(text=_CHATML + "<think>\n\n</think>\n\n", add_special_tokens=False),
     "paper_llama3.1": TextTemplate(text=_LLAMA3, add_special_tokens=False),
 }
-"""Templates by name. The `paper_` ones are the texts of the source paper's code; they and `qwen3_no_think` do not read the tokenizer's
+
+TEMPLATES: Final[Parts[Template]] = Parts("template", _OWN, _own_template, message="prompt.template")
+"""Templates by name; any other name is one of a package or an import path (`counterpoise.plugins`).
+
+The `paper_` ones are the texts of the source paper's code; they and `qwen3_no_think` do not read the tokenizer's
 own chat format. docs/tasks.md lists them all."""
 
 
@@ -242,5 +307,5 @@ def find_template(name: str) -> Template:
         UnknownNameError: there is none; `PER_PROBLEM` is none either.
     """
     if name not in TEMPLATES:
-        raise UnknownNameError("prompt template", name, TEMPLATES)
+        raise UnknownNameError("prompt template", name, TEMPLATES.known())
     return TEMPLATES[name]

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from counterpoise.errors import ConfigError, DataError
+from counterpoise.plugins import portable, source_of
 from counterpoise.prompts.slots import check_slots, refuse_slot
 from counterpoise.prompts.templates import (
     PER_PROBLEM,
@@ -84,10 +85,14 @@ class Wording:
     def __str__(self) -> str:
         """The template's name, with a fingerprint of what is changed in it: two wordings with equal texts are the same prompts."""
         changes = self.changes
+        if (source := source_of("template", self.template)) is not None:
+            template = f"{portable(self.template)} ({source.version})"
+        else:
+            template = self.template
         if not changes:
-            return self.template
+            return template
         digest = hashlib.sha256(json.dumps(changes, sort_keys=True, default=str).encode()).hexdigest()[:12]
-        named = [*([] if self.text is not None else [self.template]), *changes]
+        named = [*([] if self.text is not None else [template]), *changes]
         return f"{'+'.join(named)} ({digest})"
 
     @property

@@ -83,7 +83,7 @@ def make_sections(
     names = [entry.name for entry in entries]
     if against is not None and against not in names:
         raise UsageError(
-            f"--against {against}: no such curve{nearest(against, names)}; there are: {', '.join(names) or 'none'}"
+            f"--against {against}: no such curve{nearest(against, names, 'There are')}: {', '.join(names) or 'none'}"
         )
     if not entries:
         return []

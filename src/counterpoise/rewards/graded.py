@@ -19,7 +19,7 @@ class Graded:
     rules with a group baseline read it with `scale="as_given"`.
     """
 
-    part: str
+    part: str = "score"
     """Name of the graded dimension, as the verifier writes it."""
 
     def __post_init__(self) -> None:

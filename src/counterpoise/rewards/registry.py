@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from counterpoise.plugins import Parts
 from counterpoise.rewards.abstention import Abstention
 from counterpoise.rewards.binary import Binary
 from counterpoise.rewards.graded import Graded
+from counterpoise.rewards.own import own_reward
 from counterpoise.rewards.vector import Vector
 from counterpoise.settings import construct
 from counterpoise.types import Reward, Verdict
@@ -28,12 +30,15 @@ class RewardFunction(Protocol):
         ...
 
 
-REWARDS: Mapping[str, Callable[..., RewardFunction]] = {
+_OWN: Mapping[str, Callable[..., RewardFunction]] = {
     "abstention": Abstention,
     "binary": Binary,
     "graded": Graded,
     "vector": Vector,
 }
+
+REWARDS: Parts[Callable[..., RewardFunction]] = Parts("reward", _OWN, own_reward)
+"""Rewards by name; any other name is one of a package or an import path (`counterpoise.plugins`)."""
 
 
 def make_reward(name: str, **settings: Any) -> RewardFunction:

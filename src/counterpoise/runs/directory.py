@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.config import EvaluationConfig, RunConfig
+from counterpoise.config.parts import sources_in
 from counterpoise.config.paths import missing
 from counterpoise.errors import ConfigError, StoreError, UsageError
 from counterpoise.files import JsonFault, append_json_lines, atomic_write_text, cannot_write, json_lines, read_text
@@ -35,29 +36,14 @@ from counterpoise.runs.identity import (
     side_of,
     with_file,
 )
+from counterpoise.runs.kept import newest_identity, newest_kept, refuse_damaged
 from counterpoise.runs.lock import lock_directory
+from counterpoise.runs.parts import keep_copies, same_parts, where_kept
 from counterpoise.runs.sampling import evaluations_folder
-from counterpoise.tables import read_tables
 from counterpoise.text import counted
 from counterpoise.types import Problem
 
 __all__ = ["RunDirectory"]
-
-_SECTIONS = (
-    "run",
-    "model",
-    "tasks",
-    "prompt",
-    "rollout",
-    "verification",
-    "credit",
-    "loss",
-    "learner",
-    "checkpoint",
-    "evaluation",
-    "tracking",
-)
-"""Sections that every version has written into every configuration."""
 
 
 class RunDirectory:
@@ -167,13 +153,11 @@ class RunDirectory:
         saved = path / "config.toml"
         if not saved.is_file():
             raise UsageError(f"{path} is not a run directory: it has no config.toml")
-        copy = _newest(path, "config.toml")
+        copy = newest_kept(path, "config.toml")
         restore = f"; restore it: cp {copy} {saved}" if copy else ""
-        before = Identity.read(path / "identity.json") or _newest_identity(path)
+        before = Identity.read(path / "identity.json") or newest_identity(path)
         if before is not None or (path / "checkpoints").is_dir():
-            lost = [section for section in _SECTIONS if section not in _tables(saved, restore)]
-            if lost:
-                raise ConfigError(f"{saved} is damaged: the sections {', '.join(lost)} are missing{restore}")
+            refuse_damaged(saved, restore)
         own = load_stored(path)
         if before is not None:
             refuse_differing(before, own, where=saved, copy=copy)
@@ -215,22 +199,34 @@ class RunDirectory:
             self.refuse_missing("train", kinds=("input", "model"))
 
     def refuse_missing(self, command: str, *, kinds: Sequence[str] = ("input",)) -> None:
-        """See that what the configuration names is there; `command` is the one that can say where it is now.
+        """See that what the configuration names is there, with the code it was begun with; `command` can say where it is now.
 
         Raises:
-            ConfigError: naming the setting.
+            ConfigError: naming the setting, or the part.
         """
-        for place in missing(self.config.model_dump(mode="json")):
+        tables = self.config.model_dump(mode="json")
+        for place in missing(tables):
             if place.kind in kinds:
                 raise ConfigError(
                     f"{place.key}={place.value} does not exist (named by {self.path / 'config.toml'}); if it was moved, say where it is: "
-                    f"counterpoise {command} {self.path} {place.key}=…"
+                    f"counterpoise {command} {self.path} {place.key}=…{where_kept(self.path, place.value)}"
                 )
+        self.refuse_other_code()
+
+    def refuse_other_code(self, config: RunConfig | None = None, *, besides: str = "", also: str = "") -> None:
+        """`same_parts` of what is to be done with the run, before anything that comes from elsewhere is imported.
+
+        Raises:
+            ConfigError: as `same_parts`; or the code cannot be read.
+        """
+        if (before := self.identity()) is not None and before.parts:
+            sources = sources_in((config or self.config).model_dump(mode="json"))
+            same_parts(before.parts, sources, where=self.path, besides=besides, also=also)
 
     def identity(self, checkpoint: Path | None = None) -> Identity | None:
         """What the run was begun with, as a checkpoint holds it or else the directory; None for a run of an earlier version."""
         beside = None if checkpoint is None else Identity.read(checkpoint / "identity.json")
-        own = Identity.read(self.path / "identity.json") or _newest_identity(self.path)
+        own = Identity.read(self.path / "identity.json") or newest_identity(self.path)
         if beside is None or own is None:
             return beside or own
         # A side may have been read for the first time after the checkpoint was made.
@@ -257,13 +253,17 @@ class RunDirectory:
             DataError: the problems are others.
         """
         sides = {name: side_of(problems) for name, problems in (("train", train), ("test", test)) if problems}
-        before = self.identity(checkpoint)
+        before, sources = self.identity(checkpoint), sources_in(self.config.model_dump(mode="json"))
+        parts = {name: source.sha256 for name, source in sources.items()}
         if before is None:
-            return with_file(identity_of(self.config, sides), self.config, where=self.path)
-        refuse_differing(before, self.config, where=self.path / "config.toml", copy=_newest(self.path, "config.toml"))
+            return replace(with_file(identity_of(self.config, sides), self.config, where=self.path), parts=parts)
+        same_parts(before.parts, sources, where=self.path)
+        refuse_differing(
+            before, self.config, where=self.path / "config.toml", copy=newest_kept(self.path, "config.toml")
+        )
         same_problems(before, sides, where=self.path)
         before = with_file(before, self.config, where=self.path)
-        return replace(before, problems={**sides, **before.problems})
+        return replace(before, problems={**sides, **before.problems}, parts={**parts, **before.parts})
 
     def compare_test(self, problems: Sequence[Problem]) -> None:
         """Compare the test problems with those the run was begun with.
@@ -290,6 +290,7 @@ class RunDirectory:
                 same = False
             if not same:
                 atomic_write_text(path, text)
+        keep_copies(self.path, self.config.model_dump(mode="json"))
 
     def texts(self, identity: Identity) -> dict[str, str]:
         """Configuration and identity as they are kept, by file name: in the directory, and in each checkpoint under its hashes."""
@@ -381,21 +382,3 @@ class RunDirectory:
         except OSError:
             return True
         return any(isinstance(line, JsonFault) or line.get("kind") != "output_lost" for line in lines)
-
-
-def _tables(path: Path, restore: str) -> dict[str, Any]:
-    try:
-        return read_tables(path)
-    except ConfigError as error:
-        raise ConfigError(f"{error}{restore}") from error
-
-
-def _newest(run: Path, name: str) -> Path | None:
-    """The file of that name in the newest checkpoint that has one."""
-    found = [path for path in run.glob(f"checkpoints/step-*/{name}") if path.parent.name[5:].isdigit()]
-    return max(found, key=lambda path: int(path.parent.name[5:]), default=None)
-
-
-def _newest_identity(run: Path) -> Identity | None:
-    path = _newest(run, "identity.json")
-    return None if path is None else Identity.read(path)

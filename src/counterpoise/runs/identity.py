@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.config import RunConfig
+from counterpoise.config.parts import portable_parts
 from counterpoise.config.paths import is_path_key
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.files import parse_json, read_text
@@ -86,6 +87,8 @@ class Identity:
     """By side, `train` and `test`; a side that was never read is absent."""
     base: str | None = None
     """Fingerprint of the weights that are read again whenever the run goes on (`models.frozen`); None where none are."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the code of each part that is not ours, by kind and name (`config.parts.sources_in`)."""
     file: str | None = None
     """SHA-256 of the file that `model.name` is, where it is one (GGUF)."""
 
@@ -101,8 +104,9 @@ class Identity:
     def _plain(self) -> dict[str, Any]:
         problems = {name: asdict(side) for name, side in self.problems.items()}
         base = {} if self.base is None else {"base": self.base}
+        parts = {"parts": dict(self.parts)} if self.parts else {}
         file = {} if self.file is None else {"file": self.file}
-        return {"config": dict(self.config), "problems": problems, **base, **file}
+        return {"config": dict(self.config), "problems": problems, **base, **parts, **file}
 
     @classmethod
     def read(cls, path: Path) -> Identity | None:
@@ -112,7 +116,13 @@ class Identity:
                 return None
             data = parse_json(read_text(path), large_integers=True)  # a setting may be infinite
             problems = {name: Side(**side) for name, side in data["problems"].items() if name in ("train", "test")}
-            found = cls(config=dict(data["config"]), problems=problems, base=data.get("base"), file=data.get("file"))
+            found = cls(
+                config=dict(data["config"]),
+                problems=problems,
+                base=data.get("base"),
+                parts=dict(data.get("parts", {})),
+                file=data.get("file"),
+            )
             whole = found.sha256 == data["sha256"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
@@ -121,7 +131,7 @@ class Identity:
 
 def identity_of(config: RunConfig, problems: Mapping[str, Side] | None = None) -> Identity:
     """The identity of a run with this configuration."""
-    fixed = {key: value for key, value in flat(config).items() if not _resumable(key)}
+    fixed = {key: value for key, value in _portable(config).items() if not _resumable(key)}
     return Identity(config=fixed, problems=problems or {})
 
 
@@ -150,9 +160,10 @@ def side_of(problems: Sequence[Problem]) -> Side:
     ids, content = hashlib.sha256(), hashlib.sha256()
     for problem in sorted(problems, key=lambda problem: problem.problem_id):
         parts = (problem.task_type, problem.question, problem.gold, problem.verifier, problem.template)
+        record = [dict(problem.record)] if problem.record else []
         ids.update(f"{problem.problem_id}\n".encode())
         # JSON, so that the parts cannot run into one another, and a lone surrogate is an escape.
-        content.update(json.dumps([problem.problem_id, *parts]).encode())
+        content.update(json.dumps([problem.problem_id, *parts, *record], sort_keys=True, default=str).encode())
     return Side(count=len(problems), ids=ids.hexdigest(), content=content.hexdigest())
 
 
@@ -257,6 +268,13 @@ def same_base(before: Identity, base: str | None, *, where: Path) -> Identity:
 def flat(config: RunConfig) -> dict[str, Any]:
     """Every setting by its dotted name, as the run file's own text has it; tables in a list are numbered."""
     return dict(_flat(tomllib.loads(dump_config(config)), ""))
+
+
+def _portable(config: RunConfig) -> dict[str, Any]:
+    """`flat`, where parts are named without the folders of their files."""
+    tables = tomllib.loads(dump_config(config))
+    portable_parts(tables)
+    return dict(_flat(tables, ""))
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Final
 
 from counterpoise.errors import DataError
 from counterpoise.golds import accepted
+from counterpoise.plugins import is_plugin
 from counterpoise.streams import numpy_generator
 from counterpoise.types import Problem, Verdict, VerdictValue
 
@@ -114,6 +115,8 @@ class SelfCheckReport:
     """Problems probed."""
     probes: tuple[ProbeReport, ...]
     """One report for each of `PROBES`, in its order."""
+    unknown: int = 0
+    """Problems of which no right response is known: nobody says how a verifier that is not ours reads a gold."""
 
     @property
     def ok(self) -> bool:
@@ -155,7 +158,8 @@ def selfcheck(
             for response in responses(problem, other)
         ]
         reports.append(_report(name, items, judge(items), accept=accept))
-    return SelfCheckReport(task=task, problems=len(chosen), probes=tuple(reports))
+    unknown = sum(not _is_known(problem) for problem in chosen)
+    return SelfCheckReport(task=task, problems=len(chosen), probes=tuple(reports), unknown=unknown)
 
 
 def _report(
@@ -228,7 +232,13 @@ def _answer_of(problem: Problem) -> str:
 
 
 def _gold(problem: Problem, other: Problem | None) -> Iterator[str]:
-    yield respond(problem)
+    if _is_known(problem):
+        yield respond(problem)
+
+
+def _is_known(problem: Problem) -> bool:
+    """Whether a right response is known."""
+    return problem.demonstration is not None or not is_plugin("verifier", problem.verifier)
 
 
 def _other_gold(problem: Problem, other: Problem | None) -> Iterator[str]:

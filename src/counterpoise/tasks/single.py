@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from counterpoise.plugins import Parts
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.generators.arithmetic import Arithmetic
 from counterpoise.tasks.generators.countdown import Countdown
@@ -21,12 +22,13 @@ from counterpoise.tasks.sources.humaneval import HumanEval
 from counterpoise.tasks.sources.math import Math
 from counterpoise.tasks.sources.mbpp import Mbpp
 from counterpoise.tasks.sources.nq_open import NqOpen
+from counterpoise.tasks.sources.own import own_task
 from counterpoise.tasks.sources.scibench import Scibench
 from counterpoise.tasks.sources.stdio import Stdio
 
 __all__ = ["SINGLE"]
 
-SINGLE: Final[dict[str, Callable[..., Task]]] = {
+_OWN: Final[dict[str, Callable[..., Task]]] = {
     "countdown": Countdown,
     "arithmetic": Arithmetic,
     "lengths": Lengths,
@@ -46,4 +48,6 @@ SINGLE: Final[dict[str, Callable[..., Task]]] = {
     "mbpp": Mbpp,
     "stdio": Stdio,
 }
+
+SINGLE: Final[Parts[Callable[..., Task]]] = Parts("task", _OWN, own_task)
 """Frozen dataclasses by task name; their fields are the settings a run file may give."""

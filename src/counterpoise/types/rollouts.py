@@ -45,6 +45,8 @@ class Problem:
     """Name of the prompt template its question is written for, where problems of one task differ in it (mixtures)."""
     meta: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     """Source-specific extras, e.g. MATH's level and subject."""
+    record: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    """Every field of the record it was made of, where its verifier is one that is given them (`verifiers.guests.own`)."""
     source: str | None = field(default=None, compare=False)
     """Where its record stands, e.g. `train.jsonl:17`, for messages; None where it was generated. No part of what the problem is."""
 

@@ -20,7 +20,7 @@ from counterpoise.verifiers.isolate.pool import Job, Outcome, VerifierPool, unsc
 from counterpoise.verifiers.registry import make_verifier
 from counterpoise.verifiers.several import ONE_ANSWER, any_of
 
-__all__ = ["Announcing", "Judge", "JudgeStatistics", "Shortcut", "Together", "verify_batch"]
+__all__ = ["Announcing", "Judge", "JudgeStatistics", "ReadsProblem", "Shortcut", "Together", "verify_batch"]
 
 _Key = tuple[str, str, str]
 
@@ -40,6 +40,15 @@ class Together(Protocol):
 
     def judge_all(self, pairs: Sequence[tuple[str, str]]) -> list[Judgement]:
         """One judgement for each (gold, answer), in order; failures of single pairs are UNSCORED."""
+        ...
+
+
+@runtime_checkable
+class ReadsProblem(Protocol):
+    """A verifier that needs more of the problem than its gold."""
+
+    def stated(self, problem: Problem) -> str:
+        """What `judge` gets in the gold's place."""
         ...
 
 
@@ -90,6 +99,7 @@ def verify_batch(
     extractions: list[Extraction] = []
     firsts: dict[_Key, int] = {}
     faults: dict[int, Judgement] = {}
+    golds = _golds(items, made)
     for index, (problem, response) in enumerate(items):
         if problem.verifier not in made:
             made[problem.verifier] = verifiers(problem.verifier) if callable(verifiers) else verifiers[problem.verifier]
@@ -101,7 +111,7 @@ def verify_batch(
             faults[index] = unscored(f"crash: {type(error).__name__}: {error}")
         extractions.append(extraction)
         if extraction.answer is not None:
-            firsts.setdefault((problem.verifier, problem.gold, extraction.answer), index)
+            firsts.setdefault((problem.verifier, golds(problem), extraction.answer), index)
     single = {key: _each(key) for key in firsts}
     asked = list(dict.fromkeys(one for each in single.values() for one in each))
     outcomes = _judge_distinct(asked, made, pool)
@@ -115,7 +125,7 @@ def verify_batch(
         if extraction.answer is None:
             judgement, seconds = faults.get(index) or Judgement(value=VerdictValue.NO_ANSWER, basis="none"), 0.0
         else:
-            key = (problem.verifier, problem.gold, extraction.answer)
+            key = (problem.verifier, golds(problem), extraction.answer)
             judgement = outcomes[key].judgement
             seconds = outcomes[key].seconds if firsts[key] == index else 0.0
         verdicts.append(
@@ -131,6 +141,21 @@ def verify_batch(
             )
         )
     return verdicts
+
+
+def _golds(items: Sequence[tuple[Problem, str]], verifiers: Mapping[str, Verifier]) -> Callable[[Problem], str]:
+    """What the answers to a problem are compared with; of the problems of one batch, which are repeated, each is asked for once."""
+    stated: dict[int, str] = {}
+
+    def gold(problem: Problem) -> str:
+        verifier = verifiers[problem.verifier]
+        if not isinstance(verifier, ReadsProblem):
+            return problem.gold
+        if id(problem) not in stated:  # `items` keeps every problem alive
+            stated[id(problem)] = verifier.stated(problem)
+        return stated[id(problem)]
+
+    return gold
 
 
 def _each(key: _Key) -> list[_Key]:
@@ -307,7 +332,7 @@ class Judge:
             list(zip(problems, responses, strict=True)), verifiers=self.verifier, pool=self._pool, blame=self._blame
         )
         distinct = {
-            (problem.verifier, problem.gold, verdict.answer)
+            (problem.verifier, problem.problem_id if problem.record else problem.gold, verdict.answer)
             for problem, verdict in zip(problems, verdicts, strict=True)
             if verdict.answer is not None
         }

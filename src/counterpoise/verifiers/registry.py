@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from counterpoise.plugins import ENVIRONMENT, Parts
 from counterpoise.settings import construct
 from counterpoise.types import Verifier
 from counterpoise.verifiers.compare.choice import ChoiceVerifier
@@ -17,13 +18,15 @@ from counterpoise.verifiers.compare.qa import QaVerifier
 from counterpoise.verifiers.compare.quantity import QuantityVerifier
 from counterpoise.verifiers.compare.steps import StepsVerifier
 from counterpoise.verifiers.guests.code import CodeVerifier
+from counterpoise.verifiers.guests.environment import environment_verifier
 from counterpoise.verifiers.guests.llm import LlmVerifier
+from counterpoise.verifiers.guests.own import own_verifier
 from counterpoise.verifiers.guests.reasoning_gym import ReasoningGymVerifier
 from counterpoise.verifiers.guests.stdio import StdioVerifier
 
 __all__ = ["VERIFIERS", "make_verifier"]
 
-VERIFIERS: dict[str, Callable[..., Verifier]] = {
+_OWN: dict[str, Callable[..., Verifier]] = {
     "code": CodeVerifier,
     "choice": ChoiceVerifier,
     "countdown": CountdownVerifier,
@@ -38,6 +41,13 @@ VERIFIERS: dict[str, Callable[..., Verifier]] = {
     "stdio": StdioVerifier,
     "steps": StepsVerifier,
 }
+
+VERIFIERS: Parts[Callable[..., Verifier]] = Parts(
+    "verifier",
+    _OWN,
+    lambda loaded: (environment_verifier if loaded.reference.form == ENVIRONMENT else own_verifier)(loaded),
+)
+"""Verifiers by name; any other name is one of a package or an import path to a class or a function (`guests.own`)."""
 
 
 def make_verifier(name: str, **settings: Any) -> Verifier:

@@ -21,7 +21,7 @@ def test_tensorboard_gets_every_number_of_the_metrics_file(configure):
 
 def test_an_unknown_tracker_is_refused_before_the_run_begins_and_the_known_ones_named(configure):
     config = configure("tracking.trackers=tensorbord")
-    known = r"did you mean 'tensorboard'\?; known: aim, clearml, .*, wandb"
+    known = r"did you mean 'tensorboard'\? Known: aim, clearml, .*, wandb"
     with pytest.raises(UnknownNameError, match=f"unknown tracking.trackers 'tensorbord'; {known}") as raised:
         train(RunDirectory.create(config))
     assert raised.value.exit_code == 2

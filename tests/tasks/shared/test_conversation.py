@@ -105,7 +105,7 @@ def test_a_conversation_that_is_none(load, prompt, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"reward_model": {"ground_truht": 1}}, "no field 'reward_model.ground_truth'; did you mean 'ground_truht'?; 'reward_model' has: "),
+        ({"reward_model": {"ground_truht": 1}}, "no field 'reward_model.ground_truth'; did you mean 'ground_truht'? 'reward_model' has: "),
         ({"reward_model": {}}, "no field 'reward_model.ground_truth'; 'reward_model' has: none"),
         ({"reward_model": None}, "no field 'reward_model.ground_truth': 'reward_model' is null 'None', not an object"),
         ({"reward_model": "72"}, "no field 'reward_model.ground_truth': 'reward_model' is a text '72', not an object"),
@@ -131,7 +131,7 @@ def test_parquet_reads_the_outermost_columns_alone(tmp_path):
     one, two = task.problems("train")
     assert (one.question, one.gold, two.meta[MESSAGES]) == ("How many?", "72", (("system", "system 0"),))
     with pytest.raises(
-        DataError, match=r"d\.parquet: no column 'reward'; did you mean 'reward_model'\?; the columns are: data_source"
+        DataError, match=r"d\.parquet: no column 'reward'; did you mean 'reward_model'\? The columns are: data_source"
     ):
         ParquetTask(train=tmp_path / "d.parquet", question="prompt", gold="reward.ground_truth").problems("train")
     with pytest.raises(

@@ -187,7 +187,7 @@ def test_mistakes_with_the_hub(hub):
     ):
         questions(JsonlTask(train="hub:me/sums"))
     with pytest.raises(
-        DataError, match=r"me/sums, train: row 1: no field 'info\.glod'; did you mean 'gold'\?; 'info' has: gold"
+        DataError, match=r"me/sums, train: row 1: no field 'info\.glod'; did you mean 'gold'\? 'info' has: gold"
     ):
         questions(JsonlTask(train="hub:me/sums", question="q", gold="info.glod"))
 

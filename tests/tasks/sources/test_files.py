@@ -119,7 +119,7 @@ def test_contamination_is_refused_with_a_count(tmp_path: Path) -> None:
         ("null", "data.jsonl:2: expected one JSON object, found null"),
         (
             '{"qestion": "b", "answer": "2"}',
-            "data.jsonl:2: no field 'question'; did you mean 'qestion'?; the fields are: qestion, answer",
+            "data.jsonl:2: no field 'question'; did you mean 'qestion'? The fields are: qestion, answer",
         ),
         ("{}", "data.jsonl:2: no field 'question'; the fields are: none"),
         (
@@ -225,7 +225,7 @@ def test_parquet_complaints_name_the_row_or_the_column(tmp_path: Path) -> None:
     lists = table(tmp_path / "c.parquet", question=["a"], answer=[["Canberra", "x"]])
     assert [problem.gold for problem in ParquetTask(train=lists).problems("train")] == ['["Canberra", "x"]']
     with pytest.raises(
-        DataError, match=r"a\.parquet: no column 'answers'; did you mean 'answer'\?; the columns are: question, answer"
+        DataError, match=r"a\.parquet: no column 'answers'; did you mean 'answer'\? The columns are: question, answer"
     ):
         ParquetTask(train=rows, gold="answers").problems("train")
 

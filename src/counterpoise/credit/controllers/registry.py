@@ -11,11 +11,12 @@ from counterpoise.credit.controllers.constant import Constant
 from counterpoise.credit.controllers.entropy_step import EntropyStep
 from counterpoise.credit.controllers.schedules import Cosine, Exponential, Linear, WarmupPsr
 from counterpoise.credit.controllers.share import PolarityShare
+from counterpoise.plugins import Parts, Shape
 from counterpoise.settings import construct
 
 __all__ = ["CONTROLLERS", "make_controller"]
 
-CONTROLLERS: Mapping[str, Callable[..., Controller]] = {
+_OWN: Mapping[str, Callable[..., Controller]] = {
     "constant": Constant,
     "linear": Linear,
     "cosine": Cosine,
@@ -25,6 +26,14 @@ CONTROLLERS: Mapping[str, Callable[..., Controller]] = {
     "entropy_step": EntropyStep,
     "share": PolarityShare,
 }
+
+CONTROLLERS: Parts[Callable[..., Controller]] = Parts(
+    "controller",
+    _OWN,
+    Shape(methods={"update": ("statistics",), "report": (), "state_dict": (), "load_state_dict": ("state",)}),
+    message="credit.controller",
+)
+"""Controllers by name, as `credit.registry.RULES`."""
 
 
 def make_controller(name: str, **settings: Any) -> Controller:

@@ -14,11 +14,12 @@ from counterpoise.credit.token_weights.none import Unweighted
 from counterpoise.credit.token_weights.probability import ProbabilityPower
 from counterpoise.credit.token_weights.probability_floor import ProbabilityFloor
 from counterpoise.credit.token_weights.unlikelihood import Unlikelihood
+from counterpoise.plugins import Parts, Shape
 from counterpoise.settings import construct
 
 __all__ = ["TOKEN_WEIGHTS", "make_token_weights"]
 
-TOKEN_WEIGHTS: Mapping[str, Callable[..., TokenWeight]] = {
+_OWN: Mapping[str, Callable[..., TokenWeight]] = {
     "none": Unweighted,
     "probability": ProbabilityPower,
     "advantage_reweighting": AdvantageReweighting,
@@ -28,6 +29,14 @@ TOKEN_WEIGHTS: Mapping[str, Callable[..., TokenWeight]] = {
     "conflict_mask": ConflictMask,
     "probability_floor": ProbabilityFloor,
 }
+
+TOKEN_WEIGHTS: Parts[Callable[..., TokenWeight]] = Parts(
+    "token_weights",
+    _OWN,
+    Shape(methods={"__call__": ("context",)}, defaults={"needs_entropy": False}),
+    message="credit.token_weights",
+)
+"""Token weights by name, as `credit.registry.RULES`."""
 
 
 def make_token_weights(name: str, **settings: Any) -> TokenWeight:

@@ -14,11 +14,12 @@ from counterpoise.diagnostics.guards.rates import Repetition, Truncation
 from counterpoise.diagnostics.guards.success import Success
 from counterpoise.diagnostics.guards.unscored import Unscored
 from counterpoise.errors import UnknownNameError
+from counterpoise.plugins import Parts, Shape
 from counterpoise.settings import construct
 
 __all__ = ["GUARDS", "make_guards"]
 
-GUARDS: Mapping[str, Callable[..., Guard]] = {
+_OWN: Mapping[str, Callable[..., Guard]] = {
     "success": Success,
     "entropy": Entropy,
     "likelihood": Likelihood,
@@ -28,6 +29,14 @@ GUARDS: Mapping[str, Callable[..., Guard]] = {
     "nothing_right": NothingRight,
     "unscored": Unscored,
 }
+
+GUARDS: Parts[Callable[..., Guard]] = Parts(
+    "guard",
+    _OWN,
+    Shape(methods={"look": ("record",), "state_dict": (), "load_state_dict": ("state",)}, attributes=("calm",)),
+    message="guards",
+)
+"""Guards by name; any other name is one of a package or an import path (`counterpoise.plugins`)."""
 
 
 def make_guards(names: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Guard]:

@@ -107,10 +107,9 @@ def find(fields: Fields, names: tuple[str, ...], what: str) -> Any:
             return fields[name]
     present = [str(name) for name in fields]
     wanted = " or ".join(f"'{name}'" for name in names) or "(none named)"
-    guess = nearest(names[0], present) if names else ""
+    guess = nearest(names[0] if names else "", present, "The columns are")
     raise DataError(
-        f"no column {wanted} for the {what}{guess}; the columns are: {', '.join(present) or 'none'}. "
-        f"Name it with --{what}-column"
+        f"no column {wanted} for the {what}{guess}: {', '.join(present) or 'none'}. Name it with --{what}-column"
     )
 
 

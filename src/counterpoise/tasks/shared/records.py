@@ -6,15 +6,30 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from counterpoise.errors import DataError, MissingExtraError, nearest
 from counterpoise.files import JsonFault, open_regular, parse_json, read_text
 from counterpoise.golds import gold_text, stated
+from counterpoise.plugins import is_plugin
 from counterpoise.tasks.shared.conversation import conversation
 from counterpoise.types import Problem
 
-__all__ = ["Record", "jsonl_records", "located", "parquet_records", "records", "stored_columns"]
+__all__ = [
+    "NO_RECORD",
+    "Record",
+    "jsonl_records",
+    "located",
+    "parquet_records",
+    "reads_records",
+    "records",
+    "stored_columns",
+]
+
+
+NO_RECORD: Final[Mapping[str, Any]] = MappingProxyType({})
+"""Of a problem whose verifier reads no record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +57,9 @@ class Record:
                 )
             if part not in value:
                 present, above = list(value), ".".join(parts[:depth])
-                within = f"'{above}' has" if above else "the fields are"
+                within = f"'{above}' has" if above else "The fields are"
                 raise DataError(
-                    f"{self.where}: no field '{field}'{nearest(part, present)}; {within}: {', '.join(present) or 'none'}"
+                    f"{self.where}: no field '{field}'{nearest(part, present, within)}: {', '.join(present) or 'none'}"
                 )
             value = value[part]
         return value
@@ -173,7 +188,7 @@ def json_records(path: Path) -> Iterator[Record]:
 
 
 def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
-    """The rows of a Parquet file; only `columns` are read, batch by batch.
+    """The rows of a Parquet file; only `columns` are read (all, for none), batch by batch.
 
     Raises:
         MissingExtraError: `pyarrow` is not installed.
@@ -193,7 +208,7 @@ def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
 
 
 def stored_columns(fields: Sequence[str], present: Sequence[str], *, where: str) -> list[str]:
-    """The columns that hold these fields, each once: of a nested one, `reward_model.ground_truth`, the outermost.
+    """The columns that hold these fields, each once: of a nested one, `reward_model.ground_truth`, the outermost; all, for none.
 
     Raises:
         DataError: one of them is not there.
@@ -203,10 +218,15 @@ def stored_columns(fields: Sequence[str], present: Sequence[str], *, where: str)
         column = field if field in present else field.partition(".")[0]
         if column not in present:
             raise DataError(
-                f"{where}: no column '{column}'{nearest(column, present)}; the columns are: {', '.join(present)}"
+                f"{where}: no column '{column}'{nearest(column, present, 'The columns are')}: {', '.join(present)}"
             )
         chosen.append(column)
-    return list(dict.fromkeys(chosen))
+    return list(dict.fromkeys(chosen)) or list(present)
+
+
+def reads_records(verifier: str) -> bool:
+    """Whether a verifier is one that gets every field of a problem's record: none of ours is."""
+    return is_plugin("verifier", verifier)
 
 
 def located(records: Iterable[Record], make: Callable[[Record], Problem]) -> Iterator[Problem]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from counterpoise.plugins import known_as
 from counterpoise.settings import settings
 from counterpoise.tasks.shared.conversation import CHAT_TEMPLATE
 from counterpoise.tasks.shared.files import FileTask
-from counterpoise.tasks.shared.records import Record, jsonl_records, parquet_records
+from counterpoise.tasks.shared.records import NO_RECORD, Record, jsonl_records, parquet_records, reads_records
 from counterpoise.tasks.shared.splits import content_id
 from counterpoise.types import MESSAGES, Problem
 
@@ -47,13 +48,16 @@ class _MappedTask(FileTask):
             task_type=task_type,
             question=question,
             gold=record.gold(self.gold),
-            verifier=self.verifier,
+            verifier=known_as(self.verifier),
             demonstration=None if self.demonstration is None else record.text(self.demonstration),
             template=CHAT_TEMPLATE if chat and self.template == _OWN_TEMPLATE else None,
             meta=MappingProxyType(meta),
+            record=MappingProxyType(dict(record.fields)) if reads_records(self.verifier) else NO_RECORD,
         )
 
     def _columns(self) -> Sequence[str]:
+        if reads_records(self.verifier):
+            return ()
         columns = (self.question, self.gold, self.task_type_field, self.demonstration)
         return list(dict.fromkeys(name for name in columns if name is not None))
 

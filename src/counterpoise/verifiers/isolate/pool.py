@@ -20,7 +20,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from multiprocessing import popen_spawn_posix, spawn
@@ -71,8 +71,8 @@ class Prepared(Protocol):
     """An isolated verifier that needs something slow to load."""
 
     @property
-    def prepares(self) -> str:
-        """Module whose `prepare()` a worker calls before its first job."""
+    def prepares(self) -> str | Callable[[], object]:
+        """Module whose `prepare()` a worker calls before its first job, or what it calls itself (hashable, picklable)."""
         ...
 
 
@@ -121,7 +121,7 @@ class VerifierPool:
             if not value >= least:
                 raise UsageError(f"the verifier pool was given {name} = {value}; it must be at least {least}")
         self._workers, self._timeout, self._memory_mb, self._max_tasks = workers, timeout, memory_mb, max_tasks
-        self._prepare = tuple(prepare)
+        self._prepare: tuple[str | Callable[[], object], ...] = tuple(prepare)
         self._pool: ProcessPool | None = None
         self._context: _SpawnWithoutMain | None = None
         self._closed = False
@@ -196,7 +196,7 @@ class VerifierPool:
 
     def _load(self, verifiers: Iterable[Verifier]) -> None:
         wanted = {verifier.prepares for verifier in verifiers if isinstance(verifier, Prepared)}
-        if missing := sorted(wanted - set(self._prepare)):
+        if missing := sorted(wanted - set(self._prepare), key=str):
             self._prepare += tuple(missing)
             self._discard()
 
@@ -284,14 +284,17 @@ def _run(verifier: Verifier, gold: str, answer: str, timeout: float, patience: f
     return judgement.value.value, judgement.basis, judgement.reason, dict(judgement.parts), seconds, fault
 
 
-def _initialise(memory_mb: int, prepare: Sequence[str]) -> None:
+def _initialise(memory_mb: int, prepare: Sequence[str | Callable[[], object]]) -> None:
     """In the worker, before its first job: die with the parent and on SIGTERM, load what is slow to load, then cap the memory."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    for module in prepare:
-        importlib.import_module(module).prepare()
+    for one in prepare:
+        if isinstance(one, str):
+            importlib.import_module(one).prepare()
+        else:
+            one()
     with contextlib.suppress(ValueError, OSError):  # an inherited hard limit below ours is stricter and stays
         limit = _address_space() + memory_mb * 2**20
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
