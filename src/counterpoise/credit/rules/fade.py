@@ -20,7 +20,7 @@ class Fade:
     """`A = (1-p)^(alpha-1) (r - p)`, r in {0, 1}, and that over delta for wrong rollouts.
 
     `alpha = clip(3 (1-P) / (2 P), 1, 3)` falls as the solve rate P rises, `delta = clip(1 + H - H*, 0.3, 1)` falls with the entropy H in
-    nats a token; both are moving averages over steps, and H* is half the first step's entropy. At delta = 1 it is `dr_grpo` under the emphasis `focal`
+    nats a token; both are moving averages over steps, and H* is half the first step's entropy. At delta = 1 it is `dr_grpo` under `focal`
     with gamma = alpha - 1; at alpha = delta = 1 `dr_grpo`.
 
     Source: arXiv 2607.01490, as the project's design note gives it from a detailed reading; the paper's own text was not at hand.
