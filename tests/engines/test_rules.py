@@ -177,3 +177,21 @@ def test_a_fading_run_resumes_bit_exactly(configure):
     assert one["averages"] == other["averages"] and one["averages"]["first"] > 0
     pick = lambda run: [(r["fade_alpha"], r["fade_delta"], r["plus"], r["minus"]) for r in run]  # noqa: E731
     assert pick(whole) == pick(parts)
+
+
+def test_a_placebo_is_what_credit_reads_and_not_what_a_run_reports(configure):
+    placebo = ("credit.reward=random", "credit.reward_settings.probability=1.0")
+    whole, parts, *_ = _resumed(configure, "credit.rule=nsr", *placebo)
+    # every coin is right: NSR has nothing to push down, whatever the verifier said
+    assert [record["minus"] for record in whole] == [0.0] * 4
+    assert all(record["success_rate"] < 0.5 and record["reward"] == 1.0 for record in whole)
+    assert all(record["optimiser_steps"] == 0 for record in whole)
+    whole, parts, *_ = _resumed(
+        lambda *overrides, name: configure(*overrides, name=f"even-{name}"),
+        "credit.rule=grpo",
+        "credit.reward=random",
+        "credit.reward_settings.probability=0.5",
+    )
+    pick = lambda run: [(r["reward"], r["plus"], r["success_rate"]) for r in run]  # noqa: E731
+    assert pick(whole) == pick(parts)
+    assert all(record["plus"] > 0 and record["wrong_pushed_up"] > 0 for record in whole)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from counterpoise.rewards.abstention import Abstention
 from counterpoise.rewards.binary import Binary
 from counterpoise.rewards.graded import Graded
+from counterpoise.rewards.random import Random
 from counterpoise.rewards.vector import Vector
 from counterpoise.settings import construct
 from counterpoise.types import Reward, Verdict
@@ -32,6 +33,7 @@ REWARDS: Mapping[str, Callable[..., RewardFunction]] = {
     "abstention": Abstention,
     "binary": Binary,
     "graded": Graded,
+    "random": Random,
     "vector": Vector,
 }
 

@@ -26,6 +26,7 @@ from counterpoise.models.frozen import frozen_base
 from counterpoise.models.load import check_model, load_model
 from counterpoise.pipeline import Assign, Pipeline
 from counterpoise.prompts import Wording
+from counterpoise.rewards.random import Random
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.runs.identity import Identity, same_base
@@ -148,6 +149,8 @@ def make_pipeline(
         group_size=config.rollout.group_size,
         max_unscored=config.verification.max_unscored,
         world=assembly.credit.world,
+        placebo=assembly.reward if isinstance(assembly.reward, Random) else None,
+        describe=assembly.credit.columns,
     )
 
 
