@@ -68,7 +68,7 @@ def test_each_arm_is_shown_less_the_placebo(command, refused, file):
 
 def test_an_unknown_reference(refused, file):
     # refused before anything is trained
-    says = "--against grpo is no arm of the study; there are: base, sharpened, nsr, psr"
+    says = "--against grpo is not an arm of the study; there are: base, sharpened, nsr, psr"
     refused("study", file, "--against", "grpo", says=says)
     assert not (file.parent / "runs").exists()
 
