@@ -62,7 +62,7 @@ def test_a_chart_of_unknown_columns_or_of_several_units_cannot_be_made():
 
 
 def test_the_document_lists_what_is_kept_by_task_type():
-    assert set(re.findall(r"`(\w+)/TYPE`", DOCUMENT)) - {"tau"} == set(BY_TYPE)
+    assert set(re.findall(r"`(\w+)/TYPE`", DOCUMENT)) - {"tau", "prior_mean", "prior_strength"} == set(BY_TYPE)
 
 
 @pytest.mark.parametrize(

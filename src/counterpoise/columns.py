@@ -182,6 +182,9 @@ _COLUMNS: Final = (
     *_row("log_prob_change_correct log_prob_change_wrong log_prob_change_anchor", "nats per token",
         "log-probability after the step's update less before it, per token; every `diagnostics.every` steps",
         lines="correct|wrong|held-out anchor"),
+    *_row("held_out_pass_1 held_out_pass_k", "share",
+        "pass@1 and pass@k of the held-out problems that guard `narrowing` draws every so many steps", label="held-out pass@k",
+        lines="pass@1|pass@k"),
     *_row("anchor_kl", "nats per token",
         "KL(base || policy) per token, estimated on the anchors after the update (a small one can come out below 0); every "
         "`diagnostics.every` steps", lines="on anchors"),

@@ -6,13 +6,14 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from counterpoise.diagnostics.histogram import Histogram
 from counterpoise.diagnostics.rollouts import rollout_metrics, surprisal_histograms
 from counterpoise.errors import TrainingError
+from counterpoise.rewards.random import Random
 from counterpoise.rewards.vector import VERDICT
 from counterpoise.text import counted
 from counterpoise.types import (
@@ -83,6 +84,10 @@ class Pipeline:
     they were cut off (`verification.truncated`) are not counted: that was asked for."""
     world: World = ALONE
     """The processes that share the step."""
+    placebo: Random | None = None
+    """Coins that credit reads in the place of rewards and verdicts; `reward` is then not called."""
+    describe: Callable[[Credit, Batch], Mapping[str, Sum]] | None = None
+    """Columns of a credit and the batch as it was judged, which under a placebo take the place of those of the coins."""
 
     def experience(self, prompts: Sequence[Prompt], *, seed: int, policy_version: int) -> Experience:
         """Draw, judge, reward and credit `group_size` rollouts for each prompt.
@@ -103,13 +108,21 @@ class Pipeline:
         verdicts = self.verify(problems, texts, truncated)
         _refuse_unscored(self.world.gather([_reasons(verdicts)]), limit=self.max_unscored)
         verified = time.perf_counter()
-        rewards = [
-            self.reward(verdict, len(rollout.token_ids) / self.settings.max_tokens)
-            for verdict, rollout in zip(verdicts, rollouts, strict=True)
-        ]
+        if self.placebo is None:
+            rewards = [
+                self.reward(verdict, len(rollout.token_ids) / self.settings.max_tokens)
+                for verdict, rollout in zip(verdicts, rollouts, strict=True)
+            ]
+        else:
+            rewards = self.placebo.draw(verdicts, seed=seed, world=self.world)
         group_ids = torch.arange(len(groups)).repeat_interleave(self.group_size)
-        batch = judged_batch(problems, rollouts, verdicts, rewards, group_ids=group_ids)
+        judged = batch = judged_batch(problems, rollouts, verdicts, rewards, group_ids=group_ids)
+        if self.placebo is not None:
+            coins = batch.rewards > 0  # NaN is not
+            batch = replace(batch, correct=coins, parts=_coined(batch))
         credit, credit_metrics = self.assign(batch)
+        if self.placebo is not None and self.describe is not None:
+            credit_metrics = {**credit_metrics, **self.describe(credit, judged)}
         credited = time.perf_counter()
         metrics = rollout_metrics(rollouts, verdicts, rewards, group_size=self.group_size)
         histograms = surprisal_histograms(rollouts, verdicts)
@@ -177,6 +190,11 @@ def _parts(verdicts: Sequence[Verdict], rewards: Sequence[Reward]) -> dict[str, 
         )
         for name in sorted({name for row in rows for name in row})
     }
+
+
+def _coined(batch: Batch) -> dict[str, torch.Tensor]:
+    """Under a placebo the coin is all that is graded: any other part would tell of the response."""
+    return {VERDICT: torch.where(batch.scored, (batch.rewards > 0).double(), math.nan)}
 
 
 _SCORED = "scored"

@@ -50,6 +50,22 @@ def test_json_names_what_is_missing(command, file):
     assert few_seeds([2]) in command("study", file, "--show").stdout
 
 
+def test_each_arm_is_shown_less_the_placebo(command, refused, file):
+    refused("study", file, "--against", "placebo", says="no arm, or more than one, has credit.reward = random")
+    text = file.read_text()
+    file.write_text(text + '[arms.coin.credit]\nrule = "nsr"\nreward = "random"\n')
+    told = json.loads(command("study", file, "--json").stdout)
+    assert (told["against"], told["placebo"]) == ("base", "coin")
+    less = {arm["name"]: arm["differences"] for arm in told["less_placebo"]}
+    assert (len(less["nsr"]), len(less["coin"])) == (4, 0)
+    named = json.loads(command("study", file, "--show", "--json", "--against", "placebo").stdout)
+    assert named["against"] == "coin" and {a["name"]: a["differences"] for a in named["arms"]} == less
+    shown = command("study", file, "--show").stdout
+    assert "difference from coin, the placebo," in " ".join(shown.split())
+    marked = command("study", file, "--show", "--markdown").stdout
+    assert marked.count("| arm | seeds |") == 2 and "Differences from coin, the placebo, instead:" in marked
+
+
 def test_an_unknown_reference(refused, file):
     # refused before anything is trained
     says = "--against grpo is not an arm of the study; there are: base, sharpened, nsr, psr"

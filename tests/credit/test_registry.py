@@ -6,7 +6,8 @@ from counterpoise.errors import ConfigError, UnknownNameError
 
 def test_an_unknown_rule_gets_the_nearest_name_and_the_list() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"unknown credit.rule 'gpro'; did you mean 'grpo'\? Known: asymmetric, "
+        UnknownNameError,
+        match=r"unknown credit.rule 'gpro'; did you mean 'grpo'\? Known: area, asym_grpo, asymmetric, ",
     ):
         make_rule("gpro")
 

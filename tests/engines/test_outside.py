@@ -117,3 +117,23 @@ def test_texts_of_messages():
         completion_text([{"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "image"}]}]) == "a"
     )
     assert completion_text([]) == "" and completion_text([{"role": "assistant", "content": None}]) == ""
+
+
+def test_a_placebo_is_refused_where_rewards_are_made_elsewhere():
+    with pytest.raises(
+        UsageError, match=r"credit.reward=random draws a placebo where rewards are made, and TRL makes its own"
+    ):
+        compose({"rule": "nsr", "reward": "random"}, engine="TRL", steps=1, length=4)
+
+
+@pytest.mark.parametrize("rule", ["area", "boundary", "fade", "asym_grpo"])
+def test_rules_with_and_without_a_past_are_taken(rule):
+    batch = rewarded_batch(
+        torch.tensor([1.0, 0.0, 0.0, 0.0]),
+        low=0.0,
+        high=1.0,
+        group_ids=torch.zeros(4).long(),
+        lengths=torch.ones(4).long(),
+    )
+    credit, _ = compose(rule, engine="TRL", steps=1, length=4).step(batch)
+    assert float(credit.plus[0]) > 0 and bool((credit.minus[1:] > 0).all())

@@ -173,3 +173,14 @@ def test_open_questions_are_decided_by_exact_match_and_declining_is_neutral():
     found = [verdict(value, f1=f1) for value, f1 in ((CORRECT, 1), (WRONG, 0.5), (WRONG, 0), (WRONG, 1))]
     declined = verdict(VerdictValue.ABSTAINED, f1=0.0)
     assert credited("qa", *found, declined, verdict(NO_ANSWER), verdict(UNSCORED)) == [0.1, -0.5, -1, 0, 0, -1, 0]
+
+
+def test_truthful_credits_declining_by_what_the_rest_of_the_group_did():
+    declined = verdict(VerdictValue.ABSTAINED)
+    right, wrong, silent = verdict(CORRECT), verdict(WRONG), verdict(NO_ANSWER)
+    # 1, -1, 0: mean 0 and s = 1 (ddof 1)
+    assert credited("truthful", right, wrong, declined, verdict(UNSCORED)) == [1, -1, 0, 0]
+    # -1, -1, -1, 0: mean -3/4 and s = 1/2
+    assert credited("truthful", wrong, silent, wrong, declined) == [-0.5, -0.5, -0.5, 1.5]
+    # 1, 1, 1, 0: the other way round
+    assert credited("truthful", right, right, right, declined) == [0.5, 0.5, 0.5, -1.5]

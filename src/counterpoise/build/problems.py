@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.config import PromptConfig, RunConfig
+from counterpoise.diagnostics.guards.registry import GUARDS
 from counterpoise.errors import DataError, UnknownNameError
 from counterpoise.plugins import known_as
 from counterpoise.prompts.templates import PER_PROBLEM, TEMPLATES
@@ -30,7 +31,7 @@ class Problems:
     train: Sequence[Problem]
     """Training problems, by identity; never empty."""
     test: Sequence[Problem]
-    """Test problems, none of which is a training problem; empty where the run never evaluates."""
+    """Test problems, none of which is a training problem; empty where the run never evaluates and no guard draws."""
     template: Wording
     """How the questions are worded."""
 
@@ -44,7 +45,8 @@ def problems_of(config: RunConfig, *, evaluates: bool = True) -> Problems:
         DataError: a file is missing or malformed, or a split is empty.
     """
     task, template = task_and_template(config)
-    wants_test = evaluates and (config.evaluation.before or config.evaluation.after or config.evaluation.every)
+    draws = any(getattr(GUARDS.get(name), "draws", False) for name in config.guards.names)
+    wants_test = evaluates and (config.evaluation.before or config.evaluation.after or config.evaluation.every or draws)
     train = sorted(task.problems("train"), key=lambda problem: problem.problem_id)[: config.tasks.max_train]
     test = task.problems("test") if wants_test else []
     if not train:

@@ -22,6 +22,7 @@ __all__ = ["study"]
 
 _DEFAULT_KS = (1, 8, 32, 128)
 _UNTRAINED = "no run is finished; train with: counterpoise study FILE"
+_PLACEBO = "placebo"
 _TEMPERATURES = (0.2, 0.4, 0.6, 0.8)
 
 
@@ -40,7 +41,7 @@ def study(
         str,
         typer.Option(
             help="Arm that the differences are taken from; or base: the policy before training; or sharpened: "
-            "the base, drawn so cold that it has the run's pass@1."
+            "the base, drawn so cold that it has the run's pass@1; or placebo: the arm whose reward is a coin."
         ),
     ] = "base",
     temperature: Annotated[
@@ -69,7 +70,7 @@ def study(
     from counterpoise.jobs.study import load_study
 
     found = load_study(file, overrides or [])
-    _check_reference(against, found.arms)
+    against = _reference(against, found)
     if not show:
         found.check()
     colder = _temperatures(temperature) if against == SHARPENED else []
@@ -94,15 +95,20 @@ def _train(found: Study) -> list[tuple[Any, str]]:
         )
 
 
-def _check_reference(against: str, arms: Sequence[str]) -> None:
-    """Before hours of training, not after."""
+def _reference(against: str, found: Study) -> str:
+    """The arm or the base that is meant, before hours of training and not after."""
     from counterpoise.errors import UsageError
     from counterpoise.evaluation.arms import BASE, SHARPENED
 
-    if against not in (BASE, SHARPENED, *arms):
-        raise UsageError(
-            f"--against {against} is not an arm of the study; there are: {', '.join([BASE, SHARPENED, *arms])}"
-        )
+    if against in (BASE, SHARPENED, *found.arms):
+        return against
+    if against == _PLACEBO:
+        if found.placebo is None:
+            raise UsageError("--against placebo: no arm, or more than one, has credit.reward = random; name the arm")
+        return found.placebo
+    raise UsageError(
+        f"--against {against} is no arm of the study; there are: {', '.join([BASE, SHARPENED, *found.arms])}"
+    )
 
 
 def _temperatures(given: list[str] | None) -> list[float]:
@@ -147,7 +153,7 @@ def _show(
 ) -> None:
     from counterpoise.cli.passk import parse_ks
     from counterpoise.errors import UsageError
-    from counterpoise.evaluation.arms import Arm, arm_rows
+    from counterpoise.evaluation.arms import BASE, Arm, arm_rows
     from counterpoise.evaluation.estimators.passk import k_sweep
 
     arms = []
@@ -166,25 +172,38 @@ def _show(
         raise UsageError(f"nothing to show in {found.directory}: {missing}")
     shown = [value for value in (parse_ks(k) if k else _DEFAULT_KS) if value in ks]
     rows = arm_rows(arms, ks, against=against, confidence=confidence)
+    control = found.placebo if against == BASE and any(a.name == found.placebo and a.after for a in arms) else None
+    tables = (
+        {against: rows}
+        if control is None
+        else {against: rows, control: arm_rows(arms, ks, against=control, confidence=confidence)}
+    )
     cautions = _cautions(rows)
     pending = [f"{run.arm} seed {run.seed}" for run in found.runs if run.result() is None]
     if as_json:
         told = {"arms": [asdict(row) for row in rows], "pending": pending, "cautions": cautions}
-        console.print_json({"against": against, "ks": ks, **told})
+        less = {} if control is None else {"placebo": control, "less_placebo": [asdict(row) for row in tables[control]]}
+        console.print_json({"against": against, "ks": ks, **told, **less})
         return
     columns = [*(f"k={value}" for value in shown), "area"]
     picked = [*(ks.index(value) for value in shown), len(ks)]
-    table = [[row.name, str(len(row.seeds)), *(_cell(row, column) for column in picked)] for row in rows]
-    title = f"pass@k %, in brackets the difference from {against} in points with its {100 * confidence:g}% interval"
+    for reference, own in tables.items():
+        table = [[row.name, str(len(row.seeds)), *(_cell(row, column) for column in picked)] for row in own]
+        what = f"{reference}, the placebo," if reference == control else reference
+        title = f"pass@k %, in brackets the difference from {what} in points with its {100 * confidence:g}% interval"
+        if markdown:
+            if reference == control:
+                console.stdout.print(f"\nDifferences from {what} instead:\n", soft_wrap=True)
+            _print_markdown(["arm", "seeds", *columns], table)
+            continue
+        shape = console.table("arm", "seeds", *columns, title=title, numbers=("seeds", *columns))
+        for cells in table:
+            shape.add_row(*cells)
+        console.stdout.print(shape)
     if markdown:
-        _print_markdown(["arm", "seeds", *columns], table)
         for caution in cautions:
             console.stdout.print(f"\n{caution[0].upper()}{caution[1:]}.", soft_wrap=True)
         return
-    shape = console.table("arm", "seeds", *columns, title=title, numbers=("seeds", *columns))
-    for cells in table:
-        shape.add_row(*cells)
-    console.stdout.print(shape)
     for caution in cautions:
         console.stdout.print(caution, soft_wrap=True)
     if any(math.isnan(row.differences[0].estimate) for row in rows if row.differences):

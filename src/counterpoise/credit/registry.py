@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from counterpoise.credit.emphasis import EMPHASES, Emphasis
+from counterpoise.credit.rules.area import Area
+from counterpoise.credit.rules.asym_grpo import AsymGrpo
 from counterpoise.credit.rules.asymmetric import Asymmetric
 from counterpoise.credit.rules.base import Rule
+from counterpoise.credit.rules.boundary import Boundary
 from counterpoise.credit.rules.dr_grpo import DrGrpo
+from counterpoise.credit.rules.fade import Fade
 from counterpoise.credit.rules.gdpo import Gdpo
 from counterpoise.credit.rules.grpo import Grpo
 from counterpoise.credit.rules.hinge import Hinge
@@ -41,6 +45,10 @@ _OWN: Mapping[str, Callable[..., Rule]] = {
     "maxrl": MaxRl,
     "passk": PassK,
     "ngrpo": Ngrpo,
+    "asym_grpo": AsymGrpo,
+    "boundary": Boundary,
+    "fade": Fade,
+    "area": Area,
     "hinge": Hinge,
     "soft": Soft,
     "gdpo": Gdpo,

@@ -84,6 +84,11 @@ def compose(
         raise UsageError(
             f"credit.filter={config.credit.filter}: {engine} keeps its batches whole, rows without credit have advantage 0; leave it out"
         )
+    if config.credit.reward == "random":
+        raise UsageError(
+            f"credit.reward=random draws a placebo where rewards are made, and {engine} makes its own; give it a random reward function, "
+            "or train with the local engine"
+        )
     _, divide = loss_of(config)
     return OutsideCredit(config=config, step=credit_of(config, kinds=kinds), divide=divide)
 

@@ -94,6 +94,12 @@ class Study:
         """Names in the order of the file."""
         return list(dict.fromkeys(run.arm for run in self.runs))
 
+    @property
+    def placebo(self) -> str | None:
+        """The arm whose reward is a coin (`credit.reward = "random"`); None without one, or with several."""
+        coined = list(dict.fromkeys(run.arm for run in self.runs if run.config.credit.reward == "random"))
+        return coined[0] if len(coined) == 1 else None
+
     def train(
         self, *, observer: Observer | None = None, on_run: Callable[[StudyRun, int], None] = lambda run, number: None
     ) -> list[tuple[StudyRun, str]]:

@@ -10,6 +10,7 @@ from counterpoise.rewards.abstention import Abstention
 from counterpoise.rewards.binary import Binary
 from counterpoise.rewards.graded import Graded
 from counterpoise.rewards.own import own_reward
+from counterpoise.rewards.random import Random
 from counterpoise.rewards.vector import Vector
 from counterpoise.settings import construct
 from counterpoise.types import Reward, Verdict
@@ -34,6 +35,7 @@ _OWN: Mapping[str, Callable[..., RewardFunction]] = {
     "abstention": Abstention,
     "binary": Binary,
     "graded": Graded,
+    "random": Random,
     "vector": Vector,
 }
 

@@ -136,9 +136,35 @@ def test_nothing_right_says_what_it_saw_and_asks_that_nothing_be_pushed_down():
     assert guard.calm
 
 
+def test_narrowing_fires_ten_points_below_the_best_of_two_running_and_ends_within_five():
+    guard = _one("narrowing")
+    # the first stands alone: best 0.6; 0.9 and 0.71 running are 0.805, so the limit is 0.705 and the end 0.755
+    trace = [0.6, 0.9, 0.71, 0.69, 0.71, 0.69, 0.69, 0.74, 0.76, 0.69]
+    assert _fires(guard, "held_out_pass_k", trace) == [False] * 6 + [True] * 2 + [False] * 2
+    # steps between measurements go on as they were
+    assert (
+        _fires(_one("narrowing", patience=1), "held_out_pass_k", [0.8, math.nan, 0.5, math.nan])
+        == [False] * 2 + [True] * 2
+    )
+
+
+def test_narrowing_says_what_it_saw_and_asks_for_no_relief_of_its_own():
+    guard = _one("narrowing", patience=1)
+    guard.look({"held_out_pass_k": 0.8})
+    alarm = guard.look({"held_out_pass_k": 0.5})
+    assert alarm.message == "held_out_pass_k is 50.0% on held-out problems, it was 80.0% (limit: 10% less)"
+    assert (alarm.relief.active, alarm.excess) == (False, -0.5)
+    assert not guard.calm
+    asking = _one("narrowing", patience=1, share=0.4)
+    asking.look({"held_out_pass_k": 0.8})
+    assert asking.look({"held_out_pass_k": 0.5}).relief.share == 0.4
+    with pytest.raises(ConfigError, match=r"guards narrowing: k = 9"):
+        _one("narrowing", k=9, n=8)
+
+
 def test_nothing_right_is_watched_by_default():
     assert "nothing_right" in GuardsConfig().names
-    assert set(GuardsConfig().names) == set(GUARDS)
+    assert set(GUARDS) - set(GuardsConfig().names) == {"narrowing"}  # draws what it reads
 
 
 COLUMNS = (
@@ -170,7 +196,12 @@ def _record(step):
         0.01,
         0.0,
     )
-    return {**dict(zip(COLUMNS, values, strict=True)), "gradient_norm_plus": 0.1, "gradient_norm_minus": 0.2 * step}
+    drawn = {
+        "gradient_norm_plus": 0.1,
+        "gradient_norm_minus": 0.2 * step,
+        "held_out_pass_k": max(0.0, 0.8 - 0.04 * worse),
+    }
+    return {**dict(zip(COLUMNS, values, strict=True)), **drawn}
 
 
 @pytest.mark.parametrize("name", sorted(GUARDS))
@@ -189,7 +220,7 @@ def test_the_state_is_all_there_is_and_goes_through_json(name):
 @pytest.mark.parametrize("name", sorted(GUARDS))
 def test_what_was_not_measured_changes_nothing(name):
     guard, other = _one(name), _one(name)
-    nothing = dict.fromkeys([*COLUMNS, "gradient_norm_plus", "gradient_norm_minus"], math.nan)
+    nothing = dict.fromkeys([*COLUMNS, "gradient_norm_plus", "gradient_norm_minus", "held_out_pass_k"], math.nan)
     for step in range(30):
         assert guard.look(_record(step)) == other.look(_record(step))
         assert other.look(nothing) == other.look({}) == guard.look({})
@@ -201,7 +232,8 @@ def test_steady_noise_fires_nothing(name):
     for step in range(500):
         swing = 1.0 + 0.15 * math.sin(2.3 * step)
         record = dict(zip(COLUMNS, (0.2 * swing, 0.2 * swing, 0.5 * swing, *[0.1 * swing] * 7), strict=True))
-        assert guard.look({**record, "gradient_norm_plus": 0.5, "gradient_norm_minus": 2.0 * swing}) is None
+        drawn = {"gradient_norm_plus": 0.5, "gradient_norm_minus": 2.0 * swing, "held_out_pass_k": 0.25 + 0.25 * swing}
+        assert guard.look({**record, **drawn}) is None
 
 
 class Recorded(dict):

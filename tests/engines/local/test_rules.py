@@ -137,3 +137,61 @@ def test_without_an_answer_every_part_is_zero_and_after_abstaining_there_is_none
         "f1": [1.0, "nan", 0.0, "nan", "nan"],
         "verdict": [1.0, 0.0, 0.0, "nan", "nan"],
     }
+
+
+def _resumed(configure, *settings):
+    """The metrics of a run of four steps in one piece and in two, and both last states."""
+    whole = RunDirectory.create(configure(*settings, name="whole"))
+    one = train(whole).checkpoint
+    parts = RunDirectory.create(configure(*settings, "learner.steps=2", name="parts"))
+    train(parts)
+    other = train(RunDirectory.open(parts.path, ["learner.steps=4"])).checkpoint
+    weights = [load_file(checkpoint.policy / "model.safetensors") for checkpoint in (one, other)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    return _metrics(whole), _metrics(parts), one.state(), other.state()
+
+
+def test_a_run_under_a_moving_prior_resumes_bit_exactly(configure):
+    whole, parts, one, other = _resumed(configure, "credit.rule=area", "credit.settings.a=0.5")
+    assert one["prior"] == other["prior"] and one["prior"]["counts"]["countdown"]
+    pick = lambda run: [(r["prior_mean/countdown"], r["prior_strength/countdown"], r["minus"]) for r in run]  # noqa: E731
+    assert pick(whole) == pick(parts)
+    # the first step has the prior as set: 0.5 / 1.5
+    assert whole[0]["prior_mean/countdown"] == pytest.approx(1 / 3) != whole[1]["prior_mean/countdown"]
+
+
+def test_the_counts_of_the_prior_are_those_of_all_processes(configure):
+    other = {"t": {(2, 1): 3.0}, "u": {(4, 0): 1.0}}
+    world = SimpleNamespace(rank=0, size=2, gather=lambda own: [*own, other])
+    credit = assemble(configure("credit.rule=area")).credit
+    batch = _batch([1.0, -1.0, NAN, 1.0], correct=[True, False, False, True], ids=[0, 0, 0, 1])
+    statistics = group_statistics(batch.correct, batch.scored, batch.group_ids, batch.rewards)
+    credit.rule.advantages(batch, statistics, world)
+    # group 0: two scored, one right; group 1: one of one; and the other process's
+    counts = credit.rule.states["prior"].state_dict()["counts"]
+    assert counts == {"t": [[1, 1, 1.0], [2, 1, 4.0]], "u": [[4, 0, 1.0]]}
+
+
+def test_a_fading_run_resumes_bit_exactly(configure):
+    whole, parts, one, other = _resumed(configure, "credit.rule=fade", "credit.settings.smoothing=0.5")
+    assert one["averages"] == other["averages"] and one["averages"]["first"] > 0
+    pick = lambda run: [(r["fade_alpha"], r["fade_delta"], r["plus"], r["minus"]) for r in run]  # noqa: E731
+    assert pick(whole) == pick(parts)
+
+
+def test_a_placebo_is_what_credit_reads_and_not_what_a_run_reports(configure):
+    placebo = ("credit.reward=random", "credit.reward_settings.probability=1.0")
+    whole, parts, *_ = _resumed(configure, "credit.rule=nsr", *placebo)
+    # every coin is right: NSR has nothing to push down, whatever the verifier said
+    assert [record["minus"] for record in whole] == [0.0] * 4
+    assert all(record["success_rate"] < 0.5 and record["reward"] == 1.0 for record in whole)
+    assert all(record["optimiser_steps"] == 0 for record in whole)
+    whole, parts, *_ = _resumed(
+        lambda *overrides, name: configure(*overrides, name=f"even-{name}"),
+        "credit.rule=grpo",
+        "credit.reward=random",
+        "credit.reward_settings.probability=0.5",
+    )
+    pick = lambda run: [(r["reward"], r["plus"], r["success_rate"]) for r in run]  # noqa: E731
+    assert pick(whole) == pick(parts)
+    assert all(record["plus"] > 0 and record["wrong_pushed_up"] > 0 for record in whole)

@@ -9,6 +9,7 @@ from counterpoise.diagnostics.guards.base import Guard
 from counterpoise.diagnostics.guards.entropy import Entropy
 from counterpoise.diagnostics.guards.gradients import Gradients
 from counterpoise.diagnostics.guards.likelihood import Likelihood
+from counterpoise.diagnostics.guards.narrowing import Narrowing
 from counterpoise.diagnostics.guards.nothing_right import NothingRight
 from counterpoise.diagnostics.guards.rates import Repetition, Truncation
 from counterpoise.diagnostics.guards.success import Success
@@ -28,6 +29,7 @@ _OWN: Mapping[str, Callable[..., Guard]] = {
     "gradients": Gradients,
     "nothing_right": NothingRight,
     "unscored": Unscored,
+    "narrowing": Narrowing,
 }
 
 GUARDS: Parts[Callable[..., Guard]] = Parts(

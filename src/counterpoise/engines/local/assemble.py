@@ -25,6 +25,7 @@ from counterpoise.losses import counts, needs_entropy, needs_reference
 from counterpoise.models.frozen import frozen_base
 from counterpoise.pipeline import Assign, Pipeline
 from counterpoise.prompts import Wording
+from counterpoise.rewards.random import Random
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.runs.identity import Identity, same_base
@@ -147,6 +148,8 @@ def make_pipeline(
         group_size=config.rollout.group_size,
         max_unscored=config.verification.max_unscored,
         world=assembly.credit.world,
+        placebo=assembly.reward if isinstance(assembly.reward, Random) else None,
+        describe=assembly.credit.columns,
     )
 
 

@@ -21,6 +21,7 @@ from counterpoise.engines.local.diagnose import Diagnose, UpdateMeasures, saved_
 from counterpoise.engines.local.evaluation import evaluate_policy
 from counterpoise.engines.local.guarding import guarded, make_supervisor
 from counterpoise.engines.local.header import header
+from counterpoise.engines.local.held_out import HeldOut
 from counterpoise.engines.local.interrupt import Interrupt, RunInterruptedError, watching_interrupts
 from counterpoise.engines.local.observer import Observer, unfailing
 from counterpoise.engines.local.outlook import Outlook
@@ -121,6 +122,7 @@ class _Run:
         self.pipeline: Pipeline = make_pipeline(
             self.config, self.assembly, self.sampler, judge, guarded(self.assembly.credit, guards)
         )
+        self.held_out = HeldOut(guards, self.config, self.pipeline, self.assembly.test, self._prompts)
         if checkpoint is not None:
             self.guards.load_state_dict(self._load_state(checkpoint))
             self.step = checkpoint.step
@@ -196,6 +198,7 @@ class _Run:
         rollout, problems = self.config.rollout, len(self.assembly.train)
         record = {
             **step_record(experience, report, measures, seconds=seconds, epochs=epochs),
+            **self.held_out.measure(index, policy_version=self.learner.updates),
             **intensity(self.step, prompts=rollout.prompts_per_step, group_size=rollout.group_size, problems=problems),
         }
         if self.main:

@@ -1,0 +1,84 @@
+"""What guard `narrowing` reads: pass@k of a few held-out problems, drawn in the middle of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from counterpoise.build.evaluation import first_problems
+from counterpoise.config import RunConfig
+from counterpoise.diagnostics.guards.narrowing import Narrowing
+from counterpoise.diagnostics.guards.supervisor import Supervisor
+from counterpoise.errors import DataError
+from counterpoise.evaluation.estimators.passk import pass_at_k
+from counterpoise.pipeline import Pipeline
+from counterpoise.streams import stream
+from counterpoise.types import Problem, Prompt, StopReason
+
+__all__ = ["HeldOut", "held_out_problems"]
+
+
+def held_out_problems(test: Sequence[Problem], *, evaluated: int | None, wanted: int) -> list[Problem]:
+    """The first `wanted` of each task type that are not among the evaluated ones; of all of them where no others are left."""
+    taken = {problem.problem_id for problem in first_problems(test, evaluated)}
+    rest = [problem for problem in test if problem.problem_id not in taken]
+    return first_problems(rest or test, wanted)
+
+
+class HeldOut:
+    """Draws and judges every so many steps, where a guard asks for it; otherwise nothing."""
+
+    def __init__(
+        self,
+        guards: Supervisor,
+        config: RunConfig,
+        pipeline: Pipeline,
+        test: Sequence[Problem],
+        prompts: Callable[[Sequence[Problem]], Sequence[Prompt]],
+    ) -> None:
+        """Choose the problems; `prompts` renders them.
+
+        Raises:
+            DataError: a guard asks for held-out problems, and the task has none.
+        """
+        asking = [guard for guard in guards.guards.values() if isinstance(guard, Narrowing)]
+        self._guard = asking[0] if asking else None
+        self._pipeline, self._prompts, self._seed = pipeline, prompts, config.run.seed
+        wanted = 0 if self._guard is None else self._guard.problems
+        self._problems = held_out_problems(test, evaluated=config.evaluation.problems, wanted=wanted)
+        if self._guard is not None and not self._problems:
+            raise DataError(
+                f"guards.names has narrowing, which draws held-out problems, and task '{config.tasks.name}' has no test problems; "
+                "give it some, or leave the guard out"
+            )
+
+    def measure(self, index: int, *, policy_version: int) -> Mapping[str, float]:
+        """`held_out_pass_1` and `held_out_pass_k` after the step of this index, if they are due; every process must call it.
+
+        The draws are on a stream of their own, so that a resumed run has them again and a run without the guard has the same rollouts.
+        Problems with fewer than k scored responses are left out; without any other there is nothing.
+        """
+        guard, pipeline = self._guard, self._pipeline
+        if guard is None or index % guard.every:
+            return {}
+        world = pipeline.world
+        prompts = self._prompts(self._problems)[world.rank :: world.size]
+        groups = pipeline.sampler.sample(
+            prompts,
+            group_size=guard.n,
+            settings=pipeline.settings,
+            seed=stream(self._seed, "held_out", index, world.rank),
+            policy_version=policy_version,
+        )
+        asked = [(prompt, rollout) for prompt, group in zip(prompts, groups, strict=True) for rollout in group]
+        verdicts = pipeline.verify(
+            [prompt.problem for prompt, _ in asked],
+            [prompt.judged(rollout.text) for prompt, rollout in asked],
+            [rollout.stop_reason is StopReason.LENGTH for _, rollout in asked],
+        )
+        rows = [verdicts[first : first + guard.n] for first in range(0, len(verdicts), guard.n)]
+        counts = world.gather([(sum(v.scored for v in row), sum(v.correct for v in row)) for row in rows])
+        kept = [(n, c) for n, c in counts if n >= guard.k]
+        if not kept:
+            return {}
+        one, many = pass_at_k([n for n, _ in kept], [c for _, c in kept], [1, guard.k]).mean(axis=0).tolist()
+        return {"held_out_pass_1": one, "held_out_pass_k": many}
