@@ -15,6 +15,7 @@ from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import Damage, read_json_lines
 from counterpoise.report.records import Evaluated, Event, Run
 from counterpoise.report.series import Series, read_series
+from counterpoise.targets import run_and_step
 from counterpoise.text import counted
 
 __all__ = ["read_runs"]
@@ -46,14 +47,9 @@ def read_runs(targets: Sequence[str]) -> list[Run]:
 
 
 def _read(target: str) -> Run:
-    path = Path(target)
-    chosen = re.fullmatch(r"(.+)@(\d+)", target)
-    if chosen and not path.exists():
-        path = Path(chosen[1])
-    else:
-        chosen = None
+    path, step = run_and_step(target)
     if (path / "config.toml").is_file():
-        return _read_run(target, path, explicit=chosen is not None)
+        return _read_run(target, path, explicit=step is not None)
     contender = read_contender(target)
     result = EvaluationResult.load(path) if path.is_dir() else None
     return Run(
