@@ -59,7 +59,8 @@ def configured(
             )
         if not isinstance(sections[name], Mapping):
             raise UsageError(f"{name} is a section of a run file: give its settings, e.g. {name}={{…}}")
-    if (task is None) == (rows is None) and not (task is None and "tasks" in sections):
+    given = [task is not None, rows is not None, "name" in sections.get("tasks", {})]
+    if sum(given) != 1:
         raise UsageError("give the problems once: task=NAME (counterpoise tasks list), or rows=[{question, answer}, …]")
     if test_rows is not None and rows is None:
         raise UsageError("test_rows goes with rows; a task has a test side of its own")
@@ -112,7 +113,7 @@ def _sides(rows: Rows, test_rows: Rows | None, directory: Path, *, trains: bool)
     path = str(kept_rows(rows, directory).resolve())
     if test_rows is not None:
         return {"tasks.train": path, "tasks.test": str(kept_rows(test_rows, directory).resolve())}
-    return {"tasks.settings.path": path} if trains else {"tasks.train": path, "tasks.test": path}
+    return {"tasks.settings.path": path} if trains else {"tasks.test": path}
 
 
 def _put(tables: dict[str, Any], key: str, value: object) -> None:
