@@ -29,6 +29,8 @@ from pathlib import Path
 from counterpoise.api.data import reference_of
 
 ENDS = {"yes", "ja"}
+LIMIT = 0.5
+
 
 class Half:
     def of(self, x):
