@@ -40,7 +40,10 @@ from counterpoise.tables import read_tables
 from counterpoise.text import counted
 from counterpoise.types import Problem
 
-__all__ = ["RunDirectory"]
+__all__ = ["TRACKING_ID", "RunDirectory"]
+
+TRACKING_ID = "tracking_id"
+"""File with the name under which trackers know a run that is continued."""
 
 _SECTIONS = (
     "run",
@@ -357,7 +360,7 @@ class RunDirectory:
     def _withdraw(self) -> None:
         done = ("metrics.jsonl", "checkpoints", "evaluation", "refused")
         if self._created and not self._noted() and not any((self.path / name).exists() for name in done):
-            for name in ("config.toml", ".lock", "anchors.jsonl", "identity.json", "events.jsonl"):
+            for name in ("config.toml", ".lock", "anchors.jsonl", "identity.json", "events.jsonl", TRACKING_ID):
                 (self.path / name).unlink(missing_ok=True)
             with suppress(OSError):  # what else may be there is not ours
                 self.path.rmdir()
