@@ -51,7 +51,7 @@ def test_json_names_what_is_missing(command, file):
     assert data["cautions"] == [few_seeds([2]), few_problems(4)]
     assert few_seeds([2]) in command("study", file, "--show").stdout
     assert "runs/two/nsr-seed0/evaluation/step-000000" in data["inputs"]
-    assert len(data["inputs"]) == 6  # a base for each seed, four runs
+    assert len(data["inputs"]) == 5  # the base that all share, four runs
     problems = Path("runs/two/psr-seed1/evaluation/step-000001/problems.jsonl")
     told = data["inputs"][str(problems.parent)]
     assert told["problems.jsonl"] == hashlib.sha256(problems.read_bytes()).hexdigest()
