@@ -88,7 +88,7 @@ def _resume_id(run: RunDirectory) -> str:
 
 
 class Trackers:
-    """The trackers of a run, told its metrics. One that fails (no disk, no network, its own mistake) is told nothing more; the run goes on.
+    """The trackers of a run, told its metrics. One that fails (no disk, no network, its own mistake) is not called again; the run goes on.
 
     Args:
         accelerator: holds them.
@@ -146,5 +146,5 @@ class Trackers:
         except Exception as error:
             self._lost.add(name)
             self._say(
-                f"{name} failed ({type(error).__name__}: {error}) and is told nothing more; metrics.jsonl has every step"
+                f"{name} failed ({type(error).__name__}: {error}) and is not called again; metrics.jsonl has every step"
             )
