@@ -26,6 +26,7 @@ from counterpoise.runfile import dump_config, load_stored, settled
 from counterpoise.runs.identity import (
     PLACE,
     RESUMABLE,
+    TRACKING_ID,
     Identity,
     differing,
     flat,
@@ -41,10 +42,7 @@ from counterpoise.tables import read_tables
 from counterpoise.text import counted
 from counterpoise.types import Problem
 
-__all__ = ["TRACKING_ID", "RunDirectory"]
-
-TRACKING_ID = "tracking_id"
-"""File with the name under which trackers know a run that is continued."""
+__all__ = ["RunDirectory"]
 
 _SECTIONS = (
     "run",

@@ -18,7 +18,8 @@ from counterpoise.errors import ConfigError, MissingExtraError, UnknownNameError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import atomic_write_text, read_text
 from counterpoise.processes import on_main
-from counterpoise.runs.directory import TRACKING_ID, RunDirectory
+from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.identity import TRACKING_ID
 
 __all__ = ["Trackers", "check_trackers", "make_accelerator"]
 
