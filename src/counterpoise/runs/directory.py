@@ -26,7 +26,6 @@ from counterpoise.runfile import dump_config, load_stored, settled
 from counterpoise.runs.identity import (
     PLACE,
     RESUMABLE,
-    TRACKING_ID,
     Identity,
     differing,
     flat,
@@ -368,7 +367,7 @@ class RunDirectory:
     def _withdraw(self) -> None:
         done = ("metrics.jsonl", "checkpoints", "evaluation", "refused")
         if self._created and not self._noted() and not any((self.path / name).exists() for name in done):
-            for name in ("config.toml", ".lock", "anchors.jsonl", "identity.json", "events.jsonl", TRACKING_ID):
+            for name in ("config.toml", ".lock", "anchors.jsonl", "identity.json", "events.jsonl", "tracking_id"):
                 (self.path / name).unlink(missing_ok=True)
             with suppress(OSError):  # what else may be there is not ours
                 self.path.rmdir()
