@@ -1,7 +1,12 @@
 """counterpoise: RL with verifiable rewards in which positive and negative reinforcement are held apart.
 
-Importing the package is cheap and imports no torch.
+Importing the package is cheap and imports no torch; `train`, `evaluate` and `compare` are imported when they are first used.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from counterpoise.types import (
     Counts,
@@ -20,7 +25,12 @@ from counterpoise.types import (
     Verifier,
 )
 
+if TYPE_CHECKING:
+    from counterpoise.api import compare, evaluate, train
+
 __version__ = "0.1.0"
+
+_LAZY = ("compare", "evaluate", "train")
 
 __all__ = [
     "Counts",
@@ -38,4 +48,17 @@ __all__ = [
     "VerdictValue",
     "Verifier",
     "__version__",
+    "compare",
+    "evaluate",
+    "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module("counterpoise.api"), name)
+    raise AttributeError(f"module 'counterpoise' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

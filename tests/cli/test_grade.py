@@ -263,3 +263,8 @@ def test_an_evaluation_is_graded_without_its_settings_given_again(command, refus
     (tmp_path / "e" / "task.json").unlink()
     refused("grade", tmp_path / "e", says="give the settings and files the evaluation had")
     assert command("grade", tmp_path / "e", *settings[:2]).exit_code == 0
+
+
+def test_every_k_up_to_n(graded, command, task):
+    command("grade", graded, *task, "--k", "all")
+    assert [point.k for point in EvaluationResult.load(graded).curve] == [1, 2, 3, 4]

@@ -1,6 +1,8 @@
 """`counterpoise study` as a user calls it."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import pytest
 import tomli_w
@@ -48,6 +50,16 @@ def test_json_names_what_is_missing(command, file):
     assert data["pending"] == ["nsr seed 2", "psr seed 2"]
     assert data["cautions"] == [few_seeds([2]), few_problems(4)]
     assert few_seeds([2]) in command("study", file, "--show").stdout
+    assert "runs/two/nsr-seed0/evaluation/step-000000" in data["inputs"]
+    assert len(data["inputs"]) == 5  # the base that all share, four runs
+    problems = Path("runs/two/psr-seed1/evaluation/step-000001/problems.jsonl")
+    told = data["inputs"][str(problems.parent)]
+    assert told["problems.jsonl"] == hashlib.sha256(problems.read_bytes()).hexdigest()
+    every = json.loads(command("study", file, "--show", "--json", "--k", "all").stdout)
+    assert every["ks"] == [1, 2, 3, 4]
+    # The area stays that over the powers of two.
+    assert every["arms"][0]["points"][-1] == data["arms"][0]["points"][-1]
+    assert "k=3" in command("study", file, "--show", "--k", "3").stdout
 
 
 def test_each_arm_is_shown_less_the_placebo(command, refused, file):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from counterpoise.config import RunConfig
 from counterpoise.evaluation.store import Manifest, RolloutStore
@@ -15,7 +16,7 @@ from counterpoise.runfile import settled
 from counterpoise.text import counted
 from counterpoise.types import Problem, SamplingSettings
 
-__all__ = ["OnCount", "Say", "first_problems", "keep_given", "manifest_of", "say_damages", "unsaid"]
+__all__ = ["OnCount", "Say", "first_problems", "given_of", "keep_given", "manifest_of", "say_damages", "unsaid"]
 
 OnCount = Callable[[int, int], None]
 Say = Callable[[str], None]
@@ -67,7 +68,12 @@ def keep_given(directory: Path, config: RunConfig) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    keep_task(directory, settled(config).tasks.model_dump(mode="json", exclude_none=True, include=_GIVEN))
+    keep_task(directory, given_of(config))
+
+
+def given_of(config: RunConfig) -> dict[str, Any]:
+    """What of `[tasks]` decides the problems, paths absolute."""
+    return settled(config).tasks.model_dump(mode="json", exclude_none=True, include=_GIVEN)
 
 
 def say_damages(store: RolloutStore, say: Say) -> None:

@@ -13,7 +13,8 @@ from counterpoise.cli import completion, console
 from counterpoise.cli.evaluated import evaluation_folder, sections_of, show_result
 from counterpoise.cli.passk import EVERY_K, METRIC_HELP, parse_ks
 from counterpoise.cli.served import evaluate_address, is_address
-from counterpoise.cli.subject import refuse_contradictions, run_and_step
+from counterpoise.cli.subject import refuse_contradictions
+from counterpoise.targets import run_and_step
 
 if TYPE_CHECKING:
     from counterpoise.runs.directory import RunDirectory

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from counterpoise.cli import console
-from counterpoise.cli.passk import METRIC_HELP, parse_ks
+from counterpoise.cli.passk import EVERY_K, METRIC_HELP, parse_ks
 from counterpoise.errors import UsageError
 from counterpoise.plugins import portable
 from counterpoise.settings import setting_value
@@ -41,7 +41,7 @@ def grade(
     n: Annotated[
         int | None, typer.Option(min=1, help="First rollouts of each problem that count; all otherwise.")
     ] = None,
-    k: Annotated[list[str] | None, typer.Option("--k", help="Tries, e.g. 1,8,64; may be repeated.")] = None,
+    k: Annotated[list[str] | None, typer.Option("--k", help="Tries, e.g. 1,8,64, or all; may be repeated.")] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help=METRIC_HELP)] = None,
     examples: Annotated[
         bool, typer.Option("--examples", help=f"Show up to {_EXAMPLES} rollouts whose verdict changed.")
@@ -61,7 +61,7 @@ def grade(
     if settings and verifier is None:
         raise UsageError(f"verifier.{next(iter(settings))} is a setting of a verifier; name it: --verifier math")
     config = stored_config(directory, [o for o in overrides or () if not o.startswith(_VERIFIER)], verifier)
-    ks = parse_ks(k) if k else None
+    ks: Sequence[int] | Literal["all"] | None = None if not k else "all" if k == [EVERY_K] else parse_ks(k)
 
     from counterpoise.cli.live import LazyProgress
     from counterpoise.cli.views.passk import estimates_table, passk_table

@@ -12,7 +12,7 @@ from counterpoise.cli.output import lost
 from counterpoise.columns import column
 from counterpoise.text import counted
 
-__all__ = ["LazyProgress", "LiveObserver"]
+__all__ = ["LazyProgress", "LiveObserver", "described", "ends_of_curve"]
 
 _SHOWN = (
     (column("success_rate"), "right"),
@@ -23,6 +23,24 @@ _SHOWN = (
     (column("tokens_per_second"), ""),
 )
 """What the line shows, and what it is called there where the column's own label is too long."""
+
+
+def described(record: Mapping[str, float]) -> str:
+    """What the line of a step says of it."""
+    return ", ".join(
+        f"{short or shown.label} {shown.of(record):{shown.form}}"
+        for shown, short in _SHOWN
+        if not math.isnan(shown.of(record))
+    )
+
+
+def ends_of_curve(label: str, result: Any) -> str:
+    """An evaluation in one line."""
+    first, last = result.curve[0], result.curve[-1]
+    return (
+        f"{label}: pass@{first.k} {100 * first.estimate:.1f}%, pass@{last.k} {100 * last.estimate:.1f}% "
+        f"({counted(len(result.counts), 'problem')} x {result.n})"
+    )
 
 
 class LazyProgress:
@@ -74,12 +92,7 @@ class LiveObserver:
 
     def stepped(self, step: int, record: Mapping[str, float]) -> None:
         """Move the training bar."""
-        shown = [
-            f"{short or shown.label} {shown.of(record):{shown.form}}"
-            for shown, short in _SHOWN
-            if not math.isnan(shown.of(record))
-        ]
-        self._show("training", step, self._steps, ", ".join(shown))
+        self._show("training", step, self._steps, described(record))
 
     def evaluating(self, label: str, done: int, total: int) -> None:
         """Move the evaluation bar."""
@@ -88,11 +101,7 @@ class LiveObserver:
     def evaluated(self, label: str, result: Any) -> None:
         """One line with the curve's ends."""
         self._close()
-        first, last = result.curve[0], result.curve[-1]
-        _note(
-            f"{label}: pass@{first.k} {100 * first.estimate:.1f}%, pass@{last.k} {100 * last.estimate:.1f}% "
-            f"({counted(len(result.counts), 'problem')} x {result.n})"
-        )
+        _note(ends_of_curve(label, result))
 
     def said(self, line: str) -> None:
         """Print a line above the bar."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from counterpoise.cli import console
-from counterpoise.cli.subject import run_and_step
 from counterpoise.errors import UsageError
+from counterpoise.targets import run_and_step
 
 if TYPE_CHECKING:
     from counterpoise.jobs.export_model import ExportedModel

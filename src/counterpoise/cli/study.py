@@ -50,7 +50,7 @@ def study(
     ] = None,
     k: Annotated[
         list[str] | None,
-        typer.Option("--k", "-k", help="Tries to show, e.g. 1,8,64; the area takes all powers of two."),
+        typer.Option("--k", "-k", help="Tries to show, e.g. 1,8,64, or all; the area takes the powers of two."),
     ] = None,
     confidence: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
@@ -170,18 +170,22 @@ def _show(
         trained = any(run.trained for run in found.runs)
         missing = "no finished run was measured like this; leave --show away to do it" if trained else _UNTRAINED
         raise UsageError(f"nothing to show in {found.directory}: {missing}")
-    shown = [value for value in (parse_ks(k) if k else _DEFAULT_KS) if value in ks]
-    rows = arm_rows(arms, ks, against=against, confidence=confidence)
+    octaves = ks
+    if k:
+        shown = [value for value in parse_ks(k, n) if value <= n]
+        ks = sorted({*octaves, *shown})
+    else:
+        shown = [value for value in _DEFAULT_KS if value in ks]
+    rows = arm_rows(arms, ks, against=against, confidence=confidence, area_ks=octaves)
     control = found.placebo if against == BASE and any(a.name == found.placebo and a.after for a in arms) else None
-    tables = (
-        {against: rows}
-        if control is None
-        else {against: rows, control: arm_rows(arms, ks, against=control, confidence=confidence)}
-    )
+    tables = {against: rows}
+    if control is not None:
+        tables[control] = arm_rows(arms, ks, against=control, confidence=confidence, area_ks=octaves)
     cautions = _cautions(rows)
     pending = [f"{run.arm} seed {run.seed}" for run in found.runs if run.result() is None]
     if as_json:
         told = {"arms": [asdict(row) for row in rows], "pending": pending, "cautions": cautions}
+        told["inputs"] = _hashes(found, temperatures)
         less = {} if control is None else {"placebo": control, "less_placebo": [asdict(row) for row in tables[control]]}
         console.print_json({"against": against, "ks": ks, **told, **less})
         return
@@ -210,6 +214,13 @@ def _show(
         console.note("undefined: a seed's pass@1 is above or below that of the base at every temperature measured")
     if pending:
         console.note(f"not finished: {', '.join(pending)}")
+
+
+def _hashes(found: Study, temperatures: Sequence[float]) -> dict[str, dict[str, str]]:
+    """SHA-256 of the files that the figures were computed from, by evaluation."""
+    from counterpoise.evaluation.inputs import hashes_of
+
+    return {str(path): hashes_of(path) for path in found.stores(temperatures)}
 
 
 def _cautions(rows: Sequence[ArmRow]) -> list[str]:

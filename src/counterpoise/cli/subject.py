@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from counterpoise.cli import console
 from counterpoise.errors import UsageError
+from counterpoise.targets import run_and_step
 
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig
 
-__all__ = ["model_subject", "refuse_contradictions", "run_and_step", "subject_of"]
+__all__ = ["model_subject", "refuse_contradictions", "subject_of"]
 
 _LAB_TASKS = {
     "lab": ("tasks.settings.count=3", "tasks.settings.largest=20"),
@@ -42,13 +42,6 @@ def subject_of(target: str, settings: Sequence[str], task: str | None) -> tuple[
     if step is not None:
         raise UsageError(f"{target}: @ chooses a step of a run, and {path} is not a run directory (no config.toml)")
     return model_subject(target, settings, task), None, target
-
-
-def run_and_step(target: str) -> tuple[Path, int | None]:
-    """The path and the step of `RUN@STEP`; the path alone where there is no @, or the path itself has one."""
-    path = Path(target)
-    chosen = re.fullmatch(r"(.+)@(\d+)", target)
-    return (Path(chosen[1]), int(chosen[2])) if chosen and not path.exists() else (path, None)
 
 
 def _of_run(path: Path, config: RunConfig, step: int | None) -> tuple[RunConfig, Path | None, str]:

@@ -9,14 +9,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from counterpoise.cli import console
 from counterpoise.cli.output import lost
+from counterpoise.cli.views.samples import show_samples
 from counterpoise.columns import columns
+from counterpoise.errors import UsageError
+from counterpoise.targets import run_and_step
 from counterpoise.text import counted, lasting
 
 if TYPE_CHECKING:
@@ -42,11 +44,21 @@ _SILENCE = 10.0
 
 
 def watch(
-    run: Annotated[
-        Path,
-        typer.Argument(metavar="RUN", help="A run's directory; or what TRL or verl logged.", show_default=False),
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="A run's directory (RUN@STEP with --samples); or what TRL or verl logged.",
+            show_default=False,
+        ),
     ],
     once: Annotated[bool, typer.Option("--once", help="Print one look at the run and exit.")] = False,
+    samples: Annotated[
+        bool,
+        typer.Option(
+            "--samples", help="Show the newest rollouts that the run kept, with verdict and credit, and exit."
+        ),
+    ] = False,
 ) -> None:
     """Follow a run from its files: progress, metrics over the run, evaluations, events. Ends with q or Ctrl-C; the run goes on.
 
@@ -56,11 +68,19 @@ def watch(
 
     counterpoise watch runs/nsr
     counterpoise watch runs/nsr --once
+    counterpoise watch runs/nsr --samples
+    counterpoise watch runs/nsr@50 --samples      those of step 50
     """
     from counterpoise.runs.directory import RunDirectory
     from counterpoise.runs.engine_logs import find_engine_log
     from counterpoise.runs.following import FollowedRun
 
+    run, step = run_and_step(target)
+    if step is not None and not samples:
+        raise UsageError(f"{target}: a run is followed as a whole; @ chooses the step of --samples")
+    if samples:
+        show_samples(RunDirectory.read(run), step)
+        return
     log = None if (run / "config.toml").is_file() else find_engine_log(run)
     config = RunDirectory.read(run).config if log is None else None
     followed = FollowedRun(run, [row.name for row in _ROWS], log=log)

@@ -53,7 +53,14 @@ class ArmRow:
     """The same, minus those of the reference on the same problems (and seeds, where that is an arm); empty for the reference itself."""
 
 
-def arm_rows(arms: Sequence[Arm], ks: Sequence[int], *, against: str = BASE, confidence: float = 0.95) -> list[ArmRow]:
+def arm_rows(
+    arms: Sequence[Arm],
+    ks: Sequence[int],
+    *,
+    against: str = BASE,
+    confidence: float = 0.95,
+    area_ks: Sequence[int] | None = None,
+) -> list[ArmRow]:
     """A row for every arm with a finished run.
 
     Args:
@@ -61,6 +68,7 @@ def arm_rows(arms: Sequence[Arm], ks: Sequence[int], *, against: str = BASE, con
         ks: at least two numbers of tries.
         against: name of an arm, or `base`: each arm's own policy before training, or `sharpened`: that at equal pass@1.
         confidence: level of the intervals (`seeded_intervals`: seeds and problems both vary).
+        area_ks: at least two numbers of tries that the area runs over; `ks` by default.
 
     Raises:
         DataError: the problems of two runs differ, or the reference has no finished run.
@@ -71,11 +79,12 @@ def arm_rows(arms: Sequence[Arm], ks: Sequence[int], *, against: str = BASE, con
     known = {arm.name: arm for arm in arms if arm.after}
     if against not in (BASE, SHARPENED, *known):
         raise DataError(f"no arm '{against}' with a finished run; there are: {', '.join([BASE, SHARPENED, *known])}")
+    asked = (ks, ks if area_ks is None else area_ks)
     rows = []
     for arm in known.values():
-        values = {seed: _values(counts, ks) for seed, counts in arm.after.items()}
+        values = {seed: _values(counts, asked) for seed, counts in arm.after.items()}
         differences: list[SeededInterval] = []
-        moved = _moved(arm, values, known.get(against), against, ks)
+        moved = _moved(arm, values, known.get(against), against, asked)
         if moved:
             differences = seeded_intervals(np.stack(moved), confidence=confidence)
         rows.append(
@@ -89,31 +98,36 @@ def arm_rows(arms: Sequence[Arm], ks: Sequence[int], *, against: str = BASE, con
     return rows
 
 
+_Asked = tuple[Sequence[int], Sequence[int]]
+"""Numbers of tries, and those that the area runs over."""
+
+
 def _moved(
-    arm: Arm, values: Mapping[int, FloatArray], other: Arm | None, against: str, ks: Sequence[int]
+    arm: Arm, values: Mapping[int, FloatArray], other: Arm | None, against: str, asked: _Asked
 ) -> list[FloatArray]:
     """(P, K + 1) differences of every seed from the reference; empty where that is the arm itself or shares no seed with it."""
     if other is arm:
         return []
     if other is not None:
-        reference = {seed: _values(counts, ks) for seed, counts in other.after.items()}
+        reference = {seed: _values(counts, asked) for seed, counts in other.after.items()}
         paired = sorted(values.keys() & reference.keys())
         if paired:
             _check_same(arm, other)
         return [values[seed] - reference[seed] for seed in paired]
     _check_same(arm, None)
-    before = _values(arm.before, ks)
+    before = _values(arm.before, asked)
     if against == BASE:
         return [values[seed] - before for seed in sorted(values)]
-    base = [before, *(_values(counts, ks) for counts in arm.colder)]
+    base = [before, *(_values(counts, asked) for counts in arm.colder)]
     return [beyond_sharpening(values[seed], base) for seed in sorted(values)]
 
 
-def _values(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> FloatArray:
+def _values(counts: Sequence[ProblemCounts], asked: _Asked) -> FloatArray:
     """(P, K + 1) pass@k and area, problems in the order of their ids."""
     ordered = sorted(counts, key=lambda problem: problem.problem_id)
     n, c = [problem.n for problem in ordered], [problem.c for problem in ordered]
-    return np.column_stack([pass_at_k(n, c, ks), area_over_log_k(n, c, ks)])
+    ks, area_ks = asked
+    return np.column_stack([pass_at_k(n, c, ks), area_over_log_k(n, c, area_ks)])
 
 
 def _check_same(arm: Arm, other: Arm | None) -> None:

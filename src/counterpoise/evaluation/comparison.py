@@ -28,6 +28,7 @@ from counterpoise.evaluation.store import Manifest
 from counterpoise.evaluation.stretches import FirstLoss, Stretch, first_loss, stretches
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
+from counterpoise.targets import run_and_step
 
 __all__ = ["Comparison", "Contender", "compare", "compare_metrics", "on_common_problems", "read_contender"]
 
@@ -89,10 +90,7 @@ def read_contender(target: str) -> Contender:
         DataError: nothing is there, nothing was evaluated or the evaluation is unfinished, or counts are malformed.
         StoreError: a result cannot be read.
     """
-    path, step = Path(target), None
-    chosen = re.fullmatch(r"(.+)@(\d+)", target)
-    if chosen and not path.exists():
-        path, step = Path(chosen[1]), int(chosen[2])
+    path, step = run_and_step(target)
     if step is None and path.suffix == ".toml" and path.is_file():
         raise DataError(
             f"{path} says what is to be run; give what was run: a run's directory, or for a study all of its runs, e.g. runs/{path.stem}/*"

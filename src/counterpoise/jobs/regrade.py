@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import check_verifiers, task_and_template
@@ -58,7 +58,7 @@ def regrade(
     verifier: str | None = None,
     settings: Mapping[str, Any] | None = None,
     n: int | None = None,
-    ks: Sequence[int] | None = None,
+    ks: Sequence[int] | Literal["all"] | None = None,
     examples: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
     say: Callable[[str], None],
@@ -74,7 +74,7 @@ def regrade(
         verifier: judges all problems in the place of their own verifier.
         settings: settings of that verifier; without one, of the task's only verifier.
         n: first draws of each problem that count; all by default.
-        ks: numbers of tries; those of the result before when it has the same n, else powers of two up to n.
+        ks: numbers of tries, or `all` up to n; those of the result before when it has the same n, else powers of two up to n.
         examples: changed rollouts to return at most.
         on_progress: called with (graded, of all).
         say: called with each damaged line.
@@ -108,7 +108,9 @@ def regrade(
 
     with judge_of(verification, given) as judge:
         graders = grade(store=store, problems=problems, verify=judge.verify, n=n, on_progress=told)
-        if ks is None and earlier is not None and earlier.n == n:
+        if ks == "all":
+            ks = range(1, n + 1)
+        elif ks is None and earlier is not None and earlier.n == n:
             ks = earlier.ks
         confidence = 0.95 if earlier is None else earlier.confidence
         equivalent = partial(equivalent_answers, judge)

@@ -100,6 +100,14 @@ class Study:
         coined = list(dict.fromkeys(run.arm for run in self.runs if run.config.credit.reward == "random"))
         return coined[0] if len(coined) == 1 else None
 
+    def stores(self, temperatures: Sequence[float] = ()) -> list[Path]:
+        """Directories of the finished evaluations that its table is made of, bases first, each once."""
+        found = [
+            _store(run.base, 0, settings) for run in self.runs for settings in (run.measured, *map(_cold, temperatures))
+        ]
+        found += [_store(run.config.path, run.config.learner.steps, run.measured) for run in self.runs]
+        return list(dict.fromkeys(path for path in found if path is not None))
+
     def train(
         self, *, observer: Observer | None = None, on_run: Callable[[StudyRun, int], None] = lambda run, number: None
     ) -> list[tuple[StudyRun, str]]:
@@ -273,6 +281,10 @@ def _directory(run: StudyRun) -> RunDirectory:
 
 def _about(what: str, on_progress: Callable[[str, int, int], None]) -> Callable[[int, int, int], None]:
     return lambda step, done, total: on_progress(what, done, total)
+
+
+def _cold(temperature: float) -> Sequence[str]:
+    return (_at(temperature),)
 
 
 def _at(temperature: float) -> str:

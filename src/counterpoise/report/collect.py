@@ -16,6 +16,7 @@ from counterpoise.files import Damage, read_json_lines
 from counterpoise.report.records import Evaluated, Event, Run
 from counterpoise.report.series import Series, read_series, series_of
 from counterpoise.runs.engine_logs import EngineLog, engine_lines, find_engine_log
+from counterpoise.targets import run_and_step
 from counterpoise.text import counted
 
 __all__ = ["read_runs"]
@@ -47,15 +48,10 @@ def read_runs(targets: Sequence[str]) -> list[Run]:
 
 
 def _read(target: str) -> Run:
-    path = Path(target)
-    chosen = re.fullmatch(r"(.+)@(\d+)", target)
-    if chosen and not path.exists():
-        path = Path(chosen[1])
-    else:
-        chosen = None
+    path, step = run_and_step(target)
     if (path / "config.toml").is_file():
-        return _read_run(target, path, explicit=chosen is not None)
-    if chosen is None and not (path / "passk.json").is_file() and (log := find_engine_log(path)) is not None:
+        return _read_run(target, path, explicit=step is not None)
+    if step is None and not (path / "passk.json").is_file() and (log := find_engine_log(path)) is not None:
         return _read_log(target, path, log)
     contender = read_contender(target)
     result = EvaluationResult.load(path) if path.is_dir() else None

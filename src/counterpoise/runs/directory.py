@@ -368,7 +368,7 @@ class RunDirectory:
     def _withdraw(self) -> None:
         done = ("metrics.jsonl", "checkpoints", "evaluation", "refused")
         if self._created and not self._noted() and not any((self.path / name).exists() for name in done):
-            for name in ("config.toml", ".lock", "anchors.jsonl", "identity.json", "events.jsonl"):
+            for name in ("config.toml", ".lock", "anchors.jsonl", "identity.json", "events.jsonl", "tracking_id"):
                 (self.path / name).unlink(missing_ok=True)
             with suppress(OSError):  # what else may be there is not ours
                 self.path.rmdir()

@@ -28,6 +28,7 @@ from counterpoise.types import Problem
 __all__ = [
     "PLACE",
     "RESUMABLE",
+    "TRACKING_ID",
     "Identity",
     "Side",
     "differing",
@@ -58,6 +59,9 @@ RESUMABLE = (
 )
 
 # Where the run was begun: no part of what it is, and nothing to give on resume, since it stays in the directory that it is in.
+TRACKING_ID = "tracking_id"
+"""File with the name under which trackers know a run that is continued."""
+
 PLACE = ("run.directory", "run.name")
 
 _NOT_SET = "not set"

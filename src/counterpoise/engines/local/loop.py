@@ -152,6 +152,7 @@ class _Run:
             self.observer.said(line)
         self._say_all([*self.assembly.notices, *self.remarks])
         base = self._evaluate(0) if config.evaluation.before and self.step == 0 else self._earlier(0)
+        self.trackers.begin(config)
         self.observer.started(path=str(self.run.path), first_step=self.step, steps=config.learner.steps)
         if config.guards.act and not self.step:
             self._save({})  # the base is the first good checkpoint
@@ -205,6 +206,7 @@ class _Run:
             append_json_lines(self.run.samples, samples)
             self.run.log(self.step, record)
             self.trackers.log(record, step=self.step)
+            self.trackers.samples(samples, step=self.step)
         self.observer.stepped(self.step, record)
         if (outlook := self.outlook.after_step(self.step, record)) is not None:
             self.observer.said(outlook)
@@ -327,6 +329,7 @@ class _Run:
                 say=self._say,
             )
             self.observer.evaluated(label, result)
+            self.trackers.evaluated(result, step=step)
             if step == 0:
                 self._say_all(remark_on_evaluation(result, self.run, self.assembly.test))
             return result
