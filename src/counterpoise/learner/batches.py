@@ -24,7 +24,8 @@ __all__ = [
 ]
 
 _CELLS = 4
-"""Keys that attention may hold for each token of the budget, prompts counted for every row: at most a third more memory than the tokens take."""
+"""Keys that attention may hold for each token of the budget, prompts counted for every row: a third more memory than the tokens
+take, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ def numbered_prompts(rollouts: Sequence[Rollout]) -> tuple[npt.NDArray[np.int64]
 
 def sharing_gain(rollouts: Sequence[Rollout]) -> float:
     """Tokens of all rows over the tokens that are left when each prompt counts once: `sum (P + T) / (sum_G P + sum T)`."""
-    number, first = numbered_prompts(rollouts)
+    _, first = numbered_prompts(rollouts)
     every = sum(row_width(rollout) for rollout in rollouts)
     again = sum(len(rollout.prompt_ids) for rollout in rollouts) - sum(len(rollouts[row].prompt_ids) for row in first)
     return every / max(1, every - again)
@@ -102,7 +103,8 @@ def shared_batches(rollouts: Sequence[Rollout], token_budget: int) -> list[list[
     """Pack rows into few batches whose tokens, each prompt counted once, stay within the budget; a row longer than that goes alone.
 
     Groups are taken by falling width of their longest row. A group stays whole where it fits into one batch and is cut where it does
-    not, its prompt then counting in each. Rows times the longest is bounded too (`_CELLS` times the budget), for attention holds keys for each row.
+    not, its prompt then counting in each. Rows times the longest is bounded too (`_CELLS` times the budget), for attention holds keys for
+    each row.
     """
     number, first = numbered_prompts(rollouts)
     groups: list[list[int]] = [[] for _ in first]

@@ -1,8 +1,8 @@
 """One forward pass over rows of a few prompts in which each prompt is computed once, forward and backward.
 
 The prompts' tokens and the responses' tokens lie end to end in one row of N, so nothing but attention sees padding and every module of the
-library runs as it is. Attention is ours while the pass lasts: prompts attend to themselves, a response to its prompt's keys and its own. A prompt's
-keys are handed to all its responses, and their gradients are summed.
+library runs as it is. Attention is ours while the pass lasts: prompts attend to themselves, a response to its prompt's keys and its own. A
+prompt's keys are handed to all its responses, and their gradients are summed.
 
 Exact for decoders whose tokens meet in attention alone. What else there is (recurrent layers, soft caps, sinks, biases) is noticed by
 `states.proven_window` and takes the plain pass.
@@ -124,7 +124,7 @@ def shared_states(trunk: nn.Module, layout: SharedLayout) -> torch.Tensor:
 
 
 def dropless(model: nn.Module) -> bool:
-    """Whether no module is in training mode: dropout would be drawn once for a prompt, and layers that recompute would do so outside the pass."""
+    """Whether no module is in training mode: dropout would be drawn once a prompt, and recomputation would happen after the pass."""
     return not any(module.training for module in model.modules())
 
 
@@ -175,12 +175,14 @@ def _attention(
     shapes = [part.shape[1:] for part in (queries, keys, values)]
 
     def heads(part: torch.Tensor, index: int) -> torch.Tensor:
-        return part.unflatten(2, shapes[index]).transpose(1, 2)
+        return part.view(*part.shape[:2], *shapes[index]).transpose(1, 2)
 
     own = layout.prompts
     grouped = shapes[0][0] != shapes[1][0]
     found = F.scaled_dot_product_attention(
-        *(heads(_pad(part[:first], own), index) for index, part in enumerate((flat_q, flat_k, flat_v))),
+        heads(_pad(flat_q[:first], own), 0),
+        heads(_pad(flat_k[:first], own), 1),
+        heads(_pad(flat_v[:first], own), 2),
         is_causal=True,
         scale=scaling,
         enable_gqa=grouped,
@@ -196,7 +198,7 @@ def _attention(
             enable_gqa=grouped,
         )
         out.append(_unpad(found.transpose(1, 2).flatten(2), layout.responses))
-    return torch.cat(out).unflatten(1, (shapes[0][0], shapes[2][1]))[None], None
+    return torch.cat(out).view(1, -1, shapes[0][0], shapes[2][1]), None
 
 
 class _Pad(torch.autograd.Function):
@@ -227,8 +229,9 @@ class _Unpad(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         rows, width, size = ctx.shape
+        (places,) = ctx.saved_tensors
         blank = grad.new_zeros(rows * width, size)
-        return blank.index_copy_(0, *ctx.saved_tensors, grad).view(rows, width, size), None
+        return blank.index_copy_(0, places, grad).view(rows, width, size), None
 
 
 class _HandOut(torch.autograd.Function):
