@@ -1,10 +1,10 @@
 """CPU seconds of one update and of a step (drawing and update), with each group's prompt computed once and with each of its rows.
 
-Both learners train copies of one model on the same rollouts, drawn by the embedded sampler; they run in turn, and the ratio is the median of
-the ratios of neighbours, so that other jobs on the machine disturb it little. Prints the share of the matrix-product rate of the same
-minutes that the learner reaches (products of weights alone counted, 6 a token and weight).
+Both learners train copies of one model on the same rollouts, drawn by the embedded sampler; they run in turn, and a ratio is the median of
+the ratios of neighbours, so that other jobs on the machine disturb it little. Prints, too, the share of the matrix-product rate of the same
+minutes that the learner reaches (products of weights alone are counted: 6 a token and weight).
 
-Run: `OMP_NUM_THREADS=1 python benchmarks/shared_prompts.py [--model lab|smollm2] [--prompts 64] [--group 8] [--tokens 8] [--updates 4] [--repeats 5]`
+Run: `OMP_NUM_THREADS=1 python benchmarks/shared_prompts.py [--model lab|smollm2] [--prompts 64] [--group 8] [--tokens 8] [--updates 4]`
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def main() -> None:
     rate = product_rate(given.microbatch, inner, outer)
     weights = sum(p.numel() for name, p in model.named_parameters() if "embed" not in name)
     head = model.get_output_embeddings().weight.numel() if model.config.tie_word_embeddings else 0
-    number, first = numbered_prompts(rollouts)
+    _, first = numbered_prompts(rollouts)
     own = sum(len(rollouts[row].prompt_ids) for row in first) + sum(len(rollout.token_ids) - 1 for rollout in rollouts)
     every = sum(map(row_width, rollouts))
     chosen = sum(len(rollout.token_ids) for rollout in rollouts)
@@ -123,7 +123,9 @@ def main() -> None:
     for name, seconds in medians.items():
         print(f"{name:30s} {statistics.median(seconds):8.3f} CPU s")
     pairs = list(zip(plain, ours, draw, strict=True))
-    print(f"update {statistics.median(a / b for a, b, _ in pairs):.2f}x, step {statistics.median((a + d) / (b + d) for a, b, d in pairs):.2f}x")
+    gain = statistics.median(a / b for a, b, _ in pairs)
+    whole = statistics.median((a + d) / (b + d) for a, b, d in pairs)
+    print(f"update {gain:.2f}x, step {whole:.2f}x")
     done = 6 * (weights * own + head * chosen) / statistics.median(ours) / 1e9
     print(f"learner {done:.0f} of {rate:.0f} GFLOP/s, {100 * done / rate:.0f}%")
 

@@ -11,7 +11,6 @@ import typer
 from counterpoise.cli import console
 from counterpoise.cli.passk import METRIC_HELP, parse_ks
 from counterpoise.errors import UsageError
-from counterpoise.settings import setting_value
 from counterpoise.text import counted
 
 if TYPE_CHECKING:
@@ -134,6 +133,8 @@ def _config(directory: Path, overrides: Sequence[str]) -> RunConfig:
 
 
 def _setting(override: str) -> tuple[str, Any]:
+    from counterpoise.settings import setting_value
+
     key, equals, text = override.removeprefix(_VERIFIER).partition("=")
     if not equals or not key:
         raise UsageError(f"'{override}' is no setting; write verifier.key=value, e.g. verifier.literal=true")
