@@ -6,13 +6,14 @@
 #   make test-trl  the adapter of TRL's trainer, in .venv-trl
 #   make check   format, lint, types and import contracts
 #   make docs    the documentation site, into site/
+#   make bench   ours against transformers' generate and against itself without shared prompts: benchmarks/results/latest.csv
 #   make fuzz    look for texts that break an extractor, SECONDS=60 for each of eleven targets (Linux)
 #
 # PYTHON=python3.12 chooses the interpreter; PIP_ARGS adds options to every installation; ARGS goes to the command
 # (make demo ARGS="--seed 1", make test ARGS="tests/credit -k maxrl").
 
 .DELETE_ON_ERROR:
-.PHONY: help venv runtime demo test test-trl check docs fuzz format clean
+.PHONY: help venv runtime demo test test-trl check docs bench fuzz format clean
 
 PYTHON ?=
 PIP_VERSION := 26.2.1
@@ -34,7 +35,7 @@ WORKERS ?= 2
 SECONDS ?= 60
 
 help:
-	@sed -n '4,12s/^# \{0,3\}//p' Makefile
+	@sed -n '4,13s/^# \{0,3\}//p' Makefile
 
 venv: $(VENV)/.test
 runtime: $(VENV)/.runtime
@@ -90,6 +91,10 @@ $(VENV)/.docs: $(VENV)/.pip pyproject.toml constraints.txt
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
 	@echo "site/index.html"
+
+# One thread: on shared cores more of them measure the neighbours.
+bench: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench.py $(ARGS)
 
 fuzz: $(VENV)/.test
 	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS) $(ARGS)

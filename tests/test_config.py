@@ -114,6 +114,12 @@ def test_a_unit_without_a_minibatch_is_refused():
     assert parse_config({}, ["learner.minibatch_unit=rows", "learner.minibatch=16"]).minibatch_rows == 16 * 8
 
 
+def test_a_run_that_was_begun_before_prompts_were_shared_goes_on_as_it_was():
+    assert parse_config({}).learner.share_prompts
+    assert not parse_config({"learner": {"steps": 3}}, stored=True).learner.share_prompts
+    assert parse_config({"learner": {"share_prompts": True}}, stored=True).learner.share_prompts
+
+
 def test_missing_and_malformed_files(tmp_path):
     with pytest.raises(ConfigError, match="cannot read the run file"):
         load_config(tmp_path / "absent.toml")

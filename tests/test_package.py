@@ -45,7 +45,8 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 def test_the_command_line_imports_no_torch():
-    assert not {"torch", "transformers"} & set(imported_by("counterpoise.cli.app"))
+    # pydantic, where the run file's models are built, takes as long as all the rest
+    assert not {"torch", "transformers", "pydantic"} & set(imported_by("counterpoise.cli.app"))
 
 
 def test_the_package_says_it_is_typed():

@@ -5,7 +5,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from counterpoise.cli.pretrain import TASKS, pretrain
+from counterpoise.cli.pretrain import pretrain, task_of
 from counterpoise.errors import UsageError
 from counterpoise.models.lab import lab_path
 
@@ -55,7 +55,7 @@ def test_help_shows_examples():
 @pytest.mark.parametrize("size", ["strong", "weak", "graded"])
 def test_packaged_recipe_is_this_commands(size):
     assert json.loads((lab_path(size) / "recipe.json").read_text())["task"] == json.loads(
-        json.dumps(asdict(TASKS[size]))
+        json.dumps(asdict(task_of(size)))
     )
 
 

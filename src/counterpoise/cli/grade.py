@@ -11,8 +11,6 @@ import typer
 from counterpoise.cli import console
 from counterpoise.cli.passk import EVERY_K, METRIC_HELP, parse_ks
 from counterpoise.errors import UsageError
-from counterpoise.plugins import portable
-from counterpoise.settings import setting_value
 from counterpoise.text import counted
 
 if TYPE_CHECKING:
@@ -136,6 +134,8 @@ def stored_config(directory: Path, overrides: Sequence[str], verifier: str | Non
         run.refuse_other_code(config, besides="verifier" if verifier is not None else "", also=new)
         return config
     manifest = RolloutStore(directory).manifest
+    from counterpoise.plugins import portable
+
     kept, name = kept_task(directory) or {}, manifest.task.removesuffix(":test")
     # The manifest has the name of an import path alone, without where its file is.
     tasks = {**kept, "name": kept["name"] if portable(str(kept.get("name"))) == name else name}
@@ -144,6 +144,8 @@ def stored_config(directory: Path, overrides: Sequence[str], verifier: str | Non
 
 
 def _setting(override: str) -> tuple[str, Any]:
+    from counterpoise.settings import setting_value
+
     key, equals, text = override.removeprefix(_VERIFIER).partition("=")
     if not equals or not key:
         raise UsageError(f"'{override}' is not a setting; write verifier.key=value, e.g. verifier.literal=true")

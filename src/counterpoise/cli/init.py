@@ -12,7 +12,6 @@ from counterpoise.cli import completion, console
 from counterpoise.cli.advise import models
 from counterpoise.cli.subject import model_subject, refuse_contradictions
 from counterpoise.cli.tasks import task_names
-from counterpoise.settings import setting_value
 
 __all__ = ["init"]
 
@@ -86,4 +85,6 @@ def init(
 
 
 def _text(value: str) -> str:
+    from counterpoise.settings import setting_value
+
     return str(setting_value(value))

@@ -16,32 +16,36 @@ from counterpoise.cli import console
 from counterpoise.errors import UsageError
 from counterpoise.files import atomic_write_text
 from counterpoise.streams import stream
-from counterpoise.tasks.generators.countdown import Countdown, solutions
-from counterpoise.tasks.generators.lengths import spellings
-from counterpoise.tasks.generators.paths import EASY, HARD, Paths, spelling
-from counterpoise.tasks.mixture import Mixture
 from counterpoise.text import counted, lasting
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from counterpoise.tasks.generators.countdown import Countdown
+    from counterpoise.tasks.generators.paths import Paths
+    from counterpoise.tasks.mixture import Mixture
     from counterpoise.types import Problem
 
-__all__ = ["TASKS", "pretrain"]
+__all__ = ["pretrain", "task_of"]
 
-TASKS: dict[str, Countdown | Mixture | Paths] = {
-    "strong": Countdown(count=3, largest=20),
-    "weak": Countdown(count=4, largest=10),
-    "graded": Mixture(sources=({"name": "arithmetic", "verifier": "steps"}, {"name": "lengths"})),
-    "paths": Paths(),
-}
-"""The problems each packaged model was trained on (train side) and is measured on (test side)."""
+_Size = Literal["strong", "weak", "graded", "paths"]
+
+
+def task_of(size: _Size) -> Countdown | Mixture | Paths:
+    """The problems that a packaged model was trained on (train side) and is measured on (test side)."""
+    from counterpoise.tasks.generators.countdown import Countdown
+    from counterpoise.tasks.generators.paths import Paths
+    from counterpoise.tasks.mixture import Mixture
+
+    if size == "paths":
+        return Paths()
+    if size == "graded":
+        return Mixture(sources=({"name": "arithmetic", "verifier": "steps"}, {"name": "lengths"}))
+    return Countdown(count=3, largest=20) if size == "strong" else Countdown(count=4, largest=10)
 
 
 def pretrain(
-    size: Annotated[
-        Literal["strong", "weak", "graded", "paths"], typer.Option(help="Which packaged recipe to start from.")
-    ] = "strong",
+    size: Annotated[_Size, typer.Option(help="Which packaged recipe to start from.")] = "strong",
     out: Annotated[Path, typer.Option(help="Directory the model is written to.")] = Path("lab_model"),
     steps: Annotated[
         int | None, typer.Option(help="Optimiser steps of each stage; default: the recipe's.", min=1)
@@ -76,7 +80,7 @@ def pretrain(
         replace(stage, seed=stage.seed if seed is None else stream(seed, "stage", i), steps=steps or stage.steps)
         for i, stage in enumerate(PRESETS[size])
     ]
-    task = _with_numbers(size, TASKS[size], count, largest)
+    task = _with_numbers(size, task_of(size), count, largest)
     torch.set_num_threads(threads)
     problems = task.problems("train")
     console.note(f"{counted(len(problems), 'training problem')}{_described(task)}")
@@ -128,6 +132,8 @@ def _with_numbers(
 ) -> Countdown | Mixture | Paths:
     if count is None and largest is None:
         return task
+    from counterpoise.tasks.generators.countdown import Countdown
+
     if not isinstance(task, Countdown):
         raise UsageError(
             f"--count and --largest belong to countdown, and --size {size} learns other tasks; leave them out"
@@ -136,6 +142,9 @@ def _with_numbers(
 
 
 def _described(task: Countdown | Mixture | Paths) -> str:
+    from counterpoise.tasks.generators.countdown import Countdown
+    from counterpoise.tasks.generators.paths import Paths
+
     if isinstance(task, Countdown):
         return f": {task.count} numbers up to {task.largest}"
     if isinstance(task, Paths):
@@ -149,6 +158,10 @@ def _show(update: Callable[[int, str], None], step: int, loss: float) -> None:
 
 def _demonstrate(problem: Problem, generator: np.random.Generator) -> str:
     """One of all the solutions, or spellings, uniformly: the base is to know many ways, not the first one."""
+    from counterpoise.tasks.generators.countdown import solutions
+    from counterpoise.tasks.generators.lengths import spellings
+    from counterpoise.tasks.generators.paths import EASY, HARD, spelling
+
     if problem.demonstration is None:
         raise UsageError(f"problem {problem.problem_id} has no demonstration to learn from")
     if problem.task_type == "arithmetic":

@@ -12,7 +12,6 @@ from rich.text import Text
 
 from counterpoise.cli import completion, console
 from counterpoise.errors import UsageError
-from counterpoise.settings import described, setting_value
 from counterpoise.tasks.shared.identity import Split
 from counterpoise.text import counted
 
@@ -57,6 +56,7 @@ _NUMBERS = ("passed", "of", "rate", "unscored")
 @tasks.command("list")
 def list_tasks() -> None:
     """Name every task, say what it is, and list its settings with their defaults."""
+    from counterpoise.settings import described
     from counterpoise.tasks.registry import TASKS
 
     table = console.table("task", "what it is", "settings")
@@ -231,6 +231,8 @@ def parse_settings(pairs: Iterable[str]) -> dict[str, Any]:
     Raises:
         UsageError: a pair has no `=` or no name before it.
     """
+    from counterpoise.settings import setting_value
+
     settings: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -77,12 +78,22 @@ class LearnerConfig(Section):
     """Padded tokens in one forward pass at most: what a CPU's caches hold; an accelerator wants 16,384 or more."""
     chunk_tokens: Positive | None = None
     """Response tokens whose logits exist at one time; None keeps float32 logits under 128 MiB."""
+    share_prompts: bool = True
+    """Compute each prompt once for all its responses, where the model is proven to allow it; false computes it with each."""
     old_log_probs: Literal["sampler", "learner"] = "sampler"
     """Who says what the sampling policy's log-probabilities were."""
     mixed_precision: Literal["no", "bf16"] = "no"
     """bf16 autocast where the device has it."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _begun_before(cls, data: Any, info: ValidationInfo) -> Any:
+        # A run that was begun before prompts were shared goes on as it was, to the last bit.
+        if (info.context or {}).get(STORED) and isinstance(data, Mapping) and "share_prompts" not in data:
+            return {**data, "share_prompts": False}
+        return data
 
     @model_validator(mode="after")
     def _check(self, info: ValidationInfo) -> LearnerConfig:

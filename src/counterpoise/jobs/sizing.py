@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 
@@ -15,8 +16,9 @@ from counterpoise.diagnostics.advice.result import Choice
 from counterpoise.engines.local.outlook import evaluations_to_come
 from counterpoise.engines.local.policy import Policy
 from counterpoise.errors import UsageError
-from counterpoise.learner.batches import micro_batches, row_width
-from counterpoise.learner.forward import find_route, response_log_probs
+from counterpoise.learner.batches import row_width
+from counterpoise.learner.forward import find_route, response_log_probs, updating
+from counterpoise.learner.states import parts_of
 from counterpoise.text import counted, lasting
 from counterpoise.types import Rollout
 
@@ -72,16 +74,17 @@ def measure_pace(
 ) -> Pace:
     """The pace of a policy that takes `draw` seconds to draw and judge a response; the gradients of a pass are thrown away.
 
-    The pass takes as many tokens as one of training (`learner.tokens_per_microbatch`), and a row's share of it is that of its tokens.
+    The pass takes as many tokens as one of training (`learner.tokens_per_microbatch`), shares prompts as training does, and a row's share
+    of it is that of its tokens.
     """
     widths = [row_width(rollout) for rollout in rollouts]
-    part = micro_batches(widths, config.learner.tokens_per_microbatch)[0]
-    rows = [rollouts[row] for row in part]
     model, device = policy.model, accelerator.device.type
     training = model.training
     if config.learner.gradient_checkpointing:
         model.gradient_checkpointing_enable()
-    route = find_route(model)
+    route = find_route(model, share_prompts=config.learner.share_prompts)
+    part = parts_of(rollouts, np.arange(len(rollouts)), config.learner.tokens_per_microbatch, window=route.window)[0]
+    rows = [rollouts[row] for row in part.rows]
 
     def once() -> float:
         begun = time.perf_counter()
@@ -92,6 +95,7 @@ def measure_pace(
                 temperature=config.rollout.temperature,
                 chunk_tokens=config.learner.chunk_tokens,
                 route=route,
+                shared=part.shared,
             )
             found.log_probs.sum().backward()  # type: ignore[no-untyped-call]
         if device == "cuda":
@@ -100,11 +104,13 @@ def measure_pace(
         return time.perf_counter() - begun
 
     model.train()
-    taken = once()
-    if taken < _SHORT:
-        taken = min(taken, once())
+    with updating(model):
+        taken = once()
+        if taken < _SHORT:
+            taken = min(taken, once())
     model.train(training)
-    tokens = len(part) * max(widths[row] for row in part)
+    own = [widths[row] for row in part.rows]
+    tokens = sum(own) if part.shared else len(own) * max(own)
     return Pace(draw=draw, update=taken / tokens * sum(widths) / len(widths))
 
 

@@ -6,12 +6,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from counterpoise.errors import UsageError
 from counterpoise.types import Rollout
 
-__all__ = ["PaddedRows", "micro_batches", "pad_rows", "row_width"]
+__all__ = [
+    "PaddedRows",
+    "Part",
+    "micro_batches",
+    "numbered_prompts",
+    "pad_rows",
+    "row_width",
+    "shared_batches",
+    "sharing_gain",
+]
+
+_CELLS = 4
+"""Keys that attention may hold for each token of the budget, prompts counted for every row: a third more memory than the tokens
+take, at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Rows of one forward pass."""
+
+    rows: npt.NDArray[np.int64]
+    """(B,) their indices."""
+    shared: bool
+    """Whether each prompt is computed once (`learner.shared`), or with each of its rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +74,71 @@ def micro_batches(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
             batches.append([])
             longest = lengths[row]
         batches[-1].append(row)
+    return batches
+
+
+def numbered_prompts(rollouts: Sequence[Rollout]) -> tuple[npt.NDArray[np.int64], list[int]]:
+    """(B,) number of each row's prompt, equal for equal tokens and counted in order of appearance; and the first row of each."""
+    numbers: dict[bytes, int] = {}
+    first: list[int] = []
+    found = np.empty(len(rollouts), dtype=np.int64)
+    for row, rollout in enumerate(rollouts):
+        key = np.asarray(rollout.prompt_ids, dtype=np.int64).tobytes()
+        if key not in numbers:
+            numbers[key] = len(first)
+            first.append(row)
+        found[row] = numbers[key]
+    return found, first
+
+
+def sharing_gain(rollouts: Sequence[Rollout]) -> float:
+    """Tokens of all rows over the tokens that are left when each prompt counts once: `sum (P + T) / (sum_G P + sum T)`."""
+    _, first = numbered_prompts(rollouts)
+    every = sum(row_width(rollout) for rollout in rollouts)
+    again = sum(len(rollout.prompt_ids) for rollout in rollouts) - sum(len(rollouts[row].prompt_ids) for row in first)
+    return every / max(1, every - again)
+
+
+def shared_batches(rollouts: Sequence[Rollout], token_budget: int) -> list[list[int]]:
+    """Pack rows into few batches whose tokens, each prompt counted once, stay within the budget; a row longer than that goes alone.
+
+    Groups are taken by falling width of their longest row. A group stays whole where it fits into one batch and is cut where it does
+    not, its prompt then counting in each. Rows times the longest is bounded too (`_CELLS` times the budget), for attention holds keys for
+    each row.
+    """
+    number, first = numbered_prompts(rollouts)
+    groups: list[list[int]] = [[] for _ in first]
+    for row in range(len(rollouts)):
+        groups[number[row]].append(row)
+    widths = [row_width(rollout) for rollout in rollouts]
+    for group in groups:
+        group.sort(key=lambda row: -widths[row])
+    groups.sort(key=lambda group: -widths[group[0]])
+    batches: list[list[int]] = []
+    tokens = longest = 0
+    for group in groups:
+        prompt = len(rollouts[group[0]].prompt_ids)
+        rests = [widths[row] - prompt for row in group]
+        cost, opened = prompt + sum(rests), False
+        if (
+            batches
+            and tokens + cost <= token_budget
+            and (len(batches[-1]) + len(group)) * longest <= _CELLS * token_budget
+        ):
+            batches[-1] += group
+            tokens += cost
+            continue
+        for row, rest in zip(group, rests, strict=True):
+            fits = (
+                tokens + rest <= token_budget and (len(batches[-1]) + 1) * longest <= _CELLS * token_budget
+                if opened
+                else False
+            )
+            if not fits:
+                batches.append([])
+                tokens, longest, opened = prompt, widths[row], True
+            batches[-1].append(row)
+            tokens += rest
     return batches
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from counterpoise.errors import CheckpointError, TrainingError
-from counterpoise.learner.batches import micro_batches, pad_rows, row_width
+from counterpoise.learner.batches import Part, pad_rows
 from counterpoise.learner.dealing import make_deck
 from counterpoise.learner.forward import causal_model, evaluating, updating
 from counterpoise.learner.gradients import broadcast_parameters, clip_gradients, gather, sum_gradients
@@ -23,6 +23,7 @@ from counterpoise.learner.optimiser import make_optimiser, trainable_parameters
 from counterpoise.learner.report import UpdateSums
 from counterpoise.learner.schedules import learning_rate
 from counterpoise.learner.settings import LearnerSettings
+from counterpoise.learner.states import parts_of, predicting_states, proven_window
 from counterpoise.types import Counts, Divide, LossOutput, Rollout, StopReason, Sum
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ class Critic:
         nn.init.zeros_(self._head.bias)
         self._head.to(accelerator.device)
         self._decoder.to(accelerator.device)
+        with evaluating(self._decoder):
+            self._window = proven_window(self._decoder) if settings.share_prompts else None
         self._trains_trunk = trunk == "separate"
         self._accelerator = accelerator
         self._processes = int(accelerator.num_processes)
@@ -150,8 +153,8 @@ class Critic:
         mask = torch.zeros(len(rollouts), span, dtype=torch.bool)
         with evaluating(self._decoder):
             for part in self._parts(read, np.arange(len(read))):
-                found, _ = self._forward([read[row] for row in part])
-                tokens[torch.from_numpy(part), : found.shape[1]] = found.cpu()
+                found, _ = self._forward(read, part)
+                tokens[torch.from_numpy(part.rows), : found.shape[1]] = found.cpu()
         for row, rollout in enumerate(rollouts):
             mask[row, : lengths[row]] = torch.from_numpy(rollout.mask)
             if cut[row]:
@@ -212,8 +215,8 @@ class Critic:
         counts = Counts(tokens_all=tokens, tokens_signed=tokens, sequences_all=sequences, sequences_signed=sequences)
         total = torch.zeros((), device=self._accelerator.device)
         for part in self._parts(rollouts, rows):
-            found, mask = self._forward([rollouts[row] for row in part])
-            where, span = torch.from_numpy(part), mask.shape[1]
+            found, mask = self._forward(rollouts, part)
+            where, span = torch.from_numpy(part.rows), mask.shape[1]
             output = self._loss(
                 values=found,
                 old_values=values.tokens[where, :span].to(found.device),
@@ -242,17 +245,16 @@ class Critic:
             sums.once("value_loss", loss)
             sums.once("value_gradient_norm", norm)
 
-    def _parts(self, rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
-        widths = [row_width(rollouts[row]) for row in rows]
-        return [rows[part] for part in micro_batches(widths, self._settings.tokens_per_microbatch)]
+    def _parts(self, rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64]) -> list[Part]:
+        return parts_of(rollouts, rows, self._settings.tokens_per_microbatch, window=self._window)
 
-    def _forward(self, rollouts: Sequence[Rollout]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _forward(self, rollouts: Sequence[Rollout], part: Part) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, T) values, float32 whatever the precision of the trunk, and (B, T) mask."""
-        rows = pad_rows(rollouts, self._accelerator.device)
+        chosen = [rollouts[row] for row in part.rows]
+        rows = pad_rows(chosen, self._accelerator.device)
         with self._accelerator.autocast(), nullcontext() if self._trains_trunk else torch.no_grad():
-            hidden = self._decoder(input_ids=rows.input_ids, use_cache=False)[0]
-        states = hidden.flatten(0, 1).index_select(0, rows.positions).float()
-        found = self._head(states).squeeze(1)
+            states = predicting_states(self._decoder, chosen, rows, shared=part.shared)
+        found = self._head(states.float()).squeeze(1)
         blank = torch.zeros(rows.mask.shape, device=found.device)
         return blank.masked_scatter(rows.mask, found), rows.mask
 

@@ -14,6 +14,7 @@ from torch import nn
 from counterpoise.errors import UsageError
 from counterpoise.learner.batches import pad_rows
 from counterpoise.learner.logprob import automatic_chunk, statistics_from_hidden, statistics_from_logits
+from counterpoise.learner.states import predicting_states, proven_window
 from counterpoise.types import Rollout
 
 __all__ = ["ResponseLogProbs", "Route", "causal_model", "evaluating", "find_route", "response_log_probs", "updating"]
@@ -43,15 +44,19 @@ class Route:
     """Output embedding that belongs to `trunk`."""
     keeps: bool
     """The model takes `logits_to_keep`, so prompt logits can be left out on the second way too."""
+    window: int | None = None
+    """Longest row that may share its prompt with the others of its group; None where none may."""
 
 
-def find_route(model: nn.Module) -> Route:
+def find_route(model: nn.Module, *, share_prompts: bool = True) -> Route:
     """Find trunk and head, and prove on eight tokens that `head(trunk(ids))` is `model(ids).logits`.
 
     Two things are checked: the head is fed exactly what the trunk returns, and what the head returns is exactly what the
     model returns. For the second a hook replaces the head's output by a ramp from -60 to 60: soft-capped (Gemma 2) or
     scaled (Cohere, Granite) logits differ from the ramp visibly, while on a fresh model's small logits they might not.
     A model that fails either check is asked for its own logits instead: right for all of them, only with more memory.
+
+    With `share_prompts` it is proven, too, that prompts may be computed once for all their rows (`states.proven_window`).
     """
     forward = inspect.signature(causal_model(model).forward).parameters
     fallback = Route(trunk=None, head=None, keeps="logits_to_keep" in forward)
@@ -81,7 +86,11 @@ def find_route(model: nn.Module) -> Route:
         and states.shape == seen["input"].shape
         and torch.allclose(states.float(), seen["input"].float(), rtol=1e-3, atol=1e-5)
     )
-    return Route(trunk=trunk, head=head, keeps=fallback.keeps) if same else fallback
+    if not same:
+        return fallback
+    with evaluating(model):
+        window = proven_window(trunk) if share_prompts else None
+    return Route(trunk=trunk, head=head, keeps=fallback.keeps, window=window)
 
 
 def response_log_probs(
@@ -92,6 +101,7 @@ def response_log_probs(
     chunk_tokens: int | None = None,
     with_entropy: bool = False,
     route: Route | None = None,
+    shared: bool = False,
 ) -> ResponseLogProbs:
     """Log-probability of every response token of `rollouts` (B of them) under `softmax(logits / temperature)`.
 
@@ -106,6 +116,7 @@ def response_log_probs(
         chunk_tokens: response tokens whose logits exist at once; None: as many as fit in 128 MiB.
         with_entropy: let gradients flow through the entropy.
         route: the answer of `find_route(model)`, which is asked here when absent.
+        shared: compute each prompt once for all its rows; only where `route.window` holds the longest row.
 
     Raises:
         UsageError: no rollouts, a prompt is empty, or the temperature is not positive.
@@ -127,9 +138,8 @@ def response_log_probs(
             with_entropy=with_entropy,
         )
     else:
-        hidden = route.trunk(input_ids=rows.input_ids, use_cache=False)[0]
         log_probs, entropy = statistics_from_hidden(
-            hidden.flatten(0, 1).index_select(0, rows.positions),
+            predicting_states(route.trunk, rollouts, rows, shared=shared),
             route.head.weight,
             route.head.bias,
             rows.targets,

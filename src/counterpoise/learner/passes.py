@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from counterpoise.learner.batches import micro_batches, row_width
+from counterpoise.learner.batches import Part
 from counterpoise.learner.forward import ResponseLogProbs, find_route, response_log_probs
 from counterpoise.learner.settings import LearnerSettings
+from counterpoise.learner.states import parts_of
 from counterpoise.types import Rollout
 
 if TYPE_CHECKING:
@@ -28,17 +29,16 @@ class Passes:
         self._model = model
         self._accelerator = accelerator
         self._settings = settings
-        self._route = find_route(model)
+        self._route = find_route(model, share_prompts=settings.share_prompts)
 
-    def parts(self, rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
-        """The rows in micro-batches of at most `tokens_per_microbatch` padded tokens."""
-        widths = [row_width(rollouts[row]) for row in rows]
-        return [rows[part] for part in micro_batches(widths, self._settings.tokens_per_microbatch)]
+    def parts(self, rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64]) -> list[Part]:
+        """The rows in micro-batches of at most `tokens_per_microbatch` tokens."""
+        return parts_of(rollouts, rows, self._settings.tokens_per_microbatch, window=self._route.window)
 
     def forward(
         self,
         rollouts: Sequence[Rollout],
-        rows: npt.NDArray[np.int64],
+        part: Part,
         *,
         temperature: float,
         with_entropy: bool = False,
@@ -47,11 +47,12 @@ class Passes:
         with self._accelerator.autocast():
             return response_log_probs(
                 self._model,
-                [rollouts[row] for row in rows],
+                [rollouts[row] for row in part.rows],
                 temperature=temperature,
                 chunk_tokens=self._settings.chunk_tokens,
                 with_entropy=with_entropy,
                 route=self._route,
+                shared=part.shared,
             )
 
     @torch.no_grad()
@@ -61,5 +62,5 @@ class Passes:
         table = torch.zeros(len(rollouts), span, device=self._accelerator.device)
         for part in self.parts(rollouts, rows):
             log_probs = self.forward(rollouts, part, temperature=temperature).log_probs
-            table[torch.from_numpy(part), : log_probs.shape[1]] = log_probs
+            table[torch.from_numpy(part.rows), : log_probs.shape[1]] = log_probs
         return table

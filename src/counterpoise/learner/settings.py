@@ -49,6 +49,8 @@ class LearnerSettings:
     suits a CPU, whose caches hold that much; an accelerator wants 16,384 or more."""
     chunk_tokens: int | None = None
     """Response tokens whose logits exist at once; None picks the number that keeps float32 logits under 128 MiB."""
+    share_prompts: bool = True
+    """Compute each prompt once for all its responses, forward and backward, where the model is proven to allow it."""
     old_log_probs: OldLogProbs = "sampler"
     """Denominator of the importance ratio: what the sampler recorded, or the learner's own weights before the first step."""
     needs_entropy: bool = False

@@ -247,7 +247,7 @@ class Learner:
         """Add the gradient of this process's share; returns the share of the divided loss, detached."""
         total = torch.zeros((), device=self._accelerator.device)
         for part in self._passes.parts(batch.rollouts, rows):
-            where = torch.from_numpy(part).to(total.device)
+            where = torch.from_numpy(part.rows).to(total.device)
             with sums.time("forward"):
                 out = self._passes.forward(
                     batch.rollouts, part, temperature=batch.temperature, with_entropy=self._settings.needs_entropy

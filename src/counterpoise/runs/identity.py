@@ -48,6 +48,7 @@ RESUMABLE = (
     "learner.steps",
     "learner.tokens_per_microbatch",
     "learner.chunk_tokens",
+    "learner.share_prompts",
     "rollout.max_rows",
     "verification.timeout",
     "verification.workers",

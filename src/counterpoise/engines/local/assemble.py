@@ -185,6 +185,7 @@ def make_learner(config: RunConfig, policy: Policy, assembly: Assembly, accelera
             epochs=settings.epochs,
             tokens_per_microbatch=settings.tokens_per_microbatch,
             chunk_tokens=settings.chunk_tokens,
+            share_prompts=settings.share_prompts,
             old_log_probs=settings.old_log_probs,
             needs_entropy=needs_entropy(assembly.loss),
             needs_reference=needs_reference(assembly.loss),

@@ -62,6 +62,7 @@ class ActorCritic:
             epochs=section.epochs,
             tokens_per_microbatch=learner.tokens_per_microbatch,
             chunk_tokens=learner.chunk_tokens,
+            share_prompts=learner.share_prompts,
         )
         if self._rule.kl:
             base = None if config.model.lora.rank else load_base(config.model).model

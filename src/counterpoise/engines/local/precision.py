@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from counterpoise.config import RunConfig
+if TYPE_CHECKING:
+    from counterpoise.config import RunConfig
 
 __all__ = ["BF16_FLAGS", "cpu_flags", "slow_precision"]
 

@@ -1,0 +1,112 @@
+"""The hidden states that predict response tokens: plainly, or with each prompt computed once where that is proven to be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from counterpoise.learner.batches import (
+    PaddedRows,
+    Part,
+    micro_batches,
+    pad_rows,
+    row_width,
+    shared_batches,
+    sharing_gain,
+)
+from counterpoise.learner.shared import UNBOUNDED, UnsharedError, dropless, shared_layout, shared_states
+from counterpoise.types import Rollout, StopReason
+
+__all__ = ["parts_of", "predicting_states", "proven_window"]
+
+_WORTH = 1.1
+"""Tokens of a plain pass over those of a shared one, from which on sharing pays: below it packing only costs memory."""
+
+_ALIKE = {torch.float32: 1e-4, torch.float64: 1e-9}
+"""2-norm of the difference of two states over that of the state, at most; for narrower types `_ALIKE_NARROW`."""
+_ALIKE_NARROW = 3e-2
+
+
+def predicting_states(trunk: nn.Module, rollouts: Sequence[Rollout], rows: PaddedRows, *, shared: bool) -> torch.Tensor:
+    """(M, H) states from which the masked-in tokens of `rollouts`, padded as `rows`, are predicted.
+
+    Args:
+        trunk: decoder without its head.
+        rollouts: B.
+        rows: their padded form.
+        shared: compute each prompt once. A trunk in training mode is passed plainly all the same (`shared.dropless`).
+    """
+    if shared and dropless(trunk):
+        return shared_states(trunk, shared_layout(rollouts, rows))
+    hidden: torch.Tensor = trunk(input_ids=rows.input_ids, use_cache=False)[0]
+    return hidden.flatten(0, 1).index_select(0, rows.positions)
+
+
+@torch.no_grad()
+def proven_window(trunk: nn.Module) -> int | None:
+    """Longest row that may share its prompt in this trunk, by a look at its attention and a proof; None where none may.
+
+    Two groups go through the trunk both ways. Every layer must ask for attention in the one way that is done here, and all states must
+    be those of the plain pass. The trunk must be in evaluation mode.
+    """
+    config = getattr(trunk, "config", None)
+    layers = getattr(config, "num_hidden_layers", None)
+    if layers is None or getattr(config, "_attn_implementation", None) not in ("sdpa", "eager"):
+        return None
+    device = next(trunk.parameters()).device
+    vocabulary = getattr(config, "vocab_size", 2)
+    rollouts = [_example(prompt, response, vocabulary) for prompt, response in ((5, 4), (3, 1), (5, 2), (3, 3))]
+    rows = pad_rows(rollouts, device)
+    layout = shared_layout(rollouts, rows)
+    plain = predicting_states(trunk, rollouts, rows, shared=False).float()
+    try:
+        ours = shared_states(trunk, layout).float()
+    except (
+        UnsharedError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ):  # a trunk that takes no such arguments, or does more with them
+        return None
+    if len(layout.calls) != layers or ours.shape != plain.shape:
+        return None
+    window = min((UNBOUNDED if call is None else call for call in layout.calls), default=UNBOUNDED)
+    alike = _ALIKE.get(next(trunk.parameters()).dtype, _ALIKE_NARROW)
+    off = (ours - plain).norm(dim=1) / plain.norm(dim=1)
+    return window if window > rows.input_ids.shape[1] and bool((off <= alike).all()) else None
+
+
+def parts_of(
+    rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64], token_budget: int, *, window: int | None
+) -> list[Part]:
+    """Rows in micro-batches within a budget: groups that share their prompts where it pays, rows of like length elsewhere.
+
+    Args:
+        rollouts: all of them.
+        rows: indices of those that go through the model.
+        token_budget: tokens of one pass, at most; padding counts where nothing is shared.
+        window: what `proven_window` says of the trunk; None shares nothing.
+    """
+    chosen = [rollouts[row] for row in rows]
+    widths = [row_width(rollout) for rollout in chosen]
+    shared = window is not None and max(widths, default=0) <= window and sharing_gain(chosen) >= _WORTH
+    batches = shared_batches(chosen, token_budget) if shared else micro_batches(widths, token_budget)
+    return [Part(rows=rows[batch], shared=shared) for batch in batches]
+
+
+def _example(prompt: int, response: int, vocabulary: int) -> Rollout:
+    return Rollout(
+        problem_id="proof",
+        prompt_ids=(1 + 3 * np.arange(prompt)) % vocabulary,
+        token_ids=(2 + prompt + 5 * np.arange(response)) % vocabulary,
+        mask=np.ones(response, dtype=np.bool_),
+        log_probs=np.zeros(response, dtype=np.float32),
+        text="",
+        temperature=1.0,
+        stop_reason=StopReason.LENGTH,
+        policy_version=0,
+    )
