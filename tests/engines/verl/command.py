@@ -52,6 +52,8 @@ def command(folder, *, steps=5, out="out", module="verl.trainer.main_ppo", **set
         "reward.num_workers": 1,
         "reward.custom_reward_function.path": HERE / "rewards.py",
         "reward.custom_reward_function.name": "compute_score",
+        "trainer.v1.sampler.custom_sampler.path": HERE / "cpu" / "quick_buffer.py",
+        "trainer.v1.sampler.custom_sampler.name": "QuickBuffer",
         "trainer.n_gpus_per_node": 2,
         "trainer.nnodes": 1,
         "trainer.logger": "[console,file]",

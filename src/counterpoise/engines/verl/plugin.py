@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-import logging
+import importlib
+import importlib.util
+import sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -15,7 +20,8 @@ __all__ = ["NAME", "counterpoise_advantage"]
 NAME = "counterpoise"
 """Of the advantage estimator and of the trainer."""
 
-_LOG = logging.getLogger(__name__)
+_TRAINERS = "verl.trainer.ppo.v1"
+_OURS = "counterpoise.engines.verl.trainer"
 
 
 @register_adv_est(NAME)  # type: ignore[untyped-decorator,unused-ignore]
@@ -31,5 +37,27 @@ def counterpoise_advantage(
     return advantages, advantages
 
 
-# The trainer stands in verl's registry when verl's driver looks for it there; nobody else needs it.
-from counterpoise.engines.verl import trainer as trainer  # noqa: E402
+class _BesideTrainers(MetaPathFinder):
+    """Registers our trainer when verl's have been imported, which is in the driver alone; workers need none, and it takes seconds."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if fullname != _TRAINERS:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            importlib.import_module(_OURS)
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+if _TRAINERS in sys.modules:
+    importlib.import_module(_OURS)
+else:
+    sys.meta_path.insert(0, _BesideTrainers())
