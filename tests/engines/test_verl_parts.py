@@ -9,7 +9,7 @@ import torch
 from counterpoise.credit import RULES, Needs, needs_of
 from counterpoise.engines.outside import compose, rewarded_batch
 from counterpoise.engines.verl import compute_score
-from counterpoise.engines.verl.batch import credited_rows, dealt, sessions_of, shares_of
+from counterpoise.engines.verl.batch import credited_rows, dealt, order_of, recorded, sessions_of, shares_of
 from counterpoise.engines.verl.checks import check_versions
 from counterpoise.engines.verl.estimator import given_advantages, giving
 from counterpoise.engines.verl.settings import check_config, verl_settings
@@ -180,3 +180,38 @@ def test_versions():
         check_versions("0.8.0", "5.10.4")
     with pytest.raises(UsageError, match=r"needs one before 5.11"):
         check_versions("0.9.1", "5.23.0")
+
+
+def test_rows_without_credit_are_removed_and_the_mini_batches_are_whole():
+    kept = torch.tensor([True, False] * 10 + [True] * 4)  # 14 of 24 rows
+    order = order_of(kept, processes=2, minibatch=4)
+    assert len(order) == 16 and len(set(order.tolist())) == 16
+    number = dealt(16, processes=2, minibatch=4)
+    rows = torch.nonzero(kept).flatten().tolist()
+    for update in range(4):
+        own = order[number == update]
+        assert sorted(own[kept[own]].tolist()) == rows[4 * update : 4 * update + 4]
+    assert order_of(torch.zeros(8, dtype=torch.bool), processes=2, minibatch=4).tolist() == []
+
+
+def test_token_weights_read_verls_records_and_refuse_several_outputs():
+    sessions = sessions_of(["a_0_0", "a_1_0"], [False, False])
+    records = {
+        "responses": torch.tensor([[5, 6, 7], [8, 9, 0]]),
+        "mask": torch.tensor([[True, True, True], [True, True, False]]),
+        "log_probs": torch.tensor([[-0.1, -2.0, -0.3], [-1.0, -0.5, 0.0]]),
+        "entropy": None,
+        "temperature": 1.0,
+        "version": 3,
+    }
+    batch = credited_rows(
+        sessions, scores=torch.tensor([1.0, 0.0]), lengths=torch.tensor([3, 2]), uids=["a", "a"], infos=[{}, {}], parts=[], kinds=None,
+        surprisal=None, low=0.0, high=1.0, rollouts=recorded(sessions, **records),
+    )  # fmt: skip
+    table = {"rule": "reinforce", "token_weights": "probability", "token_weight_settings": {"normalise": False, "a": 1.0}}
+    credit, _ = verl_settings(table).compose(steps=2, length=3).step(batch)
+    assert credit.advantages.shape == (2, 3) and credit.advantages[1, 2] == 0
+    ratio = credit.advantages[0, 1] / credit.advantages[0, 0]
+    assert 0 < float(ratio) < 1  # the rarer token of a right response weighs less
+    with pytest.raises(UsageError, match="several outputs for a session"):
+        recorded(sessions_of(["a_0_0", "a_0_1"], [False, False]), **records)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from counterpoise.engines.outside import rewarded_batch, row_shares
-from counterpoise.types import Batch, Credit, Divide
+from counterpoise.errors import UsageError
+from counterpoise.types import Batch, Credit, Divide, Rollout, StopReason
 
-__all__ = ["Sessions", "credited_rows", "dealt", "sessions_of", "shares_of"]
+__all__ = ["Sessions", "credited_rows", "dealt", "order_of", "recorded", "sessions_of", "shares_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +57,9 @@ def credited_rows(
     surprisal: torch.Tensor | None,
     low: float,
     high: float,
+    rollouts: Sequence[Rollout] = (),
 ) -> Batch:
-    """The batch of N rollouts; all arguments are by row of verl's.
+    """The batch of N rollouts; all arguments are by row of verl's, `rollouts` by rollout.
 
     A row is unscored where its reward function said `scored: False` (`compute_score` does), and `parts` are read from what it gave
     beside the score.
@@ -71,7 +74,7 @@ def credited_rows(
     def summed(values: torch.Tensor) -> torch.Tensor:
         return values.new_zeros(len(final)).index_add(0, sessions.of_row[real], values[real])
 
-    return rewarded_batch(
+    batch = rewarded_batch(
         rewards,
         low=low,
         high=high,
@@ -83,6 +86,47 @@ def credited_rows(
         },
         surprisal=None if surprisal is None else summed(surprisal),
     )
+    return replace(batch, rollouts=rollouts)
+
+
+def recorded(
+    sessions: Sessions,
+    *,
+    responses: torch.Tensor,
+    mask: torch.Tensor,
+    log_probs: torch.Tensor,
+    entropy: torch.Tensor | None,
+    temperature: float,
+    version: int,
+) -> list[Rollout]:
+    """The N rollouts as token weights read them, from (B, T) records of verl's rows: what the policy gave each token of its own.
+
+    Raises:
+        UsageError: a session has several outputs, whose tokens are in several rows.
+    """
+    if int((sessions.of_row >= 0).sum()) != len(sessions.final):
+        raise UsageError(
+            "credit.token_weights reads the tokens of a response as one row, and an agent loop gave several outputs for a session; "
+            "leave it at none"
+        )
+    made = []
+    for row in sessions.final.tolist():
+        length = int(mask[row].nonzero().max()) + 1 if bool(mask[row].any()) else 0
+        made.append(
+            Rollout(
+                problem_id=str(row),
+                prompt_ids=np.zeros(0, dtype=np.int64),
+                token_ids=responses[row, :length].numpy().astype(np.int64),
+                mask=mask[row, :length].numpy().astype(np.bool_),
+                log_probs=log_probs[row, :length].float().numpy(),
+                text="",
+                temperature=temperature,
+                stop_reason=StopReason.EOS,
+                policy_version=version,
+                entropy=None if entropy is None else entropy[row, :length].float().numpy(),
+            )
+        )
+    return made
 
 
 def _number(value: Any) -> float:
@@ -98,10 +142,25 @@ def dealt(rows: int, *, processes: int, minibatch: int) -> torch.Tensor:
     return torch.arange(rows) % own // share
 
 
+def order_of(kept: torch.Tensor, *, processes: int, minibatch: int) -> torch.Tensor:
+    """(M,) int64 rows for an update of the (B,) `kept` ones alone: M is the next multiple of a mini-batch, none where none is kept.
+
+    The first mini-batch holds the first `minibatch` kept rows, and so on; what the last one lacks is filled with rows without credit,
+    which add nothing to a sum over tokens. The order is such that verl's dealing makes these mini-batches.
+    """
+    rows, others = (torch.nonzero(which).flatten() for which in (kept, ~kept))
+    total = -(-len(rows) // minibatch) * minibatch
+    filled = torch.cat([rows, others[: total - len(rows)]])
+    return filled.reshape(-1, processes, minibatch // processes).transpose(0, 1).flatten()
+
+
 def shares_of(divide: Divide, credit: Credit, batch: Batch, minibatch: torch.Tensor) -> torch.Tensor:
-    """(N,) float64: what a token of each rollout counts for in the update that it is part of; (N,) `minibatch` says in which."""
+    """(N,) float64: what a token of each rollout counts for in the update that it is part of; (N,) `minibatch` says in which, -1 in
+    none."""
     shares = torch.zeros(len(batch.lengths), dtype=torch.float64)
     for number in minibatch.unique():
+        if number < 0:
+            continue  # not trained on
         index = torch.nonzero(minibatch == number).flatten()
         shares[index] = row_shares(divide, credit.rows(index), batch.rows(index))
     return shares

@@ -13,13 +13,13 @@ import ray
 import torch
 import transfer_queue as tq
 from omegaconf import OmegaConf, open_dict
-from verl.trainer.ppo.padding_utils import upsample_batch_to_divisible_size
+from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from counterpoise.credit import Needs, needs_of
 from counterpoise.engines.outside import OutsideCredit
-from counterpoise.engines.verl.batch import credited_rows, dealt, sessions_of, shares_of
+from counterpoise.engines.verl.batch import Sessions, credited_rows, dealt, order_of, recorded, sessions_of, shares_of
 from counterpoise.engines.verl.estimator import giving
 from counterpoise.engines.verl.settings import check_config, verl_settings
 from counterpoise.engines.verl.state import read_state, write_state
@@ -55,6 +55,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         self._asked.compose(steps=1, length=self._length)  # what is wrong is said before a model is loaded
         self._parts: OutsideCredit | None = None
         self._restored: Mapping[str, Any] | None = None
+        self._update: list[int] = []
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"  # verl looks up settings of a mode by that name
         super().__init__(config)
@@ -72,17 +73,30 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         return self._parts
 
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        by_token = self.signed_credit.config.credit.token_weights != "none"
         fields = ["uid", "response_mask", "rm_scores", "old_log_probs", "extra_fields"]
-        if self._asked.task_key is not None:
-            fields.append(self._asked.task_key)
+        fields += [] if self._asked.task_key is None else [self._asked.task_key]
+        fields += ["responses", "entropy"] if by_token else []
         data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
         uids = [str(uid) for uid in data.pop("uid").tolist()]
         infos = [_info(one) for one in data.pop("extra_fields").tolist()]
         kinds = None if self._asked.task_key is None else [str(kind) for kind in data.pop(self._asked.task_key).tolist()]
         padded = data.to_padded_tensor()
-        mask = padded["response_mask"].bool()
+        mask, log_probs = padded["response_mask"].bool(), padded["old_log_probs"]
         sessions = sessions_of(batch.keys, [bool(tag.get("is_padding", False)) for tag in batch.tags])
-        surprisal = -(padded["old_log_probs"].double() * mask).sum(dim=1)
+        rollouts = (
+            recorded(
+                sessions,
+                responses=padded["responses"],
+                mask=mask,
+                log_probs=log_probs,
+                entropy=padded.get("entropy", None),
+                temperature=float(self.config.actor_rollout_ref.rollout.temperature),
+                version=self.global_steps,
+            )
+            if by_token
+            else ()
+        )
         ours = credited_rows(
             sessions,
             scores=padded["rm_scores"].sum(dim=1),
@@ -91,28 +105,51 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
             infos=infos,
             parts=self._part_names(),
             kinds=kinds,
-            surprisal=surprisal,
+            surprisal=-(log_probs.double() * mask).sum(dim=1),
             low=self._asked.low,
             high=self._asked.high,
+            rollouts=rollouts,
         )
         credit, columns = self.signed_credit.step(ours)
         metrics.update({f"credit/{name}": one.mean for name, one in columns.items() if not math.isnan(one.mean)})
-        self._kept = sessions.spread(credit.row_signed)
-        advantages = sessions.spread(self._weighed(credit, ours, sessions.final, len(uids)))
-        with giving(advantages.unsqueeze(1).expand(-1, mask.shape[1]), uids):
+        advantages = self._weighed(credit, ours, sessions)
+        wide = torch.zeros(mask.shape, dtype=torch.float64)
+        wide[:, : advantages.shape[1]] = advantages
+        with giving(wide, uids):
             return super()._compute_advantage(batch, metrics)
 
     def _part_names(self) -> list[str]:
         section = self.signed_credit.config.credit
         return list(section.settings.get("dimensions", {})) if needs_of(section.rule) & Needs.PARTS else []
 
-    def _weighed(self, credit: Credit, batch: Batch, final: torch.Tensor, rows: int) -> torch.Tensor:
-        """(N,) advantages such that a sum over the tokens of an update is divided by our denominator."""
-        actor = self.config.actor_rollout_ref.actor
-        minibatch = actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n
-        dealt_rows = dealt(rows, processes=self._processes(), minibatch=minibatch)
-        shares = shares_of(self.signed_credit.divide, credit, batch, dealt_rows[final])
-        return credit.advantages * shares
+    def _weighed(self, credit: Credit, batch: Batch, sessions: Sessions) -> torch.Tensor:
+        """(B, T) or (B, 1) advantages such that a sum over the tokens of an update is divided by our denominator."""
+        rows, processes = len(sessions.of_row), self._processes()
+        minibatch = self.config.actor_rollout_ref.actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n
+        update = torch.arange(rows)
+        if self._asked.remove_rows:
+            update = order_of(sessions.spread(credit.row_signed), processes=processes, minibatch=minibatch)
+        self._update = update.tolist()
+        number = torch.full((rows,), -1)
+        number[update] = dealt(len(update), processes=processes, minibatch=minibatch)
+        shares = shares_of(self.signed_credit.divide, credit, batch, number[sessions.final])
+        values = credit.advantages if credit.advantages.ndim == 2 else credit.advantages.unsqueeze(1)
+        return sessions.spread(values * shares.unsqueeze(1))
+
+    def _update_actor(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        minibatch = self.config.actor_rollout_ref.actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n
+        metrics["credit/updates"] = len(self._update) // minibatch * self.config.actor_rollout_ref.actor.ppo_epochs
+        if not self._asked.remove_rows:
+            return super()._update_actor(batch, metrics)
+        if self._update:
+            kept = KVBatchMeta(
+                partition_id=batch.partition_id,
+                keys=[batch.keys[row] for row in self._update],
+                tags=[batch.tags[row] for row in self._update],
+                extra_info=dict(batch.extra_info),
+            )
+            super()._update_actor(kept, metrics)
+        return batch
 
     def _processes(self) -> int:
         return int(max(self.actor_rollout_wg._dispatch_info["actor"])) + 1
