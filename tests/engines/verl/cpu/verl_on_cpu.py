@@ -14,10 +14,21 @@ from verl.plugin.platform.platform_base import PlatformBase
 from verl.plugin.platform.platform_manager import PlatformRegistry
 
 
+_OWN = {
+    "mem_get_info": lambda *_: (1 << 30, 1 << 30),
+    "get_rng_state": lambda *_: torch.get_rng_state(),
+    "set_rng_state": lambda state, *_: torch.set_rng_state(state),
+    "get_device_name": lambda *_: "CPU",
+    "is_available": lambda *_: True,
+}
+
+
 class _Device(types.ModuleType):
     """`torch.cpu` with the calls that verl makes of `torch.cuda`."""
 
     def __getattr__(self, name: str) -> Any:
+        if name in _OWN:
+            return _OWN[name]
         if hasattr(torch.cpu, name):
             return getattr(torch.cpu, name)
         if name.startswith("__"):
