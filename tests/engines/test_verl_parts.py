@@ -69,14 +69,18 @@ OUTSIDE = sorted(name for name in RULES if not needs_of(name) & (Needs.CRITIC | 
 @pytest.mark.parametrize("rule", OUTSIDE)
 def test_a_plain_sum_of_our_advantages_is_the_local_engines_loss_of_each_mini_batch(rule, denominator):
     generator = torch.Generator().manual_seed(0)
-    rewards = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, torch.nan, 1.0, 0.0]).double()
+    rewards = torch.tensor(
+        [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, torch.nan, 1.0, 0.0]
+    ).double()
     lengths = torch.tensor([3 + i % 5 for i in range(16)])
     batch = rewarded_batch(rewards, low=0, high=1, group_ids=torch.arange(16) // 4, lengths=lengths)
     parts = compose(rule, engine="here", steps=2, length=12, denominator=denominator)
     credit, _ = parts.step(batch)
     minibatch = dealt(16, processes=2, minibatch=8)
     shares = shares_of(parts.divide, credit, batch, minibatch)
-    token = torch.rand(16, generator=generator, dtype=torch.float64)  # each row's sum of token losses at an advantage of 1
+    token = torch.rand(
+        16, generator=generator, dtype=torch.float64
+    )  # each row's sum of token losses at an advantage of 1
     for number in (0, 1):
         index = torch.nonzero(minibatch == number).flatten()
         own, some = credit.rows(index), batch.rows(index)
@@ -129,7 +133,10 @@ def test_settings_that_can():
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"actor": {"loss_agg_mode": "token-mean"}}, "loss_agg_mode=token-mean: our denominator is in the advantages; set token-sum"),
+        (
+            {"actor": {"loss_agg_mode": "token-mean"}},
+            "loss_agg_mode=token-mean: our denominator is in the advantages; set token-sum",
+        ),
         ({"actor": {"shuffle": True}}, "shuffle=True"),
         ({"algorithm": {"use_kl_in_reward": True}}, "use_kl_in_reward=True"),
         ({"algorithm": {"use_pf_ppo": True}}, "use_pf_ppo=True"),
@@ -208,7 +215,11 @@ def test_token_weights_read_verls_records_and_refuse_several_outputs():
         sessions, scores=torch.tensor([1.0, 0.0]), lengths=torch.tensor([3, 2]), uids=["a", "a"], infos=[{}, {}], parts=[], kinds=None,
         surprisal=None, low=0.0, high=1.0, rollouts=recorded(sessions, **records),
     )  # fmt: skip
-    table = {"rule": "reinforce", "token_weights": "probability", "token_weight_settings": {"normalise": False, "a": 1.0}}
+    table = {
+        "rule": "reinforce",
+        "token_weights": "probability",
+        "token_weight_settings": {"normalise": False, "a": 1.0},
+    }
     credit, _ = verl_settings(table).compose(steps=2, length=3).step(batch)
     assert credit.advantages.shape == (2, 3) and credit.advantages[1, 2] == 0
     ratio = credit.advantages[0, 1] / credit.advantages[0, 0]

@@ -81,9 +81,7 @@ def credited_rows(
         group_ids=torch.tensor([groups[uids[row]] for row in final]),
         lengths=summed(lengths),
         task_types=None if kinds is None else [kinds[row] for row in final],
-        parts={
-            name: torch.tensor([_number(info.get(name)) for info in own], dtype=torch.float64) for name in parts
-        },
+        parts={name: torch.tensor([_number(info.get(name)) for info in own], dtype=torch.float64) for name in parts},
         surprisal=None if surprisal is None else summed(surprisal),
     )
     return replace(batch, rollouts=rollouts)
@@ -156,9 +154,10 @@ def order_of(kept: torch.Tensor, *, processes: int, minibatch: int) -> torch.Ten
 
 def shares_of(divide: Divide, credit: Credit, batch: Batch, minibatch: torch.Tensor) -> torch.Tensor:
     """(N,) float64: what a token of each rollout counts for in the update that it is part of; (N,) `minibatch` says in which, -1 in
-    none."""
+    none.
+    """
     shares = torch.zeros(len(batch.lengths), dtype=torch.float64)
-    for number in minibatch.unique():
+    for number in sorted(set(minibatch.tolist())):
         if number < 0:
             continue  # not trained on
         index = torch.nonzero(minibatch == number).flatten()

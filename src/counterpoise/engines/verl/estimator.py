@@ -39,5 +39,7 @@ def given_advantages(index: Sequence[str]) -> torch.Tensor:
         )
     advantages, uids = given
     if tuple(index) != uids:
-        raise UsageError("verl has reordered or dropped rows between credit and advantages; leave rejection of rows off")
+        raise UsageError(
+            "verl has reordered or dropped rows between credit and advantages; leave rejection of rows off"
+        )
     return advantages

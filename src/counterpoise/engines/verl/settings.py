@@ -40,7 +40,13 @@ class VerlSettings:
             UsageError: verl cannot give what the rule needs.
         """
         return compose(
-            self.credit, engine=_ENGINE, steps=steps, length=length, denominator=self.denominator, kinds=kinds, token_weights=True
+            self.credit,
+            engine=_ENGINE,
+            steps=steps,
+            length=length,
+            denominator=self.denominator,
+            kinds=kinds,
+            token_weights=True,
         )
 
 

@@ -80,7 +80,9 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
         uids = [str(uid) for uid in data.pop("uid").tolist()]
         infos = [_info(one) for one in data.pop("extra_fields").tolist()]
-        kinds = None if self._asked.task_key is None else [str(kind) for kind in data.pop(self._asked.task_key).tolist()]
+        kinds = (
+            None if self._asked.task_key is None else [str(kind) for kind in data.pop(self._asked.task_key).tolist()]
+        )
         padded = data.to_padded_tensor()
         mask, log_probs = padded["response_mask"].bool(), padded["old_log_probs"]
         sessions = sessions_of(batch.keys, [bool(tag.get("is_padding", False)) for tag in batch.tags])
@@ -168,7 +170,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
             self._restored = read_state(folder, self._asked.compose(steps=1, length=self._length).config.credit)
 
     def fit(self, agent_loop_manager: Any) -> None:
-        """verl's loop; a worker that died ends it in one line that says how to go on.
+        """Verl's loop; a worker that died ends it in one line that says how to go on.
 
         Raises:
             TrainingError: a worker died.

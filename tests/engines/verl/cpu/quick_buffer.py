@@ -23,7 +23,7 @@ def _watched(update):
     def seen(self, batch, metrics):
         data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=_FIELDS)
         step = {name: data.pop(name).tolist() for name in ("uid", "extra_fields")}
-        step |= {name: value for name, value in data.to_padded_tensor().items()}
+        step |= dict(data.to_padded_tensor().items())
         step |= {"keys": list(batch.keys), "padding": [bool(tag.get("is_padding", False)) for tag in batch.tags]}
         torch.save(step, Path(os.environ["VERL_TEST_DUMP"]) / f"{self.global_steps}.pt")
         return update(self, batch, metrics)

@@ -24,7 +24,9 @@ class Adapter(BaseRollout):
         pass
 
     async def update_weights(self, weights, wire_format="named_tensors", global_steps=None, **_):
-        state = {name: tensor.detach().float().cpu().clone() for name, tensor in weights}  # a collective: every rank drains it
+        state = {
+            name: tensor.detach().float().cpu().clone() for name, tensor in weights
+        }  # a collective: every rank drains it
         await ray.get_actor(f"transformers_server_{self.rank}").load.remote(state, global_steps)
 
 
@@ -60,7 +62,9 @@ class Server:
             for one in batch:
                 by_length.setdefault((len(one[0]), one[1].get("temperature", 1.0)), []).append(one)
             for (_, temperature), group in by_length.items():
-                for (_, _, answer), output in zip(group, self._sample([one[0] for one in group], temperature), strict=True):
+                for (_, _, answer), output in zip(
+                    group, self._sample([one[0] for one in group], temperature), strict=True
+                ):
                     answer.set_result(output)
             await asyncio.sleep(0)
         self.task = None
@@ -74,7 +78,11 @@ class Server:
             answer = self.model(input_ids=ids, past_key_values=past, use_cache=True)
             past = answer.past_key_values
             log_probs = (answer.logits[:, -1].float() / (temperature or 1.0)).log_softmax(-1)
-            drawn = torch.multinomial(log_probs.exp(), 1, generator=self.generator) if temperature else log_probs.argmax(-1, True)
+            drawn = (
+                torch.multinomial(log_probs.exp(), 1, generator=self.generator)
+                if temperature
+                else log_probs.argmax(-1, True)
+            )
             for row, (tokens, logs) in enumerate(outputs):
                 if not done[row]:
                     tokens.append(int(drawn[row]))
@@ -84,7 +92,13 @@ class Server:
                 break
             ids = drawn
         return [
-            TokenOutput(token_ids=tokens, log_probs=logs, stop_reason="completed", num_preempted=0, extra_fields={"global_steps": self.step})
+            TokenOutput(
+                token_ids=tokens,
+                log_probs=logs,
+                stop_reason="completed",
+                num_preempted=0,
+                extra_fields={"global_steps": self.step},
+            )
             for tokens, logs in outputs
         ]
 
@@ -99,7 +113,11 @@ class Replica(RolloutReplica):
     """One server beside one rank."""
 
     async def launch_servers(self):
-        server = ray.remote(Server).options(name=f"transformers_server_{self.replica_rank}", max_concurrency=1000, num_cpus=0)
-        handle = server.remote(self.model_config.path, self.replica_rank + int(time.time_ns() % 2) * 0, self.config.response_length)
+        server = ray.remote(Server).options(
+            name=f"transformers_server_{self.replica_rank}", max_concurrency=1000, num_cpus=0
+        )
+        handle = server.remote(
+            self.model_config.path, self.replica_rank + int(time.time_ns() % 2) * 0, self.config.response_length
+        )
         self.servers = [handle]
         self._server_handle, self._server_address = handle, f"in-process-{self.replica_rank}"

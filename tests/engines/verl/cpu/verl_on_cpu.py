@@ -13,7 +13,6 @@ import torch
 from verl.plugin.platform.platform_base import PlatformBase
 from verl.plugin.platform.platform_manager import PlatformRegistry
 
-
 _OWN = {
     "mem_get_info": lambda *_: (1 << 30, 1 << 30),
     "get_rng_state": lambda *_: torch.get_rng_state(),
@@ -110,7 +109,6 @@ os.environ.setdefault("VERL_ENGINE_DEVICE", "cuda")  # the FSDP engine is regist
 
 def _patch() -> None:
     from torch.distributed.fsdp import CPUOffloadPolicy
-
     from verl.utils import distributed
 
     whole = distributed.initialize_global_process_group_ray
