@@ -164,7 +164,7 @@ def test_the_state_of_a_controller_comes_back_and_another_rule_is_refused(tmp_pa
     other = compose("nsr", engine="here", steps=4, length=8).config.credit
     with pytest.raises(CheckpointError, match="was trained with rule=reinforce, and now it is nsr"):
         read_state(tmp_path / "global_step_1", other)
-    with pytest.raises(CheckpointError, match="has no counterpoise.json"):
+    with pytest.raises(CheckpointError, match=r"has no counterpoise\.json"):
         read_state(tmp_path, other)
     (tmp_path / "counterpoise.json").write_text("{")
     with pytest.raises(CheckpointError, match="cannot read"):

@@ -12,7 +12,8 @@ def environment():
     own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return own | {
         "PYTHONPATH": os.pathsep.join(paths), "VERL_USE_EXTERNAL_MODULES": "verl_on_cpu", "VERL_PLATFORM": "cpu",
-        "VERL_ENGINE_DEVICE": "cuda", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "240",
+        "VERL_ENGINE_DEVICE": "cuda", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_memory_monitor_refresh_ms": "0", "RAY_raylet_start_wait_time_s": "240",
         "RAY_DEDUP_LOGS": "0", "HYDRA_FULL_ERROR": "1", "VERL_FILE_LOGGER_ROOT": "metrics", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "TRANSFORMERS_VERBOSITY": "error", "CUDA_VISIBLE_DEVICES": "0,1",
     }  # fmt: skip
