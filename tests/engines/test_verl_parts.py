@@ -9,7 +9,7 @@ import torch
 from counterpoise.credit import RULES, Needs, needs_of
 from counterpoise.engines.outside import compose, rewarded_batch
 from counterpoise.engines.verl import compute_score
-from counterpoise.engines.verl.batch import credited_rows, dealt, order_of, recorded, sessions_of, shares_of
+from counterpoise.engines.verl.batch import dealt, order_of, recorded, session_batch, sessions_of, shares_of
 from counterpoise.engines.verl.checks import check_versions
 from counterpoise.engines.verl.estimator import given_advantages, giving
 from counterpoise.engines.verl.settings import check_config, verl_settings
@@ -44,7 +44,7 @@ def test_the_outputs_of_a_session_are_one_rollout_and_padding_is_none():
     assert sessions.of_row.tolist() == [0, 1, -1, 1, 2]
     assert sessions.final.tolist() == [0, 1, 4]
     assert sessions.spread(torch.tensor([1.0, 2.0, 3.0])).tolist() == [1.0, 2.0, 0.0, 2.0, 3.0]
-    batch = credited_rows(
+    batch = session_batch(
         sessions,
         scores=torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0]),
         lengths=torch.tensor([3, 4, 0, 5, 6]),
@@ -211,7 +211,7 @@ def test_token_weights_read_verls_records_and_refuse_several_outputs():
         "temperature": 1.0,
         "version": 3,
     }
-    batch = credited_rows(
+    batch = session_batch(
         sessions, scores=torch.tensor([1.0, 0.0]), lengths=torch.tensor([3, 2]), uids=["a", "a"], infos=[{}, {}], parts=[], kinds=None,
         surprisal=None, low=0.0, high=1.0, rollouts=recorded(sessions, **records),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from counterpoise.engines.verl.checks import check_environment, check_plugin
 from counterpoise.engines.verl.settings import check_config, verl_settings
 from counterpoise.errors import CounterpoiseError
 
-__all__ = ["check_overrides", "main"]
+__all__ = ["check_overrides", "run_checked"]
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ def check_overrides(overrides: Sequence[str]) -> None:
     asked.compose(steps=1, length=int(config.data.max_response_length))
 
 
-def main(arguments: Sequence[str]) -> int:
+def run_checked(arguments: Sequence[str]) -> int:
     """Run verl's command; the exit code."""
     try:
         check_environment()
@@ -56,4 +56,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_checked(sys.argv[1:]))

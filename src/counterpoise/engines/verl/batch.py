@@ -13,7 +13,7 @@ from counterpoise.engines.outside import rewarded_batch, row_shares
 from counterpoise.errors import UsageError
 from counterpoise.types import Batch, Credit, Divide, Rollout, StopReason
 
-__all__ = ["Sessions", "credited_rows", "dealt", "order_of", "recorded", "sessions_of", "shares_of"]
+__all__ = ["Sessions", "dealt", "order_of", "recorded", "session_batch", "sessions_of", "shares_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ def sessions_of(keys: Sequence[str], padding: Sequence[bool]) -> Sessions:
     )
 
 
-def credited_rows(
+def session_batch(
     sessions: Sessions,
     *,
     scores: torch.Tensor,

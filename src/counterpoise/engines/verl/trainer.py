@@ -19,7 +19,7 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from counterpoise.credit import Needs, needs_of
 from counterpoise.engines.outside import OutsideCredit
-from counterpoise.engines.verl.batch import Sessions, credited_rows, dealt, order_of, recorded, sessions_of, shares_of
+from counterpoise.engines.verl.batch import Sessions, dealt, order_of, recorded, session_batch, sessions_of, shares_of
 from counterpoise.engines.verl.estimator import giving
 from counterpoise.engines.verl.settings import check_config, verl_settings
 from counterpoise.engines.verl.state import read_state, write_state
@@ -99,7 +99,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
             if by_token
             else ()
         )
-        ours = credited_rows(
+        ours = session_batch(
             sessions,
             scores=padded["rm_scores"].sum(dim=1),
             lengths=mask.sum(dim=1),
