@@ -6,13 +6,14 @@
 #   make test-trl  the adapter of TRL's trainer, in .venv-trl
 #   make test-verl  the plugin of verl's trainer, in .venv-verl (Python 3.11 or 3.12)
 #   make check   format, lint, types and import contracts
+#   make docs    the documentation site, into site/
 #   make fuzz    look for texts that break an extractor, SECONDS=60 for each of eleven targets (Linux)
 #
 # PYTHON=python3.12 chooses the interpreter; PIP_ARGS adds options to every installation; ARGS goes to the command
 # (make demo ARGS="--seed 1", make test ARGS="tests/credit -k maxrl").
 
 .DELETE_ON_ERROR:
-.PHONY: help venv runtime demo test test-trl test-verl check fuzz format clean
+.PHONY: help venv runtime demo test test-trl test-verl check docs fuzz format clean
 
 PYTHON ?=
 PIP_VERSION := 26.2.1
@@ -35,7 +36,7 @@ WORKERS ?= 2
 SECONDS ?= 60
 
 help:
-	@sed -n '4,12s/^# \{0,3\}//p' Makefile
+	@sed -n '4,13s/^# \{0,3\}//p' Makefile
 
 venv: $(VENV)/.test
 runtime: $(VENV)/.runtime
@@ -94,6 +95,15 @@ check: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+$(VENV)/.docs: $(VENV)/.pip pyproject.toml constraints.txt
+	@echo "installing counterpoise and what its site needs"
+	@$(INSTALL) -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@echo "site/index.html"
+
 fuzz: $(VENV)/.test
 	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS) $(ARGS)
 
@@ -102,5 +112,5 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(TRL) $(VERL) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(TRL) $(VERL) build dist site src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -77,9 +77,9 @@ def loss(
 def make_counts(credit: Credit, lengths: torch.Tensor, scored: torch.Tensor) -> Counts:
     return Counts(
         tokens_all=int(lengths.sum()),
-        tokens_signed=int(lengths[credit.signed].sum()),
+        tokens_signed=int(lengths[credit.nonzero].sum()),
         sequences_all=len(lengths),
-        sequences_signed=int(credit.signed.sum()),
+        sequences_signed=int(credit.nonzero.sum()),
     )
 
 

@@ -41,7 +41,7 @@ def variants(gold: str, worked: str) -> list[tuple[str, str, bool]]:
         rest = " ".join(f"{name}^{power}" for name, power in names.items() if name != prefixed[0])
         cases.append(("thousandths", f"{number(1000 * value)} m{prefixed[0]} {rest}", True))
     if unit and unit not in ("percent^1", "%^1", "degree^1", "rad^1"):
-        # A count ("photons") is no unit.
+        # A count ("photons") is not a unit.
         cases.append(("bare number", number(value), set(names) <= {"photon", "photons", "electron", "electrons"}))
     return [(name, text if text == worked else rf"\boxed{{{text}}}", expected) for name, text, expected in cases]
 

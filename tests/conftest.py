@@ -16,7 +16,7 @@ from hypothesis import settings
 # One thread each: the models of the tests are tiny, and several processes with several threads wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# The workers of pytest-xdist set a width of 80; without it tables are as wide as they need, as in any output that is no terminal.
+# The workers of pytest-xdist set a width of 80; without it tables are as wide as they need, as in any output that is not a terminal.
 os.environ.pop("COLUMNS", None)
 # No test may depend on a network, whatever this machine has.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -134,7 +134,7 @@ def command(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments):
-        # What is no `CounterpoiseError` is raised again here, so that the test shows where the bug is.
+        # What is not a `CounterpoiseError` is raised again here, so that the test shows where the bug is.
         result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
         assert "Traceback" not in result.output
         return result
@@ -143,10 +143,50 @@ def command(monkeypatch, tmp_path):
 
 
 @pytest.fixture(scope="session")
+def tiny_policy(tmp_path_factory):
+    """The directory of a random policy of one layer."""
+    from counterpoise.models.lab import build_lab_model, save_lab_model
+    from counterpoise.models.lab_tokenizer import build_lab_tokenizer
+
+    path = tmp_path_factory.mktemp("policy")
+    save_lab_model(build_lab_model(seed=0, hidden_size=32, layers=1), build_lab_tokenizer(), path)
+    return path
+
+
+@pytest.fixture
+def configure(tiny_policy, tmp_path):
+    """Run settings of four steps on the tiny policy: a run takes a second."""
+    from counterpoise.runfile import parse_config
+
+    def make(*overrides, name="run"):
+        return parse_config(
+            {
+                "run": {"directory": str(tmp_path / "runs"), "name": name},
+                "model": {"name": str(tiny_policy)},
+                "tasks": {"name": "countdown", "settings": {"count": 2, "largest": 6}},
+                "rollout": {"prompts_per_step": 4, "group_size": 4, "max_tokens": 6},
+                "learner": {"steps": 4, "learning_rate": 1e-3, "minibatch": 2},
+                "checkpoint": {"every_steps": 2},
+                "evaluation": {
+                    "problems": 4,
+                    "n": 4,
+                    "temperature": 1.0,
+                    "top_p": 1.0,
+                    "before": False,
+                    "after": False,
+                },
+            },
+            overrides,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def within():
     """`within(0.5, work)`: whether one of three calls takes fewer seconds of this process; collected garbage is nobody's fault.
 
-    For work that remembers nothing: of what is remembered the second call is no measure.
+    For work that remembers nothing: of what is remembered the second call is not a measure.
     """
 
     def within(limit, work):

@@ -83,19 +83,19 @@ _FLOATS = [
 def test_every_number_is_finite(key, value):
     with pytest.raises(ConfigError, match=rf"{key.rpartition('.')[0]}.*(finite number|greater than|valid number)"):
         parse_config({}, [f"{key}={value}"])
-    with pytest.raises(ConfigError, match=rf"command line: {key}: -?(inf|nan) is no finite number"):
+    with pytest.raises(ConfigError, match=rf"command line: {key}: -?(inf|nan) is not a finite number"):
         parse_config({}, [f"{key}={value}"], stored=True)
 
 
 def test_what_can_be_switched_off_says_how():
-    with pytest.raises(ConfigError, match=r"loss.kl_clamp: inf is no finite number; what switches it off is none"):
+    with pytest.raises(ConfigError, match=r"loss.kl_clamp: inf is not a finite number; what switches it off is none"):
         parse_config({}, ["loss.kl_clamp=inf"])
 
 
 def test_a_run_that_was_begun_with_an_infinite_number_stays_readable():
     begun = {"checkpoint": {"every_minutes": float("inf")}}
     assert parse_config(begun, stored=True).checkpoint.every_minutes == float("inf")
-    with pytest.raises(ConfigError, match=r"configuration: checkpoint.every_minutes: inf is no finite number"):
+    with pytest.raises(ConfigError, match=r"configuration: checkpoint.every_minutes: inf is not a finite number"):
         parse_config(begun)
 
 

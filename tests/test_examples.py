@@ -1,5 +1,6 @@
 """Every example runs, with small settings where it trains; `trl_nsr` where TRL is, in tests/engines/trl."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,22 @@ def test_the_whole_loop_is_on_one_page_and_runs(run):
     for step, line in enumerate(lines, start=1):
         assert line.startswith(f"step {step}: success 0.") and ", pushed up 0% of the credit, trained on " in line
         assert 0 < int(line.split()[-2]) < 128  # NSR trains on wrong answers alone
+
+
+def test_the_notebook_says_what_its_text_says(capsys):
+    """The code cells one after the other in one namespace, as a kernel runs them."""
+    book = json.loads((EXAMPLES / "two_signs.ipynb").read_text(encoding="utf-8"))
+    assert all(not cell.get("outputs") for cell in book["cells"])  # what is printed belongs to whoever runs it
+    names = {"__name__": "notebook"}
+    for cell in book["cells"]:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
+    *rules, narrow, broad = capsys.readouterr().out.splitlines()
+    shares = {line.split()[0]: float(line.split()[-1]) for line in rules}
+    # 2 of 8 are right: lambda 0.1 leaves 2 * 0.1 of 6 + 0.2, and a baseline as much up as down.
+    assert shares == {"psr": 1.0, "nsr": 0.0, "weighted_reinforce": 0.03, "grpo": 0.5, "maxrl": 0.5}
+    assert narrow == "narrow [0.5, 0.5, 0.5, 0.5, 0.5]"
+    assert broad.startswith("broad [0.375, ") and broad.endswith(", 1.0]")  # (8 + 4) / 32
 
 
 def test_custom_rule(run):

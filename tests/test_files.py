@@ -146,7 +146,7 @@ def test_json_that_is_not_read_is_a_fault_in_one_line(raw, why):
 
 def test_numbers_that_are_none_are_read_from_lines_and_not_from_documents():
     assert parse_json("[NaN, Infinity, -Infinity]")[1:] == [math.inf, -math.inf]
-    with pytest.raises(JsonFault, match="NaN, which is no number of JSON"):
+    with pytest.raises(JsonFault, match="NaN, which is not a number of JSON"):
         parse_json("[NaN]", finite=True)
     assert parse_json("9" * 400, large_integers=True) == int("9" * 400)
 

@@ -1,6 +1,7 @@
 """What the README shows is run."""
 
 import re
+import struct
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,14 @@ def test_the_readme_is_short_and_names_commands_that_there_are():
     assert len(README.splitlines()) <= 80
     assert len(re.findall(r"\S+", README)) <= 600
     assert set(re.findall(r"`counterpoise (\w+)", README)) <= set(COMMANDS) | set(GROUPS)
+
+
+def test_the_picture_is_small_and_there_in_daylight_and_dark():
+    pictures = re.findall(r'(?:srcset|src)="([^"]+)"', README)
+    assert pictures == ["docs/images/report-dark.png", "docs/images/report.png"]
+    for picture in pictures:
+        head = (ROOT / picture).read_bytes()[:24]
+        assert struct.unpack(">II", head[16:]) == (1280, 640)
 
 
 LINKS = sorted(

@@ -96,4 +96,4 @@ def test_countdown_reads_no_thought_either(response, answer, rule):
     from counterpoise.verifiers.compare.countdown import CountdownVerifier
 
     extraction = CountdownVerifier().extract(judged_text(response, in_thought=True))
-    assert (extraction.answer, extraction.rule) == (answer, rule)
+    assert (extraction.answer, extraction.basis) == (answer, rule)

@@ -79,7 +79,7 @@ class Endpoint:
     """Where to ask, and how long.
 
     Raises:
-        ConfigError: the address is no plain http(s) URL; the key's variable is not one that holds the key of a
+        ConfigError: the address is not a plain http(s) URL; the key's variable is not one that holds the key of a
             language model; the key would travel in clear to another machine.
     """
 
@@ -169,7 +169,7 @@ class Endpoint:
         Args:
             more: the next request, or None.
             receive: gets the replies as they come.
-            say: told when the server asks for a long pause.
+            say: called when the server asks for a long pause.
 
         Raises:
             MissingExtraError: httpx is not installed.
@@ -226,7 +226,7 @@ class Endpoint:
         content = None
         if request.body is not None:
             headers["Content-Type"] = "application/json"
-            content = json.dumps(request.body).encode()  # escaped, so that a lone surrogate of the data is no error
+            content = json.dumps(request.body).encode()  # escaped, so that a lone surrogate of the data is not an error
         try:
             async with asyncio.timeout(self.timeout):
                 method, address = "GET" if content is None else "POST", self.url.rstrip("/") + request.path

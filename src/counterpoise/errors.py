@@ -1,7 +1,7 @@
 """Errors a user can meet: one base class, one class per boundary.
 
 Every message says what was found, where, and what to do about it. The command line prints the message alone
-(exit code 2 for `UsageError` and its kin, 1 for a run that failed) and never a traceback for these classes.
+(exit code 2 for `UsageError` and its subclasses, 1 for a run that failed) and never a traceback for these classes.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ _KINDS = (
 
 
 class JsonFault(ValueError):
-    """Why a text is no JSON that is read here, in one line."""
+    """Why a text is not valid JSON that is read here, in one line."""
 
     torn = False
     """Whether it is a last line without its end, as a kill while writing leaves it."""
@@ -285,7 +285,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def read_json_lines(path: Path, *, on_damage: Callable[[Damage], None]) -> Iterator[dict[str, Any]]:
-    """Yield the objects of an append-only file in order; a line that is no JSON object goes to `on_damage` and is skipped.
+    """Yield the objects of an append-only file in order; a line that is not a JSON object goes to `on_damage` and is skipped.
 
     Raises:
         OSError: see `open_regular`.
@@ -323,7 +323,7 @@ def _decoder(finite: bool, large_integers: bool) -> json.JSONDecoder:
 
     def constant(word: str) -> float:
         if finite:
-            raise JsonFault(f"{word}, which is no number of JSON")
+            raise JsonFault(f"{word}, which is not a number of JSON")
         return float(word)
 
     return json.JSONDecoder(parse_int=integer, parse_float=number, parse_constant=constant)

@@ -19,7 +19,7 @@ _ABOUT = frozenset({"style", "split", "index", "source", "data_source"})
 def gold_text(value: Any) -> str | None:
     """The text of a gold: of a number its digits, of a list of texts and numbers a JSON list of texts (any of them is right).
 
-    None for what is no gold: null, a boolean, NaN, an empty or nested list, an object.
+    None for what is not a gold: null, a boolean, NaN, an empty or nested list, an object.
     """
     if isinstance(value, str):
         return stated(value)

@@ -19,8 +19,10 @@ from counterpoise.types import (
     TRUNCATED,
     Batch,
     Credit,
+    Problem,
     Prompt,
     Reward,
+    Rollout,
     Sampler,
     SamplingSettings,
     StopReason,
@@ -31,7 +33,7 @@ from counterpoise.types import (
 )
 from counterpoise.world import ALONE, World
 
-__all__ = ["Assign", "Experience", "Pipeline"]
+__all__ = ["Assign", "Experience", "Pipeline", "judged_batch"]
 
 
 Assign = Callable[[Batch], tuple[Credit, Mapping[str, Sum]]]
@@ -105,20 +107,8 @@ class Pipeline:
             self.reward(verdict, len(rollout.token_ids) / self.settings.max_tokens)
             for verdict, rollout in zip(verdicts, rollouts, strict=True)
         ]
-        batch = Batch(
-            rewards=torch.tensor([reward.value for reward in rewards], dtype=torch.float64),
-            correct=torch.tensor([verdict.correct for verdict in verdicts]),
-            scored=torch.tensor([verdict.scored for verdict in verdicts]),
-            group_ids=torch.arange(len(groups)).repeat_interleave(self.group_size),
-            lengths=torch.tensor([int(rollout.mask.sum()) for rollout in rollouts]),
-            surprisal=torch.tensor(
-                [-float(rollout.log_probs[rollout.mask].sum(dtype="float64")) for rollout in rollouts],
-                dtype=torch.float64,
-            ),
-            task_types=[problem.task_type for problem in problems],
-            rollouts=rollouts,
-            parts=_parts(verdicts, rewards),
-        )
+        group_ids = torch.arange(len(groups)).repeat_interleave(self.group_size)
+        batch = judged_batch(problems, rollouts, verdicts, rewards, group_ids=group_ids)
         credit, credit_metrics = self.assign(batch)
         credited = time.perf_counter()
         metrics = rollout_metrics(rollouts, verdicts, rewards, group_size=self.group_size)
@@ -138,6 +128,39 @@ class Pipeline:
                 "diagnostics": time.perf_counter() - credited,
             },
         )
+
+
+def judged_batch(
+    problems: Sequence[Problem],
+    rollouts: Sequence[Rollout],
+    verdicts: Sequence[Verdict],
+    rewards: Sequence[Reward],
+    *,
+    group_ids: torch.Tensor,
+) -> Batch:
+    """What credit may know of N rollouts that were judged and rewarded.
+
+    Args:
+        problems: (N,) the problem of each rollout.
+        rollouts: (N,) what was sampled.
+        verdicts: (N,) their verdicts.
+        rewards: (N,) their rewards.
+        group_ids: (N,) int64, equal for rollouts of one prompt.
+    """
+    return Batch(
+        rewards=torch.tensor([reward.value for reward in rewards], dtype=torch.float64),
+        correct=torch.tensor([verdict.correct for verdict in verdicts]),
+        scored=torch.tensor([verdict.scored for verdict in verdicts]),
+        group_ids=group_ids,
+        lengths=torch.tensor([int(rollout.mask.sum()) for rollout in rollouts]),
+        surprisal=torch.tensor(
+            [-float(rollout.log_probs[rollout.mask].sum(dtype="float64")) for rollout in rollouts],
+            dtype=torch.float64,
+        ),
+        task_types=[problem.task_type for problem in problems],
+        rollouts=rollouts,
+        parts=_parts(verdicts, rewards),
+    )
 
 
 def _parts(verdicts: Sequence[Verdict], rewards: Sequence[Reward]) -> dict[str, torch.Tensor]:

@@ -48,7 +48,7 @@ class Expected:
 
 
 class Checked:
-    """A check of a whole value that no range says: it returns the value, or raises what the user is told."""
+    """A check of a whole value that no range says: it returns the value, or raises what the user reads."""
 
     def __init__(self, check: Callable[[Any], Any]) -> None:
         self.check = check

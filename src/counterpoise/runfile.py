@@ -37,6 +37,9 @@ __all__ = [
 COMMAND_LINE = "command line"
 """`source` of tables that were made of what was typed."""
 
+_TRUST = "trust_remote_code"
+"""The setting of `[model]` that no file may make."""
+
 _SHOWN = 200
 """Characters that a message shows of a value."""
 
@@ -48,8 +51,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     no `=`), whose sections are put over what stands before it (`tables.merge_tables`).
 
     Raises:
-        ConfigError: a file is missing or no TOML, a key is unknown, a value or combination is illegal, or a path in a file is relative to
-            the current directory.
+        ConfigError: a file is missing or not valid TOML, a key is unknown, a value or combination is illegal, or a path in a file is
+            relative to the current directory.
     """
     source = ", ".join([str(path), *filter(is_run_file, overrides)])
     return parse_config(read_run_tables(path), overrides, source=source)
@@ -63,6 +66,9 @@ def load_stored(home: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """
     path = Path(home) / "config.toml"
     data = read_tables(path)
+    model = data.get("model")
+    if isinstance(model, dict):  # whoever wrote it there, it is not for a file to say
+        model.pop(_TRUST, None)
     relocate(data, home)
     return parse_config(data, overrides, source=str(path), stored=True)
 
@@ -102,6 +108,12 @@ def parse_config(
             written, merged = copied(merge_tables(written, tables)), copied(merge_tables(merged, tables))
         else:
             _apply(merged, override, finite=stored)
+    model = written.get("model")
+    if not stored and isinstance(model, Mapping) and model.get(_TRUST, False) is not False:
+        raise ConfigError(
+            f"{source}: model.{_TRUST} runs Python code that comes with the model, so no file can switch it on; drop it there, read that "
+            f"code, and give model.{_TRUST}=true on the command line"
+        )
     if EXTENDS in merged:
         raise ConfigError(
             f"{source}: '{EXTENDS}' is for run files; on the command line name the other file itself, "
@@ -151,9 +163,11 @@ def dump_config(config: RunConfig, *, only_set: bool = False) -> str:
     """The resolved configuration as TOML; loading it gives an equal configuration.
 
     With `only_set` what was never set is left out, so that the text is short; its defaults are then those of whoever loads it.
-    `run.directory` is left out in both cases where it was never set: as a default it follows the current directory.
+    `run.directory` is left out in both cases where it was never set: as a default it follows the current directory. So is
+    `model.trust_remote_code`, which a file cannot switch on.
     """
     data = _without_null(config.model_dump(mode="json", exclude_unset=only_set))
+    data.get("model", {}).pop(_TRUST, None)
     if "directory" not in config.run.model_fields_set and "run" in data:
         data["run"].pop("directory", None)
     return tomli_w.dumps(data)

@@ -34,7 +34,7 @@ T = TypeVar("T")
 def settings(where: str, *, frozen: bool = True) -> Callable[[type[T]], type[T]]:
     """A keyword-only dataclass whose fields are settings, checked against their annotations however it is built.
 
-    Numbers are finite, a boolean is no number, and what the annotations cannot say (one setting that bounds another) stays in the
+    Numbers are finite, a boolean is not a number, and what the annotations cannot say (one setting that bounds another) stays in the
     class's `__post_init__`. pydantic, which does the checking, is imported when the first object is built that was given any.
 
     Args:
@@ -103,13 +103,13 @@ def setting_name(parameter: str) -> str:
 def check_number(
     where: str, setting: str, value: object, *, low: float = -math.inf, high: float = math.inf, exclusive: bool = False
 ) -> None:
-    """Refuse what is no number in [low, high], or in (low, high) when `exclusive`: for bounds that are known at run time alone.
+    """Refuse what is not a number in [low, high], or in (low, high) when `exclusive`: for bounds that are known at run time alone.
 
     Raises:
         ConfigError: with the value and the range.
     """
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    # False for what is no number: nothing else is compared.
+    # False for what is not a number: nothing else is compared.
     if not (number and (low < value < high if exclusive else low <= value <= high)):  # type: ignore[operator]
         left, right = ((bound, not exclusive) if math.isfinite(bound) else None for bound in (low, high))
         raise ConfigError(f"{where}: {setting} = {value!r}; expected a number in {interval(left, right)}")

@@ -30,7 +30,7 @@ def read_tables(path: Path, what: str = "the run file", *, reason: str = "") -> 
     """The tables of one TOML file, as written; `what` it is and the `reason` why it is read stand around its name in a message.
 
     Raises:
-        ConfigError: the file is missing or no TOML.
+        ConfigError: the file is missing or not valid TOML.
     """
     try:
         tables = tomllib.loads(read_text(path))
@@ -64,7 +64,7 @@ def extended(tables: Mapping[str, Any], path: Path, *, below: tuple[Path, ...] =
         below: the files that led here, the first one first.
 
     Raises:
-        ConfigError: a file is missing or no TOML, `extends` is no name, or the files extend each other in a circle.
+        ConfigError: a file is missing or not valid TOML, `extends` is not a name, or the files extend each other in a circle.
     """
     below = (*below, Path(path))
     own = anchored(tables, below[-1].parent, source=str(path))

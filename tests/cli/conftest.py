@@ -5,16 +5,7 @@ import json
 import pytest
 import tomli_w
 
-from counterpoise.engines.local import assemble, policy
-from counterpoise.models.lab import build_lab_model, save_lab_model
-from counterpoise.models.lab_tokenizer import build_lab_tokenizer
-
-
-@pytest.fixture(scope="session")
-def tiny_policy(tmp_path_factory):
-    path = tmp_path_factory.mktemp("policy")
-    save_lab_model(build_lab_model(seed=0, hidden_size=32, layers=1), build_lab_tokenizer(), path)
-    return path
+from counterpoise.engines.local import policy
 
 
 @pytest.fixture
@@ -87,4 +78,3 @@ def no_model(monkeypatch):
         pytest.fail("the model was read before the mistake was found")
 
     monkeypatch.setattr(policy, "load_model", load_model)
-    monkeypatch.setattr(assemble, "load_model", load_model)

@@ -175,7 +175,7 @@ def test_empty_and_half_written_runs_are_refused(refused, counted, evaluation, t
     run = tmp_path / "run"
     run.mkdir()
     refused("compare", good, run, says="holds neither a run (config.toml) nor an evaluation (passk.json)")
-    refused("compare", good, f"{run}@3", says="is no run directory (no config.toml)")
+    refused("compare", good, f"{run}@3", says="is not a run directory (no config.toml)")
     (run / "config.toml").touch()
     refused("compare", good, run, says=("it has no evaluation yet", f"counterpoise eval {run}"))
     (run / "evaluation" / "step-000004").mkdir(parents=True)

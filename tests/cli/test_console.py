@@ -45,5 +45,5 @@ def test_no_color_is_respected_even_on_a_forced_terminal():
         check=True,
         env={**os.environ, "NO_COLOR": "1", "FORCE_COLOR": "1"},
     )
-    # Bold is no colour: 31 would be red.
+    # Bold is not a colour: 31 would be red.
     assert "31m" not in done.stderr and "error: " in done.stderr

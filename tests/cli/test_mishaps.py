@@ -172,7 +172,7 @@ def test_a_refusal_is_said_even_where_its_batch_cannot_be_saved(refused, run_fil
 
 @pytest.fixture
 def unscorable(jsonl, monkeypatch):
-    """Problems whose golds are no numbers, and a policy that always answers."""
+    """Problems whose golds are not numbers, and a policy that always answers."""
     script = {content_id("jsonl", question): [r"\boxed{7}"] for question in QUESTIONS}
     monkeypatch.setattr(assemble, "EmbeddedSampler", lambda *parts, **settings: ScriptedSampler(script))
     return jsonl("golds.jsonl", *({"question": question, "answer": "many"} for question in QUESTIONS))
@@ -200,7 +200,7 @@ def test_an_evaluation_without_a_scored_rollout_has_no_result_and_keeps_the_roll
         *call, "tasks.settings.verifier=numeric", code=1, says="all 8 rollouts are unscored, so there is no pass@k: "
     )
     assert "unparsable gold" in result.stderr
-    assert "The rollouts are kept; mend the verifier or its data, delete " in result.stderr
+    assert "The rollouts are kept; fix the verifier or its data, delete " in result.stderr
     assert not (out / "passk.json").exists()
     assert len((out / "rollouts.jsonl").read_text().splitlines()) == 8
     # Judged by another verifier, the same rollouts count.
@@ -234,13 +234,13 @@ def test_damaged_store_lines_are_named_skipped_kept_and_drawn_again(command, tin
     assert "store: 2 damaged lines skipped, 0 duplicate draws not counted" in said
     assert rollouts.read_text().startswith(damaged)
     assert len(rollouts.read_text().splitlines()) == 17
-    mended = json.loads((out / "passk.json").read_text())
-    assert mended.pop("damaged_lines") == 2
+    fixed = json.loads((out / "passk.json").read_text())
+    assert fixed.pop("damaged_lines") == 2
     assert whole.pop("damaged_lines") == 0
-    assert mended == whole
+    assert fixed == whole
 
 
-def test_a_damaged_checkpoint_is_said_aloud_by_train_and_eval(command, refused, run_file, tmp_path):
+def test_a_damaged_checkpoint_is_logged_by_train_and_eval(command, refused, run_file, tmp_path):
     run = tmp_path / "runs" / "run"
     assert command("train", run_file()).exit_code == 0
     newest, before = (run / "checkpoints" / f"step-00000{step}" / "policy" / "model.safetensors" for step in (4, 2))

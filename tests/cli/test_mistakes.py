@@ -155,7 +155,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_before_the_model_is_read(
 ):
     file = run_file()
     refused("train", file, override, says=says)
-    # A mistake does not take the name: mended, the same command would start.
+    # A mistake does not take the name: fixed, the same command would start.
     assert not (tmp_path / "runs" / "run").exists()
 
 
@@ -217,7 +217,7 @@ def test_run_at_step_in_eval(refused, command, run_file, tiny_policy, tmp_path):
         f"{tiny_policy}@1",
         "--task",
         "countdown",
-        says=f"@ chooses a step of a run, and {tiny_policy} is no run",
+        says=f"@ chooses a step of a run, and {tiny_policy} is not a run",
     )
 
 
@@ -317,7 +317,7 @@ def test_a_run_file_that_cannot_be_read(refused, run_file, tmp_path):
         tmp_path / "no.toml",
         says=f"cannot read the run file {tmp_path / 'no.toml'}: No such file or directory",
     )
-    refused("train", tmp_path, says=f"{tmp_path} is no run directory: it has no config.toml")
+    refused("train", tmp_path, says=f"{tmp_path} is not a run directory: it has no config.toml")
     bad = tmp_path / "bad.toml"
     bad.write_text("[learner\nsteps = 3")
     refused("train", bad, says=f"{bad} is not valid TOML: ")

@@ -31,7 +31,7 @@ def test_a_page_and_every_other_form(command, trained, tmp_path):
     assert result.exit_code == 0, result.stderr
     page = (tmp_path / "out" / "page.html").read_text()
     assert "<title>Two rules</title>" in page
-    assert "credit.rule is psr in psr; nsr in nsr" in page
+    assert '<th scope="row">credit.rule</th><td class="words">psr</td><td class="words">nsr</td>' in page
     # Both were drawn from the same base, so there is one curve of it.
     assert page.count(">base of") == 0 and '"name":"base"' in page
     assert "out/page.html (2." in result.stdout

@@ -52,7 +52,7 @@ def test_json_names_what_is_missing(command, file):
 
 def test_an_unknown_reference(refused, file):
     # refused before anything is trained
-    says = "--against grpo is no arm of the study; there are: base, sharpened, nsr, psr"
+    says = "--against grpo is not an arm of the study; there are: base, sharpened, nsr, psr"
     refused("study", file, "--against", "grpo", says=says)
     assert not (file.parent / "runs").exists()
 

@@ -11,7 +11,7 @@ from counterpoise.errors import DataError, UsageError
 from counterpoise.verifiers.judge import Judge
 
 _SPEC = importlib.util.spec_from_file_location(
-    "chat_server", Path(__file__).parents[1] / "verifiers" / "chat_server.py"
+    "chat_server", Path(__file__).parents[1] / "verifiers" / "guests" / "chat_server.py"
 )
 assert _SPEC is not None and _SPEC.loader is not None
 chat_server = importlib.util.module_from_spec(_SPEC)

@@ -15,6 +15,7 @@ import pytest
 from counterpoise.cli.watch import _sparkline
 from counterpoise.files import append_json_lines
 from counterpoise.runfile import dump_config, load_config
+from counterpoise.runs.engine_logs import find_engine_log
 from counterpoise.runs.following import FollowedRun, History, Tail
 
 NOW = 1_000_000.0
@@ -112,9 +113,31 @@ def test_an_evaluation_under_way_is_said(command, run):
     assert command("watch", run).stdout.splitlines()[1] == "evaluating base"
 
 
+def test_the_log_of_another_trainer(command, tmp_path):
+    def checkpoint(step):
+        path = tmp_path / "out" / f"checkpoint-{step}"
+        path.mkdir(parents=True)
+        history = [
+            {"step": s, "reward": 0.1 * s, "step_time": 3.0, "credit/success_rate": 0.5} for s in range(1, step + 1)
+        ]
+        (path / "trainer_state.json").write_text(json.dumps({"log_history": history}))
+        os.utime(path / "trainer_state.json", (NOW, NOW))
+
+    checkpoint(4)
+    followed = FollowedRun(tmp_path / "out", ["reward"], log=find_engine_log(tmp_path / "out"))
+    followed.refresh()
+    assert (followed.step, followed.history.latest("reward")) == (4, 0.4)
+    checkpoint(12)
+    followed.refresh()
+    assert (followed.step, followed.step_seconds, followed.alive_at) == (12, 3.0, NOW)
+    said = command("watch", tmp_path / "out", "--once").stdout
+    assert "out: step 12, 3.0 s a step" in said.replace("\n", "")
+    assert "reward" in said and "success rate %" in said and "entropy" not in said
+
+
 @pytest.mark.parametrize("named", ["", "nowhere"])
 def test_what_is_no_run_is_refused(refused, tmp_path, named):
-    refused("watch", tmp_path / named, says=f"{tmp_path / named} is no run directory: it has no config.toml")
+    refused("watch", tmp_path / named, says=f"{tmp_path / named} is not a run directory: it has no config.toml")
 
 
 def test_resumed_steps_are_read_as_they_were_done_last(command, run):

@@ -37,7 +37,7 @@ def faults(value, schema, place="run"):
             not isinstance(value, bool) or schema["type"] == "boolean"
         )
         if not good:
-            return [f"{place}: {value!r} is no {schema['type']}"]
+            return [f"{place}: {value!r} is not of type {schema['type']}"]
     if "const" in schema and value != schema["const"]:
         found.append(f"{place}: {value!r}")
     if "enum" in schema and value not in schema["enum"]:
@@ -85,7 +85,7 @@ def test_every_recipe_is_valid(path):
         ("[tasks]\nname = 'jsonl'\nsettings = {path = 3}", "run.tasks.settings.path: 3"),
         (
             "[verification.settings]\nqa = {max_words = true}",
-            "run.verification.settings.qa.max_words: True is no integer",
+            "run.verification.settings.qa.max_words: True is not of type integer",
         ),
         ("[guards.settings]\nentropi = {}", "run.guards.settings.entropi is unknown"),
         ("[loss]\ndenominator = 'tokens'", "run.loss.denominator: 'tokens'"),
@@ -93,7 +93,7 @@ def test_every_recipe_is_valid(path):
         ("[prompt]\ntemplate = 'chatt'", "run.prompt.template: 'chatt'"),
         ("[guards]\nnames = ['entropi']", "run.guards.names.0: 'entropi'"),
         ("[learner]\nstep = 3", "run.learner.step is unknown"),
-        ("[learner]\nsteps = 'many'", "run.learner.steps: 'many' is no integer"),
+        ("[learner]\nsteps = 'many'", "run.learner.steps: 'many' is not of type integer"),
     ],
 )
 def test_a_wrong_value_is_not(text, place):

@@ -119,7 +119,7 @@ def test_soft(rows: Rows, weight: float, unscored: float) -> None:
 
 
 def verdict(value: VerdictValue, /, **parts: float) -> Verdict:
-    return Verdict(value=value, answer="x", rule="r", seconds=0.0, verifier="v", version="1", parts=parts)
+    return Verdict(value=value, answer="x", basis="r", seconds=0.0, verifier="v", version="1", parts=parts)
 
 
 @settings(max_examples=30, deadline=None)

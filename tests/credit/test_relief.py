@@ -53,7 +53,7 @@ def test_a_rule_without_positives_is_given_those_of_psr():
 
 def test_without_a_correct_response_nothing_is_trained_on():
     credit = _relieved(NSR, share=0.5, correct=torch.zeros(4, dtype=torch.bool))
-    assert not credit.signed.any()
+    assert not credit.nonzero.any()
 
 
 def test_credit_that_has_the_share_stays_as_it_is():
@@ -65,7 +65,7 @@ def test_credit_that_has_the_share_stays_as_it_is():
 
 def test_a_response_that_is_pushed_down_gets_no_positive_credit():
     odd = Credit(plus=torch.zeros(4), minus=torch.tensor([1.0, 1.0, 0.0, 0.0]))
-    assert not _relieved(odd, share=0.5).signed.any()
+    assert not _relieved(odd, share=0.5).nonzero.any()
 
 
 def test_credit_by_token_counts_the_tokens_that_are_there():

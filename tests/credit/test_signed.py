@@ -47,7 +47,7 @@ def test_the_signs_are_disjoint_non_negative_and_make_the_advantage(
     assert bool((result.plus >= 0).all()) and bool((result.minus >= 0).all())
     assert bool((result.plus * result.minus == 0).all())
     assert torch.equal(result.advantages, result.plus - result.minus)
-    assert not bool(result.signed[~given_rows["scored"]].any())
+    assert not bool(result.nonzero[~given_rows["scored"]].any())
     plain = credit(name, marks, ids)
     torch.testing.assert_close(result.plus, plain.plus * up)
     torch.testing.assert_close(result.minus, plain.minus * down)

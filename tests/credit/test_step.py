@@ -126,9 +126,9 @@ def test_rows_and_kinds_of_a_batch() -> None:
     part = batch.rows(torch.tensor([5, 0]))
     assert (part.group_ids.tolist(), part.task_types, part.surprisal, part.rollouts) == ([2, 0], ["a", "a"], None, ())
     credit = Credit(plus=torch.tensor([[1.0, 2.0], [0.0, 0.0]]), minus=torch.tensor([[0.0, 0.0], [0.0, 3.0]]))
-    assert credit.row_signed.tolist() == [True, True]
+    assert credit.nonzero_rows.tolist() == [True, True]
     assert credit.rows(torch.tensor([1]), 1).minus.tolist() == [[0.0]]
-    assert not credit.rows(torch.tensor([1]), 1).row_signed.any()
+    assert not credit.rows(torch.tensor([1]), 1).nonzero_rows.any()
 
 
 def test_states_go_through_the_checkpoint_by_name() -> None:

@@ -25,7 +25,7 @@ def _rollout(ids, log_probs=None, stop=StopReason.EOS):
 
 
 def _verdict(value, answer=None):
-    return Verdict(value=value, answer=answer, rule="-", seconds=0.0, verifier="v", version="1")
+    return Verdict(value=value, answer=answer, basis="-", seconds=0.0, verifier="v", version="1")
 
 
 ROLLOUTS = [
@@ -42,7 +42,7 @@ def test_reasons_of_unscored_rollouts_and_blamed_answers_are_counted():
     told = ["timeout: 5 s of processor time", "crash: ValueError: x", "memory: the worker's limit was reached"]
     told += ["unparsable gold: it is empty", "truncated", None]
     verdicts = [replace(VERDICTS[3], reason=reason) for reason in told]
-    verdicts += [replace(VERDICTS[1], rule="boxed/intractable_answer", reason=told[0]), VERDICTS[0]]
+    verdicts += [replace(VERDICTS[1], basis="boxed/intractable_answer", reason=told[0]), VERDICTS[0]]
     rollouts, rewards = [ROLLOUTS[0]] * 8, [*[REWARDS[3]] * 6, REWARDS[1], REWARDS[0]]
     means = {name: sum.mean for name, sum in rollout_metrics(rollouts, verdicts, rewards, group_size=8).items()}
     # one of eight each; others are the unreadable gold and the one without a reason; being cut off has truncated_share

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def _batch(texts, verdicts, stops=None, problem="p"):
         "prompts": [Prompt(problem=asked, text="Q: q\n", token_ids=np.array([1]))] * len(texts),
         "rollouts": rollouts,
         "verdicts": [
-            Verdict(value=VerdictValue(v), answer=None if v != "correct" else "g", rule="-", seconds=0.0, verifier="v", version="1")
+            Verdict(value=VerdictValue(v), answer=None if v != "correct" else "g", basis="-", seconds=0.0, verifier="v", version="1")
             for v in verdicts
         ],
         "rewards": [Reward(value=math.nan if v == "unscored" else float(v == "correct")) for v in verdicts],
@@ -83,6 +84,14 @@ def test_the_line_is_what_the_report_reads():
         "tokens": ["", "é", "7", ""], "log_probs": [-0.12346] * 4, "plus": 0.25, "minus": 0.0, "reward": 1.0,
         "verdict": "correct", "answer": "g", "stop_reason": "eos",
     }  # fmt: skip
+
+
+def test_a_problem_with_a_solution_leaves_it():
+    batch = _batch(["7"], ["wrong"])
+    asked = batch["prompts"][0]
+    batch["prompts"] = [replace(asked, problem=replace(asked.problem, demonstration="3+4"))]
+    (sample,) = choose_samples(step=1, credit=Credit(plus=torch.zeros(1), minus=torch.ones(1)), decode=_decode, **batch)
+    assert sample.record["solution"] == "3+4"
 
 
 def test_credit_by_token_is_cut_to_the_response_and_counts_by_its_sum():

@@ -103,7 +103,7 @@ class FakeVerify:
         return Verdict(
             value=value,
             answer=None if value is VerdictValue.NO_ANSWER else response.rstrip("."),
-            rule="word/equal",
+            basis="word/equal",
             seconds=0.0,
             verifier=problem.verifier,
             version=self.version,

@@ -20,7 +20,7 @@ def stored(tmp_path, fake):
                 problem_id=problem.problem_id, sample=sample, seed=1, text=text, tokens=3, stop_reason=end
             )
             store.append([drawn])
-            verdict = Verdict(value=value, answer=None, rule=rule, seconds=0.0, verifier="toy", version="1")
+            verdict = Verdict(value=value, answer=None, basis=rule, seconds=0.0, verifier="toy", version="1")
             store.append_verdicts([StoredVerdict(problem_id=problem.problem_id, sample=sample, verdict=verdict)])
         result = summarise(store, [problem], n=n or len(draws), graders={"toy": ("toy", "1")})
         return store, result

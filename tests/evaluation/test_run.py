@@ -120,7 +120,7 @@ def test_only_unscored_rollouts_is_an_error_that_keeps_them(tmp_path, fake):
     with pytest.raises(StoreError) as error:
         fake.run(tmp_path, fake.make_problems(2), 3, verify=Hangs())
     assert str(error.value) == (
-        "all 6 rollouts are unscored, so there is no pass@k: timeout (6). The rollouts are kept; mend the verifier or its data, "
+        "all 6 rollouts are unscored, so there is no pass@k: timeout (6). The rollouts are kept; fix the verifier or its data, "
         f"delete {tmp_path / 'verdicts-toy-1.jsonl'} and run the same command again to grade them anew"
     )
     assert len(lines(tmp_path)) == 6

@@ -1,4 +1,4 @@
-"""A policy against its base at equal pass@1: hand-made fractions, and coverage where the truth is no difference."""
+"""A policy against its base at equal pass@1: hand-made fractions, and coverage where the truth is not a difference."""
 
 import numpy as np
 import pytest

@@ -19,7 +19,7 @@ def line(problem="a", sample=0, text="t"):
 
 def verdict(problem="a", sample=0, version="1", value=VerdictValue.CORRECT):
     judged = Verdict(
-        value=value, answer="3", rule="r/s", seconds=0.5, verifier="toy", version=version, parts={"tests": 0.5}
+        value=value, answer="3", basis="r/s", seconds=0.5, verifier="toy", version=version, parts={"tests": 0.5}
     )
     return StoredVerdict(problem_id=problem, sample=sample, verdict=judged)
 
@@ -142,8 +142,8 @@ def test_the_same_evaluation_reopens(store, fake):
         (None, "holds no rollout store: there is no manifest.json in it"),
         ("{", "manifest.json: not JSON: Expecting property name"),
         ('{"schema": 9}', "has schema 9; this version reads 1"),
-        ('{"schema": 1}', r"is no store manifest \('settings'\)"),
-        ('{"schema": 1, "settings": {"stop": [], "heat": 1}}', "is no store manifest .*heat"),
+        ('{"schema": 1}', r"is not a store manifest \('settings'\)"),
+        ('{"schema": 1, "settings": {"stop": [], "heat": 1}}', "is not a store manifest .*heat"),
     ],
 )
 def test_an_unusable_manifest_is_named(tmp_path, content, message):

@@ -137,7 +137,7 @@ def test_wrong_answers_are_grouped_by_what_is_passed_in(filled):
         store.append(
             [StoredRollout(problem_id="p000", sample=sample, seed=0, text=text, tokens=2, stop_reason=StopReason.EOS)]
         )
-        verdict = Verdict(value=VerdictValue.WRONG, answer=text, rule="", seconds=0, verifier="toy", version="1")
+        verdict = Verdict(value=VerdictValue.WRONG, answer=text, basis="", seconds=0, verifier="toy", version="1")
         store.append_verdicts([StoredVerdict(problem_id="p000", sample=sample, verdict=verdict)])
     assert summarise(store, problems, n=5, graders=GRADERS).counts[0].wrong_classes == (2, 1)
     assert summarise(store, problems, n=5, graders=GRADERS, equivalent=equivalent).counts[0].wrong_classes == (3,)
@@ -158,7 +158,7 @@ def test_graded_parts_are_counted_and_no_answer_is_zero(tmp_path, fake):
             [StoredRollout(problem_id="p000", sample=sample, seed=0, text="", tokens=0, stop_reason=StopReason.EOS)]
         )
         verdict = Verdict(
-            value=value, answer="x", rule="", seconds=0, verifier="toy", version="1", parts=parts, reason="r"
+            value=value, answer="x", basis="", seconds=0, verifier="toy", version="1", parts=parts, reason="r"
         )
         store.append_verdicts([StoredVerdict(problem_id="p000", sample=sample, verdict=verdict)])
     result = summarise(store, [problem], n=5, graders=GRADERS, ks=[1])

@@ -29,7 +29,7 @@ RULE = re.compile(r"[a-z_]+")
 
 
 def _legal(found: Extraction, response: str, longest: int) -> None:
-    assert RULE.fullmatch(found.rule)
+    assert RULE.fullmatch(found.basis)
     assert found.answer is None or (0 < len(found.answer) <= longest and found.answer in response)
 
 
@@ -49,7 +49,7 @@ def tagged(text: str) -> None:
 def programs(text: str) -> None:
     """A program out of fences; blocks in lists lose their indent, so that it need not be a part of the response."""
     found = extract_program(text)
-    assert RULE.fullmatch(found.rule)
+    assert RULE.fullmatch(found.basis)
     assert found.answer is None or (found.answer.strip() and len(found.answer) <= MAX_PROGRAM)
 
 
@@ -142,5 +142,5 @@ def everything(text: str) -> None:
 
 
 def text_of(data: bytes) -> str:
-    """Bytes as a text, those that are no UTF-8 as lone surrogates."""
+    """Bytes as a text, those that are not UTF-8 as lone surrogates."""
     return data.decode("utf-8", "surrogateescape")

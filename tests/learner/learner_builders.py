@@ -105,7 +105,7 @@ def divide(output: LossOutput, counts: Counts) -> torch.Tensor:
 
 
 def make_counts(rows: Credit, lengths: torch.Tensor, scored: torch.Tensor) -> Counts:
-    signed = rows.signed if rows.signed.ndim == 1 else rows.signed.any(dim=1)
+    signed = rows.nonzero if rows.nonzero.ndim == 1 else rows.nonzero.any(dim=1)
     return Counts(
         tokens_all=int(lengths[scored].sum()),
         tokens_signed=int(lengths[signed].sum()),

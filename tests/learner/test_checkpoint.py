@@ -85,7 +85,7 @@ def test_a_best_one_of_an_earlier_version_is_compared_as_before(store, tmp_path)
         (lambda p: (p / "manifest.json").write_text('{"fil'), "no readable manifest"),
     ],
 )
-def test_a_damaged_checkpoint_is_said_aloud_and_the_one_before_it_used(store, tmp_path, said, harm, reason):
+def test_a_damaged_checkpoint_is_logged_and_the_one_before_it_used(store, tmp_path, said, harm, reason):
     _save(store, 1, 2)
     harm(tmp_path / "checkpoints" / "step-000002")
     assert store.latest().step == 1

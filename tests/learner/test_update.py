@@ -67,7 +67,7 @@ def test_chosen_rows_without_credit_feel_the_other_terms_of_the_loss(build):
     rollouts, credit, scored, groups = _batch(build)
     scored[7] = False
     ends = []
-    for trained in (None, credit.signed, torch.ones(8, dtype=torch.bool)):
+    for trained in (None, credit.nonzero, torch.ones(8, dtype=torch.bool)):
         model = build.llama()
         learner = build.learner(model, needs_entropy=True)
         report = learner.update(rollouts, credit, scored, groups, seed=0, trained=trained)

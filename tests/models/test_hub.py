@@ -4,7 +4,7 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
 from counterpoise.errors import ModelError
 from counterpoise.models import load
@@ -24,7 +24,7 @@ def hub(monkeypatch):
             return object()
 
         monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
-        monkeypatch.setattr("counterpoise.models.hub.in_hub_cache", lambda name: cached)
+        monkeypatch.setattr("counterpoise.models.hub.in_hub_cache", lambda name, revision=None: cached)
         return asked
 
     return make
@@ -93,3 +93,27 @@ def test_a_directory_is_near_part_by_part(tmp_path, monkeypatch):
     assert near_directory("tinyllama") == Path("tiny-llama")
     assert near_directory("models/emty") is None  # no model in it
     assert near_directory("Qwen/Qwen2.5-Math-7B") is None
+
+
+def test_a_revision_that_the_hub_does_not_have_is_named(hub):
+    hub(_http(RevisionNotFoundError, "404 Client Error"))
+    with pytest.raises(
+        ModelError, match=r"no revision 'v9' of 'org/name'; model\.revision is a branch, a tag or a commit"
+    ):
+        ask_hub("org/name", "v9")
+
+
+def test_the_revision_is_asked_for_and_goes_to_the_loader(hub, monkeypatch):
+    import transformers
+
+    hub()
+    seen = []
+
+    def tokenizer(name, **options):
+        seen.append((name, options["revision"], options["trust_remote_code"]))
+        raise OSError("stop")
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", tokenizer)
+    with pytest.raises(ModelError, match="stop"):
+        load.load_model("org/name", revision="abc")
+    assert seen == [("org/name", "abc", False)]

@@ -114,9 +114,9 @@ def test_empty_directory(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
-def test_adapter_directory_says_to_merge(tmp_path: Path) -> None:
+def test_an_adapter_that_names_no_base_says_so(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text("{}")
-    with pytest.raises(ModelError, match="holds a LoRA adapter, not a model; merge it into its base first"):
+    with pytest.raises(ModelError, match="does not say which model the adapter belongs to; write it there as base_mod"):
         load_model(tmp_path)
 
 

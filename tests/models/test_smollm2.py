@@ -77,7 +77,7 @@ def test_it_answers_through_its_chat_template_and_stops(loaded: LoadedModel) -> 
 def test_rotary_rows_are_restored_per_head() -> None:
     # two heads of four rows: pairs (0,1) (2,3) become positions (0,2) (1,3) of each head
     rows = np.arange(8, dtype=np.float32)[:, None]
-    assert smollm2._half_split_rows(rows, heads=2)[:, 0].tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
+    assert smollm2.half_split_rows(rows, heads=2)[:, 0].tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
 
 
 CONVERT_TOGETHER = """

@@ -15,8 +15,13 @@ from counterpoise.evaluation.curve import pass_at_k_curve
 from counterpoise.evaluation.estimators.passk import k_sweep
 from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.report.build import build_report
+from counterpoise.report.page import render_page
 from counterpoise.types import SamplingSettings, StopReason, Verdict, VerdictValue
 
+ALL_DRAWN = """
+return [...document.querySelectorAll(".plot")].filter((p) => p.checkVisibility()).every((p) => p.querySelector(".main-svg"));
+"""
 SIGNED = ("", "_plus", "_minus")
 JUDGED = ("", "_correct", "_wrong")
 SHARES = (
@@ -123,7 +128,7 @@ def save_store(directory, rollouts):
             StoredVerdict(
                 problem_id=p,
                 sample=s,
-                verdict=Verdict(value=VerdictValue(v), answer=t, rule="r", seconds=0.0, verifier="toy", version="1"),
+                verdict=Verdict(value=VerdictValue(v), answer=t, basis="r", seconds=0.0, verifier="toy", version="1"),
             )
             for p, s, t, _, v in rollouts
         ]
@@ -254,7 +259,7 @@ def five_runs(directory, *, steps=500, n=256, problems=100):
 @pytest.fixture(scope="session")
 def disk():
     """The functions of this file; test files cannot import one another."""
-    made = (counts, lines, metrics, sample, save_evaluation, save_store, five_runs)
+    made = (build_run, counts, lines, metrics, sample, save_evaluation, save_store, five_runs)
     return SimpleNamespace(**{function.__name__: function for function in made})
 
 
@@ -286,3 +291,43 @@ def browser():
     made = webdriver.Chrome(options=options, service=Service(driver))
     yield made
     made.quit()
+
+
+@pytest.fixture(scope="session")
+def five(tmp_path_factory, disk):
+    """The page of five runs of 500 steps."""
+    directory = tmp_path_factory.mktemp("five")
+    runs = disk.five_runs(directory / "runs")
+    report = build_report([str(run) for run in runs], resamples=200)
+    path = directory / "report.html"
+    path.write_text(render_page(report), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def open_page(browser):
+    """`open_page(path, chart=…, width=…, dark=…)`: the page, and the chart in sight and drawn."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def call(path, *, chart="", width=1280, height=900, dark=False, before=""):
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        calm = {"name": "prefers-reduced-motion", "value": "reduce"}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme, calm]})
+        for log in ("browser", "performance"):
+            browser.get_log(log)
+        script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": before})["identifier"]
+        browser.get(path.as_uri())
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": script})
+        if "DecompressionStream" not in before:
+            WebDriverWait(browser, 30).until(lambda b: b.execute_script("return !!window.Plotly"))
+        if chart:
+            plot = browser.find_element("css selector", f".plot[data-chart={chart}]")
+            browser.execute_script("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", plot)
+            WebDriverWait(browser, 30).until(lambda b: plot.find_elements("css selector", ".main-svg"))
+        return browser
+
+    # Waits for every chart that is not behind a fold or in a closed tab, from where the page stands.
+    browser.all_drawn = lambda: WebDriverWait(browser, 30).until(lambda b: b.execute_script(ALL_DRAWN))
+    return call

@@ -3,7 +3,8 @@ import math
 import pytest
 
 from counterpoise.report.build import build_report
-from counterpoise.report.charts import chart_data, compact, dash_of, style_slot
+from counterpoise.report.charts import chart_data, compact, crowded, dash_of, event_symbols, style_slot
+from counterpoise.report.collect import read_runs
 from counterpoise.report.metrics import choose_panels
 
 
@@ -53,7 +54,8 @@ def test_evaluations_over_training(make_run, disk):
     path = make_run("a", evaluations={0: disk.counts(4, 8), 5: disk.counts(8, 8), 9: disk.counts(16, 16)})
     first, last = data_of(path)["charts"]["evaluations"]["series"]
     assert (first["name"], first["x"], first["y"]) == ("a, pass@1", [0, 5, 9], [37.5, 50, 100])
-    assert (last["name"], last["y"]) == ("a, pass@16", [100, 100, 100])
+    # two tries tell the runs furthest apart: (1 - C(12,2)/C(16,2) + 1 - C(8,2)/C(16,2)) / 2 at first, then 1 - C(8,2)/C(16,2)
+    assert (last["name"], last["y"]) == ("a, pass@2", [60.833, 76.667, 100])
 
 
 def test_columns_events_and_checkpoints_of_a_run(make_run):
@@ -68,3 +70,30 @@ def test_columns_events_and_checkpoints_of_a_run(make_run):
     assert run["columns"] == {"reward": [0.12346, None]} and run["checkpoints"] == (2,)
     assert run["events"] == [[2, "guard⟨U+202E⟩", "x" * 300]]
     assert data["charts"]["reward"]["columns"] == [("reward", "reward")]
+
+
+def test_curves_are_crowded_where_they_lie_within_a_twentieth_of_what_they_span(make_run, disk):
+    def crowded_with(name, better):
+        path = make_run(name, evaluations={0: disk.counts(*[4] * 4, n=256), 9: disk.counts(*[better] * 4, n=256)})
+        return crowded(build_report([str(path)], resamples=50).sections[0])
+
+    # of 98% that lie between 1.6% at one try and 100% at 256, one rollout more is 0.4 points at one try and 9 at 64
+    assert crowded_with("near", 5) and not crowded_with("far", 64)
+    lone = build_report([str(make_run("lone", evaluations={9: disk.counts(4, 8)}))], resamples=50)
+    assert not crowded(lone.sections[0])
+
+
+def test_kinds_of_events_have_markers_of_their_own(make_run):
+    kinds = ("interrupted", "resumed", "guard_entropy", "refused", "resumed", "pace")
+    path = make_run(
+        "a", records=[{"step": 1, "reward": 1.0}], events=[{"kind": k, "step": 1, "message": k} for k in kinds]
+    )
+    assert event_symbols(read_runs([str(path)])) == {
+        "interrupted": "triangle-down",
+        "resumed": "circle",
+        "guard_entropy": "diamond",
+        "refused": "x",
+        "pace": "square",
+    }
+    many = make_run("b", records=[{"step": 1, "reward": 1.0}], events=[{"kind": f"k{i}", "step": 1} for i in range(20)])
+    assert len(event_symbols(read_runs([str(many)]))) == 5

@@ -135,7 +135,7 @@ def test_an_evaluation_that_is_damaged_in_any_way_is_left_out_with_the_reason(ma
         ({"verifiers": {"toy": 1}}, "verifiers is {'toy': 1}"),
         ({"curve": [{"k": "1"}]}, "estimate"),
         ({"unscored_reasons": []}, "unscored_reasons is []"),
-        ({"manifest": {"seed": math.nan}}, "NaN, which is no number of JSON"),
+        ({"manifest": {"seed": math.nan}}, "NaN, which is not a number of JSON"),
         ({"truncation_rate": True}, "truncation_rate is True"),
     ],
 )

@@ -198,3 +198,15 @@ def test_in_a_browser_keys_pointer_and_rule_choose_what_is_shown(browser, tmp_pa
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") != light
     assert browser.get_log("browser") == []
+
+
+def test_a_change_of_zero_is_neither_gain_nor_loss():
+    (first, *others) = FOUND.tokens
+    near = [replace(one, realised=p) for one, p in zip(first.moves[0].alternatives, (0.6000001, 0.41), strict=True)]
+    changed = replace(first, moves=(replace(first.moves[0], alternatives=tuple(near)), *first.moves[1:]))
+    page = explain_page(replace(FOUND, tokens=(changed, *others)))
+    cells = re.findall(r"<td([^<>]*)>([+-]\d+\.\d{3})</td>", page)
+    # 0.6000001 - 0.6 and 0.41 - 0.4, in points; all other alternatives go from 0.6 or 0.4 to 0.55
+    assert cells[:2] == [("", "+0.000"), (' class="gain"', "+1.000")]
+    assert set(cells[2:]) >= {(' class="loss"', "-5.000"), (' class="gain"', "+15.000")}
+    assert "<th>change, points</th>" in page and '<span class="guess">predicted</span>' in page

@@ -22,8 +22,14 @@ def test_columns_that_nobody_declared_stand_by_family():
     panels = choose_panels(
         ["reward", "drift_plus", "drift_minus", "speed/algebra", "speed/toy", "tail_p50", "tail_p99"]
     )
-    assert [(p.title, list(p.columns), p.main) for p in panels[1:]] == [
-        ("drift", ["drift_plus", "drift_minus"], False),
-        ("speed by task type", ["speed/algebra", "speed/toy"], False),
-        ("tail", ["tail_p50", "tail_p99"], False),
+    assert [(p.title, list(p.columns), p.rank) for p in panels[1:]] == [
+        ("drift", ["drift_plus", "drift_minus"], "folded"),
+        ("speed by task type", ["speed/algebra", "speed/toy"], "folded"),
+        ("tail", ["tail_p50", "tail_p99"], "folded"),
     ]
+
+
+def test_what_is_looked_at_first_stands_first():
+    ranks = [panel.rank for panel in PANELS]
+    assert [panel.key for panel in PANELS if panel.rank == "first"] == ["success", "entropy", "length", "truncated"]
+    assert ranks == sorted(ranks, key=("first", "second", "folded").index)

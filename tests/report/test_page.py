@@ -1,5 +1,4 @@
 import json
-import math
 import re
 from html.parser import HTMLParser
 
@@ -7,6 +6,7 @@ import pytest
 
 from counterpoise.errors import UnknownNameError
 from counterpoise.report.build import build_report
+from counterpoise.report.cards import make_cards
 from counterpoise.report.page import render_page
 
 HOSTILE = (
@@ -111,21 +111,41 @@ def test_a_card_compares_on_its_own_problems(make_run, disk, page):
         }
         make_run(name, evaluations=rows, task=kind["task"])
     runs = make_run("a2", evaluations={0: disk.counts(*[4] * 30), 3: disk.counts(*[6] * 30)}).parent
-    text = page(runs / "a", runs / "b", runs / "c", runs / "a2")
-    cards = re.findall(r"<b>([0-9.]+%)</b><span class=\"small\">([^<]*)</span>", text)
-    assert [(value, change) for value, change in cards if value in ("50.0%", "18.8%", "31.2%", "37.5%")] == [
-        ("50.0%", "+25.0 points from base of a"),
-        ("18.8%", "+6.2 points from base of b"),
-        ("31.2%", ""),
-        ("37.5%", "+12.5 points from base of a"),
+    report = build_report([str(runs / name) for name in ("a", "b", "c", "a2")], resamples=50)
+    cards, _ = make_cards(report)
+    assert [(card.scores[0].value, card.scores[0].change, card.compared) for card in cards] == [
+        ("50.0", "+25.0", "its own base"),
+        ("18.8", "+6.2", "its own base"),
+        ("31.2", "", ""),
+        ("37.5", "+12.5", "its own base"),
     ]
+    # another reference: where it has the run's problems
+    cards, _ = make_cards(build_report([str(runs / name) for name in ("a", "b", "a2")], against="a", resamples=50))
+    assert [(card.scores[0].change, card.compared) for card in cards] == [
+        ("+25.0", "its own base"),
+        ("+6.2", "its own base"),
+        ("-12.5", "a"),
+    ]
+
+
+def test_a_card_has_the_change_its_interval_and_what_others_do_not_have(make_run, disk):
+    rows = {0: disk.counts(*[4] * 30), 3: disk.counts(*[8] * 30)}
+    runs = [make_run(rule, rule=rule, evaluations=rows) for rule in ("psr", "nsr")]
+    cards, shared = make_cards(build_report([str(run) for run in runs], resamples=50))
+    # of 16 rollouts 4 and 8 are right: 1 - C(12,2)/C(16,2) = 45.0 and 1 - C(8,2)/C(16,2) = 76.7 within two tries, the largest difference
+    assert [(s.label, s.change, s.value, s.interval, s.sign) for s in cards[0].scores] == [
+        ("pass@1", "+25.0", "50.0", "+25.0 to +25.0", "up"),
+        ("pass@2", "+31.7", "76.7", "+31.7 to +31.7", "up"),
+    ]
+    assert shared == [("steps", "0 of 500")]
+    assert [card.facts for card in cards] == [(("rule", "psr"),), (("rule", "nsr"),)]
 
 
 def test_changed_lines_of_the_configuration_are_marked(page, make_run):
     text = page(make_run("a", rule="psr"), make_run("b", rule="nsr"))
     marked = re.findall(r'<span class="changed">(.*?)<span class="vh">', text)
     assert marked == ["rule = &#34;psr&#34;", "rule = &#34;nsr&#34;"]
-    assert "credit.rule is psr in a; nsr in b" in text
+    assert '<th scope="row">credit.rule</th><td class="words">psr</td><td class="words">nsr</td>' in text
 
 
 def test_an_empty_run_and_a_file_of_counts(page, tmp_path, disk):
@@ -133,18 +153,6 @@ def test_an_empty_run_and_a_file_of_counts(page, tmp_path, disk):
     text = page("empty", tmp_path / "c.jsonl")
     assert "Not evaluated yet." in text and "it has no evaluation yet" in text
     assert "c goes from 75.0% at k=1 to 100.0% at k=4." in text
-
-
-def test_tokens_are_coloured_by_probability_and_signed_by_credit(page, make_run, disk):
-    tokens, chances = ["<", "", "b", ""], [-math.inf, -0.1, math.log(0.35), 0.0]
-    text = page(
-        make_run("a", samples=[disk.sample(tokens=tokens, log_probs=chances, plus=[0, 0.5, 0, 0], minus=[1, 0, 0, 0])])
-    )
-    assert '<span class="t p0 d" title="p 0, credit -1">&lt;</span>' in text
-    # e^-0.1 is 0.905
-    assert '<span class="t p9 u" title="p 0.905, credit +0.5">·</span>' in text
-    assert '<span class="t p3" title="p 0.35, credit +0">b</span>' in text
-    assert '<span class="t p9" title="p 1, credit +0">⟨end⟩</span>' in text
 
 
 def test_published_curves_are_chosen_by_name(page):

@@ -3,6 +3,7 @@ import pytest
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.cautions import few_problems
 from counterpoise.report.build import build_report
+from counterpoise.report.records import OWN_BASE
 
 
 def build(*paths, **given):
@@ -93,3 +94,35 @@ def test_settings_that_differ_are_noted(make_run, disk):
 def test_no_evaluation_at_all(make_run):
     report = build(make_run("a"))
     assert report.entries == report.sections == ()
+
+
+def test_several_bases_are_compared_each_with_its_own_run(make_run, disk):
+    runs = [
+        make_run("a", evaluations={0: disk.counts(4, 4, 4), 3: disk.counts(8, 8, 8)}),
+        make_run("b", evaluations={0: disk.counts(2, 2, 2), 3: disk.counts(4, 4, 4)}),
+        make_run("c", evaluations={3: disk.counts(1, 1, 1)}),
+    ]
+    section = build_report([str(run) for run in runs], resamples=50).sections[0]
+    assert [against.reference for against in section.against][:2] == [OWN_BASE, "base of a"]
+    first = [
+        (c.comparison.after, c.comparison.base, c.comparison.points[0].estimate) for c in section.against[0].differences
+    ]
+    assert first == [("a", "base of a", 0.25), ("b", "base of b", 0.125)]
+    # nobody knows which base c comes from
+    assert section.change_of("c") is None and section.change_of("base of a") is None
+
+
+def test_of_many_runs_with_another_reference_the_own_base_is_still_known(make_run, disk):
+    runs = [make_run(f"r{i}", evaluations={0: disk.counts(4, 4), 3: disk.counts(i, 8)}) for i in range(7)]
+    section = build_report([str(run) for run in runs], against="r1", resamples=50).sections[0]
+    assert [against.reference for against in section.against] == ["r1", OWN_BASE]
+    assert section.change_of("r1").comparison.base == "base" and section.change_of("r2").comparison.base == "r1"
+
+
+def test_the_telling_number_of_tries_is_where_runs_are_furthest_from_their_bases(make_run, disk):
+    # all solve everything within 16 tries; at two tries 1 - C(8,2)/C(16,2) and 1 - C(12,2)/C(16,2) are 31.7 points apart
+    path = make_run("a", evaluations={0: disk.counts(4, 4), 3: disk.counts(8, 8)})
+    section = build_report([str(path)], resamples=50).sections[0]
+    assert [section.ks[i] for i in section.telling()] == [1, 2]
+    lone = build_report([str(make_run("b", evaluations={3: disk.counts(8, 8)}))], resamples=50).sections[0]
+    assert [lone.ks[i] for i in lone.telling()] == [1, 16]

@@ -8,7 +8,7 @@ from counterpoise.types import Verdict, VerdictValue
 
 
 def verdict(value: VerdictValue, **parts: float) -> Verdict:
-    return Verdict(value=value, answer="x", rule="boxed/x", seconds=0.0, verifier="qa", version="1", parts=parts)
+    return Verdict(value=value, answer="x", basis="boxed/x", seconds=0.0, verifier="qa", version="1", parts=parts)
 
 
 @pytest.mark.parametrize(

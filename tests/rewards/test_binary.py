@@ -7,7 +7,9 @@ from counterpoise.types import Verdict, VerdictValue
 
 
 def verdict(value: VerdictValue, **parts: float) -> Verdict:
-    return Verdict(value=value, answer="1", rule="boxed/exact", seconds=0.0, verifier="exact", version="1", parts=parts)
+    return Verdict(
+        value=value, answer="1", basis="boxed/exact", seconds=0.0, verifier="exact", version="1", parts=parts
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from counterpoise.types import Verdict, VerdictValue
 
 
 def verdict(value: VerdictValue, **parts: float) -> Verdict:
-    return Verdict(value=value, answer="1", rule="run/all", seconds=0.0, verifier="code", version="1", parts=parts)
+    return Verdict(value=value, answer="1", basis="run/all", seconds=0.0, verifier="code", version="1", parts=parts)
 
 
 def test_the_part_is_the_reward() -> None:

@@ -7,7 +7,7 @@ from counterpoise.types import Verdict, VerdictValue
 
 def verdict(rule: str, **parts: float) -> Verdict:
     return Verdict(
-        value=VerdictValue.CORRECT, answer="7", rule=rule, seconds=0.0, verifier="math", version="1", parts=parts
+        value=VerdictValue.CORRECT, answer="7", basis=rule, seconds=0.0, verifier="math", version="1", parts=parts
     )
 
 

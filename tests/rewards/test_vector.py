@@ -11,7 +11,7 @@ from counterpoise.types import Verdict, VerdictValue
 
 
 def verdict(truth: VerdictValue = VerdictValue.WRONG, /, **parts: float) -> Verdict:
-    return Verdict(value=truth, answer="x", rule="r", seconds=0.0, verifier="quantity", version="1", parts=parts)
+    return Verdict(value=truth, answer="x", basis="r", seconds=0.0, verifier="quantity", version="1", parts=parts)
 
 
 def reward(aggregator: str, judged: Verdict, /, **dimensions: dict[str, float]) -> float:

@@ -27,7 +27,7 @@ def test_a_model_without_generation_configuration_ends_by_its_tokenizer(tokenize
         ("aaend", 4, 5),  # the newest token completes it
         ("aaendaa", 2, 5),  # found some tokens late, at the token that completed it
         ("aaendend", 0, 5),  # the first of two
-        ("aae....nd", 8, 9),  # special tokens are no part of the text and do not use up the tail
+        ("aae....nd", 8, 9),  # special tokens are not part of the text and do not use up the tail
         ("aae...........nd", 15, 16),
         ("stopend", 0, 4),  # whichever string comes first
         ("aaen", 0, 0),

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from counterpoise.evaluation.store import RolloutStore
-from counterpoise.models.lab import build_lab_model, save_lab_model
-from counterpoise.models.lab_tokenizer import build_lab_tokenizer
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.types import Problem, Prompt, SamplingSettings, StopReason
 
@@ -105,13 +103,6 @@ def server():
     running = ToyServer()
     yield running
     running.close()
-
-
-@pytest.fixture(scope="session")
-def tiny_policy(tmp_path_factory):
-    path = tmp_path_factory.mktemp("policy")
-    save_lab_model(build_lab_model(seed=0, hidden_size=32, layers=1), build_lab_tokenizer(), path)
-    return path
 
 
 @pytest.fixture

@@ -45,8 +45,8 @@ def test_a_thought_that_was_cut_off_stays_open():
 @pytest.mark.parametrize(
     ("choice", "fault"),
     [
-        (None, "a choice is no object"),
-        ("5", "a choice is no object"),
+        (None, "a choice is not an object"),
+        ("5", "a choice is not an object"),
         ({}, "a choice has no message"),
         ({"message": "5", "finish_reason": "stop"}, "a choice has no message"),
         (said({}), "a choice has no message.content"),

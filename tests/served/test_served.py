@@ -448,7 +448,7 @@ def test_nobody_is_there(command, sums):
             "prompt.max_tokens: the model and its tokenizer",
         ),
         ("http://h/v1", ["--task", "countdown", "evaluation.temperature=0"], "temperature=0 is greedy"),
-        ("lab", ["--task", "countdown", "--concurrency", 3], "--concurrency is of a server, and lab is no address"),
+        ("lab", ["--task", "countdown", "--concurrency", 3], "--concurrency is of a server, and lab is not an address"),
         ("lab", ["--task", "countdown", "--model", "m"], "--model is of a server"),
     ],
 )

@@ -121,7 +121,7 @@ def test_selfcheck(name, form, self_check, tmp_path):
         sample=2 if name == "humaneval" else 12,  # 23 programs each
     )
     assert report.ok, [
-        (probe.name, probe.remedy, offence.gold, offence.response, offence.verdict.value, offence.rule)
+        (probe.name, probe.remedy, offence.gold, offence.response, offence.verdict.value, offence.basis)
         for probe in report.probes
         for offence in probe.offences
     ]

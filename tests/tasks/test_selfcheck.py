@@ -17,7 +17,7 @@ def problem(number: int, **changes: str) -> Problem:
 def judge_with(accept: Callable[[Problem, str], VerdictValue]) -> JudgeBatch:
     def judge(items: Sequence[tuple[Problem, str]]) -> list[Verdict]:
         return [
-            Verdict(value=accept(p, text), answer=text, rule="toy", seconds=0.0, verifier="toy", version="1")
+            Verdict(value=accept(p, text), answer=text, basis="toy", seconds=0.0, verifier="toy", version="1")
             for p, text in items
         ]
 
@@ -78,7 +78,7 @@ def test_refusing_everything_fails_on_the_gold() -> None:
         (VerdictValue.WRONG, "gold", "the verifier rejects its own gold: write the gold as it reads answers"),
         (VerdictValue.ABSTAINED, "gold", "the verifier rejects its own gold: write the gold as it reads answers"),
         (VerdictValue.UNSCORED, "junk", "the verifier cannot score them: look at the rule above"),
-        (VerdictValue.CORRECT, "junk", "the verifier takes what is no answer: make it or the golds stricter"),
+        (VerdictValue.CORRECT, "junk", "the verifier takes what is not an answer: make it or the golds stricter"),
     ],
 )
 def test_a_failed_probe_says_what_to_do(verdict: VerdictValue, probe: str, remedy: str) -> None:

@@ -16,7 +16,7 @@ def same(verifier, one, other):
     [
         ("numeric", "0.5", "1/2", True),
         ("numeric", "0.5", "0.6", False),
-        ("numeric", "no number", "0.6", False),  # an answer that is no gold makes the judgement unscored
+        ("numeric", "no number", "0.6", False),  # an answer that is not a gold makes the judgement unscored
         ("exact", "the  cat", "the cat", True),
         ("math", r"\frac{1}{2}", "0.5", True),
         ("math", "x+1", "1+x", False),  # equal, but only algebra in a worker could say so

@@ -111,7 +111,7 @@ def problem(name):
 
 
 def legal(found):
-    assert re.fullmatch("[a-z_]+", found.rule)
+    assert re.fullmatch("[a-z_]+", found.basis)
     assert found.answer is None or (found.answer and len(found.answer) <= 65_536)
 
 

@@ -9,7 +9,7 @@ from counterpoise.build.credit import credit_of
 from counterpoise.build.loss import loss_of
 from counterpoise.build.problems import Problems, check_verifiers, problems_of, task_and_template
 from counterpoise.columns import COLUMNS, find_scored
-from counterpoise.config import CriticConfig, RunConfig
+from counterpoise.config import CriticConfig, ModelConfig, RunConfig
 from counterpoise.credit import Needs, needs_of
 from counterpoise.credit.advantages import EveryStep
 from counterpoise.diagnostics.guards.registry import make_guards
@@ -23,6 +23,7 @@ __all__ = [
     "check_evaluation",
     "check_names",
     "check_needs",
+    "check_policy",
     "check_precision",
     "check_run",
 ]
@@ -41,10 +42,19 @@ def check_run(config: RunConfig, *, evaluates: bool = True, started: bool = Fals
             `problems_of`.
     """
     check_names(config, started=started)
-    check_model(config.model.name)
+    check_policy(config.model)
     problems = problems_of(config, evaluates=evaluates)
     check_best_by(config, problems.train)
     return problems
+
+
+def check_policy(model: ModelConfig) -> None:
+    """What can be said against `[model]` without torch: its name, files, revision and kernels.
+
+    Raises:
+        ModelError: what it is that cannot be.
+    """
+    check_model(model.name, revision=model.revision, attn_implementation=model.attn_implementation)
 
 
 def check_best_by(config: RunConfig, train: Sequence[Problem]) -> None:
@@ -67,7 +77,7 @@ def check_evaluation(config: RunConfig, *, model: bool = True) -> None:
         UnknownNameError, ConfigError, DataError, ModelError: what it is that cannot be.
     """
     if model:
-        check_model(config.model.name)
+        check_policy(config.model)
     task, template = task_and_template(config)
     problems = task.problems("test")
     check_verifiers(problems, config.verification.settings)

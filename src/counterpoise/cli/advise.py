@@ -34,7 +34,7 @@ def models(incomplete: str) -> list[str]:
 
 def _hours(hours: float | None) -> float | None:
     if hours is not None and console.finite(hours) <= 0:
-        raise typer.BadParameter(f"{hours:g} is no time; give a number above 0, e.g. 2 or 0.5")
+        raise typer.BadParameter(f"{hours:g} is not a time; give a number above 0, e.g. 2 or 0.5")
     return hours
 
 

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -37,6 +37,7 @@ from counterpoise.cli.import_ import import_rollouts
 from counterpoise.cli.init import init
 from counterpoise.cli.list_ import list_names
 from counterpoise.cli.merge import merge
+from counterpoise.cli.model import model
 from counterpoise.cli.output import guarded_streams, lost
 from counterpoise.cli.passk import passk
 from counterpoise.cli.pretrain import pretrain
@@ -77,12 +78,14 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
 }
 """Commands by name, in the order of the help page; the docstring is the help text."""
 
-GROUPS: Mapping[str, typer.Typer] = {"tasks": tasks}
+GROUPS: Mapping[str, typer.Typer] = {"tasks": tasks, "model": model}
 """Commands that have commands of their own."""
 
 
-_KEPT = frozenset(("demo", "train", "study", "pretrain", "eval", "grade", "merge", "import", "export", "report"))
-"""Commands whose work is in files when they are done, so that lost output is no failure."""
+_KEPT = frozenset(
+    ("demo", "train", "study", "pretrain", "eval", "grade", "merge", "import", "export", "report", "model")
+)
+"""Commands whose work is in files when they are done, so that lost output is not a failure."""
 
 _ASKED = frozenset(("--json", "--markdown", "--show"))
 """Options that make what is printed the work, whatever the command."""
@@ -96,6 +99,7 @@ class _Group(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
+            _ask_trust(sys.argv[1:])
             return super().invoke(ctx)
         except CounterpoiseError as error:
             _traceback_if_wanted()
@@ -119,6 +123,16 @@ class _Group(TyperGroup):
             if type(error).__name__ == "NoSuchOption":
                 error.message += _as_setting(error)  # type: ignore[attr-defined]
             raise
+
+
+def _ask_trust(arguments: Sequence[str]) -> None:
+    """Say what `model.trust_remote_code=true` does where it is typed; at a terminal, ask."""
+    values = [word.partition("=")[2].strip() for word in arguments if word.startswith("model.trust_remote_code=")]
+    if not values or values[-1] != "true" or {"--help", "-h"} & {*arguments}:
+        return
+    console.note("model.trust_remote_code=true runs Python code that comes with the model, with all your rights")
+    if sys.stdin.isatty() and sys.stderr.isatty() and not typer.confirm("Have you read it? Go on?", err=True):
+        raise typer.Exit(1)
 
 
 def _as_setting(error: Any) -> str:

@@ -1,4 +1,4 @@
-"""What the command line prints through: results go to standard output, everything about the work to standard error.
+"""Print for the command line: results go to standard output, everything about the work to standard error.
 
 Colour and moving bars appear on a terminal only, and never with `NO_COLOR`; in a log the same progress is a line now and then. Text is
 printed as text (`cli.output`): nothing in it is markup, and what a terminal would obey is shown.
@@ -49,7 +49,7 @@ def finite(number: float) -> float:
         BadParameter: it is infinite or `nan`.
     """
     if not math.isfinite(number):
-        raise typer.BadParameter(f"{number} is no finite number")
+        raise typer.BadParameter(f"{number} is not a finite number")
     return number
 
 

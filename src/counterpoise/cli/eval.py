@@ -107,6 +107,7 @@ def evaluate(
     """
     from counterpoise.errors import UsageError
     from counterpoise.evaluation.metrics import metric_names
+    from counterpoise.models.layout import holds_model
     from counterpoise.runfile import parse_config
     from counterpoise.runs.directory import RunDirectory
 
@@ -139,7 +140,9 @@ def evaluate(
         return
     if serving:
         option = f"--{next(iter(serving)).replace('_', '-')}"
-        raise UsageError(f"{option} is of a server, and {target} is no address; one begins with http:// or https://")
+        raise UsageError(
+            f"{option} is of a server, and {target} is not an address; one begins with http:// or https://"
+        )
     path, chosen = run_and_step(target)
     is_run = (path / "config.toml").is_file()
     if is_run:
@@ -154,9 +157,8 @@ def evaluate(
         settings = [*settings, *(f"{name}={value}" for name, value in given.items())]
     else:
         if chosen is not None:
-            raise UsageError(f"{target}: @ chooses a step of a run, and {path} is no run directory (no config.toml)")
-        # check_directory has words of its own for a LoRA adapter.
-        if path.is_dir() and not any((path / name).exists() for name in ("config.json", "adapter_config.json")):
+            raise UsageError(f"{target}: @ chooses a step of a run, and {path} is not a run directory (no config.toml)")
+        if path.is_dir() and not holds_model(path):
             raise UsageError(
                 f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "
                 "a directory that save_pretrained wrote, or a model's name"
@@ -167,7 +169,7 @@ def evaluate(
             )
         if step is not None or checkpoints is not None:
             option = "--checkpoints" if step is None else "--step"
-            raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is no run directory")
+            raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is not a run directory")
         config = parse_config({"model": {"name": target}, **sections_of(given)}, settings, source="command line")
 
     from counterpoise.build.checks import check_evaluation

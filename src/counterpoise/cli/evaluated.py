@@ -1,4 +1,4 @@
-"""What every way to evaluate on the command line ends with: the folder that it goes to, and what is shown of it."""
+"""The end of every evaluation command: the folder that results go to, and the tables shown."""
 
 from __future__ import annotations
 

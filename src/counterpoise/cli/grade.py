@@ -136,7 +136,7 @@ def _config(directory: Path, overrides: Sequence[str]) -> RunConfig:
 def _setting(override: str) -> tuple[str, Any]:
     key, equals, text = override.removeprefix(_VERIFIER).partition("=")
     if not equals or not key:
-        raise UsageError(f"'{override}' is no setting; write verifier.key=value, e.g. verifier.literal=true")
+        raise UsageError(f"'{override}' is not a setting; write verifier.key=value, e.g. verifier.literal=true")
     return key, setting_value(text)
 
 
@@ -173,7 +173,7 @@ def _show_example(example: Changed) -> None:
     text = example.text if len(example.text) <= _SHOWN else f"{example.text[:_SHOWN]}…"
     lines = (
         f"{example.problem_id} sample {example.sample}: {_words(example.before.value)} -> {_words(example.after.value)}",
-        f"  answer before {example.before.answer!r} ({example.before.rule}), now {example.after.answer!r} ({example.after.rule})",
+        f"  answer before {example.before.answer!r} ({example.before.basis}), now {example.after.answer!r} ({example.after.basis})",
         f"  response {text!r}",
     )
     for line in lines:

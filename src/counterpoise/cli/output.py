@@ -132,7 +132,7 @@ class Screen(Console):
         return super().render_str(visible(text), **given)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        """What rich makes of it, with every control character in its text made visible."""
+        """Render with rich, with every control character in its text made visible."""
         for segment in super().render(renderable, options):
             if segment.control is None and not segment.text.isprintable():
                 yield Segment(visible(segment.text), segment.style)

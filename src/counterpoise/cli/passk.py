@@ -90,7 +90,7 @@ def parse_ks(options: list[str], n: int | None = None) -> list[int]:
     """The k of `--k 1,8 --k 64`, ascending; with `n`, `--k all` is every k up to it.
 
     Raises:
-        UsageError: a word is no whole number from 1.
+        UsageError: a word is not a whole number from 1.
     """
     words = [word.strip() for option in options for word in option.split(",")]
     if words == [EVERY_K] and n is not None:

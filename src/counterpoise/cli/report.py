@@ -17,7 +17,7 @@ def report(
         list[str],
         typer.Argument(
             metavar="RUN …",
-            help="Run directories (RUN@STEP chooses an evaluation), evaluation directories, or {id, n, c} files.",
+            help="Run directories (RUN@STEP chooses an evaluation), evaluation directories, {id, n, c} files, or logs of TRL or verl.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The page.")] = Path("report.html"),

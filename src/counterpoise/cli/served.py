@@ -60,7 +60,7 @@ def evaluate_address(
         if key.startswith(_NEEDLESS):
             raise UsageError(f"{key}: the model and its tokenizer are with the server; leave {key} away")
     config = parse_config(sections_of(given), settings, source="command line")
-    task_and_template(config)  # a slip of the pen is to be told before anybody is asked
+    task_and_template(config)  # a typo is reported before anybody is asked
     server = named_server(Server(url=url, **serving), console.note)
     directory = out or evaluation_folder(server.model, config, kind="served")
     label = f"{server.model} at {server.endpoint.host}"

@@ -101,7 +101,7 @@ def _check_reference(against: str, arms: Sequence[str]) -> None:
 
     if against not in (BASE, SHARPENED, *arms):
         raise UsageError(
-            f"--against {against} is no arm of the study; there are: {', '.join([BASE, SHARPENED, *arms])}"
+            f"--against {against} is not an arm of the study; there are: {', '.join([BASE, SHARPENED, *arms])}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a command that takes MODEL|RUN is about: the configuration, the weights, and what they are called."""
+"""Resolve MODEL|RUN into configuration, weights and name."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def subject_of(target: str, settings: Sequence[str], task: str | None) -> tuple[
         RunDirectory.read(path)  # for its complaints; what is looked at may have any settings
         return _of_run(path, load_stored(path, settings), step)
     if step is not None:
-        raise UsageError(f"{target}: @ chooses a step of a run, and {path} is no run directory (no config.toml)")
+        raise UsageError(f"{target}: @ chooses a step of a run, and {path} is not a run directory (no config.toml)")
     return model_subject(target, settings, task), None, target
 
 
@@ -70,10 +70,11 @@ def model_subject(target: str, settings: Sequence[str], task: str | None) -> Run
         UsageError: it is a directory without a model, or has no task.
     """
     from counterpoise.cli.demo import DEMO_FILE
+    from counterpoise.models.layout import holds_model
     from counterpoise.runfile import load_config, parse_config, quoted
 
     path = Path(target)
-    if path.is_dir() and not any((path / name).exists() for name in ("config.json", "adapter_config.json")):
+    if path.is_dir() and not holds_model(path):
         raise UsageError(
             f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "
             "a directory that save_pretrained wrote, or a model's name"

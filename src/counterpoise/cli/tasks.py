@@ -17,7 +17,7 @@ from counterpoise.tasks.shared.identity import Split
 from counterpoise.text import counted
 
 if TYPE_CHECKING:
-    from counterpoise.config import RunConfig
+    from counterpoise.config import ModelConfig, RunConfig
     from counterpoise.prompts import Wording
     from counterpoise.tasks.selfcheck import ProbeReport, SelfCheckReport
     from counterpoise.types import Problem
@@ -101,7 +101,8 @@ def show(
     problems = task.problems(split)
     wording.check(problems[:n])
     if rendered:
-        _print_rendered(problems[:n], wording, model or config.model.name)
+        chosen = config.model if model is None else config.changed(model={"name": model}).model
+        _print_rendered(problems[:n], wording, chosen)
     else:
         for problem in problems[:n]:
             console.stdout.print(_described(problem))
@@ -123,12 +124,13 @@ def _config(name: str, pairs: list[str]) -> RunConfig:
     return parse_config(tables, [pair for pair in pairs if pair not in own], source=COMMAND_LINE)
 
 
-def _print_rendered(problems: Sequence[Problem], wording: Wording, model: str) -> None:
-    from counterpoise.models.load import check_model, load_tokenizer
+def _print_rendered(problems: Sequence[Problem], wording: Wording, model: ModelConfig) -> None:
+    from counterpoise.build.checks import check_policy
+    from counterpoise.models.load import load_tokenizer
     from counterpoise.prompts import make_prompts
 
-    check_model(model)
-    tokenizer = load_tokenizer(model)
+    check_policy(model)
+    tokenizer = load_tokenizer(model.name, revision=model.revision, trust_remote_code=model.trust_remote_code)
     for prompt in make_prompts(problems, tokenizer, template=wording):
         plain = len(tokenizer.encode(prompt.text, add_special_tokens=False))
         added = len(prompt.token_ids) - plain
@@ -211,7 +213,7 @@ def _explain_failures(reports: Iterable[SelfCheckReport]) -> bool:
         for offence in probe.offences:
             console.note(
                 f"  {offence.problem_id[:12]}  gold {offence.gold!r}  response {offence.response!r}  "
-                f"{offence.verdict} ({offence.rule})"
+                f"{offence.verdict} ({offence.basis})"
             )
         console.note(f"  {probe.remedy}")
     return bool(failed)

@@ -113,7 +113,7 @@ def verify(
             for record in earlier:
                 if 0 < record["line"] <= total and not scored.keys[record["line"]]:
                     scored.keys[record["line"]] = record["key"]
-                    _tally(counts, record)
+                    _count(counts, record)
         done = sum(1 for key in scored.keys if key)
         if done:
             console.note(
@@ -144,7 +144,7 @@ def verify(
                     records = [verdict_record(row, verdict) for row, verdict in zip(chunk, verdicts, strict=True)]
                     pending += records
                     for record in records:
-                        _tally(counts, record)
+                        _count(counts, record)
                     done += len(chunk)
                     update(done, "")
                     pace.took(time.monotonic() - started, len(chunk))
@@ -205,7 +205,7 @@ def _count_lines(path: Path) -> int:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _tally(counts: Counter[tuple[str, str]], record: Mapping[str, Any]) -> None:
+def _count(counts: Counter[tuple[str, str]], record: Mapping[str, Any]) -> None:
     value, (extraction, _, comparison) = record["value"], record["rule"].partition("/")
     counts["value", value] += 1
     counts["extraction", extraction] += 1

@@ -42,22 +42,28 @@ _SILENCE = 10.0
 
 
 def watch(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.", show_default=False)],
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A run's directory; or what TRL or verl logged.", show_default=False),
+    ],
     once: Annotated[bool, typer.Option("--once", help="Print one look at the run and exit.")] = False,
 ) -> None:
     """Follow a run from its files: progress, metrics over the run, evaluations, events. Ends with q or Ctrl-C; the run goes on.
 
     For each metric: its latest value, the mean of the last 10 steps, how far that is from the mean of the first 10, and its course over the
-    steps so far. Without a terminal it prints one look and exits.
+    steps so far. Without a terminal it prints one look and exits. Of TRL a directory with checkpoints is read, of verl the lines of its
+    logger `file`.
 
     counterpoise watch runs/nsr
     counterpoise watch runs/nsr --once
     """
     from counterpoise.runs.directory import RunDirectory
+    from counterpoise.runs.engine_logs import find_engine_log
     from counterpoise.runs.following import FollowedRun
 
-    config = RunDirectory.read(run).config
-    followed = FollowedRun(run, [row.name for row in _ROWS])
+    log = None if (run / "config.toml").is_file() else find_engine_log(run)
+    config = RunDirectory.read(run).config if log is None else None
+    followed = FollowedRun(run, [row.name for row in _ROWS], log=log)
     followed.refresh()
     if not once and console.stdout.is_terminal:
         config = _follow(followed, config)
@@ -69,8 +75,8 @@ def watch(
         console.note(f"{followed.damaged - len(followed.damages)} more could not be read")
 
 
-def _follow(followed: FollowedRun, config: RunConfig) -> RunConfig:
-    """Draw the run anew every second until q or Ctrl-C; the configuration as it is then."""
+def _follow(followed: FollowedRun, config: RunConfig | None) -> RunConfig | None:
+    """Draw the run anew every second until q or Ctrl-C; the configuration as it is then, None for another trainer's run."""
     from rich.console import Group
     from rich.live import Live
     from rich.text import Text
@@ -93,7 +99,7 @@ def _follow(followed: FollowedRun, config: RunConfig) -> RunConfig:
             # Without a terminal nobody watches any more.
             while lost("stdout") is None and not _pressed(keys, "q", seconds=_EVERY):
                 # A resume may ask for more steps.
-                config = RunDirectory.read(followed.path).config
+                config = config and RunDirectory.read(followed.path).config
                 followed.refresh()
                 live.update(drawn(), refresh=True)
     except KeyboardInterrupt:
@@ -102,12 +108,14 @@ def _follow(followed: FollowedRun, config: RunConfig) -> RunConfig:
 
 
 def _look(
-    followed: FollowedRun, config: RunConfig, *, now: float, height: int | None = None
+    followed: FollowedRun, config: RunConfig | None, *, now: float, height: int | None = None
 ) -> list[RenderableType | str]:
     """Everything there is to see, in no more than `height` lines as far as evaluations and events can make room."""
-    parts: list[RenderableType | str] = [*_state(followed, config, now)]
+    parts: list[RenderableType | str] = [
+        *(_outside_state(followed, now) if config is None else _state(followed, config, now))
+    ]
     if followed.step:
-        parts.append(_table(followed))
+        parts.append(_table(followed, every=config is not None))
     room = 16 if height is None else max(2, height - len(parts) - len(_ROWS))
     evaluations = [followed.evaluations[step] for step in sorted(followed.evaluations)]
     events = list(followed.events)[-max(1, room - len(evaluations)) :]
@@ -151,7 +159,17 @@ def _state(followed: FollowedRun, config: RunConfig, now: float) -> Iterator[str
         yield "waiting for the first step"
 
 
-def _table(followed: FollowedRun) -> Table:
+def _outside_state(followed: FollowedRun, now: float) -> Iterator[str]:
+    """How far another trainer's run is; it does not say how many steps are to come."""
+    seconds = followed.step_seconds
+    pace = "" if math.isnan(seconds) else f", {lasting(seconds)} a step"
+    yield f"{followed.path}: {f'step {followed.step}' if followed.step else 'waiting for the first step'}{pace}"
+    if (silent := now - followed.alive_at) > _SILENCE:
+        yield f"written {lasting(silent)} ago"
+
+
+def _table(followed: FollowedRun, *, every: bool) -> Table:
+    """The rows; unless `every`, those with a value."""
     from rich.table import Table
 
     from counterpoise.runs.following import WINDOW, mean
@@ -164,6 +182,8 @@ def _table(followed: FollowedRun) -> Table:
     table.add_column("over the run", no_wrap=True, style="cyan")
     history = followed.history
     for row in _ROWS:
+        if not every and all(map(math.isnan, history.curve(row.name, _CURVE))):
+            continue
         table.add_row(
             row.heading,
             _shown(history.latest(row.name), row.form),
@@ -206,14 +226,14 @@ def _clock(seconds: object) -> str:
     try:
         if isinstance(seconds, int | float):
             return time.strftime("%H:%M:%S", time.localtime(seconds))
-    except (ValueError, OverflowError, OSError):  # a number that is no time
+    except (ValueError, OverflowError, OSError):  # a number that is not a time
         pass
     return "--:--:--"
 
 
 @contextmanager
 def _keys() -> Iterator[int | None]:
-    """The keyboard's descriptor, giving single keys without echo; None where standard input is no terminal."""
+    """The keyboard's descriptor, giving single keys without echo; None where standard input is not a terminal."""
     if not sys.stdin.isatty():
         yield None
         return

@@ -1,4 +1,4 @@
-"""What every section of the run file is: frozen, without unknown keys, its fields documented."""
+"""Base class of every section of the run file: frozen, without unknown keys, its fields documented."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def number_fault(value: object) -> str | None:
     where all numbers are sound.
     """
     if isinstance(value, float):
-        return None if math.isfinite(value) else f"{value} is no finite number"
+        return None if math.isfinite(value) else f"{value} is not a finite number"
     if isinstance(value, int):
         if -(2**63) <= value < 2**64:
             return None

@@ -33,9 +33,16 @@ class ModelConfig(Section):
     """The policy."""
 
     name: str = "lab"
-    """`lab`, `lab:weak`, `lab:graded`, `smollm2`, a directory (relative to the run file that names it), or a Hugging Face id."""
+    """`lab`, `lab:weak`, `lab:graded`, `smollm2`, a GGUF file or a directory (relative to the run file that names it), or a
+    Hugging Face id."""
     dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     """Precision of the stored weights that the optimiser updates."""
+    revision: str | None = None
+    """Commit, branch or tag of a model of the hub; None takes its newest."""
+    attn_implementation: Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3"] | None = None
+    """How attention is computed; None leaves it to transformers."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model. It can be switched on at the command line only, and no run file keeps it."""
     lora: LoraConfig = LoraConfig()
     """Adapters."""
 

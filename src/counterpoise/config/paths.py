@@ -109,7 +109,7 @@ def anchor(tables: Mapping[str, Any], base: Path, *, source: str = "") -> None:
             if place.value.partition(":")[0] in PACKAGED:
                 continue
             written = place.value.startswith(("/", "./", "../", "~"))
-            if not (written or os.path.isdir(found) or (source and os.path.isdir(other))):
+            if not (written or _is_model(found) or (source and _is_model(other))):
                 continue
         if source and place.kind != "made" and not os.path.exists(found) and os.path.exists(other):
             raise ConfigError(
@@ -142,7 +142,7 @@ def relocate(tables: Mapping[str, Any], home: Path) -> None:
         places = [path for path in (named, moved, _under(Path.cwd(), place)) if os.path.exists(path)]
         if place.kind == "model":
             packaged = place.value.partition(":")[0] in PACKAGED
-            places = [] if packaged else [path for path in places if os.path.isdir(path)]
+            places = [] if packaged else [path for path in places if _is_model(path)]
         if places and place.kind != "made":
             place.put(places[0])
         elif place.kind != "model":
@@ -162,6 +162,10 @@ def missing(tables: Mapping[str, Any]) -> list[PathPlace]:
     ]
 
 
+def _is_model(path: str | Path) -> bool:
+    return os.path.isdir(path) or (str(path).lower().endswith(".gguf") and os.path.isfile(path))
+
+
 def _set(table: Mapping[str, Any], section: str, names: tuple[str, ...], kind: PathKind) -> Iterator[PathPlace]:
     for name in names:
         value = table.get(name)
@@ -178,7 +182,7 @@ def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _under(base: Path, place: PathPlace) -> Path:
     if "\0" in place.value:
-        raise ConfigError(f"{place.key}={place.value!r} holds a NUL character, so it is no path")
+        raise ConfigError(f"{place.key}={place.value!r} holds a NUL character, so it is not a path")
     try:
         path = Path(place.value).expanduser()
     except RuntimeError:  # the home directory of nobody

@@ -55,7 +55,7 @@ class RunConfig(Section):
         """The same run with some settings of some sections changed, checked as a run file is.
 
         Raises:
-            pydantic.ValidationError: together they are no run.
+            pydantic.ValidationError: together they are not run.
         """
         given = {name: {**dict(getattr(self, name)), **changes} for name, changes in sections.items()}
         return RunConfig.model_validate({**dict(self), **given})

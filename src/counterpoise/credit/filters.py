@@ -16,7 +16,7 @@ Filter = Callable[[Credit, "torch.Tensor", "torch.Tensor", "torch.Tensor"], "tor
 
 def _zero_credit(credit: Credit, scored: torch.Tensor, group_ids: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
     """Drop rows without credit: their gradient is zero, so nothing is lost but their place in `*_all` denominators."""
-    return credit.row_signed & scored
+    return credit.nonzero_rows & scored
 
 
 def _none(credit: Credit, scored: torch.Tensor, group_ids: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:

@@ -50,7 +50,7 @@ class CreditStep:
     token_weight: TokenWeight = _UNWEIGHTED
     """Weights of tokens; `Unweighted` leaves credit by rollout."""
     all_wrong_cap: float | None = None
-    """Largest share of the negative mass that all-wrong groups may carry; None is no cap."""
+    """Largest share of the negative mass that all-wrong groups may carry; None means no cap."""
     row_filter: str = "zero_credit"
     """Rows that are kept, by name (`filters.FILTERS`)."""
     terms: bool = False
@@ -118,12 +118,12 @@ class CreditStep:
     def select(self, batch: Batch, credit: Credit) -> tuple[torch.Tensor, torch.Tensor]:
         """(M,) indices of the rows that count and (M,) bool of those that are trained on.
 
-        A group of which the filter keeps nothing is no part of any mini-batch, so it makes no update; of the other groups every scored
+        A group of which the filter keeps nothing is not part of any mini-batch, so it makes no update; of the other groups every scored
         row counts in the denominators. What is kept is trained on where it has a gradient: with credit, or under a KL or entropy term.
         """
         keep = keep_rows(credit, batch.scored, batch.group_ids, batch.rewards, self.row_filter)
         rows = torch.nonzero(batch.scored & torch.isin(batch.group_ids, batch.group_ids[keep])).flatten()
-        return rows, (keep if self.terms else keep & credit.row_signed)[rows]
+        return rows, (keep if self.terms else keep & credit.nonzero_rows)[rows]
 
     def _token_weights(self, batch: Batch) -> TokenWeights | None:
         return (

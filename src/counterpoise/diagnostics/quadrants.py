@@ -1,7 +1,7 @@
 """Four kinds of tokens: of right or wrong rollouts, where the policy was sure or not, and what a step did to each. Runs without torch.
 
 Shares and means are ratios of sums over tokens (a long response counts for more than a short one). The bootstrap draws problems, and a
-problem's tokens stay together: tokens of one problem are no independent evidence.
+problem's tokens stay together: tokens of one problem are not independent evidence.
 """
 
 from __future__ import annotations

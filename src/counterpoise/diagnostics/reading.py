@@ -144,7 +144,7 @@ def read_step(step: RuleStep) -> str:
     )
     said += f"group, {chance(fitted.same_sign)} with the predicted sign, fitted logit step {fitted.step:.3g}"
     if not fitted.step > 0:
-        said += "; that is no step along the gradient, so no prediction is shown"
+        said += "; that is not a step along the gradient, so no prediction is shown"
     if step.batch_fit is not None and step.batch_fit.tokens > fitted.tokens:
         said += f" (a step on the whole batch: {step.batch_fit.correlation:.2f}, {chance(step.batch_fit.same_sign)})"
     return f"{said}."

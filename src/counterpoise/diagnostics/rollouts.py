@@ -49,7 +49,7 @@ def rollout_metrics(
             scored, lambda row: verdicts[row].value in (VerdictValue.NO_ANSWER, VerdictValue.ABSTAINED)
         ),
         "distinct_answers": _distinct_answers(verdicts, group_size),
-        "intractable_share": _over(scored, lambda row: verdicts[row].rule.endswith("intractable_answer")),
+        "intractable_share": _over(scored, lambda row: verdicts[row].basis.endswith("intractable_answer")),
         **{f"unscored_{kind}": _over(range(len(verdicts)), partial(_is_reason, verdicts, kind)) for kind in _REASONS},
     }
     for name in sorted({name for row in scored for name in verdicts[row].parts}):

@@ -143,6 +143,8 @@ def _record(
         "task_type": problem.task_type,
         "question": problem.question,
         "gold": problem.gold,
+        # What a right response looks like: the gold may be no more than the question (countdown), or a program's tests.
+        **({} if problem.demonstration is None else {"solution": problem.demonstration}),
         "prompt": prompt.text,
         "text": rollout.text,
         "tokens": token_texts(rollout.token_ids.tolist(), rollout.text, decode),

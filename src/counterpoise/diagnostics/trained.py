@@ -11,7 +11,7 @@ __all__ = ["TrainedTokens"]
 _LOGS = {"entropy": False, "entropy_plus": False, "entropy_minus": False, "ratio_plus": True, "ratio_minus": True}
 """Whether the logarithm of what the name says is counted."""
 _MAX_LOG_RATIO = 20.0
-"""As the losses clamp it: an infinite ratio is no number a column could hold."""
+"""As the losses clamp it: an infinite ratio is not a number a column could hold."""
 
 
 class TrainedTokens:

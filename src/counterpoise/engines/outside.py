@@ -146,7 +146,7 @@ def row_shares(divide: Divide, credit: Credit, batch: Batch) -> torch.Tensor:
     multiplies each row's advantage by M times its share.
     """
     sums = torch.zeros(len(batch.lengths), dtype=torch.float64, requires_grad=True)
-    if not bool((credit.row_signed & batch.scored).any()):
+    if not bool((credit.nonzero_rows & batch.scored).any()):
         return sums.detach()
     output = LossOutput(row_sums=sums, lengths=batch.lengths, metrics={})
     (shares,) = torch.autograd.grad(divide(output, counts(credit, batch.lengths, batch.scored)), sums)

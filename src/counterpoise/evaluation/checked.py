@@ -18,7 +18,7 @@ _Record = TypeVar("_Record")
 def checked(record: _Record) -> _Record:
     """The dataclass `record`, whose fields have the types that its class declares.
 
-    A whole number is a float too; true and false are no numbers.
+    A whole number is a float too; true and false are not numbers.
 
     Raises:
         TypeError: a field has another type; the message names it.

@@ -105,7 +105,7 @@ def read_contender(target: str) -> Contender:
     if (path / "config.toml").is_file():
         return _read_run(path, step)
     if step is not None:
-        raise DataError(f"{target}: @ chooses a step of a run, and {path} is no run directory (no config.toml)")
+        raise DataError(f"{target}: @ chooses a step of a run, and {path} is not a run directory (no config.toml)")
     if (path / "passk.json").is_file():
         return _read_evaluation(path, path.name)
     if (path / "manifest.json").is_file() or (path / "rollouts.jsonl").is_file():

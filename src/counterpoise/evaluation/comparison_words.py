@@ -18,7 +18,7 @@ __all__ = ["sentences"]
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """The comparison in words: where the runs can be told apart, where not and what would be needed, and the crossing."""
+    """The comparison in words: where the runs differ, where not and what would be needed, and the crossing."""
     if all(math.isnan(point.band_low) for point in comparison.points):
         return [
             f"{comparison.after} and {comparison.base} have fewer than two problems at every k: nothing can be said of others"

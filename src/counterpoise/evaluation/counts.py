@@ -1,4 +1,4 @@
-"""What is counted of each problem, and the lines `{"id", "n", "c"}` it is kept in and exchanged with other tools."""
+"""Counts of each problem, and the lines `{"id", "n", "c"}` it is kept in and exchanged with other tools."""
 
 from __future__ import annotations
 

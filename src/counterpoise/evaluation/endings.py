@@ -47,7 +47,7 @@ def unread_endings(store: RolloutStore, result: EvaluationResult) -> Endings:
     for name, version in result.verifiers.items():
         for line in store.verdicts(name, version):
             verdict = line.verdict
-            unread = verdict.value is VerdictValue.NO_ANSWER or verdict.rule.endswith(_UNREAD)
+            unread = verdict.value is VerdictValue.NO_ANSWER or verdict.basis.endswith(_UNREAD)
             if unread and line.sample < result.n and line.problem_id in wanted:
                 wanted[line.problem_id] |= 1 << line.sample
     found: Counter[str] = Counter()

@@ -40,7 +40,7 @@ def export(directory: Path, target: Path) -> Exported:
     `step`, and from the verifiers of `passk.json` `verdict` and `score` (1 right, 0 wrong or no answer, null unscored or not judged).
 
     Raises:
-        StoreError: the directory is no evaluation, or a file cannot be read or written.
+        StoreError: the directory is not an evaluation, or a file cannot be read or written.
         DataError: nothing is stored.
         UsageError: the suffix is neither .jsonl nor .parquet. MissingExtraError: Parquet without `pyarrow`.
     """

@@ -1,4 +1,4 @@
-"""What a figure was computed from: SHA-256 of the files, so that another's result can be told to be of the same numbers."""
+"""SHA-256 of the files behind a figure, so that two results can be checked to come from the same numbers."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def merge_stores(target: str | Path, sources: Sequence[str | Path]) -> list[Merg
 
     Raises:
         UsageError: no source, or the target is one of them.
-        StoreError: a directory is no store, a manifest differs in more than the seed (the message names in what), a problem would have
+        StoreError: a directory is not a store, a manifest differs in more than the seed (the message names in what), a problem would have
             more draws than a store holds, or the disk is full.
     """
     if not sources:

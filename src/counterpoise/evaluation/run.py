@@ -73,7 +73,7 @@ def evaluate(
         equivalent: says which wrong answers are equal, for maj@k; None compares their texts.
         ks: numbers of tries; by default the powers of two up to n.
         confidence: coverage of the intervals.
-        on_progress: told after every block.
+        on_progress: called after every block.
 
     Raises:
         DataError: no problems, or one listed twice.

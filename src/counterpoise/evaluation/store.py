@@ -27,7 +27,7 @@ __all__ = ["Manifest", "RolloutStore", "StoredRollout", "StoredVerdict", "same_d
 
 _SCHEMA = 1
 _PACKAGED = ("lab", "smollm2")
-"""Names that are no directory, whatever directories there are."""
+"""Names that are not a directory, whatever directories there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Manifest:
     weights: str | None = None
     """Digest or version of the weights, where known: a path alone does not tell one training step from the next."""
     sampler: str | None = None
-    """`server` where an OpenAI-compatible server drew; None for our own sampler. It is no part of the file then, as it never was."""
+    """`server` where an OpenAI-compatible server drew; None for our own sampler. It is not part of the file then, as it never was."""
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in `manifest.json`."""
@@ -145,7 +145,7 @@ class StoredRollout:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> StoredRollout:
-        """One parsed line; ValueError, KeyError or TypeError when it is no rollout."""
+        """One parsed line; ValueError, KeyError or TypeError when it is not a rollout."""
         return cls(
             problem_id=_text(data["problem_id"]),
             sample=_sample(data["sample"]),
@@ -178,7 +178,7 @@ class StoredVerdict:
             "sample": self.sample,
             "value": verdict.value.value,
             "answer": None if verdict.answer is None else verdict.answer.encode("utf-8", "replace").decode(),
-            "rule": verdict.rule,
+            "rule": verdict.basis,
             "seconds": verdict.seconds,
             "verifier": verdict.verifier,
             "version": verdict.version,
@@ -188,11 +188,11 @@ class StoredVerdict:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> StoredVerdict:
-        """One parsed line; ValueError, KeyError or TypeError when it is no verdict."""
+        """One parsed line; ValueError, KeyError or TypeError when it is not a verdict."""
         verdict = Verdict(
             value=VerdictValue.stored(data["value"], data["parts"]),
             answer=None if data["answer"] is None else _text(data["answer"]),
-            rule=_text(data["rule"]),
+            basis=_text(data["rule"]),
             seconds=float(data["seconds"]),
             verifier=_text(data["verifier"]),
             version=_text(data["version"]),
@@ -355,7 +355,7 @@ class RolloutStore:
             manifest = Manifest.from_json(found)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StoreError(
-                f"{path} is no store manifest ({error}); restore it or evaluate into another directory"
+                f"{path} is not a store manifest ({error}); restore it or evaluate into another directory"
             ) from error
         if wanted is not None and not same_draws(wanted, manifest):
             old, new = _flat(manifest.to_json()), _flat(wanted.to_json())

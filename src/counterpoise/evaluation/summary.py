@@ -18,13 +18,13 @@ import numpy as np
 from counterpoise.errors import DataError, StoreError
 from counterpoise.evaluation.answers import Equivalent
 from counterpoise.evaluation.checked import checked
+from counterpoise.evaluation.counting import count_verdicts
 from counterpoise.evaluation.counts import ProblemCounts, read_counts
 from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
 from counterpoise.evaluation.estimators.passk import k_sweep
 from counterpoise.evaluation.guessing import guess_floor
 from counterpoise.evaluation.metrics import Estimate, estimates, per_problem
 from counterpoise.evaluation.store import Manifest, RolloutStore
-from counterpoise.evaluation.tally import count_verdicts
 from counterpoise.files import atomic_write_text, read_json, why
 from counterpoise.streams import numpy_generator
 from counterpoise.text import counted
@@ -178,11 +178,11 @@ def summarise(
             measured += rollout.tokens is not None
             truncated += rollout.stop_reason is StopReason.LENGTH
             ended += rollout.stop_reason is not None
-    tally = count_verdicts(store, by_id, n=n, graders=graders, equivalent=equivalent)
-    counts = tally.counts
+    found = count_verdicts(store, by_id, n=n, graders=graders, equivalent=equivalent)
+    counts = found.counts
     scored, unscored = sum(p.n for p in counts), sum(p.unscored for p in counts)
     if not scored:
-        raise StoreError(_nothing_scored(store, unscored, tally.reasons, graders))
+        raise StoreError(_nothing_scored(store, unscored, found.reasons, graders))
     wanted = list(k_sweep(n)) if ks is None else sorted(set(ks))
     table = per_problem(counts, wanted)
 
@@ -210,11 +210,11 @@ def summarise(
         counts=counts,
         rollouts=rollouts,
         unscored=unscored,
-        unscored_reasons=dict(tally.reasons.most_common()),
+        unscored_reasons=dict(found.reasons.most_common()),
         truncation_rate=truncated / ended if ended else float("nan"),
-        no_answer_rate=tally.no_answers / scored,
+        no_answer_rate=found.no_answers / scored,
         mean_tokens=tokens / measured if measured else float("nan"),
-        distinct_answers=tally.distinct_answers,
+        distinct_answers=found.distinct_answers,
         duplicates=store.duplicates,
         damaged_lines=len(store.damages),
         estimates=others(everything),
@@ -232,7 +232,7 @@ def _nothing_scored(
     files = ", ".join(str(store.verdicts_path(*grader)) for grader in sorted(set(graders.values())))
     return (
         f"all {unscored} rollouts are unscored, so there is no pass@k: {causes}. The rollouts are kept; "
-        f"mend the verifier or its data, delete {files} and run the same command again to grade them anew"
+        f"fix the verifier or its data, delete {files} and run the same command again to grade them anew"
     )
 
 

@@ -79,8 +79,8 @@ def evaluate_checkpoints(
     Args:
         run: the run.
         steps: as `chosen_steps` gives them.
-        on_progress: told (step, rollouts drawn, of all).
-        say: told every damage.
+        on_progress: called with (step, rollouts drawn, of all).
+        say: called with every damage.
 
     Raises:
         DataError, ConfigError: the task cannot be loaded.

@@ -152,7 +152,7 @@ class Bench:
     ) -> tuple[float, list[TokenMeasures], torch.Tensor]:
         """(gradient norm, measures of the rows after it, logits of the explained rollout); NaN and no change without credit."""
         batch, credit = self.experience.batch.rows(torch.tensor(rows)), own.credit.rows(torch.tensor(rows))
-        if not bool(credit.signed.any()):
+        if not bool(credit.nonzero.any()):
             return math.nan, [self.measures[row] for row in rows], self.logits
         trained = Policy(model=copy.deepcopy(self.policy.model), tokenizer=self.policy.tokenizer)
         learner = make_learner(config, trained, own.assembly, accelerator)
@@ -316,7 +316,7 @@ def token_pushes(
         (T,) credit of each rollout's tokens.
     """
     lengths = [len(rollout.token_ids) for rollout in rollouts]
-    if not bool(credit.signed.any()):
+    if not bool(credit.nonzero.any()):
         return [np.zeros(length) for length in lengths]
     mask = torch.zeros(len(rollouts), max(lengths), dtype=torch.bool)
     log_probs = torch.zeros(mask.shape)

@@ -1,4 +1,4 @@
-"""What `explain` is asked: which problems, which rollout, and a response of the user's own."""
+"""The request to `explain`: which problems, which rollout, and a response of the user's own."""
 
 from __future__ import annotations
 

@@ -280,7 +280,7 @@ class _Writer:
         verdict = Verdict(
             value=VerdictValue.UNSCORED if unscored else right,
             answer=None,
-            rule=rule,
+            basis=rule,
             seconds=0.0,
             verifier=IMPORTED,
             version=self.version,
@@ -299,7 +299,7 @@ class _Rules:
         for line in verdicts:
             codes = self._codes.setdefault(line.problem_id, array("H"))
             codes.extend([0] * (line.sample + 1 - len(codes)))
-            codes[line.sample] = self._names.setdefault(line.verdict.rule, len(self._names) + 1)
+            codes[line.sample] = self._names.setdefault(line.verdict.basis, len(self._names) + 1)
         self._named = ["", *self._names]
 
     def of(self, problem: str, sample: int) -> str | None:

@@ -16,11 +16,12 @@ from counterpoise.diagnostics.rollouts import rollout_metrics
 from counterpoise.evaluation.estimators.passk import k_sweep, pass_at_k
 from counterpoise.evaluation.extrapolation import extrapolated_pass_at_k
 from counterpoise.evaluation.intervals import Interval, bootstrap_intervals, exact_interval
+from counterpoise.pipeline import judged_batch
 from counterpoise.rewards.binary import Binary
 from counterpoise.streams import numpy_generator
 from counterpoise.types import Batch, Credit, Problem, Reward, Rollout, StopReason, Sum, Verdict, VerdictValue
 
-__all__ = ["STANDARD_RULES", "Group", "batch_of", "measure_profile"]
+__all__ = ["STANDARD_RULES", "Group", "measure_profile"]
 
 STANDARD_RULES: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "nsr": ("nsr", {}),
@@ -76,7 +77,7 @@ def measure_profile(
     right = [sum(verdict.correct for verdict in group.verdicts) for group in groups]
     n, c = (np.array(list(column), dtype=np.int64) for column in (scored, right))
     n, c = n[n > 0], c[n > 0]
-    binary = batch_of(groups, lambda verdict, rollout: Binary()(verdict))
+    binary = _batch(groups, lambda verdict, rollout: Binary()(verdict))
     shares = [
         _rule_share(
             label,
@@ -93,7 +94,7 @@ def measure_profile(
     ]
     if own is not None:
         label, assign, reward = own
-        batch = batch_of(groups, reward)
+        batch = _batch(groups, reward)
         shares.append(_rule_share(label, batch, assign(batch)))
     metrics = rollout_metrics(rollouts, verdicts, [Binary()(verdict) for verdict in verdicts], group_size=size)
     silent = [
@@ -126,25 +127,16 @@ def measure_profile(
     )
 
 
-def batch_of(groups: Sequence[Group], reward: Callable[[Verdict, Rollout], Reward]) -> Batch:
-    """What credit assignment may know of the groups."""
-    rows = [
-        (problem.task_type, rollout, verdict)
-        for problem, group in ((group.problem, group) for group in groups)
-        for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True)
-    ]
-    return Batch(
-        rewards=torch.tensor([reward(verdict, rollout).value for _, rollout, verdict in rows], dtype=torch.float64),
-        correct=torch.tensor([verdict.correct for _, _, verdict in rows]),
-        scored=torch.tensor([verdict.scored for _, _, verdict in rows]),
-        group_ids=torch.arange(len(groups)).repeat_interleave(torch.tensor([len(group.rollouts) for group in groups])),
-        lengths=torch.tensor([int(rollout.mask.sum()) for _, rollout, _ in rows]),
-        surprisal=torch.tensor(
-            [-float(rollout.log_probs[rollout.mask].sum(dtype="float64")) for _, rollout, _ in rows],
-            dtype=torch.float64,
-        ),
-        task_types=[kind for kind, _, _ in rows],
-        rollouts=[rollout for _, rollout, _ in rows],
+def _batch(groups: Sequence[Group], reward: Callable[[Verdict, Rollout], Reward]) -> Batch:
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    verdicts = [verdict for group in groups for verdict in group.verdicts]
+    sizes = torch.tensor([len(group.rollouts) for group in groups])
+    return judged_batch(
+        [group.problem for group in groups for _ in group.rollouts],
+        rollouts,
+        verdicts,
+        [reward(verdict, rollout) for verdict, rollout in zip(verdicts, rollouts, strict=True)],
+        group_ids=torch.arange(len(groups)).repeat_interleave(sizes),
     )
 
 

@@ -75,8 +75,8 @@ def regrade(
         n: first draws of each problem that count; all by default.
         ks: numbers of tries; those of the result before when it has the same n, else powers of two up to n.
         examples: changed rollouts to return at most.
-        on_progress: told (graded, of all).
-        say: told each damaged line.
+        on_progress: called with (graded, of all).
+        say: called with each damaged line.
 
     Raises:
         DataError: nothing is stored, or the task has not the stored problems.

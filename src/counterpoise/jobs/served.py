@@ -66,7 +66,7 @@ def evaluate_served(
         config: what to evaluate, and how; of `[model]` nothing is read.
         server: who draws.
         directory: the store; begun with the first response.
-        on_progress: told (drawn, of all).
+        on_progress: called with (drawn, of all).
         say: gets a line for where prompts go, for what the server does not take, for what is odd, and for each damage.
 
     Raises:
@@ -179,7 +179,7 @@ class _Kept:
         )
 
     def remark(self) -> None:
-        """Say when a server seems to draw nothing (it decodes greedily, or answers from a cache), or thoughts cannot be told."""
+        """Say when a server seems to draw nothing (it decodes greedily, or answers from a cache), or thoughts cannot be recognised."""
         if self._closed and self._cut and all(ask.messages is not None for ask in self._asks.values()):
             self._say(
                 f"{counted(self._closed, 'response')} close a thought that the server's chat format opened, and {self._cut:,} were cut "

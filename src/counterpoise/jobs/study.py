@@ -12,14 +12,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from counterpoise.build.checks import check_names
+from counterpoise.build.checks import check_names, check_policy
 from counterpoise.build.problems import Problems, problems_of
 from counterpoise.config import RunConfig
 from counterpoise.config.base import Section, component_fault
 from counterpoise.engines.local.observer import Observer
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
-from counterpoise.models.load import check_model
 from counterpoise.ranges import Count
 from counterpoise.runfile import parse_config, settled
 from counterpoise.runs.directory import RunDirectory
@@ -101,8 +100,8 @@ class Study:
         """Train what is not finished; a run that cannot go on is left where it is, and the others are run.
 
         Args:
-            observer: told about every run.
-            on_run: told which run, by its number from 0, is begun or continued.
+            observer: called about every run.
+            on_run: called with the number, from 0, of the run that is begun or continued.
 
         Returns:
             Runs that failed, with the reason.
@@ -138,7 +137,7 @@ class Study:
             config = run.config
             try:
                 check_names(config, started=any(config.path.glob("checkpoints/step-*")))
-                check_model(config.model.name)
+                check_policy(config.model)
                 of_task = str(
                     [getattr(config, section) for section in ("tasks", "prompt", "verification", "evaluation")]
                 )
@@ -158,8 +157,8 @@ class Study:
 
         Args:
             temperatures: of the base, everything else as the run has it.
-            on_progress: told (what, rollouts drawn, of all).
-            say: told every damage.
+            on_progress: called with (what, rollouts drawn, of all).
+            say: called with every damage.
 
         Returns:
             Runs that could not be evaluated, with the reason.
@@ -198,7 +197,7 @@ def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
 
     Raises:
         UsageError: `measured` changes more than the evaluation.
-        ConfigError: a file is missing or no TOML, a key is unknown, or an arm is an illegal run; the message names the arm.
+        ConfigError: a file is missing or not valid TOML, a key is unknown, or an arm is an illegal run; the message names the arm.
     """
     for word in measured:
         if not word.startswith("evaluation."):
@@ -250,7 +249,7 @@ def _directory(run: StudyRun) -> RunDirectory:
     directory = RunDirectory.open(path)
     watching = directory.config.guards
     ours, theirs = (flat(settled(config)) for config in (run.config, directory.config))
-    # Where the runs are is no setting of a run: a study may be looked at from another directory, or moved.
+    # Where the runs are is not a setting of a run: a study may be looked at from another directory, or moved.
     changed = [
         f"{key} {theirs.get(key)} -> {ours.get(key)}"
         for key in sorted(ours.keys() | theirs.keys())

@@ -1,7 +1,7 @@
 """Checkpoints that survive a kill: a directory is written aside, sealed with a manifest of hashes, then renamed into place.
 
 Layout of one checkpoint: `step-000050/` with `policy/` (a Hugging Face model directory), `state.pt` (optimiser, schedule,
-controller, counters), further texts of the caller's and `manifest.json`. A directory without a matching manifest is no checkpoint.
+controller, counters), further texts of the caller's and `manifest.json`. A directory without a matching manifest is not a checkpoint.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NAME = re.compile(r"step-(\d{6,})$")
 _MANIFEST = "manifest.json"
 _STATE = "state.pt"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
-"""What reading a damaged file can raise: text that is no UTF-8, JSON that is none or too deep, values of other kinds, a bad disk."""
+"""What reading a damaged file can raise: text that is not valid UTF-8, JSON that is none or too deep, values of other kinds, a bad disk."""
 _BEST = "best.json"
 _WEIGHTS = (".safetensors", ".bin")
 """Ends of the names of files that hold weights, whole or in shards."""
@@ -115,7 +115,7 @@ class CheckpointStore:
         return Checkpoint(step=step, path=final)
 
     def latest(self) -> Checkpoint | None:
-        """The newest intact checkpoint; damaged ones are renamed to `….damaged` and said aloud. None when there is none."""
+        """The newest intact checkpoint; damaged ones are renamed to `….damaged` and logged. None when there is none."""
         for step, path in sorted(self._all(), reverse=True):
             damage = _damage(path)
             if damage is None:
@@ -227,7 +227,7 @@ def _found_damage(path: Path) -> str | None:
     if not any(name.startswith("policy/") and name.endswith(_WEIGHTS) for name in files):
         return "its manifest lists no weights"
     for name, seal in files.items():
-        # A seal of another kind, as a whole or in its parts, is no seal.
+        # A seal of another kind, as a whole or in its parts, is not a seal.
         if not isinstance(seal, dict) or type(seal.get("bytes")) is not int or not isinstance(seal.get("sha256"), str):
             return f"{name} has no readable seal in its manifest"
         file = path / name

@@ -68,7 +68,7 @@ def credited_rows(
         raise UsageError(
             f"credit covers {credit.plus.shape[1]} tokens and the longest response has {span}; pad it with zeros"
         )
-    signed = credit.row_signed.cpu()
+    signed = credit.nonzero_rows.cpu()
     if bool((signed & ~scored.cpu()).any()):
         raise UsageError("a rollout without a verdict carries credit; unscored rows must be zero in plus and minus")
     temperature = common_temperature(rollouts)

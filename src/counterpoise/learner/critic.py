@@ -185,7 +185,7 @@ class Critic:
         Raises:
             TrainingError: loss or gradient is not finite; that step was not taken.
         """
-        tally, settings = UpdateSums(), self._settings
+        sums, settings = UpdateSums(), self._settings
         live = (scored.cpu() & values.mask.any(dim=1)).numpy()
         process, processes = self._accelerator.process_index, self._processes
         deck = make_deck(group_ids, live, settings, process=process, processes=processes)
@@ -193,9 +193,9 @@ class Critic:
         with updating(self._decoder):
             for _ in range(settings.epochs):
                 for rows in deck.deal(generator):
-                    self._step(rollouts, rows[live[rows]], values, returns, tally)
+                    self._step(rollouts, rows[live[rows]], values, returns, sums)
         self._batches += 1
-        return tally.metrics
+        return sums.metrics
 
     def _step(
         self,
@@ -203,7 +203,7 @@ class Critic:
         rows: npt.NDArray[np.int64],
         values: Values,
         returns: torch.Tensor,
-        tally: UpdateSums,
+        sums: UpdateSums,
     ) -> None:
         own = (int(values.mask[torch.from_numpy(rows)].sum()), len(rows))
         tokens, sequences = (sum(column) for column in zip(*gather(own, self._processes), strict=True))
@@ -223,7 +223,7 @@ class Critic:
             share = self._divide(output, counts)
             torch.autograd.backward(share)
             total += share.detach()
-            tally.add(output.metrics)
+            sums.add(output.metrics)
         sum_gradients(self._parameters, self._processes)
         loss = math.fsum(gather(total.item(), self._processes))
         norm = clip_gradients(self._parameters, self._settings.gradient_clip).item()
@@ -239,8 +239,8 @@ class Critic:
         self._updates += 1
         # the same on every process, and sums over processes are taken later: one of them adds it
         if self._accelerator.process_index == 0:
-            tally.once("value_loss", loss)
-            tally.once("value_gradient_norm", norm)
+            sums.once("value_loss", loss)
+            sums.once("value_gradient_norm", norm)
 
     def _parts(self, rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
         widths = [row_width(rollouts[row]) for row in rows]

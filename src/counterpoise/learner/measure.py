@@ -1,4 +1,4 @@
-"""What is read off the passes that train, at no pass of its own."""
+"""Measure columns during the training passes, without an extra forward pass."""
 
 from __future__ import annotations
 
@@ -36,24 +36,26 @@ def measure(
     out: ResponseLogProbs,
     old: torch.Tensor,
     credit: Credit,
-    tally: UpdateSums,
+    sums: UpdateSums,
     *,
     observe: Observe | None,
     with_gap: bool,
 ) -> None:
-    """Add the entropy by sign and, when asked, the sampler's gap to the tally, in one transfer from the device; show `observe` the rest."""
+    """Add the entropy by sign and, when asked, the sampler's gap to the sums, in one transfer from the device; show `observe` the rest."""
     plus, minus = (sign > 0 if sign.ndim == 2 else (sign > 0)[:, None] for sign in (credit.plus, credit.minus))
     entropy, log_probs = out.entropy.detach(), out.log_probs.detach()
     gap = (out.sampler_log_probs - log_probs).abs()
     chosen = (out.mask, out.mask & plus, out.mask & minus)
-    sums = [(entropy * mask).sum() for mask in chosen] + [mask.sum() for mask in chosen] + [gap.sum(), gap.max()]
-    values = torch.stack([value.double() for value in sums]).tolist()
+    values_on_device = (
+        [(entropy * mask).sum() for mask in chosen] + [mask.sum() for mask in chosen] + [gap.sum(), gap.max()]
+    )
+    values = torch.stack([value.double() for value in values_on_device]).tolist()
     for name, total, count in zip(("entropy", "entropy_plus", "entropy_minus"), values[:3], values[3:6], strict=True):
-        tally.add({name: Sum(total=total, count=count)})
-    tally.pushed += np.array(values[4:6], dtype=np.int64)
+        sums.add({name: Sum(total=total, count=count)})
+    sums.pushed += np.array(values[4:6], dtype=np.int64)
     if with_gap:
-        tally.add({"sampler_gap": Sum(total=values[6], count=values[3])})
-        tally.gap_max = values[7] if math.isnan(tally.gap_max) else max(tally.gap_max, values[7])
+        sums.add({"sampler_gap": Sum(total=values[6], count=values[3])})
+        sums.gap_max = values[7] if math.isnan(sums.gap_max) else max(sums.gap_max, values[7])
     if observe is not None:
         observe(
             log_probs=log_probs,

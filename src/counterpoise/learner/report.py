@@ -1,4 +1,4 @@
-"""What an update tells: its report, and the error of a step that was refused."""
+"""The report of an update, and the error of a refused step."""
 
 from __future__ import annotations
 
@@ -124,13 +124,13 @@ class UpdateSums:
 
 
 def gathered_report(
-    tally: UpdateSums, *, optimiser_steps: int, skipped_steps: int, tokens: npt.NDArray[np.int64], processes: int
+    sums: UpdateSums, *, optimiser_steps: int, skipped_steps: int, tokens: npt.NDArray[np.int64], processes: int
 ) -> UpdateReport:
-    """The report of all processes from each one's tally and (2,) tokens trained and saved.
+    """The report of all processes from each one's sums and (2,) tokens trained and saved.
 
     The numbers of steps are the same on every process, and seconds stay this one's.
     """
-    everywhere = gather((tally.metrics, tally.gap_max, [*tokens, *tally.pushed]), processes)
+    everywhere = gather((sums.metrics, sums.gap_max, [*tokens, *sums.pushed]), processes)
     merged = UpdateSums()
     for metrics, _, _ in everywhere:
         merged.add(metrics)
@@ -144,5 +144,5 @@ def gathered_report(
         tokens_minus=minus,
         tokens_saved=saved,
         sampler_gap_max=max((gap for _, gap, _ in everywhere if not math.isnan(gap)), default=math.nan),
-        seconds=tally.seconds,
+        seconds=sums.seconds,
     )

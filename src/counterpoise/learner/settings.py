@@ -1,4 +1,4 @@
-"""What the learner is told: one frozen record, checked when it is made."""
+"""Settings of the learner: one frozen record, checked when it is made."""
 
 from __future__ import annotations
 

@@ -161,9 +161,9 @@ class Learner:
             RefusedStepError: loss or gradient is not finite; that step was not taken.
             UsageError: the arguments do not fit each other.
         """
-        tally = UpdateSums()
+        sums = UpdateSums()
         settings = self._settings
-        with tally.time("prepare"):
+        with sums.time("prepare"):
             groups = np.asarray(group_ids, dtype=np.int64)
             batch = credited_rows(rollouts, credit, scored, groups, self._accelerator.device, trained=trained)
             process, processes = self._accelerator.process_index, self._processes
@@ -172,7 +172,7 @@ class Learner:
         taken = skipped = 0
         planned = deck.hands * settings.epochs
         with updating(self._model):
-            batch = self._frozen_log_probs(batch, tally, one_step=planned == 1)
+            batch = self._frozen_log_probs(batch, sums, one_step=planned == 1)
             for epoch in range(settings.epochs):
                 for index, rows in enumerate(deck.deal(generator)):
                     live = rows[batch.live[rows]]
@@ -181,19 +181,19 @@ class Learner:
                         skipped += 1
                         continue
                     if measure_signs and taken == 0:
-                        with tally.time("signs"):
-                            self._measure_signs(batch, live, counts, tally)
-                    total = self._accumulate(batch, live, counts, tally, observe=observe, with_gap=taken == 0)
-                    with tally.time("optimiser"):
+                        with sums.time("signs"):
+                            self._measure_signs(batch, live, counts, sums)
+                    total = self._accumulate(batch, live, counts, sums, observe=observe, with_gap=taken == 0)
+                    with sums.time("optimiser"):
                         part = (epoch * deck.hands + index) / planned
                         progress = None if span is None else span[0] + (span[1] - span[0]) * part
-                        evidence = self._step(total, tally, rows=trained_rows, progress=progress)
+                        evidence = self._step(total, sums, rows=trained_rows, progress=progress)
                     if evidence is not None:
                         raise self._refusal(batch, live, evidence, epoch=epoch, minibatch=index, minibatches=deck.hands)
                     taken += 1
         tokens = np.array([batch.lengths.cpu()[batch.live].sum(), batch.lengths.cpu()[~batch.live].sum()])
         return gathered_report(
-            tally,
+            sums,
             optimiser_steps=taken,
             skipped_steps=skipped,
             tokens=tokens * settings.epochs,
@@ -211,13 +211,13 @@ class Learner:
             table = self._passes.table(rollouts, rows, temperature=common_temperature(rollouts)).cpu().numpy()
         return [row[: len(rollout.mask)][rollout.mask] for row, rollout in zip(table, rollouts, strict=True)]
 
-    def _frozen_log_probs(self, batch: CreditedRows, tally: UpdateSums, *, one_step: bool) -> CreditedRows:
+    def _frozen_log_probs(self, batch: CreditedRows, sums: UpdateSums, *, one_step: bool) -> CreditedRows:
         """Log-probabilities that stay fixed during the update: each costs a forward pass without gradient, so only if needed."""
         if self._settings.old_log_probs == "learner" and not one_step:
-            with tally.time("old"):
+            with sums.time("old"):
                 batch = replace(batch, old=_fixed(self._passes, batch))
         if self._reference is not None:
-            with tally.time("reference"):
+            with sums.time("reference"):
                 batch = replace(batch, reference=_fixed(self._reference, batch))
         return batch
 
@@ -239,7 +239,7 @@ class Learner:
         batch: CreditedRows,
         rows: npt.NDArray[np.int64],
         counts: Counts,
-        tally: UpdateSums,
+        sums: UpdateSums,
         *,
         observe: Observe | None = None,
         with_gap: bool = False,
@@ -248,11 +248,11 @@ class Learner:
         total = torch.zeros((), device=self._accelerator.device)
         for part in self._passes.parts(batch.rollouts, rows):
             where = torch.from_numpy(part).to(total.device)
-            with tally.time("forward"):
+            with sums.time("forward"):
                 out = self._passes.forward(
                     batch.rollouts, part, temperature=batch.temperature, with_entropy=self._settings.needs_entropy
                 )
-            with tally.time("loss"):
+            with sums.time("loss"):
                 span = out.mask.shape[1]
                 credit, old = batch.credit.rows(where, span), self._old(batch, out, where)
                 output = self._loss(
@@ -265,9 +265,9 @@ class Learner:
                     entropy=out.entropy if self._settings.needs_entropy else None,
                 )
                 share = self._divide(output, counts)
-                tally.add(output.metrics)
-                measure(out, old, credit, tally, observe=observe, with_gap=with_gap)
-            with tally.time("backward"):
+                sums.add(output.metrics)
+                measure(out, old, credit, sums, observe=observe, with_gap=with_gap)
+            with sums.time("backward"):
                 # not accelerator.backward: it would divide by its own gradient_accumulation_steps, and only Divide divides
                 torch.autograd.backward(share)
             total += share.detach()
@@ -279,7 +279,7 @@ class Learner:
         return out.sampler_log_probs if self._settings.old_log_probs == "sampler" else out.log_probs.detach()
 
     def _step(
-        self, total: torch.Tensor, tally: UpdateSums, *, rows: int, progress: float | None
+        self, total: torch.Tensor, sums: UpdateSums, *, rows: int, progress: float | None
     ) -> tuple[float, float] | None:
         """Sum over processes, clip, step; or None of it, and (loss, gradient norm) as evidence, when one is not finite."""
         sum_gradients(self._parameters, self._processes)
@@ -295,22 +295,22 @@ class Learner:
             # the same on every process, and sums over processes are taken at the end: one of them adds it
             if self._accelerator.process_index == 0:
                 limit = self._settings.gradient_clip
-                tally.once("loss", loss)
-                tally.once("gradient_norm", norm)
-                tally.once("gradient_clipped", float(limit is not None and norm > limit))
-                tally.once("learning_rate", rate)
-                tally.once("rows_per_update", rows)
+                sums.once("loss", loss)
+                sums.once("gradient_norm", norm)
+                sums.once("gradient_clipped", float(limit is not None and norm > limit))
+                sums.once("learning_rate", rate)
+                sums.once("rows_per_update", rows)
         self._optimiser.zero_grad(set_to_none=True)
         return None if finite else (loss, norm)
 
     def _measure_signs(
-        self, batch: CreditedRows, rows: npt.NDArray[np.int64], counts: Counts, tally: UpdateSums
+        self, batch: CreditedRows, rows: npt.NDArray[np.int64], counts: Counts, sums: UpdateSums
     ) -> None:
         """Gradient of each sign alone under the shared counts, so that the two add up to the gradient of the step."""
         flat = []
         nothing = torch.zeros_like(batch.credit.plus)
         for credit in (Credit(plus=batch.credit.plus, minus=nothing), Credit(plus=nothing, minus=batch.credit.minus)):
-            signed = credit.row_signed
+            signed = credit.nonzero_rows
             own = rows[signed.cpu().numpy()[rows]]
             self._accumulate(replace(batch, credit=credit), own, counts, UpdateSums())
             sum_gradients(self._parameters, self._processes)
@@ -319,7 +319,7 @@ class Learner:
         values = sign_statistics(*flat)
         if self._accelerator.process_index == 0:
             for name, value in zip(("norm_plus", "norm_minus", "cosine"), values, strict=True):
-                tally.once(f"gradient_{name}", value)
+                sums.once(f"gradient_{name}", value)
 
     def _refusal(
         self,

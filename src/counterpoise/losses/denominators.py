@@ -118,7 +118,7 @@ def counts(credit: Credit, lengths: torch.Tensor, scored: torch.Tensor) -> Count
             raise UsageError(
                 f"{name} has shape {tuple(tensor.shape)}; expected {tuple(credit.plus.shape[:1])}, one per rollout"
             )
-    signed = credit.row_signed & scored
+    signed = credit.nonzero_rows & scored
     values = [(lengths * scored).sum(), (lengths * signed).sum(), scored.sum(), signed.sum()]
     tokens_all, tokens_signed, sequences_all, sequences_signed = torch.stack(values).tolist()
     return Counts(

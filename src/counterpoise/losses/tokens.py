@@ -1,4 +1,4 @@
-"""What is the same for every surrogate: masked log-ratios, broadcast credit, undivided row sums, one metrics transfer."""
+"""Steps that every surrogate shares: masked log-ratios, broadcast credit, undivided row sums, one metrics transfer."""
 
 from __future__ import annotations
 

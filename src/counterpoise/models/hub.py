@@ -13,36 +13,40 @@ _SECONDS = 10.0
 _NEAR = 0.6
 
 
-def ask_hub(name: str) -> bool:
-    """Whether the hub answers for this id; False where it does not and the model was downloaded before.
+def ask_hub(name: str, revision: str | None = None) -> bool:
+    """Whether the hub answers for this id at this revision; False where it does not and the model was downloaded before.
 
     Raises:
-        ModelError: the hub has no such model, or cannot be reached and nothing was downloaded.
+        ModelError: the hub has no such model or revision, or cannot be reached and nothing was downloaded.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        HfApi().model_info(name, timeout=_SECONDS)
+        HfApi().model_info(name, revision=revision, timeout=_SECONDS)
+    except RevisionNotFoundError as error:
+        raise ModelError(
+            f"the hub has no revision '{revision}' of '{name}'; model.revision is a branch, a tag or a commit of it"
+        ) from error
     except RepositoryNotFoundError as error:
-        if in_hub_cache(name):  # private, and today without its token
+        if in_hub_cache(name, revision):  # private, and today without its token
             return False
         raise not_on_hub(name, error) from error
     except HfHubHTTPError:
         return True  # it is there, and whoever loads it says what is wrong
     except Exception as error:  # of the HTTP client's dozens of kinds, or offline mode
-        if in_hub_cache(name):
+        if in_hub_cache(name, revision):
             return False
         raise not_on_hub(name, error) from error
     return True
 
 
-def in_hub_cache(name: str) -> bool:
+def in_hub_cache(name: str, revision: str | None = None) -> bool:
     """Whether the model of this id was downloaded before, as far as its configuration tells."""
     from huggingface_hub import try_to_load_from_cache
 
     try:
-        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+        return isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str)
     except ValueError:  # no id at all
         return False
 

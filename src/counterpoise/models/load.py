@@ -5,12 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from counterpoise.errors import ModelError
 from counterpoise.files import irregular, read_json
+from counterpoise.models.gguf.convert import check_gguf
+from counterpoise.models.gguf.header import is_gguf
+from counterpoise.models.gguf.tokenizer import MADE_FROM
 from counterpoise.models.hub import ask_hub, not_on_hub
+from counterpoise.models.layout import WEIGHTS, base_of, is_adapter
+from counterpoise.models.lora import merged
 from counterpoise.models.registry import MODELS, resolve_model
 from counterpoise.text import counted
 
@@ -22,12 +28,8 @@ __all__ = ["LoadedModel", "check_model", "load_model", "load_tokenizer", "quiet"
 
 Dtype = Literal["float32", "bfloat16", "auto"]
 
-_WEIGHTS: Final = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
+_KERNELS: Final = {"flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface"}
+"""The package that an implementation of attention is in, where it is not torch."""
 _TOKENIZERS: Final = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json", "spiece.model")
 
 
@@ -48,37 +50,43 @@ def load_model(
     *,
     dtype: Dtype = "float32",
     device: str | torch.device | None = None,
+    revision: str | None = None,
+    attn_implementation: str | None = None,
     trust_remote_code: bool = False,
 ) -> LoadedModel:
-    """Load `lab`, `lab:weak`, `lab:graded`, `smollm2`, a local directory or a hub id.
+    """Load `lab`, `lab:weak`, `lab:graded`, `smollm2`, a GGUF file, a directory or a hub id; a LoRA adapter is merged into its base.
 
     Args:
         name_or_path: packaged name, directory, or hub id.
         dtype: precision of the weights in memory; `auto` keeps the precision they are stored in.
         device: where to put them; None leaves them on the CPU (the engine places its own).
+        revision: commit, branch or tag of a model of the hub; None takes its newest.
+        attn_implementation: how attention is computed, e.g. `eager`; None keeps what transformers chooses.
         trust_remote_code: run Python code that comes with the model; off unless you have read that code.
 
     Raises:
-        ModelError: no such model, no weights, damaged or incomplete weights, no tokenizer, hub unreachable.
+        ModelError: no such model or revision, no weights, damaged or incomplete weights, no tokenizer, hub unreachable.
         MissingExtraError: a packaged model needs an extra that is not installed.
     """
     if dtype not in ("float32", "bfloat16", "auto"):
         raise ModelError(f"dtype '{dtype}' is not known; choose float32, bfloat16 or auto")
-    source = resolve_model(name_or_path)
-    if isinstance(source, Path):
-        check_directory(source)
+    source, adapter = _found(name_or_path)
+    _check_options(source, revision=revision, attn_implementation=attn_implementation)
     import transformers
 
     # transformers' own annotations do not cover its auto classes.
     auto_model: Any = transformers.AutoModelForCausalLM
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if isinstance(source, str):
-        options["local_files_only"] = not ask_hub(source)
+        options |= {"local_files_only": not ask_hub(source, revision), "revision": revision}
+    attention = {} if attn_implementation is None else {"attn_implementation": attn_implementation}
     with quiet():
         # The tokenizer first: it is cheap, and a fault in it should not cost the loading of the weights.
-        tokenizer = _tokenizer(source, options)
+        tokenizer = _tokenizer(_of_tokenizer(source, adapter), options)
         try:
-            model, info = auto_model.from_pretrained(str(source), dtype=dtype, output_loading_info=True, **options)
+            model, info = auto_model.from_pretrained(
+                str(source), dtype=dtype, output_loading_info=True, **options, **attention
+            )
         except Exception as error:
             raise _explain(source, "the weights", error) from error
     missing = sorted(info["missing_keys"])
@@ -87,6 +95,8 @@ def load_model(
             f"the weights of {source} lack {counted(len(missing), 'tensor')} the architecture needs (first: {missing[0]}); "
             "they would be random; save the whole model again with save_pretrained"
         )
+    if adapter is not None:
+        model = merged(model, adapter)
     _ensure_padding(model, tokenizer, source)
     if device is not None:
         model.to(device)
@@ -94,25 +104,65 @@ def load_model(
     return LoadedModel(model=model, tokenizer=tokenizer, name=str(name_or_path))
 
 
-def load_tokenizer(name_or_path: str | Path) -> PreTrainedTokenizerBase:
+def load_tokenizer(
+    name_or_path: str | Path, *, revision: str | None = None, trust_remote_code: bool = False
+) -> PreTrainedTokenizerBase:
     """The tokenizer of a model alone, as `load_model` reads it; its directory must be a whole model's.
 
     Raises:
         ModelError: no such model, no tokenizer, hub unreachable.
         MissingExtraError: a packaged model needs an extra that is not installed.
     """
+    source, adapter = _found(name_or_path)
+    _check_options(source, revision=revision)
+    options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    if isinstance(source, str):
+        options |= {"local_files_only": not ask_hub(source, revision), "revision": revision}
+    with quiet():
+        return _tokenizer(_of_tokenizer(source, adapter), options)
+
+
+def _found(name_or_path: str | Path) -> tuple[Path | str, Path | None]:
+    """The whole model, checked where it is a directory, and the adapter that goes into it."""
     source = resolve_model(name_or_path)
+    adapter = source if isinstance(source, Path) and is_adapter(source) else None
+    if adapter is not None:
+        base = base_of(adapter)
+        try:
+            source = resolve_model(base)
+        except ModelError as error:
+            raise ModelError(
+                f"{adapter} is an adapter of '{base}', which its adapter_config.json names: {error}"
+            ) from error
     if isinstance(source, Path):
         check_directory(source)
-    options: dict[str, Any] = {"local_files_only": not ask_hub(source)} if isinstance(source, str) else {}
-    with quiet():
-        return _tokenizer(source, options)
+    return source, adapter
+
+
+def _of_tokenizer(source: Path | str, adapter: Path | None) -> Path | str:
+    own = adapter is not None and any((adapter / name).is_file() for name in _TOKENIZERS)
+    return adapter if own and adapter is not None else source
+
+
+def _check_options(source: Path | str, *, revision: str | None, attn_implementation: str | None = None) -> None:
+    if revision is not None and isinstance(source, Path):
+        raise ModelError(
+            f"model.revision={revision} chooses a commit of a model of the hub, and the model is here, in {source}; drop it"
+        )
+    package = _KERNELS.get(attn_implementation or "")
+    if package is not None and find_spec(package) is None:
+        raise ModelError(
+            f"model.attn_implementation={attn_implementation} needs the package '{package}', which is not installed; "
+            "use sdpa or eager, or install it"
+        )
 
 
 def _tokenizer(source: Path | str, options: dict[str, Any]) -> PreTrainedTokenizerBase:
     import transformers
 
     auto_tokenizer: Any = transformers.AutoTokenizer
+    if isinstance(source, Path) and _made_from_gguf(source):
+        auto_tokenizer, options = transformers.PreTrainedTokenizerFast, {}
     try:
         tokenizer: PreTrainedTokenizerBase = auto_tokenizer.from_pretrained(str(source), **options)
     except Exception as error:
@@ -120,19 +170,30 @@ def _tokenizer(source: Path | str, options: dict[str, Any]) -> PreTrainedTokeniz
     return tokenizer
 
 
-def check_model(name: str) -> None:
+def _made_from_gguf(source: Path) -> bool:
+    """Whether the tokenizer was written from a GGUF file, so that the architecture's own class, with other cuts or tokens, is not it."""
+    try:
+        return read_json(source / "tokenizer_config.json").get("made_from") == MADE_FROM
+    except (OSError, ValueError):
+        return False
+
+
+def check_model(name: str, *, revision: str | None = None, attn_implementation: str | None = None) -> None:
     """What can be said against a model before anything heavy is imported; packaged ones are in order.
 
     Raises:
         ModelError: it can be neither a directory nor a hub id, its directory is not whole, or the hub cannot provide it.
     """
-    if name in MODELS:
-        return
-    source = resolve_model(name)
-    if isinstance(source, Path):
-        check_directory(source)
+    # Making a packaged one takes longer than naming it.
+    if name in MODELS or (is_gguf(name) and Path(name).expanduser().is_file()):
+        source: Path | str = Path(name)
+        if name not in MODELS:
+            check_gguf(Path(name).expanduser())
     else:
-        ask_hub(source)
+        source = _found(name)[0]
+    _check_options(source, revision=revision, attn_implementation=attn_implementation)
+    if isinstance(source, str):
+        ask_hub(source, revision)
 
 
 def check_directory(path: Path) -> None:
@@ -149,10 +210,11 @@ def check_directory(path: Path) -> None:
     if "config.json" not in names:
         if "adapter_config.json" in names:
             raise ModelError(
-                f"{path} holds a LoRA adapter, not a model; merge it into its base first (counterpoise.models.lora.export_plain)"
+                f"{path} holds a LoRA adapter, and what an adapter belongs to is a whole model; merge it first: "
+                "counterpoise model export, or merge_and_unload of peft"
             )
         raise ModelError(f"{path} is not a model directory: no config.json; it holds {listing}")
-    if not any(name in names for name in _WEIGHTS):
+    if not any(name in names for name in WEIGHTS):
         raise ModelError(
             f"{path} has no weights: expected model.safetensors (or its index), found {listing}; "
             "copy the weight files there, or save the model again with save_pretrained"
@@ -220,6 +282,13 @@ def _ensure_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
 
 def _explain(source: Path | str, part: str, error: Exception) -> ModelError:
     detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if "trust_remote_code" in str(error):
+        return ModelError(
+            f"{source} comes with Python code of its own, which would run here with your rights; read that code, and then give "
+            "model.trust_remote_code=true on the command line"
+        )
+    if "attn_implementation" in str(error):
+        return ModelError(f"{source} cannot have this model.attn_implementation ({detail}); use eager, or drop it")
     if isinstance(source, Path):
         return ModelError(f"cannot load {part} of {source}: {detail}; save or copy the model there again")
     return not_on_hub(source, error, part=part)

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from counterpoise.errors import ConfigError, MissingExtraError
+from counterpoise.errors import ConfigError, MissingExtraError, ModelError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["add_lora", "export_plain"]
+__all__ = ["add_lora", "export_plain", "merged"]
 
 
 def add_lora(
@@ -82,6 +82,27 @@ def export_plain(model: Any, directory: Path, *, tokenizer: PreTrainedTokenizerB
     if tokenizer is not None:
         tokenizer.save_pretrained(directory)
     return directory
+
+
+def merged(base: Any, adapter: Path) -> Any:
+    """The model with the adapter of a directory in its weights: W + (alpha / rank) B A; `base` is changed.
+
+    Raises:
+        ModelError: the adapter cannot be read, or does not fit the model.
+        MissingExtraError: `peft` is not installed.
+    """
+    try:
+        import peft
+    except ImportError as error:
+        raise MissingExtraError("peft", extra="lora", purpose="loading a LoRA adapter") from error
+    try:
+        return peft.PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
+    except Exception as error:  # of peft, safetensors or torch
+        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            f"cannot put the adapter {adapter} into its base ({detail}); copy the adapter again, or see that its "
+            "adapter_config.json names the model it was trained on"
+        ) from error
 
 
 def _is_linear(module: object) -> bool:

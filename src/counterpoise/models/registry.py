@@ -8,7 +8,10 @@ from typing import Final, Literal
 
 from counterpoise.errors import ModelError, nearest
 from counterpoise.files import irregular
+from counterpoise.models.gguf.convert import gguf_directory
+from counterpoise.models.gguf.header import is_gguf
 from counterpoise.models.hub import in_hub_cache, near_directory
+from counterpoise.models.layout import model_directory
 from counterpoise.models.smollm2 import smollm2_path
 
 __all__ = ["MODELS", "resolve_model"]
@@ -24,10 +27,11 @@ MODELS: Final[dict[str, Callable[[], Path]]] = {
 
 
 def resolve_model(name_or_path: str | Path) -> Path | str:
-    """A packaged name or an existing directory as a path; anything that may be a hub id unchanged.
+    """The directory of a packaged name, of a GGUF file (converted) or of what a trainer wrote; anything that may be a hub id unchanged.
 
     Raises:
-        ModelError: the name can be neither, e.g. an absolute path that does not exist or a misspelt packaged name.
+        ModelError: the name can be neither, e.g. an absolute path that does not exist or a misspelt packaged name; or the directory holds
+            no model.
         MissingExtraError: a packaged model needs an extra that is not installed.
     """
     name = str(name_or_path)
@@ -35,9 +39,13 @@ def resolve_model(name_or_path: str | Path) -> Path | str:
         return MODELS[name]()
     path = Path(name).expanduser()
     if path.is_dir():
-        return path
+        return model_directory(path)
     if (kind := irregular(path)) is not None:
         raise ModelError(f"model '{name}' is {kind}; give the directory of a model")
+    if is_gguf(name):
+        if path.is_file():
+            return gguf_directory(path)
+        raise ModelError(f"there is no GGUF file {path}; check the path (a file of the hub has to be downloaded first)")
     if path.is_file():
         raise ModelError(f"model '{name}' is a file; give the directory that holds it: {path.parent}")
     # A hub id has one slash too; one whose first half is a directory here is far likelier a misspelt path, and the hub would be

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["cache_directory", "convert_smollm2", "gguf_path", "smollm2_path"]
+__all__ = ["cache_directory", "convert_smollm2", "gguf_path", "half_split_rows", "publish", "smollm2_path"]
 
 DiskDtype = Literal["bfloat16", "float32"]
 
@@ -96,7 +96,7 @@ def smollm2_path(*, dtype: DiskDtype = "bfloat16", cache: Path | None = None) ->
         temporary = Path(tempfile.mkdtemp(dir=root, prefix=f".{target.name}."))
         temporary.chmod(0o755)
         convert_smollm2(source, temporary, dtype=dtype)
-        _publish(temporary, target)
+        publish(temporary, target)
     except OSError as error:
         raise ModelError(
             f"cannot write the converted SmolLM2 to {root}: {error.strerror or error}; "
@@ -212,22 +212,22 @@ def _write_weights(reader: Any, fields: dict[str, Any], target: Path, *, dtype: 
             _, block, part, _ = tensor.name.split(".")
             name = f"model.layers.{block}.{_IN_BLOCK[part]}.weight"
             if part in heads:
-                values = _half_split_rows(values, heads=heads[part])
+                values = half_split_rows(values, heads=heads[part])
         tensors[name] = torch.tensor(values).to(getattr(torch, dtype))
     save_file(tensors, str(target / "model.safetensors"), metadata={"format": "pt"})
 
 
-def _half_split_rows(rows: npt.NDArray[np.float32], *, heads: int) -> npt.NDArray[np.float32]:
+def half_split_rows(rows: npt.NDArray[np.float32], *, heads: int) -> npt.NDArray[np.float32]:
     """Undo llama.cpp's order of the rotary pairs.
 
     llama.cpp keeps the two coordinates of rotary pair j of a head at rows (2j, 2j + 1); transformers at (j, j + d / 2), with
     d rows a head. Model quality falls without this, yet the text stays fluent enough to miss it.
     """
-    total, width = rows.shape
-    return rows.reshape(heads, total // heads // 2, 2, width).swapaxes(1, 2).reshape(total, width)
+    pairs = rows.shape[0] // heads // 2
+    return rows.reshape(heads, pairs, 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
 
 
-def _publish(temporary: Path, target: Path) -> None:
+def publish(temporary: Path, target: Path) -> None:
     """Flush every file and rename the directory; if another process was first, its result is the one that stays."""
     for path in temporary.iterdir():
         with open(path, "rb") as handle:

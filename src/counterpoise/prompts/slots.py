@@ -1,4 +1,4 @@
-r"""The one field of a prompt's text, `{question}`, and what is no field though it stands in braces.
+r"""The one field of a prompt's text, `{question}`, and what is not a field though it stands in braces.
 
 `{name}` is a field, `{{name}}` the same letters meant literally. Whatever else stands in braces is text: `{}`, `{1, 2}`, `{"answer": 4}`,
 and the arguments of LaTeX's commands, `\boxed{answer}` and `\frac{a}{b}`, but for `{question}` itself.

@@ -160,7 +160,7 @@ class Wording:
         return template.in_text()
 
     def remark(self, problems: Sequence[Problem], tokenizer: Tokenizer) -> str | None:
-        """What is to be said of the way in which these problems are asked; None where the template is what its name says."""
+        """Remark on the way in which these problems are asked; None where the template is used as it is."""
         if tokenizer.chat_template or not any(
             isinstance(self.of(self.name_for(problem)), ChatTemplate) for problem in problems[:1]
         ):

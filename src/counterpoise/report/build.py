@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from counterpoise.report.collect import read_runs
 from counterpoise.report.records import Report
-from counterpoise.report.samples import best_and_worst
+from counterpoise.report.samples import find_rollouts
 from counterpoise.report.sections import few_notes, find_entries, make_sections, settings_notes
 
 __all__ = ["build_report"]
@@ -39,7 +39,7 @@ def build_report(
     """
     runs = read_runs(targets)
     entries = find_entries(runs)
-    samples = {run.name: found for run in runs if (found := best_and_worst(run)) is not None}
+    samples = {run.name: found for run in runs if (found := find_rollouts(run)) is not None}
     return Report(
         title=title or _title([run.name for run in runs]),
         runs=tuple(runs),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from counterpoise.report.metrics import Panel
@@ -15,13 +17,15 @@ from counterpoise.report.records import Against, Breakdown, Contrast, Report, Ru
 from counterpoise.report.series import thinned
 from counterpoise.text import visible
 
-__all__ = ["EVENTS", "SYMBOLS", "chart_data", "compact", "dash_of", "style_slot"]
+__all__ = ["EVENTS", "SYMBOLS", "chart_data", "compact", "crowded", "dash_of", "event_symbols", "style_slot"]
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star")
 """Marker of each run, by `style_slot`."""
 
 _DASHES = ("solid", "dot", "dashdot", "longdash", "longdashdot", "dash", "solid", "dot")
 _BASE_DASHES = ("dash", "dot", "dashdot", "longdash")
+_EVENT_SYMBOLS = {"interrupted": "triangle-down", "refused": "x", "guard": "diamond"}
+_CLOSE = 0.05
 _DIGITS = 5
 _MESSAGE = 300
 EVENTS = 1000
@@ -36,6 +40,30 @@ def style_slot(style: int) -> int:
 def dash_of(style: int) -> str:
     """Dash of a line, as Plotly calls it: bases have one colour and differ by it."""
     return _DASHES[style_slot(style) - 1] if style > 0 else _BASE_DASHES[-style % len(_BASE_DASHES)]
+
+
+def event_symbols(runs: Sequence[Run]) -> dict[str, str]:
+    """Marker of each kind of event that is drawn: interrupts, refusals and guards have their own, others what is left."""
+    kinds = dict.fromkeys(visible(event.kind) for run in runs for event in run.events[-EVENTS:] if event.step > 0)
+    free = (symbol for symbol in SYMBOLS if symbol not in _EVENT_SYMBOLS.values())
+    found = {}
+    for kind in kinds:
+        known = next((symbol for start, symbol in _EVENT_SYMBOLS.items() if kind.startswith(start)), None)
+        symbol = known or next(free, None)
+        if symbol is not None:  # of more kinds the list of events tells
+            found[kind] = symbol
+    return found
+
+
+def crowded(section: Breakdown) -> bool:
+    """Whether curves lie so close that their differences say more: half of the gaps between neighbours are under 5% of what all span."""
+    by_k = [
+        sorted(point.estimate for point in points if not math.isnan(point.estimate))
+        for points in zip(*section.curves, strict=True)
+    ]
+    gaps = [high - low for shares in by_k for low, high in pairwise(shares)]
+    span = max((shares[-1] for shares in by_k if shares), default=0.0) - min((s[0] for s in by_k if s), default=0.0)
+    return bool(gaps) and median(gaps) < _CLOSE * span
 
 
 def compact(values: Sequence[float | None]) -> list[float | int | None]:
@@ -55,7 +83,7 @@ def chart_data(report: Report, panels: Sequence[Panel], published: Sequence[Publ
         charts[f"curve-{number}"] = _curve_chart(section)
         if section.against:
             charts[f"difference-{number}"] = _difference_chart(section)
-    over_training = _evaluations(report.runs)
+    over_training = _evaluations(report)
     if over_training:
         charts["evaluations"] = {"type": "evaluations", "unit": "pass@k, %", "series": over_training}
     drawn = set()
@@ -110,6 +138,7 @@ def _differences(against: Against, styles: dict[str, int]) -> list[dict[str, Any
         {
             "style": styles[difference.comparison.after],
             "name": difference.comparison.after,
+            "base": difference.comparison.base,
             "paired": difference.refused is None,
             "y": _percents(p.estimate for p in difference.comparison.points),
             "low": _percents(p.band_low for p in difference.comparison.points),
@@ -128,14 +157,15 @@ def _crossing(difference: Contrast) -> list[float] | None:
     return [round(k, 3) for k in (crossing.k, crossing.low, min(crossing.high, float(crossing.last_k)))]
 
 
-def _evaluations(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """pass@1 and pass@k at the largest k by training step, for runs with two evaluations or more."""
+def _evaluations(report: Report) -> list[dict[str, Any]]:
+    """pass@k at the telling k (`Breakdown.telling`) by training step, for runs with two evaluations or more."""
+    telling = {section.ks[i] for section in report.sections[:1] for i in section.telling()}
     series = []
-    for style, run in enumerate(runs, start=1):
+    for style, run in enumerate(report.runs, start=1):
         if len(run.evaluations) < 2:
             continue
         common = set.intersection(*({point.k for point in done.result.curve} for done in run.evaluations))
-        for dash, k in enumerate(sorted({min(common), max(common)} if common else ())):
+        for dash, k in enumerate(sorted((telling & common) or common)[:2]):
             chosen = [next(p for p in done.result.curve if p.k == k) for done in run.evaluations]
             series.append(
                 {

@@ -14,7 +14,8 @@ from counterpoise.evaluation.comparison import Contender, read_contender
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import Damage, read_json_lines
 from counterpoise.report.records import Evaluated, Event, Run
-from counterpoise.report.series import Series, read_series
+from counterpoise.report.series import Series, read_series, series_of
+from counterpoise.runs.engine_logs import EngineLog, engine_lines, find_engine_log
 from counterpoise.text import counted
 
 __all__ = ["read_runs"]
@@ -24,7 +25,7 @@ _DAMAGES = 5
 
 
 def read_runs(targets: Sequence[str]) -> list[Run]:
-    """Read runs (`RUN@STEP` chooses an evaluation), evaluations and files of counts, each under a name of its own.
+    """Read runs (`RUN@STEP` chooses an evaluation), other trainers' logs, evaluations and files of counts, each under a name of its own.
 
     A run needs nothing but its config.toml; lines that cannot be read are named in `notes` and left out.
 
@@ -54,6 +55,8 @@ def _read(target: str) -> Run:
         chosen = None
     if (path / "config.toml").is_file():
         return _read_run(target, path, explicit=chosen is not None)
+    if chosen is None and not (path / "passk.json").is_file() and (log := find_engine_log(path)) is not None:
+        return _read_log(target, path, log)
     contender = read_contender(target)
     result = EvaluationResult.load(path) if path.is_dir() else None
     return Run(
@@ -118,6 +121,33 @@ def _read_run(target: str, path: Path, *, explicit: bool) -> Run:
         started=series.started,
         ended=series.ended,
         notes=tuple(notes),
+    )
+
+
+def _read_log(target: str, path: Path, log: EngineLog) -> Run:
+    damages: list[Damage] = []
+    series = series_of(engine_lines(log, on_damage=damages.append))
+    notes = [f"of {log.engine}'s run there are the metrics of {log.path}: no run file, evaluation or rollouts"]
+    _tell(damages, notes)
+    return Run(
+        name=log.name,
+        target=target,
+        path=path,
+        kind="log",
+        config={},
+        config_text="",
+        steps=series.steps,
+        columns=series.columns,
+        events=(),
+        checkpoints=(),
+        evaluations=(),
+        contender=None,
+        step=None,
+        result=None,
+        started=None,
+        ended=None,
+        notes=tuple(notes),
+        engine=log.engine,
     )
 
 

@@ -38,7 +38,7 @@ _LINES: Mapping[str, Any] = {
 }
 _VARIANTS = ("solid", "dot", "dash", "dashdot", "longdash", "longdashdot")
 _DPI = 160
-_OVERVIEW = ("entropy", "success", "polarity", "groups")
+_OVERVIEW = ("success", "entropy", "polarity", "groups")
 _SMOOTHED = 0.04
 
 
@@ -60,7 +60,7 @@ def write_png(report: Report, directory: Path, *, paper: str | None = None) -> l
     """
     published = find_published(paper) if paper is not None else None
     report = replace(report, runs=tuple(map(with_stand_ins, report.runs)))
-    panels = [panel for panel in choose_panels(n for run in report.runs for n in run.columns) if panel.main]
+    panels = [panel for panel in choose_panels(n for run in report.runs for n in run.columns) if panel.rank != "folded"]
     overview = [_first_column(panel) for key in _OVERVIEW for panel in panels if panel.key == key]
     curves: list[Callable[[Axes], None]] = []
     if report.sections:

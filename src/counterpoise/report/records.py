@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from counterpoise.evaluation.comparison import Comparison, Contender
 from counterpoise.evaluation.summary import EvaluationResult
 
 __all__ = [
+    "OWN_BASE",
     "Against",
     "Breakdown",
     "Contrast",
@@ -23,6 +25,10 @@ __all__ = [
     "ShownRollout",
     "ShownRollouts",
 ]
+
+
+OWN_BASE = "each run's own base"
+"""What `Against.reference` says where every run is compared with the policy that it was trained from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +65,8 @@ class Run:
     """What was typed."""
     path: Path
     """Directory or file."""
-    kind: Literal["run", "evaluation", "counts"]
-    """What was found there."""
+    kind: Literal["run", "log", "evaluation", "counts"]
+    """What was found there; a `log` is another trainer's."""
     config: Mapping[str, Any]
     """Configuration as dotted keys; empty where there is none."""
     config_text: str
@@ -87,6 +93,8 @@ class Run:
     """Time of the last one."""
     notes: tuple[str, ...]
     """What a reader should know: damaged lines, unfinished evaluations, what is absent."""
+    engine: str = ""
+    """Name of the trainer that wrote a `log`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +109,8 @@ class Entry:
     """Colour, dash and marker: 0 and below for bases, from 1 for runs in their order."""
     result: EvaluationResult | None = None
     """Its numbers, where they are more than counts."""
+    own_base: str | None = None
+    """Name of the entry of the policy that it was trained from, where that was evaluated on the same problems."""
 
     @property
     def name(self) -> str:
@@ -120,12 +130,12 @@ class Contrast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Against:
-    """Every other entry against one reference."""
+    """Every other entry against one reference, or against its own base."""
 
     reference: str
-    """Name of the reference."""
+    """Name of the reference, or `OWN_BASE`; each comparison names its own."""
     differences: tuple[Contrast, ...]
-    """One for each other entry."""
+    """One for each other entry; against `OWN_BASE` one for each run that has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +151,36 @@ class Breakdown:
     curves: tuple[tuple[BandPoint, ...], ...]
     """pass@k of each entry with interval and band."""
     against: tuple[Against, ...]
-    """Comparisons for each possible reference, the report's own first; empty for a single entry."""
+    """Comparisons for each possible reference, the report's own first; empty for a single entry. `OWN_BASE` is among them
+    where no other reference is the base of every run."""
+
+    def change_of(self, name: str) -> Contrast | None:
+        """The run against the reference where both answered the same problems, else against its own base; None where neither can be."""
+        first = [contrast for against in self.against[:1] for contrast in against.differences]
+        own = next((entry.own_base for entry in self.entries if entry.name == name), None)
+        with_base = [c for against in self.against for c in against.differences if c.comparison.base == own]
+        fitting = (c for c in (*first, *with_base) if c.comparison.after == name and c.refused is None)
+        return next(fitting, None)
+
+    def telling(self) -> tuple[int, ...]:
+        """Places in `ks` of one try and of the number of tries at which runs are furthest from what they are compared with, at most two.
+
+        The largest k alone would often say that everything is solved within so many tries.
+        """
+        curves = [[point.estimate for point in curve] for curve in self.curves]
+        defined = [i for i in range(len(self.ks)) if any(not math.isnan(curve[i]) for curve in curves)]
+        changes = [
+            change for entry in self.entries if (change := self.change_of(entry.name)) is not None and not entry.base
+        ]
+        if len(defined) < 2:
+            return tuple(defined)
+
+        def apart(i: int) -> float:
+            known = [abs(change.comparison.points[i].estimate) for change in changes]
+            return max((size for size in known if not math.isnan(size)), default=0.0)
+
+        # Of equals the largest k.
+        return defined[0], max(reversed(defined[1:]), key=apart)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,13 +188,17 @@ class ShownRollout:
     """One rollout to show."""
 
     step: int | None
-    """Training step it was drawn in."""
+    """Training step it was drawn in, or after which it was evaluated."""
+    evaluated: bool
+    """Whether it is an evaluation's and not training's."""
     problem_id: str
     """Problem."""
     question: str | None
     """The problem's text, where it is stored."""
     gold: str | None
     """Right answer, where it is stored."""
+    solution: str | None
+    """A right response, where the problem has one and it is stored."""
     text: str
     """Response."""
     tokens: tuple[str, ...]
@@ -175,15 +218,18 @@ class ShownRollout:
     stop_reason: str
     """Why it ended."""
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether it reached the token limit."""
+        return self.stop_reason == "length"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownRollouts:
-    """Best and worst rollouts of one run."""
+    """A bounded choice of one run's rollouts to leaf through."""
 
-    best: tuple[ShownRollout, ...]
-    """Correct ones, the highest reward first, then the most probable."""
-    worst: tuple[ShownRollout, ...]
-    """Wrong ones, the lowest reward first, then the most probable: the mistakes that the policy is surest of."""
+    rollouts: tuple[ShownRollout, ...]
+    """One of each kind in turn, of each kind the surest first."""
     note: str
     """Where they come from, and why token colours are missing if they are."""
 

@@ -1,10 +1,11 @@
-"""Best and worst rollouts of a run: from its samples.jsonl with token probabilities, or else from an evaluation's store without."""
+"""Rollouts of a run to leaf through: from its samples.jsonl with token probabilities, then from its evaluation's store without."""
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +15,40 @@ from counterpoise.files import Damage
 from counterpoise.report.records import Run, ShownRollout, ShownRollouts
 from counterpoise.runs.records import read_samples
 from counterpoise.text import counted
-from counterpoise.types import VerdictValue
+from counterpoise.types import StopReason, Verdict, VerdictValue
 
-__all__ = ["best_and_worst"]
+__all__ = ["COUNT", "KINDS", "find_rollouts", "kinds_of"]
 
+KINDS = ("right", "wrong", "no answer", "cut off")
+"""What rollouts are chosen and filtered by; one that was cut off is also of another kind."""
+COUNT = 12
+"""Rollouts of each kind and each source that a page holds at most, however many there are."""
 _LATE = 0.75
 """Rollouts from this share of the sampled steps on are looked at: the first ones are the base's."""
 
 
-def best_and_worst(run: Run, *, count: int = 3) -> ShownRollouts | None:
-    """The best and the worst rollouts, each of another problem; None where the run has none at all."""
+def find_rollouts(run: Run, *, count: int = COUNT) -> ShownRollouts | None:
+    """Up to `count` rollouts of each kind, each of another problem: training's, then the compared evaluation's; None where there are none.
+
+    Held in memory are training's late samples and, of an evaluation, one rollout for each kind and problem, whatever n is.
+    """
+    found, said = [], []
     path = run.path / "samples.jsonl"
     if run.kind == "run" and path.is_file():
-        found = _from_samples(path, count)
-        if found.best or found.worst:
-            return found
+        rollouts, note = _from_samples(path, count)
+        found += rollouts
+        said += [note] if rollouts else []
     directory = run.contender.path if run.contender else None
-    if directory is None or run.result is None or not (directory / "rollouts.jsonl").is_file():
-        return None
-    return _from_store(directory, run, count)
+    if directory is not None and run.result is not None and (directory / "rollouts.jsonl").is_file():
+        stored = _from_store(directory, run, count)
+        if stored:
+            why = "" if found or run.kind == "evaluation" else "; the run has no samples.jsonl, which has both"
+            said.append(f"The evaluation's rollouts have no token's probability and no credit, so no colours{why}.")
+        found += stored
+    return ShownRollouts(rollouts=tuple(found), note=" ".join(said)) if found else None
 
 
-def _from_samples(path: Path, count: int) -> ShownRollouts:
+def _from_samples(path: Path, count: int) -> tuple[list[ShownRollout], str]:
     damages: list[Damage] = []
     records = read_samples(path, on_damage=damages.append, late=_LATE)
     last = max((record["step"] for record in records), default=0)
@@ -47,59 +60,102 @@ def _from_samples(path: Path, count: int) -> ShownRollouts:
             broken += 1
     first = min((sample.step for sample in late if sample.step is not None), default=last)
     steps = f"step {last}" if first == last else f"steps {first} to {last}"
-    said = [f"From {path.name}, written while the run trained, {steps}; one rollout a problem."]
+    said = [f"From {path.name}, written while the run trained, {steps}; the surest of each kind, one a problem."]
     if broken:
         said.append(f"{counted(broken, 'line')} of these steps {'holds' if broken == 1 else 'hold'} no rollout.")
     if damages:
         said.append(f"{counted(len(damages), 'line')} could not be read, the first: {damages[0]}.")
-    return _chosen(late, count, " ".join(said))
+    by_kind = [[sample for sample in late if kind in kinds_of(sample)] for kind in KINDS]
+    chosen = [_first_of_each_problem(samples, _extreme, count) for samples in by_kind]
+    return _in_turn(chosen), " ".join(said)
 
 
-def _from_store(directory: Path, run: Run, count: int) -> ShownRollouts | None:
+def kinds_of(sample: ShownRollout) -> Iterator[str]:
+    """The kinds of `KINDS` that it is of; none for an unscored one."""
+    if sample.verdict == VerdictValue.CORRECT.value:
+        yield "right"
+    elif sample.verdict == VerdictValue.NO_ANSWER.value:
+        yield "no answer"
+    elif sample.verdict in (VerdictValue.WRONG.value, VerdictValue.ABSTAINED.value):
+        yield "wrong"
+    if sample.cut_off and sample.verdict != VerdictValue.UNSCORED.value:
+        yield "cut off"
+
+
+def _extreme(sample: ShownRollout) -> tuple[float, float]:
+    """The highest reward first of right ones, the lowest of the others, then the most probable."""
+    reward = _or(sample.reward, 0.0)
+    return (
+        reward if sample.verdict == VerdictValue.CORRECT.value else -reward,
+        _or(sample.mean_log_prob, -math.inf),
+    )
+
+
+def _first_of_each_problem(
+    samples: Iterable[ShownRollout], key: Callable[[ShownRollout], tuple[float, float]], count: int
+) -> list[ShownRollout]:
+    taken: dict[str, ShownRollout] = {}
+    for sample in sorted(samples, key=key, reverse=True):
+        taken.setdefault(sample.problem_id, sample)
+    return list(taken.values())[:count]
+
+
+def _in_turn(by_kind: Sequence[Sequence[ShownRollout]]) -> list[ShownRollout]:
+    """One of each kind in turn, each once."""
+    turns = [sample for turn in zip_longest(*by_kind) for sample in turn if sample is not None]
+    return list({id(sample): sample for sample in turns}.values())
+
+
+def _from_store(directory: Path, run: Run, count: int) -> list[ShownRollout]:
     assert run.result is not None
     graders = dict(run.result.verifiers)
     try:
         store = RolloutStore(directory)
-        right, wrong = _verdict_bits(store, graders)
-        best: dict[str, StoredRollout] = {}
-        worst: dict[str, StoredRollout] = {}
+        bits = _verdict_bits(store, graders)
+        kept: dict[str, dict[str, StoredRollout]] = {kind: {} for kind in KINDS}
         for rollout in store.rollouts():
-            for bits, kept in ((right, best), (wrong, worst)):
-                if bits.get(rollout.problem_id, 0) >> rollout.sample & 1:
-                    held = kept.get(rollout.problem_id)
+            for kind in KINDS:
+                if bits[kind].get(rollout.problem_id, 0) >> rollout.sample & 1 and (
+                    kind != "cut off" or rollout.stop_reason is StopReason.LENGTH
+                ):
+                    held = kept[kind].get(rollout.problem_id)
                     if held is None or _surest(rollout) > _surest(held):
-                        kept[rollout.problem_id] = rollout
-        shown = [heapq.nlargest(count, kept.values(), key=_surest) for kept in (best, worst)]
-        answers = _answers(store, graders, {(r.problem_id, r.sample) for chosen in shown for r in chosen})
+                        kept[kind][rollout.problem_id] = rollout
+        chosen = [heapq.nlargest(count, kept[kind].values(), key=_surest) for kind in KINDS]
+        verdicts = _verdicts(store, graders, {(r.problem_id, r.sample) for rollouts in chosen for r in rollouts})
     except CounterpoiseError:
-        return None  # the evaluation's own notes name what is wrong with it
-    good, bad = (
-        tuple(_stored(rollout, answers, verdict, run.step) for rollout in chosen)
-        for chosen, verdict in zip(shown, ("correct", "wrong"), strict=True)
+        return []  # the evaluation's own notes name what is wrong with it
+    shown = {
+        place: _stored(rollout, verdicts[place], run.step)
+        for rollouts in chosen
+        for rollout in rollouts
+        if (place := (rollout.problem_id, rollout.sample)) in verdicts
+    }
+    return _in_turn(
+        [[shown[r.problem_id, r.sample] for r in rollouts if (r.problem_id, r.sample) in shown] for rollouts in chosen]
     )
-    note = (
-        "From the evaluation's rollouts, which keep one mean log-probability each and no token's, so tokens have no colours here: "
-        + ("the run has no samples.jsonl." if run.kind == "run" else "an evaluation gives no credit.")
-    )
-    return ShownRollouts(best=good, worst=bad, note=note)
 
 
-def _verdict_bits(store: RolloutStore, graders: Mapping[str, str]) -> tuple[dict[str, int], dict[str, int]]:
-    right: dict[str, int] = {}
-    wrong: dict[str, int] = {}
+def _verdict_bits(store: RolloutStore, graders: Mapping[str, str]) -> Mapping[str, dict[str, int]]:
+    """Which draws of each problem have a verdict of each kind, a bit each; those that may be cut off are all that are scored."""
+    bits: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
     for grader in graders.items():
         for line in store.verdicts(*grader):
-            if line.verdict.scored:
-                bits = right if line.verdict.correct else wrong
-                bits[line.problem_id] = bits.get(line.problem_id, 0) | 1 << line.sample
-    return right, wrong
+            verdict = line.verdict
+            if verdict.scored:
+                kind = (
+                    "right" if verdict.correct else "no answer" if verdict.value is VerdictValue.NO_ANSWER else "wrong"
+                )
+                for name in (kind, "cut off"):
+                    bits[name][line.problem_id] = bits[name].get(line.problem_id, 0) | 1 << line.sample
+    return bits
 
 
-def _answers(
+def _verdicts(
     store: RolloutStore, graders: Mapping[str, str], wanted: set[tuple[str, int]]
-) -> dict[tuple[str, int], str | None]:
+) -> dict[tuple[str, int], Verdict]:
     return {
-        (line.problem_id, line.sample): line.verdict.answer
+        (line.problem_id, line.sample): line.verdict
         for grader in graders.items()
         for line in store.verdicts(*grader)
         if (line.problem_id, line.sample) in wanted
@@ -110,22 +166,22 @@ def _surest(rollout: StoredRollout) -> float:
     return _or(rollout.mean_log_prob, -math.inf)
 
 
-def _stored(
-    rollout: StoredRollout, answers: Mapping[tuple[str, int], str | None], verdict: str, step: int | None
-) -> ShownRollout:
+def _stored(rollout: StoredRollout, verdict: Verdict, step: int | None) -> ShownRollout:
     return ShownRollout(
         step=step,
+        evaluated=True,
         problem_id=rollout.problem_id,
         question=None,
         gold=None,
+        solution=None,
         text=rollout.text,
         tokens=(),
         log_probs=(),
         credit=(),
         mean_log_prob=rollout.mean_log_prob,
         reward=None,
-        verdict=verdict,
-        answer=answers.get((rollout.problem_id, rollout.sample)),
+        verdict=verdict.value.value,
+        answer=verdict.answer,
         stop_reason=str(rollout.stop_reason or ""),
     )
 
@@ -137,13 +193,15 @@ def _sample(record: Mapping[str, Any]) -> ShownRollout:
         raise ValueError(f"{len(tokens)} tokens and {len(log_probs)} log-probabilities")
     plus, minus = (_per_token(record[sign], len(tokens)) for sign in ("plus", "minus"))
     if any(map(math.isnan, (*log_probs, *plus, *minus))):
-        raise ValueError("a log-probability or a credit is no number")
+        raise ValueError("a log-probability or a credit is not a number")
     reward = record["reward"]
     return ShownRollout(
         step=record["step"],
+        evaluated=False,
         problem_id=str(record["problem_id"]),
         question=_text(record.get("question")),
         gold=_text(record.get("gold")),
+        solution=_text(record.get("solution")),
         text=str(record["text"]),
         tokens=tokens,
         log_probs=log_probs,
@@ -165,27 +223,6 @@ def _per_token(credit: object, tokens: int) -> Sequence[float]:
     if isinstance(credit, bool) or not isinstance(credit, int | float):
         raise TypeError(f"credit {credit!r}")
     return [float(credit)] * tokens
-
-
-def _chosen(samples: Iterable[ShownRollout], count: int, note: str) -> ShownRollouts:
-    pool = list(samples)
-    right = [sample for sample in pool if sample.verdict == VerdictValue.CORRECT.value]
-    values = (VerdictValue.WRONG.value, VerdictValue.NO_ANSWER.value, VerdictValue.ABSTAINED.value)
-    wrong = [sample for sample in pool if sample.verdict in values]
-    return ShownRollouts(
-        best=_first_of_each_problem(right, lambda s: (_or(s.reward, 0.0), _or(s.mean_log_prob, -math.inf)), count),
-        worst=_first_of_each_problem(wrong, lambda s: (-_or(s.reward, 0.0), _or(s.mean_log_prob, -math.inf)), count),
-        note=note,
-    )
-
-
-def _first_of_each_problem(
-    samples: Iterable[ShownRollout], key: Callable[[ShownRollout], tuple[float, float]], count: int
-) -> tuple[ShownRollout, ...]:
-    taken: dict[str, ShownRollout] = {}
-    for sample in sorted(samples, key=key, reverse=True):
-        taken.setdefault(sample.problem_id, sample)
-    return tuple(list(taken.values())[:count])
 
 
 def _or(value: float | None, otherwise: float) -> float:

@@ -10,7 +10,7 @@ from counterpoise.evaluation.bands import BandPoint, simultaneous_band
 from counterpoise.evaluation.cautions import few_problems
 from counterpoise.evaluation.comparison import Comparison, Contender, compare
 from counterpoise.evaluation.estimators.passk import k_sweep, pass_at_k
-from counterpoise.report.records import Against, Breakdown, Contrast, Entry, Run
+from counterpoise.report.records import OWN_BASE, Against, Breakdown, Contrast, Entry, Run
 from counterpoise.streams import numpy_generator
 
 __all__ = ["few_notes", "find_entries", "make_sections", "settings_notes"]
@@ -27,6 +27,7 @@ def find_entries(runs: Sequence[Run]) -> list[Entry]:
     """
     bases: list[Entry] = []
     keys: list[object] = []
+    owners: dict[str, int] = {}
     for run in runs:
         first = run.evaluations[0] if run.evaluations else None
         if first is None or first.step != 0 or run.step == 0:
@@ -34,6 +35,7 @@ def find_entries(runs: Sequence[Run]) -> list[Entry]:
         manifest = first.result.manifest
         drawn = (manifest.model, manifest.weights, manifest.task, manifest.template, manifest.settings)
         key = (drawn, first.result.counts)
+        owners[run.name] = keys.index(key) if key in keys else len(keys)
         if key in keys:
             continue
         keys.append(key)
@@ -43,11 +45,21 @@ def find_entries(runs: Sequence[Run]) -> list[Entry]:
     if len(bases) == 1 and all(run.name != "base" and _may_come_from(run, bases[0]) for run in runs):
         bases = [replace(bases[0], contender=replace(bases[0].contender, name="base"))]
     others = [
-        Entry(contender=run.contender, base=False, style=style, result=run.result)
+        Entry(
+            contender=run.contender,
+            base=False,
+            style=style,
+            result=run.result,
+            own_base=_own_base(run.contender, bases[owners[run.name]]) if run.name in owners else None,
+        )
         for style, run in enumerate(runs, start=1)
         if run.contender is not None
     ]
     return [*bases, *others]
+
+
+def _own_base(run: Contender, base: Entry) -> str | None:
+    return base.name if _ids(run) == _ids(base.contender) else None
 
 
 def _may_come_from(run: Run, base: Entry) -> bool:
@@ -61,7 +73,9 @@ def _may_come_from(run: Run, base: Entry) -> bool:
 def make_sections(
     entries: Sequence[Entry], *, against: str | None, confidence: float, seed: int, resamples: int
 ) -> list[Breakdown]:
-    """All problems, then each task type where there are several. The reference is `against`, or the first entry.
+    """All problems, then each task type where there are several.
+
+    The reference is `against`; without it each run's own base where there are several, otherwise the first entry.
 
     Raises:
         UsageError: `against` names no entry; confidence outside (0, 1).
@@ -128,18 +142,36 @@ def _section(
     reference = next((entry for entry in entries if entry.name == against), entries[0])
     others = [entry for entry in entries if entry is not reference]
     references = [reference, *others] if len(entries) <= _EVERY_REFERENCE else [reference]
+
+    def made(one: Entry, chosen: Sequence[Entry]) -> Against:
+        return _against(one, chosen, ks, confidence, seed, resamples)
+
+    found = [made(one, [entry for entry in entries if entry is not one]) for one in references] if others else []
+    pairs = _with_own_bases(entries, references)
+    if pairs:
+        known = {(c.comparison.base, c.comparison.after): c for one in found for c in one.differences}
+        own = Against(
+            reference=OWN_BASE,
+            differences=tuple(
+                known.get((base.name, run.name)) or made(base, [run]).differences[0] for base, run in pairs
+            ),
+        )
+        found.insert(0 if against is None else len(found), own)
     return Breakdown(
         title=title,
         ks=ks,
         entries=tuple(entries),
         curves=tuple(_curve(entry.contender, ks, confidence, seed, resamples) for entry in entries),
-        against=tuple(
-            _against(one, [entry for entry in entries if entry is not one], ks, confidence, seed, resamples)
-            for one in references
-        )
-        if others
-        else (),
+        against=tuple(found),
     )
+
+
+def _with_own_bases(entries: Sequence[Entry], references: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
+    """(base, run) of every run that has a base; empty where one reference is the base of all of them."""
+    by_name = {entry.name: entry for entry in entries}
+    pairs = [(by_name[run.own_base], run) for run in entries if run.own_base is not None]
+    bases = {base.name for base, _ in pairs}
+    return [] if len(bases) < 2 and bases <= {reference.name for reference in references} else pairs
 
 
 def _curve(
@@ -168,7 +200,7 @@ def _against(
 
 
 def _refusal(one: Entry, other: Entry) -> str | None:
-    ours, theirs = ({problem.problem_id for problem in entry.contender.counts} for entry in (one, other))
+    ours, theirs = _ids(one.contender), _ids(other.contender)
     if ours == theirs:
         return None
     return (
@@ -176,3 +208,7 @@ def _refusal(one: Entry, other: Entry) -> str | None:
         f"{len(ours - theirs)} only in {one.name}, {len(theirs - ours)} only in {other.name}), so their difference cannot be paired; "
         "the means of each one's own problems are compared instead, which is less precise"
     )
+
+
+def _ids(contender: Contender) -> set[str]:
+    return {problem.problem_id for problem in contender.counts}

@@ -15,7 +15,7 @@ from counterpoise.files import Damage
 from counterpoise.report.records import Run
 from counterpoise.runs.records import metrics_lines
 
-__all__ = ["DRAWN", "MetricValues", "Series", "read_series", "thinned", "width_drawn"]
+__all__ = ["DRAWN", "MetricValues", "Series", "read_series", "series_of", "thinned", "width_drawn"]
 
 DRAWN = 2000
 """Points of one line that are drawn at most; a longer run is drawn as means."""
@@ -73,9 +73,14 @@ def read_series(path: Path, *, on_damage: Callable[[Damage], None]) -> Series:
     Raises:
         StoreError: there is no such file, or it cannot be read.
     """
+    return series_of(metrics_lines(path, on_damage=on_damage))
+
+
+def series_of(lines: Iterable[tuple[int, Mapping[str, Any]]]) -> Series:
+    """The columns of (step, record); a step that comes again takes back what was read from it on."""
     steps: list[int] = []
     columns: dict[str, array[float]] = {"time": array("d")}
-    for step, record in metrics_lines(path, on_damage=on_damage):
+    for step, record in lines:
         kept = bisect_left(steps, step)
         if kept < len(steps):
             del steps[kept:]

@@ -69,9 +69,13 @@ def _passk(report: Report) -> Iterator[Row]:
 
 def _differences(report: Report) -> Iterator[Row]:
     for section in report.sections:
+        told = set()
         for against in section.against:
             for difference in against.differences:
                 comparison = difference.comparison
+                if (comparison.after, comparison.base) in told:
+                    continue  # a run's own base may be one of the references
+                told.add((comparison.after, comparison.base))
                 named = (section.title, comparison.after, comparison.base, difference.refused is None)
                 for i, (k, p) in enumerate(zip(comparison.ks, comparison.points, strict=True)):
                     found = comparison.detectable[i] if comparison.detectable else None

@@ -5,24 +5,44 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from counterpoise.report.metrics import Panel
+from counterpoise.evaluation.bands import BandPoint
+from counterpoise.report.metrics import FlatLine, Panel
 from counterpoise.report.records import Breakdown, Contrast, Report, Run
 
 __all__ = [
-    "config_differences",
+    "ConfigurationRow",
+    "configuration_table",
     "crossing_words",
     "curve_summary",
     "difference_summary",
     "differing_keys",
+    "direction",
     "findings",
+    "flat_sentences",
+    "listed",
     "panel_summary",
     "percent",
     "points",
 ]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationRow:
+    """A key that is not equal in all runs."""
+
+    key: str
+    """Dotted."""
+    values: tuple[str, ...]
+    """One for each run."""
+    bookkeeping: bool
+    """Whether it does not change what is trained: threads, checkpoints, diagnostics, trackers."""
+
+
 _NAMING = ("run.name", "run.directory")
+_BOOKKEEPING = ("run.", "checkpoint.", "diagnostics.", "tracking.")
 _ENDS = 10
 """Steps in the means that stand for the beginning and the end of a run."""
 _UNDEFINED = "–"
@@ -39,6 +59,11 @@ def points(share: float, *, digits: int = 1) -> str:
     return _UNDEFINED if math.isnan(share) else f"{round(100 * share, digits) + 0.0:+.{digits}f}"
 
 
+def direction(point: BandPoint) -> str:
+    """`up` or `down` where the band over all k leaves out zero; empty where it does not, or is undefined."""
+    return "up" if point.band_low > 0 else "down" if point.band_high < 0 else ""
+
+
 def differing_keys(runs: Sequence[Run]) -> list[str]:
     """Dotted keys of the configuration that are not equal in all runs, names and directories left out."""
     configs = [run.config for run in runs if run.config]
@@ -48,21 +73,22 @@ def differing_keys(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def config_differences(runs: Sequence[Run]) -> list[str]:
-    """One sentence for each key that differs: `credit.rule is psr in A; nsr in B and C`."""
+def configuration_table(runs: Sequence[Run]) -> tuple[list[str], list[ConfigurationRow]]:
+    """Names of the runs that have a configuration, and a row for each key that differs: what was trained first, bookkeeping last."""
     configured = [run for run in runs if run.config]
-    said = []
-    for key in differing_keys(runs):
-        holders: dict[str, list[str]] = {}
-        for run in configured:
-            holders.setdefault(_value(run.config, key), []).append(run.name)
-        parts = [f"{value} in {_listed(names)}" for value, names in holders.items()]
-        said.append(f"{key} is {'; '.join(parts)}")
-    return said
+    rows = [
+        ConfigurationRow(
+            key=key,
+            values=tuple(_value(run.config, key) for run in configured),
+            bookkeeping=key.startswith(_BOOKKEEPING) and key != "run.seed",
+        )
+        for key in differing_keys(runs)
+    ]
+    return [run.name for run in configured], sorted(rows, key=lambda row: row.bookkeeping)
 
 
 def findings(report: Report) -> list[tuple[str, list[str]]]:
-    """What the comparison with the report's reference says: a heading and its sentences for each other entry."""
+    """Say how each entry compares with the report's reference: a heading and its sentences for each other entry."""
     if not report.sections:
         return [("", ["No run has a finished evaluation, so there is no pass@k to compare."])]
     section = report.sections[0]
@@ -125,6 +151,22 @@ def panel_summary(panel: Panel, runs: Sequence[Run]) -> str:
     return f"Means of the first and the last {_ENDS} values. " + "; ".join(parts) + "."
 
 
+def flat_sentences(constants: Sequence[FlatLine]) -> list[str]:
+    """Columns that never move, those of one value everywhere together: `0 at every step: unscored, no answer`."""
+    alike: dict[float, list[str]] = {}
+    said = []
+    for constant in constants:
+        name = constant.name
+        by_value: dict[float, list[str]] = {}
+        for run, value in constant.values.items():
+            by_value.setdefault(value, []).append(run)
+        if len(by_value) == 1:
+            alike.setdefault(next(iter(by_value)), []).append(name)
+        else:
+            said.append(f"{name}: " + "; ".join(f"{value:.4g} in {listed(runs)}" for value, runs in by_value.items()))
+    return [f"{value:.4g} at every step: {', '.join(names)}" for value, names in sorted(alike.items())] + said
+
+
 def _value(config: Mapping[str, Any], key: str) -> str:
     if key not in config:
         return "not set"
@@ -132,7 +174,8 @@ def _value(config: Mapping[str, Any], key: str) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

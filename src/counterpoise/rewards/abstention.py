@@ -17,7 +17,7 @@ class Abstention:
     """`r = +1` if correct, `abstained` if the model declined (verdict `abstained`), `-1` if wrong, NaN if unscored.
 
     An answer that is missing for another reason is -1. Rules that split by verdict do not read rewards: they push a declined answer
-    down like a wrong one. `hinge` reads it, where 0 is no credit, and so do rules with a group baseline and `scale="as_given"`.
+    down like a wrong one. `hinge` reads it, where 0 means no credit, and so do rules with a group baseline and `scale="as_given"`.
     """
 
     abstained: Annotated[float, Ge(-1.0), Le(0.999)] = 0.0

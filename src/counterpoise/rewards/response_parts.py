@@ -25,5 +25,5 @@ def with_response_parts(verdict: Verdict, *, length: float) -> Verdict:
         verdict: its rule is `extraction rule/comparison rule`.
         length: response tokens as a share of the limit, in [0, 1].
     """
-    form = float(verdict.rule.partition("/")[0] in _ASKED_FORMS)
+    form = float(verdict.basis.partition("/")[0] in _ASKED_FORMS)
     return dataclasses.replace(verdict, parts={FORMAT: form, BREVITY: 1.0 - length, **verdict.parts})

@@ -84,7 +84,7 @@ def prefill(model: PreTrainedModel, prompts: Sequence[npt.NDArray[np.int64]], de
     """Run each prompt once, left-padded, in shares of at most 8192 tokens where the cache allows it.
 
     Raises:
-        ModelError: the model keeps a state that is no key/value cache (see `cache.new_cache`), or ignores the cache.
+        ModelError: the model keeps a state that is not a key/value cache (see `cache.new_cache`), or ignores the cache.
     """
     width = max(len(prompt) for prompt in prompts)
     padded = np.zeros((len(prompts), width), dtype=np.int64)

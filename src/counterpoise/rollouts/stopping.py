@@ -1,4 +1,4 @@
-"""What ends a response: end-of-sequence ids, and stop strings looked for in a short tail of the decoded text."""
+"""Stop a response: end-of-sequence ids, and stop strings looked for in a short tail of the decoded text."""
 
 from __future__ import annotations
 

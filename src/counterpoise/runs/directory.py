@@ -33,6 +33,7 @@ from counterpoise.runs.identity import (
     refuse_differing,
     same_problems,
     side_of,
+    with_file,
 )
 from counterpoise.runs.lock import lock_directory
 from counterpoise.runs.sampling import evaluations_folder
@@ -165,7 +166,7 @@ class RunDirectory:
         path = Path(path)
         saved = path / "config.toml"
         if not saved.is_file():
-            raise UsageError(f"{path} is no run directory: it has no config.toml")
+            raise UsageError(f"{path} is not a run directory: it has no config.toml")
         copy = _newest(path, "config.toml")
         restore = f"; restore it: cp {copy} {saved}" if copy else ""
         before = Identity.read(path / "identity.json") or _newest_identity(path)
@@ -206,7 +207,10 @@ class RunDirectory:
         Raises:
             UsageError, ConfigError: as `open`; or a file that the configuration names is gone.
         """
-        self.config = on_main(lambda: self._config(self.path, self._overrides))
+        trusted = self.config.model.trust_remote_code  # typed, and in no file
+        self.config = on_main(lambda: self._config(self.path, self._overrides)).changed(
+            model={"trust_remote_code": trusted}
+        )
         if not self._created:  # what a new run names was never there, and the task or the model has words for it
             self.refuse_missing("train", kinds=("input", "model"))
 
@@ -230,7 +234,12 @@ class RunDirectory:
         if beside is None or own is None:
             return beside or own
         # A side may have been read for the first time after the checkpoint was made.
-        return replace(beside, problems={**own.problems, **beside.problems}, base=beside.base or own.base)
+        return replace(
+            beside,
+            problems={**own.problems, **beside.problems},
+            base=beside.base or own.base,
+            file=beside.file or own.file,
+        )
 
     def compare(self, train: Sequence[Problem], test: Sequence[Problem], checkpoint: Path | None) -> Identity:
         """Compare configuration and problems with what the run was begun with.
@@ -250,9 +259,10 @@ class RunDirectory:
         sides = {name: side_of(problems) for name, problems in (("train", train), ("test", test)) if problems}
         before = self.identity(checkpoint)
         if before is None:
-            return identity_of(self.config, sides)
+            return with_file(identity_of(self.config, sides), self.config, where=self.path)
         refuse_differing(before, self.config, where=self.path / "config.toml", copy=_newest(self.path, "config.toml"))
         same_problems(before, sides, where=self.path)
+        before = with_file(before, self.config, where=self.path)
         return replace(before, problems={**sides, **before.problems})
 
     def compare_test(self, problems: Sequence[Problem]) -> None:
@@ -330,7 +340,7 @@ class RunDirectory:
         """Hold the run for this process and those launched with it; the system releases it however they end.
 
         A run just created that is refused inside the block before it did anything leaves its name free, so that the mistake can be
-        mended and the same command given again.
+        fixed and the same command given again.
 
         Raises:
             UsageError: somebody else is training in this directory.

@@ -17,6 +17,7 @@ from typing import Any
 from counterpoise.columns import STAND_INS
 from counterpoise.errors import StoreError
 from counterpoise.files import Damage, JsonFault, open_regular, parse_line, read_json, why
+from counterpoise.runs.engine_logs import EngineLog, engine_lines, find_engine_log
 
 __all__ = ["WINDOW", "Evaluation", "FollowedRun", "History", "Tail", "mean"]
 
@@ -43,7 +44,7 @@ class Tail:
             return self._offset > 0
 
     def read(self, *, on_damage: Callable[[Damage], None]) -> Iterator[dict[str, Any]]:
-        """Yield the new objects in order; a whole line that is no JSON object goes to `on_damage`, once.
+        """Yield the new objects in order; a whole line that is not a JSON object goes to `on_damage`, once.
 
         Raises:
             StoreError: the file is there and cannot be read.
@@ -169,10 +170,18 @@ class Evaluation:
 
 
 class FollowedRun:
-    """What is known of a run so far; `refresh` brings in what was written since."""
+    """What is known of a run so far; `refresh` brings in what was written since.
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+    Args:
+        path: the run's directory.
+        columns: columns of metrics that are followed.
+        log: where another trainer writes them, read anew when the file has changed; such a run has no events and no evaluations.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], *, log: EngineLog | None = None) -> None:
         self.path = path
+        self._outside = log
+        self._outside_seen: tuple[Path, int, int] | None = None
         self.damages: list[Damage] = []
         """The first lines and files that could not be read; `damaged` counts all."""
         self.damaged = 0
@@ -197,6 +206,11 @@ class FollowedRun:
         Raises:
             StoreError: a file is there and cannot be read.
         """
+        if self._outside is not None:
+            # TRL writes the history of its steps into each new checkpoint.
+            self._outside = find_engine_log(self.path) or self._outside
+            self._refresh_outside(self._outside)
+            return
         if self._metrics.shrunk() or self._log.shrunk():
             self._begin()
         for record in self._metrics.read(on_damage=self._damage):
@@ -208,6 +222,24 @@ class FollowedRun:
                 self._damage(self._metrics.damage("a line of metrics without a step"))
         self.events.extend(self._log.read(on_damage=self._damage))
         self._look_at_evaluations()
+
+    def _refresh_outside(self, log: EngineLog) -> None:
+        try:
+            found = log.path.stat()
+        except OSError as error:  # a checkpoint that was removed: what was read of it is kept
+            if self._outside_seen is None:
+                raise StoreError(f"cannot read {log.path}: {error.strerror or error}") from error
+            return
+        seen = (log.path, found.st_mtime_ns, found.st_size)
+        if seen == self._outside_seen:
+            return
+        self._outside_seen = seen
+        self._begin()
+        self.damages.clear()
+        self.damaged = 0
+        for step, record in engine_lines(log, on_damage=self._damage):
+            self.history.add(step, record)
+        self.stepped_at = found.st_mtime
 
     @property
     def step(self) -> int:

@@ -1,4 +1,4 @@
-"""What makes a run the run it is: the settings that cannot change and the problems of both sides, kept beside its weights.
+"""The identity of a run: the settings that cannot change and the problems of both sides, kept beside its weights.
 
 A resumed run is compared with it, so that an edited or damaged configuration, or a file of problems that has changed, never trains another
 run under the old name.
@@ -19,6 +19,7 @@ from counterpoise.config import RunConfig
 from counterpoise.config.paths import is_path_key
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.files import parse_json, read_text
+from counterpoise.models.gguf.header import file_sha256, is_gguf
 from counterpoise.runfile import dump_config
 from counterpoise.text import counted
 from counterpoise.types import Problem
@@ -35,10 +36,13 @@ __all__ = [
     "same_base",
     "same_problems",
     "side_of",
+    "with_file",
 ]
 
 # A resumed run may do more of the same or store it differently; anything else would be another run under the old name.
 RESUMABLE = (
+    "model.attn_implementation",
+    "model.trust_remote_code",
     "learner.steps",
     "learner.tokens_per_microbatch",
     "learner.chunk_tokens",
@@ -82,6 +86,8 @@ class Identity:
     """By side, `train` and `test`; a side that was never read is absent."""
     base: str | None = None
     """Fingerprint of the weights that are read again whenever the run goes on (`models.frozen`); None where none are."""
+    file: str | None = None
+    """SHA-256 of the file that `model.name` is, where it is one (GGUF)."""
 
     @property
     def sha256(self) -> str:
@@ -95,7 +101,8 @@ class Identity:
     def _plain(self) -> dict[str, Any]:
         problems = {name: asdict(side) for name, side in self.problems.items()}
         base = {} if self.base is None else {"base": self.base}
-        return {"config": dict(self.config), "problems": problems, **base}
+        file = {} if self.file is None else {"file": self.file}
+        return {"config": dict(self.config), "problems": problems, **base, **file}
 
     @classmethod
     def read(cls, path: Path) -> Identity | None:
@@ -105,7 +112,7 @@ class Identity:
                 return None
             data = parse_json(read_text(path), large_integers=True)  # a setting may be infinite
             problems = {name: Side(**side) for name, side in data["problems"].items() if name in ("train", "test")}
-            found = cls(config=dict(data["config"]), problems=problems, base=data.get("base"))
+            found = cls(config=dict(data["config"]), problems=problems, base=data.get("base"), file=data.get("file"))
             whole = found.sha256 == data["sha256"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
@@ -116,6 +123,26 @@ def identity_of(config: RunConfig, problems: Mapping[str, Side] | None = None) -
     """The identity of a run with this configuration."""
     fixed = {key: value for key, value in flat(config).items() if not _resumable(key)}
     return Identity(config=fixed, problems=problems or {})
+
+
+def with_file(identity: Identity, config: RunConfig, *, where: Path) -> Identity:
+    """The identity with the hash of the file that the model is, compared with the one that the run was begun with.
+
+    Raises:
+        ConfigError: the file is another one now.
+    """
+    path = Path(config.model.name).expanduser()
+    if not is_gguf(path) or not path.is_file():
+        return identity
+    now = file_sha256(path)
+    if identity.file is None:
+        return replace(identity, file=now)
+    if identity.file != now:
+        raise ConfigError(
+            f"{where}: {path} is not the file that the run was begun with (SHA-256 {now[:12]}… and was {identity.file[:12]}…); put that "
+            "file back, or start a new run"
+        )
+    return identity
 
 
 def side_of(problems: Sequence[Problem]) -> Side:
@@ -247,7 +274,7 @@ def _resumable(key: str) -> bool:
 
 
 def _moved(old: str, new: str) -> bool:
-    return os.path.isabs(old) and not os.path.isdir(old) and os.path.isabs(new) and os.path.isdir(new)
+    return os.path.isabs(old) and not os.path.exists(old) and os.path.isabs(new) and os.path.exists(new)
 
 
 def _word(value: Any) -> str:

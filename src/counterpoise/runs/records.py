@@ -1,4 +1,4 @@
-"""What a run has written, read back without torch: its metrics and a few of its rollouts."""
+"""Read back what a run has written, without torch: its metrics and a few of its rollouts."""
 
 from __future__ import annotations
 

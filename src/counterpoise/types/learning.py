@@ -32,14 +32,14 @@ class Credit:
         return self.plus - self.minus
 
     @property
-    def signed(self) -> torch.Tensor:
+    def nonzero(self) -> torch.Tensor:
         """(N,) or (N, T) bool: rows (tokens) that carry any credit."""
         return (self.plus != 0) | (self.minus != 0)
 
     @property
-    def row_signed(self) -> torch.Tensor:
+    def nonzero_rows(self) -> torch.Tensor:
         """(N,) bool: rollouts that carry any credit."""
-        return self.signed if self.plus.ndim == 1 else self.signed.any(dim=1)
+        return self.nonzero if self.plus.ndim == 1 else self.nonzero.any(dim=1)
 
     def rows(self, index: torch.Tensor, span: int | None = None) -> Credit:
         """The credit of some rollouts, and of their first `span` tokens where it is by token."""

@@ -95,7 +95,7 @@ class SamplingSettings:
     stop: tuple[str, ...] = ()
     """Strings that end a response; the string stays in the response's tokens and text."""
     with_entropy: bool = field(default=False, compare=False)
-    """Record `Rollout.entropy` and `Rollout.entropy_slope` too; no draw changes, so it is no part of equality. False computes nothing."""
+    """Record `Rollout.entropy` and `Rollout.entropy_slope` too; no draw changes, so it is not part of equality. False computes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,8 +48,8 @@ class Extraction:
 
     answer: str | None
     """The answer's text; None when the response has none."""
-    rule: str
-    """Extraction rule that fired, e.g. `boxed`."""
+    basis: str
+    """What it was recognised by, e.g. `boxed`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Judgement:
 
     value: VerdictValue
     """CORRECT, WRONG, UNSCORED, ABSTAINED for an answer that declines ("I don't know"), or NO_ANSWER for one that is none after all."""
-    rule: str
+    basis: str
     """Comparison that decided, e.g. `symbolic`."""
     reason: str | None = None
     """Why it is unscored; None otherwise."""
@@ -101,8 +101,8 @@ class Verdict:
     """Truth value."""
     answer: str | None
     """Text that was judged; None when there was no answer."""
-    rule: str
-    """`extraction rule/comparison rule` that decided."""
+    basis: str
+    """What the answer was recognised by and the comparison that decided, `boxed/symbolic`; `rule` in files."""
     seconds: float
     """Wall time of the judgement; 0 when another rollout of the batch had the same answer."""
     verifier: str

@@ -15,7 +15,7 @@ def equivalent_answers(judge: Judge, problem: Problem, one: str, other: str) -> 
     """Whether the problem's verifier takes `other` as right where `one` is the gold.
 
     Only what it can say at once in this process counts: an isolated verifier is asked for its shortcut alone and never run, so that
-    hundreds of comparisons cost milliseconds and none can hang. False where it cannot say, and for verifiers whose gold is no answer
+    hundreds of comparisons cost milliseconds and none can hang. False where it cannot say, and for verifiers whose gold is not an answer
     (a list of aliases, numbers to combine, tests of a program).
     """
     if problem.verifier not in ANSWERS_AS_GOLDS:

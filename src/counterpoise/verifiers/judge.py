@@ -97,7 +97,7 @@ def verify_batch(
         try:
             extraction = made[problem.verifier].extract(response)
         except Exception as error:
-            extraction = Extraction(answer=None, rule="none")
+            extraction = Extraction(answer=None, basis="none")
             faults[index] = unscored(f"crash: {type(error).__name__}: {error}")
         extractions.append(extraction)
         if extraction.answer is not None:
@@ -113,7 +113,7 @@ def verify_batch(
     for index, ((problem, _), extraction) in enumerate(zip(items, extractions, strict=True)):
         verifier = made[problem.verifier]
         if extraction.answer is None:
-            judgement, seconds = faults.get(index) or Judgement(value=VerdictValue.NO_ANSWER, rule="none"), 0.0
+            judgement, seconds = faults.get(index) or Judgement(value=VerdictValue.NO_ANSWER, basis="none"), 0.0
         else:
             key = (problem.verifier, problem.gold, extraction.answer)
             judgement = outcomes[key].judgement
@@ -122,7 +122,7 @@ def verify_batch(
             Verdict(
                 value=judgement.value,
                 answer=extraction.answer,
-                rule=f"{extraction.rule}/{judgement.rule}",
+                basis=f"{extraction.basis}/{judgement.basis}",
                 seconds=seconds,
                 verifier=verifier.name,
                 version=verifier.version,
@@ -218,11 +218,6 @@ class JudgeStatistics:
     """Responses by verdict."""
     unscored: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """Unscored responses by kind of reason: `timeout`, `crash`, `memory`, `unparsable gold`, `truncated`."""
-
-    @property
-    def unscored_share(self) -> float:
-        """Unscored responses over all; NaN before the first."""
-        return self.values.get(VerdictValue.UNSCORED, 0) / self.responses if self.responses else float("nan")
 
 
 class Judge:
@@ -337,7 +332,7 @@ def _cut_off(verdict: Verdict) -> Verdict:
     return Verdict(
         value=VerdictValue.UNSCORED,
         answer=verdict.answer,
-        rule=verdict.rule,
+        basis=verdict.basis,
         seconds=verdict.seconds,
         verifier=verdict.verifier,
         version=verdict.version,

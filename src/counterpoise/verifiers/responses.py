@@ -81,7 +81,7 @@ def read_responses(
         question_field: field of the question, which becomes part of the gold (`qa`, `llm`).
 
     Raises:
-        DataError: the file is missing, or a line is no JSON object, lacks a field or has an empty gold; names file and line.
+        DataError: the file is missing, or a line is not a JSON object, lacks a field or has an empty gold; names file and line.
     """
     try:
         for number, record in json_lines(path, large_integers=True):
@@ -124,7 +124,7 @@ def verdict_record(row: ResponseLine, verdict: Verdict) -> dict[str, Any]:
         "key": row.key,
         "value": verdict.value.value,
         "answer": verdict.answer,
-        "rule": verdict.rule,
+        "rule": verdict.basis,
         "seconds": round(verdict.seconds, 6),
         "verifier": verdict.verifier,
         "version": verdict.version,

@@ -9,7 +9,7 @@ from counterpoise.credit import make_token_weights
 
 
 def test_the_top_fifth_of_the_batch_is_kept(context):
-    # ten scored tokens: two are kept; the unscored row and the padding, most uncertain of all, are no part of the batch
+    # ten scored tokens: two are kept; the unscored row and the padding, most uncertain of all, are not part of the batch
     entropy = [[0.1, 0.9, 0.2, 9.0], [0.3, 0.8, 0.4, 0.5], [0.0, 0.1, 0.2, 9.0], [5.0, 5.0, 5.0, 5.0]]
     given_context = context(torch.zeros(4, 4), lengths=[3, 4, 3, 4], entropy=entropy, scored=[True, True, True, False])
     weights = make_token_weights("entropy_top")(given_context)

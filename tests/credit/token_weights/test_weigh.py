@@ -66,8 +66,8 @@ def test_every_response_keeps_its_mass_or_loses_it_whole(name: str, rule: str, s
     plain, weighed = credit_of(rule, None), credit_of(rule, weights)
     assert weighed.plus.shape == weighed.minus.shape == (6, 4)
     assert weighed.plus.dtype == weighed.minus.dtype == torch.float32
-    assert bool((weighed.plus * weighed.minus == 0).all()) and not weighed.signed[~MASK].any()
-    assert bool((weighed.plus >= 0).all()) and bool((weighed.minus >= 0).all()) and not weighed.signed[~SCORED].any()
+    assert bool((weighed.plus * weighed.minus == 0).all()) and not weighed.nonzero[~MASK].any()
+    assert bool((weighed.plus >= 0).all()) and bool((weighed.minus >= 0).all()) and not weighed.nonzero[~SCORED].any()
     for before, after, u in zip(
         token_masses(plain, LENGTHS), token_masses(weighed, LENGTHS), (weights.plus, weights.minus), strict=True
     ):

@@ -109,7 +109,7 @@ def test_the_regime_and_its_rule(p, coverage, regime, rule):
 def test_a_weak_base_is_told_why_and_what_to_write():
     advice = advise(measured(0.07, 0.36), PLAN)
     assert advice.headline == (
-        "7.0% of the rollouts are right, and 64.0% of your prompts have no success in 8: NSR and its kin do not learn here and may "
+        "7.0% of the rollouts are right, and 64.0% of your prompts have no success in 8: NSR-like rules do not learn here and may "
         "collapse. Use credit.rule=maxrl, or easier prompts."
     )
     assert {choice.key: choice.value for choice in advice.choices} == {"credit.rule": "maxrl"}
@@ -159,7 +159,7 @@ def test_all_right_asks_for_harder_prompts():
         ({"truncated": 0.8}, "80.0% of the rollouts were cut off at rollout.max_tokens=20"),
         ({"unscored": 0.3}, "30.0% of the rollouts could not be scored."),
         ({"no_answer": 0.6, "no_answer_cut": 0.9}, "60.0% of the scored rollouts hold no answer, and 90.0% of those were cut off: raise"),
-        ({"no_answer": 0.6, "no_answer_cut": 0.1}, "so this is a matter of format: mend the prompt first"),
+        ({"no_answer": 0.6, "no_answer_cut": 0.1}, "so this is a matter of format: fix the prompt first"),
     ],
 )  # fmt: skip
 def test_what_must_be_mended_first(changes, says):

@@ -65,7 +65,7 @@ def test_unscored_watches_answers_that_were_blamed():
 
 def test_success_fires_when_a_third_of_its_best_average_is_lost():
     guard = _one("success", smoothing=0.0)
-    # best 0.6, limit 0.42, end 0.51; the first nine steps are no best, however good
+    # best 0.6, limit 0.42, end 0.51; the first nine steps are never the best, however good
     trace = [0.9] * 9 + [0.6, 0.43, 0.41, 0.41, 0.41, 0.5, 0.52, 0.41]
     assert _fires(guard, "success_rate", trace) == [False] * 13 + [True, True, False, False]
 

@@ -9,6 +9,7 @@ import torch
 from counterpoise.engines.trl import verdict_reward
 from counterpoise.engines.trl.checks import check_version
 from counterpoise.errors import CheckpointError, ConfigError, DataError, UnknownNameError, UsageError
+from counterpoise.runs.engine_logs import engine_lines, find_engine_log
 
 
 def history(trainer, name):
@@ -109,6 +110,23 @@ def test_a_resumed_run_goes_on_with_the_state_of_its_controller(make_trainer, tm
     resumed.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-3"))
     wanted, found = history(whole, "credit/lambda_plus"), history(resumed, "credit/lambda_plus")
     assert found[-3:] == pytest.approx(wanted[-3:], rel=1e-6) and len(set(wanted)) > 2
+    # What a report reads of it: the newest checkpoint's history under our names.
+    log = find_engine_log(tmp_path / "out")
+    lines = dict(engine_lines(log, on_damage=print))
+    assert (log.engine, log.path.parent.name, list(lines)) == ("TRL", "checkpoint-6", [1, 2, 3, 4, 5, 6])
+    assert [line["lambda_plus"] for line in lines.values()] == history(resumed, "credit/lambda_plus")
+    ours = {
+        "reward",
+        "success_rate",
+        "entropy",
+        "loss",
+        "gradient_norm",
+        "learning_rate",
+        "response_tokens",
+        "truncated_share",
+        "seconds",
+    }
+    assert ours <= set(lines[6]) and not [name for name in lines[6] if name.startswith("credit")]
     other = make_trainer(verdict_reward("countdown"), credit="nsr", arguments=arguments)
     with pytest.raises(CheckpointError, match=r"trained with credit.rule=reinforce, and now it is nsr"):
         other.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-3"))

@@ -66,7 +66,7 @@ def test_a_named_metric_and_none(written, read):
     ("changes", "reason"),
     [
         ({"resps": [[[-1.0, False]], [[-2.0, False]]]}, "it has not one request but several or none"),
-        ({"resps": [[[-1.0, False]]]}, "its resps are no texts"),
+        ({"resps": [[[-1.0, False]]]}, "its resps are not texts"),
         ({"resps": [[]]}, "it has no response"),
         ({"arguments": {}}, "its arguments hold no prompt"),
         ({"arguments": "Q: 1+1"}, "its arguments are text"),

@@ -28,7 +28,7 @@ def sandbox(level):
 
 
 def facts(examined):
-    return examined.rule, examined.passed, examined.total
+    return examined.basis, examined.passed, examined.total
 
 
 def test_right_half_right_and_wrong(sandbox):
@@ -89,7 +89,7 @@ def test_tests_that_ask_nothing_prove_nothing(sandbox):
 def test_values_that_wear_the_tests_out(sandbox):
     program = "def f(x): return 10**7"
     examined = sandbox.examine(program, exam("assert sum(1 for _ in range(f(1) ** 2)) == 4"), Limits(seconds=1))
-    assert (examined.rule, examined.fault, examined.correct) == ("tests_exhausted", None, False)
+    assert (examined.basis, examined.fault, examined.correct) == ("tests_exhausted", None, False)
     lone = sandbox.examine(program, exam("while True: pass"), Limits(seconds=1, overload_seconds=20))
     assert lone.fault.startswith("sandbox: the process of the tests ended with code")
 
@@ -173,7 +173,7 @@ def fixed_hash():
 def test_scripts(sandbox):
     def run(code, data=b"41\n", **limits):
         script = sandbox.run(code, data, Limits(**limits))
-        return script.rule, script.output
+        return script.basis, script.output
 
     assert run("print(int(input()) + 1)") == ("ended", b"42\n")
     assert run("import sys\nprint(len(sys.stdin.read()))", b"x" * 300_000) == ("ended", b"300000\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from counterpoise.credit.controllers.base import Lambdas, StepStatistics
 from counterpoise.credit.controllers.state import check_state
@@ -21,6 +21,8 @@ class Accuracy:
     Source: A-NSR (arXiv 2605.07137), whose weight follows training time; accuracy takes its place here, so that every task type has
     its own pace. Where nothing was scored yet p counts as 0.
     """
+
+    reads_entropy: ClassVar[bool] = False
 
     minus_low: NonNegative = 0.1
     """Negative weight where everything is right, >= 0."""

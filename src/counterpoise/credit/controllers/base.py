@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from counterpoise.errors import UsageError
 from counterpoise.lazy import torch
@@ -66,6 +66,9 @@ class Lambdas:
 
 class Controller(Protocol):
     """Sets the two lambdas of every task type from what was measured; its state is part of a checkpoint."""
+
+    reads_entropy: ClassVar[bool]
+    """Whether it reads `StepStatistics.entropy`, which an engine that does not sample has to measure."""
 
     def update(self, statistics: Mapping[str, StepStatistics]) -> Mapping[str, Lambdas]:
         """Called once per step with the step's statistics by task type, before its credit is weighed.

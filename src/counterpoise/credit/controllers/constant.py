@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from counterpoise.credit.controllers.base import Lambdas, StepStatistics
 from counterpoise.credit.controllers.state import check_state
@@ -16,6 +16,8 @@ __all__ = ["Constant"]
 @settings("credit.controller constant")
 class Constant:
     """`lambda_plus` and `lambda_minus` never change; 1 and 1 leave the rule as it is."""
+
+    reads_entropy: ClassVar[bool] = False
 
     lambda_plus: NonNegative = 1.0
     """Weight of the positive part, >= 0."""

@@ -38,7 +38,7 @@ class PlantSign:
         self._last: float | None = None
 
     def observe(self, *, rho: float, entropy_ratio: float) -> None:
-        """Add the entropy of a step and the set point of the step before it, which it answers to; NaN is no measurement."""
+        """Add the entropy of a step and the set point of the step before it, which it answers to; NaN means no measurement."""
         if math.isnan(entropy_ratio):
             return
         if self._last is not None:

@@ -21,6 +21,8 @@ class _Scheduled(ABC):
     steps: Positive
     """Training steps of the whole schedule."""
 
+    reads_entropy: ClassVar[bool] = False
+
     name: ClassVar[str]
 
     def __post_init__(self) -> None:

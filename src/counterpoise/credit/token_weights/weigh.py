@@ -73,7 +73,7 @@ def token_weight_metrics(before: Credit, after: Credit, mask: torch.Tensor) -> d
         count for own, (_, sign) in zip(had, signs, strict=True) for count in ((own & (sign == 0)).sum(), own.sum())
     ]
     rows = (had[0] | had[1]).any(dim=1)
-    values += [(rows & ~after.signed.any(dim=1)).sum(), rows.sum()]
+    values += [(rows & ~after.nonzero.any(dim=1)).sum(), rows.sum()]
     up, ups, down, downs, lost, credited = torch.stack(values).tolist()
     return {
         "token_weight_zero_plus": Sum(total=up, count=ups),

@@ -20,7 +20,7 @@ _ORDER = (Urgency.FIX, Urgency.WARNING, Urgency.NOTE)
 
 
 def regime_of(profile: Profile, thresholds: Thresholds = THRESHOLDS) -> Regime:
-    """Where the policy stands: what must be mended first, then the pass rate p and the coverage C at `reference_k`.
+    """Where the policy stands: what must be fixed first, then the pass rate p and the coverage C at `reference_k`.
 
     With C = pass@8: nothing right at p = 0; saturated at p >= 0.95; weak at p <= 0.15 or C <= 0.6; strong at p >= 0.3 and C >= 0.8; else
     middle (docs/advise.md has the evidence for these numbers).
@@ -92,7 +92,7 @@ def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds)
         balanced += f" with credit.controller=share and rho={t.share_rho:g}"
     if regime is Regime.UNREADABLE:
         return (
-            "Too many rollouts are unscored, cut off or without an answer for advice on a rule: mend what is listed first, then "
+            "Too many rollouts are unscored, cut off or without an answer for advice on a rule: fix what is listed first, then "
             "measure again."
         )
     if regime is Regime.NOTHING_RIGHT:
@@ -103,7 +103,7 @@ def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds)
     if regime is Regime.SATURATED:
         return f"{right} of the rollouts are right: there is next to nothing to learn. Take harder prompts."
     if regime is Regime.WEAK:
-        return f"{stands}: NSR and its kin do not learn here and may collapse. Use {balanced}, or easier prompts."
+        return f"{stands}: NSR-like rules do not learn here and may collapse. Use {balanced}, or easier prompts."
     if rule == SHARE:
         return f"{stands}, but task types differ: use {balanced}, which weighs each type by itself."
     if regime is Regime.MIDDLE:

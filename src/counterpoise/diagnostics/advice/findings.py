@@ -63,7 +63,7 @@ def _parts(profile: Profile, t: Thresholds) -> Iterator[Finding]:
             f"the grades differ: {listed}. A graded reward can use that: credit.rule=hinge credit.reward=graded "
             f"credit.reward_settings.part={graded[0].name}. In the lab, with one seed, that "
             "gave 2.8 points of the area under pass@k back where negatives dominate (lambda 0.1; 0.1 to 5.4 over problems alone), "
-            "and nothing that could be told at lambda 1.",
+            "and nothing that could be measured at lambda 1.",
         )
 
 
@@ -75,7 +75,7 @@ def _no_answer(profile: Profile, t: Thresholds) -> Finding:
         + (
             f"and {chance(profile.no_answer_cut)} of those were cut off: raise rollout.max_tokens first."
             if cut
-            else "and most of those ended by themselves, so this is a matter of format: mend the prompt first (prompt.template, or the "
+            else "and most of those ended by themselves, so this is a matter of format: fix the prompt first (prompt.template, or the "
             "question's wording), or warm up with supervised examples."
         )
         + " Negatives would train on the missing form instead of the task.",

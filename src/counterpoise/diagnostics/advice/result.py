@@ -91,4 +91,4 @@ class Advice:
     rules: Sequence[RuleVerdict]
     """Every rule that was looked at."""
     findings: Sequence[Finding]
-    """The rest, what must be mended first before warnings before notes."""
+    """The rest, what must be fixed first before warnings before notes."""

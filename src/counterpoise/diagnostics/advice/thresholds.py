@@ -50,15 +50,15 @@ class Thresholds:
     unscored: float = 0.01
     """More unscored rollouts than this are worth a word."""
     unscored_stop: float = 0.2
-    """More than this are mended first: the rest is no longer a sample of the task."""
+    """More than this are fixed first: the rest is no longer a sample of the task."""
     truncated: float = 0.1
     """More truncated rollouts than this are worth a word, and `rollout.max_tokens` is doubled."""
     truncated_stop: float = 0.5
-    """More than this are mended first: what the policy can do was not seen."""
+    """More than this are fixed first: what the policy can do was not seen."""
     no_answer: float = 0.1
     """More rollouts without an answer than this are worth a word."""
     no_answer_stop: float = 0.3
-    """More than this are mended first: negatives would train on the missing form and not on the task."""
+    """More than this are fixed first: negatives would train on the missing form and not on the task."""
     few_problems: int = 32
     """Fewer problems than this are too few to tell the regimes apart."""
     few_of_a_kind: int = 8

@@ -1,4 +1,4 @@
-"""What guards share that hold a column against its own beginning."""
+"""Shared by guards that compare a column with its own first steps."""
 
 from __future__ import annotations
 

@@ -10,20 +10,19 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from counterpoise.build.balance import balance_set_twice
-from counterpoise.build.checks import check_best_by, check_needs, check_precision
+from counterpoise.build.checks import check_best_by, check_needs, check_policy, check_precision
 from counterpoise.build.credit import credit_of, reward_of
 from counterpoise.build.loss import loss_of
 from counterpoise.build.problems import Problems, problems_of
 from counterpoise.config import RunConfig
 from counterpoise.credit import CreditStep, Needs, needs_of, step_rule
 from counterpoise.engines.local.notices import cut_draws
-from counterpoise.engines.local.policy import Policy
+from counterpoise.engines.local.policy import Policy, load_base
 from counterpoise.engines.local.ppo import ActorCritic
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.learner.update import Learner
 from counterpoise.losses import counts, needs_entropy, needs_reference
 from counterpoise.models.frozen import frozen_base
-from counterpoise.models.load import check_model, load_model
 from counterpoise.pipeline import Assign, Pipeline
 from counterpoise.prompts import Wording
 from counterpoise.rewards.response_parts import with_response_parts
@@ -75,7 +74,7 @@ class Assembly:
     divide: Divide
     """Denominator."""
     notices: Sequence[str] = ()
-    """What the user should be told before the first step."""
+    """What the user should know before the first step."""
 
 
 def assemble(
@@ -109,7 +108,7 @@ def assemble(
     if problems is None or problems.config != config:
         problems = problems_of(config)
     check_best_by(config, problems.train)
-    check_model(config.model.name)
+    check_policy(config.model)
     notice = balance_set_twice(config) if started else cut_draws(config.rollout)
     return Assembly(
         train=problems.train,
@@ -165,7 +164,7 @@ def make_learner(config: RunConfig, policy: Policy, assembly: Assembly, accelera
     per_epoch = math.ceil(config.rollout.prompts_per_step / (settings.minibatch or config.rollout.prompts_per_step))
     reference = None
     if needs_reference(assembly.loss) and not config.model.lora.rank:
-        reference = load_model(config.model.name, dtype=config.model.dtype).model
+        reference = load_base(config.model).model
     return Learner(
         policy.model,
         accelerator=accelerator,

@@ -1,4 +1,4 @@
-"""What a step measures beside training: `diagnostics` and the learner, composed."""
+"""Measure a step beside training: `diagnostics` and the learner, composed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is about to happen, before it does: device, model, problems, the first prompt, rollouts to come."""
+"""The header before training: device, model, problems, the first prompt, rollouts to come."""
 
 from __future__ import annotations
 

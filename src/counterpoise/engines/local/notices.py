@@ -1,4 +1,4 @@
-"""What a user should be told before the first step, though nothing is refused."""
+"""Warnings before the first step about settings that are allowed but risky."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ __all__ = ["Observer", "Silent", "Unfailing", "unfailing"]
 
 
 class Observer(Protocol):
-    """Told about a run as it goes; one that cannot write what it shows raises OSError and is told nothing more."""
+    """Told about a run as it goes; one that cannot write what it shows raises OSError and is not called again."""
 
     def started(self, *, path: str, first_step: int, steps: int) -> None:
         """Training is about to begin after `first_step` steps of `steps`."""
@@ -64,7 +64,7 @@ class Unfailing:
 
     Args:
         observer: the one behind it.
-        lost: told once, with the step done last and a sentence.
+        lost: called once, with the step done last and a sentence.
     """
 
     def __init__(self, observer: Observer, *, lost: Callable[[int, str], None]) -> None:

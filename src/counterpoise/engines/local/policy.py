@@ -11,14 +11,14 @@ import torch
 
 from counterpoise.config import ModelConfig
 from counterpoise.errors import MissingExtraError
-from counterpoise.models.load import load_model, quiet
+from counterpoise.models.load import LoadedModel, load_model, quiet
 from counterpoise.models.lora import add_lora
 from counterpoise.streams import stream
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Policy", "load_policy", "policy_writer", "restore_policy"]
+__all__ = ["Policy", "load_base", "load_policy", "policy_writer", "restore_policy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +39,7 @@ def load_policy(config: ModelConfig, saved: Path | None = None, *, seed: int = 0
         MissingExtraError: LoRA is asked for and `peft` is absent.
     """
     lora = config.lora.rank > 0
-    source = config.name if saved is None or lora else saved
-    loaded = load_model(source, dtype=config.dtype)
+    loaded = load_base(config) if saved is None or lora else _load(config, saved)
     model: Any = loaded.model
     if lora and saved is None:
         # peft draws from the global stream only; fork_rng gives the caller's state back
@@ -62,6 +61,25 @@ def load_policy(config: ModelConfig, saved: Path | None = None, *, seed: int = 0
         for adapter in model.peft_config.values():  # the base may have been moved since the adapter was saved
             adapter.base_model_name_or_path = model.get_base_model().name_or_path
     return Policy(model=model, tokenizer=loaded.tokenizer)
+
+
+def load_base(config: ModelConfig) -> LoadedModel:
+    """The model that `[model]` names, as it was before any training and without adapters.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    return _load(config, config.name, revision=config.revision)
+
+
+def _load(config: ModelConfig, source: str | Path, *, revision: str | None = None) -> LoadedModel:
+    return load_model(
+        source,
+        dtype=config.dtype,
+        revision=revision,
+        attn_implementation=config.attn_implementation,
+        trust_remote_code=config.trust_remote_code,
+    )
 
 
 def restore_policy(policy: Policy, config: ModelConfig, saved: Path) -> None:

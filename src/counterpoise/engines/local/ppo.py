@@ -16,7 +16,7 @@ from counterpoise.credit import Advantages, GroupStatistics, make_rule
 from counterpoise.credit.advantages import Stateful
 from counterpoise.credit.gae import explained_variance, gae, moments, token_rewards, whiten
 from counterpoise.credit.rules.ppo import Ppo
-from counterpoise.engines.local.policy import Policy
+from counterpoise.engines.local.policy import Policy, load_base
 from counterpoise.errors import CheckpointError, UsageError
 from counterpoise.learner.credited import common_temperature
 from counterpoise.learner.critic import Critic, Values
@@ -24,7 +24,6 @@ from counterpoise.learner.reference import Reference
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.losses import make_divide
 from counterpoise.losses.value import ValueLoss
-from counterpoise.models.load import load_model
 from counterpoise.streams import stream
 from counterpoise.types import Batch, Rollout, Sum
 from counterpoise.world import World
@@ -65,7 +64,7 @@ class ActorCritic:
             chunk_tokens=learner.chunk_tokens,
         )
         if self._rule.kl:
-            base = None if config.model.lora.rank else load_model(config.model.name, dtype=config.model.dtype).model
+            base = None if config.model.lora.rank else load_base(config.model).model
             self._reference = Reference(policy.model, base, accelerator, settings)
         self._critic = Critic(
             policy.model,

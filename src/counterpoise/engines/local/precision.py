@@ -25,7 +25,7 @@ def cpu_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
 
 
 def slow_precision(config: RunConfig, model: Any, *, device: str) -> list[str]:
-    """What is to be said where bfloat16 is emulated: it is 3 to 16 times slower than float32 there. Mostly nothing.
+    """Warn where bfloat16 is emulated, which is 3 to 16 times slower than float32; empty elsewhere.
 
     Args:
         config: `learner.mixed_precision` and `model.dtype`.

@@ -34,7 +34,7 @@ class Ready:
     sampler: Sampler
     """Draws from the policy."""
     remarks: list[str]
-    """What the user should be told of precision and room."""
+    """What the user should know of precision and room."""
 
 
 def make_ready(config: RunConfig, assembly: Assembly, accelerator: Accelerator, *, saved: Path | None) -> Ready:

@@ -43,7 +43,7 @@ def fit_problems(
         config: `prompt.max_tokens`, `prompt.too_long`, and the response limit of the side.
         template: how the questions are worded.
         training: whether responses are drawn as training draws them, and not as an evaluation does.
-        say: told what is left out, and what will be cut.
+        say: called with what is left out, and what will be cut.
         begun: whether something was drawn with these settings before, by a version that did not ask: then nothing is refused, only said.
 
     Raises:

@@ -66,7 +66,7 @@ def make_accelerator(run: RunDirectory, *, tracked: bool = True) -> Accelerator:
 
 
 class Trackers:
-    """The trackers of a run, told its metrics. One that fails (no disk, no network, its own mistake) is told nothing more; the run goes on.
+    """The trackers of a run, told its metrics. One that fails (no disk, no network, its own mistake) is not called again; the run goes on.
 
     Args:
         accelerator: holds them.
@@ -96,5 +96,5 @@ class Trackers:
         except Exception as error:
             self._lost.add(name)
             self._say(
-                f"{name} failed ({type(error).__name__}: {error}) and is told nothing more; metrics.jsonl has every step"
+                f"{name} failed ({type(error).__name__}: {error}) and is not called again; metrics.jsonl has every step"
             )

@@ -150,7 +150,7 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _surprisal(self, out: Mapping[str, Any], mask: torch.Tensor) -> torch.Tensor | None:
         """(N,) sum of -log p of each response, for controllers that hold entropy; where nobody has measured it, a forward pass does."""
-        if not getattr(self.signed_credit.step.controller, "reads_entropy", False):
+        if not self.signed_credit.step.controller.reads_entropy:
             return None
         log_probs = out.get("old_per_token_logps")
         if log_probs is None:

@@ -11,9 +11,14 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from verl.trainer.ppo.core_algos import register_adv_est
 
 from counterpoise.engines.verl.estimator import given_advantages
+from counterpoise.errors import MissingExtraError
+
+try:
+    from verl.trainer.ppo.core_algos import register_adv_est
+except ModuleNotFoundError as error:
+    raise MissingExtraError(error.name or "verl", extra="verl", purpose="the plugin of verl") from error
 
 __all__ = ["NAME", "counterpoise_advantage"]
 

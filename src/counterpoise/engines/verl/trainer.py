@@ -9,13 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ray
 import torch
-import transfer_queue as tq
-from omegaconf import OmegaConf, open_dict
-from transfer_queue import KVBatchMeta
-from verl.trainer.ppo.v1.trainer_base import register_trainer
-from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from counterpoise.credit import Needs, needs_of
 from counterpoise.engines.outside import OutsideCredit
@@ -23,8 +17,18 @@ from counterpoise.engines.verl.batch import Sessions, dealt, order_of, recorded,
 from counterpoise.engines.verl.estimator import giving
 from counterpoise.engines.verl.settings import check_config, verl_settings
 from counterpoise.engines.verl.state import read_state, write_state
-from counterpoise.errors import TrainingError
+from counterpoise.errors import MissingExtraError, TrainingError
 from counterpoise.types import Batch, Credit
+
+try:
+    import ray
+    import transfer_queue as tq
+    from omegaconf import OmegaConf, open_dict
+    from transfer_queue import KVBatchMeta
+    from verl.trainer.ppo.v1.trainer_base import register_trainer
+    from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+except ModuleNotFoundError as error:
+    raise MissingExtraError(error.name or "verl", extra="verl", purpose="the trainer of verl") from error
 
 __all__ = ["SignedPPOTrainer"]
 

@@ -47,7 +47,7 @@ def bayes_at_n(
         The posteriors; NaN where n = 0, where it would be the prior alone and no measurement.
 
     Raises:
-        UsageError: a prior that is not positive, confidence outside (0, 1); an entry is no integer, is negative, c > n, n is above
+        UsageError: a prior that is not positive, confidence outside (0, 1); an entry is not an integer, is negative, c > n, n is above
             `MAX_ROLLOUTS`, or the lengths differ.
     """
     n_P, c_P = check_counts(n, c)

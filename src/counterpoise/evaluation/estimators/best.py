@@ -19,7 +19,7 @@ def best_at_k(rewards: npt.ArrayLike, k: npt.ArrayLike) -> FloatArray:
     follow from `w_n = k/n`, `w_(i-1) = w_i (i - k)/(i - 1)`, all in [0, 1]. For rewards 0 and 1 it is pass@k.
 
     Args:
-        rewards: (P, N) rewards; NaN is no reward (unscored, or fewer responses to this problem). To bound what unscored ones could have
+        rewards: (P, N) rewards; NaN means no reward (unscored, or fewer responses to this problem). To bound what unscored ones could have
             made, give it twice with them at the lowest and at the highest reward.
         k: (K,) numbers of tries, each at least 1.
 

@@ -28,7 +28,7 @@ def cover_at_tau(n: npt.ArrayLike, c: npt.ArrayLike, tau: npt.ArrayLike) -> Floa
         (P, T) of 0 and 1; NaN where n = 0, because there is no share to compare.
 
     Raises:
-        UsageError: a threshold outside (0, 1]; an entry is no integer, is negative, c > n, n is above
+        UsageError: a threshold outside (0, 1]; an entry is not an integer, is negative, c > n, n is above
             `MAX_ROLLOUTS`, or the lengths differ.
     """
     n_P, c_P = check_counts(n, c)

@@ -29,7 +29,8 @@ def g_pass_at_k(n: npt.ArrayLike, c: npt.ArrayLike, k: npt.ArrayLike, tau: float
         (P, K) estimates in [0, 1]; NaN where n < k, because k-subsets do not exist there.
 
     Raises:
-        UsageError: tau outside [0, 1]; an entry is no integer, is negative, c > n, n is above `MAX_ROLLOUTS`, k < 1, or the lengths differ.
+        UsageError: tau outside [0, 1]; an entry is not an integer, is negative, c > n, n is above `MAX_ROLLOUTS`, k < 1, or
+            the lengths differ.
     """
     n_P, c_P = check_counts(n, c)
     share = check_share("tau", tau)

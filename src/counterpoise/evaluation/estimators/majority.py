@@ -56,7 +56,7 @@ def maj_at_k(
         (P, K) chances in [0, 1]; NaN where answers and silent responses are fewer than k, because k-subsets do not exist there.
 
     Raises:
-        UsageError: lengths that differ, counts that are no integers >= 0, flags that are not true or false, more than `MAX_ROLLOUTS`
+        UsageError: lengths that differ, counts that are not integers >= 0, flags that are not true or false, more than `MAX_ROLLOUTS`
             responses, or k < 1.
     """
     k_K = check_k(k)

@@ -21,7 +21,7 @@ def mean_at_n(n: npt.ArrayLike, c: npt.ArrayLike) -> FloatArray:
         (P,) shares; NaN where n = 0.
 
     Raises:
-        UsageError: an entry is no integer, is negative, c > n, n is above `MAX_ROLLOUTS`, or the lengths differ.
+        UsageError: an entry is not an integer, is negative, c > n, n is above `MAX_ROLLOUTS`, or the lengths differ.
     """
     n_P, c_P = check_counts(n, c)
     shares_P = np.full(n_P.shape, np.nan)

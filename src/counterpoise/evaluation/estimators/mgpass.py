@@ -29,7 +29,7 @@ def mg_pass_at_k(n: npt.ArrayLike, c: npt.ArrayLike, k: npt.ArrayLike) -> FloatA
         (P, K) estimates in [0, 1]; NaN where n < k, because k-subsets do not exist there, and at k = 1.
 
     Raises:
-        UsageError: an entry is no integer, is negative, c > n, n is above `MAX_ROLLOUTS`, k < 1, or the lengths differ.
+        UsageError: an entry is not an integer, is negative, c > n, n is above `MAX_ROLLOUTS`, k < 1, or the lengths differ.
     """
     n_P, c_P = check_counts(n, c)
     k_K = check_k(k)

@@ -24,7 +24,7 @@ def pass_hat_k(n: npt.ArrayLike, c: npt.ArrayLike, k: npt.ArrayLike) -> FloatArr
         (P, K) estimates in [0, 1]; NaN where n < k, because k-subsets do not exist there.
 
     Raises:
-        UsageError: an entry is no integer, is negative, c > n, n is above `MAX_ROLLOUTS`, k < 1, or the lengths differ.
+        UsageError: an entry is not an integer, is negative, c > n, n is above `MAX_ROLLOUTS`, k < 1, or the lengths differ.
     """
     n_P, c_P = check_counts(n, c)
     return share_without(n_P, n_P - c_P, check_k(k))

@@ -26,7 +26,7 @@ def pass_at_k(n: npt.ArrayLike, c: npt.ArrayLike, k: npt.ArrayLike) -> npt.NDArr
         (P, K) estimates in [0, 1]; NaN, never 0 or 1, where n < k, because k-subsets do not exist there.
 
     Raises:
-        UsageError: an entry is no integer, is negative, c > n, n is above `MAX_ROLLOUTS`, or the lengths differ.
+        UsageError: an entry is not an integer, is negative, c > n, n is above `MAX_ROLLOUTS`, or the lengths differ.
     """
     n_P, c_P = check_counts(n, c)
     estimates_PK: npt.NDArray[np.float64] = 1.0 - share_without(n_P, c_P, check_k(k))

@@ -175,7 +175,7 @@ def as_text(value: Any) -> str:
 def as_gold(value: Any) -> str | None:
     """The gold of a row: text, a number, a list of right answers, the `target` or `ground_truth` of an object; None where it has none.
 
-    An object that says more, or something else, is no gold: compared with it every right answer would be wrong.
+    An object that says more, or something else, is not a gold: compared with it every right answer would be wrong.
     """
     for _ in range(4):
         if isinstance(value, str) and value.lstrip().startswith("{"):

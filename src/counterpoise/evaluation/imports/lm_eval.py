@@ -30,12 +30,12 @@ __all__ = ["LM_EVAL"]
 def _draws(fields: Fields, columns: Columns) -> Sequence[Draw]:
     requests = find(fields, columns.response, "response")
     if not isinstance(requests, list) or len(requests) != 1:
-        raise ValueError("it has not one request but several or none: multiple-choice likelihoods are no responses")
+        raise ValueError("it has not one request but several or none: multiple-choice likelihoods are not responses")
     responses = requests[0] if isinstance(requests[0], list) else [requests[0]]
     if not responses:
         raise ValueError("it has no response")
     if not all(isinstance(response, str) for response in responses):
-        raise ValueError("its resps are no texts: likelihoods are no responses")
+        raise ValueError("its resps are not texts: likelihoods are not responses")
     gold = next((fields[name] for name in columns.gold if name in fields), None)
     # A metric is one number for the document, so it says nothing about one of several responses.
     scored = columns.score and len(responses) == 1

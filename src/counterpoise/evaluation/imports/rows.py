@@ -29,7 +29,7 @@ def digest(path: Path) -> str:
 
 
 def rows(path: Path, on_damage: Callable[[Damage], None]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line or row from 1, fields); a line that is no JSON object goes to `on_damage`.
+    """(line or row from 1, fields); a line that is not a JSON object goes to `on_damage`.
 
     Raises:
         DataError: the file cannot be read. MissingExtraError: a Parquet file, and `pyarrow` is not installed.

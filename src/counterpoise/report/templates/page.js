@@ -8,13 +8,13 @@ const page = (() => {
 
   const toggle = document.querySelector(".theme");
   const told = () => {
-    toggle.setAttribute("aria-pressed", String(dark()));
+    toggle.textContent = dark() ? "Light" : "Dark";
     onTheme.forEach((listener) => listener());
   };
   toggle.hidden = false;
   toggle.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; told(); });
   wishes.addEventListener("change", told);
-  toggle.setAttribute("aria-pressed", String(dark()));
+  toggle.textContent = dark() ? "Light" : "Dark";
 
   for (const list of document.querySelectorAll('[role="tablist"]')) {
     const tabs = [...list.querySelectorAll('[role="tab"]')];
@@ -23,7 +23,10 @@ const page = (() => {
         const is = tab === chosen;
         tab.setAttribute("aria-selected", String(is));
         tab.tabIndex = is ? 0 : -1;
-        document.getElementById(tab.getAttribute("aria-controls")).hidden = !is;
+        const panel = tab.getAttribute("aria-controls");
+        document.getElementById(panel).hidden = !is;
+        // What belongs to a panel and stands elsewhere goes with it.
+        for (const part of document.querySelectorAll(`[data-with="${panel}"]`)) part.hidden = !is;
       }
       onShown.forEach((listener) => listener());
     };

@@ -146,5 +146,5 @@ class Dialect:
 
 
 def _fields(body: dict[str, Any]) -> list[str]:
-    """What of a request says how to draw: whose names in a message are no everyday words."""
+    """What of a request says how to draw: whose names in a message are not everyday words."""
     return [name for name in body if name not in ("model", "messages", "prompt")]

@@ -60,7 +60,7 @@ def read_reply(reply: Mapping[str, Any], *, chat: bool, stop: Sequence[str]) -> 
     name = reply.get("model")
     model = name if isinstance(name, str) and name else None
     if not isinstance(choices, list) or not choices:
-        what = "no choices" if choices == [] or choices is None else "choices that are no list"
+        what = "no choices" if choices == [] or choices is None else "choices that are not a list"
         return Reply(drawn=(), fault=f"bad reply: {what}", model=model)
     places = [_get(choice, "index") for choice in choices]
     if sorted(place for place in places if type(place) is int) == list(range(len(choices))):
@@ -79,7 +79,7 @@ def read_reply(reply: Mapping[str, Any], *, chat: bool, stop: Sequence[str]) -> 
 
 def _drawn(choice: Any, *, chat: bool, stop: Sequence[str], tokens: int | None) -> Drawn:
     if not isinstance(choice, dict):
-        raise ValueError("a choice is no object")
+        raise ValueError("a choice is not an object")
     reason = choice.get("finish_reason")
     finish = reason if isinstance(reason, str) else ""
     if finish in _UNFINISHED:
@@ -116,7 +116,7 @@ def _chat_text(choice: Mapping[str, Any], finish: str) -> str:
     if not isinstance(thought, str) or not thought:
         return content
     opening, closing = TAGS[0]
-    # A thought that was cut off stays open, and whatever stands in it is no answer.
+    # A thought that was cut off stays open, and whatever stands in it is not an answer.
     return (
         f"{opening}\n{thought}"
         if finish == "length" and not content
@@ -134,12 +134,12 @@ def _end(text: str, finish: str, choice: Mapping[str, Any], stop: Sequence[str])
         return text if text.endswith(said) else text + said, StopReason.STOP_STRING
     if text.endswith(tuple(stop)) and stop:
         return text, StopReason.STOP_STRING
-    # With strings to stop at, only a server that says which it was lets the end of the sequence be told from them.
+    # With strings to stop at, only a server that says which it was lets the end of the sequence be distinguished from them.
     return text, StopReason.EOS if not stop or "stop_reason" in choice else None
 
 
 def _log_probs(found: Any, *, chat: bool) -> list[float | None] | None:
-    """The log-probability of each token, None for one that is no finite number; None where there are none."""
+    """The log-probability of each token, None for one that is not a finite number; None where there are none."""
     if chat:
         tokens = _get(found, "content")
         values = [_get(token, "logprob") for token in tokens] if isinstance(tokens, list) else None

@@ -63,7 +63,7 @@ class ServedSampler:
         server: where.
         settings: how responses are drawn.
         seed: seed of the evaluation.
-        say: told what the server does not take, once for each.
+        say: called with what the server does not take, once for each.
     """
 
     def __init__(self, server: Server, settings: SamplingSettings, *, seed: int, say: Callable[[str], None]) -> None:

@@ -25,8 +25,8 @@ class Server:
     """A model behind an OpenAI-compatible server.
 
     Raises:
-        ConfigError: a setting is out of range, the address is no plain http(s) URL, the key's variable is not one that holds the key of a
-            language model, or the key would travel in clear to another machine.
+        ConfigError: a setting is out of range, the address is not a plain http(s) URL, the key's variable is not one that holds the key of
+            a language model, or the key would travel in clear to another machine.
     """
 
     url: str

@@ -105,7 +105,7 @@ def solve(expression: str) -> tuple[list[str], int]:
     `solve("7+5*3-2")` is `(["5*3=15", "7+15=22", "22-2=20"], 20)`.
 
     Raises:
-        DataError: it is no chain of positive whole numbers, or a division in it is not exact.
+        DataError: it is not a chain of positive whole numbers, or a division in it is not exact.
     """
     numbers: list[int] = []
     operators: list[str] = []

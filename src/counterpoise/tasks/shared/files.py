@@ -1,4 +1,4 @@
-"""What tasks that read files have in common: the settings that name the files, and the way from records to a side."""
+"""Shared by tasks that read files: the settings that name the files, and the way from records to a side."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class HubName:
 
     @classmethod
     def of(cls, source: str | Path) -> HubName | None:
-        """What a source says; None where it is no data set of the hub.
+        """What a source says; None where it is not a data set of the hub.
 
         Raises:
             ConfigError: it begins like one and is none.

@@ -1,4 +1,4 @@
-"""What tasks whose answer is a program have in common: how they ask, and the gold their verifiers read."""
+"""Shared by tasks whose answer is a program: how they ask, and the gold their verifiers read."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def json_records(path: Path) -> Iterator[Record]:
     """The objects of a UTF-8 file that is one JSON array.
 
     Raises:
-        DataError: the file is no such array, or an element is no object; the message has file and element.
+        DataError: the file is no such array, or an element is not an object; the message has file and element.
     """
     try:
         values = parse_json(read_text(path), large_integers=True)
@@ -177,7 +177,7 @@ def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
 
     Raises:
         MissingExtraError: `pyarrow` is not installed.
-        DataError: the file is no Parquet file or lacks a column.
+        DataError: the file is not a Parquet file or lacks a column.
     """
     parquet = _parquet()
     try:

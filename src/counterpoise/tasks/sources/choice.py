@@ -1,4 +1,4 @@
-"""Multiple-choice problems from files, in the columns of MMLU, ARC, GPQA and their kin."""
+"""Multiple-choice problems from files, in the columns of MMLU, ARC, GPQA and the like."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Scibench:
                 raise DataError(f"task 'scibench': {file} is {kind}; write what it gives to a file first")
         if not files or not all(file.is_file() for file in files):
             raise DataError(
-                f"task 'scibench': path={self.path} is no JSON file and no directory with some; check the path"
+                f"task 'scibench': path={self.path} is not a JSON file and no directory with some; check the path"
             )
         return files
 

@@ -1,6 +1,6 @@
 """Programs for standard input and output, from files of the shape of APPS, TACO, LiveCodeBench, or plain lists.
 
-Shapes, told apart by their fields (arXiv:2105.09938, arXiv:2312.14852, arXiv:2403.07974):
+Shapes, distinguished by their fields (arXiv:2105.09938, arXiv:2312.14852, arXiv:2403.07974):
 
 - `inputs`, `outputs`: lists of texts;
 - `input_output`: the same two in an object or its JSON; with `fn_name` a function is called instead;

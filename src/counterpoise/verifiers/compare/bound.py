@@ -59,7 +59,7 @@ def _total(node: Any) -> Any:
 
 
 def integrals_equal(left: Any, right: Any, same: Callable[[Any, Any], bool | None]) -> bool | None:
-    """Whether two expressions are equal, as far as their integrals tell at once; None is no statement.
+    """Whether two expressions are equal, as far as their integrals tell at once; None means no statement.
 
     `same` compares two expressions that hold no integral.
     """

@@ -76,36 +76,36 @@ class ChoiceVerifier:
         """The letter, upper case; rules as in the module's docstring."""
         text = final_text(response)
         if text is None:
-            return Extraction(answer=None, rule="unclosed_think")
+            return Extraction(answer=None, basis="unclosed_think")
         text = text[-_MAX_TEXT:]
         found = _strongest(text)
         if found is None:
-            return Extraction(answer=None, rule="none")
+            return Extraction(answer=None, basis="none")
         named = set(found.letters)
         if len(named) != 1:
-            return Extraction(answer=None, rule=f"{found.rule}_{'several' if named else 'no_letter'}")
+            return Extraction(answer=None, basis=f"{found.basis}_{'several' if named else 'no_letter'}")
         if retracted(cleaned(text), found):
-            return Extraction(answer=None, rule=f"{found.rule}_retracted")
-        return Extraction(answer=named.pop(), rule=found.rule)
+            return Extraction(answer=None, basis=f"{found.basis}_retracted")
+        return Extraction(answer=named.pop(), basis=found.basis)
 
     def judge(self, gold: str, answer: str) -> Judgement:
-        """Compare the letters; a gold that is no `B of 4` is UNSCORED."""
+        """Compare the letters; a gold that is not a `B of 4` is UNSCORED."""
         match = _GOLD.fullmatch(gold.strip())
         if match is None or not 0 <= ord(match[1]) - 65 < int(match[2]) <= 26:
             return Judgement(
                 value=VerdictValue.UNSCORED,
-                rule="gold",
+                basis="gold",
                 reason="unparsable gold: expected a letter and a number of options, e.g. B of 4",
             )
         letter = answer.strip().upper()
         if len(letter) != 1 or not 0 <= ord(letter) - 65 < int(match[2]):
-            return Judgement(value=VerdictValue.NO_ANSWER, rule="outside_options")
-        return Judgement(value=VerdictValue.CORRECT if letter == match[1] else VerdictValue.WRONG, rule="letter")
+            return Judgement(value=VerdictValue.NO_ANSWER, basis="outside_options")
+        return Judgement(value=VerdictValue.CORRECT if letter == match[1] else VerdictValue.WRONG, basis="letter")
 
 
 def _strongest(text: str) -> Found | None:
     clean, tagged = cleaned(text), _tagged(text)
-    if tagged is not None:  # what stands in the tag is its own: "<answer>The option is (B)</answer>" is no phrase
+    if tagged is not None:  # what stands in the tag is its own: "<answer>The option is (B)</answer>" is not a phrase
         clean = clean[: tagged.position] + " " * (tagged.end - tagged.position) + clean[tagged.end :]
     which, called = claims(clean)
     places = (_boxed(text), tagged, phrase(clean), which, last_letter(clean))

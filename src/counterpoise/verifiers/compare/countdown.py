@@ -51,22 +51,22 @@ class CountdownVerifier:
     def extract(self, response: str) -> Extraction:
         r"""The content of the last `\boxed{}` or `<answer></answer>` (rules `boxed`, `tagged`), else the last line that is not blank.
 
-        A last box or tag that is empty or never closed is no answer: falling back to an earlier one would let a response hedge. Only what
-        follows the thought counts (`unclosed_think` where nothing does), and of that the last 65,536 characters.
+        A last box or tag that is empty or never closed is not an answer: falling back to an earlier one would let a response hedge. Only
+        what follows the thought counts (`unclosed_think` where nothing does), and of that the last 65,536 characters.
         """
         final = final_text(response)
         if final is None:
-            return Extraction(answer=None, rule="unclosed_think")
+            return Extraction(answer=None, basis="unclosed_think")
         text = final[-_MAX_RESPONSE:]
         start, tag = text.rfind(_BOX), text.rfind(_TAG)
         if tag > start:
             content, closing, _ = text[tag + len(_TAG) :].partition("</answer>")
-            return Extraction(answer=(content.strip() or None) if closing else None, rule="tagged")
+            return Extraction(answer=(content.strip() or None) if closing else None, basis="tagged")
         if start >= 0:
             answer = (_braced(text, start + len(_BOX)) or "").strip()
-            return Extraction(answer=answer or None, rule="boxed")
+            return Extraction(answer=answer or None, basis="boxed")
         lines = text.rstrip().splitlines()
-        return Extraction(answer=lines[-1].strip() if lines else None, rule="last_line")
+        return Extraction(answer=lines[-1].strip() if lines else None, basis="last_line")
 
     def judge(self, gold: str, answer: str) -> Judgement:
         """Compare an expression with the gold's numbers and target.
@@ -79,7 +79,7 @@ class CountdownVerifier:
         if match is None:
             return Judgement(
                 value=VerdictValue.UNSCORED,
-                rule="gold",
+                basis="gold",
                 reason=f"unparsable gold {gold[:80]!r}, expected a form like '3,7,9=30'",
             )
         try:
@@ -102,7 +102,7 @@ class CountdownVerifier:
 def _judgement(rule: str, *, right: bool = False, closeness: float = 0.0) -> Judgement:
     return Judgement(
         value=VerdictValue.CORRECT if right else VerdictValue.WRONG,
-        rule=rule,
+        basis=rule,
         parts=MappingProxyType({"closeness": closeness}),
     )
 

@@ -314,13 +314,13 @@ class Equality:
         return judgement(numbers_agree(pair[0].value, pair[1].value), "unit_converted")
 
 
-_NEXT = Judgement(value=VerdictValue.UNSCORED, rule="next", reason="the next step decides")
+_NEXT = Judgement(value=VerdictValue.UNSCORED, basis="next", reason="the next step decides")
 """What a step says of texts that do not have its shape."""
 
 
 def judgement(correct: bool, rule: str) -> Judgement:
     """A decided pair."""
-    return Judgement(value=VerdictValue.CORRECT if correct else VerdictValue.WRONG, rule=rule)
+    return Judgement(value=VerdictValue.CORRECT if correct else VerdictValue.WRONG, basis=rule)
 
 
 def _percentage(gold: Measure, answer: Measure) -> Judgement | None:

@@ -43,10 +43,10 @@ class ExactVerifier:
         """Compare; a gold that is empty after normalisation is UNSCORED."""
         left, right = self._text(gold), self._text(answer)
         if not left:
-            return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason="unparsable gold: it is empty")
+            return Judgement(value=VerdictValue.UNSCORED, basis="gold", reason="unparsable gold: it is empty")
         return Judgement(
             value=VerdictValue.CORRECT if right in (left, self._text(unstated(gold))) else VerdictValue.WRONG,
-            rule="text",
+            basis="text",
         )
 
     def _text(self, text: str) -> str:

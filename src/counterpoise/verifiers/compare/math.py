@@ -158,7 +158,7 @@ def _unread_words(text: str) -> bool:
 
 
 def _unscored(why: str) -> Judgement:
-    return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=f"unparsable gold: {why}")
+    return Judgement(value=VerdictValue.UNSCORED, basis="gold", reason=f"unparsable gold: {why}")
 
 
 @cache

@@ -2,7 +2,7 @@ r"""Numbers, exactly: integers, decimals, scientific notation, fractions and mix
 
 A percent is not its fraction (`50%` is neither `50` nor `0.5`) and a unit is part of the answer (`18 cm` is not `18`). What was counted is
 not (`12 apples` is `12` and `12 pears`, see `count_nouns`). Money may be left out (`$18`, `18 dollars`, `18`), because a dollar sign cannot
-be told from the delimiter of mathematics; `18 euros` are not `18 dollars`.
+be distinguished from the delimiter of mathematics; `18 euros` are not `18 dollars`.
 
 Brackets around a number change nothing, `(-1,250)` is -1250. Around money they may be an accountant's minus: a negative gold takes
 `($1,250)` for -1250, a positive one for 1250; as a gold it is negative.
@@ -62,7 +62,7 @@ def parse_number(text: str) -> Number | None:
 
     Accepts `-7`, `1,234.50`, `.5`, `1.6e-19`, `1.6\times 10^{-19}`, `3/4`, `\frac{3}{4}`, `3 1/2`, `3\frac{1}{2}`.
     Repeating decimals are fractions: `0.\overline{3}`, `0.1(6)`, and `0.333...` where at least two periods are written out.
-    More than 1,000 characters, an exponent beyond 400 in size and a zero denominator are no numbers.
+    More than 1,000 characters, an exponent beyond 400 in size and a zero denominator are not numbers.
     """
     text = text.strip()
     if not text or len(text) > _MAX_DIGITS or not text.isascii():
@@ -139,25 +139,25 @@ class NumericVerifier:
         return extract(response, rules=self.rules)
 
     def judge(self, gold: str, answer: str) -> Judgement:
-        """Compare exactly, or within the relative tolerance; a gold that is no number is UNSCORED."""
+        """Compare exactly, or within the relative tolerance; a gold that is not a number is UNSCORED."""
         gold = unboxed(gold)
         why = no_mathematics(gold)
         left = None if why else _read(figures(normalise(gold, dollars=True)))
         if left is None:
             reason = f"unparsable gold: it is {why or 'not a number'}"
-            return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=reason)
+            return Judgement(value=VerdictValue.UNSCORED, basis="gold", reason=reason)
         right = _read(figures(normalise(answer, dollars=True)))
         if right is None:
-            return Judgement(value=VerdictValue.WRONG, rule="not_a_number")
+            return Judgement(value=VerdictValue.WRONG, basis="not_a_number")
         units = ["" if only_counts(unit) else unit for unit in (left[1], right[1])]
         if not same_unit(*units):
-            return Judgement(value=VerdictValue.WRONG, rule="unit")
+            return Judgement(value=VerdictValue.WRONG, basis="unit")
         wanted, given = (-one[0].value if one is left and one[2] else one[0].value for one in (left, right))
         if right[2] and wanted < 0:
             given = -given
         difference = abs(wanted - given)
         close = difference <= Fraction(self.relative_tolerance) * abs(wanted)
-        return Judgement(value=VerdictValue.CORRECT if close else VerdictValue.WRONG, rule="number")
+        return Judgement(value=VerdictValue.CORRECT if close else VerdictValue.WRONG, basis="number")
 
 
 def _read(text: str) -> tuple[Number, str, bool] | None:

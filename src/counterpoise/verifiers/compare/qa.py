@@ -24,7 +24,7 @@ class QaVerifier:
     """CORRECT when the answer has the same words as one of the golds (`short_answers.answer_tokens`).
 
     Parts: `f1`, the largest token F1 over the golds; `squad_exact` and `squad_f1`, SQuAD's own figures. A declined question
-    is ABSTAINED: not right for pass@k, told apart for a reward.
+    is ABSTAINED: not right for pass@k, separate for a reward.
     """
 
     max_words: Positive = 16
@@ -57,20 +57,20 @@ class QaVerifier:
     def judge(self, gold: str, answer: str) -> Judgement:
         """Compare with every gold; a gold that is empty or damaged JSON is UNSCORED."""
         accepted, golds = _accepted(gold)
-        # NQ-open has golds such as ")" and "---": what equals them is no answer, and what does not may be right.
+        # NQ-open has golds such as ")" and "---": what equals them is not an answer, and what does not may be right.
         if accepted is None or not any(word.isalnum() for tokens in golds for word in tokens):
             return Judgement(
                 value=VerdictValue.UNSCORED,
-                rule="gold",
+                basis="gold",
                 reason="unparsable gold: expected a text with a letter or digit, or a JSON list of texts",
             )
         words = answer_tokens(answer)
         if words in golds:
             return _judgement(VerdictValue.CORRECT, "exact", accepted.answers, answer, f1=1.0)
         if abstains(words):
-            return Judgement(value=VerdictValue.ABSTAINED, rule="abstention", parts=_parts())
+            return Judgement(value=VerdictValue.ABSTAINED, basis="abstention", parts=_parts())
         if len(words) > max(self.max_words, *map(len, golds)):
-            return Judgement(value=VerdictValue.WRONG, rule="too_long", parts=_parts())
+            return Judgement(value=VerdictValue.WRONG, basis="too_long", parts=_parts())
         f1 = max(squad.f1(tokens, words) for tokens in golds)
         if self.withhold_from is not None and f1 >= self.withhold_from:
             return _judgement(
@@ -101,7 +101,7 @@ def _judgement(
     words = squad.tokens(answer)
     candidates = [squad.tokens(gold) for gold in golds]
     parts = _parts(f1=f1, squad_exact=float(words in candidates), squad_f1=max(squad.f1(c, words) for c in candidates))
-    return Judgement(value=value, rule=rule, reason=reason, parts=parts)
+    return Judgement(value=value, basis=rule, reason=reason, parts=parts)
 
 
 def _parts(*, f1: float = 0.0, squad_exact: float = 0.0, squad_f1: float = 0.0) -> Mapping[str, float]:

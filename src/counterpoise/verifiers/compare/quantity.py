@@ -73,11 +73,11 @@ class QuantityVerifier:
     def extract(self, response: str) -> Extraction:
         """The answer inside a response (see `counterpoise.verifiers.text.extraction`), with a unit that stands right behind its box."""
         found = extract(response, rules=self.rules)
-        if found.rule != "boxed" or found.answer is None:
+        if found.basis != "boxed" or found.answer is None:
             return found
         written = parse_written(found.answer)
         unit = "" if written is None or written.unit else unit_behind_box(response, found.answer)
-        return Extraction(answer=f"{found.answer} {unit}", rule="boxed") if unit else found
+        return Extraction(answer=f"{found.answer} {unit}", basis="boxed") if unit else found
 
     def shortcut(self, gold: str, answer: str) -> Judgement | None:
         """The judgement where both units are spelled with the same names or absent, without pint; else None."""
@@ -92,7 +92,7 @@ class QuantityVerifier:
         return _worst([self._outcome(right, one, self._agree(right.value, one.value)) for one in written])
 
     def judge(self, gold: str, answer: str) -> Judgement:
-        """Decide; run it in the pool. A gold that is no number, or whose unit nobody knows, is UNSCORED."""
+        """Decide; run it in the pool. A gold that is not a number, or whose unit nobody knows, is UNSCORED."""
         quick = self.shortcut(gold, answer)
         if quick is not None:
             return quick
@@ -110,7 +110,7 @@ class QuantityVerifier:
         wanted = units(right.unit, strict=True)
         if not wanted:
             return Judgement(
-                value=VerdictValue.UNSCORED, rule="gold", reason=f"unparsable gold: unknown unit '{right.unit[:40]}'"
+                value=VerdictValue.UNSCORED, basis="gold", reason=f"unparsable gold: unknown unit '{right.unit[:40]}'"
             )
         return _worst([self._compare(right, wanted, one) for one in written])
 
@@ -157,7 +157,7 @@ class QuantityVerifier:
 
 
 _NO_QUANTITY = Judgement(
-    value=VerdictValue.UNSCORED, rule="gold", reason="unparsable gold: expected a number and a unit, e.g. 2.6 kJ"
+    value=VerdictValue.UNSCORED, basis="gold", reason="unparsable gold: expected a number and a unit, e.g. 2.6 kJ"
 )
 
 
@@ -179,6 +179,6 @@ def _judgement(rule: str, *, right: bool = False, parts: Mapping[str, float] | N
     none = {"value": 0.0, "unit": 0.0, "significant_figures": 0.0}
     return Judgement(
         value=VerdictValue.CORRECT if right else VerdictValue.WRONG,
-        rule=rule,
+        basis=rule,
         parts=MappingProxyType(dict(parts or none)),
     )

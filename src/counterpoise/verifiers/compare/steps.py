@@ -57,7 +57,7 @@ class StepsVerifier:
             return found
         pieces = (" ".join(piece[: 4 * _MAX_STEP].split()) for piece in _SEPARATOR.split(final_text(response) or ""))
         steps = [piece[: _MAX_STEP + 1] for piece in pieces if "=" in piece][: _MAX_STEPS + 1]
-        return Extraction(answer=f"{';'.join(steps)}{_FINAL}{' '.join(found.answer.split())}", rule=found.rule)
+        return Extraction(answer=f"{';'.join(steps)}{_FINAL}{' '.join(found.answer.split())}", basis=found.basis)
 
     def judge(self, gold: str, answer: str) -> Judgement:
         """Compare; a gold that is not of the form above is UNSCORED (rule `gold`)."""
@@ -65,7 +65,7 @@ class StepsVerifier:
         if wanted is None:
             return Judgement(
                 value=VerdictValue.UNSCORED,
-                rule="gold",
+                basis="gold",
                 reason='unparsable gold: expected a form like {"answer": "22", "steps": ["5*3=15", "7+15=22"]}',
             )
         number, steps = wanted
@@ -76,7 +76,7 @@ class StepsVerifier:
         tried = work.split(";") if work else []
         right = Counter(step for step in map(_step, tried) if step is not None) & Counter(steps)
         share = 0.0 if len(tried) > _MAX_STEPS else right.total() / max(len(steps), len(tried))
-        return Judgement(value=verdict.value, rule=verdict.rule, parts=MappingProxyType({"steps": share}))
+        return Judgement(value=verdict.value, basis=verdict.basis, parts=MappingProxyType({"steps": share}))
 
 
 def _read_gold(gold: str) -> tuple[str, list[_Step]] | None:

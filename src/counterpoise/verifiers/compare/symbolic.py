@@ -36,7 +36,7 @@ from counterpoise.verifiers.text.repeating import as_fractions
 __all__ = ["constant", "judge_formulas", "parse_formula", "prepare", "probe"]
 
 _CONFIG = replace(LatexExtractionConfig().normalization_config, boxed="last")
-_BOUND_CONFIG = replace(_CONFIG, units=False)  # the last `m` of `\sum_{m=1}^{5} m` is no metre
+_BOUND_CONFIG = replace(_CONFIG, units=False)  # the last `m` of `\sum_{m=1}^{5} m` is not a metre
 _OURS = (MemoryError, RecursionError)
 _DIGITS = 60
 _EQUAL = sympy.Float("1e-40", _DIGITS)
@@ -103,7 +103,9 @@ def judge_formulas(gold: str, answer: str, *, literal: bool) -> Judgement:
 def _compare(gold: str, answer: str, *, literal: bool) -> Judgement:
     left = parse_formula(gold)
     if left is None:
-        return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason="unparsable gold: math-verify cannot read it")
+        return Judgement(
+            value=VerdictValue.UNSCORED, basis="gold", reason="unparsable gold: math-verify cannot read it"
+        )
     right = parse_formula(answer)
     if right is None:
         return _judgement(False, "unparsable_answer")
@@ -232,7 +234,7 @@ def _contradicts(equation: Any) -> bool:
 def _done(expression: Any) -> Any:
     r"""The expression with its sums, products, limits, integrals and derivatives worked out; None where one of them is left.
 
-    They bind variables, which may not be replaced by numbers: `\int x\,dx` at x = 17/11 is no integral, and sympy raises.
+    They bind variables, which may not be replaced by numbers: `\int x\,dx` at x = 17/11 is not an integral, and sympy raises.
     """
     if not expression.has(*_BINDING):
         return expression
@@ -259,7 +261,7 @@ def _all(left: Any, right: Any) -> bool | None:
 
 
 def _value(expression: Any) -> Any:
-    """A number at 60 digits, what is only rounding noise replaced by zero; None when it is no finite number."""
+    """A number at 60 digits, what is only rounding noise replaced by zero; None when it is not a finite number."""
     try:
         expression = added_up(expression).doit()
         if expression.is_Rational:
@@ -267,7 +269,7 @@ def _value(expression: Any) -> Any:
         parts = expression.evalf(_DIGITS).as_real_imag()
     except _OURS:
         raise
-    except Exception:  # sympy cannot evaluate it, so it is no number
+    except Exception:  # sympy cannot evaluate it, so it is not a number
         return None
     if not all(part.is_number and part.is_finite and (part.is_Float or part.is_Rational) for part in parts):
         return None
@@ -366,4 +368,4 @@ def _same_form(expression: Any) -> Any:
 
 
 def _judgement(correct: bool, rule: str) -> Judgement:
-    return Judgement(value=VerdictValue.CORRECT if correct else VerdictValue.WRONG, rule=rule)
+    return Judgement(value=VerdictValue.CORRECT if correct else VerdictValue.WRONG, basis=rule)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from types import MappingProxyType
 from typing import Any
 
 from counterpoise.settings import settings
-from counterpoise.types import Extraction, Judgement, VerdictValue
+from counterpoise.types import Judgement, VerdictValue
 from counterpoise.verifiers.guests.asked import asked_names
-from counterpoise.verifiers.guests.programs import Megabytes, Seconds, defines, extract_program, first_block
+from counterpoise.verifiers.guests.confined import Confined
+from counterpoise.verifiers.guests.programs import Megabytes, Seconds, defines, first_block
 from counterpoise.verifiers.isolate.pool import unscored
-from counterpoise.verifiers.sandbox.job import Examined, Limits
-from counterpoise.verifiers.sandbox.levels import best_level, discard_sandbox, thread_sandbox, unsafe_words
+from counterpoise.verifiers.sandbox.job import Examined
+from counterpoise.verifiers.sandbox.levels import discard_sandbox, thread_sandbox
 from counterpoise.verifiers.sandbox.process import SandboxFault
 
 __all__ = ["CodeVerifier", "whole_program"]
@@ -23,7 +23,7 @@ _KINDS = {"check": ("prompt", "entry_point", "tests"), "asserts": ("tests",), "c
 
 
 @settings("verifier code")
-class CodeVerifier:
+class CodeVerifier(Confined):
     """CORRECT when every test passes and the program was called; the part `tests_passed` is the share that did.
 
     The gold is JSON with `kind`:
@@ -48,44 +48,21 @@ class CodeVerifier:
     unsafe: bool = False
     """Accept resource limits alone where nothing better works."""
 
-    def __post_init__(self) -> None:
-        best_level(unsafe=self.unsafe)
-
     @property
     def name(self) -> str:
         """`code`."""
         return "code"
 
     @property
-    def announcement(self) -> str | None:
-        """That programs of responses may run without a sandbox, where that was accepted."""
-        return unsafe_words(self.name) if self.unsafe else None
-
-    @property
-    def version(self) -> str:
-        """This module's version, Python's, the sandbox's level, and the limits."""
-        python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        return f"2+python-{python}+{best_level(unsafe=self.unsafe)}+{self.seconds}s+{self.memory_mb}MB"
-
-    @property
-    def isolated(self) -> bool:
-        """True: it waits for other processes, and parses what they send."""
-        return True
-
-    @property
     def deadline(self) -> float:
         """Seconds after which the pool gives up; the sandbox's own deadlines come first."""
         return self._limits().overload_seconds + 30.0
-
-    def extract(self, response: str) -> Extraction:
-        """The program inside a response; see `counterpoise.verifiers.guests.programs`."""
-        return extract_program(response)
 
     def judge(self, gold: str, answer: str) -> Judgement:
         """Run the tests on the program. Starts processes; a gold that cannot be read is UNSCORED."""
         exam = _read(gold)
         if isinstance(exam, str):
-            return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=f"unparsable gold: {exam}")
+            return Judgement(value=VerdictValue.UNSCORED, basis="gold", reason=f"unparsable gold: {exam}")
         program = whole_program(exam, answer)
         fault: SandboxFault | None = None
         for _ in range(2):
@@ -95,9 +72,6 @@ class CodeVerifier:
                 fault = error
                 discard_sandbox(unsafe=self.unsafe)
         return unscored(f"sandbox: {fault}")
-
-    def _limits(self) -> Limits:
-        return Limits(seconds=self.seconds, memory_mb=self.memory_mb, overload_seconds=30.0 + 10.0 * self.seconds)
 
 
 def whole_program(exam: dict[str, Any], answer: str) -> str:
@@ -127,7 +101,7 @@ def _read(gold: str) -> dict[str, Any] | str:
     try:
         exam = json.loads(gold)
     except (ValueError, RecursionError) as error:
-        return f"it is no JSON ({error})"
+        return f"it is not valid JSON ({error})"
     if not isinstance(exam, dict) or exam.get("kind") not in _KINDS:
         return f"expected an object whose 'kind' is one of {', '.join(_KINDS)}"
     for field in _KINDS[exam["kind"]]:
@@ -146,7 +120,7 @@ def _read(gold: str) -> dict[str, Any] | str:
 def _judgement(examined: Examined) -> Judgement:
     if examined.fault is not None:
         return unscored(examined.fault)
-    rule = examined.rule
+    rule = examined.basis
     if rule == "tests" and examined.total > 0 == examined.calls and examined.passed == examined.total:
         rule = "never_called"
     elif rule == "tests" and examined.whole:
@@ -154,6 +128,6 @@ def _judgement(examined: Examined) -> Judgement:
     share = examined.passed / examined.total if examined.total else 0.0
     return Judgement(
         value=VerdictValue.CORRECT if examined.correct else VerdictValue.WRONG,
-        rule=rule,
+        basis=rule,
         parts=MappingProxyType({"tests_passed": share if examined.calls else 0.0}),
     )

@@ -28,7 +28,7 @@ def read_item(gold: str) -> tuple[str, dict[str, Any], str] | None:
 
 
 def thaw(value: Any) -> Any:
-    """The task's JSON with its tuples and its keys that are no text."""
+    """The task's JSON with its tuples and its keys that are not text."""
     if isinstance(value, list):
         return [thaw(item) for item in value]
     if not isinstance(value, dict):

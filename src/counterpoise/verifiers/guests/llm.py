@@ -49,7 +49,7 @@ B if {b}."""
 class LlmVerifier:
     """`qa`, and where it finds no exact match a language model is asked twice, with the order of the texts and of the letters swapped.
 
-    Two replies that agree decide; two that do not, a reply that is no single letter, and a request that fails make UNSCORED with the
+    Two replies that agree decide; two that do not, a reply that is not a single letter, and a request that fails make UNSCORED with the
     reason. Rules are not overruled: an exact match, a declined question and an answer that is too long never reach the model.
 
     Raises:
@@ -62,9 +62,9 @@ class LlmVerifier:
     """The model's name there; empty for $COUNTERPOISE_JUDGE_MODEL."""
     key_variable: str = "OPENAI_API_KEY"
     """Environment variable that holds the key, one that ends in `_API_KEY` or that $COUNTERPOISE_JUDGE_KEY_VARIABLE names. The key itself
-    is no setting, so that no file can hold it."""
+    is not a setting, so that no file can hold it."""
     ask_from: Share = 0.0
-    """Answers whose F1 is lower are wrong without asking; 0 asks about all that are no exact match."""
+    """Answers whose F1 is lower are wrong without asking; 0 asks about all that are not an exact match."""
     max_words: Positive = 16
     """As in `qa`: longer answers are wrong without asking."""
     timeout: Annotated[float, Ge(0.05), Le(3600)] = 30.0
@@ -187,7 +187,7 @@ class LlmVerifier:
         return HttpRequest(path="/chat/completions", body=body, about=place)
 
     def _undecided(self, judgement: Judgement) -> bool:
-        return judgement.rule == "different" and judgement.parts["f1"] >= self.ask_from
+        return judgement.basis == "different" and judgement.parts["f1"] >= self.ask_from
 
     def _load(self) -> None:
         if not self.cache:
@@ -219,12 +219,12 @@ _FIELDS: Final = frozenset(("version", "gold", "answer", "value"))
 
 
 def _decisions(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a cache. A damaged one is a decision that is asked for again, but a file that begins with something else is no cache.
+    """The lines of a cache. A damaged one is a decision that is asked for again, but a file that begins with something else is not a cache.
 
     Raises:
         ConfigError: the file is another one, which must not be written into: a run file may come from elsewhere.
     """
-    refused = f"verifier llm: cache = {str(path)!r} is no file of decisions"
+    refused = f"verifier llm: cache = {str(path)!r} is not a file of decisions"
     if path.resolve().suffix != ".jsonl":
         raise ConfigError(f"{refused}: its name must end in .jsonl")
     try:
@@ -262,7 +262,7 @@ def _content(reply: dict[str, Any]) -> str | Failure:
         content = reply["choices"][0]["message"]["content"]
     except (LookupError, TypeError):
         return Failure(reason="bad reply: not the JSON of a chat completion", passing=False)
-    return content if isinstance(content, str) else Failure(reason="bad reply: its content is no text", passing=False)
+    return content if isinstance(content, str) else Failure(reason="bad reply: its content is not text", passing=False)
 
 
 def _decide(first: str | Failure, second: str | Failure, ruled: Judgement) -> Judgement:
@@ -287,8 +287,8 @@ def _gold(text: str) -> ShortGold:
 
 
 def _judgement(value: str, parts: dict[str, float]) -> Judgement:
-    return Judgement(value=VerdictValue(value), rule="llm", parts=MappingProxyType(parts))
+    return Judgement(value=VerdictValue(value), basis="llm", parts=MappingProxyType(parts))
 
 
 def _unscored(reason: str) -> Judgement:
-    return Judgement(value=VerdictValue.UNSCORED, rule="llm", reason=f"judge {reason}"[:200])
+    return Judgement(value=VerdictValue.UNSCORED, basis="llm", reason=f"judge {reason}"[:200])

@@ -28,7 +28,7 @@ Megabytes = Annotated[int, Ge(64), Le(1 << 20)]
 """Of a program's address space."""
 
 MAX_PROGRAM = 65_536
-"""Characters of a program at most; a longer one is no answer."""
+"""Characters of a program at most; a longer one is not an answer."""
 
 # Possessive: a line of tildes, or of blanks behind a fence, that ends in a backtick would take time quadratic in its length.
 _FENCE = re.compile(r"[ \t]{0,12}(`{3,}+|~{3,}+)[ \t]*+([^`\n]*+)$")
@@ -52,7 +52,7 @@ def extract_program(response: str) -> Extraction:
     """
     text = final_text(response)
     if text is None:
-        return Extraction(answer=None, rule="unclosed_think")
+        return Extraction(answer=None, basis="unclosed_think")
     blocks = _blocks(text)
     chosen = [block for block in blocks if block.language in _PYTHON] or [
         block for block in blocks if not block.language
@@ -60,17 +60,17 @@ def extract_program(response: str) -> Extraction:
     if chosen:
         program, rule = chosen[-1].text, "fence" if chosen[-1].closed else "fence_open"
     elif blocks:
-        return Extraction(answer=None, rule="fence_other_language")
+        return Extraction(answer=None, basis="fence_other_language")
     else:
         program = text.lstrip("\r\n")
         rule = "completion" if program[:1] in (" ", "\t") else "raw"
         if not program.strip() or (rule == "raw" and not _START.match(program)):
-            return Extraction(answer=None, rule="none")
+            return Extraction(answer=None, basis="none")
     if not program.strip():
-        return Extraction(answer=None, rule=f"{rule}_empty")
+        return Extraction(answer=None, basis=f"{rule}_empty")
     if len(program) > MAX_PROGRAM:
-        return Extraction(answer=None, rule=f"{rule}_too_long")
-    return Extraction(answer=program, rule=rule)
+        return Extraction(answer=None, basis=f"{rule}_too_long")
+    return Extraction(answer=program, basis=rule)
 
 
 def defines(program: str, name: str) -> bool:

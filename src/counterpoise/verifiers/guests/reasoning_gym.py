@@ -275,10 +275,10 @@ def _judgement(generator: str, found: Mapping[str, Any]) -> Judgement:
 def _scored(score: float, rule: str) -> Judgement:
     return Judgement(
         value=VerdictValue.CORRECT if score == 1.0 else VerdictValue.WRONG,
-        rule=rule,
+        basis=rule,
         parts=MappingProxyType({"score": min(1.0, max(0.0, score))}),
     )
 
 
 def _unscored(reason: str) -> Judgement:
-    return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=" ".join(reason.split())[:200])
+    return Judgement(value=VerdictValue.UNSCORED, basis="gold", reason=" ".join(reason.split())[:200])

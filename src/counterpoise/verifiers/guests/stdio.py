@@ -6,7 +6,6 @@ The comparison is made outside: what is expected never enters the sandbox.
 from __future__ import annotations
 
 import json
-import sys
 from itertools import zip_longest
 from types import MappingProxyType
 from typing import Annotated
@@ -14,18 +13,19 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from counterpoise.settings import settings
-from counterpoise.types import Extraction, Judgement, VerdictValue
-from counterpoise.verifiers.guests.programs import Megabytes, Seconds, extract_program
+from counterpoise.types import Judgement, VerdictValue
+from counterpoise.verifiers.guests.confined import Confined
+from counterpoise.verifiers.guests.programs import Megabytes, Seconds
 from counterpoise.verifiers.isolate.pool import unscored
 from counterpoise.verifiers.sandbox.job import Limits, Script
-from counterpoise.verifiers.sandbox.levels import best_level, discard_sandbox, thread_sandbox, unsafe_words
+from counterpoise.verifiers.sandbox.levels import discard_sandbox, thread_sandbox
 from counterpoise.verifiers.sandbox.process import SandboxFault
 
 __all__ = ["StdioVerifier", "same_output"]
 
 
 @settings("verifier stdio")
-class StdioVerifier:
+class StdioVerifier(Confined):
     """CORRECT when a program prints what is expected for every input and ends with exit code 0; the part `tests_passed` is the share.
 
     The gold is JSON with `inputs` and `outputs`, lists of texts. Each input is a run of its own in a fresh sandbox. After the first run
@@ -44,62 +44,42 @@ class StdioVerifier:
     unsafe: bool = False
     """Accept resource limits alone where nothing better works."""
 
-    def __post_init__(self) -> None:
-        best_level(unsafe=self.unsafe)
-
     @property
     def name(self) -> str:
         """`stdio`."""
         return "stdio"
 
     @property
-    def announcement(self) -> str | None:
-        """That programs of responses may run without a sandbox, where that was accepted."""
-        return unsafe_words(self.name) if self.unsafe else None
-
-    @property
-    def version(self) -> str:
-        """This module's version, Python's, the sandbox's level, and the limits."""
-        python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        return f"2+python-{python}+{best_level(unsafe=self.unsafe)}+{self.seconds}s+{self.memory_mb}MB+{self.max_cases}"
-
-    @property
-    def isolated(self) -> bool:
-        """True: it waits for other processes."""
-        return True
-
-    @property
     def deadline(self) -> float:
         """Seconds after which the pool gives up: twice what every input's whole limit takes."""
         return 60.0 + 2.0 * self.max_cases * (self.seconds + 1)
-
-    def extract(self, response: str) -> Extraction:
-        """The program inside a response; see `counterpoise.verifiers.guests.programs`."""
-        return extract_program(response)
 
     def judge(self, gold: str, answer: str) -> Judgement:
         """Run the program on every input. Starts processes; a gold that cannot be read is UNSCORED."""
         cases = _read(gold)
         if isinstance(cases, str):
-            return Judgement(value=VerdictValue.UNSCORED, rule="gold", reason=f"unparsable gold: {cases}")
+            return Judgement(value=VerdictValue.UNSCORED, basis="gold", reason=f"unparsable gold: {cases}")
         cases = cases[: self.max_cases]
-        limits = Limits(seconds=self.seconds, memory_mb=self.memory_mb, overload_seconds=30.0 + 10.0 * self.seconds)
+        limits = self._limits()
         passed, rule = 0, "output"
         for data, expected in cases:
             script = self._run(answer, data, limits)
             if script.fault is not None:
                 return unscored(script.fault)
-            right = script.rule == "ended" and same_output(expected, script.output)
+            right = script.basis == "ended" and same_output(expected, script.output)
             passed += right
-            if not right and rule == "output" and script.rule != "ended":
-                rule = script.rule
-            if script.rule == "time_limit":
+            if not right and rule == "output" and script.basis != "ended":
+                rule = script.basis
+            if script.basis == "time_limit":
                 break
         return Judgement(
             value=VerdictValue.CORRECT if passed == len(cases) else VerdictValue.WRONG,
-            rule=rule,
+            basis=rule,
             parts=MappingProxyType({"tests_passed": passed / len(cases)}),
         )
+
+    def _limit_words(self) -> str:
+        return f"{self.seconds}s+{self.memory_mb}MB+{self.max_cases}"
 
     def _run(self, program: str, data: str, limits: Limits) -> Script:
         fault = ""
@@ -109,7 +89,7 @@ class StdioVerifier:
             except SandboxFault as error:
                 fault = str(error)
                 discard_sandbox(unsafe=self.unsafe)
-        return Script(rule="none", fault=f"sandbox: {fault}")
+        return Script(basis="none", fault=f"sandbox: {fault}")
 
 
 def same_output(expected: str, output: bytes) -> bool:

@@ -1,6 +1,6 @@
 """Whose fault it is that a comparison gave no judgement: under negative reinforcement an unscored response earns as much as a right one.
 
-Left alone, a policy learns to write what hangs its verifier. An answer is at fault when the comparison fails twice on its own account
+Left alone, a policy learns to write what hangs its verifier. An answer is at fault when the comparison fails twice by itself
 (processor time, memory, a crash; never the clock, and never a worker that somebody else ended), the second time alone in a fresh worker,
 when the verifier works the gold out without trouble, and when it fails at the answer without the gold, as far as it can be asked that:
 then that is the second time.
@@ -54,15 +54,15 @@ class _OneSide:
 
     def extract(self, response: str) -> Extraction:
         """Never asked."""
-        return Extraction(answer=None, rule="none")
+        return Extraction(answer=None, basis="none")
 
     def judge(self, gold: str, answer: str) -> Judgement:
-        """That the text could be worked out; one that is no gold for this verifier was not."""
+        """That the text could be worked out; one that is not a gold for this verifier was not."""
         if isinstance(self.verifier, WorksOut):
             self.verifier.work_out(gold)
         else:
             self.verifier.judge(gold, answer)
-        return Judgement(value=VerdictValue.CORRECT, rule="worked_out")
+        return Judgement(value=VerdictValue.CORRECT, basis="worked_out")
 
 
 class Blame:
@@ -140,5 +140,5 @@ def _here(verifier: Verifier, gold: str, answer: str) -> Outcome:
 
 
 def _wrong(outcome: Outcome) -> Outcome:
-    judgement = Judgement(value=VerdictValue.WRONG, rule="intractable_answer", reason=outcome.judgement.reason)
+    judgement = Judgement(value=VerdictValue.WRONG, basis="intractable_answer", reason=outcome.judgement.reason)
     return Outcome(judgement=judgement, seconds=outcome.seconds)

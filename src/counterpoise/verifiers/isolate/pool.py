@@ -243,7 +243,7 @@ class VerifierPool:
                 judgement=unscored(f"crash: {type(error).__name__}: {error}"), seconds=0.0, fault=Fault.OUTSIDE
             )
         return Outcome(
-            judgement=Judgement(value=VerdictValue(value), rule=rule, reason=reason, parts=parts),
+            judgement=Judgement(value=VerdictValue(value), basis=rule, reason=reason, parts=parts),
             seconds=seconds,
             fault=None if fault is None else Fault(fault),
         )
@@ -260,7 +260,7 @@ class VerifierPool:
 
 def unscored(reason: str) -> Judgement:
     """A judgement that was not reached, cut to a line of at most 200 characters."""
-    return Judgement(value=VerdictValue.UNSCORED, rule="none", reason=" ".join(reason.split())[:200])
+    return Judgement(value=VerdictValue.UNSCORED, basis="none", reason=" ".join(reason.split())[:200])
 
 
 def _run(verifier: Verifier, gold: str, answer: str, timeout: float, patience: float) -> _Answer:
@@ -281,7 +281,7 @@ def _run(verifier: Verifier, gold: str, answer: str, timeout: float, patience: f
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
     seconds = time.perf_counter() - start
-    return judgement.value.value, judgement.rule, judgement.reason, dict(judgement.parts), seconds, fault
+    return judgement.value.value, judgement.basis, judgement.reason, dict(judgement.parts), seconds, fault
 
 
 def _initialise(memory_mb: int, prepare: Sequence[str]) -> None:

@@ -96,7 +96,7 @@ class Examination:
         """The verdict's line: passed, all, calls answered, whether the tests ran to their end, whether they are one test together.
 
         Raises:
-            SyntaxError: the tests are no Python. Exception: what they need beside the program does not run.
+            SyntaxError: the tests are not Python. Exception: what they need beside the program does not run.
         """
         namespace: dict[str, Any] = {"__builtins__": dict(vars(builtins))}
         namespace.update({_PASSED: self.passed.add, _FAILED: self.failed.add, "__name__": "tests"})

@@ -61,7 +61,7 @@ class Limits:
 class Examined:
     """What the tests said of a program, and how both ended."""
 
-    rule: str
+    basis: str
     """`tests` where they ran to their end, `tests_stopped` where an exception ended them, else what stopped the program: `time_limit`,
     `exited`, `not_loaded`, `missing_module`, `output_limit`, `protocol`, `tests_exhausted` (its values did)."""
     passed: int = 0
@@ -78,14 +78,14 @@ class Examined:
     @property
     def correct(self) -> bool:
         """Every test held, and the program was really asked."""
-        return self.fault is None and self.rule == "tests" and 0 < self.total == self.passed and self.calls > 0
+        return self.fault is None and self.basis == "tests" and 0 < self.total == self.passed and self.calls > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
     """How a run of a program on one input ended."""
 
-    rule: str
+    basis: str
     """`ended`, `time_limit`, `exited` (with another code than 0) or `output_limit`."""
     output: bytes = b""
     """What it wrote to standard output."""
@@ -207,14 +207,14 @@ class Sandbox:
             if guest.ending is not None and guest.ending.fault is not None:
                 raise SandboxFault(guest.ending.fault)
             if stdout.overflown:
-                return Script(rule="output_limit")
+                return Script(basis="output_limit")
             if guest.ending is None and clock.spent():
-                return Script(rule="time_limit")
+                return Script(basis="time_limit")
             if clock.overloaded:
-                return Script(rule="none", fault=_overload(limits))
+                return Script(basis="none", fault=_overload(limits))
             launcher.wait([guest], clock.patience())
         rule, fault = _explain(guest, limits, kills)
-        return Script(rule=rule, fault=fault, output=bytes(stdout.received))
+        return Script(basis=rule, fault=fault, output=bytes(stdout.received))
 
     def _job(self, code: str, limits: Limits) -> bytes:
         return json.dumps({"code": code, "limits": limits.message(spare_threads=self._spare_threads)}).encode() + b"\n"
@@ -278,7 +278,7 @@ class _Examination:
                 self._fault = self._fault or "sandbox: the process of the tests ended"
             if self._fault is not None:
                 self._launcher.kill(self._tests)
-                return Examined(rule="none", fault=self._fault)
+                return Examined(basis="none", fault=self._fault)
             guests = [self._tests] if self._gone else [self._tests, self._program]
             self._launcher.wait(guests, self._clock.patience())
 
@@ -339,16 +339,16 @@ class _Examination:
     def _result(self, over: list[Any]) -> Examined:
         _, code, cpu = over
         if self._fault is not None:
-            return Examined(rule="none", fault=self._fault)
+            return Examined(basis="none", fault=self._fault)
         if self._verdict is not None:
             passed, total, calls, ended, whole = self._verdict
             rule = self._gone or ("tests" if ended else "tests_stopped")
-            return Examined(rule=rule, passed=passed, total=total, calls=calls, whole=whole)
+            return Examined(basis=rule, passed=passed, total=total, calls=calls, whole=whole)
         # The same tests ran to their end on the right program's values (selfcheck shows it), so the values were others.
         if self._answers and code in _KILLED and cpu >= self._limits.seconds:
-            return Examined(rule="tests_exhausted")
+            return Examined(basis="tests_exhausted")
         return Examined(
-            rule="none", fault=f"sandbox: the process of the tests ended with code {code} after {cpu:.1f} s"
+            basis="none", fault=f"sandbox: the process of the tests ended with code {code} after {cpu:.1f} s"
         )
 
 

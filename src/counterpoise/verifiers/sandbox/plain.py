@@ -66,7 +66,7 @@ def load(text: str) -> Any:
 
 
 def encode_value(value: object, keep: Callable[[object], int]) -> str:
-    """Tagged JSON of `value`; an object that is no plain value is given to `keep` and its number is sent.
+    """Tagged JSON of `value`; an object that is not a plain value is given to `keep` and its number is sent.
 
     Raises:
         Unsendable: it is nested more than 100 deep or has more than a million items.

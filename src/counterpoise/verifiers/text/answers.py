@@ -109,7 +109,7 @@ def parts(text: str, separators: str = ",;") -> list[str]:
 
 
 def ratio(text: str) -> list[str]:
-    r"""The terms of `1:2:3` and `2\text{ to }3`, empty for what is no ratio; sums are no terms."""
+    r"""The terms of `1:2:3` and `2\text{ to }3`, empty for what is not a ratio; sums are not terms."""
     text = _TO.sub(":", text)
     terms = parts(text, ":") if ":" in text else []
     if len(terms) < 2 or len(terms) != text.count(":") + 1:

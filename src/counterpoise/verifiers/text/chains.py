@@ -1,7 +1,7 @@
 r"""What the sides of a chain of equations are, read from their text: names, values, collections (sets, intervals, points, matrices).
 
 A link between a collection and a single value is false, in either order: `x/2 = [0,\infty)` gives two answers. What only names a
-collection is no value: `A\cup B = \{1,2\}`, `\vec{a}+\vec{b} = (1,2)`.
+collection is not a value: `A\cup B = \{1,2\}`, `\vec{a}+\vec{b} = (1,2)`.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ __all__ = [
 _MAX_ANSWER = 400
 _FULL_WIDTH = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _TYPOGRAPHY = str.maketrans({**_FULL_WIDTH, "。": ".", "、": ",", "【": "[", "】": "]", "「": '"', "」": '"', "’": "'"})
-# A letter that goes on as a word, a formula, an abbreviation or a compound is no option: B12, F = ma, U.S., X-ray, C++.
+# A letter that goes on as a word, a formula, an abbreviation or a compound is not an option: B12, F = ma, U.S., X-ray, C++.
 _NOT_MORE = (
     r"(?![A-Za-z0-9'’_^+#%°&]|-\w|\.\d|\.[ \t]?[A-Z]\b(?:\.|\Z)"
     r"|[ \t]{0,4}(?:[=<>^]|\\(?:to|in|le|ge|approx|times|cdot|frac)\b)(?![ \t]{0,4}(?-i:[A-Z])\b))"
@@ -160,7 +160,7 @@ class Found(NamedTuple):
     """Where it begins; the last place of a response decides."""
     end: int
     """Where it ends; what is taken back behind it does not count."""
-    rule: str
+    basis: str
     """Name of the place."""
     letters: tuple[str, ...]
     """What it names, upper case; one is an answer, none and several are not."""

@@ -69,7 +69,7 @@ def same_time(gold: Clock, answer: Clock) -> bool:
 
 def _hour(clock: Clock) -> int:
     if clock.half == "a" and clock.hour > 12:
-        return -clock.hour  # 15:30 AM is no time
+        return -clock.hour  # 15:30 AM is not a time
     if not clock.half or clock.hour > 12:
         return clock.hour % 24
     return clock.hour % 12 + (12 if clock.half == "p" else 0)

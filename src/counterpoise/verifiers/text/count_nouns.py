@@ -1,7 +1,7 @@
-"""Words behind a number that only say what was counted: `12 apples` is 12, and what is no known unit is not compared.
+"""Words behind a number that only say what was counted: `12 apples` is 12, and what is not a known unit is not compared.
 
 So `12 apples` equals `12 pears`: names of one thing differ (kids, children), and the number is what was asked for. `5 hours` never
-equals `5 minutes`: known units are compared. Words that change a number (`12 thirds`, `12 not`) are no nouns.
+equals `5 minutes`: known units are compared. Words that change a number (`12 thirds`, `12 not`) are not nouns.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Rules:
   (`\boxed{答案是12}`) is left out;
 - `phrase`: after the last "answer is" or "answer:", to the end of the line, sentence or clause; so in Chinese, Japanese, Korean, German,
   French, Spanish, Portuguese, Italian and Russian;
-- `hash`: after the last line that begins with `####` and is no Markdown heading (GSM8K's own format);
+- `hash`: after the last line that begins with `####` and is not a Markdown heading (GSM8K's own format);
 - `bare`: the whole response, when it is a single word of at most 64 characters (`72`).
 
 Rules used only where a verifier names them:
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 MAX_ANSWER = 4096
-"""Characters of an answer at most; a longer one is no answer."""
+"""Characters of an answer at most; a longer one is not an answer."""
 
 _MAX_BARE = 64
 _BOX = re.compile(r"\\f?box(?:ed)?[ \t]{0,8}\{")
@@ -112,7 +112,7 @@ def extract(response: str, *, rules: Sequence[str] | None = None, longest: int =
     """
     text = final_text(response)
     if text is None:
-        return Extraction(answer=None, rule="unclosed_think")
+        return Extraction(answer=None, basis="unclosed_think")
     best: tuple[int, int, str, _Found] | None = None
     names = DEFAULT_RULES if rules is None else rules
     for name in names:
@@ -121,7 +121,7 @@ def extract(response: str, *, rules: Sequence[str] | None = None, longest: int =
             candidate = (_RANKS[name], -found.position, name, found)
             best = candidate if best is None or candidate[:2] < best[:2] else best
     if best is None:
-        return Extraction(answer=None, rule="none")
+        return Extraction(answer=None, basis="none")
     name, found = best[2:]
     stated = next((rule for rule in ("phrase", "statement") if rule in names), None)
     if name == "tagged" and found.fault is None and stated is not None:
@@ -131,7 +131,9 @@ def extract(response: str, *, rules: Sequence[str] | None = None, longest: int =
         found = found._replace(answer=unstated(found.answer))
     fault = found.fault or ("too_long" if len(found.answer) > longest else None if found.answer else "empty")
     return (
-        Extraction(answer=found.answer, rule=name) if fault is None else Extraction(answer=None, rule=f"{name}_{fault}")
+        Extraction(answer=found.answer, basis=name)
+        if fault is None
+        else Extraction(answer=None, basis=f"{name}_{fault}")
     )
 
 

@@ -1,4 +1,4 @@
-r"""Golds that are no answer in mathematics: missing values, prose, records.
+r"""Golds that are not an answer in mathematics: missing values, prose, records.
 
 A verifier must refuse them, for it would judge them as products of letters.
 """

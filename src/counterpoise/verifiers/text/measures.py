@@ -3,7 +3,7 @@ r"""A number and what stands behind it: words, units, money, per cent and degree
 Splitting is done on text; pint is asked only where two units differ.
 
 `5\text{ hours}` is not `5\text{ minutes}`, and `100\text{ mm}` is `10\text{ cm}`. A unit that only one side has is passed over, because
-golds leave units out and models name them; so is a word that is no unit (`27 apples`).
+golds leave units out and models name them; so is a word that is not a unit (`27 apples`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Not `sec`: behind a number it is seconds.
 BINDS = re.compile(
     r"\\(?:sum|prod|lim|i{0,3}nt|oint|(?:sup|inf|max|min)(?=\s*_))(?![A-Za-z])|\\frac\s*\{\s*(?:d|\\partial)(?![A-Za-z])"
 )
-"""What binds a variable: letters that stand behind it are no units."""
+"""What binds a variable: letters that stand behind it are not units."""
 
 _TEXT = r"\\text\s*\{[^{}]*\}"
 _POWER = r"\^\s*(?:\{\s*-?\d{1,2}\s*\}|-?\d)"
@@ -112,7 +112,7 @@ class Measure:
 
 
 def split_measure(text: str) -> Measure:
-    """A normalised text in two; all of it is the head where its end is no unit, or a word that belongs to the number."""
+    """A normalised text in two; all of it is the head where its end is not a unit, or a word that belongs to the number."""
     if text[-1:] == "%" and (match := _PERCENT.fullmatch(text)):
         return Measure(head=match["head"].rstrip(), unit="%")
     if r"\circ" in text and (match := _DEGREE.fullmatch(text)):

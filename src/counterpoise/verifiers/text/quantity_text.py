@@ -14,7 +14,7 @@ from counterpoise.verifiers.text.unit_text import MAX_TEXT, factors, tidy
 __all__ = ["EXACT", "Written", "parse_written", "parse_written_gold", "sides", "unit_behind_box"]
 
 EXACT = (1, MAX_TEXT)
-"""Significant figures of a number that is no decimal: any."""
+"""Significant figures of a number that is not a decimal: any."""
 
 _MAX_EXPONENT = 400
 _PLAIN = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+"
@@ -52,7 +52,7 @@ class Written:
 
 
 def parse_written_gold(gold: str) -> Written | None:
-    """A gold, whose unit may stand in square brackets; None when it is no quantity."""
+    """A gold, whose unit may stand in square brackets; None when it is not a quantity."""
     gold = unboxed(gold)
     if match := _BRACKETED.fullmatch(gold.strip()):
         written = parse_written(f"{match['number']} {match['unit']}")

@@ -71,7 +71,7 @@ def tidy(text: str) -> str:
 
 
 def factors(text: str) -> tuple[Factors, ...] | None:
-    """The readings of a tidied unit, the likeliest first; None when it is no product of names.
+    """The readings of a tidied unit, the likeliest first; None when it is not a product of names.
 
     There are two where what follows a slash is not in brackets: `J/mol K` is `J/mol · K` to the letter and mostly meant as `J/(mol K)`.
     An empty text has one reading, no factors.

@@ -22,7 +22,7 @@ _WEEKDAY = re.compile(r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b", re.IGNO
 
 
 def same_words(gold: str, answer: str) -> bool | None:
-    """Whether two normalised texts are the same words; None when the gold is no words."""
+    """Whether two normalised texts are the same words; None when the gold is not words."""
     (left, left_wrapped), (right, right_wrapped) = unwrap_text(gold), unwrap_text(answer)
     if (letter := _LETTER.fullmatch(left)) and (other := _LETTER.fullmatch(right)):
         return letter[1] == other[1]
@@ -34,7 +34,7 @@ def same_words(gold: str, answer: str) -> bool | None:
 
 
 def same_date(gold: str, answer: str) -> bool | None:
-    """Whether two texts name one date, `March 5, 2020`, `5th of March 2020` and `2020-03-05`; None when the gold is no date.
+    """Whether two texts name one date, `March 5, 2020`, `5th of March 2020` and `2020-03-05`; None when the gold is not a date.
 
     A date names a month beside a number, or is figures with a year of four. `3/5/2020` equals `3-5-2020` alone: who wrote it is not known.
     """

@@ -1,0 +1,142 @@
+"""Metrics of TRL and verl as they write them, read under our names."""
+
+import json
+import math
+
+import pytest
+
+from counterpoise.errors import StoreError
+from counterpoise.report.build import build_report
+from counterpoise.report.collect import read_runs
+from counterpoise.report.page import render_page
+from counterpoise.runs.engine_logs import engine_lines, find_engine_log
+
+
+def trl(directory, history, step=2):
+    """What TRL leaves at a checkpoint."""
+    path = directory / f"checkpoint-{step}"
+    path.mkdir(parents=True)
+    (path / "trainer_state.json").write_text(json.dumps({"global_step": step, "log_history": history}))
+    return path
+
+
+def logged(step, **more):
+    """An entry as TRL 1.16 writes it, with the columns of our adapter."""
+    return {
+        "step": step, "reward": 0.5, "credit/success_rate": 0.25, "credit/minus": 0.4, "entropy": 0.3, "loss": 1e-8, "grad_norm": 0.9,
+        "learning_rate": 3e-5, "completions/mean_length": 6.5, "completions/clipped_ratio": 0.125, "clip_ratio/low_mean": 0.01,
+        "step_time": 2.0, "epoch": 0.06 * step, "credit/controller_rho/sums": 0.5,
+    } | more  # fmt: skip
+
+
+def read(path):
+    damages = []
+    lines = dict(engine_lines(find_engine_log(path), on_damage=damages.append))
+    return lines, [str(damage) for damage in damages]
+
+
+def test_trl_by_our_names(tmp_path):
+    trl(tmp_path / "out", [logged(1), logged(2)])
+    lines, damages = read(tmp_path / "out")
+    assert damages == [] and list(lines) == [1, 2]
+    assert lines[2] == {
+        "reward": 0.5, "success_rate": 0.25, "minus": 0.4, "entropy": 0.3, "loss": 1e-8, "gradient_norm": 0.9, "learning_rate": 3e-5,
+        "response_tokens": 6.5, "truncated_share": 0.125, "clip_ratio.low_mean": 0.01, "seconds": 2.0, "epochs": 0.12,
+        "controller_rho/sums": 0.5,
+    }  # fmt: skip
+
+
+def test_the_newest_checkpoint_counts_and_each_way_to_name_it(tmp_path):
+    trl(tmp_path / "out", [logged(1)], step=9)
+    newest = trl(tmp_path / "out", [logged(1), logged(2)], step=10)
+    for path in (tmp_path / "out", newest, newest / "trainer_state.json"):
+        found = find_engine_log(path)
+        assert (found.engine, found.path, found.name) == ("TRL", newest / "trainer_state.json", "out")
+
+
+def test_entries_of_one_step_are_one_and_what_is_no_number_is_left_out(tmp_path):
+    history = [
+        logged(2, kl=math.nan, text="x", flag=True),
+        {"step": 2, "eval_loss": 1.5},
+        {"epoch": 1.0},
+        {"step": 0},
+        "torn",
+    ]
+    lines, damages = read(trl(tmp_path, history))
+    assert list(lines) == [2] and lines[2]["eval_loss"] == 1.5
+    assert not {"kl", "kl_reference", "text", "flag"} & lines[2].keys()
+    assert len(damages) == 2 and "trainer_state.json:3: an entry of log_history without a step" in damages[0]
+
+
+def test_what_our_adapter_logged_wins(tmp_path):
+    lines, _ = read(
+        trl(tmp_path, [{"step": 1, "reward": 0.5, "credit/reward": -0.5}, {"step": 2, "credit/reward": 1.0}])
+    )
+    assert (lines[1]["reward"], lines[2]["reward"]) == (-0.5, 1.0)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"log_history": 3}', "[" * 100_000])
+def test_a_damaged_state_is_one_line(tmp_path, text):
+    path = trl(tmp_path, [])
+    (path / "trainer_state.json").write_text(text)
+    with pytest.raises(
+        StoreError, match=r"trainer_state.json is not the state of a trainer: .*; give another checkpoint"
+    ):
+        read(path)
+
+
+def verl(path, *records):
+    path.write_text("".join(r if isinstance(r, str) else json.dumps(r) + "\n" for r in records))
+    return path
+
+
+def test_verl_by_our_names(tmp_path):
+    data = {
+        "critic/score/mean": 0.5, "actor/entropy": 0.3, "actor/pg_loss": 0.01, "actor/grad_norm": 0.9, "actor/ppo_kl": 1e-4,
+        "response_length/mean": 120.0, "response_length/clip_ratio": 0.25, "timing_s/step": 9.0, "timing_s/gen": 6.0,
+        "perf/max_memory_allocated_gb": 40.0, "credit/success_rate": 0.75,
+    }  # fmt: skip
+    path = verl(tmp_path / "grpo.jsonl", {"step": 0, "data": {"val-core/x/acc/mean@1": 0.1}}, {"step": 1, "data": data})
+    lines, damages = read(path)
+    assert damages == [] and find_engine_log(path).name == "grpo"
+    assert lines == {
+        1: {
+            "reward": 0.5, "entropy": 0.3, "loss": 0.01, "gradient_norm": 0.9, "actor.ppo_kl": 1e-4, "response_tokens": 120.0,
+            "truncated_share": 0.25, "seconds": 9.0, "seconds_sample": 6.0, "peak_memory_gib": 40.0, "success_rate": 0.75,
+        }
+    }  # fmt: skip
+
+
+def test_lines_of_verl_that_cannot_be_read_are_named(tmp_path):
+    good = {"step": 1, "data": {"critic/score/mean": 0.5}}
+    path = verl(tmp_path / "v.jsonl", good, "no json\n", {"step": 2}, {"step": 3, "data": {}}, '{"step": 4, "da')
+    lines, damages = read(path)
+    assert list(lines) == [1, 3]
+    assert [damage.split("v.jsonl:")[1][:2] for damage in damages] == ["2:", "3:", "5:"]
+
+
+def test_what_is_no_log_is_none(tmp_path, make_run, disk):
+    counts = tmp_path / "counts.jsonl"
+    disk.lines(counts, [{"id": "a", "n": 4, "c": 2}])
+    ours = make_run("a", records=disk.metrics(2))
+    for path in (tmp_path, tmp_path / "none", counts, ours, ours / "metrics.jsonl"):
+        assert find_engine_log(path) is None
+
+
+def test_one_page_compares_engines(tmp_path, make_run, disk):
+    hostile = "</script><b>"
+    other = tmp_path / "other"
+    trl(other / "trl", [logged(1, **{hostile: 1.0}), logged(2, **{hostile: 2.0})])
+    other.joinpath("verl").mkdir()
+    verl(other / "verl" / "metrics.jsonl", {"step": 1, "data": {"critic/score/mean": 0.75}})
+    ours = make_run("ours", records=disk.metrics(3))
+    targets = [str(ours), str(other / "trl"), str(other / "verl")]
+    runs = read_runs(targets)
+    assert [(run.name, run.kind, run.engine, run.steps) for run in runs] == [
+        ("ours", "run", "", (1, 2, 3)),
+        ("trl", "log", "TRL", (1, 2)),
+        ("verl", "log", "verl", (1,)),
+    ]
+    page = render_page(build_report(targets, resamples=50))
+    assert '"reward":[0.5,0.5]' in page and '"reward":[0.75]' in page and hostile not in page
+    assert "<dt>engine</dt><dd>TRL</dd>" in page
