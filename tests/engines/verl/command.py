@@ -41,7 +41,7 @@ def command(folder, *, steps=5, out="out", module="verl.trainer.main_ppo", **set
         "actor_rollout_ref.actor.optim.lr": 1e-3,
         "actor_rollout_ref.actor.loss_agg_mode": "token-sum",
         "actor_rollout_ref.actor.ppo_mini_batch_size": 8,
-        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": 16,
+        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": 4,
         "actor_rollout_ref.actor.use_torch_compile": False,
         "actor_rollout_ref.actor.fsdp_config.use_torch_compile": False,
         "actor_rollout_ref.actor.fsdp_config.dtype": "float32",
