@@ -84,7 +84,7 @@ def test_a_plain_sum_of_our_advantages_is_the_local_engines_loss_of_each_mini_ba
     for number in (0, 1):
         index = torch.nonzero(minibatch == number).flatten()
         own, some = credit.rows(index), batch.rows(index)
-        if not bool(own.row_signed.any()):
+        if not bool(own.nonzero_rows.any()):
             assert shares[index].abs().max() == 0
             continue
         output = LossOutput(row_sums=own.advantages * token[index], lengths=some.lengths, metrics={})

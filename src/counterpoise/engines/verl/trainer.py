@@ -134,7 +134,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         minibatch = self.config.actor_rollout_ref.actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n
         update = torch.arange(rows)
         if self._asked.remove_rows:
-            update = order_of(sessions.spread(credit.row_signed), processes=processes, minibatch=minibatch)
+            update = order_of(sessions.spread(credit.nonzero_rows), processes=processes, minibatch=minibatch)
         self._update = update.tolist()
         number = torch.full((rows,), -1)
         number[update] = dealt(len(update), processes=processes, minibatch=minibatch)
