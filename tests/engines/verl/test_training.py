@@ -81,7 +81,7 @@ def by_hand(step, credit, *, length=8, minibatch=16, processes=2):
         rows = torch.tensor([rank * half + first + place for rank in range(processes) for place in range(share)])
         own, some = signed.rows(rows), batch.rows(rows)
         divisor = max(1, counts(own, some.lengths, some.scored).tokens_signed)
-        advantages[rows] = own.advantages.unsqueeze(1) / divisor * mask[rows]
+        advantages[rows] = own.advantages.double().unsqueeze(1) / divisor * mask[rows]
     return advantages
 
 
