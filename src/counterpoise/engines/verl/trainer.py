@@ -120,7 +120,8 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         metrics.update({f"credit/{name}": one.mean for name, one in columns.items() if not math.isnan(one.mean)})
         advantages = self._weighed(credit, ours, sessions)
         wide = torch.zeros(mask.shape, dtype=torch.float64)
-        wide[:, : advantages.shape[1]] = advantages
+        # By rollout it holds for every token; by token the table ends with the longest response.
+        wide[:, : mask.shape[1] if credit.advantages.ndim == 1 else advantages.shape[1]] = advantages
         with giving(wide, uids):
             return super()._compute_advantage(batch, metrics)
 
