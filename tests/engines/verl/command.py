@@ -44,7 +44,7 @@ def command(folder, *, steps=5, out="out", module="verl.trainer.main_ppo", **set
         "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": 4,
         "actor_rollout_ref.actor.use_torch_compile": False,
         "actor_rollout_ref.actor.fsdp_config.use_torch_compile": False,
-        "actor_rollout_ref.actor.fsdp_config.dtype": "float32",
+        "+actor_rollout_ref.actor.fsdp_config.mixed_precision": "{param_dtype:fp32,reduce_dtype:fp32,buffer_dtype:fp32}",
         "actor_rollout_ref.actor.fsdp_config.model_dtype": "fp32",
         "actor_rollout_ref.rollout.name": "transformers",
         "actor_rollout_ref.rollout.n": 4,
