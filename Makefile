@@ -4,6 +4,7 @@
 #   make demo    install what a run needs, then train and evaluate the lab's policy
 #   make test    install what the tests need too, then run the whole suite
 #   make test-trl  the adapter of TRL's trainer, in .venv-trl
+#   make test-verl  the plugin of verl's trainer, in .venv-verl (Python 3.11 or 3.12)
 #   make check   format, lint, types and import contracts
 #   make docs    the documentation site, into site/
 #   make bench   ours against transformers' generate and against itself without shared prompts: benchmarks/results/latest.csv
@@ -13,7 +14,7 @@
 # (make demo ARGS="--seed 1", make test ARGS="tests/credit -k maxrl").
 
 .DELETE_ON_ERROR:
-.PHONY: help venv runtime demo test test-trl check docs bench fuzz format clean
+.PHONY: help venv runtime demo test test-trl test-verl check docs bench fuzz format clean
 
 PYTHON ?=
 PIP_VERSION := 26.2.1
@@ -23,6 +24,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 TRL := .venv-trl
+VERL := .venv-verl
 # --no-compile: modules are compiled when first imported, which is a small part of them. On a terminal pip shows its progress.
 # What containers often set would have every process compile torch, transformers and sympy anew: 12 seconds instead of 5.
 unexport PYTHONDONTWRITEBYTECODE
@@ -77,6 +79,17 @@ $(TRL)/.test: pyproject.toml constraints.txt constraints-trl.txt
 test-trl: $(TRL)/.test
 	OMP_NUM_THREADS=1 $(TRL)/bin/python -m pytest -q -W default -n $(WORKERS) --dist worksteal tests/engines/trl $(ARGS)
 
+# verl needs an older transformers than TRL takes, and an importable trl breaks it.
+$(VERL)/.test: pyproject.toml constraints-verl.txt
+	@python=$$(scripts/find-python $(PYTHON)) && echo "making $(VERL) with $$python (a minute or two, mostly torch and Ray)" && $$python -m venv $(VERL)
+	@$(VERL)/bin/python -m pip install --disable-pip-version-check --quiet --quiet pip==$(PIP_VERSION)
+	@$(VERL)/bin/python -m pip install --disable-pip-version-check --no-compile $(PIP_ARGS) $(QUIET) -c constraints-verl.txt -e '.[test,verl]'
+	@touch $@
+
+# One process of pytest: every test that trains starts a Ray cluster with a dozen processes.
+test-verl: $(VERL)/.test
+	OMP_NUM_THREADS=1 $(VERL)/bin/python -m pytest -q -W default tests/engines/verl $(ARGS)
+
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -104,5 +117,5 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(TRL) build dist site src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(TRL) $(VERL) build dist site src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

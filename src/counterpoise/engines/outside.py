@@ -45,6 +45,7 @@ def compose(
     length: int,
     denominator: str | None = None,
     kinds: Sequence[str] = (),
+    token_weights: bool = False,
 ) -> OutsideCredit:
     """The parts that `credit` names, checked as a run file is.
 
@@ -55,6 +56,7 @@ def compose(
         length: response tokens at most, for the denominator `constant`.
         denominator: a name of `losses.DENOMINATORS`; None is the default of a run file.
         kinds: task types of the training problems.
+        token_weights: the engine hands over the sampler's log-probabilities of every token.
 
     Raises:
         ConfigError, UnknownNameError: a name or a setting is unknown, out of range, or says what another one has said.
@@ -75,7 +77,7 @@ def compose(
             f"credit.rule={config.credit.rule} needs a critic, and {engine} trains none; "
             "take a rule without one (counterpoise list rules), or train with the local engine"
         )
-    if config.credit.token_weights != "none":
+    if config.credit.token_weights != "none" and not token_weights:
         raise UsageError(
             f"credit.token_weights={config.credit.token_weights} reads the sampler's log-probabilities of every token, which {engine} "
             "does not hand over; leave it at none, or train with the local engine"

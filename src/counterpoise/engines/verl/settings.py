@@ -1,0 +1,109 @@
+"""`algorithm.counterpoise` of verl's configuration: the table `[credit]` of a run file, and what verl needs beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from counterpoise.engines.outside import OutsideCredit, compose
+from counterpoise.errors import ConfigError, UsageError
+
+__all__ = ["VerlSettings", "check_config", "verl_settings"]
+
+_OWN = ("denominator", "remove_rows", "reward_range", "task_key")
+_ENGINE = "verl's trainer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerlSettings:
+    """What stands below `algorithm.counterpoise`."""
+
+    credit: Mapping[str, Any]
+    """The table `[credit]` of a run file."""
+    denominator: str | None
+    """A name of `losses.DENOMINATORS`; None is `tokens_signed`."""
+    remove_rows: bool
+    """Rows without credit are taken out before the update, so that there are fewer updates, as in the code of arXiv 2506.01347."""
+    low: float
+    """Reward of a wrong response."""
+    high: float
+    """Reward of a right one."""
+    task_key: str | None
+    """Field of the data that names a prompt's kind of task, e.g. `data_source`; None is one kind."""
+
+    def compose(self, *, steps: int, length: int, kinds: Sequence[str] = ()) -> OutsideCredit:
+        """Rule, emphasis, controller and denominator.
+
+        Raises:
+            ConfigError, UnknownNameError: a name or a setting is unknown or out of range.
+            UsageError: verl cannot give what the rule needs.
+        """
+        return compose(
+            self.credit,
+            engine=_ENGINE,
+            steps=steps,
+            length=length,
+            denominator=self.denominator,
+            kinds=kinds,
+            token_weights=True,
+        )
+
+
+def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
+    """Read `algorithm.counterpoise`.
+
+    Raises:
+        ConfigError: a value is none of those that it may be.
+    """
+    table = dict(table or {})
+    own = {name: table.pop(name) for name in _OWN if name in table}
+    ends = own.get("reward_range", (0.0, 1.0))
+    if not isinstance(ends, (list, tuple)) or len(ends) != 2 or not _is_range(ends):
+        raise ConfigError(
+            f"algorithm.counterpoise.reward_range={ends!r}: give the reward of a wrong response and the larger one of a right one, as [0,1]"
+        )
+    remove = own.get("remove_rows", False)
+    if not isinstance(remove, bool):
+        raise ConfigError(f"algorithm.counterpoise.remove_rows={remove!r}: give true or false")
+    for name in ("denominator", "task_key"):
+        if not isinstance(own.get(name), (str, type(None))):
+            raise ConfigError(f"algorithm.counterpoise.{name}={own[name]!r}: give a name")
+    return VerlSettings(
+        credit=table,
+        denominator=own.get("denominator"),
+        remove_rows=remove,
+        low=float(ends[0]),
+        high=float(ends[1]),
+        task_key=own.get("task_key"),
+    )
+
+
+def _is_range(ends: Sequence[Any]) -> bool:
+    return all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in ends) and ends[0] < ends[1]
+
+
+def check_config(config: Any) -> None:
+    """Refuse settings of verl's that would make another objective of the one that was asked for; `config` is verl's whole one.
+
+    Raises:
+        UsageError: a setting and our credit contradict each other.
+    """
+    actor, algorithm = config.actor_rollout_ref.actor, config.algorithm
+    if algorithm.adv_estimator != "counterpoise":
+        raise UsageError(
+            f"trainer.v1.trainer_mode=counterpoise with algorithm.adv_estimator={algorithm.adv_estimator}: "
+            "set algorithm.adv_estimator=counterpoise, or leave the trainer at sync"
+        )
+    wanted = (
+        (actor.loss_agg_mode == "token-sum", f"actor_rollout_ref.actor.loss_agg_mode={actor.loss_agg_mode}",
+         "our denominator is in the advantages; set token-sum, which divides by nothing"),
+        (not actor.shuffle, "actor_rollout_ref.actor.shuffle=True",
+         "the denominator counts each mini-batch, whose rows would not be known; set False"),
+        (not algorithm.use_kl_in_reward, "algorithm.use_kl_in_reward=True",
+         "a reward is a verdict here; set False, and use_kl_loss=True for a KL term"),
+        (not algorithm.get("use_pf_ppo", False), "algorithm.use_pf_ppo=True", "it resamples rows of other credit; set False"),
+    )  # fmt: skip
+    for fine, what, why in wanted:
+        if not fine:
+            raise UsageError(f"{what}: {why}")

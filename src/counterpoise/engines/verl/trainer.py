@@ -1,0 +1,194 @@
+"""verl's synchronous trainer with our credit, registered as `trainer.v1.trainer_mode=counterpoise`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from counterpoise.credit import Needs, needs_of
+from counterpoise.engines.outside import OutsideCredit
+from counterpoise.engines.verl.batch import Sessions, dealt, order_of, recorded, session_batch, sessions_of, shares_of
+from counterpoise.engines.verl.estimator import giving
+from counterpoise.engines.verl.settings import check_config, verl_settings
+from counterpoise.engines.verl.state import read_state, write_state
+from counterpoise.errors import MissingExtraError, TrainingError
+from counterpoise.types import Batch, Credit
+
+try:
+    import ray
+    import transfer_queue as tq
+    from omegaconf import OmegaConf, open_dict
+    from transfer_queue import KVBatchMeta
+    from verl.trainer.ppo.v1.trainer_base import register_trainer
+    from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+except ModuleNotFoundError as error:
+    raise MissingExtraError(error.name or "verl", extra="verl", purpose="the trainer of verl") from error
+
+__all__ = ["SignedPPOTrainer"]
+
+_LOG = logging.getLogger(__name__)
+
+
+@register_trainer("counterpoise")  # type: ignore[untyped-decorator,unused-ignore]
+class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
+    """verl's `PPOTrainerSync` with a rule, emphasis and controller of counterpoise in the place of its advantages.
+
+    The driver computes the credit of the whole batch once, so that processes need not agree on it. Rewards go to the rule as they are;
+    padding rows are in no count. The loss is verl's own (`policy_loss.loss_mode`), summed over tokens, and our denominator, counted over
+    each mini-batch, is in the advantages. Columns of the credit stand in verl's metrics under `credit/`.
+
+    Args:
+        config: verl's configuration; `algorithm.counterpoise` says which credit.
+
+    Raises:
+        ConfigError, UnknownNameError: a name or a setting is unknown or out of range.
+        UsageError: a setting of verl's would change the objective, or the rule needs what verl has not.
+    """
+
+    def __init__(self, config: Any) -> None:
+        check_config(config)
+        table = config.algorithm.get("counterpoise", None)
+        self._asked = verl_settings(None if table is None else OmegaConf.to_container(table, resolve=True))
+        self._length = int(config.data.max_response_length)
+        self._asked.compose(steps=1, length=self._length)  # what is wrong is said before a model is loaded
+        self._parts: OutsideCredit | None = None
+        self._restored: Mapping[str, Any] | None = None
+        self._update: list[int] = []
+        with open_dict(config):
+            config.trainer.v1.trainer_mode = "sync"  # verl looks up settings of a mode by that name
+        super().__init__(config)
+        credit = self._asked.credit
+        print(f"counterpoise: credit of this run is {json.dumps(dict(credit) or 'the default')}", flush=True)
+
+    @property
+    def signed_credit(self) -> OutsideCredit:
+        """Rule, emphasis, controller and denominator of this run, with the state they have now."""
+        if self._parts is None:
+            self._parts = self._asked.compose(steps=self.total_training_steps, length=self._length)
+            if self._restored is not None:
+                for name, part in self._parts.step.states.items():
+                    part.load_state_dict(self._restored.get(name))
+        return self._parts
+
+    def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        by_token = self.signed_credit.config.credit.token_weights != "none"
+        fields = ["uid", "response_mask", "rm_scores", "old_log_probs", "extra_fields"]
+        fields += [] if self._asked.task_key is None else [self._asked.task_key]
+        fields += ["responses", "entropy"] if by_token else []
+        data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
+        uids = [str(uid) for uid in data.pop("uid").tolist()]
+        infos = [_info(one) for one in data.pop("extra_fields").tolist()]
+        kinds = (
+            None if self._asked.task_key is None else [str(kind) for kind in data.pop(self._asked.task_key).tolist()]
+        )
+        padded = data.to_padded_tensor()
+        mask, log_probs = padded["response_mask"].bool(), padded["old_log_probs"]
+        sessions = sessions_of(batch.keys, [bool(tag.get("is_padding", False)) for tag in batch.tags])
+        rollouts = (
+            recorded(
+                sessions,
+                responses=padded["responses"],
+                mask=mask,
+                log_probs=log_probs,
+                entropy=padded.get("entropy", None),
+                temperature=float(self.config.actor_rollout_ref.rollout.temperature),
+                version=self.global_steps,
+            )
+            if by_token
+            else ()
+        )
+        ours = session_batch(
+            sessions,
+            scores=padded["rm_scores"].sum(dim=1),
+            lengths=mask.sum(dim=1),
+            uids=uids,
+            infos=infos,
+            parts=self._part_names(),
+            kinds=kinds,
+            surprisal=-(log_probs.double() * mask).sum(dim=1),
+            low=self._asked.low,
+            high=self._asked.high,
+            rollouts=rollouts,
+        )
+        credit, columns = self.signed_credit.step(ours)
+        metrics.update({f"credit/{name}": one.mean for name, one in columns.items() if not math.isnan(one.mean)})
+        advantages = self._weighed(credit, ours, sessions)
+        wide = torch.zeros(mask.shape, dtype=torch.float64)
+        # By rollout it holds for every token; by token the table ends with the longest response.
+        wide[:, : mask.shape[1] if credit.advantages.ndim == 1 else advantages.shape[1]] = advantages
+        with giving(wide, uids):
+            return super()._compute_advantage(batch, metrics)
+
+    def _part_names(self) -> list[str]:
+        section = self.signed_credit.config.credit
+        return list(section.settings.get("dimensions", {})) if needs_of(section.rule) & Needs.PARTS else []
+
+    def _weighed(self, credit: Credit, batch: Batch, sessions: Sessions) -> torch.Tensor:
+        """(B, T) or (B, 1) advantages such that a sum over the tokens of an update is divided by our denominator."""
+        rows, processes = len(sessions.of_row), self._processes()
+        minibatch = self.config.actor_rollout_ref.actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n
+        update = torch.arange(rows)
+        if self._asked.remove_rows:
+            update = order_of(sessions.spread(credit.nonzero_rows), processes=processes, minibatch=minibatch)
+        self._update = update.tolist()
+        number = torch.full((rows,), -1)
+        number[update] = dealt(len(update), processes=processes, minibatch=minibatch)
+        shares = shares_of(self.signed_credit.divide, credit, batch, number[sessions.final])
+        values = credit.advantages if credit.advantages.ndim == 2 else credit.advantages.unsqueeze(1)
+        return sessions.spread(values * shares.unsqueeze(1))
+
+    def _update_actor(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        minibatch = self.config.actor_rollout_ref.actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n
+        metrics["credit/updates"] = len(self._update) // minibatch * self.config.actor_rollout_ref.actor.ppo_epochs
+        if not self._asked.remove_rows:
+            return super()._update_actor(batch, metrics)
+        if self._update:
+            kept = KVBatchMeta(
+                partition_id=batch.partition_id,
+                keys=[batch.keys[row] for row in self._update],
+                tags=[batch.tags[row] for row in self._update],
+                extra_info=dict(batch.extra_info),
+            )
+            super()._update_actor(kept, metrics)
+        return batch
+
+    def _processes(self) -> int:
+        return int(max(self.actor_rollout_wg._dispatch_info["actor"])) + 1
+
+    def _save_checkpoint(self) -> None:
+        folder = Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}"
+        write_state(folder, self.signed_credit)  # before verl names this the latest
+        super()._save_checkpoint()
+
+    def _load_checkpoint(self) -> None:
+        super()._load_checkpoint()
+        if self.global_steps:
+            folder = Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}"
+            if self.config.trainer.resume_mode == "resume_path":
+                folder = Path(self.config.trainer.resume_from_path)
+            self._restored = read_state(folder, self._asked.compose(steps=1, length=self._length).config.credit)
+
+    def fit(self, agent_loop_manager: Any) -> None:
+        """Verl's loop; a worker that died ends it in one line that says how to go on.
+
+        Raises:
+            TrainingError: a worker died.
+        """
+        try:
+            super().fit(agent_loop_manager)
+        except ray.exceptions.RayActorError as error:
+            raise TrainingError(
+                f"a worker of the run died in step {self.global_steps}; start the same command again, which goes on from the last "
+                f"checkpoint in {self.config.trainer.default_local_dir} (Ray said: {str(error).splitlines()[0]})"
+            ) from error
+
+
+def _info(extra: Any) -> Mapping[str, Any]:
+    found = extra.get("reward_extra_info") if isinstance(extra, Mapping) else None
+    return found if isinstance(found, Mapping) else {}

@@ -1,0 +1,228 @@
+"""The parts of verl's adapter that need no verl: rows, mini-batches, denominators, settings, state, reward function, versions.
+
+The trainer itself runs in tests/engines/verl, in an environment of its own (`make test-verl`).
+"""
+
+import pytest
+import torch
+
+from counterpoise.credit import RULES, Needs, needs_of
+from counterpoise.engines.outside import compose, rewarded_batch
+from counterpoise.engines.verl import compute_score
+from counterpoise.engines.verl.batch import dealt, order_of, recorded, session_batch, sessions_of, shares_of
+from counterpoise.engines.verl.checks import check_versions
+from counterpoise.engines.verl.estimator import given_advantages, giving
+from counterpoise.engines.verl.settings import check_config, verl_settings
+from counterpoise.engines.verl.state import read_state, write_state
+from counterpoise.errors import CheckpointError, ConfigError, DataError, UnknownNameError, UsageError
+from counterpoise.losses import counts
+from counterpoise.types import LossOutput
+
+
+class Table(dict):
+    """What verl's configuration is to our code: keys that are attributes."""
+
+    __getattr__ = dict.__getitem__
+
+
+def config(*, actor=(), algorithm=()):
+    return Table(
+        actor_rollout_ref=Table(actor=Table({"loss_agg_mode": "token-sum", "shuffle": False, **dict(actor)})),
+        algorithm=Table({"adv_estimator": "counterpoise", "use_kl_in_reward": False, **dict(algorithm)}),
+    )
+
+
+def test_rows_are_dealt_as_verl_deals_them():
+    # two processes get 8 rows each, and cut them into runs of 8 / 2
+    assert dealt(16, processes=2, minibatch=8).tolist() == [0, 0, 0, 0, 1, 1, 1, 1] * 2
+    assert dealt(8, processes=1, minibatch=8).tolist() == [0] * 8
+
+
+def test_the_outputs_of_a_session_are_one_rollout_and_padding_is_none():
+    keys = ["a_0_0", "a_1_1", "pad_0_0", "a_1_0", "b_0_0"]
+    sessions = sessions_of(keys, [False, False, True, False, False])
+    assert sessions.of_row.tolist() == [0, 1, -1, 1, 2]
+    assert sessions.final.tolist() == [0, 1, 4]
+    assert sessions.spread(torch.tensor([1.0, 2.0, 3.0])).tolist() == [1.0, 2.0, 0.0, 2.0, 3.0]
+    batch = session_batch(
+        sessions,
+        scores=torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0]),
+        lengths=torch.tensor([3, 4, 0, 5, 6]),
+        uids=["a", "a", "p", "a", "b"],
+        infos=[{"scored": True, "form": 0.5}, {}, {}, {}, {"scored": False}],
+        parts=["form"],
+        kinds=["x", "y", "z", "w", "v"],
+        surprisal=torch.tensor([1.0, 2.0, 9.0, 3.0, 4.0]),
+        low=0.0,
+        high=1.0,
+    )
+    assert batch.rewards.tolist()[:2] == [1.0, -1.0] and batch.scored.tolist() == [True, True, False]
+    assert batch.group_ids.tolist() == [0, 0, 1] and batch.lengths.tolist() == [3, 9, 6]  # 9 = 4 + 5
+    assert batch.parts["form"].isnan().tolist() == [False, True, True]
+    assert list(batch.task_types) == ["x", "y", "v"] and batch.surprisal.tolist() == [1.0, 5.0, 4.0]
+
+
+OUTSIDE = sorted(name for name in RULES if not needs_of(name) & (Needs.CRITIC | Needs.PARTS) and name != "passk")
+
+
+@pytest.mark.parametrize("denominator", ["tokens_all", "tokens_signed", "sequences", "sequence_mean", "constant"])
+@pytest.mark.parametrize("rule", OUTSIDE)
+def test_a_plain_sum_of_our_advantages_is_the_local_engines_loss_of_each_mini_batch(rule, denominator):
+    generator = torch.Generator().manual_seed(0)
+    rewards = torch.tensor(
+        [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, torch.nan, 1.0, 0.0]
+    ).double()
+    lengths = torch.tensor([3 + i % 5 for i in range(16)])
+    batch = rewarded_batch(rewards, low=0, high=1, group_ids=torch.arange(16) // 4, lengths=lengths)
+    parts = compose(rule, engine="here", steps=2, length=12, denominator=denominator)
+    credit, _ = parts.step(batch)
+    minibatch = dealt(16, processes=2, minibatch=8)
+    shares = shares_of(parts.divide, credit, batch, minibatch)
+    token = torch.rand(
+        16, generator=generator, dtype=torch.float64
+    )  # each row's sum of token losses at an advantage of 1
+    for number in (0, 1):
+        index = torch.nonzero(minibatch == number).flatten()
+        own, some = credit.rows(index), batch.rows(index)
+        if not bool(own.nonzero_rows.any()):
+            assert shares[index].abs().max() == 0
+            continue
+        output = LossOutput(row_sums=own.advantages * token[index], lengths=some.lengths, metrics={})
+        wanted = parts.divide(output, counts(own, some.lengths, some.scored))
+        torch.testing.assert_close((credit.advantages * shares * token)[index].sum(), wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_the_estimator_gives_what_the_trainer_made_and_nothing_else():
+    with pytest.raises(UsageError, match=r"set trainer.v1.trainer_mode=counterpoise"):
+        given_advantages(["a"])
+    with giving(torch.ones(2, 3), ["a", "b"]):
+        assert given_advantages(["a", "b"]).shape == (2, 3)
+        with pytest.raises(UsageError, match="reordered or dropped rows"):
+            given_advantages(["b", "a"])
+    with pytest.raises(UsageError):
+        given_advantages(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "says"),
+    [
+        ({"rule": "nrs"}, UnknownNameError, "did you mean 'nsr'"),
+        ({"rule": "nsr", "settings": {"lamda": 1}}, ConfigError, "lamda"),
+        ({"rule": "ppo"}, UsageError, "needs a critic, and verl's trainer trains none"),
+        ({"rule": "nsr", "filter": "zero_variance"}, UsageError, "credit.filter"),
+        ({"denominator": "tokens"}, UnknownNameError, "tokens"),
+        ({"denominator": 1}, ConfigError, "denominator=1: give a name"),
+        ({"reward_range": [1, 0]}, ConfigError, r"as \[0,1\]"),
+        ({"reward_range": [0, True]}, ConfigError, "reward_range"),
+        ({"reward_range": "01"}, ConfigError, "reward_range"),
+        ({"remove_rows": "yes"}, ConfigError, "give true or false"),
+    ],
+)
+def test_settings_that_cannot_be(table, error, says):
+    with pytest.raises(error, match=says):
+        verl_settings(table).compose(steps=2, length=8)
+
+
+def test_settings_that_can():
+    asked = verl_settings({"rule": "weighted_reinforce", "settings": {"lambda": 0.2}, "reward_range": [-1, 1]})
+    assert (asked.low, asked.high) == (-1.0, 1.0)
+    assert asked.compose(steps=2, length=8).config.credit.settings == {"lambda": 0.2}
+    assert verl_settings(None).compose(steps=2, length=8).config.credit.rule == "weighted_reinforce"
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        (
+            {"actor": {"loss_agg_mode": "token-mean"}},
+            "loss_agg_mode=token-mean: our denominator is in the advantages; set token-sum",
+        ),
+        ({"actor": {"shuffle": True}}, "shuffle=True"),
+        ({"algorithm": {"use_kl_in_reward": True}}, "use_kl_in_reward=True"),
+        ({"algorithm": {"use_pf_ppo": True}}, "use_pf_ppo=True"),
+        ({"algorithm": {"adv_estimator": "grpo"}}, "adv_estimator=grpo"),
+    ],
+)
+def test_settings_of_verl_that_change_the_objective_are_refused(changed, says):
+    check_config(config())
+    with pytest.raises(UsageError, match=says):
+        check_config(config(**changed))
+
+
+def test_the_state_of_a_controller_comes_back_and_another_rule_is_refused(tmp_path):
+    credit = {"rule": "reinforce", "controller": "share"}
+    parts = compose(credit, engine="here", steps=4, length=8)
+    rewards = torch.tensor([1.0, 0.0, 0.0, 0.0]).double()
+    batch = rewarded_batch(rewards, low=0, high=1, group_ids=torch.zeros(4).long(), lengths=torch.ones(4).long())
+    parts.step(batch)
+    write_state(tmp_path / "global_step_1", parts)
+    states = read_state(tmp_path / "global_step_1", parts.config.credit)
+    fresh = compose(credit, engine="here", steps=4, length=8)
+    fresh.step.controller.load_state_dict(states["controller"])
+    one, other = (engine.step(batch)[1]["lambda_plus"].mean for engine in (parts, fresh))
+    assert one == other
+    other = compose("nsr", engine="here", steps=4, length=8).config.credit
+    with pytest.raises(CheckpointError, match="was trained with rule=reinforce, and now it is nsr"):
+        read_state(tmp_path / "global_step_1", other)
+    with pytest.raises(CheckpointError, match=r"has no counterpoise\.json"):
+        read_state(tmp_path, other)
+    (tmp_path / "counterpoise.json").write_text("{")
+    with pytest.raises(CheckpointError, match="cannot read"):
+        read_state(tmp_path, other)
+
+
+def test_verdicts_as_verls_reward_function():
+    right = compute_score("any", "so it is \\boxed{12}", "12", verifier="math")
+    assert (right["score"], right["scored"], right["acc"]) == (1.0, True, 1.0)
+    assert compute_score("math", "\\boxed{13}", "12")["score"] == 0.0
+    with pytest.raises(UnknownNameError):
+        compute_score("gsm", "1", "1")
+    with pytest.raises(DataError, match="no gold"):
+        compute_score("math", "1", None)
+
+
+def test_versions():
+    check_versions("0.9.1", "5.10.4")
+    with pytest.raises(UsageError, match=r"pip install 'verl==0.9.1'"):
+        check_versions("0.8.0", "5.10.4")
+    with pytest.raises(UsageError, match=r"needs one before 5.11"):
+        check_versions("0.9.1", "5.23.0")
+
+
+def test_rows_without_credit_are_removed_and_the_mini_batches_are_whole():
+    kept = torch.tensor([True, False] * 10 + [True] * 4)  # 14 of 24 rows
+    order = order_of(kept, processes=2, minibatch=4)
+    assert len(order) == 16 and len(set(order.tolist())) == 16
+    number = dealt(16, processes=2, minibatch=4)
+    rows = torch.nonzero(kept).flatten().tolist()
+    for update in range(4):
+        own = order[number == update]
+        assert sorted(own[kept[own]].tolist()) == rows[4 * update : 4 * update + 4]
+    assert order_of(torch.zeros(8, dtype=torch.bool), processes=2, minibatch=4).tolist() == []
+
+
+def test_token_weights_read_verls_records_and_refuse_several_outputs():
+    sessions = sessions_of(["a_0_0", "a_1_0"], [False, False])
+    records = {
+        "responses": torch.tensor([[5, 6, 7], [8, 9, 0]]),
+        "mask": torch.tensor([[True, True, True], [True, True, False]]),
+        "log_probs": torch.tensor([[-0.1, -2.0, -0.3], [-1.0, -0.5, 0.0]]),
+        "entropy": None,
+        "temperature": 1.0,
+        "version": 3,
+    }
+    batch = session_batch(
+        sessions, scores=torch.tensor([1.0, 0.0]), lengths=torch.tensor([3, 2]), uids=["a", "a"], infos=[{}, {}], parts=[], kinds=None,
+        surprisal=None, low=0.0, high=1.0, rollouts=recorded(sessions, **records),
+    )  # fmt: skip
+    table = {
+        "rule": "reinforce",
+        "token_weights": "probability",
+        "token_weight_settings": {"normalise": False, "a": 1.0},
+    }
+    credit, _ = verl_settings(table).compose(steps=2, length=3).step(batch)
+    assert credit.advantages.shape == (2, 3) and credit.advantages[1, 2] == 0
+    ratio = credit.advantages[0, 1] / credit.advantages[0, 0]
+    assert 0 < float(ratio) < 1  # the rarer token of a right response weighs less
+    with pytest.raises(UsageError, match="several outputs for a session"):
+        recorded(sessions_of(["a_0_0", "a_0_1"], [False, False]), **records)

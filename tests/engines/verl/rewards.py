@@ -1,0 +1,8 @@
+"""A reward function of the tests: right where the response is mostly lower-case letters; some responses nobody can score."""
+
+
+def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, unscored=False, **_):
+    letters = [letter for letter in solution_str if letter.isalpha()]
+    share = sum(letter.islower() for letter in letters) / max(1, len(solution_str))
+    scored = not (unscored and len(solution_str) % 5 == 0)
+    return {"score": float(share >= 0.35), "scored": scored, "lower": share}

@@ -1,0 +1,146 @@
+"""verl's own trainer on a local Ray cluster with two FSDP2 ranks on the CPU, a tiny random Qwen2, real generation."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+import torch
+from command import command, environment
+from make_model import make_data, make_model
+
+from counterpoise.engines.outside import compose, rewarded_batch
+from counterpoise.losses import counts
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("verl")
+    make_model(folder / "model")
+    make_data(folder / "train.parquet")
+    return folder
+
+
+@pytest.fixture
+def train(folder):
+    """`train("nsr", steps=5, …)`: the finished process and the metrics of its steps. No process of Ray's outlives it."""
+    started = []
+
+    def start(credit, *, out, settings=(), **named):
+        log = folder / f"{out}.log"
+        dump = folder / f"{out}.dump"
+        dump.mkdir(exist_ok=True)
+        own = {f"+algorithm.counterpoise.{name}": value for name, value in credit.items()}
+        arguments = command(folder, out=out, **named, **own, **dict(settings))
+        with log.open("a") as stream:
+            process = subprocess.Popen(
+                arguments, cwd=folder, env=environment() | {"VERL_TEST_DUMP": str(dump)}, stdout=stream, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
+        started.append(process)
+        return process, log
+
+    def train(credit, *, out, timeout=600, **named):
+        process, log = start(credit, out=out, **named)
+        process.wait(timeout)
+        return process.returncode, log.read_text(), history(folder, out)
+
+    train.start = start
+    yield train
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def history(folder, out):
+    """Metrics of each step of the last run, as verl's tracker `file` has written them: it begins anew with each."""
+    path = folder / "metrics" / "p" / f"{out}.jsonl"
+    if not path.exists():
+        return []
+    return [line["data"] | {"step": line["step"]} for line in map(json.loads, path.read_text().splitlines())]
+
+
+def by_hand(step, credit, *, length=8, minibatch=16, processes=2):
+    """Advantages of a dumped step from the parts alone: one credit of the rows that are no padding, divided mini-batch by mini-batch."""
+    mask = step["response_mask"].bool()
+    infos = [extra["reward_extra_info"] for extra in step["extra_fields"]]
+    rewards = step["rm_scores"].sum(dim=1).double()
+    rewards[torch.tensor([not info["scored"] for info in infos])] = torch.nan
+    uids = {uid: place for place, uid in enumerate(dict.fromkeys(step["uid"]))}
+    batch = rewarded_batch(
+        rewards, low=0, high=1, group_ids=torch.tensor([uids[uid] for uid in step["uid"]]), lengths=mask.sum(dim=1)
+    )
+    parts = compose(credit, engine="here", steps=5, length=length)
+    signed, _ = parts.step(batch)
+    advantages = torch.zeros(mask.shape, dtype=torch.float64)
+    half, share = len(mask) // processes, minibatch // processes
+    for first in range(0, half, share):
+        rows = torch.tensor([rank * half + first + place for rank in range(processes) for place in range(share)])
+        own, some = signed.rows(rows), batch.rows(rows)
+        divisor = max(1, counts(own, some.lengths, some.scored).tokens_signed)
+        advantages[rows] = own.advantages.double().unsqueeze(1) / divisor * mask[rows]
+    return advantages
+
+
+DYNAMIC = {"rule": "reinforce", "controller": "share"}
+
+
+@pytest.mark.parametrize("rule", ["nsr", "weighted_reinforce"])
+def test_five_steps_have_our_advantages_and_the_samplers_log_probabilities(train, folder, rule):
+    settings = {
+        "actor_rollout_ref.actor.ppo_mini_batch_size": 4,
+        "+reward.custom_reward_function.reward_kwargs.unscored": True,
+    }
+    code, log, steps = train({"rule": rule}, out=rule, settings=settings)
+    assert code == 0, log[-3000:]
+    assert [step["step"] for step in steps] == [1, 2, 3, 4, 5]
+    for number, step in enumerate(steps, start=1):
+        seen = torch.load(folder / f"{rule}.dump" / f"{number}.pt", weights_only=False)
+        wanted = by_hand(seen, {"rule": rule})
+        torch.testing.assert_close(seen["advantages"].double(), wanted, rtol=1e-6, atol=1e-9)
+        assert float(wanted.abs().max()) > 0
+        mask = seen["response_mask"].bool()
+        gap = (seen["old_log_probs"] - seen["rollout_log_probs"])[mask].abs().max()
+        assert float(gap) < 1e-4  # the weights were pushed: a stale sampler is off by 4e-3
+        assert step["credit/updates"] == 2 and step["actor/grad_norm"] > 0
+        assert ("credit/plus" in step) and (step["credit/plus"] == 0) == (rule == "nsr")
+    assert max(step["credit/unscored"] for step in steps) > 0
+
+
+def test_a_killed_worker_ends_in_one_line_and_the_run_goes_on_from_its_checkpoint(train, folder):
+    process, log = train.start(DYNAMIC, out="dynamic", steps=60, settings={"trainer.save_freq": 2})
+    marker = folder / "dynamic" / "latest_checkpointed_iteration.txt"
+    deadline = time.monotonic() + 400
+    while not marker.exists():
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.1)
+    worker = int(re.search(r"\(WorkerDict pid=(\d+)\)", log.read_text()).group(1))
+    os.kill(worker, signal.SIGKILL)
+    assert process.wait(200) != 0
+    assert "a worker of the run died in step" in log.read_text()
+    reached = int(marker.read_text())
+    code, text, steps = train(DYNAMIC, out="dynamic", steps=reached + 3, settings={"trainer.save_freq": 2})
+    assert code == 0, text[-3000:]
+    assert [step["step"] for step in steps] == [reached + 1, reached + 2, reached + 3]
+    state = json.loads((folder / "dynamic" / f"global_step_{reached}" / "counterpoise.json").read_text())
+    fresh = compose(DYNAMIC, engine="here", steps=5, length=8).step.controller.state_dict()
+    assert state["rule"] == "reinforce" and state["states"]["controller"] != fresh
+
+
+def test_sixty_steps_raise_the_reward_of_an_easy_task(train):
+    code, log, steps = train({"rule": "grpo"}, out="easy", steps=60)
+    assert code == 0, log[-3000:]
+    reward = [step["critic/rewards/mean"] for step in steps]
+    assert sum(reward[-10:]) / 10 > sum(reward[:10]) / 10 + 0.1
+
+
+def test_rows_without_credit_are_removed_and_updates_are_fewer(train):
+    settings = {"actor_rollout_ref.actor.ppo_mini_batch_size": 2}
+    code, log, steps = train({"rule": "psr", "remove_rows": True}, out="removed", steps=3, settings=settings)
+    assert code == 0, log[-3000:]
+    for step in steps:
+        right = round(step["credit/success_rate"] * 32)
+        assert step["credit/updates"] == -(-right // 8)
