@@ -17,6 +17,7 @@ from counterpoise.tasks.generators.countdown import Countdown
 from counterpoise.tasks.registry import make_task
 from counterpoise.types import VerdictValue
 from counterpoise.verifiers.compare.countdown import CountdownVerifier
+from counterpoise.verifiers.compare.exact import ExactVerifier
 from counterpoise.verifiers.compare.quantity import QuantityVerifier
 from counterpoise.verifiers.compare.steps import StepsVerifier
 
@@ -126,12 +127,30 @@ def test_docs_show_the_recorded_figures(size):
     )
 
 
-@pytest.mark.parametrize("size", [*SIZES, "graded"])
+@pytest.mark.parametrize(("row", "kind"), [("easy", "paths"), ("hard", "paths_hard")])
+def test_docs_show_the_figures_of_the_base_with_many_procedures(row, kind):
+    measured = recipe("paths")["measured"]
+    (cells,) = re.findall(rf"^\| paths, {row} \| (.+) \|$", DOCS.read_text(), flags=re.MULTILINE)
+    correct = measured["correct"][kind]
+    assert len(correct) == measured["problems"][kind]
+    curve = [pass_at_k(correct, measured["samples"], k) for k in (1, 2, 4, 8, 16, 32, 64, 128)]
+    assert [float(cell) for cell in cells.split(" | ")] == pytest.approx(curve, abs=5e-4)
+
+
+def test_measuring_the_base_with_many_procedures_again_gives_the_recorded_figures():
+    measured = recipe("paths")["measured"]
+    hard = [problem for problem in make_task("paths").problems("test") if problem.task_type == "paths_hard"]
+    first = sorted(hard, key=lambda problem: problem.problem_id)[:PROBLEMS]
+    again = sample_correct("paths", first, SAMPLES, 11, ExactVerifier(), longest=12)
+    assert_same_within_noise(again, np.array(measured["correct"]["paths_hard"]), measured["samples"])
+
+
+@pytest.mark.parametrize("size", [*SIZES, "graded", "paths"])
 def test_recipe_is_the_preset(size):
     assert recipe(size)["stages"] == [asdict(stage) for stage in PRESETS[size]]
 
 
-@pytest.mark.parametrize("size", [*SIZES, "graded"])
+@pytest.mark.parametrize("size", [*SIZES, "graded", "paths"])
 def test_architecture_is_the_recipes(size):
     loaded = AutoModelForCausalLM.from_pretrained(lab_path(size), dtype=torch.float32)
     assert {n: t.shape for n, t in loaded.state_dict().items()} == {
@@ -140,4 +159,4 @@ def test_architecture_is_the_recipes(size):
 
 
 def test_weights_stay_small():
-    assert sum(f.stat().st_size for size in [*SIZES, "graded"] for f in lab_path(size).iterdir()) <= 5 * 2**20
+    assert sum(f.stat().st_size for size in [*SIZES, "graded", "paths"] for f in lab_path(size).iterdir()) <= 7 * 2**20
