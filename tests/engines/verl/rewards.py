@@ -4,5 +4,6 @@
 def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, unscored=False, **_):
     letters = [letter for letter in solution_str if letter.isalpha()]
     share = sum(letter.islower() for letter in letters) / max(1, len(solution_str))
-    scored = not (unscored and len(solution_str) % 5 == 0)
+    # One in five by what it says: every response has the same length.
+    scored = not (unscored and sum(map(ord, solution_str)) % 5 == 0)
     return {"score": float(share >= 0.35), "scored": scored, "lower": share}

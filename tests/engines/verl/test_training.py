@@ -106,7 +106,9 @@ def test_five_steps_have_our_advantages_and_the_samplers_log_probabilities(train
         gap = (seen["old_log_probs"] - seen["rollout_log_probs"])[mask].abs().max()
         assert float(gap) < 1e-4  # the weights were pushed: a stale sampler is off by 4e-3
         assert step["credit/updates"] == 2 and step["actor/grad_norm"] > 0
-        assert ("credit/plus" in step) and (step["credit/plus"] == 0) == (rule == "nsr")
+        assert step["credit/minus"] > 0
+    # Of a random policy's 32 responses few are right, in some step none.
+    assert (max(step["credit/plus"] for step in steps) == 0) == (rule == "nsr")
     assert max(step["credit/unscored"] for step in steps) > 0
 
 
