@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.api.data import Rows
-from counterpoise.api.progress import counting, say
+from counterpoise.api.progress import counting, tell
 from counterpoise.api.request import configured, places
 from counterpoise.api.results import Evaluated, Trained
 from counterpoise.config import RunConfig
@@ -114,7 +114,7 @@ def _run(
 
     with ExitStack() as stack:
         show = stack.enter_context(counting(f"evaluating {path.name}")) if progress else None
-        step, result = evaluate_run(run, step=step, on_progress=show, say=lambda line: say(line, progress=progress))
+        step, result = evaluate_run(run, step=step, on_progress=show, say=lambda line: tell(line, progress=progress))
     return Evaluated(path=run.evaluation(step), name=f"{path.name}@{step}", result=result)
 
 
@@ -133,12 +133,14 @@ def _model(config: RunConfig, directory: Path, name: str | None, *, progress: bo
         if there is None or (same_draws(there, manifest) and kept_task(path) in (None, given_of(config))):
             break
     if path != first:
-        say(f"{first} holds an evaluation at other settings, so this one is {path}", progress=progress)
+        tell(f"{first} holds an evaluation at other settings, so this one is {path}", progress=progress)
     from counterpoise.jobs.evaluate import evaluate_model
 
     with ExitStack() as stack:
         show = stack.enter_context(counting(f"evaluating {label}")) if progress else None
-        result = evaluate_model(config, directory=path, on_progress=show, say=lambda line: say(line, progress=progress))
+        result = evaluate_model(
+            config, directory=path, on_progress=show, say=lambda line: tell(line, progress=progress)
+        )
     return Evaluated(path=path, name=label, result=result)
 
 

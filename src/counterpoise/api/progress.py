@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-__all__ = ["Counting", "counting", "in_notebook", "say", "watching"]
+__all__ = ["Counting", "counting", "in_notebook", "tell", "watching"]
 
 
 class Counting(Protocol):
@@ -26,7 +26,7 @@ def in_notebook() -> bool:
     return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
 
 
-def say(line: str, *, progress: bool) -> None:
+def tell(line: str, *, progress: bool) -> None:
     """One line beside the work, where progress is shown."""
     if not progress:
         return

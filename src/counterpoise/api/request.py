@@ -12,7 +12,7 @@ from counterpoise.errors import UsageError, nearest
 from counterpoise.runfile import parse_config, settled
 from counterpoise.runs.identity import flat
 
-__all__ = ["configured", "differences", "places", "shown"]
+__all__ = ["configured", "differing_lines", "places", "shown"]
 
 _DATA = ".python"
 """Folder beside the runs in which rows and functions of callers are kept."""
@@ -93,7 +93,7 @@ def places(first: Path) -> Iterator[Path]:
         number += 1
 
 
-def differences(asked: RunConfig, there: RunConfig) -> list[str]:
+def differing_lines(asked: RunConfig, there: RunConfig) -> list[str]:
     """Settings in which two runs differ, as `learner.steps 3 -> 4`; their names and places are none."""
     ours, theirs = (flat(settled(config)) for config in (asked, there))
     return [

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.api.data import Rows
-from counterpoise.api.progress import say, watching
-from counterpoise.api.request import configured, differences, places, shown
+from counterpoise.api.progress import tell, watching
+from counterpoise.api.request import configured, differing_lines, places, shown
 from counterpoise.api.results import Evaluated, Trained
 from counterpoise.config import RunConfig
 from counterpoise.evaluation.summary import EvaluationResult
@@ -82,7 +82,7 @@ def train(
         config = config.changed(run={"name": _name(config)})
     config, began = _placed(config, progress=progress)
     if began and (done := _finished(config)) is not None:
-        say(f"{config.path} is finished; this is what it found", progress=progress)
+        tell(f"{config.path} is finished; this is what it found", progress=progress)
         return done
     return _run(config, began=began, progress=progress)
 
@@ -118,9 +118,9 @@ def _placed(config: RunConfig, *, progress: bool) -> tuple[RunConfig, bool]:
         if not (path / "config.toml").is_file():
             if changed:
                 line = f"{config.path} has other settings ({shown(changed)}), so this one is {path}"
-                say(line, progress=progress)
+                tell(line, progress=progress)
             return named, False
-        found = differences(named, RunDirectory.open(path).config)
+        found = differing_lines(named, RunDirectory.open(path).config)
         if not found:
             return named, True
         changed = changed or found

@@ -11,7 +11,7 @@ from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.runs.identity import flat
 from counterpoise.text import ends_of, visible
 
-__all__ = ["SAMPLE_COLUMNS", "curve_values", "grouped", "markdown", "sample_rows", "settings_of"]
+__all__ = ["SAMPLE_COLUMNS", "curve_values", "grouped", "markdown", "run_settings", "sample_rows"]
 
 _GROUPS: Final[Mapping[str, list[str]]] = {
     "outcome": [
@@ -52,7 +52,7 @@ def curve_values(result: EvaluationResult) -> dict[str, float]:
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
-def settings_of(config: RunConfig) -> dict[str, Any]:
+def run_settings(config: RunConfig) -> dict[str, Any]:
     """Every setting by its dotted name, as a number, a text or a flag."""
     return {
         key: value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

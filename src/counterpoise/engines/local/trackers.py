@@ -13,7 +13,7 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import LoggerType
 
 from counterpoise.config import RunConfig
-from counterpoise.engines.local.told import SAMPLE_COLUMNS, curve_values, grouped, markdown, sample_rows, settings_of
+from counterpoise.engines.local.told import SAMPLE_COLUMNS, curve_values, grouped, markdown, run_settings, sample_rows
 from counterpoise.errors import ConfigError, MissingExtraError, UnknownNameError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import atomic_write_text, read_text
@@ -103,7 +103,7 @@ class Trackers:
 
     def begin(self, config: RunConfig) -> None:
         """Tell all of them the settings: TensorBoard as a text, because each of its tables of settings is a run of its own."""
-        values = settings_of(config)
+        values = run_settings(config)
         for tracker in self._there():
             if tracker.name == _TENSORBOARD:
                 text = "\n".join(f"    {key} = {value}" for key, value in values.items())
