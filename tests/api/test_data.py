@@ -1,3 +1,4 @@
+import importlib.util
 import inspect
 import subprocess
 import sys
@@ -15,7 +16,12 @@ def right(response, gold, *, question, meta):
 
 def test_a_function_of_a_file_is_named_by_the_file(tmp_path):
     # Of a module without a place on the path of other programs.
-    assert reference_of(right, tmp_path) == f"{inspect.getfile(right)}:right"
+    path = tmp_path / "rewards_of_nobody.py"
+    path.write_text("def right(response, gold, *, question, meta):\n    return gold in response\n")
+    spec = importlib.util.spec_from_file_location("rewards_of_nobody", path)
+    module = sys.modules["rewards_of_nobody"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert reference_of(module.right, tmp_path) == f"{path.resolve()}:right"
 
 
 def test_a_function_of_a_package_is_named_by_the_package(tmp_path):

@@ -164,7 +164,7 @@ def test_names_are_completed(command):
     from counterpoise.cli.advise import models
     from counterpoise.cli.tasks import task_names
 
-    assert models("lab:") == ["lab:graded", "lab:strong", "lab:weak"]
+    assert models("lab:") == ["lab:graded", "lab:paths", "lab:strong", "lab:weak"]
     assert task_names("count") == ["countdown"]
 
 

@@ -145,7 +145,7 @@ def test_code_that_is_gone_is_named_with_the_copy_of_the_run(refused, moved, arg
 def test_what_needs_no_code_works_without_it(command, moved):
     for name in ("rewards.py", "balance.py"):
         (moved.parents[1] / name).unlink()
-    for arguments in (("report", moved), ("watch", moved), ("compare", moved, moved)):
+    for arguments in (("report", moved), ("watch", moved), ("compare", f"{moved}@0", moved)):
         result = command(*arguments)
         assert result.exit_code == 0, result.output
 

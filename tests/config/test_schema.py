@@ -1,5 +1,6 @@
 """The schema of the run file: every recipe is valid, and a wrong value is not."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def faults(value, schema, place="run"):
     if "const" in schema and value != schema["const"]:
         found.append(f"{place}: {value!r}")
     if "enum" in schema and value not in schema["enum"]:
+        found.append(f"{place}: {value!r}")
+    if "pattern" in schema and not re.search(schema["pattern"], value):
         found.append(f"{place}: {value!r}")
     if "anyOf" in schema and all(faults(value, one, place) for one in schema["anyOf"]):
         found.append(f"{place}: {value!r}")

@@ -129,4 +129,4 @@ def test_bad_settings_are_refused(setting, message):
 
 
 def test_presets_cover_the_packaged_sizes():
-    assert sorted(PRESETS) == ["graded", "strong", "weak"]
+    assert sorted(PRESETS) == ["graded", "paths", "strong", "weak"]

@@ -11,7 +11,7 @@ from counterpoise.types import Verdict, VerdictValue
 
 def verdicts(*values: VerdictValue) -> list[Verdict]:
     return [
-        Verdict(value=value, answer="x", rule="boxed/x", seconds=0.0, verifier="qa", version="1", parts={})
+        Verdict(value=value, answer="x", basis="boxed/x", seconds=0.0, verifier="qa", version="1", parts={})
         for value in values
     ]
 

@@ -17,5 +17,5 @@ def test_an_unknown_setting_gets_the_nearest_one() -> None:
 
 
 def test_a_missing_setting_is_named() -> None:
-    with pytest.raises(ConfigError, match="the setting 'part' is missing"):
-        make_reward("graded")
+    with pytest.raises(ConfigError, match="the setting 'dimensions' is missing"):
+        make_reward("vector")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import builtins
 import dis
-import importlib.util
 import inspect
 import json
 import math
@@ -75,8 +74,7 @@ def reference_of(function: Callable[..., Any], directory: Path) -> str:
     if name == "<lambda>":
         raise ConfigError("a lambda has no name that a worker could import; define the function with def")
     if module is not None and module.__name__ != "__main__" and getattr(module, name, None) is function:
-        found = importlib.util.find_spec(module.__name__)
-        if found is not None and found.origin is not None and _installed(module):
+        if _installed(module):
             return f"{module.__name__}:{name}"
         if getattr(module, "__file__", None):
             return f"{Path(str(module.__file__)).resolve()}:{name}"
@@ -84,10 +82,16 @@ def reference_of(function: Callable[..., Any], directory: Path) -> str:
 
 
 def _installed(module: ModuleType) -> bool:
-    """Whether it is found without the directory of the running script, which a later command does not have."""
-    root = Path(str(module.__file__)).resolve()
+    """Whether a later command finds it: in the library of Python, or below a folder that is not the running script's."""
+    if not getattr(module, "__file__", None):
+        return False
+    file = Path(str(module.__file__)).resolve()
     script = Path(sys.path[0] or ".").resolve()
-    return not root.is_relative_to(script)
+    # A module that was loaded by hand has a file and a name, and lies where no search leads.
+    depth = module.__name__.count(".") + (file.name == "__init__.py")
+    return file.parents[depth] != script and str(file.parents[depth]) in {
+        str(Path(one).resolve()) for one in sys.path if one
+    }
 
 
 def _kept(name: str, text: str, directory: Path, suffix: str) -> Path:

@@ -107,7 +107,7 @@ def _reference(against: str, found: Study) -> str:
             raise UsageError("--against placebo: no arm, or more than one, has credit.reward = random; name the arm")
         return found.placebo
     raise UsageError(
-        f"--against {against} is no arm of the study; there are: {', '.join([BASE, SHARPENED, *found.arms])}"
+        f"--against {against} is not an arm of the study; there are: {', '.join([BASE, SHARPENED, *found.arms])}"
     )
 
 

@@ -125,7 +125,7 @@ def test_a_run_of_new_parts_trains_and_is_in_the_schema(registered, configure):
     assert [(step["lambda_plus"], step["lambda_minus"]) for step in steps] == [(1.0, 1.0), (1.0, 0.5)]
     assert all(math.isfinite(step["loss"]) and step["unscored"] == 0 for step in steps)
     schema = run_file_schema()
-    assert "new" in schema["$defs"]["CreditConfig"]["properties"]["rule"]["enum"]
+    assert "new" in schema["$defs"]["CreditConfig"]["properties"]["rule"]["anyOf"][0]["enum"]
     assert schema["$defs"]["credit.rule new"]["properties"]["scale"] == {
         "default": 1.0, "description": "Weight.", "minimum": 0.0, "title": "Scale", "type": "number",
     }  # fmt: skip

@@ -274,7 +274,10 @@ class Launcher:
     def _take_reports(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
-                data = self._socket.recv(65536)
+                try:
+                    data = self._socket.recv(65536)
+                except ConnectionResetError:  # killed with a message of ours unread
+                    data = b""
                 if not data:
                     raise SandboxFault("the launcher has gone")
                 report = json.loads(data)
