@@ -8,12 +8,12 @@ import torch
 
 from counterpoise.credit import RULES, Needs, needs_of
 from counterpoise.engines.outside import compose, rewarded_batch
+from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.verl import compute_score
 from counterpoise.engines.verl.batch import dealt, order_of, recorded, session_batch, sessions_of, shares_of
 from counterpoise.engines.verl.checks import check_versions
 from counterpoise.engines.verl.estimator import given_advantages, giving
 from counterpoise.engines.verl.settings import check_config, verl_settings
-from counterpoise.engines.verl.state import read_state, write_state
 from counterpoise.errors import CheckpointError, ConfigError, DataError, UnknownNameError, UsageError
 from counterpoise.losses import counts
 from counterpoise.types import LossOutput
@@ -150,25 +150,26 @@ def test_settings_of_verl_that_change_the_objective_are_refused(changed, says):
 
 
 def test_the_state_of_a_controller_comes_back_and_another_rule_is_refused(tmp_path):
+    said = {"writer": "this trainer", "setting": "", "afresh": "trainer.resume_mode=disable"}
     credit = {"rule": "reinforce", "controller": "share"}
     parts = compose(credit, engine="here", steps=4, length=8)
     rewards = torch.tensor([1.0, 0.0, 0.0, 0.0]).double()
     batch = rewarded_batch(rewards, low=0, high=1, group_ids=torch.zeros(4).long(), lengths=torch.ones(4).long())
     parts.step(batch)
     write_state(tmp_path / "global_step_1", parts)
-    states = read_state(tmp_path / "global_step_1", parts.config.credit)
+    states = read_state(tmp_path / "global_step_1", parts.config.credit, **said)
     fresh = compose(credit, engine="here", steps=4, length=8)
     fresh.step.controller.load_state_dict(states["controller"])
     one, other = (engine.step(batch)[1]["lambda_plus"].mean for engine in (parts, fresh))
     assert one == other
     other = compose("nsr", engine="here", steps=4, length=8).config.credit
     with pytest.raises(CheckpointError, match="was trained with rule=reinforce, and now it is nsr"):
-        read_state(tmp_path / "global_step_1", other)
+        read_state(tmp_path / "global_step_1", other, **said)
     with pytest.raises(CheckpointError, match=r"has no counterpoise\.json"):
-        read_state(tmp_path, other)
+        read_state(tmp_path, other, **said)
     (tmp_path / "counterpoise.json").write_text("{")
     with pytest.raises(CheckpointError, match="cannot read"):
-        read_state(tmp_path, other)
+        read_state(tmp_path, other, **said)
 
 
 def test_verdicts_as_verls_reward_function():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 import torch
 
 from counterpoise.engines.outside import OutsideCredit, compose, rewarded_batch, row_shares
+from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.trl.checks import GLOBAL_DIVISOR, check_arguments, check_version, remarks
-from counterpoise.errors import CheckpointError, MissingExtraError
-from counterpoise.files import JsonFault, atomic_write_text, parse_json, read_text
+from counterpoise.errors import MissingExtraError
 from counterpoise.losses import counts
 from counterpoise.types import Batch, Credit
 
@@ -26,7 +25,6 @@ except ModuleNotFoundError as error:
 __all__ = ["SignedGRPOTrainer"]
 
 _LOG = logging.getLogger(__name__)
-_STATE = "counterpoise.json"
 _ENGINE = "TRL's GRPOTrainer"
 
 
@@ -183,31 +181,18 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
         if self.args.should_save:
-            parts = self.signed_credit
-            states = {name: part.state_dict() for name, part in parts.step.states.items()}
             directory = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
-            kept = {"rule": parts.config.credit.rule, "controller": parts.config.credit.controller, "states": states}
-            atomic_write_text(directory / _STATE, json.dumps(kept))
+            write_state(directory, self.signed_credit)
 
     def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is None:
             return
-        path = Path(checkpoint) / _STATE
-        try:
-            kept = parse_json(read_text(path))  # controllers keep NaN for what they have not measured
-        except FileNotFoundError as error:
-            raise CheckpointError(
-                f"{checkpoint} has no {_STATE}: it was not written by SignedGRPOTrainer, so rule and controller cannot go on from it; "
-                "start from its weights instead (model=CHECKPOINT)"
-            ) from error
-        except (OSError, JsonFault) as error:
-            raise CheckpointError(f"cannot read {path}: {error}; resume from another checkpoint") from error
-        wanted = self._compose(steps=1, length=self.max_completion_length).config.credit
-        for name, now in (("rule", wanted.rule), ("controller", wanted.controller)):
-            if kept.get(name) != now:
-                raise CheckpointError(
-                    f"{checkpoint} was trained with credit.{name}={kept.get(name)}, and now it is {now}; resume with what it was, or start "
-                    "from its weights instead (model=CHECKPOINT)"
-                )
-        self._restored, self._parts = kept["states"], None
+        self._restored = read_state(
+            Path(checkpoint),
+            self._compose(steps=1, length=self.max_completion_length).config.credit,
+            writer="SignedGRPOTrainer",
+            setting="credit.",
+            afresh="model=CHECKPOINT",
+        )
+        self._parts = None

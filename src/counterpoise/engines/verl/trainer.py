@@ -13,10 +13,10 @@ import torch
 
 from counterpoise.credit import Needs, needs_of
 from counterpoise.engines.outside import OutsideCredit
+from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.verl.batch import Sessions, dealt, order_of, recorded, session_batch, sessions_of, shares_of
 from counterpoise.engines.verl.estimator import giving
 from counterpoise.engines.verl.settings import check_config, verl_settings
-from counterpoise.engines.verl.state import read_state, write_state
 from counterpoise.errors import MissingExtraError, TrainingError
 from counterpoise.types import Batch, Credit
 
@@ -172,7 +172,13 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
             folder = Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}"
             if self.config.trainer.resume_mode == "resume_path":
                 folder = Path(self.config.trainer.resume_from_path)
-            self._restored = read_state(folder, self._asked.compose(steps=1, length=self._length).config.credit)
+            self._restored = read_state(
+                folder,
+                self._asked.compose(steps=1, length=self._length).config.credit,
+                writer="this trainer",
+                setting="",
+                afresh="trainer.resume_mode=disable, actor_rollout_ref.model.path=…",
+            )
 
     def fit(self, agent_loop_manager: Any) -> None:
         """Verl's loop; a worker that died ends it in one line that says how to go on.

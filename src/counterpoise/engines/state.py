@@ -1,4 +1,4 @@
-"""The state of rule and controller in verl's checkpoint, `global_step_N/counterpoise.json`."""
+"""The state of rule and controller in the checkpoint of another library's trainer, `counterpoise.json`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,15 @@ def write_state(folder: Path, parts: OutsideCredit) -> None:
     atomic_write_text(folder / _FILE, json.dumps(kept))
 
 
-def read_state(folder: Path, now: CreditConfig) -> Mapping[str, Any]:
+def read_state(folder: Path, now: CreditConfig, *, writer: str, setting: str, afresh: str) -> Mapping[str, Any]:
     """What rule and controller held, by name.
+
+    Args:
+        folder: the checkpoint.
+        now: what the trainer is asked for.
+        writer: who writes such checkpoints, for the message.
+        setting: what stands before `rule` and `controller` where a user names them, e.g. `credit.`.
+        afresh: what a user sets to start from the checkpoint's weights alone.
 
     Raises:
         CheckpointError: it is missing or broken, or of another rule or controller.
@@ -36,16 +43,16 @@ def read_state(folder: Path, now: CreditConfig) -> Mapping[str, Any]:
         kept = parse_json(read_text(path))  # controllers keep NaN for what they have not measured
     except FileNotFoundError as error:
         raise CheckpointError(
-            f"{folder} has no {_FILE}: it was not written by this trainer, so rule and controller cannot go on from it; "
-            "start from its weights instead (trainer.resume_mode=disable, actor_rollout_ref.model.path=…)"
+            f"{folder} has no {_FILE}: it was not written by {writer}, so rule and controller cannot go on from it; "
+            f"start from its weights instead ({afresh})"
         ) from error
     except (OSError, JsonFault) as error:
         raise CheckpointError(f"cannot read {path}: {error}; resume from another checkpoint") from error
     for name, wanted in (("rule", now.rule), ("controller", now.controller)):
         if kept.get(name) != wanted:
             raise CheckpointError(
-                f"{folder} was trained with {name}={kept.get(name)}, and now it is {wanted}; resume with what it was, or start from its "
-                "weights instead (trainer.resume_mode=disable)"
+                f"{folder} was trained with {setting}{name}={kept.get(name)}, and now it is {wanted}; resume with what it was, or start "
+                f"from its weights instead ({afresh})"
             )
     states: Mapping[str, Any] = kept["states"]
     return states
