@@ -1,7 +1,7 @@
 # counterpoise on a CPU, with bubblewrap for verifiers that run programs.
 #
 #   docker build -t counterpoise .
-#   docker run --rm -it -v "$PWD/runs:/work/runs" counterpoise demo --rule nsr
+#   docker run --rm -it -v "$PWD/runs:/home/runner/runs" counterpoise demo --rule nsr
 #
 # Programs of responses are confined by bubblewrap, which needs user namespaces: where the container's own filter forbids them, add
 # `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`; `counterpoise doctor` says which level is in force.
@@ -25,9 +25,9 @@ RUN version="$(sed -n 's/^torch==\([0-9.]*\).*/\1/p' constraints.txt)" \
     && pip install --no-cache-dir -c /tmp/constraints.txt '.[code,lora,parquet,plot,procedural,served]' \
     && rm /tmp/constraints.txt
 
-RUN useradd --create-home runner && install -d -o runner /work
+RUN useradd --create-home runner
 USER runner
-WORKDIR /work
+WORKDIR /home/runner
 COPY --chown=runner recipes recipes
 ENTRYPOINT ["counterpoise"]
 CMD ["--help"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["run_and_step"]
+from counterpoise.errors import UsageError
+
+__all__ = ["refuse_step", "run_and_step"]
 
 
 def run_and_step(target: str) -> tuple[Path, int | None]:
@@ -13,3 +15,13 @@ def run_and_step(target: str) -> tuple[Path, int | None]:
     path = Path(target)
     chosen = re.fullmatch(r"(.+)@([0-9]+)", target)
     return (Path(chosen[1]), int(chosen[2])) if chosen and not path.exists() else (path, None)
+
+
+def refuse_step(target: str, path: Path, step: int | None) -> None:
+    """Refuse the step of what is not a run.
+
+    Raises:
+        UsageError: there is one.
+    """
+    if step is not None:
+        raise UsageError(f"{target}: @ chooses a step of a run, and {path} is not a run directory (no config.toml)")

@@ -17,7 +17,7 @@ from counterpoise.errors import UsageError
 from counterpoise.evaluation.store import Manifest, same_draws
 from counterpoise.files import read_json
 from counterpoise.runs.directory import RunDirectory
-from counterpoise.targets import run_and_step
+from counterpoise.targets import refuse_step, run_and_step
 
 __all__ = ["evaluate"]
 
@@ -76,8 +76,7 @@ def evaluate(
                 f"{path} is a run and has its own task, reward, seed and place; leave these arguments away"
             )
         return _run(path, step, own, sections, progress=progress)
-    if step is not None:
-        raise UsageError(f"{named}: @ chooses a step of a run, and {path} is no run directory (no config.toml)")
+    refuse_step(named, path, step)
     config = configured(
         model=named,
         task=task,

@@ -14,7 +14,7 @@ from counterpoise.cli.evaluated import evaluation_folder, sections_of, show_resu
 from counterpoise.cli.passk import EVERY_K, METRIC_HELP, parse_ks
 from counterpoise.cli.served import evaluate_address, is_address
 from counterpoise.cli.subject import refuse_contradictions
-from counterpoise.targets import run_and_step
+from counterpoise.targets import refuse_step, run_and_step
 
 if TYPE_CHECKING:
     from counterpoise.runs.directory import RunDirectory
@@ -157,8 +157,7 @@ def evaluate(
         config = None
         settings = [*settings, *(f"{name}={value}" for name, value in given.items())]
     else:
-        if chosen is not None:
-            raise UsageError(f"{target}: @ chooses a step of a run, and {path} is not a run directory (no config.toml)")
+        refuse_step(target, path, chosen)
         if path.is_dir() and not holds_model(path):
             raise UsageError(
                 f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "

@@ -118,6 +118,7 @@ def stored_config(directory: Path, overrides: Sequence[str], verifier: str | Non
     """
     from counterpoise.evaluation.store import RolloutStore
     from counterpoise.evaluation.task_file import kept_task
+    from counterpoise.plugins import portable
     from counterpoise.runfile import load_stored, parse_config
     from counterpoise.runs.directory import RunDirectory
 
@@ -134,8 +135,6 @@ def stored_config(directory: Path, overrides: Sequence[str], verifier: str | Non
         run.refuse_other_code(config, besides="verifier" if verifier is not None else "", also=new)
         return config
     manifest = RolloutStore(directory).manifest
-    from counterpoise.plugins import portable
-
     kept, name = kept_task(directory) or {}, manifest.task.removesuffix(":test")
     # The manifest has the name of an import path alone, without where its file is.
     tasks = {**kept, "name": kept["name"] if portable(str(kept.get("name"))) == name else name}

@@ -10,7 +10,7 @@ import typer
 
 from counterpoise.cli import console
 from counterpoise.errors import UsageError
-from counterpoise.targets import run_and_step
+from counterpoise.targets import refuse_step, run_and_step
 
 if TYPE_CHECKING:
     from counterpoise.jobs.export_model import ExportedModel
@@ -89,8 +89,7 @@ def _exported(target: str, settings: list[str], out: Path) -> ExportedModel:
         if run.config.model.lora.rank:
             run.refuse_missing("model export", kinds=("model",))
         return export_run(run, out, step=step, say=console.note)
-    if step is not None:
-        raise UsageError(f"{target}: @ chooses a step of a run, and {path} is not a run directory (no config.toml)")
+    refuse_step(target, path, step)
     if not (path.is_dir() and holds_model(path)):
         raise UsageError(f"{target} is neither a run (no config.toml) nor the directory of a model or adapter")
     given = [setting for setting in settings if setting.startswith("model.name")]

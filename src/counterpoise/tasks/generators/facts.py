@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple
 
-from counterpoise.errors import DataError
 from counterpoise.ranges import Share
 from counterpoise.settings import settings
 from counterpoise.tasks.generators.fact_tables import CAPITALS, COUNTS, ELEMENTS, NAMES, PLANETS, POLYGONS
 from counterpoise.tasks.shared.aliases import AliasVerifier, alias_gold
-from counterpoise.tasks.shared.identity import Split, split_of
-from counterpoise.tasks.shared.splits import content_id
+from counterpoise.tasks.shared.identity import Split
+from counterpoise.tasks.shared.splits import content_id, on_side
 from counterpoise.types import Problem
 
 __all__ = ["Fact", "Facts"]
@@ -55,12 +54,8 @@ class Facts:
             DataError: the side is empty.
         """
         problems = (self._problem(fact) for fact in _facts())
-        chosen = tuple(p for p in problems if split_of(p.problem_id, test_fraction=self.test_fraction) == split)
-        if not chosen:
-            raise DataError(
-                f"task 'facts' has no {split} problems with test_fraction={self.test_fraction}; move it away from 0 and 1"
-            )
-        return chosen
+        items = ((problem.problem_id, problem) for problem in problems)
+        return tuple(on_side(items, split, task=self.name, test_fraction=self.test_fraction))
 
     def _problem(self, fact: Fact) -> Problem:
         return Problem(

@@ -13,11 +13,11 @@ from typing import Annotated, ClassVar, Final
 
 from annotated_types import Ge, Le
 
-from counterpoise.errors import DataError
 from counterpoise.ranges import Share
 from counterpoise.settings import settings
 from counterpoise.streams import numpy_generator
-from counterpoise.tasks.shared.identity import Split, problem_id, split_of
+from counterpoise.tasks.shared.identity import Split, problem_id
+from counterpoise.tasks.shared.splits import on_side
 from counterpoise.types import Problem
 
 __all__ = ["Lengths", "spellings"]
@@ -53,15 +53,8 @@ class Lengths:
         Raises:
             DataError: the side is empty.
         """
-        chosen = [
-            problem
-            for problem in self._enumerate()
-            if split_of(problem.problem_id, test_fraction=self.test_fraction) == split
-        ]
-        if not chosen:
-            raise DataError(
-                f"task 'lengths' has no {split} problems with test_fraction={self.test_fraction}; move it away from 0 and 1"
-            )
+        items = ((problem.problem_id, problem) for problem in self._enumerate())
+        chosen = on_side(items, split, task=self.name, test_fraction=self.test_fraction)
         order = numpy_generator(self.seed, "lengths", "order").permutation(len(chosen))
         return [chosen[index] for index in order]
 

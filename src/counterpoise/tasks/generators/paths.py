@@ -17,11 +17,11 @@ from typing import Annotated, ClassVar, Final
 import numpy as np
 from annotated_types import Ge, Le
 
-from counterpoise.errors import DataError
 from counterpoise.ranges import Share
 from counterpoise.settings import settings
 from counterpoise.streams import numpy_generator
-from counterpoise.tasks.shared.identity import Split, problem_id, split_of
+from counterpoise.tasks.shared.identity import Split, problem_id
+from counterpoise.tasks.shared.splits import on_side
 from counterpoise.types import Problem
 
 __all__ = ["EASY", "HARD", "PROCEDURES", "Paths", "Procedure", "spelling"]
@@ -105,22 +105,14 @@ class Paths:
         Raises:
             DataError: the side is empty.
         """
-        chosen = [
-            (identity, numbers)
-            for numbers in _questions(self.largest)
-            if split_of(identity := problem_id("paths", _asked(numbers)), test_fraction=self.test_fraction) == split
-        ]
-        if not chosen:
-            raise DataError(
-                f"task 'paths' has no {split} problems with test_fraction={self.test_fraction}; move it away from 0 and 1"
-            )
         # By the content's hash: which are hard, and what each of them wants, does not depend on the order.
-        chosen.sort()
+        questions = sorted((problem_id("paths", _asked(numbers)), numbers) for numbers in _questions(self.largest))
+        chosen = on_side(questions, split, task=self.name, test_fraction=self.test_fraction)
         hard = round(self.hard_share * len(chosen))
         good = [one for one in PROCEDURES if one.good]
         made = [
             self._problem(numbers, [good[place % len(good)]] if place < hard else good)
-            for place, (_, numbers) in enumerate(chosen)
+            for place, numbers in enumerate(chosen)
         ]
         order = numpy_generator(self.seed, "paths", "order").permutation(len(made))
         return [made[index] for index in order]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from counterpoise.errors import DataError
-from counterpoise.tasks.shared.identity import problem_id
+from counterpoise.tasks.shared.identity import Split, problem_id, split_of
 from counterpoise.types import Problem
 
-__all__ = ["Loaded", "content_id", "refuse_overlap", "unique"]
+__all__ = ["Loaded", "content_id", "on_side", "refuse_overlap", "unique"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,20 @@ def unique(problems: Iterable[Problem]) -> Loaded:
             duplicates += 1
             conflicts += first.gold != problem.gold
     return Loaded(problems=tuple(kept.values()), duplicates=duplicates, conflicts=conflicts)
+
+
+def on_side(items: Iterable[tuple[str, T]], split: Split, *, task: str, test_fraction: float) -> list[T]:
+    """Of (identity, item) the items whose identity is on a side, in their order (`identity.split_of`).
+
+    Raises:
+        DataError: there are none.
+    """
+    chosen = [item for identity, item in items if split_of(identity, test_fraction=test_fraction) == split]
+    if not chosen:
+        raise DataError(
+            f"task '{task}' has no {split} problems with test_fraction={test_fraction}; move it away from 0 and 1"
+        )
+    return chosen
 
 
 def refuse_overlap(name: str, train: Sequence[Problem], test: Sequence[Problem], *, allow: bool) -> None:
