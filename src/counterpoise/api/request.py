@@ -74,7 +74,7 @@ def configured(
         said["tasks.name"] = task
     if rows is not None:
         said |= {"tasks.name": _ROWS_TASK, **_sides(rows, test_rows, directory / _DATA, trains=trains)}
-    named = said.get("tasks.name", tables.get("tasks", {}).get("name"))
+    named = str(said.get("tasks.name") or tables.get("tasks", {}).get("name"))
     if reward is not None and named in TASKS and "verifier" not in names_of(TASKS[named]):
         raise UsageError(
             f"task '{named}' has a verifier of its own, so reward is for problems of yours: rows=[…], or a task of files, jsonl or parquet"
