@@ -168,7 +168,7 @@ def test_a_rule_that_does_not_say_needs_nothing(code):
         (make_verifier, "def x(response): pass", "x(response) cannot be called with (response, gold, *, question, meta)"),
         (make_verifier, "def x(response, gold, tests): pass", "called with (response, gold, *, question, meta): missing a required"),
         (make_verifier, "class x:\n def extract(self, r): pass", "the class x has no judge(gold, answer)"),
-        (lambda name: make_verifier(f"trl:{name}"), "def x(response, gold): pass", "no completions, so it is no reward function of TRL"),
+        (lambda name: make_verifier(f"trl:{name}"), "def x(response, gold): pass", "no completions, so it is not a reward function of TRL"),
         (lambda name: make_verifier(f"verl:{name}"), "def x(answer, gold): pass", "cannot be called with"),
         (lambda name: make_verifier(f"trl:{name}"), "class x: pass", "is a class; trl: stands"),
         (lambda name: make_guards([name], {}), "class x:\n def look(self, r): pass", "guards p.py:x: the class x has no state_dict()"),
