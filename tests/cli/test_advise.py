@@ -188,6 +188,26 @@ def test_sizes_and_times_stand_in_the_json_where_they_were_asked_for(answer, tin
     assert {"learner.steps"} <= {choice["key"] for choice in found["sizes"]}
 
 
+def test_it_says_how_often_each_problem_will_be_seen(answer, run_file):
+    file = run_file()
+    found = answer("advise", file, "--problems", "2", "tasks.max_train=5", "learner.steps=100")
+    plan = found["plan"]
+    assert plan["problems"] == {"countdown": 5}
+    seen = 100 * plan["prompts_per_step"] * plan["group_size"] / 5
+    assert any(
+        one["level"] == "warning" and f"Your 5 training problems will each be seen {seen:,.0f} times" in one["text"]
+        for one in found["advice"]["findings"]
+    )
+
+
+def test_with_hours_it_counts_the_steps_of_the_sized_run(answer, run_file):
+    found = answer("advise", run_file(), "--problems", "2", "tasks.max_train=5", "learner.steps=1", "--hours", "0.002")
+    steps = next(choice["value"] for choice in found["sizes"] if choice["key"] == "learner.steps")
+    assert steps > 1
+    assert found["plan"]["steps"] == steps
+    assert any(f"({steps:,} steps of" in one["text"] for one in found["advice"]["findings"])
+
+
 def test_too_few_hours_are_refused_after_what_was_measured(refused, tiny_policy, tmp_path):
     out = tmp_path / "sized.toml"
     result = refused(

@@ -111,6 +111,7 @@ def advise(
     from counterpoise.cli.live import LazyProgress
     from counterpoise.cli.views.advise import followed, run_file, show, show_sizes
     from counterpoise.jobs.advise import advise as look
+    from counterpoise.jobs.advise import resized
     from counterpoise.jobs.sizing import size_to, times_of
 
     with LazyProgress(f"measuring {name}") as progress:
@@ -132,6 +133,7 @@ def advise(
             sizes = size_to(advised, found.pace, hours=hours)
         except UsageError as error:  # what was measured is shown all the same
             late = error
+    found = resized(found, followed(config, found, sizes=sizes))
     times = times_of(followed(config, found, sizes=sizes), found.pace) if found.pace is not None else None
     if json:
         console.print_json(asdict(found) | _as_json(sizes, times))

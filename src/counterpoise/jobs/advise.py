@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.streams import stream
 from counterpoise.types import Prompt, Reward, Rollout, Sampler, StopReason, Verdict
 
-__all__ = ["Advised", "advise"]
+__all__ = ["Advised", "advise", "resized"]
 
 _NEWS = 8
 """Parts that sampling is cut into, so that there is progress to show."""
@@ -104,6 +105,7 @@ def advise(
     for line in slow_precision(config, policy.model, device=accelerator.device.type):
         note(line)
     train = fit_problems(policy, assembly.train, config, template=assembly.template, training=True, say=note)
+    assembly = replace(assembly, train=train)
     order = ProblemOrder(train, per_step=problems, seed=config.run.seed, weights=config.tasks.weights)
     chosen = list({problem.problem_id: problem for problem in order.at(0)}.values())
     prompts = make_prompts(
@@ -150,6 +152,12 @@ def advise(
     return replace(found, pace=measure_pace(policy, drawn, config, accelerator, draw=last))
 
 
+def resized(found: Advised, config: RunConfig) -> Advised:
+    """The same measurements, advised on for a run of the size of `config`: its steps and prompts."""
+    plan = replace(found.plan, steps=config.learner.steps, prompts_per_step=config.rollout.prompts_per_step)
+    return replace(found, plan=plan, advice=decide(found.profile, plan, kinds=found.kinds))
+
+
 def _so_far(groups: Sequence[Group]) -> str:
     verdicts = [verdict for group in groups for verdict in group.verdicts]
     solved = sum(any(verdict.correct for verdict in group.verdicts) for group in groups)
@@ -189,6 +197,8 @@ def _advised(
         guards_act=config.guards.act,
         controller=config.credit.controller,
         rule=label,
+        problems=dict(Counter(problem.task_type for problem in assembly.train)),
+        weights=config.tasks.weights,
     )
     reasons: dict[str, int] = {}
     for group in groups:

@@ -33,6 +33,10 @@ class Thresholds:
     """Rollouts of a step below which mostly negative rules are advised against without guards."""
     long_run: int = 250
     """Steps above which mostly negative rules should have guards that act."""
+    seen_often: float = 128.0
+    """Rollouts of a training problem beyond which the choice of a rule rests on runs that saw theirs less often."""
+    overdone: float = 256.0
+    """Rollouts of a training problem beyond which pass@1 of test problems fell with every rule: where to stop."""
     wanted_coverage: float = 0.3
     """A larger group is recommended until so many groups see a success."""
     largest_group: int = 64
