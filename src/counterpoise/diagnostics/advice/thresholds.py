@@ -67,6 +67,10 @@ class Thresholds:
     """Fewer problems than this are too few to tell the regimes apart."""
     few_of_a_kind: int = 8
     """Fewer problems of a task type than this do not change the advice for all."""
+    screen_gain: float = 0.1
+    """pass@1 that worked examples, or a lower temperature, must give to be called a gain."""
+    screen_present: float = 0.3
+    """Where neither gives it: the ability is there from this pass@1 on, and absent below."""
     varied_part: float = 0.2
     """A graded part that differs in more of the groups without a success than this is worth a word."""
 
