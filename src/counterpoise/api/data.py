@@ -31,7 +31,7 @@ def kept_rows(rows: Rows, directory: Path) -> Path:
     """Write the rows as JSON lines into `directory`, under a name made of their content; the file.
 
     Raises:
-        DataError: there is none, one is no record, or one holds what JSON has no word for; with its number, from 1.
+        DataError: there is none, one is not a record, or one holds what JSON has no word for; with its number, from 1.
         StoreError: the file cannot be written.
     """
     lines = []
@@ -42,7 +42,7 @@ def kept_rows(rows: Rows, directory: Path) -> Path:
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
             raise DataError(
-                f'row {number} is no record but {type(row).__name__}; a row is e.g. {{"question": "1+1?", "answer": "2"}}'
+                f'row {number} is not a record but {type(row).__name__}; a row is e.g. {{"question": "1+1?", "answer": "2"}}'
             )
         try:
             lines.append(json.dumps(dict(row), ensure_ascii=False, allow_nan=False))
@@ -69,7 +69,7 @@ def reference_of(function: Callable[..., Any], directory: Path) -> str:
     if not isinstance(function, FunctionType) or function.__qualname__ != name or function.__closure__:
         shown = getattr(function, "__qualname__", type(function).__name__)
         raise ConfigError(
-            f"{shown} is no function of a module's top level; define it there with def, without a closure"
+            f"{shown} is not a function of a module's top level; define it there with def, without a closure"
         )
     if name == "<lambda>":
         raise ConfigError("a lambda has no name that a worker could import; define the function with def")
@@ -99,7 +99,7 @@ def _kept(name: str, text: str, directory: Path, suffix: str) -> Path:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise DataError(f"{name} holds a character that is no text in UTF-8: {error.reason}") from error
+        raise DataError(f"{name} holds a character that is not valid UTF-8: {error.reason}") from error
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(path, text)
