@@ -30,7 +30,7 @@ def kept_rows(rows: Rows, directory: Path) -> Path:
     """Write the rows as JSON lines into `directory`, under a name made of their content; the file.
 
     Raises:
-        DataError: there is none, one is no record, or one holds what JSON has no word for; with its number, from 1.
+        DataError: there is none, one is not a record, or one holds what JSON has no word for; with its number, from 1.
         StoreError: the file cannot be written.
     """
     lines = []
@@ -41,7 +41,7 @@ def kept_rows(rows: Rows, directory: Path) -> Path:
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
             raise DataError(
-                f'row {number} is no record but {type(row).__name__}; a row is e.g. {{"question": "1+1?", "answer": "2"}}'
+                f'row {number} is not a record but {type(row).__name__}; a row is e.g. {{"question": "1+1?", "answer": "2"}}'
             )
         try:
             lines.append(json.dumps(dict(row), ensure_ascii=False, allow_nan=False))
@@ -61,7 +61,7 @@ def reference_of(function: Any, directory: Path) -> str:
     notebook, and a lambda, cannot be imported, so its source is written into `directory`, with all that it uses (`written`).
 
     Raises:
-        ConfigError: it is no function, has no source or another one than the code that runs, or uses something that cannot be written
+        ConfigError: it is not a function, has no source or another one than the code that runs, or uses something that cannot be written
             down or found by others.
     """
     made = inspect.unwrap(function)
@@ -116,7 +116,7 @@ def _kept(name: str, text: str, directory: Path, suffix: str) -> Path:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise DataError(f"{name} holds a character that is no text in UTF-8: {error.reason}") from error
+        raise DataError(f"{name} holds a character that is not valid UTF-8: {error.reason}") from error
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(path, text)

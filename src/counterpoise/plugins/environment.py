@@ -69,7 +69,7 @@ class Environment:
         """Every task, in the taskset's order.
 
         Raises:
-            ConfigError: a task is no single turn, or its rewards need more than the response.
+            ConfigError: a task is not a single turn, or its rewards need more than the response.
             DataError: reading them fails.
         """
         try:

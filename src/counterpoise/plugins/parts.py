@@ -60,8 +60,8 @@ class Parts(dict[str, T]):
         """Import what is named.
 
         Raises:
-            KeyError: it is no name at all.
-            ConfigError: what is named cannot be imported, or is no such part.
+            KeyError: it is not a name at all.
+            ConfigError: what is named cannot be imported, or is not such a part.
         """
         reference = _reference(self.kind, name)
         if reference is None:
