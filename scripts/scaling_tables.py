@@ -2,8 +2,8 @@
 
 from counterpoise.engines.launching.sizes import (
     GIB,
+    Decoder,
     Load,
-    Shape,
     draw_seconds,
     rows_at_once,
     sampler_ranks,
@@ -19,7 +19,7 @@ _ROWS = {  # hidden, layers, vocabulary, feed-forward, heads, heads of keys and 
     "Llama-3.1-70B": (8192, 80, 128256, 28672, 64, 8),
 }
 SHAPES = {
-    name: Shape(
+    name: Decoder(
         hidden=row[0], layers=row[1], vocabulary=row[2], feed_forward=row[3], heads=row[4], key_value_heads=row[5], head=128,
         tied=name == "Qwen3-4B",
     )

@@ -13,20 +13,20 @@ from pathlib import Path
 import pytest
 
 from counterpoise.engines.launching.machine import (
-    cards,
-    check_cards,
+    check_gpus,
     check_memory,
     check_package,
     check_port,
     check_python,
     check_reachable,
+    gpus_here,
 )
 from counterpoise.engines.launching.prompts import engine_texts
 from counterpoise.engines.launching.sizes import GIB, parameters_named, shape_of, trainer_bytes
-from counterpoise.engines.launching.translation import Facts, run_keys, translate
+from counterpoise.engines.launching.translation import Surroundings, run_keys, translate
 from counterpoise.engines.trl import launch as trl
 from counterpoise.engines.verl import launch as verl
-from counterpoise.engines.verl.hydra import hydra_value, merged
+from counterpoise.engines.verl.hydra import hydra_value, with_own
 from counterpoise.engines.verl.rewards import judged
 from counterpoise.errors import ConfigError, DataError, MissingExtraError, UsageError
 from counterpoise.runfile import load_config
@@ -39,7 +39,7 @@ _SPEC.loader.exec_module(scaling)
 LAB = ROOT / "recipes" / "lab.toml"
 PAPER = ROOT / "recipes" / "paper"
 TABLES = {"verl": verl.TABLE, "trl": trl.TABLE}
-FACTS = Facts(gpus=8, model="m", problems=7500, tests=5000, prompt_tokens=1024, directory=Path("/runs/x"))
+FACTS = Surroundings(gpus=8, model="m", problems=7500, tests=5000, prompt_tokens=1024, directory=Path("/runs/x"))
 ONE = ["learner.minibatch=none"]
 ROWS = ["learner.minibatch_unit=rows"]
 
@@ -156,7 +156,7 @@ def test_rows_of_an_update_become_trls_batches():
         "learner.epochs=2",
         "learner.steps=5",
     ]
-    facts = Facts(gpus=2, model="m", problems=100, prompt_tokens=12)
+    facts = Surroundings(gpus=2, model="m", problems=100, prompt_tokens=12)
     found = options("trl", *config, "learner.tokens_per_microbatch=300", facts=facts).options
     # 8 prompts of 8 responses on 2 processes: 32 rows each, of which 300 // (12 + 20) = 9 fit, and 8 divides 32
     assert (found["per_device_train_batch_size"], found["gradient_accumulation_steps"]) == (8, 4)
@@ -192,7 +192,7 @@ def test_options_as_hydra_reads_them():
     assert hydra_value("${oc.env:HOME}") == "'\\${oc.env:HOME}'" and hydra_value("null") == "'null'"
     with pytest.raises(ConfigError, match="takes no such name"):
         hydra_value({"a b": 1})
-    assert merged({"+a.b": 1, "c": 2}, {"a.b": "3", "++c": "4"}) == {"a.b": "3", "++c": "4"}
+    assert with_own({"+a.b": 1, "c": 2}, {"a.b": "3", "++c": "4"}) == {"a.b": "3", "++c": "4"}
 
 
 def test_memory_of_a_model_by_its_shape(tmp_path):
@@ -246,18 +246,18 @@ def test_cards_and_their_memory(monkeypatch, tmp_path):
     tool.write_text("#!/bin/sh\nprintf 'NVIDIA H100, with comma, 81559\\nNVIDIA H100, with comma, 81559\\nbroken\\n'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = cards()
+    found = gpus_here()
     assert [card.name for card in found] == ["NVIDIA H100, with comma"] * 2 and found[0].memory == 81559 * 2**20
-    check_cards(found, gpus=2)
+    check_gpus(found, gpus=2)
     with pytest.raises(UsageError, match=r"--gpus 3: this machine has 2"):
-        check_cards(found, gpus=3)
+        check_gpus(found, gpus=3)
     with pytest.raises(UsageError, match=r"takes about 100 GiB a GPU and .* has 80; lower it, or --no-memory-check"):
         check_memory(100 * GIB, found[0], what="training", remedy="lower it")
     assert "takes about 1.0 of 80 GiB" in check_memory(GIB, found[0], what="training", remedy="")
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
-    assert cards() == []
+    assert gpus_here() == []
     with pytest.raises(UsageError, match=r"no GPU was found here .* or --cpu to train without"):
-        check_cards([], gpus=1)
+        check_gpus([], gpus=1)
 
 
 def test_python_and_packages():
@@ -362,7 +362,7 @@ def begun(run_file, monkeypatch):
     pytest.importorskip("pyarrow")
     from counterpoise.build.problems import problems_of
     from counterpoise.cli.launch import _anywhere
-    from counterpoise.engines.launching.plan import Request
+    from counterpoise.engines.launching.plan import LaunchRequest
     from counterpoise.engines.verl import plan
 
     for name in ("check_environment", "check_entry_point"):
@@ -370,8 +370,8 @@ def begun(run_file, monkeypatch):
 
     def make(*settings, **more):
         config = _anywhere(run_file, settings)
-        request = Request(config=config, problems=problems_of(config), cpu=True, **more)
-        return config, plan.make_plan(request)
+        request = LaunchRequest(config=config, problems=problems_of(config), cpu=True, **more)
+        return config, plan.verl_plan(request)
 
     config, made = make("credit.rule=nsr")
     made.write()

@@ -16,7 +16,7 @@ from counterpoise.cli import completion, console
 
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig
-    from counterpoise.engines.launching.plan import Plan, Request
+    from counterpoise.engines.launching.plan import LaunchPlan, LaunchRequest
 
 __all__ = ["launch"]
 
@@ -68,10 +68,10 @@ def launch_verl(
     Every key of the run file becomes an option of verl's, or is named, or refused where leaving it out would train something else
     (docs/how-to/launch.md). The same command goes on from the newest checkpoint.
     """
-    from counterpoise.engines.verl.plan import make_plan
+    from counterpoise.engines.verl.plan import verl_plan
 
     _launch(
-        make_plan, run, overrides or [], nodes=nodes, gpus=gpus, cpu=cpu, ray=ray, head=None, engine=engine or [],
+        verl_plan, run, overrides or [], nodes=nodes, gpus=gpus, cpu=cpu, ray=ray, head=None, engine=engine or [],
         memory_check=not no_memory_check, dry_run=dry_run,
     )  # fmt: skip
 
@@ -99,16 +99,16 @@ def launch_trl(
     Every key of the run file becomes an argument of TRL's, or is named, or refused where leaving it out would train something else
     (docs/how-to/launch.md). The same command goes on from the newest checkpoint.
     """
-    from counterpoise.engines.trl.plan import make_plan
+    from counterpoise.engines.trl.plan import trl_plan
 
     _launch(
-        make_plan, run, overrides or [], nodes=nodes, gpus=gpus, cpu=cpu, ray=None, head=head, engine=engine or [],
+        trl_plan, run, overrides or [], nodes=nodes, gpus=gpus, cpu=cpu, ray=None, head=head, engine=engine or [],
         memory_check=not no_memory_check, dry_run=dry_run,
     )  # fmt: skip
 
 
 def _launch(
-    make_plan: Callable[[Request], Plan],
+    make_plan: Callable[[LaunchRequest], LaunchPlan],
     run: Path,
     settings: Sequence[str],
     *,
@@ -124,7 +124,7 @@ def _launch(
     from counterpoise.build.checks import check_names
     from counterpoise.build.problems import problems_of
     from counterpoise.config.parts import sources_in
-    from counterpoise.engines.launching.plan import Request
+    from counterpoise.engines.launching.plan import LaunchRequest
 
     own = _own(engine)
     config = _anywhere(run, settings)
@@ -132,7 +132,7 @@ def _launch(
     sources_in(config.model_dump(mode="json"))
     check_names(config)
     problems = problems_of(config)
-    request = Request(
+    request = LaunchRequest(
         config=config, problems=problems, nodes=nodes, gpus=gpus, cpu=cpu, ray=ray, head=head, own=own, memory_check=memory_check,
         dry_run=dry_run,
     )  # fmt: skip
@@ -175,7 +175,7 @@ def _own(engine: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _show(plan: Plan) -> None:
+def _show(plan: LaunchPlan) -> None:
     for line in plan.missing:
         console.stdout.print(Text(f"missing here: {line}"), soft_wrap=True)
     for line in plan.files:

@@ -15,7 +15,7 @@ from counterpoise.files import atomic_write_text, read_json
 from counterpoise.runfile import dump_config
 from counterpoise.runs.identity import Identity, Side, identity_of, refuse_differing, same_problems, side_of
 
-__all__ = ["RUN_FILE", "begin_directory", "check_directory", "newest_step"]
+__all__ = ["RUN_FILE", "begin_directory", "check_launched", "newest_step"]
 
 RUN_FILE: Final = "launch.toml"
 """The run file, defaults included, in the run's directory."""
@@ -23,7 +23,7 @@ _IDENTITY: Final = "identity.json"
 _ENGINE: Final = "engine.json"
 
 
-def check_directory(config: RunConfig, problems: Problems, *, engine: str) -> None:
+def check_launched(config: RunConfig, problems: Problems, *, engine: str) -> None:
     """Refuse a directory that holds something else than this run; nothing is written.
 
     Raises:

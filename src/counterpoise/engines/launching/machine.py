@@ -1,4 +1,4 @@
-"""What a launcher looks at before anything heavy starts: Python, packages and versions, cards, addresses, ports."""
+"""What a launcher looks at before anything heavy starts: Python, packages and versions, gpus_here, addresses, ports."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from counterpoise.engines.launching.sizes import GIB
 from counterpoise.errors import MissingExtraError, UsageError
 
 __all__ = [
-    "Card",
-    "cards",
-    "check_cards",
+    "Gpu",
+    "check_gpus",
     "check_memory",
     "check_package",
     "check_port",
     "check_python",
     "check_reachable",
+    "gpus_here",
 ]
 
 _SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class Gpu:
     """A GPU."""
 
     name: str
@@ -39,7 +39,7 @@ class Card:
     """Bytes."""
 
 
-def cards() -> list[Card]:
+def gpus_here() -> list[Gpu]:
     """NVIDIA's GPUs of this machine, as nvidia-smi lists them; none where it is missing or does not answer."""
     query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     try:
@@ -50,11 +50,11 @@ def cards() -> list[Card]:
     for line in done.stdout.splitlines():
         name, _, mib = line.rpartition(",")
         if mib.strip().isdecimal():
-            found.append(Card(name=name.strip(), memory=float(mib) * 2**20))
+            found.append(Gpu(name=name.strip(), memory=float(mib) * 2**20))
     return found
 
 
-def check_cards(found: Sequence[Card], *, gpus: int) -> None:
+def check_gpus(found: Sequence[Gpu], *, gpus: int) -> None:
     """Refuse a run on more GPUs than there are.
 
     Raises:
@@ -154,7 +154,7 @@ def check_reachable(address: str) -> None:
         ) from error
 
 
-def check_memory(needed: float, card: Card, *, what: str, remedy: str) -> str:
+def check_memory(needed: float, card: Gpu, *, what: str, remedy: str) -> str:
     """What a run needs of a card, in words; an estimate.
 
     Raises:

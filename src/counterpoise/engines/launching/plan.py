@@ -13,11 +13,11 @@ from counterpoise.errors import ModelError, UsageError
 from counterpoise.models.layout import is_adapter
 from counterpoise.models.registry import resolve_model
 
-__all__ = ["Plan", "Request", "engine_model", "load_of", "parameters_of"]
+__all__ = ["LaunchPlan", "LaunchRequest", "engine_model", "load_of", "parameters_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class LaunchRequest:
     """A command line of `counterpoise launch`."""
 
     config: RunConfig
@@ -43,7 +43,7 @@ class Request:
 
 
 @dataclass(slots=True, kw_only=True)
-class Plan:
+class LaunchPlan:
     """What would be done."""
 
     command: Sequence[str] = ()

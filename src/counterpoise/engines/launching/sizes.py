@@ -13,8 +13,8 @@ from counterpoise.files import JsonFault, read_json
 
 __all__ = [
     "GIB",
+    "Decoder",
     "Load",
-    "Shape",
     "draw_seconds",
     "parameters_named",
     "rows_at_once",
@@ -36,7 +36,7 @@ _LOGITS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class Decoder:
     """A decoder, as its config.json has it."""
 
     hidden: int
@@ -100,7 +100,7 @@ class Load:
     """Activations are recomputed in the backward pass."""
 
 
-def shape_of(model: str) -> Shape | None:
+def shape_of(model: str) -> Decoder | None:
     """The shape in a model directory's config.json; None of what is not here, or is no such decoder."""
     path = Path(model).expanduser() / "config.json"
     try:
@@ -111,10 +111,10 @@ def shape_of(model: str) -> Shape | None:
     return _shape(inner if isinstance(inner, Mapping) else config)
 
 
-def _shape(config: Mapping[str, Any]) -> Shape | None:
+def _shape(config: Mapping[str, Any]) -> Decoder | None:
     try:
         hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
-        return Shape(
+        return Decoder(
             hidden=hidden,
             layers=int(config["num_hidden_layers"]),
             vocabulary=int(config["vocab_size"]),
@@ -135,7 +135,7 @@ def parameters_named(model: str) -> int | None:
     return int(float(found[-1]) * 1e9) if found else None
 
 
-def trainer_bytes(shape: Shape, load: Load, *, ranks: int) -> float:
+def trainer_bytes(shape: Decoder, load: Load, *, ranks: int) -> float:
     """Bytes on one of `ranks` GPUs while it trains with FSDP, full fine-tuning, AdamW in float32 and passes in bf16.
 
     `16 P / R` of weights, gradient and moments (`4 P / R` under adapters, whose own are left out), `16 P / R` more for a critic, `4 P / R`
@@ -151,7 +151,7 @@ def trainer_bytes(shape: Shape, load: Load, *, ranks: int) -> float:
     return float(states + gathered + kept + _LOGITS * shape.vocabulary * tokens)
 
 
-def sampler_bytes(shape: Shape, load: Load, *, ranks: int, rows: int) -> float:
+def sampler_bytes(shape: Decoder, load: Load, *, ranks: int, rows: int) -> float:
     """Bytes on one of `ranks` GPUs that hold a sampler together, with `rows` responses drawn at once.
 
     `2 P / R` of bf16 weights and `2 * layers * kv heads * head * 2` bytes of cache for every token of prompt and response, over R. A prompt
@@ -169,14 +169,14 @@ def sampler_ranks(parameters: int, *, gpus: int, memory: float) -> int:
     return ranks
 
 
-def rows_at_once(shape: Shape, load: Load, *, ranks: int, memory: float) -> int:
+def rows_at_once(shape: Decoder, load: Load, *, ranks: int, memory: float) -> int:
     """Responses of full length that a sampler on `ranks` GPUs draws at once in `memory` bytes of each: what weights leave; 1 or more."""
     each = sampler_bytes(shape, load, ranks=ranks, rows=1) - sampler_bytes(shape, load, ranks=ranks, rows=0)
     return max(1, int((memory - sampler_bytes(shape, load, ranks=ranks, rows=0)) / each))
 
 
 def draw_seconds(
-    shape: Shape, load: Load, *, responses: int, gpus: int, ranks: int, memory: float, bandwidth: float
+    shape: Decoder, load: Load, *, responses: int, gpus: int, ranks: int, memory: float, bandwidth: float
 ) -> float:
     """Seconds to draw so many responses of full length on `gpus` GPUs: decoding reads, it hardly computes.
 
@@ -199,7 +199,7 @@ def draw_seconds(
     return math.ceil(each / rows) * load.response_tokens * read / bandwidth
 
 
-def train_flops(shape: Shape, load: Load, *, epochs: int = 1) -> float:
+def train_flops(shape: Decoder, load: Load, *, epochs: int = 1) -> float:
     """Floating-point operations of a step's passes, without drawing, if every response has its full length and credit.
 
     `2 P` a token for old log-probabilities, `2 P` for a reference, `6 P` for forward and backward in each epoch and `2 P` more where

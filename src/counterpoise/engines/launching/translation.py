@@ -19,8 +19,8 @@ from counterpoise.errors import UsageError
 
 __all__ = [
     "Asked",
-    "Facts",
-    "Row",
+    "KeyRow",
+    "Surroundings",
     "Table",
     "Translation",
     "by",
@@ -34,7 +34,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Surroundings:
     """What options depend on besides the run file."""
 
     nodes: int = 1
@@ -72,7 +72,7 @@ class Asked:
     """Whether the run file, or the command line, says so."""
     config: RunConfig
     """The run file."""
-    facts: Facts
+    facts: Surroundings
     """What else there is to know."""
 
     def refuse(self, why: str) -> UsageError:
@@ -84,7 +84,7 @@ Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class KeyRow:
     """What becomes of a key."""
 
     options: Callable[[Asked], Options] | None = None
@@ -95,7 +95,7 @@ class Row:
     """`translated`, `carried`, `left` or `refused`."""
 
 
-Table = Mapping[str, Row]
+Table = Mapping[str, KeyRow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,27 +108,27 @@ class Translation:
     """A line for each key that was set and has no counterpart."""
 
 
-def to(*options: str, change: Callable[[Any], Any] = lambda value: value) -> Row:
+def to(*options: str, change: Callable[[Any], Any] = lambda value: value) -> KeyRow:
     """The value itself, or what `change` makes of it, under these names."""
-    return Row(options=lambda asked: {option: change(asked.value) for option in options})
+    return KeyRow(options=lambda asked: {option: change(asked.value) for option in options})
 
 
-def by(translate: Callable[[Asked], Options]) -> Row:
+def by(translate: Callable[[Asked], Options]) -> KeyRow:
     """Options that a function makes; it raises `asked.refuse(…)` where there are none."""
-    return Row(options=translate)
+    return KeyRow(options=translate)
 
 
-def carried(where: str) -> Row:
+def carried(where: str) -> KeyRow:
     """No option: the value is in what is written beside the command, or is read with another key."""
-    return Row(why=where, kind="carried")
+    return KeyRow(why=where, kind="carried")
 
 
-def left(why: str) -> Row:
+def left(why: str) -> KeyRow:
     """No counterpart, and what is trained is the same without it."""
-    return Row(why=why, kind="left")
+    return KeyRow(why=why, kind="left")
 
 
-def only(why: str, *allowed: Any) -> Row:
+def only(why: str, *allowed: Any) -> KeyRow:
     """No counterpart, and another value than the default (or `allowed`) would train something else."""
 
     def options(asked: Asked) -> Options:
@@ -139,7 +139,7 @@ def only(why: str, *allowed: Any) -> Row:
             raise asked.refuse(why)
         return {}
 
-    return Row(options=options, why=why, kind="refused")
+    return KeyRow(options=options, why=why, kind="refused")
 
 
 def run_keys() -> list[str]:
@@ -147,7 +147,7 @@ def run_keys() -> list[str]:
     return [f"{name}.{key.name}" for name, section in sections().items() for key in keys_of(section)]
 
 
-def translate(table: Table, config: RunConfig, facts: Facts) -> Translation:
+def translate(table: Table, config: RunConfig, facts: Surroundings) -> Translation:
     """The options that a table makes of a run file.
 
     Raises:
@@ -170,7 +170,7 @@ def translate(table: Table, config: RunConfig, facts: Facts) -> Translation:
     return Translation(options=options, left=tuple(lines))
 
 
-def _asked(key: str, config: RunConfig, facts: Facts) -> Asked:
+def _asked(key: str, config: RunConfig, facts: Surroundings) -> Asked:
     value: Any = config
     given = True
     for part in key.split("."):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from counterpoise.engines.trl.launched import train
+from counterpoise.engines.trl.launched import train_launched
 from counterpoise.errors import CounterpoiseError
 
 __all__ = ["run_launched"]
@@ -19,7 +19,7 @@ def run_launched(arguments: Sequence[str]) -> int:
         print("error: give the run file and the arguments that counterpoise launch trl wrote", file=sys.stderr)
         return 2
     try:
-        train(Path(arguments[0]), Path(arguments[1]))
+        train_launched(Path(arguments[0]), Path(arguments[1]))
     except CounterpoiseError as error:
         if os.environ.get("COUNTERPOISE_TRACEBACK"):
             raise

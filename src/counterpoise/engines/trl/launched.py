@@ -21,7 +21,7 @@ from counterpoise.runfile import load_config
 from counterpoise.types import Prompt
 from counterpoise.verifiers.judge import Judge
 
-__all__ = ["credit_table", "reward_of_prompts", "train"]
+__all__ = ["credit_table", "reward_of_prompts", "train_launched"]
 
 _PLACE: Final = "problem"
 """Column with the number of a row's problem."""
@@ -29,7 +29,7 @@ _KIND: Final = "task_type"
 """Column with its kind of task."""
 
 
-def train(run: Path, arguments: Path) -> None:
+def train_launched(run: Path, arguments: Path) -> None:
     """Train as a run file says, from the newest checkpoint where there is one.
 
     Args:

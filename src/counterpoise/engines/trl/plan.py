@@ -11,51 +11,50 @@ from pathlib import Path
 from typing import Any, Final
 
 from counterpoise.build.checks import check_policy
-from counterpoise.engines.launching.directory import RUN_FILE, begin_directory, check_directory, newest_step
+from counterpoise.engines.launching.directory import RUN_FILE, begin_directory, check_launched, newest_step
 from counterpoise.engines.launching.machine import (
-    cards,
-    check_cards,
+    check_gpus,
     check_memory,
     check_package,
     check_port,
     check_python,
+    gpus_here,
 )
-from counterpoise.engines.launching.plan import Plan, Request, engine_model, load_of
+from counterpoise.engines.launching.plan import LaunchPlan, LaunchRequest, engine_model, load_of
 from counterpoise.engines.launching.prompts import engine_texts, fitting_prompts
 from counterpoise.engines.launching.sizes import GIB, shape_of, trainer_bytes
-from counterpoise.engines.launching.translation import Facts, translate
-from counterpoise.engines.trl.launch import TABLE
-from counterpoise.engines.trl.options import updates_per_step
+from counterpoise.engines.launching.translation import Surroundings, translate
+from counterpoise.engines.trl.launch import TABLE, updates_of_step
 from counterpoise.errors import UsageError
 from counterpoise.files import atomic_write_text
 from counterpoise.models.load import load_tokenizer
 from counterpoise.settings import setting_value
 from counterpoise.text import counted
 
-__all__ = ["make_plan"]
+__all__ = ["trl_plan"]
 
 _ENGINE: Final = "trl"
 
 
-def make_plan(request: Request) -> Plan:
+def trl_plan(request: LaunchRequest) -> LaunchPlan:
     """Everything that can be refused without starting anything, and the command.
 
     Raises:
         UsageError: the run file says what TRL cannot do, or this machine lacks something (in a dry run the plan says what).
         DataError, ModelError, ConfigError: prompts, model or directory are not fit.
     """
-    plan, config = Plan(), request.config
+    plan, config = LaunchPlan(), request.config
     if request.ray is not None:
         raise UsageError("--ray is verl's; several machines of TRL meet at --head HOST:PORT")
     model = engine_model(config.model.name, engine="TRL")
     memory = _look(request, plan)
     plan.ask(lambda: check_policy(config.model), dry_run=request.dry_run)
-    facts = Facts(
-        nodes=request.nodes, gpus=request.gpus or (1 if request.cpu else max(1, len(cards()))), cpu=request.cpu, model=model,
+    facts = Surroundings(
+        nodes=request.nodes, gpus=request.gpus or (1 if request.cpu else max(1, len(gpus_here()))), cpu=request.cpu, model=model,
         problems=len(request.problems.train), prompt_tokens=config.prompt.max_tokens or 1, directory=config.path,
     )  # fmt: skip
     translate(TABLE, config, facts)  # what cannot be is said before a tokenizer is read
-    check_directory(config, request.problems, engine=_ENGINE)
+    check_launched(config, request.problems, engine=_ENGINE)
     facts = _measured(request, plan, facts)
     found = translate(TABLE, config, facts)
     _hold(request, plan, facts, memory)
@@ -66,8 +65,8 @@ def make_plan(request: Request) -> Plan:
     return plan
 
 
-def _look(request: Request, plan: Plan) -> float | None:
-    """Ask this machine for all that a run needs; the memory of its cards where there are any."""
+def _look(request: LaunchRequest, plan: LaunchPlan) -> float | None:
+    """Ask this machine for all that a run needs; the memory of its gpus_here where there are any."""
     plan.ask(lambda: check_python(below=(3, 15), engine="TRL"), dry_run=request.dry_run)
     for module, low, high in (("trl", "1.15", "1.17"), ("datasets", "4.7", "6")):
         purpose = "training with TRL" if module == "trl" else "the data of TRL"
@@ -91,12 +90,12 @@ def _look(request: Request, plan: Plan) -> float | None:
             raise UsageError(f"--nodes {request.nodes}: say how many GPUs each machine has with --gpus N")
     if request.cpu:
         return None
-    found = cards()
-    plan.ask(lambda: check_cards(found, gpus=request.gpus or 1), dry_run=request.dry_run)
+    found = gpus_here()
+    plan.ask(lambda: check_gpus(found, gpus=request.gpus or 1), dry_run=request.dry_run)
     return found[0].memory if found else None
 
 
-def _measured(request: Request, plan: Plan, facts: Facts) -> Facts:
+def _measured(request: LaunchRequest, plan: LaunchPlan, facts: Surroundings) -> Surroundings:
     """The facts with the longest prompt in them, and how many problems have room."""
     config = request.config
     if request.dry_run and not Path(facts.model).is_dir():
@@ -124,7 +123,7 @@ def _measured(request: Request, plan: Plan, facts: Facts) -> Facts:
     return replace(facts, problems=len(prompts), prompt_tokens=longest)
 
 
-def _hold(request: Request, plan: Plan, facts: Facts, memory: float | None) -> None:
+def _hold(request: LaunchRequest, plan: LaunchPlan, facts: Surroundings, memory: float | None) -> None:
     """Hold the estimate of memory against the card."""
     shape = shape_of(facts.model)
     if shape is None:
@@ -132,7 +131,7 @@ def _hold(request: Request, plan: Plan, facts: Facts, memory: float | None) -> N
         return
     load = load_of(request.config, prompt_tokens=facts.prompt_tokens, critic=False)
     needed = trainer_bytes(shape, load, ranks=facts.processes)
-    found = cards()
+    found = gpus_here()
     if memory is None or not found:
         where = "" if facts.processes == 1 else f" on {facts.processes}"
         plan.remarks.append(
@@ -146,7 +145,7 @@ def _hold(request: Request, plan: Plan, facts: Facts, memory: float | None) -> N
         )
 
 
-def _fixed(facts: Facts) -> Mapping[str, Any]:
+def _fixed(facts: Surroundings) -> Mapping[str, Any]:
     """Arguments that no key of the run file makes."""
     several = facts.processes > 1 and not facts.cpu
     return {
@@ -155,7 +154,7 @@ def _fixed(facts: Facts) -> Mapping[str, Any]:
     }
 
 
-def _command(request: Request, facts: Facts) -> list[str]:
+def _command(request: LaunchRequest, facts: Surroundings) -> list[str]:
     folder = request.config.path
     words = ["-m", "counterpoise.engines.trl", str(folder / RUN_FILE), str(folder / "arguments.json")]
     if facts.processes == 1:
@@ -167,7 +166,7 @@ def _command(request: Request, facts: Facts) -> list[str]:
     return [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={facts.gpus}", *meet, *words]
 
 
-def _writes(request: Request, plan: Plan, arguments: Mapping[str, Any]) -> None:
+def _writes(request: LaunchRequest, plan: LaunchPlan, arguments: Mapping[str, Any]) -> None:
     config = request.config
     folder, step = config.path, newest_step(config.path, "checkpoint-")
     said = ", ".join(f"{name}={json.dumps(value)}" for name, value in arguments.items())
@@ -186,10 +185,10 @@ def _writes(request: Request, plan: Plan, arguments: Mapping[str, Any]) -> None:
     plan.write = write
 
 
-def _remarks(request: Request) -> list[str]:
+def _remarks(request: LaunchRequest) -> list[str]:
     config = request.config
     said = []
-    if updates_per_step(config) > 1:
+    if updates_of_step(config) > 1:
         said.append(
             "a step makes several updates: TRL divides each by its share of the whole step's count, the local engine by each one's own"
         )
@@ -197,6 +196,6 @@ def _remarks(request: Request) -> list[str]:
         said.append("loss.entropy: TRL's bonus is the mean over microbatches of their means over tokens")
     if config.learner.warmup_steps:
         said.append("TRL's first update has the rate 0: its warm-up is ours an update later")
-    if config.learner.schedule != "constant" and updates_per_step(config) * config.learner.epochs > 1:
+    if config.learner.schedule != "constant" and updates_of_step(config) * config.learner.epochs > 1:
         said.append("TRL's rate falls with each update, the local engine's with each step")
     return said

@@ -10,7 +10,7 @@ from typing import Any
 
 from counterpoise.errors import ConfigError, UsageError
 
-__all__ = ["compose_config", "hydra_value", "merged", "overrides"]
+__all__ = ["compose_config", "hydra_value", "overrides", "with_own"]
 
 
 def hydra_value(value: Any) -> str:
@@ -41,7 +41,7 @@ def hydra_value(value: Any) -> str:
     return "'" + (escaped + "\\" * trailing).replace("${", "\\${") + "'"
 
 
-def merged(options: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, str]:
+def with_own(options: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, str]:
     """Options by name as text, with a user's own in the place of those of the same name, whatever pluses stand before it."""
     found = {name: hydra_value(value) for name, value in options.items()}
     for name, text in own.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from counterpoise.engines.launching.translation import Table, by, carried, left, only, to
-from counterpoise.engines.verl import options
+from counterpoise.engines.verl import credit_options, options
 from counterpoise.engines.verl.options import ACTOR, MODEL, OFF, ROLLOUT, of_critic
 
 __all__ = ["TABLE"]
@@ -59,18 +59,18 @@ TABLE: Final[Table] = {
     "verification.blame": carried(_JUDGE),
     "verification.max_unscored": left("no step stops the run; the share is credit/unscored in verl's log"),
     "verification.settings": carried(_JUDGE),
-    "credit.rule": by(options.rule),
-    "credit.settings": by(options.rule_settings),
+    "credit.rule": by(credit_options.rule),
+    "credit.settings": by(credit_options.settings_of_rule),
     "credit.reward": only("the plugin's rewards are +1 and -1; set binary, or train with the local engine"),
     "credit.reward_settings": only("the plugin's rewards have no settings; leave them out"),
-    "credit.emphasis": by(options.part),
-    "credit.emphasis_settings": by(options.part),
-    "credit.token_weights": by(options.part),
-    "credit.token_weight_settings": by(options.part),
-    "credit.controller": by(options.part),
-    "credit.controller_settings": by(options.part),
-    "credit.filter": by(options.row_filter),
-    "credit.all_wrong_cap": by(options.part),
+    "credit.emphasis": by(credit_options.part),
+    "credit.emphasis_settings": by(credit_options.part),
+    "credit.token_weights": by(credit_options.part),
+    "credit.token_weight_settings": by(credit_options.part),
+    "credit.controller": by(credit_options.part),
+    "credit.controller_settings": by(credit_options.part),
+    "credit.filter": by(credit_options.row_filter),
+    "credit.all_wrong_cap": by(credit_options.part),
     "critic.trunk": only("verl's critic is a model of its own; set separate, or train with the local engine"),
     "critic.learning_rate": of_critic("critic.optim.lr"),
     "critic.weight_decay": of_critic("critic.optim.weight_decay"),
@@ -78,13 +78,13 @@ TABLE: Final[Table] = {
     "critic.value_clip": of_critic("critic.cliprange_value", none=OFF),
     "critic.epochs": of_critic("critic.ppo_epochs"),
     "critic.warmup_steps": by(options.critic_warmup),
-    "loss.name": by(options.loss_mode),
-    "loss.settings": by(options.clip),
-    "loss.denominator": by(options.denominator),
-    "loss.constant": by(options.constant),
-    "loss.kl": by(options.kl),
+    "loss.name": by(credit_options.loss_mode),
+    "loss.settings": by(credit_options.clip),
+    "loss.denominator": by(credit_options.denominator),
+    "loss.constant": by(credit_options.length),
+    "loss.kl": by(credit_options.kl),
     "loss.kl_estimator": carried("loss.kl"),
-    "loss.kl_clamp": by(options.kl_clamp),
+    "loss.kl_clamp": by(credit_options.kl_clamp),
     "loss.entropy": to(f"{ACTOR}.entropy_coeff"),
     "learner.steps": by(options.steps),
     "learner.learning_rate": to(f"{ACTOR}.optim.lr"),

@@ -12,15 +12,15 @@ from typing import Any, Final
 
 from counterpoise.build.checks import check_policy
 from counterpoise.build.evaluation import first_problems
-from counterpoise.engines.launching.directory import RUN_FILE, begin_directory, check_directory, newest_step
-from counterpoise.engines.launching.machine import cards, check_cards, check_memory, check_python, check_reachable
-from counterpoise.engines.launching.plan import Plan, Request, engine_model, load_of, parameters_of
+from counterpoise.engines.launching.directory import RUN_FILE, begin_directory, check_launched, newest_step
+from counterpoise.engines.launching.machine import check_gpus, check_memory, check_python, check_reachable, gpus_here
+from counterpoise.engines.launching.plan import LaunchPlan, LaunchRequest, engine_model, load_of, parameters_of
 from counterpoise.engines.launching.prompts import fitting_prompts
 from counterpoise.engines.launching.sizes import GIB, sampler_ranks, shape_of, trainer_bytes
-from counterpoise.engines.launching.translation import Facts, translate
+from counterpoise.engines.launching.translation import Surroundings, translate
 from counterpoise.engines.verl.checks import check_entry_point, check_environment
 from counterpoise.engines.verl.data import check_parquet, rows_of, write_rows
-from counterpoise.engines.verl.hydra import compose_config, merged, overrides
+from counterpoise.engines.verl.hydra import compose_config, overrides, with_own
 from counterpoise.engines.verl.launch import TABLE
 from counterpoise.engines.verl.options import ACTOR, REFERENCE, ROLLOUT, has_critic, has_terms, updates_per_step
 from counterpoise.errors import UsageError
@@ -28,31 +28,31 @@ from counterpoise.models.load import load_tokenizer
 from counterpoise.text import counted
 from counterpoise.types import Problem
 
-__all__ = ["make_plan"]
+__all__ = ["verl_plan"]
 
 _ENGINE: Final = "verl"
 _CARD: Final = 80 * GIB
 """Memory that is reckoned with where no card is seen."""
 
 
-def make_plan(request: Request) -> Plan:
+def verl_plan(request: LaunchRequest) -> LaunchPlan:
     """Everything that can be refused without starting anything, and the command.
 
     Raises:
         UsageError: the run file says what verl cannot do, or this machine lacks something (in a dry run the plan says what).
         DataError, ModelError, ConfigError: prompts, model or directory are not fit.
     """
-    plan, config = Plan(), request.config
+    plan, config = LaunchPlan(), request.config
     model = engine_model(config.model.name, engine=_ENGINE)
     memory = _look(request, plan)
     plan.ask(lambda: check_policy(config.model), dry_run=request.dry_run)
-    gpus = request.gpus or (1 if request.cpu else max(1, len(cards())))
-    facts = Facts(
+    gpus = request.gpus or (1 if request.cpu else max(1, len(gpus_here())))
+    facts = Surroundings(
         nodes=request.nodes, gpus=gpus, cpu=request.cpu, model=model, problems=len(request.problems.train),
         tests=len(request.problems.test), prompt_tokens=config.prompt.max_tokens or 1, directory=config.path,
     )  # fmt: skip
     translate(TABLE, config, facts)  # what cannot be is said before a tokenizer is read
-    check_directory(config, request.problems, engine=_ENGINE)
+    check_launched(config, request.problems, engine=_ENGINE)
     sides = _sides(request, plan, model)
     if sides is not None:
         longest = max(side.longest for side in sides.values())
@@ -64,7 +64,7 @@ def make_plan(request: Request) -> Plan:
         )
     found = translate(TABLE, config, facts)
     _measure(request, plan, facts, memory)
-    words = overrides(merged({**_fixed(request, facts, memory), **found.options}, request.own))
+    words = overrides(with_own({**_fixed(request, facts, memory), **found.options}, request.own))
     if find_spec("hydra") is not None and find_spec("verl") is not None:
         compose_config(words)
     plan.remarks += [*found.left, *_remarks(request)]
@@ -73,8 +73,8 @@ def make_plan(request: Request) -> Plan:
     return plan
 
 
-def _look(request: Request, plan: Plan) -> float | None:
-    """Ask this machine for all that a run needs; the memory of its cards where there are any."""
+def _look(request: LaunchRequest, plan: LaunchPlan) -> float | None:
+    """Ask this machine for all that a run needs; the memory of its gpus_here where there are any."""
     here = request.ray is None
     plan.ask(lambda: check_python(below=(3, 13), engine="verl 0.9.1"), dry_run=request.dry_run)
     plan.ask(check_environment, dry_run=request.dry_run)
@@ -92,8 +92,8 @@ def _look(request: Request, plan: Plan) -> float | None:
             raise UsageError(f"--ray {address}: say how many GPUs each of its machines has with --gpus N")
     if not here or request.cpu:
         return None
-    found = cards()
-    plan.ask(lambda: check_cards(found, gpus=request.gpus or 1), dry_run=request.dry_run)
+    found = gpus_here()
+    plan.ask(lambda: check_gpus(found, gpus=request.gpus or 1), dry_run=request.dry_run)
     return found[0].memory if found else None
 
 
@@ -105,7 +105,7 @@ class _Side:
     longest: int
 
 
-def _sides(request: Request, plan: Plan, model: str) -> Mapping[str, _Side] | None:
+def _sides(request: LaunchRequest, plan: LaunchPlan, model: str) -> Mapping[str, _Side] | None:
     """Both sides' rows; None in a dry run for a model that is not on this machine."""
     config, problems = request.config, request.problems
     if request.dry_run and not Path(model).is_dir():
@@ -129,7 +129,7 @@ def _sides(request: Request, plan: Plan, model: str) -> Mapping[str, _Side] | No
     return {"train": side("training", problems.train), "test": side("test", test)}
 
 
-def _measure(request: Request, plan: Plan, facts: Facts, memory: float | None) -> None:
+def _measure(request: LaunchRequest, plan: LaunchPlan, facts: Surroundings, memory: float | None) -> None:
     """Hold positions against the model, and the estimate of memory against the card."""
     config, shape = request.config, shape_of(facts.model)
     if shape is None:
@@ -145,7 +145,7 @@ def _measure(request: Request, plan: Plan, facts: Facts, memory: float | None) -
         )
     load = load_of(config, prompt_tokens=facts.prompt_tokens, critic=has_critic(config))
     needed = trainer_bytes(shape, load, ranks=facts.processes)
-    found = cards()
+    found = gpus_here()
     if memory is None or not found:
         plan.remarks.append(
             f"training takes about {needed / GIB:.1f} GiB a GPU on {facts.processes} (computed, not measured; docs/scaling.md)"
@@ -160,7 +160,7 @@ def _measure(request: Request, plan: Plan, facts: Facts, memory: float | None) -
         )
 
 
-def _fixed(request: Request, facts: Facts, memory: float | None) -> dict[str, Any]:
+def _fixed(request: LaunchRequest, facts: Surroundings, memory: float | None) -> dict[str, Any]:
     """Options that no key of the run file makes."""
     config, folder = request.config, request.config.path
     parameters = parameters_of(facts.model)
@@ -194,7 +194,7 @@ def _fixed(request: Request, facts: Facts, memory: float | None) -> dict[str, An
     return options
 
 
-def _command(request: Request, words: list[str]) -> list[str]:
+def _command(request: LaunchRequest, words: list[str]) -> list[str]:
     train = ["-m", "counterpoise.engines.verl", *words]
     if request.ray is not None and request.ray.startswith("http"):
         # The head's Python, which is not that of this machine.
@@ -202,7 +202,7 @@ def _command(request: Request, words: list[str]) -> list[str]:
     return [sys.executable, *train]
 
 
-def _writes(request: Request, plan: Plan, sides: Mapping[str, _Side] | None) -> None:
+def _writes(request: LaunchRequest, plan: LaunchPlan, sides: Mapping[str, _Side] | None) -> None:
     config, problems = request.config, request.problems
     folder, step = config.path, newest_step(config.path, "global_step_")
     for side, ours in (("train", problems.train), ("test", problems.test)):
@@ -231,7 +231,7 @@ def _writes(request: Request, plan: Plan, sides: Mapping[str, _Side] | None) -> 
     plan.write = write
 
 
-def _remarks(request: Request) -> list[str]:
+def _remarks(request: LaunchRequest) -> list[str]:
     config = request.config
     said = []
     if has_critic(config):
