@@ -12,7 +12,7 @@ import typer
 from counterpoise.cli import completion, console
 from counterpoise.cli.evaluated import evaluation_folder, sections_of, show_result
 from counterpoise.cli.passk import EVERY_K, METRIC_HELP, parse_ks
-from counterpoise.cli.served import evaluate_address, is_address
+from counterpoise.cli.served import evaluate_addresses, is_address
 from counterpoise.cli.subject import refuse_contradictions
 from counterpoise.targets import refuse_step, run_and_step
 
@@ -38,7 +38,8 @@ def evaluate(
         str,
         typer.Argument(
             metavar="MODEL|RUN|URL",
-            help="Model name, path or hub id; a run's directory, RUN@STEP for one checkpoint; or a server's base address.",
+            help="Model name, path or hub id; a run's directory, RUN@STEP for one checkpoint; or a server's base address, several of "
+            "them with a space between.",
         ),
     ],
     overrides: Annotated[
@@ -80,7 +81,7 @@ def evaluate(
         int | None, typer.Option(help="Responses that a request asks for; 8 otherwise.", rich_help_panel=_PANEL)
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(help="Requests at a time; 16 otherwise.", rich_help_panel=_PANEL)
+        int | None, typer.Option(help="Requests at a time, to each server; 16 otherwise.", rich_help_panel=_PANEL)
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(help="Seconds for one request; 600 otherwise.", rich_help_panel=_PANEL)
@@ -105,6 +106,7 @@ def evaluate(
     counterpoise eval runs/demo-nsr-seed0 evaluation.temperature=0.6
     counterpoise eval HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.test=test.jsonl --problems 50 --n 8
     counterpoise eval http://127.0.0.1:8000/v1 --model Qwen/Qwen3-8B --task gsm8k tasks.test=test.jsonl evaluation.max_tokens=2048
+    counterpoise eval http://a:8000/v1 http://b:8000/v1 --model Qwen/Qwen3-8B --task gsm8k tasks.test=test.jsonl --n 256
     """
     from counterpoise.errors import UsageError
     from counterpoise.evaluation.metrics import metric_names
@@ -122,7 +124,8 @@ def evaluate(
         "run.seed": seed,
     }
     given = {name: value for name, value in flags.items() if value is not None}
-    settings = overrides or []
+    urls = [target, *filter(is_address, overrides or [])] if is_address(target) else []
+    settings = [one for one in overrides or [] if one not in urls]
     refuse_contradictions(settings, given, _FLAGS)
     serving = {
         "model": model,
@@ -133,11 +136,11 @@ def evaluate(
         "key_variable": key_variable,
     }
     serving = {name: value for name, value in serving.items() if value is not None}
-    if is_address(target):
+    if urls:
         if step is not None or checkpoints is not None:
             option = "--checkpoints" if step is None else "--step"
             raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is the address of a server")
-        evaluate_address(target, serving, task=task, given=given, settings=settings, out=out, metrics=metrics)
+        evaluate_addresses(urls, serving, task=task, given=given, settings=settings, out=out, metrics=metrics)
         return
     if serving:
         option = f"--{next(iter(serving)).replace('_', '-')}"
