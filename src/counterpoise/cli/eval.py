@@ -12,7 +12,7 @@ import typer
 from counterpoise.cli import completion, console
 from counterpoise.cli.evaluated import evaluation_folder, result_json, sections_of, show_result
 from counterpoise.cli.passk import EVERY_K, METRIC_HELP, parse_ks
-from counterpoise.cli.served import ServedQuestion, evaluate_address, is_address
+from counterpoise.cli.served import ServedQuestion, evaluate_addresses, is_address
 from counterpoise.cli.subject import refuse_contradictions
 from counterpoise.cli.sweep import SWEEP_HELP, refuse_swept, sweep_model, sweep_run
 from counterpoise.targets import refuse_step, run_and_step
@@ -39,7 +39,8 @@ def evaluate(
         str,
         typer.Argument(
             metavar="MODEL|RUN|URL",
-            help="Model name, path or hub id; a run's directory, RUN@STEP for one checkpoint; or a server's base address.",
+            help="Model name, path or hub id; a run's directory, RUN@STEP for one checkpoint; or a server's base address, several of "
+            "them with a space between.",
         ),
     ],
     overrides: Annotated[
@@ -83,7 +84,7 @@ def evaluate(
         int | None, typer.Option(help="Responses that a request asks for; 8 otherwise.", rich_help_panel=_PANEL)
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(help="Requests at a time; 16 otherwise.", rich_help_panel=_PANEL)
+        int | None, typer.Option(help="Requests at a time, to each server; 16 otherwise.", rich_help_panel=_PANEL)
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(help="Seconds for one request; 600 otherwise.", rich_help_panel=_PANEL)
@@ -108,6 +109,7 @@ def evaluate(
     counterpoise eval runs/demo-nsr-seed0@100 --sweep temperature=0.2,0.6,1.0
     counterpoise eval HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.test=test.jsonl --problems 50 --n 8
     counterpoise eval http://127.0.0.1:8000/v1 --model Qwen/Qwen3-8B --task gsm8k tasks.test=test.jsonl evaluation.max_tokens=2048
+    counterpoise eval http://a:8000/v1 http://b:8000/v1 --model Qwen/Qwen3-8B --task gsm8k tasks.test=test.jsonl --n 256
     """
     from counterpoise.errors import UsageError
     from counterpoise.evaluation.metrics import metric_names
@@ -126,7 +128,8 @@ def evaluate(
         "run.seed": seed,
     }
     given = {name: value for name, value in flags.items() if value is not None}
-    settings = overrides or []
+    urls = [target, *filter(is_address, overrides or [])] if is_address(target) else []
+    settings = [one for one in overrides or [] if one not in urls]
     refuse_contradictions(settings, given, _FLAGS)
     refuse_swept(swept if sweep else [], settings)
     if sweep and checkpoints is not None:
@@ -140,12 +143,12 @@ def evaluate(
         "key_variable": key_variable,
     }
     serving = {name: value for name, value in serving.items() if value is not None}
-    if is_address(target):
+    if urls:
         if step is not None or checkpoints is not None:
             option = "--checkpoints" if step is None else "--step"
             raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is the address of a server")
         asked = ServedQuestion(task=task, given=given, settings=settings, out=out, metrics=metrics, as_json=as_json)
-        evaluate_address(target, serving, asked, swept if sweep else [])
+        evaluate_addresses(urls, serving, asked, swept if sweep else [])
         return
     if serving:
         option = f"--{next(iter(serving)).replace('_', '-')}"

@@ -96,16 +96,17 @@ def sweep_model(
 
 
 def sweep_served(
-    server: Server,
+    servers: Sequence[Server],
     given: Mapping[str, object],
     settings: Sequence[str],
     sweep: Sweep,
     metrics: Sequence[str],
     *,
+    label: str,
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Ask a server at each setting, in `runs/served-MODEL-TASK-…`, or in folders of `out`."""
+    """Ask servers of one model at each setting, in `runs/served-MODEL-TASK-…`, or in folders of `out`."""
     from counterpoise.errors import StoreError
     from counterpoise.evaluation.sweep import Swept
     from counterpoise.jobs.served import evaluate_served
@@ -117,18 +118,20 @@ def sweep_served(
         (_label(one), parse_config(tables, [*settings, *overrides_of(one)], source=COMMAND_LINE)) for one in sweep
     ]
     made, say = [], _once()
-    with _Bars(f"{server.model} at {server.endpoint.host}") as bars:
-        for label, config in configs:
-            directory = _place(server.model, config, own, out, "served")()
+    with _Bars(label) as bars:
+        for setting, config in configs:
+            directory = _place(servers[0].model, config, own, out, "served")()
             before = _drawn(directory)
             result, error = None, None
             try:
-                result = evaluate_served(config, server, directory=directory, on_progress=bars.labelled(label), say=say)
+                result = evaluate_served(
+                    config, servers, directory=directory, on_progress=bars.labelled(setting), say=say
+                )
             except StoreError as found:
                 error = str(found)
             reused = result is not None and _drawn(directory) == before
-            made.append(Swept(label=label, directory=directory, result=result, error=error, reused=reused))
-    _show(made, f"{server.model} at {server.endpoint.host}", metrics, as_json=as_json)
+            made.append(Swept(label=setting, directory=directory, result=result, error=error, reused=reused))
+    _show(made, label, metrics, as_json=as_json)
 
 
 def _show(made: Sequence[Swept], label: str, metrics: Sequence[str], *, as_json: bool) -> None:
