@@ -63,8 +63,8 @@ def test_the_page_has_a_map_and_a_frontier_for_each_bed_and_no_script(cells):
     assert "<script" not in page and "default-src 'none'" in page and "&lt;script&gt;" in page
     assert "90% interval over\nseeds and problems" in page
     pictures = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg class=\"picture\".*?</svg>", page, re.DOTALL)]
-    assert [len(svg.findall("circle")) for svg in pictures] == [3, 3, 1, 1]  # seeds of one step are one point
-    assert [len(svg.findall("polyline")) for svg in pictures] == [2, 2, 1, 1]
+    assert [len(svg.findall("circle")) for svg in pictures] == [3, 4, 1, 1]  # seeds of one step are one point; the base
+    assert [len(svg.findall("polyline")) for svg in pictures] == [2, 3, 1, 1]
     large, small = (
         float(next(c for c in pictures[0].findall("circle") if c.get("r") == r).get("cx")) for r in ("5", "2.5")
     )

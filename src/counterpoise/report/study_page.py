@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import counterpoise
@@ -51,6 +51,8 @@ class _Axis:
     start: float
     end: float
     log: bool = False
+    signed: bool = False
+    """Whether its numbers are differences."""
 
     def at(self, value: float) -> float:
         low, high, value = (math.log(v) if self.log else v for v in (self.low, self.high, value))
@@ -65,7 +67,9 @@ class _Axis:
         unit = 10.0 ** math.floor(math.log10(rough))
         step = next((unit * s for s in _STEPS if unit * s >= rough), 10 * unit)
         numbers = range(math.ceil(self.low / step), math.floor(self.high / step) + 1)
-        return [(self.at(number * step), f"{number * step:+g}" if number else "0") for number in numbers]
+        return [
+            (self.at(number * step), f"{number * step:{'+' if self.signed and number else ''}g}") for number in numbers
+        ]
 
 
 def study_page(cells: Sequence[CellPoint], *, title: str, confidence: float) -> str:
@@ -86,7 +90,7 @@ def study_page(cells: Sequence[CellPoint], *, title: str, confidence: float) -> 
             {
                 "name": bed or title,
                 "map": _map(measured, styles),
-                "frontier": _frontier(measured, styles),
+                "frontier": _frontier(measured, styles, [c for c in cells if c.bed == bed and c.seed is None]),
                 "rows": sorted(measured, key=lambda one: (one.place, styles[one.arm], one.step)),
                 "k": largest,
             }
@@ -137,7 +141,7 @@ def _map(measured: Sequence[_Measured], styles: Mapping[str, int]) -> dict[str, 
     xs = [one.intensity for one in drawn]
     ends = [100 * end for one in drawn if one.final for end in (one.area.low, one.area.high) if not math.isnan(end)]
     ys = [0.0, *(100 * one.area.estimate for one in drawn), *ends]
-    x, y = _across(xs, log=True), _up(ys)
+    x, y = _across(xs, log=True), replace(_up(ys), signed=True)
     return _picture(drawn, styles, x, y, lambda one: (one.intensity, 100 * one.area.estimate)) | {
         "bars": [
             (x.at(one.intensity), y.at(100 * one.area.low), y.at(100 * one.area.high), styles[one.arm])
@@ -148,10 +152,16 @@ def _map(measured: Sequence[_Measured], styles: Mapping[str, int]) -> dict[str, 
     }
 
 
-def _frontier(measured: Sequence[_Measured], styles: Mapping[str, int]) -> dict[str, Any]:
-    """pass@k at the largest k against pass@1, along the training of each arm in each place."""
-    x, y = _across([100 * one.first for one in measured]), _up([100 * one.last for one in measured])
-    return _picture(measured, styles, x, y, lambda one: (100 * one.first, 100 * one.last)) | {"bars": [], "zero": None}
+def _frontier(measured: Sequence[_Measured], styles: Mapping[str, int], bases: Sequence[CellPoint]) -> dict[str, Any]:
+    """pass@k at the largest k against pass@1: the base and it drawn colder, and the training of each arm in each place."""
+    untrained = {cell.arm: (100 * cell.points[0].estimate, 100 * cell.points[-2].estimate) for cell in bases}
+    x = _across([*(100 * one.first for one in measured), *(first for first, _ in untrained.values())])
+    y = _up([*(100 * one.last for one in measured), *(last for _, last in untrained.values())])
+    found = _picture(measured, styles, x, y, lambda one: (100 * one.first, 100 * one.last))
+    at = {name: (x.at(first), y.at(last)) for name, (first, last) in untrained.items()}
+    found["lines"] += [(0, " ".join(f"{a},{b}" for a, b in sorted(at.values())))] if at else []
+    found["points"] += [(a, b, 0, True, f"{name}: pass@1 {untrained[name][0]:.1f}%") for name, (a, b) in at.items()]
+    return found | {"bars": [], "zero": None}
 
 
 def _picture(measured: Sequence[_Measured], styles: Mapping[str, int], x: _Axis, y: _Axis, of: Any) -> dict[str, Any]:
@@ -165,8 +175,13 @@ def _picture(measured: Sequence[_Measured], styles: Mapping[str, int], x: _Axis,
             (styles[arm], " ".join(f"{x.at(of(one)[0])},{y.at(of(one)[1])}" for one in ordered))
             for (arm, _), ordered in lines.items()
         ],
-        "points": [(x.at(of(one)[0]), y.at(of(one)[1]), styles[one.arm], one.final, one) for one in measured],
+        "points": [(x.at(of(one)[0]), y.at(of(one)[1]), styles[one.arm], one.final, _told(one)) for one in measured],
     }
+
+
+def _told(one: _Measured) -> str:
+    where = ", ".join(filter(None, [one.arm, one.place, f"step {one.step}"]))
+    return f"{where}: area {100 * one.area.estimate:+.1f} points from the base, pass@1 {100 * one.first:.1f}%"
 
 
 def _across(values: Sequence[float], *, log: bool = False) -> _Axis:
