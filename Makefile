@@ -77,7 +77,7 @@ $(TRL)/.test: pyproject.toml constraints.txt constraints-trl.txt
 
 # Warnings of TRL's own are not ours to fail on.
 test-trl: $(TRL)/.test
-	OMP_NUM_THREADS=1 $(TRL)/bin/python -m pytest -q -W default -n $(WORKERS) --dist worksteal tests/engines/trl $(ARGS)
+	OMP_NUM_THREADS=1 $(TRL)/bin/python -m pytest -q -W default -n $(WORKERS) --dist worksteal tests/engines/trl tests/engines/contract $(ARGS)
 
 # verl needs an older transformers than TRL takes, and an importable trl breaks it.
 $(VERL)/.test: pyproject.toml constraints-verl.txt
@@ -88,7 +88,7 @@ $(VERL)/.test: pyproject.toml constraints-verl.txt
 
 # One process of pytest: every test that trains starts a Ray cluster with a dozen processes.
 test-verl: $(VERL)/.test
-	OMP_NUM_THREADS=1 $(VERL)/bin/python -m pytest -q -W default tests/engines/verl $(ARGS)
+	OMP_NUM_THREADS=1 $(VERL)/bin/python -m pytest -q -W default tests/engines/verl tests/engines/contract $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

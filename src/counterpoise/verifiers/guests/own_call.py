@@ -59,6 +59,9 @@ def form_of(where: str, loaded: ForeignPart) -> str:
             f"{where} is {what_is(function)}; expected a function of (response, gold, *, question, meta), or a class with extract "
             "and judge"
         )
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        kind = "async" if inspect.iscoroutinefunction(function) else "a generator"
+        raise ConfigError(f"{where} is {kind}, so a call gives no value; write it with a plain def and return")
     form = loaded.reference.form or _recognised(function)
     if form == "trl":
         fault = _trl_fault(function)
