@@ -1,7 +1,7 @@
 # Everything needs only make and a Python >= 3.11 with its venv module; the rest is installed into .venv. `make test` installs
 # bubblewrap and chromium with apt-get too, where it may (scripts/install-system-packages).
 #
-#   make demo    install what a run needs, then train and evaluate the lab's policy
+#   make demo    install what a run needs, then train the lab's policy with two rules and draw their curves
 #   make test    install what the tests need too, then run the whole suite
 #   make test-trl  the adapter of TRL's trainer, in .venv-trl
 #   make test-verl  the plugin of verl's trainer, in .venv-verl (Python 3.11 or 3.12)
@@ -12,7 +12,7 @@
 #   make fuzz    look for texts that break an extractor, SECONDS=60 for each of eleven targets (Linux)
 #
 # PYTHON=python3.12 chooses the interpreter; PIP_ARGS adds options to every installation; ARGS goes to the command
-# (make demo ARGS="--seed 1", make test ARGS="tests/credit -k maxrl").
+# (make demo ARGS="--rule maxrl --rule psr", make test ARGS="tests/credit -k maxrl").
 
 .DELETE_ON_ERROR:
 .PHONY: help venv runtime demo test test-trl test-verl check study-smoke docs bench fuzz format clean
@@ -64,7 +64,7 @@ $(VENV)/.system: $(VENV)/.pip scripts/install-system-packages
 	@touch $@
 
 demo: $(VENV)/.runtime
-	@$(BIN)/counterpoise demo $(ARGS)
+	@$(BIN)/counterpoise demo $(if $(findstring --r,$(ARGS)),,--rule nsr --rule psr) $(ARGS)
 
 test: $(VENV)/.test $(VENV)/.system
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)

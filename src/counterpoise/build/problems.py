@@ -13,7 +13,7 @@ from counterpoise.errors import DataError, UnknownNameError
 from counterpoise.plugins import known_as
 from counterpoise.prompts.templates import PER_PROBLEM, TEMPLATES
 from counterpoise.prompts.wording import Wording
-from counterpoise.tasks.base import Task
+from counterpoise.tasks.base import HasKinds, Task
 from counterpoise.tasks.registry import make_task
 from counterpoise.types import Problem
 
@@ -32,6 +32,8 @@ class Problems:
     """Test problems, none of which is a training problem; empty where the run never evaluates and no guard draws."""
     template: Wording
     """How the questions are worded."""
+    has_kinds: HasKinds | None = None
+    """The task, where it tells kinds of responses apart."""
 
 
 def problems_of(config: RunConfig, *, evaluates: bool = True) -> Problems:
@@ -51,7 +53,13 @@ def problems_of(config: RunConfig, *, evaluates: bool = True) -> Problems:
         raise DataError(f"task '{config.tasks.name}' has no training problems; give a larger file")
     check_verifiers([*train, *test], config.verification.settings)
     template.check([*train, *test])
-    return Problems(config=config, train=train, test=test, template=template)
+    return Problems(
+        config=config,
+        train=train,
+        test=test,
+        template=template,
+        has_kinds=task if isinstance(task, HasKinds) else None,
+    )
 
 
 def task_and_template(config: RunConfig) -> tuple[Task, Wording]:
