@@ -79,6 +79,8 @@ def train_launched(run: Path, arguments: Path) -> None:
             task_column=_KIND,
         )
         step = newest_step(config.path, "checkpoint-")
+        if step is not None:
+            print(f"goes on after update {step}, from the newest checkpoint", flush=True)
         trainer.train(resume_from_checkpoint=None if step is None else str(config.path / f"checkpoint-{step}"))
         trainer.save_model(str(config.path / "final"))
 
