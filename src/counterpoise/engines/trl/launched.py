@@ -48,9 +48,9 @@ def train_launched(run: Path, arguments: Path) -> None:
 
     args = GRPOConfig(**parse_json(read_text(arguments)))
     problems = problems_of(config, evaluates=False)
-    tokenizer = load_tokenizer(
-        config.model.name, revision=config.model.revision, trust_remote_code=config.model.trust_remote_code
-    )
+    # No run file says so, whose trust was typed: the arguments do.
+    trusted = bool((args.model_init_kwargs or {}).get("trust_remote_code", False))
+    tokenizer = load_tokenizer(config.model.name, revision=config.model.revision, trust_remote_code=trusted)
     prompts = fitting_prompts(
         config,
         problems.train,

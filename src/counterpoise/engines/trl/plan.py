@@ -147,7 +147,11 @@ def _fixed(facts: Surroundings) -> Mapping[str, Any]:
     several = facts.processes > 1 and not facts.cpu
     return {
         "use_cpu": facts.cpu,
-        **({"fsdp": "full_shard auto_wrap", "fsdp_config": {"version": 2}} if several else {}),
+        **(
+            {"fsdp": True, "fsdp_config": {"version": 2, "auto_wrap_policy": "TRANSFORMER_BASED_WRAP"}}
+            if several
+            else {}
+        ),
     }
 
 
