@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -83,17 +83,21 @@ def session_batch(
     def summed(values: torch.Tensor) -> torch.Tensor:
         return values.new_zeros(len(final)).index_add(0, sessions.of_row[real], values[real])
 
-    batch = rewarded_batch(
+    return rewarded_batch(
         rewards,
         low=low,
         high=high,
         group_ids=torch.tensor([groups[uids[row]] for row in final]),
         lengths=summed(lengths),
         task_types=None if kinds is None else [kinds[row] for row in final],
-        parts={name: torch.tensor([_number(info.get(name)) for info in own], dtype=torch.float64) for name in parts},
+        parts={
+            name: torch.tensor([_number(info.get(name)) for info in own], dtype=torch.float64)
+            for name in parts
+            if any(name in info for info in own)
+        },
         surprisal=None if surprisal is None else summed(surprisal),
+        rollouts=rollouts,
     )
-    return replace(batch, rollouts=rollouts)
 
 
 def recorded(
