@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import json
 import os
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from counterpoise.errors import ConfigError, MissingExtraError
+from counterpoise.lazy import asyncio
 from counterpoise.waiting import Partner, Quiet, Streak
 
 if TYPE_CHECKING:

@@ -10,7 +10,15 @@ from counterpoise.credit import RULES, Needs, needs_of
 from counterpoise.engines.outside import compose, rewarded_batch
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.verl import compute_score
-from counterpoise.engines.verl.batch import dealt, order_of, recorded, session_batch, sessions_of, shares_of
+from counterpoise.engines.verl.batch import (
+    dealt,
+    order_of,
+    recorded,
+    session_batch,
+    sessions_of,
+    shares_of,
+    tokens_of_updates,
+)
 from counterpoise.engines.verl.checks import check_versions
 from counterpoise.engines.verl.estimator import given_advantages, giving
 from counterpoise.engines.verl.settings import check_config, verl_settings
@@ -134,9 +142,11 @@ def test_settings_that_can():
     ("changed", "says"),
     [
         (
-            {"actor": {"loss_agg_mode": "token-mean"}},
-            "loss_agg_mode=token-mean: our denominator is in the advantages; set token-sum",
+            {"actor": {"loss_agg_mode": "seq-mean-token-mean"}},
+            "loss_agg_mode=seq-mean-token-mean: our denominator is in the advantages; set token-sum",
         ),
+        ({"actor": {"entropy_coeff": 1e-4}}, "loss_agg_mode=token-sum: verl adds the KL and entropy terms up"),
+        ({"actor": {"use_kl_loss": True}}, "undivided; set token-mean"),
         ({"actor": {"shuffle": True}}, "shuffle=True"),
         ({"algorithm": {"use_kl_in_reward": True}}, "use_kl_in_reward=True"),
         ({"algorithm": {"use_pf_ppo": True}}, "use_pf_ppo=True"),
@@ -145,8 +155,16 @@ def test_settings_that_can():
 )
 def test_settings_of_verl_that_change_the_objective_are_refused(changed, says):
     check_config(config())
+    check_config(config(actor={"loss_agg_mode": "token-mean", "entropy_coeff": 1e-4, "use_kl_loss": True}))
     with pytest.raises(UsageError, match=says):
         check_config(config(**changed))
+
+
+def test_the_mean_over_tokens_of_verl_is_undone_by_the_tokens_of_each_update():
+    # updates 0 and 1, a row in none, a row of padding: 3 + 5 tokens, 4 + 0 tokens
+    found = tokens_of_updates(torch.tensor([0, 1, -1, 0, 1]), torch.tensor([3, 4, 9, 5, 0]))
+    assert found.tolist() == [8.0, 4.0, 0.0, 8.0, 4.0]
+    assert tokens_of_updates(torch.tensor([-1, -1]), torch.tensor([3, 4])).tolist() == [0.0, 0.0]
 
 
 def test_the_state_of_a_controller_comes_back_and_another_rule_is_refused(tmp_path):

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from counterpoise.cli import completion, console
-from counterpoise.cli.evaluated import evaluation_folder, sections_of, show_result
+from counterpoise.cli.evaluated import evaluation_folder, result_json, sections_of, show_result
 from counterpoise.cli.passk import EVERY_K, METRIC_HELP, parse_ks
-from counterpoise.cli.served import evaluate_addresses, is_address
+from counterpoise.cli.served import ServedQuestion, evaluate_addresses, is_address
 from counterpoise.cli.subject import refuse_contradictions
+from counterpoise.cli.sweep import SWEEP_HELP, refuse_swept, sweep_model, sweep_run
 from counterpoise.targets import refuse_step, run_and_step
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def evaluate(
         typer.Option("--k", help="Tries, e.g. 1,8,64, or all; may be repeated. Default: powers of two up to n."),
     ] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help=METRIC_HELP)] = None,
+    sweep: Annotated[list[str] | None, typer.Option("--sweep", metavar="KEY=VALUE,…", help=SWEEP_HELP)] = None,
     problems: Annotated[
         int | None, typer.Option(min=1, help="Use so many test problems; 128 unless the run says otherwise.")
     ] = None,
@@ -73,6 +75,7 @@ def evaluate(
         Path | None, typer.Option(help="Where rollouts and passk.json go; runs/eval-MODEL-TASK otherwise.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed for a model, 0 otherwise; a run has its own.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables; shares in [0, 1].")] = False,
     model: Annotated[
         str | None,
         typer.Option(help="The model's name there; needed unless the server lists one.", rich_help_panel=_PANEL),
@@ -103,19 +106,20 @@ def evaluate(
     counterpoise eval lab:weak --task countdown tasks.settings.count=4
     counterpoise eval runs/demo-nsr-seed0 --n 512
     counterpoise eval runs/demo-nsr-seed0 --checkpoints all
-    counterpoise eval runs/demo-nsr-seed0 evaluation.temperature=0.6
+    counterpoise eval runs/demo-nsr-seed0@100 --sweep temperature=0.2,0.6,1.0
     counterpoise eval HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.test=test.jsonl --problems 50 --n 8
     counterpoise eval http://127.0.0.1:8000/v1 --model Qwen/Qwen3-8B --task gsm8k tasks.test=test.jsonl evaluation.max_tokens=2048
     counterpoise eval http://a:8000/v1 http://b:8000/v1 --model Qwen/Qwen3-8B --task gsm8k tasks.test=test.jsonl --n 256
     """
     from counterpoise.errors import UsageError
     from counterpoise.evaluation.metrics import metric_names
+    from counterpoise.evaluation.sweep import settings_of_sweep
     from counterpoise.models.layout import holds_model
     from counterpoise.runfile import parse_config
     from counterpoise.runs.directory import RunDirectory
 
     metrics = metric_names(metric or [])
-
+    swept = settings_of_sweep(sweep or [])
     flags = {
         "tasks.name": task,
         "evaluation.n": n,
@@ -127,6 +131,9 @@ def evaluate(
     urls = [target, *filter(is_address, overrides or [])] if is_address(target) else []
     settings = [one for one in overrides or [] if one not in urls]
     refuse_contradictions(settings, given, _FLAGS)
+    refuse_swept(swept if sweep else [], settings)
+    if sweep and checkpoints is not None:
+        raise UsageError("--sweep goes over settings and --checkpoints over steps; leave one of them away")
     serving = {
         "model": model,
         "per_request": per_request,
@@ -140,7 +147,8 @@ def evaluate(
         if step is not None or checkpoints is not None:
             option = "--checkpoints" if step is None else "--step"
             raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is the address of a server")
-        evaluate_addresses(urls, serving, task=task, given=given, settings=settings, out=out, metrics=metrics)
+        asked = ServedQuestion(task=task, given=given, settings=settings, out=out, metrics=metrics, as_json=as_json)
+        evaluate_addresses(urls, serving, asked, swept if sweep else [])
         return
     if serving:
         option = f"--{next(iter(serving)).replace('_', '-')}"
@@ -159,6 +167,9 @@ def evaluate(
             raise UsageError("--step chooses one checkpoint and --checkpoints several; leave one of them away")
         config = None
         settings = [*settings, *(f"{name}={value}" for name, value in given.items())]
+        if sweep:
+            sweep_run(path, step, settings, swept, metrics, as_json=as_json)
+            return
     else:
         refuse_step(target, path, chosen)
         if path.is_dir() and not holds_model(path):
@@ -173,6 +184,9 @@ def evaluate(
         if step is not None or checkpoints is not None:
             option = "--checkpoints" if step is None else "--step"
             raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is not a run directory")
+        if sweep:
+            sweep_model(target, given, settings, swept, metrics, out=out, as_json=as_json)
+            return
         config = parse_config({"model": {"name": target}, **sections_of(given)}, settings, source="command line")
 
     from counterpoise.build.checks import check_evaluation
@@ -187,7 +201,7 @@ def evaluate(
     from counterpoise.jobs.evaluate import evaluate_model, evaluate_run
 
     if checkpoints is not None:
-        _checkpoints(RunDirectory.read(path, settings), checkpoints, metrics)
+        _checkpoints(RunDirectory.read(path, settings), checkpoints, metrics, as_json=as_json)
         return
     with LazyProgress(f"evaluating {target}") as show:
         if config is None:
@@ -198,11 +212,11 @@ def evaluate(
             directory = out or evaluation_folder(target, config)
             result = evaluate_model(config, directory=directory, on_progress=show, say=console.note)
     label = f"{path} at step {step}" if is_run else target
-    show_result(result, directory, label, metrics)
+    show_result(result, directory, label, metrics, as_json=as_json)
 
 
-def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str]) -> None:
-    """Evaluate several checkpoints and show them in one table; exit code 1 when one could not be evaluated."""
+def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str], *, as_json: bool) -> None:
+    """Evaluate several checkpoints and show them in one table, or as JSON; exit code 1 when one could not be evaluated."""
     from counterpoise.cli.live import LazyProgress
     from counterpoise.cli.views.passk import estimates_table
     from counterpoise.cli.views.progression import progression_table
@@ -222,9 +236,16 @@ def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str]) -> None:
         made = evaluate_checkpoints(run, steps, on_progress=show, say=console.note)
     failed = [one for one in made if one.result is None]
     results = [(one.step, one.result) for one in made if one.result is not None]
-    if results:
+    if as_json:
+        steps_json = [
+            {"step": one.step, "reused": one.reused, "error": one.error}
+            | ({} if one.result is None else result_json(one.result, run.evaluation(one.step)))
+            for one in made
+        ]
+        console.print_json({"name": str(run.path), "steps": steps_json})
+    elif results:
         console.stdout.print(progression_table(results, title=f"pass@k of {run.path} by training step"))
-    for step, result in results if metrics else ():
+    for step, result in results if metrics and not as_json else ():
         title = f"step {step}" if step else "base"
         console.stdout.print(estimates_table(result.estimates, metrics, confidence=result.confidence, title=title))
     reused = [str(one.step) for one in made if one.reused]
@@ -234,6 +255,7 @@ def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str]) -> None:
         console.note(f"differences are from step {results[0][0]}; add base to compare with the model before training")
     for one in failed:
         console.error(f"step {one.step} was skipped: {one.error}")
-    console.stdout.print(f"rollouts, verdicts and passk.json: {run.evaluations}/step-…", soft_wrap=True)
+    if not as_json:
+        console.stdout.print(f"rollouts, verdicts and passk.json: {run.evaluations}/step-…", soft_wrap=True)
     if failed:
         raise typer.Exit(1)

@@ -15,10 +15,12 @@ from counterpoise.build.credit import credit_of
 from counterpoise.build.loss import loss_of
 from counterpoise.config import RunConfig
 from counterpoise.credit import CreditStep, Needs, needs_of
+from counterpoise.credit.token_weights import TokenContext
 from counterpoise.errors import ConfigError, DataError, UsageError
 from counterpoise.losses import counts
+from counterpoise.rewards.vector import VERDICT
 from counterpoise.runfile import parse_config
-from counterpoise.types import Batch, Credit, Divide, LossOutput
+from counterpoise.types import Batch, Credit, Divide, LossOutput, Rollout
 
 __all__ = ["OutsideCredit", "compose", "rewarded_batch", "row_shares"]
 
@@ -92,7 +94,32 @@ def compose(
             "or train with the local engine"
         )
     _, divide = loss_of(config)
-    return OutsideCredit(config=config, step=credit_of(config, kinds=kinds), divide=divide)
+    step = credit_of(config, kinds=kinds)
+    if token_weights:
+        _refuse_unrecorded(step, config, engine)
+    return OutsideCredit(config=config, step=step, divide=divide)
+
+
+def _refuse_unrecorded(step: CreditStep, config: RunConfig, engine: str) -> None:
+    """Token weights say what they lack when they are called, so they are, with what an engine has recorded of two tokens."""
+    yes, tokens = torch.tensor([True, False]), torch.zeros((2, 1))
+    try:
+        step.token_weight(
+            TokenContext(
+                log_probs=tokens - 1.0,
+                mask=torch.ones_like(tokens, dtype=torch.bool),
+                token_ids=tokens.long(),
+                group_ids=torch.zeros(2, dtype=torch.int64),
+                correct=yes,
+                scored=torch.ones_like(yes),
+                entropy=tokens + 1.0,
+            )
+        )
+    except UsageError as error:
+        raise UsageError(
+            f"credit.token_weights={config.credit.token_weights} reads more than the log-probability and the entropy of each token, and "
+            f"{engine} hands over no more; take other weights (counterpoise list token-weights), or train with the local engine"
+        ) from error
 
 
 def rewarded_batch(
@@ -105,6 +132,7 @@ def rewarded_batch(
     task_types: Sequence[str] | None = None,
     parts: Mapping[str, torch.Tensor] | None = None,
     surprisal: torch.Tensor | None = None,
+    rollouts: Sequence[Rollout] = (),
 ) -> Batch:
     """The batch of N rollouts with the rewards that an outside engine gave them.
 
@@ -115,8 +143,10 @@ def rewarded_batch(
         group_ids: (N,) int64, equal for rollouts of one prompt.
         lengths: (N,) int64 tokens that are trained on; a rollout without any (padding, or cut off and masked) is unscored.
         task_types: (N,) kinds of tasks; None is one kind.
-        parts: graded parts by name, (N,) in [0, 1], NaN where a rollout has not got it.
+        parts: graded parts by name, (N,) in [0, 1], NaN where a rollout has not got it. The part `verdict` is made here: 1 where right,
+            0 where not.
         surprisal: (N,) sum of -log p of each response's tokens, in nats.
+        rollouts: (N,) records of their tokens, which token weights read.
 
     Raises:
         DataError: a reward is infinite or outside the range.
@@ -132,15 +162,18 @@ def rewarded_batch(
             "give their range with reward_range=(wrong, right), or None for a response that nobody scored"
         )
     unit = ((rewards - low) / span).clamp(0.0, 1.0)
+    correct = scored & (unit >= 1.0 - _NEAR)
+    verdict = torch.where(scored, correct.double(), torch.nan)
     return Batch(
         rewards=torch.where(scored, 2.0 * unit - 1.0, torch.nan),
-        correct=scored & (unit >= 1.0 - _NEAR),
+        correct=correct,
         scored=scored,
         group_ids=group_ids,
         lengths=lengths,
         task_types=["all"] * len(rewards) if task_types is None else list(task_types),
         surprisal=surprisal,
-        parts={} if parts is None else {name: values.double() for name, values in parts.items()},
+        rollouts=rollouts,
+        parts={VERDICT: verdict} | {name: values.double() for name, values in (parts or {}).items()},
     )
 
 

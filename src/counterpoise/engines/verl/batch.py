@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,16 @@ from counterpoise.engines.outside import rewarded_batch, row_shares
 from counterpoise.errors import UsageError
 from counterpoise.types import Batch, Credit, Divide, Rollout, StopReason
 
-__all__ = ["Sessions", "dealt", "order_of", "recorded", "session_batch", "sessions_of", "shares_of"]
+__all__ = [
+    "Sessions",
+    "dealt",
+    "order_of",
+    "recorded",
+    "session_batch",
+    "sessions_of",
+    "shares_of",
+    "tokens_of_updates",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,17 +83,21 @@ def session_batch(
     def summed(values: torch.Tensor) -> torch.Tensor:
         return values.new_zeros(len(final)).index_add(0, sessions.of_row[real], values[real])
 
-    batch = rewarded_batch(
+    return rewarded_batch(
         rewards,
         low=low,
         high=high,
         group_ids=torch.tensor([groups[uids[row]] for row in final]),
         lengths=summed(lengths),
         task_types=None if kinds is None else [kinds[row] for row in final],
-        parts={name: torch.tensor([_number(info.get(name)) for info in own], dtype=torch.float64) for name in parts},
+        parts={
+            name: torch.tensor([_number(info.get(name)) for info in own], dtype=torch.float64)
+            for name in parts
+            if any(name in info for info in own)
+        },
         surprisal=None if surprisal is None else summed(surprisal),
+        rollouts=rollouts,
     )
-    return replace(batch, rollouts=rollouts)
 
 
 def recorded(
@@ -163,3 +176,16 @@ def shares_of(divide: Divide, credit: Credit, batch: Batch, minibatch: torch.Ten
         index = torch.nonzero(minibatch == number).flatten()
         shares[index] = row_shares(divide, credit.rows(index), batch.rows(index))
     return shares
+
+
+def tokens_of_updates(minibatch: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """(B,) float64: the tokens of the update that each row is part of, which verl's `token-mean` divides a sum by; 0 in none.
+
+    Args:
+        minibatch: (B,) int64 update of each row, -1 in none.
+        lengths: (B,) int64 tokens of each row that are trained on.
+    """
+    trained = minibatch >= 0
+    sums = torch.zeros(int(minibatch.max()) + 2, dtype=torch.float64)
+    sums.index_add_(0, minibatch[trained], lengths[trained].double())
+    return torch.where(trained, sums[minibatch.clamp(min=0)], torch.zeros(1, dtype=torch.float64))

@@ -95,9 +95,12 @@ def check_config(config: Any) -> None:
             f"trainer.v1.trainer_mode=counterpoise with algorithm.adv_estimator={algorithm.adv_estimator}: "
             "set algorithm.adv_estimator=counterpoise, or leave the trainer at sync"
         )
+    terms = bool(actor.get("use_kl_loss", False) or actor.get("entropy_coeff", 0))
     wanted = (
-        (actor.loss_agg_mode == "token-sum", f"actor_rollout_ref.actor.loss_agg_mode={actor.loss_agg_mode}",
-         "our denominator is in the advantages; set token-sum, which divides by nothing"),
+        (actor.loss_agg_mode in ("token-sum", "token-mean"), f"actor_rollout_ref.actor.loss_agg_mode={actor.loss_agg_mode}",
+         "our denominator is in the advantages; set token-sum, which divides by nothing, or token-mean"),
+        (actor.loss_agg_mode == "token-mean" or not terms, f"actor_rollout_ref.actor.loss_agg_mode={actor.loss_agg_mode}",
+         "verl adds the KL and entropy terms up over a mini-batch's tokens, undivided; set token-mean, which divides them"),
         (not actor.shuffle, "actor_rollout_ref.actor.shuffle=True",
          "the denominator counts each mini-batch, whose rows would not be known; set False"),
         (not algorithm.use_kl_in_reward, "algorithm.use_kl_in_reward=True",

@@ -14,7 +14,16 @@ import torch
 from counterpoise.credit import Needs, needs_of
 from counterpoise.engines.outside import OutsideCredit
 from counterpoise.engines.state import read_state, write_state
-from counterpoise.engines.verl.batch import Sessions, dealt, order_of, recorded, session_batch, sessions_of, shares_of
+from counterpoise.engines.verl.batch import (
+    Sessions,
+    dealt,
+    order_of,
+    recorded,
+    session_batch,
+    sessions_of,
+    shares_of,
+    tokens_of_updates,
+)
 from counterpoise.engines.verl.estimator import giving
 from counterpoise.engines.verl.settings import check_config, verl_settings
 from counterpoise.errors import MissingExtraError, TrainingError
@@ -40,8 +49,9 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
     """verl's `PPOTrainerSync` with a rule, emphasis and controller of counterpoise in the place of its advantages.
 
     The driver computes the credit of the whole batch once, so that processes need not agree on it. Rewards go to the rule as they are;
-    padding rows are in no count. The loss is verl's own (`policy_loss.loss_mode`), summed over tokens, and our denominator, counted over
-    each mini-batch, is in the advantages. Columns of the credit stand in verl's metrics under `credit/`.
+    padding rows are in no count. The loss is verl's own (`policy_loss.loss_mode`), summed over tokens (or their mean, which the
+    advantages undo), and our denominator, counted over each mini-batch, is in the advantages. Columns of the credit stand in verl's
+    metrics under `credit/`.
 
     Args:
         config: verl's configuration; `algorithm.counterpoise` says which credit.
@@ -118,7 +128,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         )
         credit, columns = self.signed_credit.step(ours)
         metrics.update({f"credit/{name}": one.mean for name, one in columns.items() if not math.isnan(one.mean)})
-        advantages = self._weighed(credit, ours, sessions)
+        advantages = self._weighed(credit, ours, sessions, mask.sum(dim=1))
         wide = torch.zeros(mask.shape, dtype=torch.float64)
         # By rollout it holds for every token; by token the table ends with the longest response.
         wide[:, : mask.shape[1] if credit.advantages.ndim == 1 else advantages.shape[1]] = advantages
@@ -129,8 +139,8 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         section = self.signed_credit.config.credit
         return list(section.settings.get("dimensions", {})) if needs_of(section.rule) & Needs.PARTS else []
 
-    def _weighed(self, credit: Credit, batch: Batch, sessions: Sessions) -> torch.Tensor:
-        """(B, T) or (B, 1) advantages such that a sum over the tokens of an update is divided by our denominator."""
+    def _weighed(self, credit: Credit, batch: Batch, sessions: Sessions, lengths: torch.Tensor) -> torch.Tensor:
+        """(B, T) or (B, 1) advantages such that verl's sum, or mean, over the tokens of an update is a sum divided by our denominator."""
         rows, processes = len(sessions.of_row), self._processes()
         minibatch = self.config.actor_rollout_ref.actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n
         update = torch.arange(rows)
@@ -141,7 +151,10 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         number[update] = dealt(len(update), processes=processes, minibatch=minibatch)
         shares = shares_of(self.signed_credit.divide, credit, batch, number[sessions.final])
         values = credit.advantages if credit.advantages.ndim == 2 else credit.advantages.unsqueeze(1)
-        return sessions.spread(values * shares.unsqueeze(1))
+        weighed = sessions.spread(values * shares.unsqueeze(1))
+        if self.config.actor_rollout_ref.actor.loss_agg_mode == "token-mean":
+            weighed = weighed * tokens_of_updates(number, lengths).unsqueeze(1)
+        return weighed
 
     def _update_actor(self, batch: Any, metrics: dict[str, Any]) -> Any:
         minibatch = self.config.actor_rollout_ref.actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n
