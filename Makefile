@@ -6,6 +6,7 @@
 #   make test-trl  the adapter of TRL's trainer, in .venv-trl
 #   make test-verl  the plugin of verl's trainer, in .venv-verl (Python 3.11 or 3.12)
 #   make check   format, lint, types and import contracts
+#   make study-smoke  two arms x two intensities, trained for a few steps, to a CSV and a page in build/ (a minute on two cores)
 #   make docs    the documentation site, into site/
 #   make bench   ours against transformers' generate and against itself without shared prompts: benchmarks/results/latest.csv
 #   make fuzz    look for texts that break an extractor, SECONDS=60 for each of eleven targets (Linux)
@@ -14,7 +15,7 @@
 # (make demo ARGS="--rule maxrl --rule psr", make test ARGS="tests/credit -k maxrl").
 
 .DELETE_ON_ERROR:
-.PHONY: help venv runtime demo test test-trl test-verl check docs bench fuzz format clean
+.PHONY: help venv runtime demo test test-trl test-verl check study-smoke docs bench fuzz format clean
 
 PYTHON ?=
 PIP_VERSION := 26.2.1
@@ -37,7 +38,7 @@ WORKERS ?= 2
 SECONDS ?= 60
 
 help:
-	@sed -n '4,13s/^# \{0,3\}//p' Makefile
+	@sed -n '4,14s/^# \{0,3\}//p' Makefile
 
 venv: $(VENV)/.test
 runtime: $(VENV)/.runtime
@@ -95,6 +96,13 @@ check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# A CSV line for the base in each of two places and for two arms there at two steps, at six k and for the area, and the heading.
+study-smoke: $(VENV)/.runtime
+	@rm -rf build/smoke build/smoke.csv build/smoke.html
+	$(BIN)/counterpoise study studies/smoke.toml --jobs 2 --csv build/smoke.csv --html build/smoke.html $(ARGS)
+	$(BIN)/counterpoise study studies/smoke.toml --show --at frontier
+	@test $$(wc -l < build/smoke.csv) -eq 71 && grep -q '<figcaption>Map' build/smoke.html
 
 $(VENV)/.docs: $(VENV)/.pip pyproject.toml constraints.txt
 	@echo "installing counterpoise and what its site needs"

@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from counterpoise.cli import completion, console
+from counterpoise.cli.named import named_config
 from counterpoise.text import counted
 
 if TYPE_CHECKING:
@@ -47,14 +48,9 @@ def train(
     A path in a run file is relative to the file, a typed one to the current directory; a run is continued from any directory.
     Writes metrics.jsonl, checkpoints and evaluations under run.directory/run.name (docs/engines.md).
     """
-    from counterpoise.runfile import is_run_file, load_config, quoted
-
     settings = overrides or []
     if not run.is_dir():
-        config = load_config(run, settings)
-        if "name" not in config.run.model_fields_set:
-            stems = "-".join([run.stem, *(Path(word).stem for word in settings if is_run_file(word))])
-            config = load_config(run, [*settings, quoted("run.name", stems)])
+        config = named_config(run, settings)
     from counterpoise.build.checks import check_run
     from counterpoise.runs.directory import RunDirectory
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import os
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.util import find_spec
 
 from counterpoise.errors import MissingExtraError, UsageError
 
-__all__ = ["check_environment", "check_plugin", "check_versions"]
+__all__ = ["check_entry_point", "check_environment", "check_plugin", "check_versions"]
 
 _VERL = "0.9.1"
 _CEILING = (5, 11)
+_SWITCHED_OFF = (
+    "verl did not load the plugin counterpoise; unset VERL_USE_EXTERNAL_PLUGINS, or add counterpoise to the names in it"
+)
 
 
 def check_versions(verl: str, transformers: str) -> None:
@@ -50,6 +54,25 @@ def check_environment() -> None:
         )
 
 
+def check_entry_point() -> None:
+    """Refuse a package that verl does not find as its plugin, or is told to leave alone; verl is not imported.
+
+    Raises:
+        UsageError: it is not installed, or switched off.
+    """
+    modules = os.environ.get("VERL_USE_EXTERNAL_MODULES", "").split(",")
+    if "counterpoise.engines.verl.plugin" in modules:
+        return
+    if not any(point.name == "counterpoise" for point in entry_points(group="verl.plugins")):
+        raise UsageError(
+            "verl finds no plugin counterpoise: the package is on the path and not installed; pip install it, or set "
+            "VERL_USE_EXTERNAL_MODULES=counterpoise.engines.verl.plugin"
+        )
+    wanted = os.environ.get("VERL_USE_EXTERNAL_PLUGINS", "auto").strip().lower()
+    if wanted != "auto" and "counterpoise" not in [name.strip() for name in wanted.split(",")]:
+        raise UsageError(_SWITCHED_OFF)
+
+
 def check_plugin() -> str:
     """Import verl and say where our plugin came from.
 
@@ -64,15 +87,9 @@ def check_plugin() -> str:
         except PackageNotFoundError:
             own = "from source"
         return f"verl {_VERL} has loaded the plugin of counterpoise {own}"
-    if not any(point.name == "counterpoise" for point in entry_points(group="verl.plugins")):
-        raise UsageError(
-            "verl finds no plugin counterpoise: the package is on the path and not installed; pip install it, or set "
-            "VERL_USE_EXTERNAL_MODULES=counterpoise.engines.verl.plugin"
-        )
+    check_entry_point()
     try:
         importlib.import_module("counterpoise.engines.verl.plugin")
     except Exception as error:
         raise UsageError(f"verl could not load the plugin counterpoise: {type(error).__name__}: {error}") from error
-    raise UsageError(
-        "verl did not load the plugin counterpoise; unset VERL_USE_EXTERNAL_PLUGINS, or add counterpoise to the names in it"
-    )
+    raise UsageError(_SWITCHED_OFF)

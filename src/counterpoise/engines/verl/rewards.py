@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+from counterpoise.build.judge import judge_of
+from counterpoise.engines.verl.data import problem_of
 from counterpoise.errors import DataError
-from counterpoise.types import Problem
+from counterpoise.runfile import load_config
+from counterpoise.types import Problem, Verdict
 from counterpoise.verifiers.judge import Judge
 
-__all__ = ["compute_score"]
+__all__ = ["compute_score", "judged"]
 
 
 def compute_score(
@@ -44,15 +48,48 @@ def compute_score(
     name = data_source if verifier is None else verifier
     judge = _judge(name, tuple(sorted(settings.items())))
     problem = Problem(problem_id="0", task_type=name, question="", gold=str(ground_truth), verifier=name)
-    verdict = judge.verify([problem], [solution_str])[0]
+    return _scored(judge.verify([problem], [solution_str])[0], wrong=0.0)
+
+
+def judged(
+    data_source: str, solution_str: str, ground_truth: Any, extra_info: Any = None, *, run: str, wrong: float = 0.0
+) -> dict[str, Any]:
+    """The same for a run that `counterpoise launch verl` started: its problems, and `[verification]` of its run file.
+
+    Args:
+        data_source: verl's field; not read.
+        solution_str: the response, without what it begins with (`prompt.response_prefix`).
+        ground_truth: not read; the gold is in the problem.
+        extra_info: has the problem, as `data.rows_of` wrote it.
+        run: the run file.
+        wrong: score of what is not right, -1 for verl's own PPO.
+
+    Raises:
+        DataError: the row is not of such a run.
+    """
+    try:
+        problem = problem_of(extra_info)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"a row of {data_source} has no extra_info.problem: it is not of the data that launch wrote"
+        ) from error
+    return _scored(_judge_of_run(run).verify([problem], [extra_info["prefix"] + solution_str])[0], wrong=wrong)
+
+
+def _scored(verdict: Verdict, *, wrong: float) -> dict[str, Any]:
     # A row without a part has it as None, so that all rows have the same columns.
     return {
-        "score": float(verdict.correct),
+        "score": 1.0 if verdict.correct else wrong,
         "acc": float(verdict.correct),
         "scored": bool(verdict.scored),
         "reason": str(verdict.reason or ""),
         **{name: float(value) for name, value in verdict.parts.items()},
     }
+
+
+@cache
+def _judge_of_run(run: str) -> Judge:
+    return judge_of(load_config(Path(run)).verification.model_copy(update={"workers": 1}))
 
 
 @cache
