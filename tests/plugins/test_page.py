@@ -23,16 +23,18 @@ REGISTRIES = {
     for registry in (RULES, EMPHASES, TOKEN_WEIGHTS, CONTROLLERS, LOSSES, REWARDS, GUARDS, VERIFIERS, TASKS, TEMPLATES)
 }
 
-PAGE = (Path(__file__).parents[2] / "docs" / "own-parts.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "own-parts.md").read_text(encoding="utf-8")
+HOW_TO = (DOCS / "how-to" / "own-reward.md").read_text(encoding="utf-8")
 
 
-def _blocks(language):
-    for match in re.finditer(rf"^( *)```{language}\n(.*?)^ *```$", PAGE, flags=re.MULTILINE | re.DOTALL):
+def _blocks(language, page=PAGE):
+    for match in re.finditer(rf"^( *)```{language}\n(.*?)^ *```$", page, flags=re.MULTILINE | re.DOTALL):
         yield re.sub(rf"^{match[1]}", "", match[2], flags=re.MULTILINE)
 
 
 def test_what_the_page_names_is_a_part_of_that_kind(code):
-    for text in _blocks("python"):
+    for text in (*_blocks("python"), next(_blocks("python", HOW_TO))):
         code(re.match(r"# (\w+\.py)\n", text)[1], text)
     named = [part for text in _blocks("toml") for part in parts_in(tomllib.loads(text)) if is_reference(part.name)]
     assert sorted(part.key for part in named) == [
