@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
 
@@ -11,10 +13,19 @@ __all__ = ["policy_of", "refuse_step", "run_and_step"]
 
 
 def run_and_step(target: str) -> tuple[Path, int | None]:
-    """The path and the step of `RUN@STEP`; the path alone where there is no @, or the path itself has one."""
+    """The path and the step of `RUN@STEP`; the path alone where there is no @, or the path itself has one.
+
+    Raises:
+        UsageError: it is too long for the name of a file.
+    """
     path = Path(target)
-    chosen = re.fullmatch(r"(.+)@([0-9]+)", target)
-    return (Path(chosen[1]), int(chosen[2])) if chosen and not path.exists() else (path, None)
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UsageError(f"{target[:60]}… ({len(target)} characters) is too long for the name of a file") from error
+    chosen = re.fullmatch(r"(.+)@([0-9]{1,12})", target)  # no run has more steps, and no file a longer name
+    return (Path(chosen[1]), int(chosen[2])) if chosen and not os.path.exists(path) else (path, None)
 
 
 def refuse_step(target: str, path: Path, step: int | None) -> None:
@@ -34,7 +45,7 @@ def policy_of(target: str) -> Path | None:
         ModelError: the run is there, and has no such checkpoint; or it is its step 0, which is the model that it began with.
     """
     path, step = run_and_step(target)
-    if step is None or not (path / "config.toml").is_file():
+    if step is None or not os.path.isfile(path / "config.toml"):
         return None
     if step == 0:
         raise ModelError(

@@ -85,6 +85,19 @@ short = lambda text: text[:3]
 again = even
 
 
+seen = 0
+
+
+def counting(response, gold):
+    global seen
+    seen += 1
+    return seen == 1
+
+
+def undefined(response, gold):
+    return nowhere(response)
+
+
 @named
 def check(response: Text, gold: Any, *, question: str, meta: dict[str, Any], limit=LIMIT) -> bool:
     def inner(stream: Text) -> Text:  # a parameter, and not the open file
@@ -133,7 +146,7 @@ class Verifier:
 
 pair = [lambda response, gold: gold in response, lambda response, gold: gold not in response]
 every = [check, pair[0], pair[1], Verifier, rewards.check, len, reads, beside, through, lost, outer(), Caller(), Caller().__call__,
-         partial(check, limit=1), 3, rewards.imports]
+         partial(check, limit=1), 3, rewards.imports, counting, undefined]
 for function in every:
     try:
         print(reference_of(function, Path("kept")))
@@ -189,6 +202,11 @@ def test_lambdas_of_one_line_are_told_apart(answers):
     assert [_loaded(line)("12", "1") for line in lines[1:3]] == [True, False]
 
 
+def test_what_is_only_counted_up_begins_where_it_stood(answers):
+    counting = _loaded(answers[1][16])
+    assert [counting("1", "1"), counting("1", "1")] == [True, False]
+
+
 def test_a_class_and_functions_of_files_are_found(answers):
     home, lines = answers
     assert _loaded(lines[3])().judge("1", "1") is True
@@ -210,6 +228,7 @@ def test_a_class_and_functions_of_files_are_found(answers):
         (12, "reward is a method ("),
         (13, "reward is a partial ("),
         (14, "reward is an int ('3'); give a function"),
+        (17, "the reward uses nowhere, which is not defined; define or import it first"),
     ],
 )
 def test_what_workers_cannot_find_is_one_line(answers, line, words):

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from counterpoise.config.paths import PACKAGED, anchor, is_path_key, paths_in, relocate
-from counterpoise.errors import ConfigError, ModelError
+from counterpoise.errors import ConfigError, ModelError, UsageError
 from counterpoise.jobs.study.file import load_study
 from counterpoise.models.registry import MODELS, resolve_model
 from counterpoise.runfile import dump_config, load_config, load_stored, parse_config, settled
+from counterpoise.targets import run_and_step
 
 
 @pytest.fixture
@@ -216,6 +217,12 @@ def test_a_step_that_is_no_model_is_one_line(place, run, step, words):
         with pytest.raises(ModelError, match=words) as refused:
             call()
         assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("target", ["x@" + "9" * 5000, "a" * 300 + "@3", "b" * 300])
+def test_a_name_that_no_file_can_have_is_one_line(target):
+    with pytest.raises(UsageError, match="is too long for the name of a file"):
+        run_and_step(target)
 
 
 def test_a_step_of_what_is_no_run_and_a_run_that_is_elsewhere(place, run, monkeypatch):

@@ -6,6 +6,7 @@ What a reader of the run can see and another process can run, where a pickle is 
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import math
 import re
@@ -205,9 +206,18 @@ def _uses(source: str, made: Any) -> Iterator[tuple[str, Any]]:
         tables += table.get_children()
         if table.get_type() == "annotation":
             continue
-        names |= {one.get_name() for one in table.get_symbols() if one.is_global() and one.is_referenced()}
+        # What is only counted up (`global seen; seen += 1`) is declared and not referenced.
+        names |= {
+            one.get_name()
+            for one in table.get_symbols()
+            if one.is_global() and (one.is_referenced() or one.is_declared_global())
+        }
     space = _space(made)
-    return ((name, space[name]) for name in sorted(names) if name in space)
+    for name in sorted(names):
+        if name in space:
+            yield name, space[name]
+        elif not hasattr(builtins, name):
+            raise ConfigError(f"the reward uses {name}, which is not defined; define or import it first")
 
 
 def _submodules(source: str, made: Any) -> set[str]:
