@@ -9,10 +9,11 @@ from typing import Any
 from counterpoise.engines.outside import OutsideCredit, compose
 from counterpoise.errors import ConfigError, UsageError
 
-__all__ = ["VerlSettings", "check_config", "verl_settings"]
+__all__ = ["VerlSettings", "check_config", "has_terms", "kinds_of", "verl_settings"]
 
 _OWN = ("denominator", "remove_rows", "reward_range", "task_key")
 _ENGINE = "verl's trainer"
+_SCALED = ("token-mean", "token-sum")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,8 @@ class VerlSettings:
     task_key: str | None
     """Field of the data that names a prompt's kind of task, e.g. `data_source`; None is one kind."""
 
-    def compose(self, *, steps: int, length: int, kinds: Sequence[str] = ()) -> OutsideCredit:
-        """Rule, emphasis, controller and denominator.
+    def compose(self, *, steps: int, length: int, kinds: Sequence[str] = (), terms: bool = False) -> OutsideCredit:
+        """Rule, emphasis, controller and denominator; `terms` says whether verl's loss has a KL or entropy term.
 
         Raises:
             ConfigError, UnknownNameError: a name or a setting is unknown or out of range.
@@ -47,6 +48,8 @@ class VerlSettings:
             denominator=self.denominator,
             kinds=kinds,
             token_weights=True,
+            verdicts=True,
+            terms=terms,
         )
 
 
@@ -83,29 +86,62 @@ def _is_range(ends: Sequence[Any]) -> bool:
     return all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in ends) and ends[0] < ends[1]
 
 
+def kinds_of(rows: Any, key: str) -> tuple[str, ...]:
+    """Kinds of tasks of a data set (`datasets.Dataset`), sorted.
+
+    Raises:
+        ConfigError: it has no such column.
+    """
+    if key not in rows.column_names:
+        raise ConfigError(
+            f"algorithm.counterpoise.task_key={key}: the training data has no such column; name one of {', '.join(rows.column_names)}"
+        )
+    return tuple(sorted({str(kind) for kind in rows[key]}))
+
+
+def has_terms(config: Any) -> bool:
+    """Whether verl's loss has terms that act on rows without credit."""
+    actor = config.actor_rollout_ref.actor
+    return bool(actor.get("use_kl_loss", False)) or bool(actor.get("entropy_coeff", 0.0))
+
+
 def check_config(config: Any) -> None:
     """Refuse settings of verl's that would make another objective of the one that was asked for; `config` is verl's whole one.
 
     Raises:
         UsageError: a setting and our credit contradict each other.
     """
-    actor, algorithm = config.actor_rollout_ref.actor, config.algorithm
-    if algorithm.adv_estimator != "counterpoise":
-        raise UsageError(
-            f"trainer.v1.trainer_mode=counterpoise with algorithm.adv_estimator={algorithm.adv_estimator}: "
-            "set algorithm.adv_estimator=counterpoise, or leave the trainer at sync"
-        )
-    terms = bool(actor.get("use_kl_loss", False) or actor.get("entropy_coeff", 0))
+    actor, algorithm, mode = config.actor_rollout_ref.actor, config.algorithm, config.trainer.v1.trainer_mode
+    table = dict(algorithm.get("counterpoise", None) or {})
+    correction = algorithm.get("rollout_correction", None) or {}
+    reward = str(table.get("reward", "binary"))
+    function = config.reward.custom_reward_function.path
+    terms = has_terms(config)
     wanted = (
-        (actor.loss_agg_mode in ("token-sum", "token-mean"), f"actor_rollout_ref.actor.loss_agg_mode={actor.loss_agg_mode}",
+        (algorithm.adv_estimator == "counterpoise", f"algorithm.adv_estimator={algorithm.adv_estimator}",
+         "no rule of ours would be called; set algorithm.adv_estimator=counterpoise, or start verl.trainer.main_ppo itself"),
+        (mode == "counterpoise", f"trainer.v1.trainer_mode={mode}",
+         "that trainer shows an estimator no verdicts; set trainer.v1.trainer_mode=counterpoise"),
+        (config.trainer.get("use_v1", True), "trainer.use_v1=False", "the older trainer has no place for our credit; set True"),
+        (not config.critic.get("enable", None), "critic.enable=True",
+         "no rule here reads values, and a critic would be trained for nothing; leave it out, or train ppo with the local engine"),
+        (actor.loss_agg_mode in _SCALED, f"actor_rollout_ref.actor.loss_agg_mode={actor.loss_agg_mode}",
          "our denominator is in the advantages; set token-sum, which divides by nothing, or token-mean"),
-        (actor.loss_agg_mode == "token-mean" or not terms, f"actor_rollout_ref.actor.loss_agg_mode={actor.loss_agg_mode}",
+        (not (terms and actor.loss_agg_mode == "token-sum"), "actor_rollout_ref.actor.loss_agg_mode=token-sum",
          "verl adds the KL and entropy terms up over a mini-batch's tokens, undivided; set token-mean, which divides them"),
         (not actor.shuffle, "actor_rollout_ref.actor.shuffle=True",
          "the denominator counts each mini-batch, whose rows would not be known; set False"),
         (not algorithm.use_kl_in_reward, "algorithm.use_kl_in_reward=True",
          "a reward is a verdict here; set False, and use_kl_loss=True for a KL term"),
         (not algorithm.get("use_pf_ppo", False), "algorithm.use_pf_ppo=True", "it resamples rows of other credit; set False"),
+        (not (algorithm.get("filter_groups", None) or {}).get("enable", False), "algorithm.filter_groups.enable=True",
+         "it drops the groups that nsr learns from; set False: rows without credit are left out of updates anyway"),
+        (reward == "binary" or function is not None, f"algorithm.counterpoise.reward={reward}",
+         "it is what a verdict of ours is worth; set reward.custom_reward_function.path=pkg://counterpoise.engines.verl.rewards"),
+        (str(table.get("token_weights", "none")) == "none" or not correction.get("bypass_mode", False),
+         "algorithm.rollout_correction.bypass_mode=True", "verl then records no entropies, which token weights read; set False"),
+        (not (table.get("remove_rows", False) and terms), "algorithm.counterpoise.remove_rows=true",
+         "KL and entropy terms act on the rows that it removes; leave one of them out"),
     )  # fmt: skip
     for fine, what, why in wanted:
         if not fine:
