@@ -24,9 +24,10 @@ from counterpoise.engines.verl.batch import (
 )
 from counterpoise.engines.verl.checks import check_versions
 from counterpoise.engines.verl.estimator import given_advantages, giving
+from counterpoise.engines.verl.lost import refuse_lost
 from counterpoise.engines.verl.record import RECORD, record_of, verdict_of
-from counterpoise.engines.verl.settings import check_config, kinds_of, verl_settings
-from counterpoise.errors import CheckpointError, ConfigError, DataError, UnknownNameError, UsageError
+from counterpoise.engines.verl.settings import check_config, column_kinds, verl_settings
+from counterpoise.errors import CheckpointError, ConfigError, DataError, TrainingError, UnknownNameError, UsageError
 from counterpoise.losses import counts
 from counterpoise.types import LossOutput, Verdict, VerdictValue
 
@@ -303,11 +304,32 @@ def test_rows_without_gradient_are_not_sent_and_the_mini_batches_stay():
 
 def test_kinds_of_tasks_are_those_of_the_data():
     rows = Table(column_names=["prompt", "level"], level=[3, 1, 3])
-    assert kinds_of(rows, "level") == ("1", "3")
+    assert column_kinds(rows, "level") == ("1", "3")
     with pytest.raises(
         ConfigError, match=r"task_key=kind: the training data has no such column; name one of prompt, level"
     ):
-        kinds_of(rows, "kind")
+        column_kinds(rows, "kind")
+
+
+def test_a_step_that_is_mostly_lost_or_unscored_is_refused():
+    infos = [{"reason": "timeout"}, {"reason": None}, {}, {}]
+    assert refuse_lost(infos, [False, True, True, True], expected=5, limit=0.4) == 1
+    with pytest.raises(TrainingError) as refused:
+        refuse_lost(infos, [False, False, True, True], expected=5, limit=0.4)
+    assert str(refused.value) == (
+        "3 of 5 rollouts cannot be learned from: 1 lost, since the reward function or the agent loop raised (see 'Error in _run_prompt' "
+        "above), 2 unscored (timeout: 1, no reason given: 1); nothing was trained on them. Mend the reward function, or allow more than "
+        "algorithm.counterpoise.max_unscored=0.4"
+    )
+    with pytest.raises(TrainingError, match=r"4 of 4 rollouts .*: 4 lost"):
+        refuse_lost([], [], expected=4, limit=1.0)  # nothing is left whatever is allowed
+    assert refuse_lost(infos, [True] * 4, expected=2, limit=0.0) == 0  # an agent loop may draw more
+
+
+@pytest.mark.parametrize("share", [True, -0.1, 1.5, "half", float("nan")])
+def test_a_share_of_unscored_rollouts_that_is_none(share):
+    with pytest.raises(ConfigError, match=r"max_unscored=.*: give a share in \[0, 1\]"):
+        verl_settings({"max_unscored": share})
 
 
 def test_versions():

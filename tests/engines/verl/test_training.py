@@ -113,6 +113,7 @@ def test_five_steps_have_our_advantages_and_the_samplers_log_probabilities(train
         "actor_rollout_ref.actor.ppo_mini_batch_size": 4,
         "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": 1,  # any two rows that a mini-batch can spare are not sent
         "+reward.custom_reward_function.reward_kwargs.unscored": True,
+        "+algorithm.counterpoise.max_unscored": 0.6,
     }
     credit = {"rule": rule, **more}
     code, log, steps = train(credit | own, out=rule, settings=settings)
@@ -172,3 +173,14 @@ def test_rows_without_credit_are_removed_and_updates_are_fewer(train):
     for step in steps:
         right = round(step["credit/success_rate"] * 32)
         assert step["credit/updates"] == -(-right // 8)
+
+
+def test_a_reward_function_that_raises_ends_the_run_in_one_line(train):
+    settings = {"+reward.custom_reward_function.reward_kwargs.broken": True}
+    code, log, steps = train(
+        {"rule": "nsr"}, out="broken", steps=3, settings=settings, module="counterpoise.engines.verl"
+    )
+    assert code != 0 and steps == []
+    (said,) = [line for line in log.splitlines() if line.startswith("error: ")]
+    assert said.startswith("error: step 1: ") and "rollouts cannot be learned from" in said
+    assert "lost, since the reward function or the agent loop raised" in said

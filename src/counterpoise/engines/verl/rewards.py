@@ -12,7 +12,7 @@ from counterpoise.errors import DataError
 from counterpoise.types import Problem
 from counterpoise.verifiers.judge import Judge
 
-__all__ = ["compute_score", "judge_of"]
+__all__ = ["compute_score", "worker_judge"]
 
 
 def compute_score(
@@ -48,7 +48,7 @@ def compute_score(
     if ground_truth is None:
         raise DataError(f"a problem of {data_source} has no gold: give reward_model.ground_truth in the data set")
     name = data_source if verifier is None else verifier
-    judge = judge_of(name, settings)
+    judge = worker_judge(name, settings)
     problem = Problem(problem_id="0", task_type=name, question="", gold=str(ground_truth), verifier=name)
     verdict = judge.verify([problem], [solution_str])[0]
     return {
@@ -61,7 +61,7 @@ def compute_score(
     }
 
 
-def judge_of(name: str, settings: Mapping[str, Any]) -> Judge:
+def worker_judge(name: str, settings: Mapping[str, Any]) -> Judge:
     """The judge of this process for one verifier and its settings.
 
     Raises:

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from counterpoise.config import RunConfig
 from counterpoise.engines.outside import OutsideCredit, compose
 from counterpoise.errors import ConfigError, UsageError
 
-__all__ = ["VerlSettings", "check_config", "has_terms", "kinds_of", "verl_settings"]
+__all__ = ["VerlSettings", "check_config", "has_terms", "column_kinds", "verl_settings"]
 
-_OWN = ("denominator", "remove_rows", "reward_range", "task_key")
+_OWN = ("denominator", "max_unscored", "remove_rows", "reward_range", "task_key")
 _ENGINE = "verl's trainer"
 _SCALED = ("token-mean", "token-sum")
 
@@ -26,6 +27,8 @@ class VerlSettings:
     """A name of `losses.DENOMINATORS`; None is `tokens_signed`."""
     remove_rows: bool
     """Rows without credit are taken out before the update, so that there are fewer updates, as in the code of arXiv 2506.01347."""
+    max_unscored: float
+    """Share of a step's rollouts that may be lost or unscored; more end the run. `verification.max_unscored` of a run file."""
     low: float
     """Reward of a wrong response."""
     high: float
@@ -69,6 +72,9 @@ def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
     remove = own.get("remove_rows", False)
     if not isinstance(remove, bool):
         raise ConfigError(f"algorithm.counterpoise.remove_rows={remove!r}: give true or false")
+    unscored = own.get("max_unscored", RunConfig().verification.max_unscored)
+    if isinstance(unscored, bool) or not isinstance(unscored, (int, float)) or not 0.0 <= unscored <= 1.0:
+        raise ConfigError(f"algorithm.counterpoise.max_unscored={unscored!r}: give a share in [0, 1]")
     for name in ("denominator", "task_key"):
         if not isinstance(own.get(name), (str, type(None))):
             raise ConfigError(f"algorithm.counterpoise.{name}={own[name]!r}: give a name")
@@ -76,6 +82,7 @@ def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
         credit=table,
         denominator=own.get("denominator"),
         remove_rows=remove,
+        max_unscored=float(unscored),
         low=float(ends[0]),
         high=float(ends[1]),
         task_key=own.get("task_key"),
@@ -86,7 +93,7 @@ def _is_range(ends: Sequence[Any]) -> bool:
     return all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in ends) and ends[0] < ends[1]
 
 
-def kinds_of(rows: Any, key: str) -> tuple[str, ...]:
+def column_kinds(rows: Any, key: str) -> tuple[str, ...]:
     """Kinds of tasks of a data set (`datasets.Dataset`), sorted.
 
     Raises:

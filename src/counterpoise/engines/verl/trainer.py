@@ -28,7 +28,8 @@ from counterpoise.engines.verl.batch import (
     verdicts_of,
 )
 from counterpoise.engines.verl.estimator import giving
-from counterpoise.engines.verl.settings import check_config, has_terms, kinds_of, verl_settings
+from counterpoise.engines.verl.lost import refuse_lost
+from counterpoise.engines.verl.settings import check_config, has_terms, column_kinds, verl_settings
 from counterpoise.errors import DataError, MissingExtraError, TrainingError
 from counterpoise.types import Batch, Credit, Verdict
 
@@ -89,7 +90,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         super()._init_dataloader()
         rows = getattr(self.train_dataset, "dataframe", None)  # verl's own data set has it
         if self._asked.task_key is not None and rows is not None:
-            self._kinds = kinds_of(rows, self._asked.task_key)
+            self._kinds = column_kinds(rows, self._asked.task_key)
 
     @property
     def signed_credit(self) -> OutsideCredit:
@@ -140,6 +141,12 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
             low=self._asked.low,
             high=self._asked.high,
             rollouts=rollouts,
+        )
+        metrics["credit/lost"] = refuse_lost(
+            [infos[row] for row in sessions.final.tolist()],
+            ours.scored.tolist(),
+            expected=self._expected(),
+            limit=self._asked.max_unscored,
         )
         ours = self._rewarded(ours, verdicts_of(sessions, infos))
         credit, columns = self.signed_credit.step(ours)
@@ -197,6 +204,11 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
             weighed = weighed * tokens_of_updates(sent, tokens).unsqueeze(1)
         return weighed
 
+    def _expected(self) -> int:
+        return int(
+            self.config.data.train_batch_size // self.parameter_sync_step * self.config.actor_rollout_ref.rollout.n
+        )
+
     def _minibatch(self) -> int:
         return int(self.config.actor_rollout_ref.actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n)
 
@@ -243,18 +255,30 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
             )
 
     def fit(self, agent_loop_manager: Any) -> None:
-        """Verl's loop; a worker that died ends it in one line that says how to go on.
+        """Verl's loop; a worker that died, or rollouts that nothing can be learned from, end it in one line that says how to go on.
 
         Raises:
-            TrainingError: a worker died.
+            TrainingError: a worker died, or too many rollouts of a step were lost or unscored.
         """
+        again = (
+            "start the same command again, which goes on from the last checkpoint in "
+            f"{self.config.trainer.default_local_dir}"
+        )
         try:
             super().fit(agent_loop_manager)
         except ray.exceptions.RayActorError as error:
             raise TrainingError(
-                f"a worker of the run died in step {self.global_steps}; start the same command again, which goes on from the last "
-                f"checkpoint in {self.config.trainer.default_local_dir} (Ray said: {str(error).splitlines()[0]})"
+                f"a worker of the run died in step {self.global_steps}; {again} (Ray said: {str(error).splitlines()[0]})"
             ) from error
+        except TrainingError as error:
+            raise TrainingError(f"step {self.global_steps}: {error}; then {again}") from error
+        except RuntimeError as error:
+            if "no materializable trajectories" not in str(error):
+                raise
+            try:
+                refuse_lost([], [], expected=self._expected(), limit=self._asked.max_unscored)
+            except TrainingError as lost:
+                raise TrainingError(f"step {self.global_steps}: {lost}; then {again}") from error
 
 
 def _info(extra: Any) -> Mapping[str, Any]:
