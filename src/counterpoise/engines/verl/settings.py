@@ -10,7 +10,7 @@ from counterpoise.config import RunConfig
 from counterpoise.engines.outside import OutsideCredit, compose
 from counterpoise.errors import ConfigError, UsageError
 
-__all__ = ["VerlSettings", "check_config", "has_terms", "column_kinds", "verl_settings"]
+__all__ = ["VerlSettings", "check_config", "column_kinds", "has_terms", "verl_settings"]
 
 _OWN = ("denominator", "max_unscored", "remove_rows", "reward_range", "task_key")
 _ENGINE = "verl's trainer"

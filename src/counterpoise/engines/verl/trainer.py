@@ -29,7 +29,7 @@ from counterpoise.engines.verl.batch import (
 )
 from counterpoise.engines.verl.estimator import giving
 from counterpoise.engines.verl.lost import refuse_lost
-from counterpoise.engines.verl.settings import check_config, has_terms, column_kinds, verl_settings
+from counterpoise.engines.verl.settings import check_config, column_kinds, has_terms, verl_settings
 from counterpoise.errors import DataError, MissingExtraError, TrainingError
 from counterpoise.types import Batch, Credit, Verdict
 
