@@ -1,20 +1,21 @@
 # Everything needs only make and a Python >= 3.11 with its venv module; the rest is installed into .venv. `make test` installs
 # bubblewrap and chromium with apt-get too, where it may (scripts/install-system-packages).
 #
-#   make demo    install what a run needs, then train and evaluate the lab's policy
+#   make demo    install what a run needs, then train the lab's policy with two rules and draw their curves
 #   make test    install what the tests need too, then run the whole suite
 #   make test-trl  the adapter of TRL's trainer, in .venv-trl
 #   make test-verl  the plugin of verl's trainer, in .venv-verl (Python 3.11 or 3.12)
 #   make check   format, lint, types and import contracts
+#   make study-smoke  two arms x two intensities, trained for a few steps, to a CSV and a page in build/ (a minute on two cores)
 #   make docs    the documentation site, into site/
 #   make bench   ours against transformers' generate and against itself without shared prompts: benchmarks/results/latest.csv
 #   make fuzz    look for texts that break an extractor, SECONDS=60 for each of eleven targets (Linux)
 #
 # PYTHON=python3.12 chooses the interpreter; PIP_ARGS adds options to every installation; ARGS goes to the command
-# (make demo ARGS="--seed 1", make test ARGS="tests/credit -k maxrl").
+# (make demo ARGS="--rule maxrl --rule psr", make test ARGS="tests/credit -k maxrl").
 
 .DELETE_ON_ERROR:
-.PHONY: help venv runtime demo test test-trl test-verl check docs bench fuzz format clean
+.PHONY: help venv runtime demo test test-trl test-verl check study-smoke docs bench fuzz format clean
 
 PYTHON ?=
 PIP_VERSION := 26.2.1
@@ -37,7 +38,7 @@ WORKERS ?= 2
 SECONDS ?= 60
 
 help:
-	@sed -n '4,13s/^# \{0,3\}//p' Makefile
+	@sed -n '4,14s/^# \{0,3\}//p' Makefile
 
 venv: $(VENV)/.test
 runtime: $(VENV)/.runtime
@@ -63,7 +64,7 @@ $(VENV)/.system: $(VENV)/.pip scripts/install-system-packages
 	@touch $@
 
 demo: $(VENV)/.runtime
-	@$(BIN)/counterpoise demo $(ARGS)
+	@$(BIN)/counterpoise demo $(if $(findstring --r,$(ARGS)),,--rule nsr --rule psr) $(ARGS)
 
 test: $(VENV)/.test $(VENV)/.system
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
@@ -95,6 +96,13 @@ check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# A CSV line for the base in each of two places and for two arms there at two steps, at six k and for the area, and the heading.
+study-smoke: $(VENV)/.runtime
+	@rm -rf build/smoke build/smoke.csv build/smoke.html
+	$(BIN)/counterpoise study studies/smoke.toml --jobs 2 --csv build/smoke.csv --html build/smoke.html $(ARGS)
+	$(BIN)/counterpoise study studies/smoke.toml --show --at frontier
+	@test $$(wc -l < build/smoke.csv) -eq 71 && grep -q '<figcaption>Map' build/smoke.html
 
 $(VENV)/.docs: $(VENV)/.pip pyproject.toml constraints.txt
 	@echo "installing counterpoise and what its site needs"

@@ -1,7 +1,9 @@
 """`counterpoise study` as a user calls it."""
 
+import csv
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,3 +122,59 @@ def test_a_study_against_the_sharpened_base(command, refused, file):
     assert json.loads(command(*asked, "--show", "--json").stdout)["arms"][1]["differences"][0]["estimate"] is None
     refused("study", file, "--against", "sharpened", "--temperature", "cold", says="--temperature takes numbers")
     refused("study", file, "--against", "sharpened", "--temperature", "0", says="is above 0; got 0")
+
+
+@pytest.fixture
+def grid(file):
+    """The study of `file` on two numbers of training problems, measured on the way."""
+    text = file.read_text().replace("seeds = [\n    0,\n    1,\n]", "seeds = [0]")
+    text += '[grid]\n"tasks.max_train" = [4, 8]\n[settings.learner]\nsteps = 2\n[settings.evaluation]\nevery = 1\n'
+    file.write_text(text)
+    return file
+
+
+def test_a_grid_from_plan_to_page(command, refused, grid, tmp_path):
+    planned = command("study", grid, "--dry-run")
+    assert "0 of 4 runs finished, in runs/two" in planned.stdout
+    assert "tasks.max_train=4, nsr, seed 0" in planned.stdout and "not begun" in planned.stdout
+    assert not (tmp_path / "runs").exists()
+    trained = command("study", grid, "--csv", "all.csv", "--html", "map.html", "--json")
+    assert trained.exit_code == 0
+    assert "run 4 of 4: tasks.max_train=8, psr, seed 0" in trained.stderr
+    assert "for the 3 runs to come" in trained.stderr
+    told = json.loads(trained.stdout)
+    assert [place["place"] for place in told["places"]] == ["tasks.max_train=4", "tasks.max_train=8"]
+    assert [arm["name"] for arm in told["places"][0]["arms"]] == ["nsr", "psr"]
+    with open("all.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    # a base in each place, and two arms at two steps, at k = 1, 2, 4 and the area
+    assert len(rows) == 2 * (1 + 2 * 2) * 4
+    last = next(row for row in rows if row["arm"] == "nsr" and row["step"] == "2" and row["tasks.max_train"] == "4")
+    assert float(last["rollouts_per_problem"]) == 2 * 4 * 4 / 4
+    assert (float(last["epochs"]), float(last["updates"])) == (2.0, 4.0)
+    assert float(last["tokens"]) > 0
+    assert "<figcaption>Map</figcaption>" in Path("map.html").read_text()
+    plan = json.loads(command("study", grid, "--dry-run", "--json").stdout)["runs"]
+    assert [(run["done"], run["finished"], run["measured"]) for run in plan] == [(2, True, [1, 2])] * 4
+    shown = command("study", grid, "--show", "--at", "frontier").stdout
+    assert shown.count("tasks.max_train=") == 2 and shown.count("psr @1") == 2 and "best of psr" in shown
+    assert "after step 1" in command("study", grid, "--show", "--at", "steps=1").stdout
+    refused("study", grid, "--show", "--at", "steps=9", says="no run was measured after step 9; evaluation.every")
+    refused("study", grid, "--show", "--at", "success=0.999", says="no run has a training success of 0.999 between")
+    refused("study", grid, "--show", "--at", "frontier", "--against", "nsr", says="nsr is no one step")
+    refused("study", grid, "--at", "later", says="--at later: runs are compared at steps")
+
+
+def test_a_grid_side_by_side_says_a_line_for_each_cell(command, grid, monkeypatch, tmp_path):
+    from counterpoise.jobs.study import cells as side
+
+    # a cell that tells what a run tells, and trains nothing
+    program = tmp_path / "cell.py"
+    program.write_text('print(\'{"doing": "training", "done": 1, "total": 2, "right": 0.5}\\n{"ended": "trained"}\')')
+    monkeypatch.setattr(side, "_PROGRAM", (sys.executable, str(program)))
+    done = command("study", grid, "--jobs", "99")
+    assert f"--jobs 99 on {side.usable_cores()} core" in done.stderr
+    assert done.stderr.count(": begun") == done.stderr.count(": trained after") == 4
+    assert "cell 4 of 4: tasks.max_train=8, psr, seed 0: trained after" in done.stderr
+    assert "for the 1 cell to come" in done.stderr
+    assert "nothing to show" in done.stderr

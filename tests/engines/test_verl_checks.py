@@ -6,9 +6,9 @@ import types
 import pytest
 
 from counterpoise.engines.verl import checks
-from counterpoise.engines.verl.checks import check_devices, check_ray, check_reward
-from counterpoise.engines.verl.rewards import compute_score, worker_judge
-from counterpoise.errors import UnknownNameError, UsageError
+from counterpoise.engines.verl.checks import check_devices, check_function, check_ray
+from counterpoise.engines.verl.rewards import compute_score
+from counterpoise.errors import UsageError
 
 
 @pytest.fixture
@@ -93,24 +93,18 @@ def loader(monkeypatch):
 
 
 def test_a_reward_function_that_is_not_there(loader):
-    check_reward({"path": None})
+    check_function({"path": None})
     with pytest.raises(
         UsageError, match=r"f of gone.py cannot be loaded \(FileNotFoundError: Custom module file 'gone.py' not"
     ):
-        check_reward({"path": "gone.py", "name": "f"})
+        check_function({"path": "gone.py", "name": "f"})
 
 
 def test_the_verifier_of_our_own_reward_function_is_looked_up(loader):
     ours = {"path": "pkg://ours", "name": "compute_score"}
-    check_reward(ours)
-    check_reward(ours | {"reward_kwargs": {"verifier": "math"}})
+    check_function(ours)
+    check_function(ours | {"reward_kwargs": {"verifier": "math"}})
     with pytest.raises(UsageError, match=r"reward_kwargs: .*did you mean 'math'"):
-        check_reward(ours | {"reward_kwargs": {"verifier": "mth"}})
+        check_function(ours | {"reward_kwargs": {"verifier": "mth"}})
     with pytest.raises(UsageError, match=r"reward_kwargs: .*tolerence"):
-        check_reward(ours | {"reward_kwargs": {"verifier": "numeric", "tolerence": 1}})
-
-
-def test_a_judge_takes_tables_and_lists_as_settings():
-    assert worker_judge("math", {}) is worker_judge("math", {})
-    with pytest.raises(UnknownNameError):
-        worker_judge("mth", {"order": ["boxed", "hash"]})
+        check_function(ours | {"reward_kwargs": {"verifier": "numeric", "tolerence": 1}})

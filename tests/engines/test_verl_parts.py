@@ -8,7 +8,7 @@ import torch
 
 from counterpoise.build.credit import reward_of
 from counterpoise.credit import RULES, Needs, needs_of
-from counterpoise.engines.outside import compose, counted_rows, judged, rewarded_batch
+from counterpoise.engines.outside import compose, counted_rows, rewarded_batch, with_verdicts
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.verl import compute_score
 from counterpoise.engines.verl.batch import (
@@ -26,7 +26,7 @@ from counterpoise.engines.verl.checks import check_versions
 from counterpoise.engines.verl.estimator import given_advantages, giving
 from counterpoise.engines.verl.lost import refuse_lost
 from counterpoise.engines.verl.record import RECORD, record_of, verdict_of
-from counterpoise.engines.verl.settings import check_config, column_kinds, verl_settings
+from counterpoise.engines.verl.settings import check_config, column_kinds, is_ours, verl_settings
 from counterpoise.errors import CheckpointError, ConfigError, DataError, TrainingError, UnknownNameError, UsageError
 from counterpoise.losses import counts
 from counterpoise.types import LossOutput, Verdict, VerdictValue
@@ -184,13 +184,6 @@ def test_settings_that_can():
             },
             "bypass_mode=True: verl then records no entropies",
         ),
-        (
-            {
-                "algorithm": {"counterpoise": {"remove_rows": True}},
-                "actor": {"use_kl_loss": True, "loss_agg_mode": "token-mean"},
-            },
-            "remove_rows=true: KL and entropy terms act on the rows that it removes",
-        ),
     ],
 )
 def test_settings_of_verl_that_change_the_objective_are_refused(changed, says):
@@ -240,6 +233,15 @@ def test_verdicts_as_verls_reward_function():
         compute_score("math", "1", None)
 
 
+def test_verls_own_algorithms_are_left_alone():
+    assert is_ours(config())
+    plain = {"adv_estimator": "gae"}
+    assert not is_ours(config(algorithm=plain, trainer={"v1": Table(trainer_mode="sync")}))
+    assert is_ours(
+        config(algorithm=plain | {"counterpoise": {"rule": "nsr"}}, trainer={"v1": Table(trainer_mode="sync")})
+    )
+
+
 def test_a_part_that_is_called_as_a_field_of_verls_does_not_take_its_place(monkeypatch):
     graded = Verdict(value=VerdictValue.WRONG, parts={"score": 0.5, "tests": 0.25}, **SAID)
     monkeypatch.setattr("counterpoise.verifiers.judge.Judge.verify", lambda *_: [graded])
@@ -274,7 +276,7 @@ def test_the_reward_of_a_run_file_is_made_of_our_verdicts(reward, settings, want
     )  # fmt: skip
     section = verl_settings({"rule": "hinge", "reward": reward, "reward_settings": settings})
     config = section.compose(steps=1, length=4).config
-    found = judged(batch, verdicts_of(sessions, infos), reward_of(config), limit=4)
+    found = with_verdicts(batch, verdicts_of(sessions, infos), reward_of(config), limit=4)
     torch.testing.assert_close(found.rewards, torch.tensor(wanted).double(), equal_nan=True)
     assert found.correct.tolist() == [True, False, False, False, False]
     assert found.scored.tolist() == [True, True, True, True, False]

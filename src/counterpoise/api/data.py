@@ -61,7 +61,7 @@ def reference_of(function: Any, directory: Path) -> str:
     notebook, and a lambda, cannot be imported, so its source is written into `directory`, with all that it uses (`written`).
 
     Raises:
-        ConfigError: it is no function, has no source or another one than the code that runs, or uses something that cannot be written
+        ConfigError: it is not a function, has no source or another one than the code that runs, or uses something that cannot be written
             down or found by others.
     """
     made = inspect.unwrap(function)

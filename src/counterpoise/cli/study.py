@@ -1,10 +1,9 @@
-"""`counterpoise study`: several settings, several seeds, one table."""
+"""`counterpoise study`: several settings, several seeds, where wanted on several beds; one table."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,21 +12,17 @@ import typer
 from counterpoise.cli import completion, console
 
 if TYPE_CHECKING:
-    from counterpoise.evaluation.arms import ArmRow
-    from counterpoise.evaluation.counts import ProblemCounts
-    from counterpoise.evaluation.seeds import SeededInterval
-    from counterpoise.jobs.study import Study, StudyRun
+    from counterpoise.jobs.study import Study
+    from counterpoise.jobs.study.trajectory import At
 
 __all__ = ["study"]
 
-_DEFAULT_KS = (1, 8, 32, 128)
-_UNTRAINED = "no run is finished; train with: counterpoise study FILE"
 _PLACEBO = "placebo"
 _TEMPERATURES = (0.2, 0.4, 0.6, 0.8)
 
 
 def study(
-    file: Annotated[Path, typer.Argument(help="A study file (TOML): a run file, seeds and arms.")],
+    file: Annotated[Path, typer.Argument(help="A study file (TOML): a run file or beds, seeds, arms, axes.")],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
@@ -37,6 +32,15 @@ def study(
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Train nothing: show what is finished.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train nothing: list the runs and their state.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs that are trained side by side.")] = 1,
+    at: Annotated[
+        str,
+        typer.Option(
+            metavar="steps|steps=N|success=SHARE|frontier",
+            help="Where runs are compared: after their last step, after N, at equal training success, or all along.",
+        ),
+    ] = "steps",
     against: Annotated[
         str,
         typer.Option(
@@ -53,53 +57,106 @@ def study(
         typer.Option("--k", "-k", help="Tries to show, e.g. 1,8,64, or all; the area takes the powers of two."),
     ] = None,
     confidence: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Also write every run at every evaluated step.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with the map.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Train every arm under every seed, one after the other, and compare pass@k over seeds.
+    """Train every arm under every seed, on every bed and at every value of the axes, and compare pass@k over seeds.
 
     counterpoise study studies/rules_strong.toml
     counterpoise study studies/rules_strong.toml --show --against nsr
     counterpoise study studies/rules_strong.toml --show --markdown
     counterpoise study studies/rules_strong.toml evaluation.temperature=0.6 evaluation.top_p=0.95
     counterpoise study studies/rules_strong.toml --against sharpened
+    counterpoise study studies/intensity_200.toml --show --at success=0.8
+    counterpoise study studies/intensity_map.toml --jobs 4 --csv map.csv --html map.html
 
     A kill or Ctrl-C loses no finished step: the same command goes on. Intervals are over seeds and problems together.
     """
-    from counterpoise.evaluation.arms import SHARPENED
+    from counterpoise.cli.views.arms import print_arms
+    from counterpoise.cli.views.plan import plan_records, print_plan
+    from counterpoise.evaluation.arms import BASE, SHARPENED
     from counterpoise.jobs.study import load_study
+    from counterpoise.jobs.study.trajectory import parse_at
 
-    found = load_study(file, overrides or [])
-    against = _reference(against, found)
+    found, where = load_study(file, overrides or []), parse_at(at)
+    against = _reference(against, found, where)
     if not show:
         found.check()
+    if dry_run:
+        if as_json:
+            console.print_json({"directory": str(found.directory), "runs": plan_records(found)})
+        else:
+            print_plan(found)
+        return
     colder = _temperatures(temperature) if against == SHARPENED else []
-    failed = [] if show else _train(found)
+    failed = [] if show else _train(found, jobs)
     if (overrides or colder) and not show:
         failed += _measure(found, colder)
-    _show(found, against, colder, k, confidence, markdown=markdown, as_json=as_json)
+    if csv is not None or html is not None:
+        _write(found, csv, html, temperatures=colder or _temperatures(temperature), confidence=confidence)
+    control = found.placebo if against == BASE else None
+    print_arms(found, where, against, colder, k, confidence, control=control, markdown=markdown, as_json=as_json)
     for run, reason in failed:
         console.error(f"{run.config.path}: {reason}")
     if failed:
         raise typer.Exit(1)
 
 
-def _train(found: Study) -> list[tuple[Any, str]]:
-    from counterpoise.cli.live import LiveObserver
+def _write(
+    found: Study, csv: Path | None, html: Path | None, *, temperatures: Sequence[float], confidence: float
+) -> None:
+    from counterpoise.files import atomic_write_text
+    from counterpoise.jobs.study.gather import gather_cells
+    from counterpoise.report.study_page import study_page
+    from counterpoise.report.study_table import write_study_csv
+
+    cells = gather_cells(found, temperatures=temperatures, confidence=confidence)
+    if csv is not None:
+        console.note(f"{write_study_csv(cells, csv)} lines: {csv}")
+    if html is not None:
+        atomic_write_text(html, study_page(cells, title=found.directory.name, confidence=confidence))
+        console.note(f"page: {html}")
+
+
+def _train(found: Study, jobs: int) -> list[tuple[Any, str]]:
+    from counterpoise.text import counted, lasting
 
     total = len(found.runs)
+    if jobs > 1:
+        from counterpoise.cli.views.cells import CellLines
+        from counterpoise.jobs.study.cells import train_cells, usable_cores
+
+        cores = usable_cores()
+        if jobs > cores:
+            console.note(f"--jobs {jobs} on {counted(cores, 'core')}: {cores} at a time")
+        with CellLines(total) as lines:
+            return train_cells(found, jobs=min(jobs, cores), observer=lines)
+    from counterpoise.cli.live import LiveObserver
+
     with LiveObserver() as observer:
         return found.train(
             observer=observer,
-            on_run=lambda run, number: console.note(f"run {number + 1} of {total}: {run.arm}, seed {run.seed}"),
+            on_run=lambda run, number: console.note(f"run {number + 1} of {total}: {run.label}"),
+            on_left=lambda seconds, runs: console.note(
+                f"about {lasting(seconds)} for the {counted(runs, 'run')} to come"
+            ),
         )
 
 
-def _reference(against: str, found: Study) -> str:
+def _reference(against: str, found: Study, at: At) -> str:
     """The arm or the base that is meant, before hours of training and not after."""
     from counterpoise.errors import UsageError
     from counterpoise.evaluation.arms import BASE, SHARPENED
 
+    if at.kind == "frontier" and against not in (BASE, SHARPENED):
+        raise UsageError(
+            f"--at frontier has every step of every arm, and {against} is no one step; "
+            f"take the differences from {BASE} or {SHARPENED}"
+        )
     if against in (BASE, SHARPENED, *found.arms):
         return against
     if against == _PLACEBO:
@@ -139,125 +196,3 @@ def _measure(found: Study, temperatures: Sequence[float]) -> list[tuple[Any, str
             bars[what](done, total)
 
         return found.measure(temperatures=temperatures, on_progress=progress, say=console.note)
-
-
-def _show(
-    found: Study,
-    against: str,
-    temperatures: Sequence[float],
-    k: list[str] | None,
-    confidence: float,
-    *,
-    markdown: bool,
-    as_json: bool,
-) -> None:
-    from counterpoise.cli.passk import parse_ks
-    from counterpoise.errors import UsageError
-    from counterpoise.evaluation.arms import BASE, Arm, arm_rows
-    from counterpoise.evaluation.estimators.passk import k_sweep
-
-    arms = []
-    for name in found.arms:
-        runs = [run for run in found.runs if run.arm == name]
-        results = {run.seed: result for run in runs if (result := run.result()) is not None}
-        base = runs[0].base_result()
-        if base is not None:
-            after = {seed: result.counts for seed, result in results.items()}
-            arms.append(Arm(name=name, after=after, before=base.counts, colder=_colder(runs[0], temperatures)))
-    n = min((problem.n for arm in arms for counts in arm.after.values() for problem in counts), default=0)
-    ks = k_sweep(n) if n else []
-    if len(ks) < 2:
-        trained = any(run.trained for run in found.runs)
-        missing = "no finished run was measured like this; leave --show away to do it" if trained else _UNTRAINED
-        raise UsageError(f"nothing to show in {found.directory}: {missing}")
-    octaves = ks
-    if k:
-        shown = [value for value in parse_ks(k, n) if value <= n]
-        ks = sorted({*octaves, *shown})
-    else:
-        shown = [value for value in _DEFAULT_KS if value in ks]
-    rows = arm_rows(arms, ks, against=against, confidence=confidence, area_ks=octaves)
-    control = found.placebo if against == BASE and any(a.name == found.placebo and a.after for a in arms) else None
-    tables = {against: rows}
-    if control is not None:
-        tables[control] = arm_rows(arms, ks, against=control, confidence=confidence, area_ks=octaves)
-    cautions = _cautions(rows)
-    pending = [f"{run.arm} seed {run.seed}" for run in found.runs if run.result() is None]
-    if as_json:
-        told = {"arms": [asdict(row) for row in rows], "pending": pending, "cautions": cautions}
-        told["inputs"] = _hashes(found, temperatures)
-        less = {} if control is None else {"placebo": control, "less_placebo": [asdict(row) for row in tables[control]]}
-        console.print_json({"against": against, "ks": ks, **told, **less})
-        return
-    columns = [*(f"k={value}" for value in shown), "area"]
-    picked = [*(ks.index(value) for value in shown), len(ks)]
-    for reference, own in tables.items():
-        table = [[row.name, str(len(row.seeds)), *(_cell(row, column) for column in picked)] for row in own]
-        what = f"{reference}, the placebo," if reference == control else reference
-        title = f"pass@k %, in brackets the difference from {what} in points with its {100 * confidence:g}% interval"
-        if markdown:
-            if reference == control:
-                console.stdout.print(f"\nDifferences from {what} instead:\n", soft_wrap=True)
-            _print_markdown(["arm", "seeds", *columns], table)
-            continue
-        shape = console.table("arm", "seeds", *columns, title=title, numbers=("seeds", *columns))
-        for cells in table:
-            shape.add_row(*cells)
-        console.stdout.print(shape)
-    if markdown:
-        for caution in cautions:
-            console.stdout.print(f"\n{caution[0].upper()}{caution[1:]}.", soft_wrap=True)
-        return
-    for caution in cautions:
-        console.stdout.print(caution, soft_wrap=True)
-    if any(math.isnan(row.differences[0].estimate) for row in rows if row.differences):
-        console.note("undefined: a seed's pass@1 is above or below that of the base at every temperature measured")
-    if pending:
-        console.note(f"not finished: {', '.join(pending)}")
-
-
-def _hashes(found: Study, temperatures: Sequence[float]) -> dict[str, dict[str, str]]:
-    """SHA-256 of the files that the figures were computed from, by evaluation."""
-    from counterpoise.evaluation.inputs import hashes_of
-
-    return {str(path): hashes_of(path) for path in found.stores(temperatures)}
-
-
-def _cautions(rows: Sequence[ArmRow]) -> list[str]:
-    """What stands under the table of few seeds or few problems."""
-    from counterpoise.evaluation.cautions import few_problems, few_seeds
-
-    shown = [interval for row in rows for interval in (row.differences or row.points)[:1]]
-    few = few_problems(max((interval.problems for interval in shown), default=0))
-    return [text for text in (few_seeds(len(interval.by_seed) for interval in shown), few) if text]
-
-
-def _colder(run: StudyRun, temperatures: Sequence[float]) -> list[Sequence[ProblemCounts]]:
-    from counterpoise.errors import UsageError
-
-    found = {temperature: run.base_at(temperature) for temperature in temperatures}
-    missing = [f"{temperature:g}" for temperature, result in found.items() if result is None]
-    if missing:
-        raise UsageError(
-            f"the base of {run.arm} was not measured at temperature {', '.join(missing)}; leave --show away to do it"
-        )
-    return [result.counts for result in found.values() if result is not None]
-
-
-def _cell(row: ArmRow, column: int) -> str:
-    point = f"{100 * row.points[column].estimate:.1f}"
-    return f"{point} ({_moved(row.differences[column])})" if row.differences else point
-
-
-def _moved(difference: SeededInterval) -> str:
-    if math.isnan(difference.estimate):
-        return "undefined"
-    estimate, low, high = (100 * value for value in (difference.estimate, difference.low, difference.high))
-    # 0 is added so that what is rounded to it has no sign of its own: -0.0 is a difference nobody measured
-    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(round(value, 1) + 0.0 for value in (estimate, low, high)))
-
-
-def _print_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    lines = [columns, ["---"] * len(columns), *rows]
-    for cells in lines:
-        console.stdout.print("| " + " | ".join(cells) + " |", soft_wrap=True)

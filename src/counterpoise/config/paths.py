@@ -91,7 +91,8 @@ def paths_in(tables: Mapping[str, Any]) -> Iterator[PathPlace | _PartPlace]:
     yield from _set(_table(tables, "run"), "run", ("directory",), "made")
     yield from _set(_table(tables, "model"), "model", ("name",), "model")
     yield from _set(tasks, "tasks", ("train", "test"), "input")
-    yield from _set(settings, "tasks.settings", _of_tasks(), "input")
+    # The registries are imported for what is set alone: most run files name no path of a verifier.
+    yield from _set(settings, "tasks.settings", _of_tasks() if settings else (), "input")
     prompt = _table(tables, "prompt")
     yield from _set(prompt, "prompt", ("shots",), "input")
     for name in TEXTS:
@@ -102,9 +103,9 @@ def paths_in(tables: Mapping[str, Any]) -> Iterator[PathPlace | _PartPlace]:
     for number, source in enumerate(sources if isinstance(sources, list) else ()):
         if isinstance(source, MutableMapping):
             yield from _set(source, f"tasks.settings.sources.{number}", _of_tasks(), "input")
-    for verifier, names in _of_verifiers().items():
-        table = _table(_table(_table(tables, "verification"), "settings"), verifier)
-        yield from _set(table, f"verification.settings.{verifier}", names, "made")
+    settings = _table(_table(tables, "verification"), "settings")
+    for verifier, names in (_of_verifiers() if settings else {}).items():
+        yield from _set(_table(settings, verifier), f"verification.settings.{verifier}", names, "made")
 
 
 def is_path_key(key: str) -> bool:

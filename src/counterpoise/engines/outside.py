@@ -24,7 +24,7 @@ from counterpoise.rewards.vector import VERDICT
 from counterpoise.runfile import parse_config
 from counterpoise.types import Batch, Credit, Divide, LossOutput, Reward, Rollout, Verdict
 
-__all__ = ["OutsideCredit", "compose", "counted_rows", "judged", "rewarded_batch", "row_shares"]
+__all__ = ["OutsideCredit", "compose", "counted_rows", "rewarded_batch", "row_shares", "with_verdicts"]
 
 _NEAR = 1e-6
 
@@ -184,7 +184,9 @@ def rewarded_batch(
     )
 
 
-def judged(batch: Batch, verdicts: Sequence[Verdict], reward: Callable[[Verdict], Reward], *, limit: int) -> Batch:
+def with_verdicts(
+    batch: Batch, verdicts: Sequence[Verdict], reward: Callable[[Verdict], Reward], *, limit: int
+) -> Batch:
     """The batch with what our verifiers said of its N rollouts in the place of an engine's numbers.
 
     Args:

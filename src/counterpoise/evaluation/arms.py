@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from counterpoise.evaluation.estimators.subsets import FloatArray
 from counterpoise.evaluation.seeds import SeededInterval, seeded_intervals
 from counterpoise.evaluation.sharpening import beyond_sharpening
 
-__all__ = ["BASE", "SHARPENED", "Arm", "ArmRow", "arm_rows"]
+__all__ = ["BASE", "SHARPENED", "Arm", "ArmRow", "arm_rows", "frontier"]
 
 
 BASE = "base"
@@ -37,6 +37,18 @@ class Arm:
     """Of its base, which is the same for every seed."""
     colder: Sequence[Sequence[ProblemCounts]] = ()
     """Of its base at other temperatures, where differences are taken from `sharpened`."""
+    towards: Mapping[int, tuple[Sequence[ProblemCounts], float]] = field(default_factory=dict)
+    """A second evaluation by seed and its weight w, for a run that is read between two: its pass@k is `(1 - w) after + w towards`."""
+
+    def values(self, ks: Sequence[int], area_ks: Sequence[int]) -> dict[int, FloatArray]:
+        """(P, K + 1) pass@k at each k and area by seed, problems in the order of their ids."""
+        asked, found = (ks, area_ks), {}
+        for seed in sorted(self.after):
+            found[seed] = _values(self.after[seed], asked)
+            if seed in self.towards:
+                counts, weight = self.towards[seed]
+                found[seed] = (1.0 - weight) * found[seed] + weight * _values(counts, asked)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +94,7 @@ def arm_rows(
     asked = (ks, ks if area_ks is None else area_ks)
     rows = []
     for arm in known.values():
-        values = {seed: _values(counts, asked) for seed, counts in arm.after.items()}
+        values = arm.values(*asked)
         differences: list[SeededInterval] = []
         moved = _moved(arm, values, known.get(against), against, asked)
         if moved:
@@ -98,6 +110,15 @@ def arm_rows(
     return rows
 
 
+def frontier(rows: Sequence[ArmRow]) -> list[bool]:
+    """Whether no other row beats it: is higher in pass@1 or the area, and lower in neither. The first k of the rows is 1.
+
+    It looks at the estimates alone: what lies within its interval of the frontier may belong to it.
+    """
+    points = [(row.points[0].estimate, row.points[-1].estimate) for row in rows]
+    return [not any(other != own and other[0] >= own[0] and other[1] >= own[1] for other in points) for own in points]
+
+
 _Asked = tuple[Sequence[int], Sequence[int]]
 """Numbers of tries, and those that the area runs over."""
 
@@ -109,7 +130,7 @@ def _moved(
     if other is arm:
         return []
     if other is not None:
-        reference = {seed: _values(counts, asked) for seed, counts in other.after.items()}
+        reference = other.values(*asked)
         paired = sorted(values.keys() & reference.keys())
         if paired:
             _check_same(arm, other)

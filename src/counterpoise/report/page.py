@@ -31,7 +31,7 @@ from counterpoise.report.rollouts import kind_counts, rollout_data
 from counterpoise.report.series import width_drawn, with_stand_ins
 from counterpoise.text import visible
 
-__all__ = ["render_page"]
+__all__ = ["page_environment", "render_page"]
 
 _GLYPHS = dict(zip(SYMBOLS, "●■◆▲✚✖▼★", strict=True))
 _STROKES = {
@@ -66,7 +66,7 @@ def render_page(report: Report, *, paper: str | None = None) -> str:
     cards, shared = make_cards(report)
     configured, differences = words.configuration_table(report.runs)
     text = (
-        _environment()
+        page_environment()
         .get_template("report.html")
         .render(
             report=report,
@@ -121,7 +121,8 @@ def _left_out(run: Run) -> list[str]:
     return said
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Jinja with our templates: everything is escaped, and pages share their words and styles."""
     environment = Environment(
         loader=PackageLoader("counterpoise.report"),
         autoescape=True,

@@ -17,9 +17,10 @@ from typing import BinaryIO
 from counterpoise.files import atomic_write
 from counterpoise.report.records import Report
 
-__all__ = ["write_csv"]
+__all__ = ["Row", "write_csv", "write_rows"]
 
 Row = Sequence[object]
+"""One line: a cell for each column."""
 
 
 def write_csv(report: Report, directory: Path) -> list[Path]:
@@ -34,7 +35,7 @@ def write_csv(report: Report, directory: Path) -> list[Path]:
         first = next(waiting, None)
         if first is not None:
             path = directory / f"{name}.csv"
-            atomic_write(path, partial(_write, rows=chain((header, first), waiting)))
+            atomic_write(path, partial(write_rows, rows=chain((header, first), waiting)))
             written.append(path)
     return written
 
@@ -108,7 +109,8 @@ def _metrics(report: Report) -> Iterator[Row]:
                     yield run.name, step, name, value
 
 
-def _write(handle: BinaryIO, *, rows: Iterable[Row]) -> None:
+def write_rows(handle: BinaryIO, *, rows: Iterable[Row]) -> None:
+    """Write rows as CSV in UTF-8, undefined numbers as empty cells; `files.atomic_write` calls it."""
     text = io.TextIOWrapper(handle, encoding="utf-8", errors="replace", newline="")
     csv.writer(text, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
     text.flush()

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from counterpoise.errors import UsageError
+from counterpoise.evaluation.estimators import majority
 from counterpoise.evaluation.estimators.hypergeometric import expected_score
 from counterpoise.evaluation.estimators.majority import maj_at_k
 
@@ -173,3 +174,28 @@ def test_undefined_and_ragged():
 def test_refuses(counts, correct, silent, message):
     with pytest.raises(UsageError, match=message):
         maj_at_k(counts, correct, [1], silent=silent)
+
+
+SHARED = [
+    ([(23, True), (2, True), (17, False)] + [(3, False)] * 5 + [(1, False)] * 31, 3),
+    ([(9, True)] + [(9, False)] * 8 + [(1, False)] * 10, 0),  # nine classes tie at every count
+    ([(1, True)] + [(1, False)] * 59, 1),  # up to 30 tie at one vote each: sixteen nodes
+    ([(30, True), (31, False)], 30),
+    ([(2, True), (58, False)], 1),
+    ([(40, True), (1, False)], 50),  # fewer voters than many k
+]
+"""Problems of 91 and 61 responses whose tables are shared in part."""
+
+
+@pytest.mark.parametrize("bytes_kept", [1 << 26, 1])
+def test_problems_that_share_tables_agree_with_rational_arithmetic(bytes_kept, monkeypatch):
+    # a table that does not fit is made again, and no problem sees what another one has left
+    monkeypatch.setattr(majority, "_TABLES", bytes_kept)
+    ks = [1, 7, 30, 91]
+    sizes = [[size for size, _ in classes] for classes, _ in SHARED]
+    flags = [[right for _, right in classes] for classes, _ in SHARED]
+    values = maj_at_k(sizes, flags, ks, silent=[silent for _, silent in SHARED])
+    for row, (classes, silent) in enumerate(SHARED):
+        n = sum(size for size, _ in classes) + silent
+        exact = [float(counted(classes, silent, k)) if k <= n else np.nan for k in ks]
+        assert values[row] == pytest.approx(exact, abs=1e-12, nan_ok=True)

@@ -116,8 +116,9 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         credit, columns = parts.step(batch)
         advantages, divisor = credit.advantages, None
         if self.loss_type in GLOBAL_DIVISOR:
-            # TRL multiplies by 1/divisor; row_shares says what each row has to count for in the whole.
-            divisor = max(1, counts(credit, batch.lengths, batch.scored).tokens_signed)
+            # TRL multiplies by 1/divisor; row_shares says what each row has to count for in the whole. A KL term is divided by it, too.
+            trained = counts(credit, batch.lengths, batch.scored).tokens_signed
+            divisor = max(1, int(batch.lengths.sum()) if self.beta else trained)
             counted, _ = counted_rows(parts.step, credit, batch)
             advantages = advantages * row_shares(parts.divide, credit, batch, counted) * divisor
         own, first = len(mask), self.accelerator.process_index * len(mask)

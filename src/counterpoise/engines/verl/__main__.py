@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from counterpoise.engines.verl.checks import (
     check_devices,
     check_environment,
+    check_function,
     check_plugin,
     check_ray,
-    check_reward,
 )
-from counterpoise.engines.verl.settings import check_config, has_terms, verl_settings
+from counterpoise.engines.verl.settings import adds_terms, check_config, is_ours, verl_settings
 from counterpoise.errors import CounterpoiseError, UsageError
 
 __all__ = ["check_overrides", "run_checked"]
@@ -37,11 +37,12 @@ def check_overrides(overrides: Sequence[str]) -> None:
             config = compose("ppo_trainer", overrides=list(overrides))
     except (HydraException, ValueError) as error:  # it refuses some values in the words of Python
         raise UsageError(f"verl's settings: {' '.join(str(error).split())}") from error
-    check_config(config)
     table = config.algorithm.get("counterpoise", None)
-    asked = verl_settings(None if table is None else OmegaConf.to_container(table, resolve=True))
-    asked.compose(steps=1, length=int(config.data.max_response_length), terms=has_terms(config))
-    check_reward(OmegaConf.to_container(config.reward.custom_reward_function, resolve=True))
+    if is_ours(config):
+        check_config(config)
+        asked = verl_settings(None if table is None else OmegaConf.to_container(table, resolve=True))
+        asked.compose(steps=1, length=int(config.data.max_response_length), terms=adds_terms(config))
+    check_function(OmegaConf.to_container(config.reward.custom_reward_function, resolve=True))
     address = check_ray(OmegaConf.to_container(config.ray_kwargs.ray_init, resolve=True))
     if address is None and "VERL_PLATFORM" not in os.environ:
         check_devices(int(config.trainer.n_gpus_per_node), _devices())

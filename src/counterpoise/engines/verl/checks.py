@@ -12,10 +12,22 @@ from typing import Any
 
 from counterpoise.errors import CounterpoiseError, MissingExtraError, UsageError
 
-__all__ = ["check_devices", "check_environment", "check_plugin", "check_ray", "check_reward", "check_versions"]
+__all__ = [
+    "check_devices",
+    "check_entry_point",
+    "check_environment",
+    "check_function",
+    "check_plugin",
+    "check_ray",
+    "check_versions",
+]
 
 _VERL = "0.9.1"
 _CEILING = (5, 11)
+_OURS = ("counterpoise.engines.verl.rewards", "counterpoise.engines.verl.judging")
+_SWITCHED_OFF = (
+    "verl did not load the plugin counterpoise; unset VERL_USE_EXTERNAL_PLUGINS, or add counterpoise to the names in it"
+)
 
 
 def check_versions(verl: str, transformers: str) -> None:
@@ -54,6 +66,25 @@ def check_environment() -> None:
         )
 
 
+def check_entry_point() -> None:
+    """Refuse a package that verl does not find as its plugin, or is told to leave alone; verl is not imported.
+
+    Raises:
+        UsageError: it is not installed, or switched off.
+    """
+    modules = os.environ.get("VERL_USE_EXTERNAL_MODULES", "").split(",")
+    if "counterpoise.engines.verl.plugin" in modules:
+        return
+    if not any(point.name == "counterpoise" for point in entry_points(group="verl.plugins")):
+        raise UsageError(
+            "verl finds no plugin counterpoise: the package is on the path and not installed; pip install it, or set "
+            "VERL_USE_EXTERNAL_MODULES=counterpoise.engines.verl.plugin"
+        )
+    wanted = os.environ.get("VERL_USE_EXTERNAL_PLUGINS", "auto").strip().lower()
+    if wanted != "auto" and "counterpoise" not in [name.strip() for name in wanted.split(",")]:
+        raise UsageError(_SWITCHED_OFF)
+
+
 def check_plugin() -> str:
     """Import verl and say where our plugin came from.
 
@@ -68,21 +99,15 @@ def check_plugin() -> str:
         except PackageNotFoundError:
             own = "from source"
         return f"verl {_VERL} has loaded the plugin of counterpoise {own}"
-    if not any(point.name == "counterpoise" for point in entry_points(group="verl.plugins")):
-        raise UsageError(
-            "verl finds no plugin counterpoise: the package is on the path and not installed; pip install it, or set "
-            "VERL_USE_EXTERNAL_MODULES=counterpoise.engines.verl.plugin"
-        )
+    check_entry_point()
     try:
         importlib.import_module("counterpoise.engines.verl.plugin")
     except Exception as error:
         raise UsageError(f"verl could not load the plugin counterpoise: {type(error).__name__}: {error}") from error
-    raise UsageError(
-        "verl did not load the plugin counterpoise; unset VERL_USE_EXTERNAL_PLUGINS, or add counterpoise to the names in it"
-    )
+    raise UsageError(_SWITCHED_OFF)
 
 
-def check_reward(function: Mapping[str, Any]) -> None:
+def check_function(function: Mapping[str, Any]) -> None:
     """Load the reward function, which verl does in its workers, and look up the verifier that it names where it is ours.
 
     Args:
@@ -103,12 +128,13 @@ def check_reward(function: Mapping[str, Any]) -> None:
             "of a file, or pkg://package.module, and the name of a function in it"
         ) from error
     given = dict(function.get("reward_kwargs") or {})
-    if getattr(found, "__module__", "") == "counterpoise.engines.verl.rewards" and given.get("verifier") is not None:
-        from counterpoise.engines.verl.rewards import worker_judge
+    if getattr(found, "__module__", "") in _OURS and given.get("verifier") is not None:
+        from counterpoise.engines.verl.rewards import check_reward
 
+        own = {key: value for key, value in given.items() if key not in ("verifier", "workers_per_node")}
         try:
-            worker_judge(str(given.pop("verifier")), given)
-        except CounterpoiseError as error:
+            check_reward("", "", str(given["verifier"]), own)
+        except (CounterpoiseError, TypeError) as error:  # a list cannot be a key
             raise UsageError(f"reward.custom_reward_function.reward_kwargs: {error}") from error
 
 

@@ -10,7 +10,7 @@ from counterpoise.config import RunConfig
 from counterpoise.engines.outside import OutsideCredit, compose
 from counterpoise.errors import ConfigError, UsageError
 
-__all__ = ["VerlSettings", "check_config", "column_kinds", "has_terms", "verl_settings"]
+__all__ = ["VerlSettings", "adds_terms", "check_config", "column_kinds", "is_ours", "verl_settings"]
 
 _OWN = ("denominator", "max_unscored", "remove_rows", "reward_range", "task_key")
 _ENGINE = "verl's trainer"
@@ -106,7 +106,13 @@ def column_kinds(rows: Any, key: str) -> tuple[str, ...]:
     return tuple(sorted({str(kind) for kind in rows[key]}))
 
 
-def has_terms(config: Any) -> bool:
+def is_ours(config: Any) -> bool:
+    """Whether verl's configuration asks for anything of ours; verl's own algorithms are nobody's business here."""
+    algorithm, mode = config.algorithm, config.trainer.v1.trainer_mode
+    return "counterpoise" in (algorithm.adv_estimator, mode) or algorithm.get("counterpoise", None) is not None
+
+
+def adds_terms(config: Any) -> bool:
     """Whether verl's loss has terms that act on rows without credit."""
     actor = config.actor_rollout_ref.actor
     return bool(actor.get("use_kl_loss", False)) or bool(actor.get("entropy_coeff", 0.0))
@@ -123,10 +129,10 @@ def check_config(config: Any) -> None:
     correction = algorithm.get("rollout_correction", None) or {}
     reward = str(table.get("reward", "binary"))
     function = config.reward.custom_reward_function.path
-    terms = has_terms(config)
+    terms = adds_terms(config)
     wanted = (
         (algorithm.adv_estimator == "counterpoise", f"algorithm.adv_estimator={algorithm.adv_estimator}",
-         "no rule of ours would be called; set algorithm.adv_estimator=counterpoise, or start verl.trainer.main_ppo itself"),
+         "no rule of ours would be called; set algorithm.adv_estimator=counterpoise, or leave algorithm.counterpoise out"),
         (mode == "counterpoise", f"trainer.v1.trainer_mode={mode}",
          "that trainer shows an estimator no verdicts; set trainer.v1.trainer_mode=counterpoise"),
         (config.trainer.get("use_v1", True), "trainer.use_v1=False", "the older trainer has no place for our credit; set True"),
@@ -147,8 +153,6 @@ def check_config(config: Any) -> None:
          "it is what a verdict of ours is worth; set reward.custom_reward_function.path=pkg://counterpoise.engines.verl.rewards"),
         (str(table.get("token_weights", "none")) == "none" or not correction.get("bypass_mode", False),
          "algorithm.rollout_correction.bypass_mode=True", "verl then records no entropies, which token weights read; set False"),
-        (not (table.get("remove_rows", False) and terms), "algorithm.counterpoise.remove_rows=true",
-         "KL and entropy terms act on the rows that it removes; leave one of them out"),
     )  # fmt: skip
     for fine, what, why in wanted:
         if not fine:

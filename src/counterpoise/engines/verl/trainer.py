@@ -13,7 +13,7 @@ import torch
 
 from counterpoise.build.credit import reward_of
 from counterpoise.credit import Needs, needs_of
-from counterpoise.engines.outside import OutsideCredit, counted_rows, judged
+from counterpoise.engines.outside import OutsideCredit, counted_rows, with_verdicts
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.verl.batch import (
     Sessions,
@@ -29,7 +29,7 @@ from counterpoise.engines.verl.batch import (
 )
 from counterpoise.engines.verl.estimator import giving
 from counterpoise.engines.verl.lost import refuse_lost
-from counterpoise.engines.verl.settings import check_config, column_kinds, has_terms, verl_settings
+from counterpoise.engines.verl.settings import adds_terms, check_config, column_kinds, verl_settings
 from counterpoise.errors import DataError, MissingExtraError, TrainingError
 from counterpoise.types import Batch, Credit, Verdict
 
@@ -70,7 +70,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         table = config.algorithm.get("counterpoise", None)
         self._asked = verl_settings(None if table is None else OmegaConf.to_container(table, resolve=True))
         self._length = int(config.data.max_response_length)
-        self._terms = has_terms(config)
+        self._terms = adds_terms(config)
         self._kinds: tuple[str, ...] = ()
         self._compose(steps=1)  # what is wrong is said before a model is loaded
         self._parts: OutsideCredit | None = None
@@ -167,7 +167,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         """The batch with the reward that the run file's `credit.reward` makes of our verdicts, where they are ours."""
         section = self.signed_credit.config.credit
         if verdicts is not None:
-            return judged(batch, verdicts, reward_of(self.signed_credit.config), limit=self._length)
+            return with_verdicts(batch, verdicts, reward_of(self.signed_credit.config), limit=self._length)
         if section.reward != "binary":
             raise DataError(
                 f"algorithm.counterpoise.reward={section.reward} is what a verdict of ours is worth, and the reward function gave none; "

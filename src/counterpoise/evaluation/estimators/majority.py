@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln, roots_legendre, xlog1py, xlogy
 
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.estimators.subsets import (
@@ -17,11 +19,14 @@ from counterpoise.evaluation.estimators.subsets import (
     check_k,
     integers,
 )
+from counterpoise.lazy import special
 
 __all__ = ["maj_at_k"]
 
 _NEGLIGIBLE = 1e-18
 """Share of a chance that is left out; a thousand such terms stay below the rounding of one double."""
+_TABLES = 1 << 26
+"""Bytes of tables that are kept at a time."""
 
 
 def maj_at_k(
@@ -43,7 +48,8 @@ def maj_at_k(
     `P(X_i = t)` instead; the integral over y in [0, 1] turns the y^s of s further tied classes into the 1/(1 + s) of a fair draw (Gauss and
     Legendre's rule with enough nodes is exact). The condition on the sum is one coefficient of a polynomial in the number drawn, read
     off its values at roots of unity, as many as keep every coefficient of weight from folding onto it. Winning counts and coefficients
-    with less than 1e-18 of the whole are left out, classes of one size are taken together, equal problems once. All terms are
+    with less than 1e-18 of the whole are left out, classes of one size are taken together, equal problems once. What a class contributes
+    depends on n, k and its size alone, so it is computed once for all problems. All terms are
     probabilities and the error is absolute, near 1e-13; benchmarks/estimators.py measures the time.
 
     Args:
@@ -67,19 +73,46 @@ def maj_at_k(
         )
     values_PK = np.full((len(counts), k_K.size), np.nan)
     met: dict[tuple[bytes, bytes, int], int] = {}
+    votes_P = []
     for row, (classes, flags, mute) in enumerate(zip(counts, correct, silent_P.tolist(), strict=True)):
         sizes_M, right_M = _classes(row, classes, flags)
-        earlier = met.setdefault((sizes_M.tobytes(), right_M.tobytes(), mute), row)
-        if earlier != row:
-            values_PK[row] = values_PK[earlier]
-            continue
         n = int(sizes_M.sum()) + mute
         if n > MAX_ROLLOUTS:
             raise UsageError(f"problem {row} (from 0) has {n} responses; at most {MAX_ROLLOUTS} are taken")
-        for column, votes in enumerate(k_K.tolist()):
-            if votes <= n:
-                values_PK[row, column] = _vote(sizes_M, right_M, mute, votes)
+        earlier = met.setdefault((sizes_M.tobytes(), right_M.tobytes(), mute), row)
+        wrong = sorted(Counter(sizes_M[~right_M].tolist()).items())
+        right = sizes_M[right_M].tolist()
+        votes_P.append(_Votes(sizes=sizes_M.tolist(), wrong=wrong, right=right, silent=mute, n=n, same_as=earlier))
+    by_n = sorted(range(len(votes_P)), key=lambda row: votes_P[row].n)  # the tables of one n at a time bound the memory
+    for column, k in enumerate(int(one) for one in k_K):
+        draws: dict[int, _Draws] = {}
+        for row in by_n:
+            votes = votes_P[row]
+            if votes.same_as != row:
+                values_PK[row, column] = values_PK[votes.same_as, column]
+            elif k <= votes.n:
+                if votes.n not in draws:
+                    draws = {votes.n: _Draws(votes.n, k)}
+                values_PK[row, column] = _vote(votes, draws[votes.n])
     return values_PK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Votes:
+    """The answers to one problem."""
+
+    sizes: list[int]
+    """Responses of each class, ascending."""
+    wrong: list[tuple[int, int]]
+    """Sizes of the wrong classes, ascending, each with how many have it."""
+    right: list[int]
+    """Sizes of the right ones."""
+    silent: int
+    """Responses without an answer."""
+    n: int
+    """All responses."""
+    same_as: int
+    """Row of the first problem with the same classes: this one, or an earlier one."""
 
 
 def _classes(row: int, classes: npt.ArrayLike, flags: npt.ArrayLike) -> tuple[IntArray, npt.NDArray[np.bool_]]:
@@ -97,48 +130,127 @@ def _classes(row: int, classes: npt.ArrayLike, flags: npt.ArrayLike) -> tuple[In
     return sizes_M[order], right_M[order]
 
 
-def _vote(sizes_M: IntArray, right_M: npt.NDArray[np.bool_], silent: int, k: int) -> float:
-    if not right_M.any():
-        return 0.0
-    if right_M.all() and k > silent:
-        return 1.0
-    n = int(sizes_M.sum()) + silent
-    drawn = _binomial(n, k / n)
-    points = _points(drawn, k)
-    turns_F = np.exp(-2j * np.pi * np.arange(points // 2 + 1) / points)
-    wins_Q, ties_Q, weights_Q = _wins(sizes_M, sizes_M[right_M], n, k, drawn)
-    top = int(wins_Q.max(initial=0))
-    powers_tF = turns_F ** np.arange(top + 1)[:, None]
-    nobody_QF = np.broadcast_to(
-        (_binomial(silent, k / n) * turns_F[:, None] ** np.arange(silent + 1)).sum(axis=1), (wins_Q.size, turns_F.size)
-    )
+class _Draws:
+    """What drawing k of n comes to for a class of any size: equal for all problems, so each is computed once.
 
-    def factors(size: int) -> tuple[npt.NDArray[np.complex128], npt.NDArray[np.complex128]]:
-        """P(X < t) + y P(X = t), and P(X = t), each times its turn."""
-        chances_t = np.zeros(top + 1)
-        chances = _binomial(size, k / n)[: top + 1]
+    Args:
+        n: responses.
+        k: votes.
+    """
+
+    def __init__(self, n: int, k: int) -> None:
+        self.n, self.k = n, k
+        self.drawn = _binomial(n, k / n)
+        points = _points(self.drawn, k)
+        self.turns_F = np.exp(-2j * np.pi * np.arange(points // 2 + 1) / points)
+        # A real polynomial's values at conjugate points are conjugate: half of the points are enough.
+        twice_F = np.full(self.turns_F.size, 2.0)
+        twice_F[0] = 1.0
+        if points % 2 == 0:
+            twice_F[-1] = 1.0
+        self.wanted_F = np.exp(2j * np.pi * (k * np.arange(self.turns_F.size) % points) / points) * twice_F / points
+        self._rows = min(k, n)
+        self._powers_tF = self.turns_F ** np.arange(self._rows + 1)[:, None]
+        self._one_F = 1 - k / n + k / n * self.turns_F
+        self._factors: dict[tuple[int, int], npt.NDArray[np.complex128]] = {}
+        self._winning: dict[int, tuple[int, int]] = {}
+        self._bytes = 0
+
+    def anything(self, size: int) -> npt.NDArray[np.complex128]:
+        """(F,) generating function of the number drawn from `size` responses, however many: `(1 - p + p z) ** size`."""
+        return _power(self._one_F, size) if size else np.ones_like(self._one_F)
+
+    def exactly(self, size: int) -> npt.NDArray[np.complex128]:
+        """(t, F) `P(X = t) z^t` for t = 0, 1, …: the class holds the winning count."""
+        if (size, 0) not in self._factors:
+            self._keep((size, 0), self._terms(size))
+        return self._factors[size, 0]
+
+    def below(self, size: int, nodes: int) -> npt.NDArray[np.complex128]:
+        """(t, nodes, F) `P(X < t) + y P(X = t)`, each term times its turn, for t = 0, 1, … and y at so many nodes.
+
+        Only as many t have rows as can have that many classes tied: with `nodes` > 1 more than `nodes` classes hold t each.
+        """
+        if (size, nodes) not in self._factors:
+            rows = self._rows if nodes == 1 else min(self._rows, self.k // nodes)
+            terms_tF = self._terms(size)[: rows + 1]
+            below_tF = np.cumsum(terms_tF, axis=0) - terms_tF
+            ties = _gauss(nodes)[0][None, :, None]
+            self._keep((size, nodes), below_tF[:, None, :] + ties * terms_tF[:, None, :])
+        return self._factors[size, nodes]
+
+    def winning(self, size: int) -> tuple[int, int]:
+        """The least and the largest t that a right class of this size draws with a chance above `_NEGLIGIBLE`; (1, 0) for none."""
+        if size not in self._winning:
+            counts_t = np.arange(max(1, self.k - (self.n - size)), min(self.k, size) + 1)
+            own, rest = _binomial(size, self.k / self.n), _binomial(self.n - size, self.k / self.n)
+            likely = counts_t[own[counts_t] * rest[self.k - counts_t] > _NEGLIGIBLE * self.drawn[self.k]]
+            self._winning[size] = (int(likely[0]), int(likely[-1])) if likely.size else (1, 0)
+        return self._winning[size]
+
+    def _terms(self, size: int) -> npt.NDArray[np.complex128]:
+        """Rows to twice the size: a class is asked for in stretches that begin at its size or below, and end before they double."""
+        chances_t = np.zeros(min(self._rows, 2 * size) + 1)
+        chances = _binomial(size, self.k / self.n)[: chances_t.size]
         chances_t[: chances.size] = chances
-        terms_tF = chances_t[:, None] * powers_tF
-        below_tF = np.cumsum(terms_tF, axis=0) - terms_tF
-        exactly_QF = terms_tF[wins_Q]
-        return below_tF[wins_Q] + ties_Q[:, None] * exactly_QF, exactly_QF
+        terms_tF: npt.NDArray[np.complex128] = chances_t[:, None] * self._powers_tF[: chances_t.size]
+        return terms_tF
 
-    # Most classes share their size with others, and the wrong ones never win: one power for each size, before the right ones.
-    for size, times in zip(*np.unique(sizes_M[~right_M], return_counts=True), strict=True):
-        nobody_QF = nobody_QF * _power(factors(int(size))[0], int(times))
-    winner_QF = np.zeros_like(nobody_QF)
-    for size in sizes_M[right_M].tolist():
-        factor_QF, exactly_QF = factors(size)
-        winner_QF = winner_QF * factor_QF + nobody_QF * exactly_QF
-        nobody_QF = nobody_QF * factor_QF
-    # A real polynomial's values at conjugate points are conjugate: half of the points are enough.
-    twice_F = np.full(turns_F.size, 2.0)
-    twice_F[0] = 1.0
-    if points % 2 == 0:
-        twice_F[-1] = 1.0
-    wanted_F = np.exp(2j * np.pi * (k * np.arange(turns_F.size) % points) / points) * twice_F / points
-    joint = float((weights_Q @ winner_QF @ wanted_F).real)
-    return min(max(joint / float(drawn[k]), 0.0), 1.0)
+    def _keep(self, key: tuple[int, int], table: npt.NDArray[np.complex128]) -> None:
+        self._bytes += table.nbytes
+        if self._bytes > _TABLES:
+            self._factors, self._bytes = {}, table.nbytes
+        self._factors[key] = table
+
+
+def _vote(votes: _Votes, draws: _Draws) -> float:
+    k = draws.k
+    if not votes.right:
+        return 0.0
+    if not votes.wrong and k > votes.silent:
+        return 1.0
+    ends = [draws.winning(size) for size in votes.right]
+    joint = 0.0
+    low, high = min(first for first, last in ends if last), max(last for _, last in ends)
+    for first, last, nodes in _stretches(votes.sizes, low, high, k):
+        counts = slice(first, last + 1)
+        # A class that is too small to tie may have drawn anything, and many such classes are as one.
+        small = sum(votes.sizes[: bisect_left(votes.sizes, first)])
+        nobody: npt.NDArray[np.complex128] = draws.anything(votes.silent + small)[None, None, :]
+        # Most classes share their size with others, and the wrong ones never win: one power for each size, before the right ones.
+        for size, times in votes.wrong:
+            if size >= first:
+                nobody = nobody * _power(draws.below(size, nodes)[counts], times)
+        winner: npt.NDArray[np.complex128] | None = None
+        for size in votes.right:
+            if size >= first:
+                exactly = nobody * draws.exactly(size)[counts, None, :]
+                factor = draws.below(size, nodes)[counts]
+                winner, nobody = exactly if winner is None else winner * factor + exactly, nobody * factor
+        if winner is not None:
+            by_node = (winner.sum(axis=0) @ draws.wanted_F).real
+            # without another class that could tie there is nothing to integrate over
+            joint += float(by_node @ _gauss(nodes)[1]) if by_node.size == nodes else float(by_node[0])
+    return min(max(joint / float(draws.drawn[k]), 0.0), 1.0)
+
+
+def _stretches(sizes: Sequence[int], low: int, high: int, k: int) -> Iterator[tuple[int, int, int]]:
+    """Winning counts `low` to `high` in stretches (first, last, nodes) for which as many nodes are enough.
+
+    At most k // t classes hold t each, so s further ones give a degree of at most min(k // t, classes that large) - 1 in y, for which
+    degree // 2 + 1 nodes are exact; more are exact too, and powers of two let problems share their tables. A stretch ends where t has
+    doubled, too: the larger t, the fewer classes have to be looked at.
+    """
+    first, nodes = low, 0
+    for t in range(low, high + 1):
+        needed = (min(k // t, len(sizes) - bisect_left(sizes, t)) + 1) // 2
+        power = 1 << max(0, needed - 1).bit_length()
+        if nodes and (power != nodes or t >= 2 * first):
+            yield first, t - 1, nodes
+            first = t
+        nodes = power
+    if nodes:
+        yield first, high, nodes
 
 
 def _points(drawn: FloatArray, k: int) -> int:
@@ -151,35 +263,10 @@ def _points(drawn: FloatArray, k: int) -> int:
     return int(max(k - heavy[0], heavy[-1] - k)) + 1
 
 
-def _wins(
-    sizes_M: IntArray, right_sizes: IntArray, n: int, k: int, drawn: FloatArray
-) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Winning counts t, tie weights y and quadrature weights, one row q for each pair (t, y).
-
-    Only t that a right class reaches with a chance above `_NEGLIGIBLE` are kept. At most k // t classes hold t each, so s further ones
-    give a degree of at most min(k // t, classes that large) - 1 in y, for which degree // 2 + 1 nodes are exact.
-    """
-    counts_t = np.arange(1, min(k, int(right_sizes.max())) + 1)
-    likely_t = np.zeros(counts_t.size, dtype=np.bool_)
-    for size in np.unique(right_sizes).tolist():
-        own, rest = _binomial(size, k / n), _binomial(n - size, k / n)
-        possible = np.flatnonzero((counts_t <= size) & (k - counts_t <= n - size))
-        t = counts_t[possible]
-        likely_t[possible] |= own[t] * rest[k - t] > _NEGLIGIBLE * drawn[k]
-    counts_t = counts_t[likely_t]
-    tied_t = np.minimum(k // counts_t, (sizes_M[:, None] >= counts_t).sum(axis=0))
-    nodes_t = (tied_t + 1) // 2
-    wins_Q = np.repeat(counts_t, nodes_t)
-    rules = [_gauss(nodes) for nodes in nodes_t.tolist()]
-    ties_Q = np.concatenate([np.zeros(0), *(ties for ties, _ in rules)])
-    weights_Q = np.concatenate([np.zeros(0), *(weights for _, weights in rules)])
-    return wins_Q, ties_Q, weights_Q
-
-
 @lru_cache(maxsize=1024)
 def _gauss(nodes: int) -> tuple[FloatArray, FloatArray]:
     """Nodes and weights of Gauss and Legendre's rule on [0, 1]."""
-    places, weights = roots_legendre(nodes)
+    places, weights = special.roots_legendre(nodes)
     return (places + 1) / 2, weights / 2
 
 
@@ -196,6 +283,6 @@ def _power(base: npt.NDArray[np.complex128], exponent: int) -> npt.NDArray[np.co
 def _binomial(size: int, chance: float) -> FloatArray:
     """P(X = x) for x = 0..size."""
     x = np.arange(size + 1)
-    ways = gammaln(size + 1) - gammaln(x + 1) - gammaln(size - x + 1)
-    probabilities: FloatArray = np.exp(ways + xlogy(x, chance) + xlog1py(size - x, -chance))
+    ways = special.gammaln(size + 1) - special.gammaln(x + 1) - special.gammaln(size - x + 1)
+    probabilities: FloatArray = np.exp(ways + special.xlogy(x, chance) + special.xlog1py(size - x, -chance))
     return probabilities

@@ -1,50 +1,30 @@
-"""A study: the same run under several settings (arms) and several seeds, one after the other, resumable at every checkpoint.
+"""A study: the same run under several settings (arms) and several seeds, resumable at every checkpoint.
 
-DIRECTORY/ARM-seed0/  ARM-seed1/ …     a run directory each
+DIRECTORY/ARM-seed0/  ARM-seed1/ …                         a run directory each
+DIRECTORY/BED/tasks.max_train=100/ARM-seed0/ …             in a grid, under its bed and its values of the axes
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field, ValidationError
+from typing import Any
 
 from counterpoise.build.checks import check_names, check_policy
 from counterpoise.build.problems import Problems, problems_of
 from counterpoise.config import RunConfig
-from counterpoise.config.base import Section, component_fault
 from counterpoise.engines.local.observer import Observer
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.summary import EvaluationResult
-from counterpoise.ranges import Count
-from counterpoise.runfile import parse_config, settled
+from counterpoise.jobs.study.pace import TimeLeft
+from counterpoise.runfile import settled
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.runs.identity import flat
-from counterpoise.tables import extended, merge_tables, read_run_tables, read_tables
 
-__all__ = ["Study", "StudyFile", "StudyRun", "load_study"]
-
-_SEED = "-seed"
-_HOW_SCORED = ("model", "tasks", "prompt", "evaluation", "verification")
-"""Sections that decide what the base scores: arms that share them share its evaluation."""
-
-
-class StudyFile(Section):
-    """What a study file may say."""
-
-    run: Path
-    """Run file that every arm starts from, relative to the study file."""
-    seeds: Annotated[list[Count], Field(min_length=1)] = Field(default_factory=lambda: [0, 1, 2])
-    """Seeds of the runs of each arm."""
-    directory: Path = Path("runs")
-    """Parent of the study's own directory, which has the study file's name; relative to the study file where it stands there."""
-    settings: dict[str, Any] = Field(default_factory=dict)
-    """Sections of the run file that all arms change."""
-    arms: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
-    """Sections of the run file that one arm changes, by its name."""
+__all__ = ["Study", "StudyRun", "axis_text", "run_directory"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +41,44 @@ class StudyRun:
     """Run whose evaluation before training is this run's base."""
     measured: Sequence[str] = ()
     """`evaluation.KEY=VALUE` under which it is measured once more; empty is as it was trained."""
+    bed: str = ""
+    """Name of its bed; empty where the study has one run file."""
+    axes: Mapping[str, Any] = field(default_factory=dict)
+    """Its value on each axis, by dotted setting; empty where the study has none."""
+
+    @property
+    def place(self) -> str:
+        """Bed and values of the axes in words: what arms are compared within; empty where a study has neither."""
+        return ", ".join(filter(None, [self.bed, *(f"{key}={axis_text(value)}" for key, value in self.axes.items())]))
+
+    @property
+    def label(self) -> str:
+        """`nsr, seed 0`, behind its place in a grid."""
+        return ", ".join(filter(None, [self.place, self.arm, f"seed {self.seed}"]))
+
+    @property
+    def steps_done(self) -> int:
+        """Steps that a run which goes on would not make again: those of its newest checkpoint."""
+        names = [checkpoint.name[len(_STEP) :] for checkpoint in self.config.path.glob(f"checkpoints/{_STEP}*")]
+        return max((int(name) for name in names if name.isascii() and name.isdecimal()), default=0)
+
+    @property
+    def evaluated(self) -> list[int]:
+        """Steps after which it was measured like this, ascending; the base is none of them."""
+        if not (self.config.path / "config.toml").is_file():
+            return []
+        found = RunDirectory.read(self.config.path, self.measured).evaluations.glob(f"{_STEP}*/passk.json")
+        names = [path.parent.name[len(_STEP) :] for path in found]
+        return sorted(int(name) for name in names if name.isascii() and name.isdecimal() and int(name))
 
     @property
     def trained(self) -> bool:
         """Whether the run has come to its end."""
         return _store(self.config.path, self.config.learner.steps, ()) is not None
 
-    def result(self) -> EvaluationResult | None:
-        """pass@k after the last step; None when the run has not come so far, or was not measured like this."""
-        return _evaluated(self.config.path, self.config.learner.steps, self.measured)
+    def result(self, step: int | None = None) -> EvaluationResult | None:
+        """pass@k after a step, the last by default; None when the run has not come so far, or was not measured like this."""
+        return _evaluated(self.config.path, self.config.learner.steps if step is None else step, self.measured)
 
     def base_result(self) -> EvaluationResult | None:
         """pass@k of the base; None when it was not evaluated yet."""
@@ -80,7 +89,7 @@ class StudyRun:
         return _evaluated(self.base, 0, (_at(temperature),))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """Arms times seeds, in the order they are run: all arms under one seed before the next, so that a part of it is a fair picture."""
 
@@ -88,6 +97,19 @@ class Study:
     """Where its runs are."""
     runs: Sequence[StudyRun]
     """All of them."""
+
+    @property
+    def in_grid(self) -> bool:
+        """Whether it has beds or axes."""
+        return any(run.bed or run.axes for run in self.runs)
+
+    @cached_property
+    def places(self) -> dict[str, list[StudyRun]]:
+        """Runs by `StudyRun.place`; a study without beds and axes has one, named by the empty text."""
+        found: dict[str, list[StudyRun]] = {}
+        for run in self.runs:
+            found.setdefault(run.place, []).append(run)
+        return found
 
     @property
     def arms(self) -> list[str]:
@@ -109,13 +131,20 @@ class Study:
         return list(dict.fromkeys(path for path in found if path is not None))
 
     def train(
-        self, *, observer: Observer | None = None, on_run: Callable[[StudyRun, int], None] = lambda run, number: None
+        self,
+        *,
+        observer: Observer | None = None,
+        on_run: Callable[[StudyRun, int], None] = lambda run, number: None,
+        on_left: Callable[[float, int], None] = lambda seconds, runs: None,
     ) -> list[tuple[StudyRun, str]]:
-        """Train what is not finished; a run that cannot go on is left where it is, and the others are run.
+        """Train what is not finished, one run after the other (`train_cells` trains several at a time).
+
+        A run that cannot go on is left where it is, and the others are run.
 
         Args:
             observer: called about every run.
             on_run: called with the number, from 0, of the run that is begun or continued.
+            on_left: called after each run that has others after it, with the seconds that those will take and how many they are.
 
         Returns:
             Runs that failed, with the reason.
@@ -126,16 +155,26 @@ class Study:
         """
         from counterpoise.engines.local import train  # torch
 
-        failed = []
+        failed: list[tuple[StudyRun, str]] = []
+        pace = TimeLeft()
         for number, run in enumerate(self.runs):
-            directory = _directory(run)
+            directory = run_directory(run)
             if run.trained:
                 continue
+            done, began = run.steps_done, time.monotonic()
             on_run(run, number)
             try:
                 train(directory, observer=observer)
             except TrainingError as error:
                 failed.append((run, str(error)))
+            else:
+                pace.finished(run.bed, run.config, done=done, seconds=time.monotonic() - began)
+            rest = [
+                (later.bed, later.config, later.steps_done) for later in self.runs[number + 1 :] if not later.trained
+            ]
+            seconds = pace.left(rest)
+            if rest and seconds is not None:
+                on_left(seconds, len(rest))
         return failed
 
     def check(self) -> None:
@@ -158,7 +197,8 @@ class Study:
                 if of_task not in read:
                     read[of_task] = problems_of(config)
             except UsageError as error:
-                raise ConfigError(f"arm {run.arm}: {error}") from error
+                where = f"{run.place}, " if run.place else ""
+                raise ConfigError(f"{where}arm {run.arm}: {error}") from error
 
     def measure(
         self,
@@ -186,11 +226,11 @@ class Study:
         seen = set()
         for run in (run for run in self.runs if run.trained):
             wanted: list[tuple[str, Path, int, Sequence[str]]] = [
-                (f"base at temperature {t:g}", run.base, 0, (_at(t),)) for t in temperatures
+                (f"{_of_place(run)}base at temperature {t:g}", run.base, 0, (_at(t),)) for t in temperatures
             ]
             if run.measured:
-                wanted.append(("base", run.base, 0, run.measured))
-                wanted.append((f"{run.arm}, seed {run.seed}", run.config.path, run.config.learner.steps, run.measured))
+                wanted.append((f"{_of_place(run)}base", run.base, 0, run.measured))
+                wanted.append((run.label, run.config.path, run.config.learner.steps, run.measured))
             for what, path, step, settings in wanted:
                 if (path, step, settings) in seen:
                     continue
@@ -206,52 +246,15 @@ class Study:
         return failed
 
 
-def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
-    """Read a study file and every arm's settings; `measured` are `evaluation.KEY=VALUE` to look at its runs under.
-
-    Raises:
-        UsageError: `measured` changes more than the evaluation.
-        ConfigError: a file is missing or not valid TOML, a key is unknown, or an arm is an illegal run; the message names the arm.
-    """
-    for word in measured:
-        if not word.startswith("evaluation."):
-            raise UsageError(
-                f"{word} would make another study; finished runs can be measured under other settings of [evaluation], "
-                f"e.g. evaluation.temperature=0.6, and what is trained is said in {path}"
-            )
-    try:
-        file = StudyFile.model_validate(read_tables(path, "the study"))
-    except ValidationError as error:
-        found = error.errors()[0]
-        where = ".".join(map(str, found["loc"])) or "the file"
-        raise ConfigError(
-            f"{path}: {where}: {found['msg']}; a study has: {', '.join(StudyFile.model_fields)}"
-        ) from error
-    for name in (path.stem, *file.arms):
-        fault = component_fault(name)
-        if fault is not None:
-            raise ConfigError(f"{path}: {name!r} cannot name a directory of runs: {fault}")
-    common = merge_tables(read_run_tables(path.parent / file.run), extended(file.settings, path))
-    beside = path.parent if "directory" in file.model_fields_set else Path()
-    directory = beside / file.directory.expanduser() / path.stem
-    bases: dict[str, Path] = {}
-    arms = {arm: merge_tables(common, extended(settings, path)) for arm, settings in file.arms.items()}
-    runs = []
-    for seed in file.seeds:
-        for arm, settings in arms.items():
-            own = {"run": {"name": f"{arm}{_SEED}{seed}", "directory": str(directory), "seed": seed}}
-            tables = merge_tables(settings, own)
-            config = parse_config(tables, ["evaluation.after=true"], source=f"{path}, arm {arm}")
-            scored = str([getattr(config, section) for section in _HOW_SCORED])
-            first = scored not in bases
-            base = bases.setdefault(scored, config.path)
-            evaluation = config.evaluation.model_copy(update={"before": first})
-            config = config.model_copy(update={"evaluation": evaluation})
-            runs.append(StudyRun(arm=arm, seed=seed, config=config, base=base, measured=tuple(measured)))
-    return Study(directory=directory, runs=runs)
+_STEP = "step-"
 
 
-def _directory(run: StudyRun) -> RunDirectory:
+def axis_text(value: object) -> str:
+    """A value of an axis as it stands in names and tables: as TOML writes it, texts without their quotes."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def run_directory(run: StudyRun) -> RunDirectory:
     """The run's directory, made or found.
 
     Raises:
@@ -283,6 +286,10 @@ def _about(what: str, on_progress: Callable[[str, int, int], None]) -> Callable[
     return lambda step, done, total: on_progress(what, done, total)
 
 
+def _of_place(run: StudyRun) -> str:
+    return f"{run.place}, " if run.place else ""
+
+
 def _cold(temperature: float) -> Sequence[str]:
     return (_at(temperature),)
 
@@ -302,10 +309,3 @@ def _store(path: Path, step: int, measured: Sequence[str]) -> Path | None:
         return None
     directory = RunDirectory.read(path, measured).evaluation(step)
     return directory if (directory / "passk.json").is_file() else None
-
-
-def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tables.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-    return flat

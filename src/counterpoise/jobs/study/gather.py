@@ -1,0 +1,72 @@
+"""Every run of a study at every step after which it was measured, as records for a table and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from counterpoise.evaluation.arms import BASE, Arm
+from counterpoise.evaluation.cells import CellPoint, measured_cell
+from counterpoise.evaluation.counts import ProblemCounts
+from counterpoise.jobs.study.runs import Study, StudyRun
+from counterpoise.jobs.study.trajectory import metrics_of, success_after
+
+__all__ = ["gather_cells"]
+
+_SUMS = {"updates": "optimiser_steps", "tokens": "tokens_sampled"}
+"""What is added up over the steps, and the column of a step."""
+_LASTS = ("rollouts_per_problem", "epochs")
+
+
+def gather_cells(study: Study, *, temperatures: Sequence[float] = (), confidence: float = 0.95) -> list[CellPoint]:
+    """Place by place: the base, the base at those of the temperatures at which it was measured, then every run at every step.
+
+    Raises:
+        DataError: a run was evaluated on other problems than its base.
+    """
+    cells = []
+    for runs in study.places.values():
+        bases: set[str] = set()
+        for run in runs:
+            before = run.base_result()
+            if before is None:
+                continue
+            own = before.manifest.settings.temperature
+            at = {t: found.counts for t in temperatures if t != own and (found := run.base_at(t)) is not None}
+            colder: list[Sequence[ProblemCounts]] = list(at.values())
+            named = {BASE: before.counts} | {f"{BASE} at temperature {t:g}": counts for t, counts in at.items()}
+            for name, counts in named.items():
+                if str(run.base) not in bases:
+                    arm = Arm(name=name, after={0: counts}, before=before.counts)
+                    cells.append(_cell(run, arm, None, 0, confidence))
+            bases.add(str(run.base))
+            for step in run.evaluated:
+                result = run.result(step)
+                if result is not None:
+                    cells.append(
+                        _cell(run, _arm(run, result.counts, before.counts, colder), run.seed, step, confidence)
+                    )
+    return cells
+
+
+def _arm(
+    run: StudyRun,
+    after: Sequence[ProblemCounts],
+    before: Sequence[ProblemCounts],
+    colder: list[Sequence[ProblemCounts]],
+) -> Arm:
+    return Arm(name=run.arm, after={run.seed: after}, before=before, colder=colder)
+
+
+def _cell(run: StudyRun, arm: Arm, seed: int | None, step: int, confidence: float) -> CellPoint:
+    records = metrics_of(run.config.path) if step else ()
+    upto = [record for record in records if record["step"] <= step]
+    known: dict[str, float] = {} if step else dict.fromkeys((*_LASTS, *_SUMS), 0.0)
+    if step and len(upto) == step:  # with lines missing nothing could be added up
+        known |= {name: float(upto[-1][name]) for name in _LASTS if isinstance(upto[-1].get(name), int | float)}
+        for name, column in _SUMS.items():
+            values = [record.get(column) for record in upto]
+            if all(isinstance(value, int | float) for value in values):
+                known[name] = float(sum(value for value in values if value is not None))
+    if step:
+        known["success"] = success_after(records, step)
+    return measured_cell(arm, seed=seed, bed=run.bed, axes=run.axes, step=step, trained=known, confidence=confidence)

@@ -1,0 +1,138 @@
+"""Where along their training runs are compared: after equal steps, at equal training success, or at every step that was evaluated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from counterpoise.errors import StoreError, UsageError
+from counterpoise.evaluation.arms import Arm
+from counterpoise.evaluation.counts import ProblemCounts
+from counterpoise.jobs.study.runs import StudyRun
+from counterpoise.runs.records import read_metrics
+
+__all__ = ["STEPS", "At", "arms_at", "metrics_of", "parse_at", "success_after"]
+
+_WINDOW = 20
+"""Steps whose mean is the training success after the last of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class At:
+    """Where runs are compared."""
+
+    kind: Literal["steps", "success", "frontier"]
+    """After equal steps, at equal training success, or everywhere."""
+    step: int | None = None
+    """Of `steps`: after how many; None is each run's last."""
+    success: float = math.nan
+    """Of `success`: the share of right responses in training."""
+
+
+_Counts = Sequence[ProblemCounts]
+
+STEPS = At(kind="steps")
+"""After each run's last step."""
+
+
+def parse_at(text: str) -> At:
+    """`steps`, `steps=100`, `success=0.85` or `frontier`.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    kind, _, value = text.partition("=")
+    if kind == "steps" and (not value or (value.isascii() and value.isdecimal())):
+        return At(kind="steps", step=int(value) if value else None)
+    if text == "frontier":
+        return At(kind="frontier")
+    if kind == "success":
+        try:
+            share = float(value)
+        except ValueError:
+            share = math.nan
+        if 0.0 < share < 1.0:
+            return At(kind="success", success=share)
+    raise UsageError(
+        f"--at {text}: runs are compared at steps (the last), steps=100, success=0.85 (a share of right training responses between 0 "
+        "and 1), or along the frontier"
+    )
+
+
+def arms_at(runs: Sequence[StudyRun], at: At, colder: Mapping[float, Sequence[ProblemCounts]]) -> list[Arm]:
+    """The arms of one place of a study; in the order of the runs, with the seeds that have come so far.
+
+    At equal success a run is read between the two evaluations, first in time, whose training success holds the wanted one between them:
+    pass@k is `(1 - w) a + w b` with w so that `(1 - w) s_a + w s_b` is the wanted success. Along the frontier every evaluated step is an
+    arm of its own, `nsr @50`.
+
+    Args:
+        runs: arms x seeds of one place.
+        at: where.
+        colder: the base at other temperatures.
+    """
+    arms = []
+    for name in dict.fromkeys(run.arm for run in runs):
+        own = [run for run in runs if run.arm == name]
+        base = own[0].base_result()
+        if base is None:
+            continue
+        found: list[tuple[str, dict[int, _Counts], dict[int, tuple[_Counts, float]]]]
+        if at.kind == "frontier":
+            steps = sorted({step for run in own for step in run.evaluated})
+            found = [(f"{name} @{step}", _after(own, step), {}) for step in steps]
+        elif at.kind == "success":
+            found = [(name, *_at_success(own, at.success))]
+        else:
+            found = [(name, _after(own, at.step), {})]
+        arms += [
+            Arm(name=called, after=after, towards=towards, before=base.counts, colder=list(colder.values()))
+            for called, after, towards in found
+        ]
+    return arms
+
+
+def _after(runs: Sequence[StudyRun], step: int | None) -> dict[int, Sequence[ProblemCounts]]:
+    found = {run.seed: run.result(step) for run in runs}
+    return {seed: result.counts for seed, result in found.items() if result is not None}
+
+
+def _at_success(runs: Sequence[StudyRun], wanted: float) -> tuple[dict[int, _Counts], dict[int, tuple[_Counts, float]]]:
+    after: dict[int, _Counts] = {}
+    towards: dict[int, tuple[_Counts, float]] = {}
+    for run in runs:
+        records = metrics_of(run.config.path)
+        reached = [(step, success_after(records, step)) for step in (0, *run.evaluated)]
+        for (early, low), (late, high) in pairwise(reached):
+            if low <= wanted <= high:
+                first = run.base_result() if early == 0 else run.result(early)
+                second = run.result(late)
+                if first is not None and second is not None:
+                    after[run.seed] = first.counts
+                    towards[run.seed] = (second.counts, (wanted - low) / (high - low) if high > low else 0.0)
+                break
+    return after, towards
+
+
+def metrics_of(path: Path) -> tuple[Mapping[str, Any], ...]:
+    """What a run has written about its steps; nothing for one that has made none."""
+    try:
+        return tuple(read_metrics(path / "metrics.jsonl", on_damage=lambda damage: None))
+    except StoreError:
+        return ()
+
+
+def success_after(records: Sequence[Mapping[str, Any]], step: int) -> float:
+    """Training success after a step: the mean of `success_rate` over the 20 steps up to it; of the base, that of the first step.
+
+    All runs are read with the same delay, about ten steps. NaN where the steps have none.
+    """
+    first = max(1, step - _WINDOW + 1)
+    wanted = range(first, max(step, 1) + 1)
+    found = [record.get("success_rate") for record in records if record["step"] in wanted]
+    known = [float(value) for value in found if isinstance(value, int | float)]
+    return math.fsum(known) / len(known) if known else math.nan

@@ -1,0 +1,117 @@
+"""Where along their training runs are compared: equal steps, equal training success, everywhere."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from counterpoise.errors import UsageError
+from counterpoise.evaluation.arms import arm_rows, frontier
+from counterpoise.evaluation.counts import ProblemCounts
+from counterpoise.jobs.study.trajectory import At, arms_at, metrics_of, parse_at, success_after
+
+
+def counts(*right, n=4):
+    return [ProblemCounts(problem_id=f"p{i}", n=n, c=c) for i, c in enumerate(right)]
+
+
+@dataclass
+class Run:
+    """What `arms_at` asks of a run."""
+
+    arm: str
+    seed: int
+    path: Path
+    after: dict
+
+    @property
+    def config(self):
+        return SimpleNamespace(path=self.path, learner=SimpleNamespace(steps=max(self.after)))
+
+    @property
+    def evaluated(self):
+        return sorted(self.after)
+
+    def base_result(self):
+        return SimpleNamespace(counts=counts(0, 2))
+
+    def result(self, step=None):
+        found = self.after.get(max(self.after) if step is None else step)
+        return None if found is None else SimpleNamespace(counts=found)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """`run(arm, success, after)`: a run with a training success for each step."""
+
+    def make(arm, success, after, seed=0):
+        path = tmp_path / f"{arm}-{seed}"
+        path.mkdir()
+        lines = [{"step": i, "success_rate": rate} for i, rate in enumerate(success, start=1)]
+        (path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return Run(arm, seed, path, after)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("steps", At(kind="steps")),
+        ("steps=100", At(kind="steps", step=100)),
+        ("frontier", At(kind="frontier")),
+        ("success=0.85", At(kind="success", success=0.85)),
+    ],
+)
+def test_where_runs_are_compared(text, at):
+    found = parse_at(text)
+    assert (found.kind, found.step) == (at.kind, at.step)
+    assert str(found.success) == str(at.success)
+
+
+@pytest.mark.parametrize("text", ["step", "steps=-1", "steps=²", "success", "success=85", "success=nan", "frontier=1"])
+def test_other_places_are_refused(text):
+    with pytest.raises(UsageError, match=f"--at {text}: runs are compared at steps"):
+        parse_at(text)
+
+
+def test_training_success_is_the_mean_of_the_twenty_steps_before(run):
+    records = metrics_of(run("nsr", [0.0] * 20 + [1.0] * 20, {40: counts(1, 1)}).path)
+    assert [success_after(records, step) for step in (0, 1, 20, 30, 40)] == [0.0, 0.0, 0.0, 0.5, 1.0]
+    assert str(success_after(records, 100)) == "nan"
+    assert metrics_of(Path("nowhere")) == ()
+
+
+def test_equal_steps_are_those_of_each_run_or_of_all(run):
+    nsr = run("nsr", [], {10: counts(1, 2), 20: counts(3, 4)})
+    psr = run("psr", [], {20: counts(2, 2)})
+    (last, other) = arms_at([nsr, psr], parse_at("steps"), {})
+    assert (last.after[0], other.after[0]) == (counts(3, 4), counts(2, 2))
+    (early, missing) = arms_at([nsr, psr], parse_at("steps=10"), {})
+    assert (early.after[0], dict(missing.after)) == (counts(1, 2), {})
+
+
+def test_at_equal_success_a_run_is_read_between_two_evaluations(run):
+    # success 0.2 for 20 steps and 0.6 for 20: 0.2 after step 20, 0.6 after step 40, and 0.5 three quarters of the way
+    nsr = run("nsr", [0.2] * 20 + [0.6] * 20, {20: counts(0, 4), 40: counts(4, 4)})
+    psr = run("psr", [0.1] * 40, {20: counts(1, 1), 40: counts(1, 1)})
+    arms = arms_at([nsr, psr], parse_at("success=0.5"), {})
+    assert dict(arms[1].after) == {}
+    (row,) = arm_rows(arms, [1, 2])
+    # pass@1 of the two problems: (1 - 0.75) * 0 + 0.75 * 1 and 1; of the base 0 and 1/2
+    assert row.points[0].estimate == pytest.approx((0.75 + 1.0) / 2)
+    assert row.differences[0].estimate == pytest.approx((0.75 + 1.0) / 2 - 0.25)
+    # before its first evaluation it is read between that and the base
+    first = arms_at([nsr], parse_at("success=0.2"), {})[0]
+    assert (first.after[0], first.towards[0]) == (counts(0, 2), (counts(0, 4), 0.0))
+
+
+def test_along_the_frontier_every_step_is_an_arm(run):
+    nsr = run("nsr", [], {10: counts(2, 2), 20: counts(4, 0)})
+    psr = run("psr", [], {10: counts(1, 1)})
+    rows = arm_rows(arms_at([nsr, psr], parse_at("frontier"), {}), [1, 2])
+    # pass@1 1/2, 1/2, 1/4 and pass@2 of (2 of 4) 5/6, of (4, 0) 1/2, of (1 of 4) 1/2: one beats both others
+    assert [row.name for row in rows] == ["nsr @10", "nsr @20", "psr @10"]
+    assert frontier(rows) == [True, False, False]

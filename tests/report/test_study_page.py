@@ -1,0 +1,83 @@
+"""The page and the table of a grid: figures as they were computed, names as they were written, no script."""
+
+import csv
+import math
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from counterpoise.evaluation.arms import Arm
+from counterpoise.evaluation.cells import measured_cell
+from counterpoise.evaluation.counts import ProblemCounts
+from counterpoise.report.study_page import study_page
+from counterpoise.report.study_table import write_study_csv
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def counts(*right, n=4):
+    return [ProblemCounts(problem_id=f"p{i}", n=n, c=c) for i, c in enumerate(right)]
+
+
+def cell(arm, right, *, bed="lab", size=10, seed=0, step=5, intensity=8.0, colder=()):
+    trained = (
+        {} if intensity is None else {"rollouts_per_problem": intensity, "epochs": 2.0, "updates": 20.0, "tokens": 64.0}
+    )
+    after = {seed or 0: counts(*right)}
+    made = Arm(name=arm, after=after, before=counts(1, 2), colder=[counts(*one) for one in colder])
+    return measured_cell(made, seed=seed, bed=bed, axes={"tasks.max_train": size}, step=step, trained=trained)
+
+
+@pytest.fixture
+def cells():
+    return [
+        cell("base", (1, 2), seed=None, step=0, intensity=0.0),
+        cell("nsr", (2, 2), step=5, intensity=8.0),
+        cell("nsr", (3, 2), step=10, intensity=16.0, colder=[(4, 4)]),
+        cell("nsr", (2, 3), step=10, seed=1, intensity=16.0),
+        cell(HOSTILE, (0, 0), step=10, intensity=16.0),
+        cell("nsr", (4, 4), bed="=paths", size=200, step=10, intensity=2.0),
+    ]
+
+
+def test_a_line_for_each_run_step_and_k(cells, tmp_path):
+    assert write_study_csv(cells, tmp_path / "all.csv") == 6 * 4  # k = 1, 2, 4 and the area
+    with open(tmp_path / "all.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert list(rows[0])[:5] == ["bed", "tasks.max_train", "arm", "seed", "step"]
+    first = next(row for row in rows if row["arm"] == "nsr" and row["step"] == "10" and row["k"] == "1")
+    assert (first["seed"], first["value"], first["less_base"]) == ("0", "0.625", "0.25")
+    assert [first[name] for name in ("rollouts_per_problem", "epochs", "updates", "tokens")] == ["16", "2", "20", "64"]
+    assert first["less_sharpened"] == "0"
+    base = rows[0]
+    assert (base["arm"], base["seed"], base["less_base"], base["quantity"]) == ("base", "", "", "pass_at_k")
+    assert [row["quantity"] for row in rows[:4]] == ["pass_at_k"] * 3 + ["area"]
+    assert rows[3]["k"] == ""
+    assert {row["bed"] for row in rows} == {"lab", "'=paths"}  # no formula of a spreadsheet
+
+
+def test_the_page_has_a_map_and_a_frontier_for_each_bed_and_no_script(cells):
+    page = study_page(cells, title="grid", confidence=0.9)
+    assert page.count("<figcaption>Map</figcaption>") == page.count("<figcaption>Frontier</figcaption>") == 2
+    assert "<script" not in page and "default-src 'none'" in page and "&lt;script&gt;" in page
+    assert "90% interval over\nseeds and problems" in page
+    pictures = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg class=\"picture\".*?</svg>", page, re.DOTALL)]
+    assert [len(svg.findall("circle")) for svg in pictures] == [3, 4, 1, 1]  # seeds of one step are one point; the base
+    assert [len(svg.findall("polyline")) for svg in pictures] == [2, 3, 1, 1]
+    large, small = (
+        float(next(c for c in pictures[0].findall("circle") if c.get("r") == r).get("cx")) for r in ("5", "2.5")
+    )
+    assert large > small  # more rollouts of a problem lie to the right
+    for svg in pictures:
+        for circle in svg.findall("circle"):
+            assert 0 <= float(circle.get("cx")) <= 680 and 0 <= float(circle.get("cy")) <= 380
+    # both seeds of nsr: pass@1 5/8 each
+    assert "<td>2</td><td>16</td><td>62.5</td>" in page
+
+
+def test_a_study_without_beds_or_intensities_has_a_page_too():
+    page = study_page([cell("nsr", (2, 2), bed="", intensity=None)], title="rules", confidence=0.95)
+    assert "<h2>rules</h2>" in page and "there is no map" in page and "<td>–</td>" in page
+    assert "problems alone (one seed" in page
+    assert not math.isnan(float(re.search(r"circle cx=\"([^\"]+)\"", page).group(1)))
