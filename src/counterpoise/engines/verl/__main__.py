@@ -27,6 +27,8 @@ def check_overrides(overrides: Sequence[str]) -> None:
 
     with initialize_config_module("verl.trainer.config", version_base=None):
         config = compose("ppo_trainer", overrides=list(overrides))
+    if "counterpoise" not in (config.algorithm.adv_estimator, config.trainer.v1.trainer_mode):
+        return  # verl's own credit, as launch has for a rule with a critic
     check_config(config)
     table = config.algorithm.get("counterpoise", None)
     asked = verl_settings(None if table is None else OmegaConf.to_container(table, resolve=True))
