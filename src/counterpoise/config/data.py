@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from counterpoise.config.base import Section
 from counterpoise.ranges import AboveZero, Count, Positive, Probability
@@ -50,6 +50,22 @@ class RolloutConfig(Section):
     """Strings that end a response."""
     max_rows: Positive = 512
     """Rows decoded together at most."""
+    sampler: Literal["embedded", "vllm"] = "embedded"
+    """Who draws training responses: the model itself, or vLLM in the same process, with the weights pushed to it after each update."""
+    max_gap: AboveZero | None = None
+    """Mean difference of vLLM and policy in log-probability at most, nats a token; None is 0.001 in float32, 0.05 in half precision."""
+    gpu_share: AboveZero = 0.4
+    """Share of a GPU's memory that vLLM takes while it draws."""
+
+    @field_validator("sampler", mode="before")
+    @classmethod
+    def _no_address(cls, value: Any) -> Any:
+        if isinstance(value, str) and "://" in value:
+            raise ValueError(
+                f"{value} is a server, which is for evaluation only: weights cannot be pushed to it; use embedded or vllm, and measure "
+                "what the server has with: counterpoise eval URL"
+            )
+        return value
 
 
 class VerificationConfig(Section):

@@ -50,6 +50,8 @@ RESUMABLE = (
     "learner.chunk_tokens",
     "learner.share_prompts",
     "rollout.max_rows",
+    "rollout.max_gap",
+    "rollout.gpu_share",
     "verification.timeout",
     "verification.workers",
     "verification.max_unscored",
