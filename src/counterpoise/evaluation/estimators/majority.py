@@ -84,15 +84,15 @@ def maj_at_k(
         right = sizes_M[right_M].tolist()
         votes_P.append(_Votes(sizes=sizes_M.tolist(), wrong=wrong, right=right, silent=mute, n=n, same_as=earlier))
     by_n = sorted(range(len(votes_P)), key=lambda row: votes_P[row].n)  # the tables of one n at a time bound the memory
-    for column, k in enumerate(k_K.tolist()):
+    for column, drawn in enumerate(k_K.tolist()):
         draws: dict[int, _Draws] = {}
         for row in by_n:
             votes = votes_P[row]
             if votes.same_as != row:
                 values_PK[row, column] = values_PK[votes.same_as, column]
-            elif k <= votes.n:
+            elif drawn <= votes.n:
                 if votes.n not in draws:
-                    draws = {votes.n: _Draws(votes.n, k)}
+                    draws = {votes.n: _Draws(votes.n, drawn)}
                 values_PK[row, column] = _vote(votes, draws[votes.n])
     return values_PK
 
@@ -193,7 +193,8 @@ class _Draws:
         chances_t = np.zeros(min(self._rows, 2 * size) + 1)
         chances = _binomial(size, self.k / self.n)[: chances_t.size]
         chances_t[: chances.size] = chances
-        return chances_t[:, None] * self._powers_tF[: chances_t.size]
+        terms_tF: npt.NDArray[np.complex128] = chances_t[:, None] * self._powers_tF[: chances_t.size]
+        return terms_tF
 
     def _keep(self, key: tuple[int, int], table: npt.NDArray[np.complex128]) -> None:
         self._bytes += table.nbytes
