@@ -53,7 +53,6 @@ class RolloutConfig(Section):
     """Rows decoded together at most."""
     flat_decode: bool = True
     """Decode by fused operators, where the model is proven to allow it; false runs its own modules at every token."""
-
     sampler: Literal["embedded", "vllm"] = "embedded"
     """Who draws training responses: the model itself, or vLLM in the same process, with the weights pushed to it after each update."""
     max_gap: AboveZero | None = None
