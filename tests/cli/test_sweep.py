@@ -154,7 +154,7 @@ def test_a_mistake_is_one_line_before_anything_is_read_or_asked(
         pytest.skip("of a run alone")
     from counterpoise.jobs import served
 
-    monkeypatch.setattr(served, "named_server", None)
+    monkeypatch.setattr(served, "named_servers", None)
     task = () if target == "run" else ("--task", "countdown")
     place = {"run": trained, "model": tiny_policy, "address": "http://127.0.0.1:9/v1"}[target]
     result = refused("eval", place, *task, *arguments, says=says)
