@@ -92,6 +92,8 @@ REFUSED = [
     ("verl", [*ONE, "loss.entropy=0.1"], "on which loss.kl and loss.entropy would act"),
     ("verl", [*ROWS, "loss.kl=0.1"], "loss.kl_clamp=none: verl bounds a token's k3 at 10 nats; set loss.kl_clamp=10"),
     ("verl", [*ROWS, "loss.entropy=0.1", "loss.denominator=sequences"], "set loss.denominator=tokens_signed"),
+    ("verl", [*ROWS, "loss.denominator=tokens_all"], "it counts rows without credit, which are removed"),
+    ("verl", ["credit.filter=none", "loss.entropy=0.1"], "set loss.denominator=tokens_all"),
     ("verl", [*ROWS, "learner.minibatch=24"], "equal mini-batches; set a divisor"),
     ("verl", [*ROWS, "rollout.group_size=3", "learner.minibatch=4"], "dealt to 8 GPUs, which does not come out even"),
     ("verl", [*ROWS, "guards.act=true"], "guards.act=true: guards cannot act on verl's trainer"),

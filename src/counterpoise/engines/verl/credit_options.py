@@ -154,6 +154,11 @@ def denominator(asked: Asked) -> Options:
                 f"verl's PPO divides by {', '.join(modes)}; every scored rollout has credit, so set tokens_all"
             )
         return {f"{ACTOR}.loss_agg_mode": modes[asked.value], "critic.loss_agg_mode": "token-mean"}
+    if config.credit.filter == "zero_credit" and updates_per_step(config) > 1 and asked.value != "tokens_signed":
+        raise asked.refuse(
+            "it counts rows without credit, which are removed before verl cuts its mini-batches; set loss.denominator=tokens_signed, "
+            "or credit.filter=none"
+        )
     if not has_terms(config):
         return {f"{OURS}.denominator": asked.value, f"{ACTOR}.loss_agg_mode": "token-sum"}
     wanted = "tokens_all" if config.credit.filter == "none" else "tokens_signed"
