@@ -11,22 +11,13 @@ from counterpoise.credit import RULES, Needs, needs_of
 from counterpoise.engines.outside import compose, counted_rows, rewarded_batch, with_verdicts
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.verl import compute_score
-from counterpoise.engines.verl.batch import (
-    dealt,
-    order_of,
-    recorded,
-    sent_rows,
-    session_batch,
-    sessions_of,
-    shares_of,
-    tokens_of_updates,
-    verdicts_of,
-)
+from counterpoise.engines.verl.batch import recorded, session_batch, sessions_of, verdicts_of
 from counterpoise.engines.verl.checks import check_versions
 from counterpoise.engines.verl.estimator import given_advantages, giving
 from counterpoise.engines.verl.lost import refuse_lost
 from counterpoise.engines.verl.record import RECORD, record_of, verdict_of
 from counterpoise.engines.verl.settings import check_config, column_kinds, is_ours, verl_settings
+from counterpoise.engines.verl.updates import dealt, order_of, plan_updates, sent_rows, shares_of, tokens_of_updates
 from counterpoise.errors import CheckpointError, ConfigError, DataError, TrainingError, UnknownNameError, UsageError
 from counterpoise.losses import counts
 from counterpoise.types import LossOutput, Verdict, VerdictValue
@@ -302,6 +293,24 @@ def test_rows_without_gradient_are_not_sent_and_the_mini_batches_stay():
     assert sent_rows(minibatch, torch.zeros(24, dtype=torch.bool), cost, processes=2, multiple=2)[0].tolist() == []
     everything, size = sent_rows(minibatch, torch.ones(24, dtype=torch.bool), cost, processes=2, multiple=2)
     assert size == 8 and everything.tolist() == list(range(24))
+
+
+@pytest.mark.parametrize(
+    ("whole", "anew", "rows", "size", "updates", "number", "sent"),
+    [
+        # rows 0, 2, 3 of 8 have a gradient; two mini-batches of four rows for one process, two of each in a micro-batch
+        (False, False, [0, 2, 3, 1], 4, 1, [0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 0, -1, -1, -1, -1]),
+        (True, False, [0, 1, 2, 3, 4, 5, 6, 7], 4, 2, [0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 1, 1, 1, 1]),
+        (False, True, [0, 2, 3, 1], 4, 1, [0, 0, 0, 0, -1, -1, -1, -1], [0, 0, 0, 0, -1, -1, -1, -1]),
+    ],
+)
+def test_what_the_actor_gets(whole, anew, rows, size, updates, number, sent):
+    trained = torch.tensor([True, False, True, True] + [False] * 4)
+    plan = plan_updates(trained, [1] * 8, processes=1, minibatch=4, multiple=2, whole=whole, anew=anew)
+    assert (plan.rows, plan.size, len(plan)) == (rows, size, updates)
+    assert (plan.number.tolist(), plan.sent.tolist()) == (number, sent)
+    none = plan_updates(trained & False, [1] * 8, processes=1, minibatch=4, multiple=2, whole=False, anew=anew)
+    assert len(none) == 0 and not none and none.sent.tolist() == [-1] * 8
 
 
 def test_kinds_of_tasks_are_those_of_the_data():

@@ -14,6 +14,7 @@ import torch
 from driving import LENGTH, SIZE, STEP, STEPS, load_policy, masked_later, weighed_rewards
 
 from counterpoise.engines.contract import Answer, gradients, parity_gap
+from counterpoise.engines.verl.updates import Updates
 from counterpoise.learner.forward import response_log_probs
 from counterpoise.losses import make_loss
 
@@ -119,7 +120,8 @@ class Driver:
             if mistake is None:
                 trainer._compute_advantage(batch, metrics)
             else:
-                config.algorithm.adv_estimator, trainer._update, trainer._rows = "grpo", list(range(ROWS)), ROWS
+                config.algorithm.adv_estimator = "grpo"
+                trainer._updates = Updates(number=torch.zeros(ROWS).long(), rows=list(range(ROWS)), size=ROWS)
                 if mistake == "weighed_rewards":
                     queue.fields["rm_scores"] = _last(weighed_rewards().nan_to_num().tolist())
                 PPOTrainerSync._compute_advantage(trainer, batch, metrics)

@@ -88,7 +88,7 @@ OURS = (
         (["reward.custom_reward_function.path=gone.py"], "compute_score of gone.py cannot be loaded"),
         (["reward.custom_reward_function.name=score"], "cannot be loaded (AttributeError"),
         ([*OURS, "+reward.custom_reward_function.reward_kwargs.verifier=mth"], "did you mean 'math'"),
-        (["ray_kwargs.ray_init.num_cpus=null", "ray_kwargs.ray_init.num_gpus=null", "+ray_kwargs.ray_init.address=127.0.0.1:9"],
+        (["ray_kwargs.ray_init.num_cpus=null", "ray_kwargs.ray_init.num_gpus=null", "ray_kwargs.ray_init.address=127.0.0.1:9"],
          "no Ray cluster answers at 127.0.0.1:9"),
     ],
 )  # fmt: skip

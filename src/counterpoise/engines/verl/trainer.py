@@ -15,21 +15,11 @@ from counterpoise.build.credit import reward_of
 from counterpoise.credit import Needs, needs_of
 from counterpoise.engines.outside import OutsideCredit, counted_rows, with_verdicts
 from counterpoise.engines.state import read_state, write_state
-from counterpoise.engines.verl.batch import (
-    Sessions,
-    dealt,
-    order_of,
-    recorded,
-    sent_rows,
-    session_batch,
-    sessions_of,
-    shares_of,
-    tokens_of_updates,
-    verdicts_of,
-)
+from counterpoise.engines.verl.batch import Sessions, recorded, session_batch, sessions_of, verdicts_of
 from counterpoise.engines.verl.estimator import giving
 from counterpoise.engines.verl.lost import refuse_lost
 from counterpoise.engines.verl.settings import adds_terms, check_config, column_kinds, verl_settings
+from counterpoise.engines.verl.updates import Updates, plan_updates, shares_of, tokens_of_updates
 from counterpoise.errors import DataError, MissingExtraError, TrainingError
 from counterpoise.types import Batch, Credit, Verdict
 
@@ -75,8 +65,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         self._compose(steps=1)  # what is wrong is said before a model is loaded
         self._parts: OutsideCredit | None = None
         self._restored: Mapping[str, Any] | None = None
-        self._update: list[int] = []
-        self._rows = 0
+        self._updates = Updates(number=torch.zeros(0, dtype=torch.int64), rows=[], size=0)
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"  # verl looks up settings of a mode by that name
         super().__init__(config)
@@ -152,7 +141,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         credit, columns = self.signed_credit.step(ours)
         metrics.update({f"credit/{name}": one.mean for name, one in columns.items() if not math.isnan(one.mean)})
         advantages = self._weighed(credit, ours, sessions, mask.sum(dim=1), batch)
-        metrics["credit/tokens_saved"] = float(mask.sum() - mask[self._update].sum())
+        metrics["credit/tokens_saved"] = float(mask.sum() - mask[self._updates.rows].sum())
         wide = torch.zeros(mask.shape, dtype=torch.float64)
         # By rollout it holds for every token; by token the table ends with the longest response.
         wide[:, : mask.shape[1] if credit.advantages.ndim == 1 else advantages.shape[1]] = advantages
@@ -178,30 +167,27 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
     def _weighed(
         self, credit: Credit, batch: Batch, sessions: Sessions, tokens: torch.Tensor, kept: Any
     ) -> torch.Tensor:
-        """(B, T) or (B, 1) advantages such that verl's division makes our denominator; which rows are sent, and how many an update has.
+        """(B, T) or (B, 1) advantages such that verl's sum, or mean, over the tokens of an update is a sum divided by our denominator.
 
-        (B,) `tokens` are those of each row's response, `kept` is verl's batch.
+        (B,) `tokens` are those of each row's response, `kept` is verl's batch. What the actor gets is planned on the way.
         """
-        actor = self.config.actor_rollout_ref.actor
-        rows, processes, minibatch = len(sessions.of_row), self._processes(), self._minibatch()
+        actor, processes = self.config.actor_rollout_ref.actor, self._processes()
         counted, trained = counted_rows(self.signed_credit.step, credit, batch)
-        update, number, size = torch.arange(rows), dealt(rows, processes=processes, minibatch=minibatch), minibatch
-        if self._asked.remove_rows:
-            update = order_of(sessions.spread(trained), processes=processes, minibatch=minibatch)
-            number = torch.full((rows,), -1)
-            number[update] = dealt(len(update), processes=processes, minibatch=minibatch)
-        elif self.signed_credit.config.credit.filter != "none":
-            multiple = processes * (1 if actor.use_dynamic_bsz else actor.ppo_micro_batch_size_per_gpu or 1)
-            cost = [int(tag.get("seq_len", 0)) for tag in kept.tags]
-            update, size = sent_rows(number, sessions.spread(trained), cost, processes=processes, multiple=multiple)
-        self._update, self._rows = update.tolist(), size
-        shares = shares_of(self.signed_credit.divide, credit, batch, number[sessions.final], counted)
+        self._updates = plan_updates(
+            sessions.spread(trained),
+            [int(tag.get("seq_len", 0)) for tag in kept.tags],
+            processes=processes,
+            minibatch=int(actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n),
+            multiple=processes * (1 if actor.use_dynamic_bsz else actor.ppo_micro_batch_size_per_gpu or 1),
+            whole=self.signed_credit.config.credit.filter == "none",
+            anew=self._asked.remove_rows,
+        )
+        number = self._updates.number[sessions.final]
+        shares = shares_of(self.signed_credit.divide, credit, batch, number, counted)
         values = credit.advantages if credit.advantages.ndim == 2 else credit.advantages.unsqueeze(1)
         weighed = sessions.spread(values * shares.unsqueeze(1))
         if actor.loss_agg_mode == "token-mean":
-            sent = torch.full((rows,), -1)
-            sent[update] = number[update]
-            weighed = weighed * tokens_of_updates(sent, tokens).unsqueeze(1)
+            weighed = weighed * tokens_of_updates(self._updates.sent, tokens).unsqueeze(1)
         return weighed
 
     def _expected(self) -> int:
@@ -209,24 +195,22 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
             self.config.data.train_batch_size // self.parameter_sync_step * self.config.actor_rollout_ref.rollout.n
         )
 
-    def _minibatch(self) -> int:
-        return int(self.config.actor_rollout_ref.actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n)
-
     def _update_actor(self, batch: Any, metrics: dict[str, Any]) -> Any:
         actor, rollout = self.config.actor_rollout_ref.actor, self.config.actor_rollout_ref.rollout
-        metrics["credit/updates"] = len(self._update) // self._rows * actor.ppo_epochs if self._update else 0
-        if not self._update:
+        updates = self._updates
+        metrics["credit/updates"] = len(updates) * actor.ppo_epochs
+        if not updates:
             return batch
         kept = KVBatchMeta(
             partition_id=batch.partition_id,
-            keys=[batch.keys[row] for row in self._update],
-            tags=[batch.tags[row] for row in self._update],
+            keys=[batch.keys[row] for row in updates.rows],
+            tags=[batch.tags[row] for row in updates.rows],
             extra_info=dict(batch.extra_info),
         )
         usual = actor.ppo_mini_batch_size, rollout.n
         with open_dict(self.config):
             try:
-                actor.ppo_mini_batch_size, rollout.n = self._rows, 1  # verl multiplies the two
+                actor.ppo_mini_batch_size, rollout.n = updates.size, 1  # verl multiplies the two
                 super()._update_actor(kept, metrics)
             finally:
                 actor.ppo_mini_batch_size, rollout.n = usual
