@@ -14,7 +14,8 @@ from counterpoise.cli.evaluated import evaluation_folder, result_json, sections_
 from counterpoise.cli.passk import EVERY_K, METRIC_HELP, parse_ks
 from counterpoise.cli.served import ServedQuestion, evaluate_addresses, is_address
 from counterpoise.cli.subject import refuse_contradictions
-from counterpoise.cli.sweep import SWEEP_HELP, refuse_swept, sweep_model, sweep_run
+from counterpoise.cli.sweep import SWEEP_HELP, refuse_swept
+from counterpoise.cli.sweep_local import sweep_model, sweep_run
 from counterpoise.targets import refuse_step, run_and_step
 
 if TYPE_CHECKING:

@@ -22,7 +22,19 @@ if TYPE_CHECKING:
     from counterpoise.jobs.sweep import SweptSetting
     from counterpoise.rollouts.served.server import Server
 
-__all__ = ["SWEEP_HELP", "Sweep", "overrides_of", "refuse_swept", "sweep_model", "sweep_run", "sweep_served"]
+__all__ = [
+    "SWEEP_HELP",
+    "Sweep",
+    "SweepBars",
+    "always",
+    "overrides_of",
+    "place_of",
+    "refuse_swept",
+    "said_once",
+    "setting_label",
+    "show_sweep",
+    "sweep_served",
+]
 
 SWEEP_HELP = "Several settings in one table, e.g. temperature=0.2,0.6,1.0; also top_p, top_k, max_tokens; repeated, all combinations."
 
@@ -40,59 +52,6 @@ def refuse_swept(sweep: Sweep, settings: Sequence[str]) -> None:
         key = override.partition("=")[0].strip().removeprefix("evaluation.")
         if sweep and key in sweep[0] and override.startswith("evaluation."):
             raise UsageError(f"{override} and --sweep {key} say the same thing twice; leave one of them away")
-
-
-def sweep_run(
-    path: Path, step: int | None, settings: Sequence[str], sweep: Sweep, metrics: Sequence[str], *, as_json: bool
-) -> None:
-    """Evaluate a step of a run at each setting; each has its folder of evaluations in the run."""
-    from counterpoise.build.checks import check_evaluation
-    from counterpoise.runs.directory import RunDirectory
-
-    runs = [(_label(one), RunDirectory.read(path, [*settings, *overrides_of(one)])) for one in sweep]
-    runs[0][1].refuse_missing("eval")
-    check_evaluation(runs[0][1].config, model=False)
-    from counterpoise.jobs.evaluate import weights_of
-    from counterpoise.jobs.sweep import SweptSetting, evaluate_sweep
-
-    saved, step = weights_of(runs[0][1], step, say=console.note)
-    arms = [SweptSetting(label=label, config=run.config, place=_constant(run.evaluation(step))) for label, run in runs]
-    with _Bars(f"{path}@{step}") as bars:
-        made = evaluate_sweep(
-            arms, saved=saved, step=step, check=runs[0][1].compare_test, on_progress=bars.of, say=_once()
-        )
-    _show(made, f"{path} at step {step}", metrics, as_json=as_json)
-
-
-def sweep_model(
-    target: str,
-    given: Mapping[str, object],
-    settings: Sequence[str],
-    sweep: Sweep,
-    metrics: Sequence[str],
-    *,
-    out: Path | None,
-    as_json: bool,
-) -> None:
-    """Evaluate a model at each setting, in `runs/eval-MODEL-TASK-…`, or in folders of `out`."""
-    from counterpoise.build.checks import check_evaluation
-    from counterpoise.runfile import COMMAND_LINE, parse_config
-
-    tables = {"model": {"name": target}, **sections_of(given)}
-    own = parse_config(tables, settings, source=COMMAND_LINE)
-    configs = [
-        (_label(one), parse_config(tables, [*settings, *overrides_of(one)], source=COMMAND_LINE)) for one in sweep
-    ]
-    check_evaluation(own)
-    from counterpoise.jobs.sweep import SweptSetting, evaluate_sweep
-
-    arms = [
-        SweptSetting(label=label, config=config, place=_place(target, config, own, out, "eval"))
-        for label, config in configs
-    ]
-    with _Bars(target) as bars:
-        made = evaluate_sweep(arms, on_progress=bars.of, say=_once())
-    _show(made, target, metrics, as_json=as_json)
 
 
 def sweep_served(
@@ -115,12 +74,13 @@ def sweep_served(
     tables = sections_of(given)
     own = parse_config(tables, settings, source=COMMAND_LINE)
     configs = [
-        (_label(one), parse_config(tables, [*settings, *overrides_of(one)], source=COMMAND_LINE)) for one in sweep
+        (setting_label(one), parse_config(tables, [*settings, *overrides_of(one)], source=COMMAND_LINE))
+        for one in sweep
     ]
-    made, say = [], _once()
-    with _Bars(label) as bars:
+    made, say = [], said_once()
+    with SweepBars(label) as bars:
         for setting, config in configs:
-            directory = _place(servers[0].model, config, own, out, "served")()
+            directory = place_of(servers[0].model, config, own, out, "served")()
             before = _drawn(directory)
             result, error = None, None
             try:
@@ -131,10 +91,10 @@ def sweep_served(
                 error = str(found)
             reused = result is not None and _drawn(directory) == before
             made.append(Swept(label=setting, directory=directory, result=result, error=error, reused=reused))
-    _show(made, label, metrics, as_json=as_json)
+    show_sweep(made, label, metrics, as_json=as_json)
 
 
-def _show(made: Sequence[Swept], label: str, metrics: Sequence[str], *, as_json: bool) -> None:
+def show_sweep(made: Sequence[Swept], label: str, metrics: Sequence[str], *, as_json: bool) -> None:
     """The table, or JSON; exit code 1 when a setting could not be evaluated."""
     from counterpoise.cli.views.passk import estimates_table
     from counterpoise.cli.views.sweep import sweep_table
@@ -182,29 +142,32 @@ def _as_json(made: Sequence[Swept], label: str) -> dict[str, Any]:
     }
 
 
-class _Bars:
+class SweepBars:
     """One bar at a time, closed when the next begins."""
 
     def __init__(self, label: str) -> None:
         self._label, self._stack = label, ExitStack()
 
-    def __enter__(self) -> _Bars:
+    def __enter__(self) -> SweepBars:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
     def of(self, arm: SweptSetting) -> OnCount:
+        """The bar of an arm."""
         return self.labelled(arm.label)
 
     def labelled(self, label: str) -> OnCount:
+        """The bar of a setting; the one before is closed."""
         from counterpoise.cli.live import LazyProgress
 
         self._stack.close()
         return self._stack.enter_context(LazyProgress(f"evaluating {self._label}, {label}"))
 
 
-def _label(one: Mapping[str, str]) -> str:
+def setting_label(one: Mapping[str, str]) -> str:
+    """A setting of a sweep as it is shown."""
     return " ".join(f"{key}={value}" for key, value in one.items())
 
 
@@ -213,15 +176,17 @@ def overrides_of(one: Mapping[str, str]) -> list[str]:
     return [f"evaluation.{key}={value}" for key, value in one.items()]
 
 
-def _place(model: str, config: RunConfig, own: RunConfig, out: Path | None, kind: str) -> Callable[[], Path]:
+def place_of(model: str, config: RunConfig, own: RunConfig, out: Path | None, kind: str) -> Callable[[], Path]:
+    """Where a model's evaluation at one setting is kept, asked for once the setting has passed its checks."""
     from counterpoise.runs.sampling import sampling_name
 
     if out is None:
         return lambda: evaluation_folder(model, config, kind=kind, own=own)
-    return _constant(out / (sampling_name(sampling_of(config)) or "t0"))
+    return always(out / (sampling_name(sampling_of(config)) or "t0"))
 
 
-def _constant(path: Path) -> Callable[[], Path]:
+def always(path: Path) -> Callable[[], Path]:
+    """A place that is known already."""
     return lambda: path
 
 
@@ -231,6 +196,6 @@ def _drawn(directory: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _once() -> Callable[[str], None]:
+def said_once() -> Callable[[str], None]:
     """Say each line once: what is so at one setting is mostly so at all."""
     return cache(console.note)

@@ -84,7 +84,7 @@ def maj_at_k(
         right = sizes_M[right_M].tolist()
         votes_P.append(_Votes(sizes=sizes_M.tolist(), wrong=wrong, right=right, silent=mute, n=n, same_as=earlier))
     by_n = sorted(range(len(votes_P)), key=lambda row: votes_P[row].n)  # the tables of one n at a time bound the memory
-    for column, k in enumerate(k_K.tolist()):
+    for column, k in enumerate(int(one) for one in k_K):
         draws: dict[int, _Draws] = {}
         for row in by_n:
             votes = votes_P[row]
@@ -193,7 +193,8 @@ class _Draws:
         chances_t = np.zeros(min(self._rows, 2 * size) + 1)
         chances = _binomial(size, self.k / self.n)[: chances_t.size]
         chances_t[: chances.size] = chances
-        return chances_t[:, None] * self._powers_tF[: chances_t.size]
+        terms_tF: npt.NDArray[np.complex128] = chances_t[:, None] * self._powers_tF[: chances_t.size]
+        return terms_tF
 
     def _keep(self, key: tuple[int, int], table: npt.NDArray[np.complex128]) -> None:
         self._bytes += table.nbytes
