@@ -132,7 +132,7 @@ def _hold(request: LaunchRequest, plan: LaunchPlan, facts: Surroundings, memory:
     if memory is None or not found:
         where = "" if facts.processes == 1 else f" on {facts.processes}"
         plan.remarks.append(
-            f"training takes about {needed / GIB:.1f} GiB a process{where} (computed, not measured; docs/scaling.md)"
+            f"training takes about {max(0.1, needed / GIB):.1f} GiB a process{where} (computed, not measured; docs/scaling.md)"
         )
     elif request.memory_check:
         remedy = "give more --gpus, lower learner.tokens_per_microbatch, or train adapters (model.lora.rank=16)"

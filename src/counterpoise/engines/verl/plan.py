@@ -148,7 +148,7 @@ def _measure(request: LaunchRequest, plan: LaunchPlan, facts: Surroundings, memo
     found = gpus_here()
     if memory is None or not found:
         plan.remarks.append(
-            f"training takes about {needed / GIB:.1f} GiB a GPU on {facts.processes} (computed, not measured; docs/scaling.md)"
+            f"training takes about {max(0.1, needed / GIB):.1f} GiB a GPU on {facts.processes} (computed, not measured; docs/scaling.md)"
         )
     elif request.memory_check:
         remedy = (
