@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Company", "Partner", "Quiet", "Streak"]
 
@@ -20,7 +23,7 @@ class Company:
         self.partners = 0
         """How many are in it."""
         self._asked = 0
-        self._ended = asyncio.Event()
+        self._ended: asyncio.Event | None = None
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -30,13 +33,18 @@ class Company:
             yield
         finally:
             self._asked -= 1
-            ended, self._ended = self._ended, asyncio.Event()
-            ended.set()
+            if self._ended is not None:
+                self._ended.set()
+                self._ended = None
 
     async def more_may_come(self) -> bool:
         """Wait until something that is under way ends; False where nothing is."""
         if not self._asked:
             return False
+        if self._ended is None:
+            import asyncio  # a twentieth of a second, which a message about a mistake does not need
+
+            self._ended = asyncio.Event()
         await self._ended.wait()
         return True
 
@@ -120,4 +128,6 @@ class Quiet:
     async def passed(self) -> None:
         """Wait until something may be sent."""
         while (left := self._until - time.monotonic()) > 0:
+            import asyncio
+
             await asyncio.sleep(left)

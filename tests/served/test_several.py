@@ -69,7 +69,7 @@ LATER = {
     "broken": "HTTP 500 Internal Server Error",
     "close": "connection failed (RemoteProtocolError)",
     "truncated": "connection failed (RemoteProtocolError)",
-    "hang": "timeout: no reply within 1.5 s",
+    "hang": "timeout: no reply within 2.5 s",
     "html": "bad reply: not the JSON of a chat completion",
     "unauthorised": "HTTP 401 Unauthorized",
     "busy": "HTTP 429 Too Many Requests",
@@ -80,7 +80,7 @@ LATER = {
 def test_of_a_server_that_dies_the_others_do_the_work(ask, server, others, draws, mode):
     dying, third = others(2)
     dying.mode = lambda body, number: "honest" if number <= 3 else mode
-    slow = ["--timeout", 1.5] if mode == "hang" else []
+    slow = ["--timeout", 2.5] if mode == "hang" else []
     server.mode = third.mode = "slow"  # so that nobody has done it all before the dying one fails
     urls = [server.url, dying.url, third.url]
     # As many at a time as are too many failures in a row: the first wave is enough.
@@ -89,7 +89,7 @@ def test_of_a_server_that_dies_the_others_do_the_work(ask, server, others, draws
     assert len(draws()) == 4 * 40
     [line] = left_out(result)
     assert line == f"{dying.url} is left out: {LATER[mode]}; what it was asked for goes to the 2 other servers"
-    assert len(dying.seen) < 24 and min(drawn_by(server, third)) > 20
+    assert len(dying.seen) < 40 and min(drawn_by(server, third)) > 20
     assert {draw[1] for draw in draws()} == set(range(40))
 
 

@@ -57,7 +57,7 @@ class RolloutConfig(Section):
     """Who draws training responses: the model itself, or vLLM in the same process, with the weights pushed to it after each update."""
     max_gap: AboveZero | None = None
     """Mean difference of vLLM and policy in log-probability at most, nats a token; None is 0.001 in float32, 0.05 in half precision."""
-    gpu_share: AboveZero = 0.4
+    gpu_share: Probability = 0.4
     """Share of a GPU's memory that vLLM takes while it draws."""
 
     @model_validator(mode="before")
