@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, model_validator
 
-from counterpoise.config.base import Section
+from counterpoise.config.base import STORED, Section
 from counterpoise.ranges import AboveZero, Count, Positive, Probability
 
 __all__ = ["RolloutConfig", "TasksConfig", "VerificationConfig"]
@@ -50,6 +51,16 @@ class RolloutConfig(Section):
     """Strings that end a response."""
     max_rows: Positive = 512
     """Rows decoded together at most."""
+    flat_decode: bool = True
+    """Decode by fused operators, where the model is proven to allow it; false runs its own modules at every token."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _begun_before(cls, data: Any, info: ValidationInfo) -> Any:
+        # A run that was begun before decoding was fused goes on as it was, to the last bit.
+        if (info.context or {}).get(STORED) and isinstance(data, Mapping) and "flat_decode" not in data:
+            return {**data, "flat_decode": False}
+        return data
 
 
 class VerificationConfig(Section):

@@ -20,14 +20,17 @@ from transformers.cache_utils import Cache
 
 from counterpoise.errors import ModelError
 from counterpoise.rollouts.cache import PreallocatedCache, expand, new_cache, select_rows
+from counterpoise.rollouts.flat import FlatState, FlatWeights, flat_weights
 from counterpoise.rollouts.sampling import draw, entropy_and_slope
 from counterpoise.rollouts.stopping import StopStrings
 from counterpoise.types import SamplingSettings
 
-__all__ = ["Decoded", "PromptBatch", "decode", "inferring", "prefill"]
+__all__ = ["Decoded", "PromptBatch", "decode", "inferring", "prefill", "proven"]
 
 _COMPACT_SHARE = 0.25
 _PREFILL_TOKENS = 8192
+_ALIKE = 1e-4
+"""2-norm of the difference of two rows of logits over that of the row, at most, for one to be taken for the other."""
 # Families checked to take a finished (B, 1, Q, K) mask as it is; all others get the (B, K) padding mask, from which
 # transformers builds its own at every step (and ALiBi models their positions).
 _TAKES_FINISHED_MASK = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3"})
@@ -123,6 +126,7 @@ def decode(
     stops: StopStrings | None,
     positions: int | None,
     check_every: int,
+    flat: FlatWeights | None = None,
 ) -> Decoded:
     """Draw responses for every prompt of a batch, `R / B` rows each.
 
@@ -135,11 +139,16 @@ def decode(
         stops: stop strings, if any.
         positions: largest number of positions the model has; None when unbounded.
         check_every: steps between two looks at the host.
+        flat: the model's fused weights, where it may be decoded by them (`proven`).
     """
     rows, steps = uniforms.shape
     repeats = rows // batch.lengths.shape[0]
     device = batch.logits.device
-    state = _State(batch, repeats, steps, positions)
+    state: _State | FlatState
+    if flat is not None and flat.holds(batch.width + steps):
+        state = FlatState(flat, batch, repeats, steps, positions)
+    else:
+        state = _State(batch, repeats, steps, positions)
     # float64 does not exist on Apple's GPU; the fallback's 24 bits are documented with `inverse_cdf`.
     numbers = torch.from_numpy(uniforms).to(torch.float32 if device.type == "mps" else torch.float64).to(device)
     ends = torch.tensor(list(end_ids), dtype=torch.int64, device=device)
@@ -177,6 +186,31 @@ def decode(
             logits = state.advance(drawn)
     drawn_rows = _cut(tokens.cpu().numpy(), log_probs.cpu().numpy(), limits, end_ids, stop_ends)
     return drawn_rows if entropies is None else replace(drawn_rows, entropies=entropies.cpu().numpy())
+
+
+def proven(model: PreTrainedModel, device: torch.device) -> bool:
+    """Whether the flat pass decodes this model: two padded prompts go both ways, and all logits must be those of the library's modules."""
+    vocabulary = int(model.config.get_text_config(decoder=True).vocab_size)
+    prompts = [np.arange(size, dtype=np.int64) * 7 % vocabulary for size in (5, 3)]
+    steps = 3
+    weights = flat_weights(model)
+    if weights is None or not weights.holds(len(prompts[0]) + steps):
+        return False
+    batch = prefill(model, prompts, device)
+    plain, ours = _State(batch, 2, steps, None), FlatState(weights, batch, 2, steps, None)
+    tokens = torch.arange(4, device=device) * 11 % vocabulary
+    for step in range(steps):
+        if step == 1:
+            index = torch.tensor([0, 2, 3], device=device)
+            tokens = tokens[index]
+            plain.keep(index)
+            ours.keep(index)
+        expected = plain.advance(tokens)
+        off = (ours.advance(tokens) - expected).norm(dim=1) / expected.norm(dim=1)
+        if not bool((off <= _ALIKE).all()):
+            return False
+        tokens = (tokens + 5) % vocabulary
+    return True
 
 
 class _State:

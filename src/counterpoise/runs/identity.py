@@ -50,6 +50,7 @@ RESUMABLE = (
     "learner.chunk_tokens",
     "learner.share_prompts",
     "rollout.max_rows",
+    "rollout.flat_decode",
     "verification.timeout",
     "verification.workers",
     "verification.max_unscored",

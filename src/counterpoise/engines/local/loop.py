@@ -23,7 +23,7 @@ from counterpoise.engines.local.guarding import guarded, make_supervisor
 from counterpoise.engines.local.header import header
 from counterpoise.engines.local.held_out import HeldOut
 from counterpoise.engines.local.interrupt import Interrupt, RunInterruptedError, watching_interrupts
-from counterpoise.engines.local.observer import Observer, unfailing
+from counterpoise.engines.local.observer import Observer, Silent, Unfailing, unfailing
 from counterpoise.engines.local.outlook import Outlook
 from counterpoise.engines.local.policy import policy_writer, restore_policy
 from counterpoise.engines.local.ready import make_ready
@@ -102,7 +102,7 @@ class _Run:
         assembly: Assembly,
         guards: Supervisor,
         judge: Judge,
-        observer: Observer,
+        observer: Silent | Unfailing,
         interrupt: Interrupt,
     ) -> None:
         self.run, self.config, self.accelerator, self.observer = run, run.config, accelerator, observer
@@ -208,6 +208,8 @@ class _Run:
             self.trackers.log(record, step=self.step)
             self.trackers.samples(samples, step=self.step)
         self.observer.stepped(self.step, record)
+        if samples:
+            self.observer.sampled(self.step, samples)
         if (outlook := self.outlook.after_step(self.step, record)) is not None:
             self.observer.said(outlook)
         if not self.warned and (said := remark_on_truncation(record, self.config, step=self.step)):

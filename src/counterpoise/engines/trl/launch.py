@@ -253,6 +253,7 @@ TABLE: Final[Table] = {
     "rollout.max_tokens": to("max_completion_length"),
     "rollout.stop": only("TRL's generation stops at the end of the text alone; leave them out"),
     "rollout.max_rows": left("TRL decodes a generation batch at once"),
+    "rollout.flat_decode": left("TRL generates by the model's own modules"),
     "verification.timeout": carried(_RUN),
     "verification.workers": carried(_RUN),
     "verification.truncated": carried(_RUN),

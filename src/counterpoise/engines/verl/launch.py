@@ -53,6 +53,7 @@ TABLE: Final[Table] = {
     "rollout.max_tokens": to("data.max_response_length"),
     "rollout.stop": only("verl gives its sampler no stop strings; leave them out"),
     "rollout.max_rows": by(lambda asked: {f"{ROLLOUT}.max_num_seqs": asked.value} if asked.given else {}),
+    "rollout.flat_decode": left("verl's sampler decodes by its own kernels"),
     "verification.timeout": carried(_JUDGE),
     "verification.workers": to("reward.num_workers"),
     "verification.truncated": only("verl's reward function is not told which responses were cut off; set wrong"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from counterpoise.build.judge import judge_of
@@ -13,7 +15,9 @@ from counterpoise.runfile import load_config
 from counterpoise.types import Problem, Verdict
 from counterpoise.verifiers.judge import Judge
 
-__all__ = ["compute_score", "judged"]
+__all__ = ["check_reward", "compute_score", "judged", "score_of", "unscored_score"]
+
+_LOCK = Lock()
 
 
 def compute_score(
@@ -43,12 +47,39 @@ def compute_score(
         ConfigError: a setting is unknown or out of range.
         DataError: there is no gold.
     """
+    name, chosen = check_reward(data_source, ground_truth, verifier, settings)
+    return score_of(name, chosen, str(ground_truth), solution_str)
+
+
+def check_reward(
+    data_source: str, ground_truth: Any, verifier: str | None, settings: Mapping[str, Any]
+) -> tuple[str, tuple[tuple[str, Any], ...]]:
+    """Name and settings of the verifier that judges a row of verl's.
+
+    Raises:
+        UnknownNameError: no verifier has that name.
+        ConfigError: a setting is unknown or out of range.
+        DataError: there is no gold.
+    """
     if ground_truth is None:
         raise DataError(f"a problem of {data_source} has no gold: give reward_model.ground_truth in the data set")
     name = data_source if verifier is None else verifier
-    judge = _judge(name, tuple(sorted(settings.items())))
-    problem = Problem(problem_id="0", task_type=name, question="", gold=str(ground_truth), verifier=name)
-    return _scored(judge.verify([problem], [solution_str])[0], wrong=0.0)
+    chosen = tuple(sorted(settings.items()))
+    _judge(name, chosen, 1)
+    return name, chosen
+
+
+def score_of(
+    name: str, settings: tuple[tuple[str, Any], ...], gold: str, response: str, *, workers: int = 1
+) -> dict[str, Any]:
+    """What verl's reward function returns for a response, judged by so many killable workers of this process."""
+    problem = Problem(problem_id="0", task_type=name, question="", gold=gold, verifier=name)
+    return _scored(_judge(name, settings, workers).verify([problem], [response])[0], wrong=0.0)
+
+
+def unscored_score(reason: str) -> dict[str, Any]:
+    """What verl's reward function returns where nobody could judge."""
+    return {"score": 0.0, "acc": 0.0, "scored": False, "reason": reason}
 
 
 def judged(
@@ -92,8 +123,13 @@ def _judge_of_run(run: str) -> Judge:
     return judge_of(load_config(Path(run)).verification.model_copy(update={"workers": 1}))
 
 
+def _judge(name: str, settings: tuple[tuple[str, Any], ...], workers: int) -> Judge:
+    with _LOCK:  # of threads that ask at the same time one makes it
+        return _made(name, settings, workers)
+
+
 @cache
-def _judge(name: str, settings: tuple[tuple[str, Any], ...]) -> Judge:
-    judge = Judge(settings={name: dict(settings)} if settings else None)
+def _made(name: str, settings: tuple[tuple[str, Any], ...], workers: int) -> Judge:
+    judge = Judge(workers=workers, settings={name: dict(settings)} if settings else None)
     judge.verifier(name)
     return judge
