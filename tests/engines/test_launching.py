@@ -343,6 +343,10 @@ def test_a_dry_run_prints_the_command_and_writes_nothing(command, run_file, engi
         (["verl"], "needs the package 'verl'"),
         (["trl"], "needs the package 'trl'"),
         (["trl", "credit.rule=ppo", "--dry-run"], "it needs a critic, and TRL's GRPOTrainer trains none"),
+        (
+            ["verl", "credit.rule=ppo", "loss.denominator=tokens_all", "--cpu", "--dry-run"],
+            "with flash attention, which needs a GPU",
+        ),
         (["verl", "--nodes", "2", "--dry-run"], "on a Ray cluster that is there; start Ray on each"),
         (["verl", "--ray", "h:6379", "--dry-run"], "say how many GPUs each of its machines has with --gpus N"),
         (["trl", "--nodes", "2", "--dry-run"], "give --head HOST:PORT where they meet"),

@@ -89,16 +89,12 @@ def dtype(asked: Asked) -> Options:
 
 
 def attention(asked: Asked) -> Options:
-    """The kernel, and whether rows may be packed."""
+    """The kernel, and whether rows may be packed; verl's critic has flash attention whatever is asked for."""
     if asked.value is None:
         return {}
     # Packed rows attend to one another where the kernel is not told where each begins.
-    models = [MODEL, *(["critic.model"] if has_critic(asked.config) else [])]
-    packed = not asked.value.startswith("flash")
-    return {
-        **{f"+{model}.override_config.attn_implementation": asked.value for model in models},
-        **{f"{model}.use_remove_padding": False for model in models if packed},
-    }
+    packed = {} if asked.value.startswith("flash") else {f"{MODEL}.use_remove_padding": False}
+    return {f"+{MODEL}.override_config.attn_implementation": asked.value, **packed}
 
 
 def lora(asked: Asked) -> Options:

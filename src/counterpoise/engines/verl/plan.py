@@ -80,6 +80,8 @@ def _look(request: LaunchRequest, plan: LaunchPlan) -> float | None:
     plan.ask(check_environment, dry_run=request.dry_run)
     plan.ask(check_entry_point, dry_run=request.dry_run)
     plan.ask(check_parquet, dry_run=request.dry_run)
+    if has_critic(request.config):
+        plan.ask(_check_flash_attention, dry_run=request.dry_run)
     if request.nodes > 1 and here:
         raise UsageError(
             f"--nodes {request.nodes}: verl runs over several machines on a Ray cluster that is there; start Ray on each of them and give "
@@ -95,6 +97,11 @@ def _look(request: LaunchRequest, plan: LaunchPlan) -> float | None:
     found = gpus_here()
     plan.ask(lambda: check_gpus(found, gpus=request.gpus or 1), dry_run=request.dry_run)
     return found[0].memory if found else None
+
+
+def _check_flash_attention() -> None:
+    if find_spec("flash_attn") is None:
+        raise UsageError("verl builds its critic with flash attention, which is not installed: pip install flash-attn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,7 +111,9 @@ def judged(
         raise DataError(
             f"a row of {data_source} has no extra_info.problem: it is not of the data that launch wrote"
         ) from error
-    return _scored(_judge_of_run(run).verify([problem], [extra_info["prefix"] + solution_str])[0], wrong=wrong)
+    with _LOCK:
+        judge = _judge_of_run(run)
+    return _scored(judge.verify([problem], [extra_info["prefix"] + solution_str])[0], wrong=wrong)
 
 
 def _scored(verdict: Verdict, *, wrong: float) -> dict[str, Any]:
