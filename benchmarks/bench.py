@@ -55,6 +55,15 @@ BENCHES = (
         )
         for rows, tokens in ((64, 64), (256, 64), (512, 16))
     ),
+    Bench(
+        "decode, SmolLM2-135M, 64 x 12",
+        "transformers generate",
+        "s",
+        ("decode.py", "--shape", "smollm2", "--prompts", "8", "--tokens", "12", "--repeats", "1"),
+        "embedded",
+        "generate",
+        3.0,
+    ),
 )
 
 

@@ -4,6 +4,7 @@ Usage: OMP_NUM_THREADS=1 python benchmarks/decode.py [--shape lab|smollm2] [--pr
 
 All draw the full number of tokens (no end id), at temperature 1, from the same prompts, in turn; the best of `--repeats` rounds
 counts. The embedded sampler records log-probabilities besides, and `with entropy` what some token weights need; `generate` neither.
+`modules` is the embedded sampler without its fused operators.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ def main() -> None:
         mask[index, width - len(row) :] = 1
     ids, mask = ids.to(options.device), mask.to(options.device)
     sampler = EmbeddedSampler(model, tokenizer, max_rows=options.max_rows, eos_token_ids=())
+    modules = EmbeddedSampler(model, tokenizer, max_rows=options.max_rows, eos_token_ids=(), flat=False)
     plain = SamplingSettings(max_tokens=options.tokens)
     generation = GenerationConfig(
         do_sample=True,
@@ -98,7 +100,7 @@ def main() -> None:
         eos_token_id=None,
     )
 
-    def embedded(settings: SamplingSettings) -> None:
+    def embedded(settings: SamplingSettings, sampler: EmbeddedSampler = sampler) -> None:
         sampler.sample(prompts, group_size=options.group, settings=settings, seed=0)
 
     def generate() -> None:
@@ -108,6 +110,7 @@ def main() -> None:
     contenders = {
         "embedded": partial(embedded, plain),
         "with entropy": partial(embedded, replace(plain, with_entropy=True)),
+        "modules": partial(embedded, plain, modules),
         "generate": generate,
     }
     times: dict[str, list[float]] = {name: [] for name in contenders}

@@ -269,3 +269,22 @@ def test_rows_leave_prompts_unequally_and_prompts_leave(make_model) -> None:
             ours.keep(rows)
             plain.keep(rows)
             torch.testing.assert_close(ours.advance(tokens), plain.advance(tokens), atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize("family", ["qwen2", "gemma3"])
+def test_packed_weights_give_the_same(make_model, tokenizer, prompts, flat_steps, monkeypatch, family) -> None:
+    from counterpoise.rollouts import flat as module
+
+    monkeypatch.setattr(module, "_PACKED", 1)
+    model = unequal(make_model(family))
+    weights = flat_weights(model)
+    assert weights is not None and weights.head.is_mkldnn and weights.layers[0].gate_up.is_mkldnn
+    ours, plain = (
+        flat(EmbeddedSampler(model, tokenizer, flat=way).sample(prompts, group_size=4, settings=SETTINGS, seed=0))
+        for way in (True, False)
+    )
+    assert flat_steps
+    for one, other in zip(ours, plain, strict=True):
+        assert one.token_ids.tolist() == other.token_ids.tolist()
+        np.testing.assert_allclose(one.log_probs, other.log_probs, atol=5e-5, rtol=0)

@@ -34,6 +34,9 @@ _NORM_OFFSETS = {"llama": 0.0, "qwen2": 0.0, "qwen3": 0.0, "mistral": 0.0, "gemm
 _LARGEST = 2**31
 """Bytes of fused copies at most; models beyond are bound by their products, which are no faster here."""
 
+_PACKED = 2**18
+"""Numbers of a weight from which on it is packed: it no longer fits a core's cache, and is not packed anew at each product."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layer:
@@ -66,6 +69,8 @@ class FlatWeights:
     eps: float
     final: torch.Tensor
     """(H,) weights of the last norm."""
+    head: torch.Tensor
+    head_bias: torch.Tensor | None
     window: int | None
     """Positions that a token sees, where some layer bounds them."""
 
@@ -81,8 +86,9 @@ def flat_weights(model: Any) -> FlatWeights | None:
     if offset is None or not isinstance(model, PreTrainedModel) or not _plain(model):
         return None
     trunk: Any = model.get_decoder()  # type: ignore[no-untyped-call]
+    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     text: Any = config
-    if sum(p.nbytes for layer in trunk.layers for p in layer.parameters()) > _LARGEST:
+    if sum(parameter.nbytes for parameter in model.parameters()) > _LARGEST:
         return None
     first = trunk.layers[0].self_attn
     return FlatWeights(
@@ -93,6 +99,8 @@ def flat_weights(model: Any) -> FlatWeights | None:
         width=first.head_dim,
         eps=text.rms_norm_eps,
         final=(trunk.norm.weight + offset) * math.sqrt(text.hidden_size),
+        head=_factor(head.weight),
+        head_bias=head.bias,
         window=text.sliding_window if getattr(text, "sliding_window", None) else None,
     )
 
@@ -156,17 +164,32 @@ def _fused(layer: Any, offset: float) -> _Layer:
     if before is not None:
         after = (behind * root, (layer.post_feedforward_layernorm.weight + offset) * root)
     return _Layer(
-        qkv=(torch.cat(weights) * ((layer.input_layernorm.weight + offset) * root)).t(),
+        qkv=_factor(torch.cat(weights) * ((layer.input_layernorm.weight + offset) * root)),
         qkv_bias=biases,
-        out=attention.o_proj.weight.t(),
-        gate_up=(
+        out=_factor(attention.o_proj.weight),
+        gate_up=_factor(
             torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * ((behind if before is None else before) * root)
-        ).t(),
-        down=mlp.down_proj.weight.t(),
+        ),
+        down=_factor(mlp.down_proj.weight),
         qk_norm=qk_norm,
         after=after,
         kind=getattr(attention, "layer_type", None),
     )
+
+
+def _factor(weight: torch.Tensor) -> torch.Tensor:
+    """What `_times` takes for a module's (out, in) weight: packed by oneDNN where it is large and there is one, else the right factor."""
+    if weight.numel() < _PACKED or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return weight.t()
+    packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), None)
+    return packed
+
+
+def _times(x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    if factor.is_mkldnn:
+        found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, factor, None, "none", [], "")
+        return found
+    return x @ factor
 
 
 class FlatState:
@@ -196,7 +219,7 @@ class FlatState:
         self._rotations = _rotations(weights, min(self._last, batch.width + steps) + 1)
         self._silu = _activation(weights.model.config) == "silu"
         trunk = weights.model.get_decoder()
-        self._embed, self._head = trunk.embed_tokens, weights.model.get_output_embeddings()
+        self._embed = trunk.embed_tokens
         self._eps = torch.tensor(math.sqrt(weights.final.shape[0] * weights.eps))
         self._head_eps = torch.tensor(math.sqrt(weights.width * weights.eps))
 
@@ -231,20 +254,16 @@ class FlatState:
         x: torch.Tensor = self._embed(tokens)
         for layer, prompts, said in zip(own.layers, self._prompts, self._own, strict=True):
             mixed = self._attended(layer, prompts, said, _normed(x, self._eps), rotations[layer.kind]).view(rows, -1)
-            if layer.after is None:
-                x.addmm_(mixed, layer.out)
-            else:
-                x += _normed(mixed @ layer.out, self._eps) * layer.after[0]
-            gate, up = (_normed(x, self._eps) @ layer.gate_up).chunk(2, 1)
+            mixed = _times(mixed, layer.out)
+            x += mixed if layer.after is None else _normed(mixed, self._eps) * layer.after[0]
+            gate, up = _times(_normed(x, self._eps), layer.gate_up).chunk(2, 1)
             gate = functional.silu(gate) if self._silu else functional.gelu(gate, approximate="tanh")
             gate.mul_(up)
-            if layer.after is None:
-                x.addmm_(gate, layer.down)
-            else:
-                x += _normed(gate @ layer.down, self._eps) * layer.after[1]
+            raised = _times(gate, layer.down)
+            x += raised if layer.after is None else _normed(raised, self._eps) * layer.after[1]
         self._next = self._next + 1
-        logits: torch.Tensor = self._head(_normed(x, self._eps) * own.final)
-        return logits
+        logits = _times(_normed(x, self._eps) * own.final, own.head)
+        return logits if own.head_bias is None else logits + own.head_bias
 
     def _attended(
         self,
@@ -257,7 +276,9 @@ class FlatState:
         """(B * kv heads, group, d) values that the heads of one token a row read; its key and value are written."""
         own, rows = self._weights, x.shape[0]
         both, width = own.heads + own.shared, own.width
-        flat = x @ layer.qkv if layer.qkv_bias is None else torch.addmm(layer.qkv_bias, x, layer.qkv)
+        flat = _times(x, layer.qkv)
+        if layer.qkv_bias is not None:
+            flat += layer.qkv_bias
         pairs = flat[:, : both * width].view(rows, both, width)
         if layer.qk_norm is not None:
             pairs = _normed(pairs, self._head_eps).mul_(layer.qk_norm)
