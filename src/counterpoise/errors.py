@@ -7,7 +7,6 @@ Every message says what was found, where, and what to do about it. The command l
 from __future__ import annotations
 
 import difflib
-import importlib.metadata
 import re
 from collections.abc import Iterable
 
@@ -93,6 +92,9 @@ class VerifierError(CounterpoiseError):
 
 def install_command(package: str, *, extra: str) -> str:
     """`pip install` of what an extra of this package asks for, by name: it also works where counterpoise itself is on no index."""
+    # Here, for it takes longer than all else in this module, and most messages name no package.
+    import importlib.metadata
+
     try:
         wanted = importlib.metadata.requires("counterpoise") or []
     except importlib.metadata.PackageNotFoundError:

@@ -220,7 +220,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
     Raises:
         OSError: see `read_text`.
-        Fault: it is no such document.
+        Fault: it is not such a document.
     """
     return _object(parse_json(read_text(path), finite=True))
 

@@ -54,7 +54,7 @@ def gold_of_object(value: Mapping[str, Any]) -> Any:
 
 
 def accepted(gold: str) -> tuple[str, ...]:
-    """The answers a gold accepts: those of a JSON list of texts, else the gold itself. `[1, 2]` is no such list but an interval."""
+    """The answers a gold accepts: those of a JSON list of texts, else the gold itself. `[1, 2]` is not such a list but an interval."""
     if gold.lstrip().startswith("["):
         try:
             value = json.loads(gold)

@@ -1,7 +1,8 @@
-"""`torch`, imported when something of it is first used: `from counterpoise.lazy import torch`.
+"""Libraries that are imported when something of them is first used: `from counterpoise.lazy import torch`.
 
-Credit rules and losses are looked up by name, and their settings checked, before a command imports what takes ten times as long as the
-look-up; only their arithmetic needs torch. A module that uses it when it is imported itself (a decorator, a default value) gains nothing.
+Tasks, credit rules and losses are looked up by name, and their settings checked, before a command imports what takes longer than that:
+torch ten times as long, scipy half as long, asyncio and numpy a tenth each. A module that uses one when it is imported itself (a
+decorator, a default value) gains nothing.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import torch as torch
+    import asyncio as asyncio
 
-__all__ = ["torch"]
+    import numpy as np
+    import torch as torch
+    from scipy import special as special
+
+__all__ = ["asyncio", "np", "special", "torch"]
 
 
 class _Lazy(ModuleType):
@@ -30,4 +35,4 @@ class _Lazy(ModuleType):
 
 
 if not TYPE_CHECKING:
-    torch = _Lazy("torch")
+    asyncio, np, special, torch = map(_Lazy, ("asyncio", "numpy", "scipy.special", "torch"))

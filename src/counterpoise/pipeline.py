@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from counterpoise.diagnostics.histogram import Histogram
+from counterpoise.diagnostics.kinds import kind_totals
 from counterpoise.diagnostics.rollouts import rollout_metrics, surprisal_histograms
 from counterpoise.errors import TrainingError
 from counterpoise.rewards.random import Random
 from counterpoise.rewards.vector import VERDICT
+from counterpoise.tasks.base import HasKinds
 from counterpoise.text import counted
 from counterpoise.types import (
     TRUNCATED,
@@ -34,7 +36,7 @@ from counterpoise.types import (
 )
 from counterpoise.world import ALONE, World
 
-__all__ = ["Assign", "Experience", "Pipeline", "judged_batch"]
+__all__ = ["Assign", "Experience", "Pipeline", "graded_parts", "judged_batch"]
 
 
 Assign = Callable[[Batch], tuple[Credit, Mapping[str, Sum]]]
@@ -88,6 +90,8 @@ class Pipeline:
     """Coins that credit reads in the place of rewards and verdicts; `reward` is then not called."""
     describe: Callable[[Credit, Batch], Mapping[str, Sum]] | None = None
     """Columns of a credit and the batch as it was judged, which under a placebo take the place of those of the coins."""
+    has_kinds: HasKinds | None = None
+    """What tells right responses of one kind from those of another; None counts none."""
 
     def experience(self, prompts: Sequence[Prompt], *, seed: int, policy_version: int) -> Experience:
         """Draw, judge, reward and credit `group_size` rollouts for each prompt.
@@ -132,7 +136,7 @@ class Pipeline:
             rewards=rewards,
             batch=batch,
             credit=credit,
-            metrics={**metrics, **credit_metrics},
+            metrics={**metrics, **credit_metrics, **self._kinds(asked, rollouts, verdicts)},
             histograms=histograms,
             seconds={
                 "sample": sampled - started,
@@ -141,6 +145,28 @@ class Pipeline:
                 "diagnostics": time.perf_counter() - credited,
             },
         )
+
+    def _kinds(
+        self, asked: Sequence[Prompt], rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]
+    ) -> Mapping[str, Sum]:
+        if self.has_kinds is None:
+            return {}
+        found = []
+        for prompt, rollout, verdict in zip(asked, rollouts, verdicts, strict=True):
+            if verdict.correct:
+                # as a stored rollout has it, which `compare --kinds` reads
+                found.append(self._kind(prompt.problem, prompt.prefix + rollout.text))
+        return kind_totals(found, getattr(self.has_kinds, "kinds", ()))
+
+    def _kind(self, problem: Problem, response: str) -> str:
+        assert self.has_kinds is not None
+        try:
+            return str(self.has_kinds.kind_of(problem, response))
+        except Exception as error:  # the task may be somebody else's
+            raise TrainingError(
+                f"kind_of of the task raised {type(error).__name__} for a right response to problem {problem.problem_id}: {error}; let it "
+                "return a name for every response"
+            ) from error
 
 
 def judged_batch(
@@ -172,11 +198,11 @@ def judged_batch(
         ),
         task_types=[problem.task_type for problem in problems],
         rollouts=rollouts,
-        parts=_parts(verdicts, rewards),
+        parts=graded_parts(verdicts, rewards),
     )
 
 
-def _parts(verdicts: Sequence[Verdict], rewards: Sequence[Reward]) -> dict[str, torch.Tensor]:
+def graded_parts(verdicts: Sequence[Verdict], rewards: Sequence[Reward]) -> dict[str, torch.Tensor]:
     """Every part of every reward, and the verdict itself; a response without an answer has 0 in all, one that abstained has none."""
     rows: list[Mapping[str, float]] = []
     for verdict, reward in zip(verdicts, rewards, strict=True):

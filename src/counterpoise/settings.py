@@ -72,11 +72,11 @@ def adopted(where: str, plain: type[T], defaults: Mapping[str, Any] = MappingPro
         defaults: attributes that are added where it has none.
 
     Raises:
-        ConfigError: it is no dataclass, and has to be given something.
+        ConfigError: it is not a dataclass, and has to be given something.
     """
     if not is_dataclass(plain) and (needed := _parameters(plain)):
         raise ConfigError(
-            f"{where}: {plain.__name__} takes {', '.join(needed)} and is no dataclass, so its settings cannot be checked; write them as "
+            f"{where}: {plain.__name__} takes {', '.join(needed)} and is not a dataclass, so its settings cannot be checked; write them as "
             "annotated fields under @dataclass"
         )
     body = {"__module__": plain.__module__, "__qualname__": plain.__qualname__, "__doc__": plain.__doc__}
@@ -91,7 +91,7 @@ def adopted(where: str, plain: type[T], defaults: Mapping[str, Any] = MappingPro
 
 
 def _parameters(plain: type) -> list[str]:
-    """What a class that is no dataclass has to be given."""
+    """What a class that is not a dataclass has to be given."""
     if plain.__init__ is object.__init__:  # type: ignore[misc]
         return []
     own = inspect.signature(plain.__init__).parameters.values()  # type: ignore[misc]

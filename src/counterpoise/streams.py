@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 
-import numpy as np
+from counterpoise.lazy import np
 
 __all__ = ["numpy_generator", "stream"]
 

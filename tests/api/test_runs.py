@@ -96,7 +96,7 @@ def test_importing_the_names_imports_no_torch():
         ({"evaluation": 3}, UsageError, r"evaluation is a section of a run file"),
         ({"learner": {"stepz": 3}}, ConfigError, "unknown key 'learner.stepz'"),
         ({"task": None, "rows": []}, DataError, "rows is empty"),
-        ({"task": None, "rows": ["x"]}, DataError, "row 1 is no record but str"),
+        ({"task": None, "rows": ["x"]}, DataError, "row 1 is not a record but str"),
         ({"task": None, "rows": [{"question": object()}]}, DataError, "row 1 cannot be kept as JSON"),
         ({"task": None, "rows": "file.jsonl"}, DataError, "rows must be a list of records"),
         ({"test_rows": ROWS}, UsageError, "test_rows goes with rows"),

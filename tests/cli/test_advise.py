@@ -188,6 +188,47 @@ def test_sizes_and_times_stand_in_the_json_where_they_were_asked_for(answer, tin
     assert {"learner.steps"} <= {choice["key"] for choice in found["sizes"]}
 
 
+def test_it_says_how_often_each_problem_will_be_seen(answer, run_file):
+    file = run_file()
+    found = answer("advise", file, "--problems", "2", "tasks.max_train=5", "learner.steps=100")
+    plan = found["plan"]
+    assert plan["problems"] == {"countdown": 5}
+    seen = 100 * plan["prompts_per_step"] * plan["group_size"] / 5
+    assert any(
+        one["level"] == "warning" and f"Your 5 training problems will each be seen {seen:,.0f} times" in one["text"]
+        for one in found["advice"]["findings"]
+    )
+
+
+def test_with_hours_it_counts_the_steps_of_the_sized_run(answer, run_file):
+    found = answer("advise", run_file(), "--problems", "2", "tasks.max_train=5", "learner.steps=1", "--hours", "0.002")
+    steps = next(choice["value"] for choice in found["sizes"] if choice["key"] == "learner.steps")
+    assert steps > 1
+    assert found["plan"]["steps"] == steps
+    assert any(f"({steps:,} steps of" in one["text"] for one in found["advice"]["findings"])
+
+
+def test_the_screen_asks_with_and_without_examples_at_three_temperatures(command, answer, tiny_policy):
+    arguments = ("advise", tiny_policy, *SMALL, "--screen", "--shots", "1")
+    found = answer(*arguments)
+    (screen,) = found["screens"]
+    assert (screen["task_type"], screen["problems"], screen["group_size"]) == ("countdown", 6, 4)
+    assert [(cell["shots"], cell["temperature"]) for cell in screen["cells"]] == [
+        (0, 1.0), (0, 0.6), (0, 0.3), (1, 1.0), (1, 0.6), (1, 0.3),
+    ]  # fmt: skip
+    assert screen["capability"] == "absent"  # a random policy
+    result = command(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "screen: countdown, 6 training problems x 4" in result.stdout
+    assert "screen  absent: supervise first. pass@1 is 0.0%" in result.stdout
+    assert "168/168" in result.stderr  # 24 to advise on, and 24 in each of six ways
+    assert answer("advise", tiny_policy, *SMALL)["screens"] == []
+
+
+def test_examples_without_a_screen_are_refused(refused, tiny_policy, no_model):
+    refused("advise", tiny_policy, *SMALL, "--shots", "2", says="--shots counts the worked examples of --screen")
+
+
 def test_too_few_hours_are_refused_after_what_was_measured(refused, tiny_policy, tmp_path):
     out = tmp_path / "sized.toml"
     result = refused(

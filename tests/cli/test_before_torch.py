@@ -16,11 +16,12 @@ from counterpoise.cli.app import app
 out = []
 for arguments in json.loads(sys.argv[1]):
     result = CliRunner().invoke(app, arguments)
-    heavy = [name for name in ("torch", "transformers", "accelerate", "sympy") if name in sys.modules]
+    heavy = [name for name in json.loads(sys.argv[2]) if name in sys.modules]
     out.append([result.exit_code, result.output, heavy])
 print(json.dumps(out))
 """
 
+HEAVY = ("torch", "transformers", "accelerate", "sympy")
 NAMES = [
     ("credit.rule=nrs", "unknown credit.rule 'nrs'; did you mean 'nsr'?"),
     ("credit.settings.lamda=1", "unknown setting 'lamda'; did you mean 'lambda'?"),
@@ -51,9 +52,9 @@ NAMES = [
 
 @pytest.fixture
 def ask(tmp_path):
-    def call(*commands):
+    def call(*commands, unwanted=HEAVY):
         arguments = json.dumps([[str(word) for word in command] for command in commands])
-        script = [sys.executable, "-c", SCRIPT, arguments]
+        script = [sys.executable, "-c", SCRIPT, arguments, json.dumps(unwanted)]
         done = subprocess.run(script, capture_output=True, text=True, check=True, cwd=tmp_path)
         return json.loads(done.stdout)
 
@@ -99,6 +100,46 @@ def test_every_command_that_would_read_a_model(ask, run_file, jsonl, tmp_path):
         assert (code, heavy) == (2, []), words
 
 
+OF_A_RUN_FILE = [
+    ["--help"],
+    ["train", "--help"],
+    ["trian"],
+    ["train", "FILE", "--steps", "3"],
+    ["train", "no.toml"],
+    ["train", "FILE", "creditt.rule=nsr"],
+    ["train", "FILE", "learner.steps=many"],
+    ["train", "FILE", "credit.rule=nrs"],
+    ["train", "FILE", "credit.settings.lamda=1"],
+    ["train", "FILE", "credit.rule=nothing.at_all:Rule"],
+    ["train", "FILE", "loss.name=ppo_clp"],
+    ["train", "FILE", "tasks.name=cuntdown"],
+    ["train", "FILE", "prompt.template=chatt"],
+    ["train", "FILE", "model.name=labb"],
+    ["demo", "--rule", "nrs"],
+]
+OTHERS = [
+    ["eval", "lab", "--task", "cuntdown"],
+    ["compare", "no", "nowhere"],
+    ["report", "no"],
+    ["passk", "no.jsonl"],
+    ["verify", "no.jsonl", "--verifier", "maht"],
+]
+FOR_NONE = (*HEAVY, "scipy", "asyncio", "pebble", "datasets", "huggingface_hub", "plotly")
+
+
+@pytest.mark.parametrize(
+    ("commands", "unwanted"),
+    [(OF_A_RUN_FILE, (*FOR_NONE, "numpy", "counterpoise.verifiers.registry")), (OTHERS, FOR_NONE)],
+)
+def test_messages_import_no_more_than_they_need(ask, run_file, commands, unwanted):
+    # Each of these takes a tenth of the time of a message, or more.
+    file = run_file(model={"name": "lab"})
+    answers = ask(*([file if word == "FILE" else word for word in words] for words in commands), unwanted=unwanted)
+    for words, (code, output, found) in zip(commands, answers, strict=True):
+        assert code == (0 if "--help" in words else 2), output
+        assert found == [], words
+
+
 def test_a_name_that_is_taken(ask, run_file, tmp_path):
     file = run_file(model={"name": "lab"})
     (tmp_path / "runs" / "run").mkdir(parents=True)
@@ -125,3 +166,19 @@ def test_python_m_counterpoise_is_the_command(tmp_path):
         [sys.executable, "-m", "counterpoise", "train", "no.toml"], capture_output=True, text=True, cwd=tmp_path
     )
     assert (done.returncode, done.stderr) == (2, "error: cannot read the run file no.toml: No such file or directory\n")
+
+
+def test_a_launcher_refuses_without_torch(ask, tmp_path):
+    from counterpoise.models.registry import resolve_model
+
+    (tmp_path / "run.toml").write_text(f'[model]\nname = "{resolve_model("lab")}"\n')
+    commands = {
+        ("verl", "credit.rule=nrs"): "did you mean 'nsr'",
+        ("trl", "tasks.name=jsonl", "tasks.train=no.jsonl"): "no.jsonl does not exist",
+        ("trl", "model.name=/no/model", "--cpu", "--dry-run"): "no model directory /no/model",
+        ("trl", "credit.rule=ppo", "--cpu", "--dry-run"): "it needs a critic",
+        ("verl", "guards.act=true", "--cpu", "--dry-run"): "guards cannot act on verl's trainer",
+    }
+    found = ask(*(["launch", engine, tmp_path / "run.toml", *words] for engine, *words in commands))
+    for (code, output, heavy), says in zip(found, commands.values(), strict=True):
+        assert code == 2 and says in output and heavy == [], output

@@ -194,3 +194,21 @@ def test_a_target_that_is_nothing(refused, tmp_path, tiny_policy):
     )
     refused("explain", f"{tmp_path}@3", says="@ chooses a step of a run")
     refused("explain", tiny_policy, says="is a model, so a task is needed: --task countdown")
+
+
+def test_right_responses_are_shown_by_kind_where_the_task_has_kinds(command, answer):
+    small = ("lab:paths", "--task", "paths", "--rule", "psr", "--problems", "6", "--rollouts", "4")
+    (step,) = answer("explain", *small)["rules"]
+    kinds = step["kinds"]
+    assert kinds and sum(kind["share"] for kind in kinds) == pytest.approx(1.0)
+    assert all(kind["shared_tokens"] == 0.0 for kind in kinds)  # each procedure begins with its own letter
+    assert all(kind["change"]["value"] == pytest.approx(kind["own_change"]) for kind in kinds)
+    result = command("explain", *small)
+    assert "psr: what the step on the batch did to right responses of each kind" in result.stdout
+    assert "Right responses share 0.0 of" in result.stdout
+
+
+def test_a_question_of_the_users_is_not_asked_for_its_kind(answer):
+    small = ("lab:paths", "--task", "paths", "--rule", "psr", "--problems", "2", "--rollouts", "2")
+    asked = ("--question", "13,17,29", "--response", "k:29+29=58", "--gold", "k:29+29=58")
+    assert answer("explain", *small, *asked)["rules"][0]["kinds"] == []

@@ -1,4 +1,4 @@
-"""Every kind of part from a file, from a module and from a package that adds a name; what is no such part is one line."""
+"""Every kind of part from a file, from a module and from a package that adds a name; what is not such a part is one line."""
 
 import pytest
 
@@ -148,7 +148,7 @@ def test_a_rule_that_does_not_say_needs_nothing(code):
         (make_rule, "def x(rewards): pass", "credit.rule p.py:x: x(rewards) cannot be called with (rewards, statistics)"),
         (make_rule, "class x: pass", "the class x has no __call__(rewards, statistics)"),
         (make_rule, "class x:\n def __call__(self): pass", "x.__call__(self) cannot be called with (self, rewards, statistics)"),
-        (make_rule, "class x:\n def __init__(self, a): pass\n def __call__(self, r, s): pass", "x takes a and is no dataclass"),
+        (make_rule, "class x:\n def __init__(self, a): pass\n def __call__(self, r, s): pass", "x takes a and is not a dataclass"),
         (make_controller, "def x(statistics): pass", "credit.controller p.py:x is a function; expected a class with update(statistics), "),
         (make_controller, "class x:\n def update(self, s): pass", "the class x has no report()"),
         (make_emphasis, "def x(): pass", "credit.emphasis p.py:x: x() cannot be called with (statistics)"),
@@ -168,7 +168,7 @@ def test_a_rule_that_does_not_say_needs_nothing(code):
         (make_verifier, "def x(response): pass", "x(response) cannot be called with (response, gold, *, question, meta)"),
         (make_verifier, "def x(response, gold, tests): pass", "called with (response, gold, *, question, meta): missing a required"),
         (make_verifier, "class x:\n def extract(self, r): pass", "the class x has no judge(gold, answer)"),
-        (lambda name: make_verifier(f"trl:{name}"), "def x(response, gold): pass", "no completions, so it is no reward function of TRL"),
+        (lambda name: make_verifier(f"trl:{name}"), "def x(response, gold): pass", "no completions, so it is not a reward function of TRL"),
         (lambda name: make_verifier(f"verl:{name}"), "def x(answer, gold): pass", "cannot be called with"),
         (lambda name: make_verifier(f"trl:{name}"), "class x: pass", "is a class; trl: stands"),
         (lambda name: make_guards([name], {}), "class x:\n def look(self, r): pass", "guards p.py:x: the class x has no state_dict()"),

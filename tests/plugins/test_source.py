@@ -41,15 +41,15 @@ def test_an_import_path_is_taken_apart_and_put_together(text, place, attribute, 
     [
         ("rewards.py", "'rewards.py' names no object; write what it is called too, e.g. rewards.py:check"),
         (":check", "':check' names no object"),
-        ("rewards.py:", "'rewards.py:': '' is no name of an object; write e.g. rewards.py:check"),
-        ("rewards.py:2nd", "'2nd' is no name of an object"),
-        ("rewards.py:a..b", "'a..b' is no name of an object"),
+        ("rewards.py:", "'rewards.py:': '' is not the name of an object; write e.g. rewards.py:check"),
+        ("rewards.py:2nd", "'2nd' is not the name of an object"),
+        ("rewards.py:a..b", "'a..b' is not the name of an object"),
         (
             "my-pkg:check",
             "'my-pkg' is neither a module nor a Python file; write my_pkg.rules:check or ./rules.py:check",
         ),
         ("https://x/y:check", "is neither a module nor a Python file"),
-        ("a\0.py:check", "holds a NUL character, so it is no path"),
+        ("a\0.py:check", "holds a NUL character, so it is not a path"),
     ],
 )
 def test_what_is_no_import_path_is_said(text, says):

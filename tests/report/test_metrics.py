@@ -29,6 +29,14 @@ def test_columns_that_nobody_declared_stand_by_family():
     ]
 
 
+def test_kinds_and_parts_are_no_task_types():
+    panels = choose_panels(["kind/k c+c", "kind/s b+c", "part/f1"])
+    assert [(p.title, p.unit) for p in panels] == [
+        ("Share of each kind among right responses", "share"),
+        ("Graded parts", "share"),
+    ]
+
+
 def test_what_is_looked_at_first_stands_first():
     ranks = [panel.rank for panel in PANELS]
     assert [panel.key for panel in PANELS if panel.rank == "first"] == ["success", "entropy", "length", "truncated"]

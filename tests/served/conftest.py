@@ -106,6 +106,20 @@ def server():
 
 
 @pytest.fixture
+def others():
+    """`others(2)`: so many further servers of the same model."""
+    running = []
+
+    def start(count):
+        running.extend(ToyServer() for _ in range(count))
+        return running
+
+    yield start
+    for one in running:
+        one.close()
+
+
+@pytest.fixture
 def lab_server(tiny_policy):
     running = LabServer(tiny_policy)
     yield running
@@ -125,9 +139,9 @@ def sums(tmp_path):
 def ask(command, server, sums):
     """`ask("--n", 8)`: evaluate the toy server on the sums into `out`; a second go only where a test asks for it."""
 
-    def call(*arguments, out="out"):
+    def call(*arguments, out="out", urls=None):
         task = ["--task", "jsonl", f"tasks.test={sums}", "tasks.settings.verifier=exact", "--out", out]
-        return command("eval", server.url, *task, "--retries", 0, "--timeout", 5, *arguments)
+        return command("eval", *(urls or [server.url]), *task, "--retries", 0, "--timeout", 5, *arguments)
 
     return call
 

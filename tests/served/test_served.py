@@ -294,6 +294,23 @@ def test_more_draws_add_to_what_is_there_and_a_finished_evaluation_asks_nobody(a
     assert ask("--n", N, "--model", "tiny").exit_code == 0
 
 
+def test_a_sweep_asks_for_each_setting_and_goes_on_where_the_server_failed(ask, server, draws, tmp_path):
+    server.refuses = {"top_k"}
+    failed = ask("--n", 4, "--sweep", "temperature=0.2,0.9", "--sweep", "top_k=0,7", out="s")
+    assert failed.exit_code == 1 and "top_k" in errors(failed)[0]
+    before = {body["temperature"] for body in server.seen}
+    assert before == {0.2}  # the second setting is the one that the server cannot do
+    server.refuses = set()
+    done = ask("--n", 4, "--sweep", "temperature=0.2,0.9", "--sweep", "top_k=0,7", "--json", out="s")
+    assert done.exit_code == 0, done.stderr
+    assert [one["reused"] for one in json.loads(done.stdout)["settings"]] == [True, False, False, False]
+    (folder,) = (tmp_path / "s").glob("t0.9-p0.95-k7-m*")
+    assert len(draws(folder)) == 16
+    server.close()
+    again = ask("--n", 4, "--sweep", "temperature=0.2,0.9", "--model", "tiny", out="s")
+    assert again.exit_code == 0 and "temperature=0.9" in again.stdout
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -11,6 +11,8 @@ from counterpoise.config import RunConfig
 from counterpoise.errors import UsageError, nearest
 from counterpoise.runfile import parse_config, settled
 from counterpoise.runs.identity import flat
+from counterpoise.settings import names_of
+from counterpoise.tasks.registry import TASKS
 
 __all__ = ["configured", "differing_lines", "places", "shown"]
 
@@ -72,6 +74,11 @@ def configured(
         said["tasks.name"] = task
     if rows is not None:
         said |= {"tasks.name": _ROWS_TASK, **_sides(rows, test_rows, directory / _DATA, trains=trains)}
+    named = str(said.get("tasks.name") or tables.get("tasks", {}).get("name"))
+    if reward is not None and named in TASKS and "verifier" not in names_of(TASKS[named]):
+        raise UsageError(
+            f"task '{named}' has a verifier of its own, so reward is for problems of yours: rows=[…], or a task of files, jsonl or parquet"
+        )
     if callable(reward):
         said["tasks.settings.verifier"] = reference_of(reward, directory / _DATA)
     elif reward is not None:
@@ -97,7 +104,7 @@ def differing_lines(asked: RunConfig, there: RunConfig) -> list[str]:
     """Settings in which two runs differ, as `learner.steps 3 -> 4`; their names and places are none."""
     ours, theirs = (flat(settled(config)) for config in (asked, there))
     return [
-        f"{key} {theirs.get(key)} -> {ours.get(key)}"
+        f"{key} {_kept_name(theirs.get(key))} -> {_kept_name(ours.get(key))}"
         for key in sorted(ours.keys() | theirs.keys())
         if ours.get(key) != theirs.get(key) and key not in _PLACE
     ]
@@ -107,6 +114,15 @@ def shown(changed: list[str]) -> str:
     """The first of them, and how many more there are."""
     more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
     return f"{', '.join(changed[:_SHOWN])}{more}"
+
+
+def _kept_name(value: Any) -> Any:
+    """What rows and functions of a caller were kept as, without the folder."""
+    path, colon, name = (
+        value.rpartition(":") if isinstance(value, str) and not value.endswith(".jsonl") else (value, "", "")
+    )
+    kept = isinstance(path, str) and Path(path).parent.name == _DATA
+    return f"{Path(path).name}{colon}{name}" if kept else value
 
 
 def _sides(rows: Rows, test_rows: Rows | None, directory: Path, *, trains: bool) -> dict[str, str]:

@@ -45,7 +45,10 @@ def train(
         task: name of a task, e.g. `countdown`.
         rows: problems of your own in its place: `{"question", "answer"}` and further columns; a list or a `datasets.Dataset`.
         test_rows: test problems beside them; a tenth of `rows`, chosen by content, otherwise.
-        reward: name or import path of a verifier, or a function `fn(response, gold, *, question, meta)`.
+        reward: name or import path of a verifier, or a function `fn(response, gold, *, question, meta)`: true or false, a number from
+            0 to 1, which is right at 1 (`credit={"reward": "graded"}` takes the number itself), or None where it cannot say. A function
+            of a notebook or of the program, and a lambda, are written down in `.python` with what they use, so that later commands
+            find them.
         rule: credit rule, e.g. `psr`, `nsr`, `weighted_reinforce`, `grpo`.
         steps: training steps.
         learning_rate: of the optimiser.
@@ -128,8 +131,13 @@ def _placed(config: RunConfig, *, progress: bool) -> tuple[RunConfig, bool]:
 
 
 def _finished(config: RunConfig) -> Trained | None:
-    """What a run that has come to its end found; None where something is left to do."""
+    """What a run that has come to its end found; None where something is left to do.
+
+    Raises:
+        ConfigError: code that it was begun with has changed.
+    """
     run, steps = RunDirectory.open(config.path), config.learner.steps
+    run.refuse_other_code(run.config)  # an edited reward would get what the old one found
     weights = run.checkpoints / f"step-{steps:06d}" / "policy"
     ended = (run.evaluation(steps) / "passk.json").is_file() or not config.evaluation.after
     if not (weights.is_dir() and ended):

@@ -75,6 +75,14 @@ def advise(
             help="Size steps, prompts and evaluations so that the run takes about so long here.", callback=_hours
         ),
     ] = None,
+    screen: Annotated[
+        bool,
+        typer.Option(
+            "--screen",
+            help="Measure whether training can do more than a lower temperature: with worked examples and colder.",
+        ),
+    ] = False,
+    shots: Annotated[int | None, typer.Option(min=1, help="Worked examples of --screen (4).")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON instead of tables.")] = False,
 ) -> None:
     """Measure a few responses to training problems, and say which rule, controller and settings fit, and why.
@@ -86,6 +94,7 @@ def advise(
     counterpoise advise lab:weak -o weak.toml
     counterpoise advise lab:weak -o weak.toml --hours 0.5
     counterpoise advise recipes/lab.toml credit.rule=nsr
+    counterpoise advise smollm2 --task ranks --screen --problems 16 --group-size 4 rollout.max_tokens=12
     counterpoise advise smollm2 --task facts --problems 8 --group-size 4 rollout.max_tokens=64
     counterpoise advise HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.train=train.jsonl tasks.test=test.jsonl --json
     """
@@ -96,6 +105,8 @@ def advise(
     before_step = target.rpartition("@")[0] or target
     is_run = not is_file and any((Path(part) / "config.toml").is_file() for part in (target, before_step))
     refuse_contradictions(typed, given, _FLAGS, model_is_target=not is_file and not is_run)
+    if shots is not None and not screen:
+        raise UsageError("--shots counts the worked examples of --screen; give both, or neither")
     if out is not None:
         _refuse_out(out, is_run)
     settings = [*typed, *(f"{name}={value}" for name, value in given.items())]
@@ -111,6 +122,8 @@ def advise(
     from counterpoise.cli.live import LazyProgress
     from counterpoise.cli.views.advise import followed, run_file, show, show_sizes
     from counterpoise.jobs.advise import advise as look
+    from counterpoise.jobs.advise import resized
+    from counterpoise.jobs.screen import SHOTS
     from counterpoise.jobs.sizing import size_to, times_of
 
     with LazyProgress(f"measuring {name}") as progress:
@@ -121,6 +134,7 @@ def advise(
             saved=saved,
             name=name,
             timed=out is not None or hours is not None,
+            shots=(shots or SHOTS) if screen else 0,
             on_progress=progress,
             say_line=console.note,
         )
@@ -132,6 +146,7 @@ def advise(
             sizes = size_to(advised, found.pace, hours=hours)
         except UsageError as error:  # what was measured is shown all the same
             late = error
+    found = resized(found, followed(config, found, sizes=sizes))
     times = times_of(followed(config, found, sizes=sizes), found.pace) if found.pace is not None else None
     if json:
         console.print_json(asdict(found) | _as_json(sizes, times))

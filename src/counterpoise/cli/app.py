@@ -35,6 +35,7 @@ from counterpoise.cli.export import export
 from counterpoise.cli.grade import grade
 from counterpoise.cli.import_ import import_rollouts
 from counterpoise.cli.init import init
+from counterpoise.cli.launch import launch
 from counterpoise.cli.list_ import list_names
 from counterpoise.cli.merge import merge
 from counterpoise.cli.model import model
@@ -78,12 +79,12 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
 }
 """Commands by name, in the order of the help page; the docstring is the help text."""
 
-GROUPS: Mapping[str, typer.Typer] = {"tasks": tasks, "model": model}
+GROUPS: Mapping[str, typer.Typer] = {"tasks": tasks, "model": model, "launch": launch}
 """Commands that have commands of their own."""
 
 
 _KEPT = frozenset(
-    ("demo", "train", "study", "pretrain", "eval", "grade", "merge", "import", "export", "report", "model")
+    ("demo", "train", "study", "pretrain", "eval", "grade", "merge", "import", "export", "report", "model", "launch")
 )
 """Commands whose work is in files when they are done, so that lost output is not a failure."""
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from counterpoise.cli import completion, console
-from counterpoise.cli.evaluated import evaluation_folder, sections_of, show_result
+from counterpoise.cli.evaluated import evaluation_folder, result_json, sections_of, show_result
 from counterpoise.cli.passk import EVERY_K, METRIC_HELP, parse_ks
-from counterpoise.cli.served import evaluate_address, is_address
+from counterpoise.cli.served import ServedQuestion, evaluate_addresses, is_address
 from counterpoise.cli.subject import refuse_contradictions
+from counterpoise.cli.sweep import SWEEP_HELP, refuse_swept
+from counterpoise.cli.sweep_local import sweep_model, sweep_run
 from counterpoise.targets import refuse_step, run_and_step
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ def evaluate(
         str,
         typer.Argument(
             metavar="MODEL|RUN|URL",
-            help="Model name, path or hub id; a run's directory, RUN@STEP for one checkpoint; or a server's base address.",
+            help="Model name, path or hub id; a run's directory, RUN@STEP for one checkpoint; or a server's base address, several of "
+            "them with a space between.",
         ),
     ],
     overrides: Annotated[
@@ -58,6 +61,7 @@ def evaluate(
         typer.Option("--k", help="Tries, e.g. 1,8,64, or all; may be repeated. Default: powers of two up to n."),
     ] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help=METRIC_HELP)] = None,
+    sweep: Annotated[list[str] | None, typer.Option("--sweep", metavar="KEY=VALUE,…", help=SWEEP_HELP)] = None,
     problems: Annotated[
         int | None, typer.Option(min=1, help="Use so many test problems; 128 unless the run says otherwise.")
     ] = None,
@@ -72,6 +76,7 @@ def evaluate(
         Path | None, typer.Option(help="Where rollouts and passk.json go; runs/eval-MODEL-TASK otherwise.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed for a model, 0 otherwise; a run has its own.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables; shares in [0, 1].")] = False,
     model: Annotated[
         str | None,
         typer.Option(help="The model's name there; needed unless the server lists one.", rich_help_panel=_PANEL),
@@ -80,7 +85,7 @@ def evaluate(
         int | None, typer.Option(help="Responses that a request asks for; 8 otherwise.", rich_help_panel=_PANEL)
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(help="Requests at a time; 16 otherwise.", rich_help_panel=_PANEL)
+        int | None, typer.Option(help="Requests at a time, to each server; 16 otherwise.", rich_help_panel=_PANEL)
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(help="Seconds for one request; 600 otherwise.", rich_help_panel=_PANEL)
@@ -102,18 +107,20 @@ def evaluate(
     counterpoise eval lab:weak --task countdown tasks.settings.count=4
     counterpoise eval runs/demo-nsr-seed0 --n 512
     counterpoise eval runs/demo-nsr-seed0 --checkpoints all
-    counterpoise eval runs/demo-nsr-seed0 evaluation.temperature=0.6
+    counterpoise eval runs/demo-nsr-seed0@100 --sweep temperature=0.2,0.6,1.0
     counterpoise eval HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.test=test.jsonl --problems 50 --n 8
     counterpoise eval http://127.0.0.1:8000/v1 --model Qwen/Qwen3-8B --task gsm8k tasks.test=test.jsonl evaluation.max_tokens=2048
+    counterpoise eval http://a:8000/v1 http://b:8000/v1 --model Qwen/Qwen3-8B --task gsm8k tasks.test=test.jsonl --n 256
     """
     from counterpoise.errors import UsageError
     from counterpoise.evaluation.metrics import metric_names
+    from counterpoise.evaluation.sweep import settings_of_sweep
     from counterpoise.models.layout import holds_model
     from counterpoise.runfile import parse_config
     from counterpoise.runs.directory import RunDirectory
 
     metrics = metric_names(metric or [])
-
+    swept = settings_of_sweep(sweep or [])
     flags = {
         "tasks.name": task,
         "evaluation.n": n,
@@ -122,8 +129,12 @@ def evaluate(
         "run.seed": seed,
     }
     given = {name: value for name, value in flags.items() if value is not None}
-    settings = overrides or []
+    urls = [target, *filter(is_address, overrides or [])] if is_address(target) else []
+    settings = [one for one in overrides or [] if one not in urls]
     refuse_contradictions(settings, given, _FLAGS)
+    refuse_swept(swept if sweep else [], settings)
+    if sweep and checkpoints is not None:
+        raise UsageError("--sweep goes over settings and --checkpoints over steps; leave one of them away")
     serving = {
         "model": model,
         "per_request": per_request,
@@ -133,11 +144,12 @@ def evaluate(
         "key_variable": key_variable,
     }
     serving = {name: value for name, value in serving.items() if value is not None}
-    if is_address(target):
+    if urls:
         if step is not None or checkpoints is not None:
             option = "--checkpoints" if step is None else "--step"
             raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is the address of a server")
-        evaluate_address(target, serving, task=task, given=given, settings=settings, out=out, metrics=metrics)
+        asked = ServedQuestion(task=task, given=given, settings=settings, out=out, metrics=metrics, as_json=as_json)
+        evaluate_addresses(urls, serving, asked, swept if sweep else [])
         return
     if serving:
         option = f"--{next(iter(serving)).replace('_', '-')}"
@@ -156,6 +168,9 @@ def evaluate(
             raise UsageError("--step chooses one checkpoint and --checkpoints several; leave one of them away")
         config = None
         settings = [*settings, *(f"{name}={value}" for name, value in given.items())]
+        if sweep:
+            sweep_run(path, step, settings, swept, metrics, as_json=as_json)
+            return
     else:
         refuse_step(target, path, chosen)
         if path.is_dir() and not holds_model(path):
@@ -170,6 +185,9 @@ def evaluate(
         if step is not None or checkpoints is not None:
             option = "--checkpoints" if step is None else "--step"
             raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is not a run directory")
+        if sweep:
+            sweep_model(target, given, settings, swept, metrics, out=out, as_json=as_json)
+            return
         config = parse_config({"model": {"name": target}, **sections_of(given)}, settings, source="command line")
 
     from counterpoise.build.checks import check_evaluation
@@ -184,7 +202,7 @@ def evaluate(
     from counterpoise.jobs.evaluate import evaluate_model, evaluate_run
 
     if checkpoints is not None:
-        _checkpoints(RunDirectory.read(path, settings), checkpoints, metrics)
+        _checkpoints(RunDirectory.read(path, settings), checkpoints, metrics, as_json=as_json)
         return
     with LazyProgress(f"evaluating {target}") as show:
         if config is None:
@@ -195,11 +213,11 @@ def evaluate(
             directory = out or evaluation_folder(target, config)
             result = evaluate_model(config, directory=directory, on_progress=show, say=console.note)
     label = f"{path} at step {step}" if is_run else target
-    show_result(result, directory, label, metrics)
+    show_result(result, directory, label, metrics, as_json=as_json)
 
 
-def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str]) -> None:
-    """Evaluate several checkpoints and show them in one table; exit code 1 when one could not be evaluated."""
+def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str], *, as_json: bool) -> None:
+    """Evaluate several checkpoints and show them in one table, or as JSON; exit code 1 when one could not be evaluated."""
     from counterpoise.cli.live import LazyProgress
     from counterpoise.cli.views.passk import estimates_table
     from counterpoise.cli.views.progression import progression_table
@@ -219,9 +237,16 @@ def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str]) -> None:
         made = evaluate_checkpoints(run, steps, on_progress=show, say=console.note)
     failed = [one for one in made if one.result is None]
     results = [(one.step, one.result) for one in made if one.result is not None]
-    if results:
+    if as_json:
+        steps_json = [
+            {"step": one.step, "reused": one.reused, "error": one.error}
+            | ({} if one.result is None else result_json(one.result, run.evaluation(one.step)))
+            for one in made
+        ]
+        console.print_json({"name": str(run.path), "steps": steps_json})
+    elif results:
         console.stdout.print(progression_table(results, title=f"pass@k of {run.path} by training step"))
-    for step, result in results if metrics else ():
+    for step, result in results if metrics and not as_json else ():
         title = f"step {step}" if step else "base"
         console.stdout.print(estimates_table(result.estimates, metrics, confidence=result.confidence, title=title))
     reused = [str(one.step) for one in made if one.reused]
@@ -231,6 +256,7 @@ def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str]) -> None:
         console.note(f"differences are from step {results[0][0]}; add base to compare with the model before training")
     for one in failed:
         console.error(f"step {one.step} was skipped: {one.error}")
-    console.stdout.print(f"rollouts, verdicts and passk.json: {run.evaluations}/step-…", soft_wrap=True)
+    if not as_json:
+        console.stdout.print(f"rollouts, verdicts and passk.json: {run.evaluations}/step-…", soft_wrap=True)
     if failed:
         raise typer.Exit(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from counterpoise.cli import console
 from counterpoise.plugins import portable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from counterpoise.config import RunConfig
     from counterpoise.evaluation.summary import EvaluationResult
 
-__all__ = ["evaluation_folder", "sections_of", "show_result"]
+__all__ = ["evaluation_folder", "result_json", "sampling_of", "sections_of", "show_result"]
 
 
 def sections_of(given: Mapping[str, object]) -> dict[str, dict[str, object]]:
@@ -26,31 +26,24 @@ def sections_of(given: Mapping[str, object]) -> dict[str, dict[str, object]]:
     return sections
 
 
-def evaluation_folder(model: str, config: RunConfig, *, kind: str = "eval") -> Path:
-    """`runs/KIND-MODEL-TASK`; with the sampling in its name where that one was drawn at another."""
+def evaluation_folder(model: str, config: RunConfig, *, kind: str = "eval", own: RunConfig | None = None) -> Path:
+    """`runs/KIND-MODEL-TASK`; with the sampling in its name where that one was drawn at another.
+
+    Where none was drawn yet it is that of `own`, of several settings the one that is no variation; without it, of `config`.
+    """
     from counterpoise.files import read_json
     from counterpoise.runs.sampling import sampling_name
 
     # A task may be an import path, whose slashes are no folders.
     task = re.sub(r"[^\w.]+", "-", portable(config.tasks.name))
     plain = Path("runs") / f"{kind}-{re.sub(r'[^A-Za-z0-9.]+', '-', model)}-{task}"
-    wanted = config.evaluation
-    asked = {
-        "temperature": wanted.temperature,
-        "top_p": wanted.top_p,
-        "top_k": wanted.top_k,
-        "max_tokens": wanted.max_tokens or config.rollout.max_tokens,
-    }
+    asked, drawn = sampling_of(config), sampling_of(own or config)
     try:
         there = read_json(plain / "manifest.json")["settings"]
         drawn = {name: there[name] for name in asked}
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-    ):  # nothing, or nothing that can be read: the store will say what
-        return plain
+    # Nothing, or nothing that can be read: the store will say what.
+    except (OSError, ValueError, LookupError, TypeError):
+        pass
     if drawn == asked:
         return plain
     if drawn["max_tokens"] == asked["max_tokens"]:
@@ -58,8 +51,46 @@ def evaluation_folder(model: str, config: RunConfig, *, kind: str = "eval") -> P
     return plain.with_name(f"{plain.name}-{sampling_name(asked)}")
 
 
-def show_result(result: EvaluationResult, directory: Path, label: str, metrics: Sequence[str]) -> None:
-    """The table of pass@k, those of other estimators that were asked for, and what is to be known of the responses."""
+def sampling_of(config: RunConfig) -> dict[str, float]:
+    """What decides how responses are drawn: temperature, top_p, top_k and max_tokens."""
+    wanted = config.evaluation
+    return {
+        "temperature": wanted.temperature,
+        "top_p": wanted.top_p,
+        "top_k": wanted.top_k,
+        "max_tokens": wanted.max_tokens or config.rollout.max_tokens,
+    }
+
+
+def result_json(result: EvaluationResult, directory: Path) -> dict[str, Any]:
+    """What `--json` says of an evaluation: its sampling, pass@k and other estimators with intervals, rates; shares in [0, 1]."""
+    from dataclasses import asdict
+
+    return {
+        "directory": str(directory),
+        "sampling": {
+            name: getattr(result.manifest.settings, name) for name in ("temperature", "top_p", "top_k", "max_tokens")
+        },
+        "problems": len(result.counts),
+        "n": result.n,
+        "confidence": result.confidence,
+        "rollouts": result.rollouts,
+        "unscored": result.unscored,
+        "mean_tokens": result.mean_tokens,
+        "truncation_rate": result.truncation_rate,
+        "no_answer_rate": result.no_answer_rate,
+        "pass_at_k": [asdict(point) for point in result.curve],
+        "estimates": [asdict(row) for row in result.estimates],
+    }
+
+
+def show_result(
+    result: EvaluationResult, directory: Path, label: str, metrics: Sequence[str], *, as_json: bool = False
+) -> None:
+    """The table of pass@k, those of other estimators that were asked for, and what is to be known of the responses; or it as JSON."""
+    if as_json:
+        console.print_json({"name": label, **result_json(result, directory)})
+        return
     from counterpoise.cli.views.passk import estimates_table, passk_table
     from counterpoise.evaluation.endings import unread_endings
     from counterpoise.evaluation.result_lines import result_lines

@@ -8,8 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema
 
 __all__ = [
     "STORED",
@@ -93,7 +102,7 @@ def _optional(field: FieldInfo) -> bool:
 class Section(BaseModel):
     """A table of the run file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -112,3 +121,15 @@ class Section(BaseModel):
             off = "; what switches it off is none" if _optional(cls.model_fields[str(info.field_name)]) else ""
             raise ValueError(fault + off)
         return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The JSON schema, each field with the text under it, which pydantic would read from the source whenever a class is made."""
+        from counterpoise.config.said import texts_under_fields
+
+        made = handler(schema)
+        kinds = [kind for kind in reversed(cls.__mro__) if issubclass(kind, Section) and kind is not Section]
+        properties = handler.resolve_ref_schema(made)["properties"]
+        for name, text in texts_under_fields(kinds).items():
+            properties[name]["description"] = text
+        return made

@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from counterpoise.config.run import RunConfig
+from counterpoise.config.said import texts_under_fields
 from counterpoise.credit import EMPHASES, FILTERS, RULES
 from counterpoise.credit.controllers.registry import CONTROLLERS
 from counterpoise.credit.token_weights import TOKEN_WEIGHTS
@@ -154,19 +152,9 @@ def _written(value: Any) -> Any:
 
 
 def _said(part: Any) -> dict[str, str]:
-    """The text under each field, of the class and those it is made from."""
-    found = {}
-    for kind in reversed(part.__mro__):
-        if not hasattr(kind, "__dataclass_fields__"):
-            continue
-        body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
-        assert isinstance(body, ast.ClassDef)
-        for field, text in zip(body.body, body.body[1:], strict=False):
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                match text:
-                    case ast.Expr(value=ast.Constant(value=str(words))):
-                        found[setting_name(field.target.id)] = inspect.cleandoc(words)
-    return found
+    """The text under each setting, of the class and those it is made from."""
+    kinds = [kind for kind in reversed(part.__mro__) if hasattr(kind, "__dataclass_fields__")]
+    return {setting_name(name): text for name, text in texts_under_fields(kinds).items()}
 
 
 if __name__ == "__main__":

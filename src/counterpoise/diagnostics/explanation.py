@@ -18,6 +18,7 @@ __all__ = [
     "Alternative",
     "Explanation",
     "Fit",
+    "KindMove",
     "Measured",
     "Member",
     "Move",
@@ -142,6 +143,28 @@ class Quadrant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KindMove:
+    """Right rollouts of one kind, and what a step on the batch did to them; changes are sums over a response, in nats."""
+
+    kind: str
+    """As the task calls it."""
+    right: int
+    """Right rollouts of this kind in the batch."""
+    share: float
+    """Of all right ones."""
+    tokens: float
+    """Mean length."""
+    shared_tokens: float
+    """First tokens that some wrong rollout to the same prompt has too, mean."""
+    shared_change: float
+    """Change of the log-probability on those tokens, mean."""
+    own_change: float
+    """And on the others."""
+    change: Measured
+    """And of the whole response."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleStep:
     """One rule: its credit, one optimiser step on this group, and one on the whole batch."""
 
@@ -163,6 +186,8 @@ class RuleStep:
     """Split by probability, after the step on the batch."""
     quadrants_by_entropy: tuple[Quadrant, ...]
     """Split by entropy."""
+    kinds: tuple[KindMove, ...] = ()
+    """Right rollouts by kind, where the task tells kinds apart, after the step on the batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

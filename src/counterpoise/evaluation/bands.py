@@ -14,11 +14,11 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri, stdtrit
 
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.estimators.subsets import FloatArray
 from counterpoise.evaluation.intervals import percentile_ends, resampled_means
+from counterpoise.lazy import special
 
 __all__ = [
     "BandPoint",
@@ -233,9 +233,11 @@ def minimum_detectable(
     _check_share("power", power)
     count_K, mean_K, variance_K = _moments(values_PK)
     deviation_K = np.sqrt(_unbiased(count_K, variance_K))
-    z_K = np.broadcast_to(ndtri((1 + confidence) / 2) if critical is None else np.asarray(critical), mean_K.shape)
+    z_K = np.broadcast_to(
+        special.ndtri((1 + confidence) / 2) if critical is None else np.asarray(critical), mean_K.shape
+    )
     with np.errstate(invalid="ignore"):
-        reach_K = (z_K + ndtri(power)) * deviation_K
+        reach_K = (z_K + special.ndtri(power)) * deviation_K
     found = []
     for reach, mean, count in zip(reach_K.tolist(), mean_K.tolist(), count_K.tolist(), strict=True):
         seen = not math.isnan(reach) and abs(mean) > _NOISE
@@ -303,8 +305,8 @@ def _band(moved_BK: FloatArray, mean_K: FloatArray, sides: Sequence[_Side], conf
         low = high = half = critical = math.nan
         if problems > 1:
             low, high = percentile_ends(mean + moved_BK[:, column], problems, confidence)
-            quantile = max(float(ndtr(q)), (1 + confidence) / 2)
-            half = float(stdtrit(problems - 1, quantile)) * float(error_K[column]) if live_K[column] else 0.0
+            quantile = max(float(special.ndtr(q)), (1 + confidence) / 2)
+            half = float(special.stdtrit(problems - 1, quantile)) * float(error_K[column]) if live_K[column] else 0.0
             own = float(own_K[column])
             critical = half / own if own > _NOISE else math.inf if half else 0.0
         points.append(

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaln, expit
 
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.estimators.subsets import check_counts, check_k
 from counterpoise.evaluation.intervals import Interval
+from counterpoise.lazy import special
 
 __all__ = ["BetaBinomial", "extrapolated_pass_at_k"]
 
-_MEANS = expit(np.linspace(-9.0, 9.0, 361))
 """Success rates that are tried: 0.05 apart in logits, which is 5% of a small rate."""
 _SIZES = np.exp(np.linspace(np.log(0.05), np.log(500.0), 49))
 """Concentrations a + b that are tried: from problems that are all easy or all hopeless to problems that are all alike."""
@@ -39,7 +38,7 @@ class BetaBinomial:
             UsageError: k is below 1.
         """
         check_k(k)
-        return float(-np.expm1(betaln(self.a, self.b + k) - betaln(self.a, self.b)))
+        return float(-np.expm1(special.betaln(self.a, self.b + k) - special.betaln(self.a, self.b)))
 
 
 def extrapolated_pass_at_k(
@@ -79,9 +78,10 @@ def extrapolated_pass_at_k(
     if not 0 < c_P.sum() < n_P.sum():
         return [undefined for _ in k_K]
     pairs_UN, times_U = np.unique(np.stack([n_P, c_P]), axis=1, return_counts=True)
-    a_M, b_M = (grid.ravel() for grid in (np.outer(_MEANS, _SIZES), np.outer(1 - _MEANS, _SIZES)))
+    means = special.expit(np.linspace(-9.0, 9.0, 361))
+    a_M, b_M = (grid.ravel() for grid in (np.outer(means, _SIZES), np.outer(1 - means, _SIZES)))
     n_U, c_U = (row[:, None] for row in pairs_UN.astype(np.float64))
-    fit_UM = betaln(c_U + a_M, n_U - c_U + b_M) - betaln(a_M, b_M)
+    fit_UM = special.betaln(c_U + a_M, n_U - c_U + b_M) - special.betaln(a_M, b_M)
     best = int(np.argmax(times_U @ fit_UM))
     model = BetaBinomial(a=float(a_M[best]), b=float(b_M[best]))
     weights_BU = generator.multinomial(len(n_P), times_U / len(n_P), size=resamples).astype(np.float64)
@@ -92,7 +92,9 @@ def extrapolated_pass_at_k(
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     intervals = []
     for k in k_K.tolist():
-        resampled_B = -np.expm1(betaln(a_M[chosen_B], b_M[chosen_B] + k) - betaln(a_M[chosen_B], b_M[chosen_B]))
+        resampled_B = -np.expm1(
+            special.betaln(a_M[chosen_B], b_M[chosen_B] + k) - special.betaln(a_M[chosen_B], b_M[chosen_B])
+        )
         resampled_B = np.where(right_B == 0, 0.0, np.where(right_B == all_B, 1.0, resampled_B))
         low, high = np.quantile(resampled_B, tails) if len(n_P) > 1 else (np.nan, np.nan)
         intervals.append(

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, ndtr, stdtrit
 
 from counterpoise.errors import DataError, UsageError
+from counterpoise.lazy import special
 
 __all__ = [
     "Interval",
@@ -76,7 +76,9 @@ def percentile_ends(means: npt.NDArray[np.float64], problems: int, confidence: f
     """Ends of the expanded percentile interval (`bootstrap_intervals`) from (B,) resampled means; NaN with fewer than two problems."""
     if problems < 2:
         return np.nan, np.nan
-    tail = float(ndtr(-stdtrit(problems - 1, (1 + confidence) / 2) * np.sqrt(problems / (problems - 1))))
+    tail = float(
+        special.ndtr(-special.stdtrit(problems - 1, (1 + confidence) / 2) * np.sqrt(problems / (problems - 1)))
+    )
     low, high = np.quantile(means[~np.isnan(means)], [tail, 1 - tail])
     return float(low), float(high)
 
@@ -131,7 +133,9 @@ def t_intervals(values: npt.ArrayLike, *, confidence: float = 0.95) -> list[Inte
         value = column[~np.isnan(column)]
         mean, half = _mean(value), float("nan")
         if value.size > 1:
-            half = float(stdtrit(value.size - 1, (1 + confidence) / 2) * value.std(ddof=1) / np.sqrt(value.size))
+            half = float(
+                special.stdtrit(value.size - 1, (1 + confidence) / 2) * value.std(ddof=1) / np.sqrt(value.size)
+            )
         intervals.append(Interval(estimate=mean, low=mean - half, high=mean + half, problems=int(value.size)))
     return intervals
 
@@ -153,8 +157,8 @@ def exact_interval(successes: int, problems: int, *, confidence: float = 0.95) -
     tail, failures = (1 - confidence) / 2, problems - successes
     return Interval(
         estimate=successes / problems,
-        low=float(betaincinv(successes, failures + 1, tail)) if successes else 0.0,
-        high=float(betaincinv(successes + 1, failures, 1 - tail)) if failures else 1.0,
+        low=float(special.betaincinv(successes, failures + 1, tail)) if successes else 0.0,
+        high=float(special.betaincinv(successes + 1, failures, 1 - tail)) if failures else 1.0,
         problems=problems,
     )
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
 
 from counterpoise.errors import UsageError
+from counterpoise.lazy import special
 
 __all__ = ["SeededInterval", "seeded_intervals"]
 
@@ -70,7 +70,7 @@ def _interval(values_SP: npt.NDArray[np.float64], confidence: float) -> SeededIn
         spread = sum(part * part / degrees for part, degrees in parts)
         # without any spread every df gives the same interval of length 0
         degrees = variance * variance / spread if spread else len(by_problem) - 1
-        half = float(stdtrit(degrees, (1 + confidence) / 2)) * np.sqrt(variance)
+        half = float(special.stdtrit(degrees, (1 + confidence) / 2)) * np.sqrt(variance)
     return SeededInterval(
         estimate=mean,
         low=float(mean - half),

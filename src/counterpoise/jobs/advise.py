@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +20,24 @@ from counterpoise.diagnostics.advice.decide import advise as decide
 from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice
 from counterpoise.diagnostics.advice.rules import SHARE
+from counterpoise.diagnostics.advice.screen import Screen
 from counterpoise.engines.local.assemble import Assembly, assemble, make_sampler, sampling_settings
 from counterpoise.engines.local.order import ProblemOrder
 from counterpoise.engines.local.policy import load_policy
 from counterpoise.engines.local.precision import slow_precision
 from counterpoise.engines.local.room import fit_problems
 from counterpoise.jobs import OnStage
+from counterpoise.jobs.drawing import Drawing
 from counterpoise.jobs.profile import STANDARD_RULES, Group, measure_profile
+from counterpoise.jobs.screen import COOLINGS, screen_policy
 from counterpoise.jobs.sizing import Pace, measure_pace
 from counterpoise.processes import use_threads
 from counterpoise.prompts import make_prompts
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.streams import stream
-from counterpoise.types import Prompt, Reward, Rollout, Sampler, StopReason, Verdict
+from counterpoise.types import Reward, Rollout, Sampler, Verdict
 
-__all__ = ["Advised", "advise"]
+__all__ = ["Advised", "advise", "resized"]
 
 _NEWS = 8
 """Parts that sampling is cut into, so that there is progress to show."""
@@ -60,6 +65,8 @@ class Advised:
     """The advice."""
     reasons: Mapping[str, int]
     """Why rollouts are unscored, with how often."""
+    screens: Sequence[Screen] = ()
+    """What the policy has of each task type, where that was measured."""
     pace: Pace | None = None
     """What a response costs here, where it was measured."""
 
@@ -72,6 +79,7 @@ def advise(
     saved: Path | None = None,
     name: str | None = None,
     timed: bool = False,
+    shots: int = 0,
     on_progress: OnStage | None = None,
     say_line: Callable[[str], None] | None = None,
 ) -> Advised:
@@ -86,6 +94,7 @@ def advise(
         saved: weights of a checkpoint; None takes `config.model`.
         name: what the model is called; None takes `config.model.name`.
         timed: measure the pace too, for which some of the responses are passed forward and backward once.
+        shots: screen the task too, with so many worked examples (`jobs.screen`); 0 does not.
         on_progress: gets (rollouts drawn, rollouts wanted, what is known so far).
         say_line: gets a line about prompts that are left out, or leave little room.
 
@@ -93,6 +102,7 @@ def advise(
         UnknownNameError, ConfigError: a rule, task or setting is not known.
         DataError: the training split is empty or malformed.
         ModelError: the model cannot be loaded.
+        UsageError: a screen is asked for, and the task has no worked examples.
     """
     note = say_line or (lambda line: None)
     use_threads(config.run.threads)
@@ -104,6 +114,7 @@ def advise(
     for line in slow_precision(config, policy.model, device=accelerator.device.type):
         note(line)
     train = fit_problems(policy, assembly.train, config, template=assembly.template, training=True, say=note)
+    assembly = replace(assembly, train=train)
     order = ProblemOrder(train, per_step=problems, seed=config.run.seed, weights=config.tasks.weights)
     chosen = list({problem.problem_id: problem for problem in order.at(0)}.values())
     prompts = make_prompts(
@@ -113,30 +124,32 @@ def advise(
     size, seed, groups = config.rollout.group_size, config.run.seed, list[Group]()
     per_batch = max(1, min(config.rollout.max_rows // size, math.ceil(len(prompts) / _NEWS)))
     say = on_progress or (lambda done, total, text: None)
-    say(0, len(prompts) * size, "")
+    total = len(prompts) * size * (1 + (2 * len(COOLINGS) if shots else 0))
+    say(0, total, "")
     with judge_of(config.verification) as judge:
-
-        def groups_of(batch: Sequence[Prompt], index: int) -> list[Group]:
-            drawn = sampler.sample(
-                batch, group_size=size, settings=sampling_settings(config), seed=stream(seed, "advise", index)
-            )
-            rollouts = [rollout for group in drawn for rollout in group]
-            verdicts = judge.verify(
-                [prompt.problem for prompt in batch for _ in range(size)],
-                [prompt.judged(rollout.text) for prompt, own in zip(batch, drawn, strict=True) for rollout in own],
-                [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts],
-            )
-            return [
-                Group(problem=prompt.problem, rollouts=own, verdicts=verdicts[at * size : (at + 1) * size])
-                for at, (prompt, own) in enumerate(zip(batch, drawn, strict=True))
-            ]
-
+        drawing = Drawing(sampler=sampler, verify=judge.verify, settings=sampling_settings(config), group_size=size)
         for start in range(0, len(prompts), per_batch):
             begun = time.perf_counter()
-            groups += groups_of(prompts[start : start + per_batch], start)
+            groups += drawing.groups(prompts[start : start + per_batch], seed=stream(seed, "advise", start))
             last = (time.perf_counter() - begun) / (len(prompts[start : start + per_batch]) * size)
-            say(len(groups) * size, len(prompts) * size, _so_far(groups))
+            say(len(groups) * size, total, _so_far(groups))
         found = _advised(config, assembly, groups, policy.model.num_parameters(), own_rule, name or config.model.name)
+        if shots:
+            fit = partial(fit_problems, policy, config=config, training=True, say=note)
+            screens = screen_policy(
+                drawing,
+                chosen,
+                train,
+                wording=assembly.template,
+                tokenizer=policy.tokenizer,
+                fit=lambda own, wording: fit(own, template=wording),
+                shots=shots,
+                seed=seed,
+                confidence=config.evaluation.confidence,
+                on_drawn=lambda done, _, text: say(len(prompts) * size + done, total, text),
+            )
+            say(total, total, "")
+            found = replace(found, screens=screens)
         if not timed:
             return found
         # As many rows as a step draws together: many at a time cost less each.
@@ -144,10 +157,16 @@ def advise(
         if wanted > per_batch and wanted * size * last < _LONGEST:
             many = (prompts * math.ceil(wanted / len(prompts)))[:wanted]
             begun = time.perf_counter()
-            groups_of(many, len(prompts))
+            drawing.groups(many, seed=stream(seed, "advise", len(prompts)))
             last = (time.perf_counter() - begun) / (wanted * size)
     drawn = [rollout for group in groups for rollout in group.rollouts]
     return replace(found, pace=measure_pace(policy, drawn, config, accelerator, draw=last))
+
+
+def resized(found: Advised, config: RunConfig) -> Advised:
+    """The same measurements, advised on for a run of the size of `config`: its steps and prompts."""
+    plan = replace(found.plan, steps=config.learner.steps, prompts_per_step=config.rollout.prompts_per_step)
+    return replace(found, plan=plan, advice=decide(found.profile, plan, kinds=found.kinds))
 
 
 def _so_far(groups: Sequence[Group]) -> str:
@@ -189,6 +208,8 @@ def _advised(
         guards_act=config.guards.act,
         controller=config.credit.controller,
         rule=label,
+        problems=dict(Counter(problem.task_type for problem in assembly.train)),
+        weights=config.tasks.weights,
     )
     reasons: dict[str, int] = {}
     for group in groups:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from counterpoise.build.evaluation import manifest_of
 from counterpoise.errors import CheckpointError, ModelError, StoreError, UsageError
-from counterpoise.evaluation.estimators.passk import k_sweep
-from counterpoise.evaluation.store import same_draws
 from counterpoise.evaluation.summary import EvaluationResult
-from counterpoise.jobs.evaluate import Evaluator, open_evaluator
+from counterpoise.jobs.evaluate import open_evaluator
 from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.runs.directory import RunDirectory
 
@@ -90,13 +87,13 @@ def evaluate_checkpoints(
     made = []
     with open_evaluator(run.config, check=run.compare_test) as bench:
         for step in steps:
-            finished = _finished(run, bench, step)
+            finished = bench.standing(run.evaluation(step), step)
             if finished is not None:
                 made.append(EvaluatedCheckpoint(step=step, result=finished, reused=True))
                 continue
             try:
                 result = bench.evaluate(
-                    None if step == _BASE else checkpoints.at(step).policy,
+                    bench.load(None if step == _BASE else checkpoints.at(step).policy),
                     directory=run.evaluation(step),
                     step=step,
                     on_progress=_with_step(on_progress, step),
@@ -106,33 +103,6 @@ def evaluate_checkpoints(
             except (CheckpointError, ModelError, StoreError) as error:
                 made.append(EvaluatedCheckpoint(step=step, result=None, error=str(error)))
     return made
-
-
-def _finished(run: RunDirectory, bench: Evaluator, step: int) -> EvaluationResult | None:
-    """The stored result, where evaluating again would change nothing."""
-    wanted = run.config.evaluation
-    try:
-        result = EvaluationResult.load(run.evaluation(step))
-    except StoreError:
-        return None
-    verifiers = {name: bench.judge.verifier(name).version for name in {p.verifier for p in bench.problems}}
-    same = (
-        same_draws(result.manifest, manifest_of(run.config, bench.template, step))
-        and (result.n, result.confidence) == (wanted.n, wanted.confidence)
-        and [point.k for point in result.curve] == sorted(set(wanted.ks or k_sweep(wanted.n)))
-        and _same_problems({problem.problem_id for problem in result.counts}, run, bench)
-        and all(problem.n + problem.unscored == wanted.n for problem in result.counts)
-        and dict(result.verifiers) == verifiers
-        and bool(result.estimates)
-    )
-    return result if same else None
-
-
-def _same_problems(evaluated: set[str], run: RunDirectory, bench: Evaluator) -> bool:
-    """Whether these are what would be evaluated; which prompts are dropped is known with the tokenizer alone, so their number must do."""
-    if run.config.prompt.too_long == "refuse":
-        return evaluated == {problem.problem_id for problem in bench.problems}
-    return len(evaluated) <= len(bench.problems) and evaluated <= {problem.problem_id for problem in bench.pool}
 
 
 def _with_step(on_progress: Callable[[int, int, int], None] | None, step: int) -> Callable[[int, int], None] | None:

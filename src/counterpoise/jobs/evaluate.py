@@ -9,16 +9,18 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from counterpoise.build.evaluation import OnCount, Say, first_problems, unsaid
+from counterpoise.build.evaluation import OnCount, Say, first_problems, manifest_of, unsaid
 from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import check_verifiers, task_and_template
 from counterpoise.config import RunConfig
 from counterpoise.engines.local.assemble import make_sampler
 from counterpoise.engines.local.evaluation import evaluate_policy
-from counterpoise.engines.local.policy import load_policy
+from counterpoise.engines.local.policy import Policy, load_policy
 from counterpoise.engines.local.precision import slow_precision
 from counterpoise.engines.local.room import fit_problems
-from counterpoise.errors import CheckpointError
+from counterpoise.errors import CheckpointError, StoreError
+from counterpoise.evaluation.estimators.passk import k_sweep
+from counterpoise.evaluation.store import same_draws
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.processes import use_threads
@@ -27,7 +29,7 @@ from counterpoise.runs.directory import RunDirectory
 from counterpoise.types import Problem
 from counterpoise.verifiers.judge import Judge
 
-__all__ = ["Evaluator", "evaluate_model", "evaluate_run", "open_evaluator"]
+__all__ = ["Evaluator", "evaluate_model", "evaluate_run", "open_evaluator", "weights_of"]
 
 
 def evaluate_model(
@@ -40,7 +42,7 @@ def evaluate_model(
         StoreError: the directory holds another evaluation, or the disk is full.
     """
     with open_evaluator(config) as bench:
-        return bench.evaluate(None, directory=directory, step=0, on_progress=on_progress, say=say)
+        return bench.evaluate(bench.load(None), directory=directory, step=0, on_progress=on_progress, say=say)
 
 
 def evaluate_run(
@@ -53,18 +55,27 @@ def evaluate_run(
         StoreError: the stored evaluation was drawn with other settings.
     """
     run.refuse_missing("eval")
-    saved = None
-    if step != 0:
-        checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
-        checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
-        if checkpoint is None:
-            raise CheckpointError(
-                f"{run.path} has no intact checkpoint; continue it with: counterpoise train {run.path}"
-            )
-        saved, step = checkpoint.policy, checkpoint.step
+    saved, step = weights_of(run, step, say=say)
     with open_evaluator(run.config, check=run.compare_test) as bench:
-        result = bench.evaluate(saved, directory=run.evaluation(step), step=step, on_progress=on_progress, say=say)
+        result = bench.evaluate(
+            bench.load(saved), directory=run.evaluation(step), step=step, on_progress=on_progress, say=say
+        )
     return step, result
+
+
+def weights_of(run: RunDirectory, step: int | None, *, say: Say = unsaid) -> tuple[Path | None, int]:
+    """The weights of a step of a run (the newest intact one by default), None where they are the base's, and the step.
+
+    Raises:
+        CheckpointError: the run has no such checkpoint, or none that is intact.
+    """
+    if step == 0:
+        return None, 0
+    checkpoints = CheckpointStore(run.checkpoints, keep=run.config.checkpoint.keep, say=say)
+    checkpoint = checkpoints.latest() if step is None else checkpoints.at(step)
+    if checkpoint is None:
+        raise CheckpointError(f"{run.path} has no intact checkpoint; continue it with: counterpoise train {run.path}")
+    return checkpoint.policy, checkpoint.step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,18 +95,51 @@ class Evaluator:
     judge: Judge
     """Judges the responses."""
 
+    def load(self, saved: Path | None) -> Policy:
+        """Read the weights in `saved`; None is the model as it was before training.
+
+        Raises:
+            ModelError: they cannot be read.
+        """
+        policy = load_policy(self.config.model, saved)
+        policy.model.to(self.accelerator.device)
+        return policy
+
+    def standing(self, directory: Path, step: int) -> EvaluationResult | None:
+        """The result that is stored there, where evaluating again would change nothing: same settings, problems, n, k and verifiers."""
+        wanted = self.config.evaluation
+        try:
+            result = EvaluationResult.load(directory)
+        except StoreError:
+            return None
+        verifiers = {name: self.judge.verifier(name).version for name in {p.verifier for p in self.problems}}
+        same = (
+            same_draws(result.manifest, manifest_of(self.config, self.template, step))
+            and (result.n, result.confidence) == (wanted.n, wanted.confidence)
+            and [point.k for point in result.curve] == sorted(set(wanted.ks or k_sweep(wanted.n)))
+            and self._same_problems({problem.problem_id for problem in result.counts})
+            and all(problem.n + problem.unscored == wanted.n for problem in result.counts)
+            and dict(result.verifiers) == verifiers
+            and bool(result.estimates)
+        )
+        return result if same else None
+
+    def _same_problems(self, evaluated: set[str]) -> bool:
+        """Whether these are asked for; which prompts are dropped is known with the tokenizer alone, so their number must do."""
+        if self.config.prompt.too_long == "refuse":
+            return evaluated == {problem.problem_id for problem in self.problems}
+        return len(evaluated) <= len(self.problems) and evaluated <= {problem.problem_id for problem in self.pool}
+
     def evaluate(
         self,
-        saved: Path | None,
+        policy: Policy,
         *,
         directory: Path,
         step: int,
         on_progress: OnCount | None = None,
         say: Say = unsaid,
     ) -> EvaluationResult:
-        """Read the weights in `saved` (None: the model as it was before training) and `evaluate_policy` them."""
-        policy = load_policy(self.config.model, saved)
-        policy.model.to(self.accelerator.device)
+        """`evaluate_policy` what `load` gave."""
         for line in slow_precision(self.config, policy.model, device=self.accelerator.device.type):
             say(line)
         # Those that are dropped make room for others; where none may be, those that are not asked for are nobody's business.

@@ -105,12 +105,13 @@ def explain(
     with judge_of(config.verification) as judge:
         pipeline = make_pipeline(config, first, sampler, judge)
         recorded = replace(pipeline.settings, with_entropy=any(own.credit.needs_entropy for own in assemblies.values()))
-        experience = replace(pipeline, settings=recorded).experience(
+        experience = replace(pipeline, settings=recorded, has_kinds=None).experience(
             prompts, seed=stream(config.run.seed, "explain"), policy_version=0
         )
     row_index, chosen_as = choose_rollout(experience, request)
     say(2, total, "reading the policy")
     bench = Bench.read(config, policy, experience, row_index, assemblies)
+    bench = replace(bench, tells_kinds=request.question is None)
     steps: list[StepTaken] = []
     for rule, own in rules.items():
         done = 3 + 2 * len(steps)

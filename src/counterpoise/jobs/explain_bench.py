@@ -14,7 +14,8 @@ from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
 from counterpoise.diagnostics import microscope
-from counterpoise.diagnostics.explanation import Explanation, Fit, Member, Quadrant, RuleStep, TokenView
+from counterpoise.diagnostics.explanation import Explanation, Fit, KindMove, Member, Quadrant, RuleStep, TokenView
+from counterpoise.diagnostics.kind_moves import KindTable, kind_moves
 from counterpoise.diagnostics.microscope import Contexts, TokenMeasures
 from counterpoise.diagnostics.quadrants import Floats, TokenTable, quadrants
 from counterpoise.engines.local.assemble import Assembly, make_learner
@@ -79,6 +80,8 @@ class Bench:
     """(N,) before any step."""
     rules: Mapping[str, RuleCredit]
     """By name, in the order asked for."""
+    tells_kinds: bool = True
+    """Whether the task may be asked for kinds: a question of the user's is none of its problems."""
 
     @classmethod
     def read(
@@ -144,6 +147,7 @@ class Bench:
                 batch_fit=batch_fit,
                 quadrants=by_probability,
                 quadrants_by_entropy=by_entropy,
+                kinds=() if math.isnan(batch_norm) else self._kinds(own, batch_after),
             ),
         )
 
@@ -206,6 +210,22 @@ class Bench:
         sure = table.log_prob >= math.log(CONFIDENT), table.entropy <= self.entropy_threshold()
         generator = numpy_generator(self.config.run.seed, "explain", "bootstrap")
         return tuple(quadrants(table, confident=flags, generator=generator) for flags in sure)
+
+    def _kinds(self, own: RuleCredit, after: Sequence[TokenMeasures]) -> tuple[KindMove, ...]:
+        """What the step did to right rollouts of each kind; nothing where the task has no kinds."""
+        task = own.assembly.has_kinds
+        if task is None or not self.tells_kinds:
+            return ()
+        batch, asked = self.experience.batch, self.experience.prompts
+        scored = torch.nonzero(batch.scored).flatten().tolist()
+        table = KindTable(
+            problem=batch.group_ids[scored].tolist(),
+            right=batch.correct[scored].tolist(),
+            kind=[task.kind_of(asked[row].problem, asked[row].prefix + batch.rollouts[row].text) for row in scored],
+            token_ids=[batch.rollouts[row].token_ids for row in scored],
+            log_prob_change=[after[row].log_prob - self.measures[row].log_prob for row in scored],
+        )
+        return kind_moves(table, generator=numpy_generator(self.config.run.seed, "explain", "kinds"))
 
     def entropy_threshold(self) -> float:
         """The 80% quantile of the entropy over the batch's tokens: the rest are the forking tokens of arXiv 2506.01939."""

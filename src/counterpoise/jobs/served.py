@@ -1,10 +1,10 @@
-"""pass@k of a model that an OpenAI-compatible server has: asked, kept as it answers, judged; imported without torch."""
+"""pass@k of a model that OpenAI-compatible servers have: asked, kept as it answers, judged; imported without torch."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,15 +21,17 @@ from counterpoise.files import atomic_write_text, read_json
 from counterpoise.prompts import Wording
 from counterpoise.prompts.templates import ChatTemplate, Message, TextTemplate
 from counterpoise.rollouts.served.dialect import Ask
-from counterpoise.rollouts.served.sampler import ServedDraw, ServedSampler
+from counterpoise.rollouts.served.lane import ServedDraw
+from counterpoise.rollouts.served.sampler import ServedSampler
 from counterpoise.rollouts.served.server import Server
+from counterpoise.rollouts.served.servers import check_addresses, found_servers
 from counterpoise.rollouts.served.words import words
 from counterpoise.text import counted
 from counterpoise.thought import TAGS, opens_thought
 from counterpoise.types import MESSAGES, Problem, StopReason
 from counterpoise.verifiers.equivalence import equivalent_answers
 
-__all__ = ["evaluate_served", "named_server"]
+__all__ = ["evaluate_served", "named_servers"]
 
 _FILE = "server.json"
 _ALIKE = 4
@@ -40,38 +42,47 @@ _OPENING = tuple(opening for opening, _ in TAGS)
 _CLOSING = tuple(closing for _, closing in TAGS)
 
 
-def named_server(server: Server, say: Say = unsaid) -> Server:
-    """The server with the name of a model: the only one that it lists, where none was given.
+def named_servers(servers: Sequence[Server], say: Say = unsaid) -> list[Server]:
+    """The servers with the name of a model: the only one that they list, where none was given; those that do not answer are left out then.
 
     Raises:
+        UsageError: an address is given twice.
         ServerError: nobody answers there.
-        ModelError: it lists none or several.
+        ModelError: one lists none or several, or they have different models.
     """
-    if server.model:
-        return server
-    found, _ = server.found()
-    say(f"the server lists one model: {found.model}")
+    check_addresses(servers)
+    if all(server.model for server in servers):
+        return list(servers)
+    found, _ = found_servers(servers, say)
+    say(f"the server lists one model: {found[0].model}")
     return found
 
 
 def evaluate_served(
-    config: RunConfig, server: Server, *, directory: Path, on_progress: OnCount | None = None, say: Say = unsaid
+    config: RunConfig,
+    server: Server | Sequence[Server],
+    *,
+    directory: Path,
+    on_progress: OnCount | None = None,
+    say: Say = unsaid,
 ) -> EvaluationResult:
     """Evaluate the served model on the test split of `config.tasks` as `config.evaluation` says.
 
     Every response is in the store before its request counts as done. Of what the store has nothing is asked again, and when it has all the
-    server is not asked at all.
+    server is not asked at all. Several servers share the requests; one that fails is left out, and the others go on.
 
     Args:
         config: what to evaluate, and how; of `[model]` nothing is read.
-        server: who draws.
+        server: who draws: one, or several that have the same model.
         directory: the store; begun with the first response.
         on_progress: called with (drawn, of all).
-        say: gets a line for where prompts go, for what the server does not take, for what is odd, and for each damage.
+        say: gets a line for where prompts go, for what a server does not take, for what is odd, for each server that is left out, and for
+            each damage.
 
     Raises:
         DataError, ConfigError, UnknownNameError: the task cannot be loaded, or a setting needs the model's tokenizer.
-        ModelError: the server has no such model.
+        UsageError: an address is given twice.
+        ModelError: the server has no such model, or several have different ones.
         ServerError: it does not answer, or not as it should; what it answered before is kept.
         StoreError: the directory holds another evaluation, or the disk is full.
     """
@@ -84,23 +95,24 @@ def evaluate_served(
     problems = first_problems(task.problems("test"), config.evaluation.problems)
     check_verifiers(problems, config.verification.settings)
     wanted = config.evaluation
-    server = named_server(server, say)
-    manifest = manifest_of(config, template, 0, served=server.model)
+    servers = named_servers([server] if isinstance(server, Server) else server, say)
+    manifest = manifest_of(config, template, 0, served=servers[0].model)
     check_asked(problems, n=wanted.n, settings=manifest.settings, ks=wanted.ks)
     asks = {problem.problem_id: _ask_of(problem, template) for problem in problems}
     kept = _Kept(directory, manifest, config, asks, on_progress, say)
     missing = kept.missing()
     if missing:
-        say(server.endpoint.announcement("prompts"))
-        server, listed = server.found()
-        sampler = ServedSampler(server, manifest.settings, seed=config.run.seed, say=say)
+        for one in servers:
+            say(one.endpoint.announcement("prompts"))
+        servers, listed = found_servers(servers, say)
+        sampler = ServedSampler(servers, manifest.settings, seed=config.run.seed, say=say)
         try:
             sampler.draw([(asks[name], samples) for name, samples in missing.items()], kept.receive)
         finally:
-            kept.write_server(server, sampler)
+            kept.write_servers(sampler)
             kept.remark()
         if sampler.failed:
-            raise _error(server, listed, sampler, kept)
+            raise _error(servers, listed, sampler, kept)
     store = kept.store
     assert store is not None, "nothing is missing and nothing is stored"
     try:
@@ -193,7 +205,7 @@ class _Kept:
                 "greedily or answers from a cache, whatever temperature it is asked for; pass@k is then pass@1"
             )
 
-    def write_server(self, server: Server, sampler: ServedSampler) -> None:
+    def write_servers(self, sampler: ServedSampler) -> None:
         """Who drew, beside the manifest: addresses, and what of the requests was refused. For people; nothing reads it but this."""
         if not self._texts:  # nobody drew anything
             return
@@ -202,9 +214,10 @@ class _Kept:
             before = read_json(path)
         except (OSError, ValueError):
             before = {}
-        found = {"urls": [server.url], "answered_as": list(sampler.answered_as), "refused": sampler.dialect.refused}
+        urls = [lane.server.url for lane in sampler.lanes if lane.answered]
+        found = {"urls": urls, "answered_as": sampler.answered_as, "refused": sampler.refused}
         others = _texts_of(before.get("urls"))
-        if others and server.url not in others:
+        if others and not {*others} & {*urls}:
             self._say(f"other rollouts here came from {', '.join(others)}: the same name is taken for the same model")
         merged = {name: sorted({*_texts_of(before.get(name)), *values}) for name, values in found.items()}
         if merged != before:
@@ -237,21 +250,24 @@ def _ask_of(problem: Problem, wording: Wording) -> Ask:
     )
 
 
-def _error(server: Server, listed: Sequence[str], sampler: ServedSampler, kept: _Kept) -> ServerError | ModelError:
+def _error(
+    servers: Sequence[Server], listed: Collection[str], sampler: ServedSampler, kept: _Kept
+) -> ServerError | ModelError:
     """Why draws are lacking, in one line."""
     failures = list(sampler.failed.values())
-    first = failures[0]
+    first, server = failures[0], servers[0]
     if not kept.done and listed and server.model not in listed and first.status in _UNKNOWN:
         return server.unlisted_model(first, listed)
     times = Counter(words(failure) for failure in failures)
     reason, most = times.most_common(1)[0]
+    where = ", ".join(one.url for one in servers)
     lacking = f" for {counted(most, 'problem')}" if kept.done else ""
     others = f" (and {counted(len(failures) - most, 'other failure')})" if len(failures) > most else ""
     advice = _advice(server, sampler, next(failure for failure in failures if words(failure) == reason))
     if not kept.done:
-        return ServerError(f"{server.url}: {reason}{others}; nothing was drawn{advice}")
+        return ServerError(f"{where}: {reason}{others}; nothing was drawn{advice}")
     return ServerError(
-        f"{server.url}: {reason}{lacking}{others}; {kept.done:,} of {counted(kept.total, 'rollout')} are in {kept.directory}{advice}; the "
+        f"{where}: {reason}{lacking}{others}; {kept.done:,} of {counted(kept.total, 'rollout')} are in {kept.directory}{advice}; the "
         f"same command goes on from there, and counterpoise grade {kept.directory} judges what there is"
     )
 

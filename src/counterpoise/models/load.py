@@ -18,6 +18,7 @@ from counterpoise.models.hub import ask_hub, not_on_hub
 from counterpoise.models.layout import WEIGHTS, base_of, is_adapter
 from counterpoise.models.lora import merged
 from counterpoise.models.registry import MODELS, resolve_model
+from counterpoise.models.smollm2 import check_smollm2
 from counterpoise.text import counted
 
 if TYPE_CHECKING:
@@ -185,6 +186,8 @@ def check_model(name: str, *, revision: str | None = None, attn_implementation: 
         ModelError: it can be neither a directory nor a hub id, its directory is not whole, or the hub cannot provide it.
     """
     # Making a packaged one takes longer than naming it.
+    if name == "smollm2":
+        check_smollm2()
     if name in MODELS or (is_gguf(name) and Path(name).expanduser().is_file()):
         source: Path | str = Path(name)
         if name not in MODELS:

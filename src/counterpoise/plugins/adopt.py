@@ -114,7 +114,7 @@ def _function(where: str, function: Callable[..., Any], defaults: Mapping[str, A
 
 
 def _guarded(where: str, made: type, methods: Mapping[str, Sequence[str]]) -> type:
-    """The class with methods whose errors say whose they are: what goes wrong in somebody else's code is no fault of ours."""
+    """The class with methods whose errors say whose they are: what goes wrong in somebody else's code is not our fault."""
     for name in methods:
         static = inspect.getattr_static(made, name)
         method = getattr(made, name)

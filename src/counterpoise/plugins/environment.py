@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from counterpoise.errors import ConfigError, DataError
+from counterpoise.lazy import asyncio
 from counterpoise.plugins.source import ForeignPart, import_source
 
 __all__ = ["Environment", "EnvironmentTask"]
@@ -69,7 +69,7 @@ class Environment:
         """Every task, in the taskset's order.
 
         Raises:
-            ConfigError: a task is no single turn, or its rewards need more than the response.
+            ConfigError: a task is not a single turn, or its rewards need more than the response.
             DataError: reading them fails.
         """
         try:

@@ -6,13 +6,15 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from counterpoise.errors import ConfigError
 from counterpoise.plugins.adopt import Shape
 from counterpoise.plugins.reference import ImportPath, is_reference, portable
 from counterpoise.plugins.source import ForeignPart, SourceCode, import_part, read_source
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["GROUP", "Parts", "is_plugin", "known_as", "source_of"]
 
@@ -60,8 +62,8 @@ class Parts(dict[str, T]):
         """Import what is named.
 
         Raises:
-            KeyError: it is no name at all.
-            ConfigError: what is named cannot be imported, or is no such part.
+            KeyError: it is not a name at all.
+            ConfigError: what is named cannot be imported, or is not such a part.
         """
         reference = _reference(self.kind, name)
         if reference is None:
@@ -79,7 +81,9 @@ class Parts(dict[str, T]):
 
     def added(self) -> dict[str, str]:
         """Names that packages add, with the import path behind each; nothing is imported."""
-        return {name: one.value for name, one in _plugins(self.kind).items() if not dict.__contains__(self, name)}
+        return {
+            name: one.value for name, one in _plugins().get(self.kind, {}).items() if not dict.__contains__(self, name)
+        }
 
 
 def is_plugin(kind: str, name: str) -> bool:
@@ -121,7 +125,7 @@ def _reference(kind: str, name: str) -> ImportPath | None:
     if is_reference(name):
         reference = ImportPath.parse(name)
         return replace(reference, place=_files[name]) if name in _files else reference
-    plugin = _plugins(kind).get(name)
+    plugin = _plugins().get(kind, {}).get(name)
     if plugin is None:
         return None
     if not plugin.attr:
@@ -132,7 +136,12 @@ def _reference(kind: str, name: str) -> ImportPath | None:
 
 
 @cache
-def _plugins(kind: str) -> dict[str, EntryPoint]:
-    """The names of one kind that installed packages add."""
-    begin = f"{kind}."
-    return {one.name.removeprefix(begin): one for one in entry_points(group=GROUP) if one.name.startswith(begin)}
+def _plugins() -> Mapping[str, Mapping[str, EntryPoint]]:
+    """The names that installed packages add, by kind: one look through all of them."""
+    from importlib.metadata import entry_points
+
+    found: dict[str, dict[str, EntryPoint]] = {}
+    for one in entry_points(group=GROUP):
+        kind, _, name = one.name.partition(".")
+        found.setdefault(kind, {})[name] = one
+    return found

@@ -62,9 +62,9 @@ class ImportPath:
         if not colon or not place:
             raise ConfigError(f"'{text}' names no object; write what it is called too, e.g. {rest.strip(':')}:check")
         if not _DOTTED.fullmatch(attribute):
-            raise ConfigError(f"'{text}': '{attribute}' is no name of an object; write e.g. {place}:check")
+            raise ConfigError(f"'{text}': '{attribute}' is not the name of an object; write e.g. {place}:check")
         if "\0" in place:
-            raise ConfigError(f"{text!r} holds a NUL character, so it is no path")
+            raise ConfigError(f"{text!r} holds a NUL character, so it is not a path")
         if not (place.endswith(".py") or _DOTTED.fullmatch(place)):
             raise ConfigError(
                 f"'{text}': '{place}' is neither a module nor a Python file; write my_pkg.rules:{attribute} or ./rules.py:{attribute}"

@@ -1,4 +1,4 @@
-"""The code behind an import path: read, hashed, imported once, and said aloud."""
+"""The code behind an import path: read, hashed, imported once, and logged."""
 
 from __future__ import annotations
 

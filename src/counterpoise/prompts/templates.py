@@ -286,7 +286,7 @@ _OWN: Final[dict[str, Template]] = {
     "step_by_step_chat": ChatTemplate(user=STEP_BY_STEP),
     "answer_tags_chat": ChatTemplate(user=ANSWER_TAGS),
     "paper_qwen2.5_math": TextTemplate(text=_CHATML, add_special_tokens=False),
-    # An empty think block is how Qwen3 is told not to think. Its own chat format ends it with two newlines, the paper's training code
+    # An empty think block makes Qwen3 not think. Its own chat format ends it with two newlines, the paper's training code
     # with one, and the two are different tokens before every answer.
     "paper_qwen3": TextTemplate(text=_CHATML + "<think>\n\n</think>\n", add_special_tokens=False),
     "qwen3_no_think": TextTemplate(text=_CHATML + "<think>\n\n</think>\n\n", add_special_tokens=False),

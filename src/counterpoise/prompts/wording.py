@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
-import numpy as np
-
 from counterpoise.errors import ConfigError, DataError
+from counterpoise.lazy import np
 from counterpoise.plugins import portable, source_of
 from counterpoise.prompts.slots import check_slots, refuse_slot
 from counterpoise.prompts.templates import (

@@ -103,6 +103,12 @@ PANELS: tuple[Panel, ...] = (
     ),
     _panel("answers", "No answer, unscored", "no_answer_share unscored"),
     _panel("diversity", "Distinct answers in a group", "distinct_answers"),
+    _panel(
+        "kinds",
+        "Kinds of right responses",
+        "kinds_kept kinds_effective",
+        note="Ways to an answer that the policy still has; curves of pass@k show their loss late.",
+    ),
     _panel("gradient", "Gradient norm", _by_sign("gradient_norm")),
     _panel(
         "displacement",
@@ -203,13 +209,23 @@ def choose_panels(names: Iterable[str]) -> list[Panel]:
     return panels + [
         Panel(
             key=f"other-{number}",
-            title=f"{family} by task type" if any("/" in name for name in own) else family,
-            unit=_unit(own),
+            title=_title(family, own),
+            unit="share" if family in _SHARES else _unit(own),
             columns={name: name for name in own},
             rank="folded",
         )
         for number, (family, own) in enumerate(families.items())
     ]
+
+
+_SHARES = {"kind": "Share of each kind among right responses", "part": "Graded parts"}
+"""Families whose names after the slash are those of a task or a verifier, and no task types."""
+
+
+def _title(family: str, names: Sequence[str]) -> str:
+    if not any("/" in name for name in names):
+        return family
+    return _SHARES.get(family, f"{family} by task type")
 
 
 def set_flat_lines_aside(panels: Sequence[Panel], runs: Sequence[Run]) -> tuple[list[Panel], list[FlatLine]]:

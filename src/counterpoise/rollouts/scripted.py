@@ -1,4 +1,4 @@
-"""A sampler that says what it is told to say: for tests of everything that comes after the rollouts."""
+"""A sampler that gives scripted responses: for tests of everything that comes after the rollouts."""
 
 from __future__ import annotations
 

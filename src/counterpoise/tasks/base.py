@@ -35,7 +35,10 @@ class Task(Protocol):
 
 @runtime_checkable
 class HasKinds(Protocol):
-    """A task that tells responses of one kind from those of another, e.g. by the procedure that they apply."""
+    """A task that tells responses of one kind from those of another, e.g. by the procedure that they apply.
+
+    It may list the `kinds` that a right response can be of: then one that is lost has a column of zeros while training, and not none.
+    """
 
     def kind_of(self, problem: Problem, response: str) -> str:
         """The kind of a response to one of the task's problems; every response has one."""

@@ -6,12 +6,13 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Protocol
 
 from counterpoise.thought import judged_text, opens_thought
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["MESSAGES", "Problem", "Prompt", "Rollout", "Sampler", "SamplingSettings", "StopReason"]
 

@@ -14,6 +14,7 @@ from counterpoise.cli import console
 from counterpoise.config import RunConfig
 from counterpoise.diagnostics.advice.profile import Profile
 from counterpoise.diagnostics.advice.result import Choice, Status, Urgency
+from counterpoise.diagnostics.advice.screen import Screen
 from counterpoise.diagnostics.explanation import Measured
 from counterpoise.jobs.advise import Advised
 from counterpoise.runfile import dump_config, parse_config
@@ -40,9 +41,14 @@ def show(found: Advised) -> None:
     if found.kinds:
         _kinds(found)
     _rules(found)
+    for screen in found.screens:
+        _screen(screen)
     out.print(Text.assemble(("advice  ", "bold"), found.advice.headline), soft_wrap=True)
     for finding in found.advice.findings:
         out.print(Text.assemble((f"{finding.level.value}: ", _LEVELS[finding.level]), finding.text), soft_wrap=True)
+    for screen in found.screens:
+        of = f" ({screen.task_type})" if len(found.screens) > 1 else ""
+        out.print(Text.assemble((f"screen{of}  ", "bold"), screen.line), soft_wrap=True)
     for reason, count in sorted(found.reasons.items(), key=lambda item: -item[1])[:3]:
         out.print(Text(f"unscored: {reason} ({count})", style="dim"), soft_wrap=True)
     if found.advice.choices:
@@ -104,6 +110,21 @@ def _kinds(found: Advised) -> None:
             f"{_percent(kind.coverage.value)} {_range(kind.coverage)}",
             *(_percent(value) for value in (kind.all_wrong, kind.truncated, kind.no_answer, kind.unscored)),
             _number(kind.entropy),
+        )
+    console.stdout.print(table)
+
+
+def _screen(screen: Screen) -> None:
+    headings = ("temperature", "pass@1 %", f"pass@{screen.group_size} %", "no answer %")
+    title = f"screen: {screen.task_type}, {counted(screen.problems, 'training problem')} x {screen.group_size}"
+    console.stdout.print(Text(title), soft_wrap=True)
+    table = console.table("asked with", *headings, numbers=headings)
+    for cell in screen.cells:
+        table.add_row(
+            Text(counted(cell.shots, "example") if cell.shots else "no examples"),
+            f"{cell.temperature:g}",
+            *(f"{_percent(share.value)} {_range(share)}" for share in (cell.pass_1, cell.pass_k)),
+            _percent(cell.no_answer),
         )
     console.stdout.print(table)
 

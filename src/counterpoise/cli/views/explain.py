@@ -9,6 +9,7 @@ from rich.text import Text
 
 from counterpoise.cli import console
 from counterpoise.diagnostics.explanation import Explanation, Move, Quadrant, RuleStep, TokenView
+from counterpoise.diagnostics.kind_moves import read_kinds
 from counterpoise.diagnostics.reading import chance, decisive, quoted_token, read_step, read_token
 from counterpoise.text import counted
 
@@ -30,6 +31,8 @@ def show(found: Explanation, *, tokens: int) -> None:
     _rules(found)
     for step in found.rules:
         _quadrants(found, step)
+    for step in found.rules:
+        _kinds(step)
 
 
 def _head(found: Explanation) -> None:
@@ -162,6 +165,30 @@ def _row(quadrant: Quadrant) -> tuple[str, ...]:
         f"{_number(1e3 * entropy.value, '+.2f')} [{_number(1e3 * entropy.low, '+.2f')}, {_number(1e3 * entropy.high, '+.2f')}]",
         _number(1e3 * values["predicted_entropy_change"].value, "+.2f"),
     )
+
+
+def _kinds(step: RuleStep) -> None:
+    if not step.kinds:
+        return
+    numbers = ("right", "share %", "tokens", "shared", "on shared x 1e3", "on the others x 1e3", "all x 1e3 [95%]")
+    title = (
+        f"{step.rule}: what the step on the batch did to right responses of each kind (log-probability of the response)"
+    )
+    table = console.table("kind", *numbers, title=title, numbers=numbers)
+    for move in step.kinds:
+        table.add_row(
+            Text(move.kind),
+            f"{move.right:,}",
+            f"{100 * move.share:.1f}",
+            f"{move.tokens:.1f}",
+            f"{move.shared_tokens:.1f}",
+            f"{1e3 * move.shared_change:+.2f}",
+            f"{1e3 * move.own_change:+.2f}",
+            f"{1e3 * move.change.value:+.2f} [{_number(1e3 * move.change.low, '+.2f')}, {_number(1e3 * move.change.high, '+.2f')}]",
+        )
+    console.stdout.print(table)
+    console.stdout.print(Text(read_kinds(step.kinds), style="dim"), soft_wrap=True)
+    console.stdout.print()
 
 
 def _number(value: float, spec: str) -> str:

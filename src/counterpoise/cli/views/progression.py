@@ -20,7 +20,7 @@ from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
 from counterpoise.text import counted
 
-__all__ = ["progression_table"]
+__all__ = ["difference_cell", "progression_table", "shown_share", "spread"]
 
 _MOST_KS = 5
 
@@ -39,7 +39,7 @@ def progression_table(
     if not results:
         raise DataError("no evaluation to show: every checkpoint failed")
     (base_step, base), *_ = results
-    shown = _spread([point.k for point in base.curve])
+    shown = spread([point.k for point in base.curve])
     numbers = [f"pass@{k}" for k in shown] + (["area"] if len(base.curve) > 1 else [])
     compared = [0, *range(max(1, len(shown) - 1), len(numbers))] if len(numbers) > 1 else [0]
     table = Table(title=None if title is None else Text(title), title_justify="left", caption_justify="left")
@@ -49,7 +49,7 @@ def progression_table(
     base_PC, base_ids = _values(base, shown), [problem.problem_id for problem in base.counts]
     for row, (step, result) in enumerate(results):
         values_PC = _values(result, shown)
-        cells = [Text(_name(step)), *(Text(_shown(defined_mean(column))) for column in values_PC.T)]
+        cells = [Text(_name(step)), *(Text(shown_share(defined_mean(column))) for column in values_PC.T)]
         if row:
             moved = paired_differences(
                 base_ids,
@@ -60,7 +60,7 @@ def progression_table(
                 confidence=base.confidence,
                 resamples=resamples,
             )
-            cells += [_difference(moved[column]) for column in compared]
+            cells += [difference_cell(moved[column]) for column in compared]
         table.add_row(*cells)
     said = [
         f"{counted(len(base.counts), 'problem')}, n={base.n}; differences with {100 * base.confidence:g}% intervals"
@@ -77,22 +77,24 @@ def _values(result: EvaluationResult, ks: Sequence[int]) -> npt.NDArray[np.float
     return np.column_stack([values_PK, area_over_log_k(n, c, every)]) if len(every) > 1 else values_PK
 
 
-def _spread(ks: Sequence[int]) -> list[int]:
-    """At most five of the k, the first and the last among them."""
-    if len(ks) <= _MOST_KS:
+def spread(ks: Sequence[int], most: int = _MOST_KS) -> list[int]:
+    """At most so many of the k, the first and the last among them."""
+    if len(ks) <= most:
         return list(ks)
-    return [ks[round(i * (len(ks) - 1) / (_MOST_KS - 1))] for i in range(_MOST_KS)]
+    return [ks[round(i * (len(ks) - 1) / (most - 1))] for i in range(most)]
 
 
 def _name(step: int) -> str:
     return "base" if step == 0 else str(step)
 
 
-def _shown(share: float) -> str:
+def shown_share(share: float) -> str:
+    """In per cent; an en dash where it is undefined."""
     return "–" if math.isnan(share) else f"{100 * share:.1f}"
 
 
-def _difference(found: Interval) -> Text:
+def difference_cell(found: Interval) -> Text:
+    """In percentage points with its interval, coloured where that leaves out zero."""
     if math.isnan(found.low):
         return Text("–" if math.isnan(found.estimate) else f"{100 * found.estimate:+.1f}")
     style = "green" if found.low > 0 else "red" if found.high < 0 else ""

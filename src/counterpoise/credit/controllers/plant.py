@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
+from counterpoise.lazy import np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 
 __all__ = ["PlantSign"]
 

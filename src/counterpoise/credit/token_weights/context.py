@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from counterpoise.credit.token_weights.base import TokenContext
-from counterpoise.lazy import torch
+from counterpoise.lazy import np, torch
 from counterpoise.types import Batch
 from counterpoise.world import World
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["token_context"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Annotated, ClassVar
 
-import numpy as np
 from annotated_types import Ge, Le
 
 from counterpoise.credit.token_weights.base import Signs, TokenContext, TokenWeights, on_signs, required
+from counterpoise.lazy import np
 from counterpoise.settings import settings
 
 __all__ = ["EntropyTop"]

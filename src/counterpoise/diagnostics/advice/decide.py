@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from counterpoise.diagnostics.advice.findings import measurement_findings, plan_findings, ranged
+from counterpoise.diagnostics.advice.intensity import intensity_findings
 from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice, Choice, Finding, Regime, RuleVerdict, Status, Urgency
 from counterpoise.diagnostics.advice.rules import BALANCED, SHARE, balanced_rule, judge_rules
@@ -67,6 +68,7 @@ def advise(
     findings = [
         *measurement_findings(profile, plan, t),
         *plan_findings(profile, plan, t),
+        *intensity_findings(plan, t),
         *_own_rule(plan, rules),
         *_certainty(profile, regime, t),
         *_of_regime(profile, regime, t),

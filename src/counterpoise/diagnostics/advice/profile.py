@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from counterpoise.diagnostics.explanation import Measured
 
@@ -131,3 +131,7 @@ class Plan:
     """What sets the two lambdas."""
     rule: str | None = None
     """The rule the run file names, called as in `RuleShare` (`share` where that controller is on); None where it names none."""
+    problems: Mapping[str, int] = field(default_factory=dict)
+    """Training problems of each task type; empty where they were not counted."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """How often each task type is drawn, relative to the others; empty draws every problem equally often."""

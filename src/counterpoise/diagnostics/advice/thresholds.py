@@ -33,6 +33,10 @@ class Thresholds:
     """Rollouts of a step below which mostly negative rules are advised against without guards."""
     long_run: int = 250
     """Steps above which mostly negative rules should have guards that act."""
+    seen_often: float = 128.0
+    """Rollouts of a training problem beyond which the choice of a rule rests on runs that saw theirs less often."""
+    overdone: float = 256.0
+    """Rollouts of a training problem beyond which pass@1 of test problems fell with every rule: where to stop."""
     wanted_coverage: float = 0.3
     """A larger group is recommended until so many groups see a success."""
     largest_group: int = 64
@@ -63,6 +67,10 @@ class Thresholds:
     """Fewer problems than this are too few to tell the regimes apart."""
     few_of_a_kind: int = 8
     """Fewer problems of a task type than this do not change the advice for all."""
+    screen_gain: float = 0.1
+    """pass@1 that worked examples, or a lower temperature, must give to be called a gain."""
+    screen_present: float = 0.3
+    """Where neither gives it: the ability is there from this pass@1 on, and absent below."""
     varied_part: float = 0.2
     """A graded part that differs in more of the groups without a success than this is worth a word."""
 

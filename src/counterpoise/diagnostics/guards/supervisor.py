@@ -118,7 +118,7 @@ class Supervisor:
         return Decision(firings=began + ended, roll_back=self.good)
 
     def _in_vain(self, alarms: Mapping[str, Alarm]) -> bool:
-        """Whether a guard has fired for more than `hold` steps and is no better than it was before them."""
+        """Whether a guard has fired for more than `hold` steps and is not better than it was before them."""
         seen = {name: alarm.excess for name, alarm in alarms.items()}
         self._standing = self._standing + 1 if alarms else 0
         self._excess = {name: self._excess.get(name, excess) for name, excess in seen.items()}

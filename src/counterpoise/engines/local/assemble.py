@@ -29,6 +29,7 @@ from counterpoise.rewards.random import Random
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.runs.identity import Identity, same_base
+from counterpoise.tasks.base import HasKinds
 from counterpoise.types import (
     Divide,
     Loss,
@@ -74,6 +75,8 @@ class Assembly:
     """Surrogate."""
     divide: Divide
     """Denominator."""
+    has_kinds: HasKinds | None = None
+    """The task, where it tells kinds of responses apart."""
     notices: Sequence[str] = ()
     """What the user should know before the first step."""
 
@@ -120,6 +123,7 @@ def assemble(
         critic=critic,
         loss=loss,
         divide=divide,
+        has_kinds=problems.has_kinds,
         notices=() if notice is None else (notice,),
     )
 
@@ -150,13 +154,18 @@ def make_pipeline(
         world=assembly.credit.world,
         placebo=assembly.reward if isinstance(assembly.reward, Random) else None,
         describe=assembly.credit.columns,
+        has_kinds=assembly.has_kinds,
     )
 
 
 def make_sampler(config: RunConfig, policy: Policy, accelerator: Accelerator) -> Sampler:
     """The embedded sampler on the weights that are trained, under the precision they are trained in."""
     sampler = EmbeddedSampler(
-        policy.model, policy.tokenizer, max_rows=config.rollout.max_rows, device=accelerator.device
+        policy.model,
+        policy.tokenizer,
+        max_rows=config.rollout.max_rows,
+        device=accelerator.device,
+        flat=config.rollout.flat_decode,
     )
     return sampler if config.learner.mixed_precision == "no" else _Autocast(sampler, accelerator)
 

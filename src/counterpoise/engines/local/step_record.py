@@ -6,6 +6,7 @@ import resource
 import sys
 
 from counterpoise.diagnostics.histogram import Histogram, add_histograms, quantile_columns
+from counterpoise.diagnostics.kinds import KIND, kind_columns
 from counterpoise.engines.local.diagnose import UpdateMeasures
 from counterpoise.learner.report import UpdateReport
 from counterpoise.pipeline import Experience
@@ -36,8 +37,9 @@ def step_record(
             totals[name] = totals[name] + value if name in totals else value
         add_histograms(histograms, distributions)
     tokens = totals["response_tokens"].total
-    record = {name: value.mean for name, value in {**totals, **report.metrics}.items()}
+    record = {name: value.mean for name, value in {**totals, **report.metrics}.items() if not name.startswith(KIND)}
     record |= {name: totals[name].total for name in _TOTALS}
+    record |= kind_columns(totals)
     record |= quantile_columns(histograms)
     record |= {
         "optimiser_steps": float(report.optimiser_steps),

@@ -1,4 +1,4 @@
-"""What trackers are told of a run, in the words that they take: grouped keys, flat settings, rows of a table."""
+"""What trackers get of a run, in the form they take: grouped keys, flat settings, rows of a table."""
 
 from __future__ import annotations
 

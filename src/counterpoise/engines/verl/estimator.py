@@ -1,4 +1,4 @@
-"""The way of a step's advantages from our trainer through verl's estimator, which is told neither verdicts nor parts."""
+"""Carry a step's advantages from our trainer through verl's estimator, which gets neither verdicts nor parts."""
 
 from __future__ import annotations
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, ndtri
 
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.estimators.subsets import FloatArray, check_counts
 from counterpoise.evaluation.intervals import Interval
+from counterpoise.lazy import special
 
 __all__ = ["Posterior", "bayes_at_n", "bayes_over_problems"]
 
@@ -61,8 +61,8 @@ def bayes_at_n(
     return Posterior(
         mean=right_P / total_P,
         deviation=np.sqrt(right_P * wrong_P / (total_P + 1)) / total_P,
-        low=betaincinv(right_P, wrong_P, tail),
-        high=betaincinv(right_P, wrong_P, 1 - tail),
+        low=special.betaincinv(right_P, wrong_P, tail),
+        high=special.betaincinv(right_P, wrong_P, 1 - tail),
     )
 
 
@@ -86,7 +86,7 @@ def bayes_over_problems(
     if not problems:
         return Interval(estimate=np.nan, low=np.nan, high=np.nan, problems=0)
     mean = float(posterior.mean[defined].mean())
-    half = float(ndtri((1 + confidence) / 2) * np.sqrt((posterior.deviation[defined] ** 2).sum()) / problems)
+    half = float(special.ndtri((1 + confidence) / 2) * np.sqrt((posterior.deviation[defined] ** 2).sum()) / problems)
     return Interval(estimate=mean, low=max(mean - half, 0.0), high=min(mean + half, 1.0), problems=problems)
 
 

@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln, roots_legendre, xlog1py, xlogy
 
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.estimators.subsets import (
@@ -20,6 +19,7 @@ from counterpoise.evaluation.estimators.subsets import (
     check_k,
     integers,
 )
+from counterpoise.lazy import special
 
 __all__ = ["maj_at_k"]
 
@@ -266,7 +266,7 @@ def _points(drawn: FloatArray, k: int) -> int:
 @lru_cache(maxsize=1024)
 def _gauss(nodes: int) -> tuple[FloatArray, FloatArray]:
     """Nodes and weights of Gauss and Legendre's rule on [0, 1]."""
-    places, weights = roots_legendre(nodes)
+    places, weights = special.roots_legendre(nodes)
     return (places + 1) / 2, weights / 2
 
 
@@ -283,6 +283,6 @@ def _power(base: npt.NDArray[np.complex128], exponent: int) -> npt.NDArray[np.co
 def _binomial(size: int, chance: float) -> FloatArray:
     """P(X = x) for x = 0..size."""
     x = np.arange(size + 1)
-    ways = gammaln(size + 1) - gammaln(x + 1) - gammaln(size - x + 1)
-    probabilities: FloatArray = np.exp(ways + xlogy(x, chance) + xlog1py(size - x, -chance))
+    ways = special.gammaln(size + 1) - special.gammaln(x + 1) - special.gammaln(size - x + 1)
+    probabilities: FloatArray = np.exp(ways + special.xlogy(x, chance) + special.xlog1py(size - x, -chance))
     return probabilities

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from counterpoise.errors import ModelError, ServerError, nearest
 from counterpoise.rollouts.served.words import words
 from counterpoise.settings import settings
 
-__all__ = ["Server"]
+__all__ = ["Server", "listed_names"]
 
 _LONGEST_PAUSE = 600.0
 _GREETING = 30.0
@@ -63,8 +63,11 @@ class Server:
             purpose="a served model",
         )
 
-    def listed(self) -> list[str] | Failure:
-        """The names of the models that the server lists, asked for once; the failure where it lists none, as some do."""
+    def listed(self) -> dict[str, str] | Failure:
+        """The models that the server lists, by name what it was read from (empty where the server does not say).
+
+        Asked for once; the failure where it lists none, as some do.
+        """
         replies: list[dict[str, Any] | Failure] = []
         requests = iter([HttpRequest(path="/models", expects="a list of models")])
 
@@ -77,11 +80,12 @@ class Server:
         if isinstance(replies[0], Failure):
             return replies[0]
         data = replies[0].get("data")
-        found = [one.get("id") for one in data if isinstance(one, dict)] if isinstance(data, list) else []
-        return [name for name in found if isinstance(name, str) and name]
+        models = [one for one in data if isinstance(one, dict)] if isinstance(data, list) else []
+        found = {one["id"]: one.get("root") for one in models if isinstance(one.get("id"), str) and one["id"]}
+        return {name: root if isinstance(root, str) else "" for name, root in found.items()}
 
-    def found(self) -> tuple[Server, list[str]]:
-        """This server with the name of a model, and the names that it lists.
+    def found(self) -> tuple[Server, dict[str, str]]:
+        """This server with the name of a model, and the models that it lists.
 
         Raises:
             ServerError: nobody answers there.
@@ -93,21 +97,22 @@ class Server:
                 raise ServerError(f"{self.url}: {words(listed)}; start the server, or correct the address")
             if not self.model:
                 raise ModelError(f"{self.url} does not list its models ({words(listed)}); name one: --model NAME")
-            return self, []
+            return self, {}
         if not self.model and len(listed) != 1:
-            raise ModelError(f"{self.url} lists {_names(listed)}; name one: --model NAME")
-        return (self if self.model else replace(self, model=listed[0])), listed
+            raise ModelError(f"{self.url} lists {listed_names(listed)}; name one: --model NAME")
+        return (self if self.model else replace(self, model=next(iter(listed)))), listed
 
-    def unlisted_model(self, failure: Failure, listed: Sequence[str]) -> ModelError:
+    def unlisted_model(self, failure: Failure, listed: Collection[str]) -> ModelError:
         """That the server refuses a model which it does not list, with those that it lists."""
         return ModelError(
-            f"{self.url} refuses the model '{self.model}' ({words(failure)}) and does not list it; it lists {_names(listed)}"
-            f"{nearest(self.model, listed)}"
+            f"{self.url} refuses the model '{self.model}' ({words(failure)}) and does not list it; it lists {listed_names(listed)}"
+            f"{nearest(self.model, list(listed))}"
         )
 
 
-def _names(listed: Sequence[str]) -> str:
+def listed_names(listed: Collection[str]) -> str:
+    """The names of models that a server lists, ten at most."""
     if not listed:
         return "none"
     more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
-    return ", ".join(listed[:_LISTED]) + more
+    return ", ".join(list(listed)[:_LISTED]) + more

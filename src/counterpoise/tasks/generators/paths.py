@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final
 
-import numpy as np
 from annotated_types import Ge, Le
 
+from counterpoise.lazy import np
 from counterpoise.ranges import Share
 from counterpoise.settings import settings
 from counterpoise.streams import numpy_generator
@@ -117,6 +117,11 @@ class Paths:
         order = numpy_generator(self.seed, "paths", "order").permutation(len(made))
         return [made[index] for index in order]
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The procedures that can be right, as `kind_of` calls them."""
+        return tuple(_named(one) for one in PROCEDURES if one.good)
+
     def kind_of(self, problem: Problem, response: str) -> str:
         """The procedure that a response applies, as `k c+c`; `other` for what applies none."""
         return _kind(problem, response)
@@ -153,8 +158,12 @@ def _kind(problem: Problem, response: str) -> str:
     values = dict(zip("abc", problem.meta["numbers"], strict=True))
     for one in PROCEDURES:
         if found and one.written(values)[0] == found[2] and found[1] in (None, one.name):
-            return f"{one.name} {one.left}{one.sign}{one.right}"
+            return _named(one)
     return "other"
+
+
+def _named(procedure: Procedure) -> str:
+    return f"{procedure.name} {procedure.left}{procedure.sign}{procedure.right}"
 
 
 def _asked(numbers: tuple[int, int, int]) -> str:

@@ -8,9 +8,8 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
-import numpy as np
-
 from counterpoise.errors import ConfigError, DataError
+from counterpoise.lazy import np
 from counterpoise.ranges import Checked, Expected, Share, Size, Texts
 from counterpoise.settings import settings
 from counterpoise.streams import numpy_generator

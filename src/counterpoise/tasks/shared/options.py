@@ -7,9 +7,8 @@ from string import ascii_uppercase
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from counterpoise.errors import DataError
+from counterpoise.lazy import np
 from counterpoise.types import Problem
 
 __all__ = ["MAX_OPTIONS", "choice_problem", "shuffled"]

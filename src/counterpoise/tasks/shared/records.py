@@ -172,7 +172,7 @@ def json_records(path: Path) -> Iterator[Record]:
     """The objects of a UTF-8 file that is one JSON array.
 
     Raises:
-        DataError: the file is no such array, or an element is not an object; the message has file and element.
+        DataError: the file is not such an array, or an element is not an object; the message has file and element.
     """
     try:
         values = parse_json(read_text(path), large_integers=True)

@@ -40,7 +40,7 @@ class _EnvironmentTasks:
         """One side, in the taskset's order.
 
         Raises:
-            ConfigError: the environment is no single-turn one, or refuses its settings.
+            ConfigError: the environment is not single-turn, or refuses its settings.
             DataError: it cannot be read, a prompt has another shape, or the side is empty.
         """
         own = self.test_taskset is not None
@@ -61,7 +61,7 @@ class _EnvironmentTasks:
         where = f"task {self.name}: task {number}"
         question, before = conversation(list(task.messages), where=where, field="prompt")
         answer = task.data.get("answer")
-        # The number of a task in its taskset is no part of what it is.
+        # The number of a task in its taskset does not identify it.
         data = {name: value for name, value in task.data.items() if name != "idx"}
         return Problem(
             problem_id=content_id("verifiers", "\n".join([*(f"{role}: {text}" for role, text in before), question])),

@@ -110,7 +110,7 @@ def _problems(where: str, given: Any) -> tuple[Problem, ...]:
     """What a class's `problems` returned.
 
     Raises:
-        DataError: it is no list of problems.
+        DataError: it is not a list of problems.
     """
     if not isinstance(given, Iterable):
         raise DataError(f"{where}: problems returned {what_is(given)}; expected a list of Problem")

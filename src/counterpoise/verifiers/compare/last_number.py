@@ -13,7 +13,7 @@ __all__ = ["LastNumberVerifier"]
 class LastNumberVerifier(NumericVerifier):
     """`numeric` on the last number of the response: `The largest of 12, 63 and 5 is 63.` answers 63.
 
-    Any number at the end counts, also one that is no answer ("63, which I chose from 3"), so it suits short responses alone.
+    Any number at the end counts, also one that is not an answer ("63, which I chose from 3"), so it suits short responses alone.
     """
 
     rules: Rules = ("last_number",)

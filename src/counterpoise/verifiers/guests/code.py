@@ -35,7 +35,7 @@ class CodeVerifier(Confined):
 
     Every kind may have `preamble`, which goes before the program. One assert is one test, in a loop too; tests without asserts are one
     test together (rule `tests_whole`). A program that uses up its time is WRONG: it had what it was given (`sandbox.job` says how that
-    is told from a busy machine, which is UNSCORED).
+    is distinguished from a busy machine, which is UNSCORED).
 
     Raises:
         ConfigError: a setting out of range. VerifierError: programs cannot be confined here.

@@ -148,7 +148,7 @@ def discard_scorer(*, unsafe: bool) -> None:
 
 
 def _preparation(generators: Mapping[str, str], literals: Collection[str]) -> Iterator[dict[str, Any]]:
-    """What the guest is told before its first answer; sympy comes first, so that it does not meet the numpy of ours."""
+    """What is sent to the guest before its first answer; sympy comes first, so that it does not meet the numpy of ours."""
     ours: Sources = {name: (False, _source(name)) for name in _OURS}
     yield {"sources": {_ROOM: (True, ""), **ours}, "load": list(_OURS)}
     yield {"sources": _package("mpmath")}

@@ -163,7 +163,7 @@ class OwnVerifier(Own):
         return found
 
     def judge(self, gold: str, answer: str) -> Judgement:
-        """The class's; anything that is no judgement is read as a function's."""
+        """The class's; anything that is not a judgement is read as a function's."""
         return judgement_of(self._made().judge(gold, answer), FunctionSettings())
 
     def _made(self) -> Verifier:

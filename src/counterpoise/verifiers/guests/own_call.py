@@ -51,7 +51,7 @@ def form_of(where: str, loaded: ForeignPart) -> str:
     """Which of the three signatures a function has; a prefix of the import path goes before what its parameters are called.
 
     Raises:
-        ConfigError: it is no function, or cannot be called in that way.
+        ConfigError: it is not a function, or cannot be called in that way.
     """
     function = loaded.found
     if not callable(function):
@@ -59,6 +59,9 @@ def form_of(where: str, loaded: ForeignPart) -> str:
             f"{where} is {what_is(function)}; expected a function of (response, gold, *, question, meta), or a class with extract "
             "and judge"
         )
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        kind = "async" if inspect.iscoroutinefunction(function) else "a generator"
+        raise ConfigError(f"{where} is {kind}, so a call gives no value; write it with a plain def and return")
     form = loaded.reference.form or _recognised(function)
     if form == "trl":
         fault = _trl_fault(function)
@@ -85,7 +88,7 @@ def _trl_fault(function: Callable[..., Any]) -> str | None:
     parameters = inspect.signature(function).parameters
     packed = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
     if "completions" not in parameters and not packed:
-        return f"it takes ({', '.join(parameters)}) and no completions, so it is no reward function of TRL"
+        return f"it takes ({', '.join(parameters)}) and no completions, so it is not a reward function of TRL's"
     return call_fault(function, (), optional=_trl_names(function))
 
 

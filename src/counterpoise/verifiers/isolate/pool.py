@@ -25,13 +25,14 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from multiprocessing import popen_spawn_posix, spawn
 from types import FunctionType, SimpleNamespace, TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
-
-from pebble import ProcessExpired, ProcessPool
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from counterpoise.errors import UsageError, VerifierError
 from counterpoise.types import Judgement, VerdictValue, Verifier
 from counterpoise.verifiers.isolate.fault import Fault, explain_exit, fault_of_error, fault_of_exit
+
+if TYPE_CHECKING:
+    from pebble import ProcessPool
 
 __all__ = ["Job", "Outcome", "Prepared", "Timed", "VerifierPool", "unscored"]
 
@@ -204,6 +205,8 @@ class VerifierPool:
         return job.verifier.deadline if isinstance(job.verifier, Timed) else self._timeout
 
     def _schedule(self, job: Job, patience: float) -> Future[_Answer]:
+        from pebble import ProcessPool
+
         deadline = self._deadline(job)
         with self._lock:
             if self._closed:
@@ -225,6 +228,8 @@ class VerifierPool:
 
     def _outcome(self, future: Future[_Answer], deadline: float, patience: float) -> Outcome | None:
         """None when the pool broke under the job and it has to be run again."""
+        from pebble import ProcessExpired
+
         try:
             value, rule, reason, parts, seconds, fault = future.result()
         except TimeoutError:

@@ -16,7 +16,7 @@ Rules used only where a verifier names them:
 - `statement`: `phrase` for names and titles: commas and full stops after initials and abbreviations (`R. H. Thomson`) do not end it;
 - `last_line`: the last line that is not blank;
 - `last_number`: the last number, with its sign where nothing stands close in front of it (`3-5` ends in 5), commas between thousands, a
-  fraction or a decimal part; the last of several in a row (`12, 63 or 5`) is no answer, and of `5 = 63` both sides are.
+  fraction or a decimal part; the last of several in a row (`12, 63 or 5`) is not an answer, and of `5 = 63` both sides are.
 
 A box goes before everything; of a phrase and a hash line the later one decides, because GSM8K's worked answers say "the answer is" on the
 way. A marker that is there and damaged gives no answer, and nothing is looked for elsewhere: the model did not finish.

@@ -1,0 +1,165 @@
+"""Intensity, rollouts drawn of each training problem: what a plan asks for, what the runs behind the advice did at it, where to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from counterpoise.diagnostics.advice.profile import Plan
+from counterpoise.diagnostics.advice.result import Finding, Urgency
+from counterpoise.diagnostics.advice.thresholds import Thresholds
+from counterpoise.text import counted
+
+__all__ = ["MEASURED", "Intensity", "LabRuns", "intensities", "intensity_findings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabRuns:
+    """What runs on the lab's strong base did after so many rollouts of each training problem."""
+
+    rollouts: float
+    """Of each problem."""
+    seeds: int
+    """Training seeds behind the numbers."""
+    source: str
+    """File in docs/log/."""
+    pass_1: Mapping[str, float]
+    """Points of pass@1 of test problems less the base's, by rule."""
+    pass_8: Mapping[str, float] = field(default_factory=dict)
+    """The same of pass@8; empty where it was not kept."""
+
+
+_MANY_PROBLEMS = "2026-11-27-what-keeps-pass-at-k.md"
+_FEW_PROBLEMS = "2026-11-29-few-problems-many-epochs.md"
+_ON_THE_WAY = "2026-11-29-where-few-problems-begin-to-lose.md"
+
+MEASURED = (
+    LabRuns(
+        rollouts=3.4,
+        seeds=3,
+        source=_MANY_PROBLEMS,
+        pass_1={"nsr": 3.8, "maxrl": 3.2, "psr": 4.8},
+        pass_8={"nsr": -3.2, "maxrl": -0.5, "psr": -3.5},
+    ),
+    LabRuns(
+        rollouts=128,
+        seeds=1,
+        source=_ON_THE_WAY,
+        pass_1={"nsr": 2.1, "weighted_reinforce(0.1)": 1.9, "grpo": 2.4, "maxrl": 1.4, "psr": 1.9},
+    ),
+    LabRuns(
+        rollouts=256,
+        seeds=1,
+        source=_ON_THE_WAY,
+        pass_1={"nsr": 3.0, "weighted_reinforce(0.1)": 2.7, "grpo": 2.7, "maxrl": 1.7, "psr": 1.8},
+    ),
+    LabRuns(
+        rollouts=384,
+        seeds=1,
+        source=_ON_THE_WAY,
+        pass_1={"nsr": 2.4, "weighted_reinforce(0.1)": 2.5, "grpo": 2.3, "maxrl": 0.9, "psr": 0.5},
+    ),
+    LabRuns(
+        rollouts=512,
+        seeds=1,
+        source=_FEW_PROBLEMS,
+        pass_1={"nsr": 2.2, "weighted_reinforce(0.1)": 1.6, "grpo": 1.8, "maxrl": 0.2, "psr": 0.7},
+        pass_8={"nsr": -7.7, "weighted_reinforce(0.1)": -8.3, "grpo": -9.1, "maxrl": -9.0, "psr": -10.7},
+    ),
+)
+"""By rising intensity. A run that is added changes what is said; what decides stays in `Thresholds`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intensity:
+    """How often a plan draws the problems of one task type."""
+
+    task_type: str
+    """Its name; empty where all problems are drawn alike."""
+    problems: int
+    """Training problems."""
+    each_step: float
+    """Rollouts of each of them in one step, on average."""
+    rollouts: float
+    """And in the whole plan."""
+
+
+def intensities(plan: Plan) -> tuple[Intensity, ...]:
+    """`rollouts = steps * prompts_per_step * group_size * share / problems`, for each task type where there are weights.
+
+    Without weights every problem is drawn equally often, and there is one for all; none where the plan does not know its problems.
+    """
+    weights = plan.weights or {"": 1.0}
+    problems = plan.problems if plan.weights else {"": sum(plan.problems.values())}
+    drawn = plan.prompts_per_step * plan.group_size / sum(weights.values())
+    return tuple(
+        Intensity(
+            task_type=name,
+            problems=problems[name],
+            each_step=drawn * weight / problems[name],
+            rollouts=plan.steps * drawn * weight / problems[name],
+        )
+        for name, weight in weights.items()
+        if problems.get(name)
+    )
+
+
+def intensity_findings(plan: Plan, t: Thresholds) -> Iterator[Finding]:
+    """One line about the problems that are seen most often: between which measured runs that lies, and where those began to lose."""
+    most = max(intensities(plan), key=lambda one: one.rollouts, default=None)
+    if most is None:
+        return
+    of = f" of the task type {most.task_type}" if most.task_type else ""
+    head = (
+        f"Your {counted(most.problems, 'training problem')}{of} will each be seen {_times(most.rollouts)} "
+        f"({counted(plan.steps, 'step')} of {plan.prompts_per_step} x {plan.group_size}"
+        f"{', by tasks.weights' if most.task_type else ''})"
+    )
+    if most.rollouts > t.overdone:
+        yield Finding(level=Urgency.WARNING, text=f"{head}: {_overdone(plan, most, t)}")
+    elif most.rollouts > t.seen_often:
+        yield Finding(
+            level=Urgency.NOTE,
+            text=f"{head}, often: {_where(t.overdone)} pass@1 was at its best at {_times(t.overdone)}, and fell from there; pass@k at "
+            "large k falls before. Watch both with evaluation.every.",
+        )
+    else:
+        low, *_, high = (seen for seen in MEASURED if seen.rollouts <= t.seen_often)
+        yield Finding(
+            level=Urgency.NOTE,
+            text=f"{head}; in the runs behind the choice of a rule it was {_times(low.rollouts)}, and at {_times(high.rollouts)} no rule "
+            f"had begun to lose pass@1 ({_seeds(high)}).",
+        )
+
+
+def _overdone(plan: Plan, most: Intensity, t: Thresholds) -> str:
+    last = max(MEASURED, key=lambda seen: seen.rollouts)
+    least = max(last.pass_8, key=last.pass_8.__getitem__)
+    worst = min(last.pass_8, key=last.pass_8.__getitem__)
+    stop = max(1, int(t.overdone / most.each_step))
+    return (
+        f"{_where(t.overdone)} pass@1 of test problems was at its best after {_times(t.overdone)} at the latest and fell with every rule "
+        f"from there; after {last.rollouts:g} none was above its base beyond its interval, and pass@8 was {-last.pass_8[least]:g} "
+        f"({least}) to {-last.pass_8[worst]:g} points ({worst}) below it. Stop near step {stop:,} ({_passes(plan, most, stop)}), or take "
+        f"more problems; evaluation.every={max(1, stop // 2)} shows whether yours begin to lose earlier, and the guard `narrowing` "
+        "watches pass@k while training."
+    )
+
+
+def _where(rollouts: float) -> str:
+    seen = next((one for one in MEASURED if one.rollouts >= rollouts), MEASURED[-1])
+    return f"in the lab (strong base, 200 problems, 3e-5, {_seeds(seen)})"
+
+
+def _seeds(seen: LabRuns) -> str:
+    return "one seed" if seen.seeds == 1 else f"{seen.seeds} seeds"
+
+
+def _times(rollouts: float) -> str:
+    number = f"{rollouts:,.0f}" if rollouts >= 10 else f"{rollouts:.2g}"
+    return f"{number} time" if number == "1" else f"{number} times"
+
+
+def _passes(plan: Plan, most: Intensity, steps: int) -> str:
+    passes = steps * most.each_step / plan.group_size
+    return f"{counted(round(passes), 'pass', 'passes')} over them" if passes >= 1 else "before one pass over them"
