@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from counterpoise.report import samples
 from counterpoise.report.collect import read_runs
 from counterpoise.report.samples import find_rollouts, kinds_of
 
@@ -116,3 +117,19 @@ def test_what_is_no_number_cannot_be_coloured(make_run, disk):
 def test_nothing_to_show(make_run, disk):
     assert choose(make_run("a")) is None
     assert choose(make_run("b", evaluations={9: disk.counts(1)})) is None
+
+
+def test_few_texts_are_held_and_the_surest_found_all_the_same(make_run, disk, monkeypatch):
+    # each problem's second response is surer, and those of the first problems come last of all
+    values = {(i, s): -((i * 37) % 101) / 10 - (0 if s else 5) for i in range(60) for s in range(2)}
+    ordered = sorted(values, key=lambda place: (place[1], -place[0]))
+    path = make_run("nsr", evaluations={9: disk.counts(*[1] * 60, n=2)})
+    stored = [(f"p{i}", s, f"{i} {s}", values[i, s], "wrong") for i, s in ordered]
+    disk.save_store(path / "evaluation" / "step-000009", stored)
+    held = []
+    real = samples._surest_problems
+    monkeypatch.setattr(samples, "_surest_problems", lambda kept, count: held.append(len(kept)) or real(kept, count))
+    found = of_kind(choose(path, count=3), "wrong")
+    best = sorted(range(60), key=lambda i: -values[i, 1])[:3]
+    assert [s.text for s in found] == [f"{i} 1" for i in best]
+    assert max(held) == 8 * 3 + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ KINDS = ("right", "wrong", "no answer", "cut off")
 """What rollouts are chosen and filtered by; one that was cut off is also of another kind."""
 COUNT = 12
 """Rollouts of each kind and each source that a page holds at most, however many there are."""
+_MOST_KEPT = 8
+"""Times as many problems of a kind as are shown whose text is held at most while a store is read."""
 _LATE = 0.75
 """Rollouts from this share of the sampled steps on are looked at: the first ones are the base's."""
 
@@ -121,6 +123,8 @@ def _from_store(directory: Path, run: Run, count: int) -> list[ShownRollout]:
                     held = kept[kind].get(rollout.problem_id)
                     if held is None or _surest(rollout) > _surest(held):
                         kept[kind][rollout.problem_id] = rollout
+                    if len(kept[kind]) > _MOST_KEPT * count:
+                        kept[kind] = _surest_problems(kept[kind], count)
         chosen = [heapq.nlargest(count, kept[kind].values(), key=_surest) for kind in KINDS]
         verdicts = _verdicts(store, graders, {(r.problem_id, r.sample) for rollouts in chosen for r in rollouts})
     except CounterpoiseError:
@@ -154,12 +158,19 @@ def _verdict_bits(store: RolloutStore, graders: Mapping[str, str]) -> Mapping[st
 def _verdicts(
     store: RolloutStore, graders: Mapping[str, str], wanted: set[tuple[str, int]]
 ) -> dict[tuple[str, int], Verdict]:
-    return {
-        (line.problem_id, line.sample): line.verdict
-        for grader in graders.items()
-        for line in store.verdicts(*grader)
-        if (line.problem_id, line.sample) in wanted
-    }
+    found: dict[tuple[str, int], Verdict] = {}
+    for line in chain.from_iterable(store.verdicts(*grader) for grader in graders.items()):
+        if (line.problem_id, line.sample) in wanted:
+            found[line.problem_id, line.sample] = line.verdict
+            if len(found) == len(wanted):
+                break  # a draw has one verdict
+    return found
+
+
+def _surest_problems(kept: Mapping[str, StoredRollout], count: int) -> dict[str, StoredRollout]:
+    """Those of the `count` surest, in the order they were met: one that is dropped can come back with a surer response."""
+    chosen = set(heapq.nlargest(count, kept, key=lambda name: _surest(kept[name])))
+    return {name: rollout for name, rollout in kept.items() if name in chosen}
 
 
 def _surest(rollout: StoredRollout) -> float:
