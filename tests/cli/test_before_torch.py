@@ -166,3 +166,19 @@ def test_python_m_counterpoise_is_the_command(tmp_path):
         [sys.executable, "-m", "counterpoise", "train", "no.toml"], capture_output=True, text=True, cwd=tmp_path
     )
     assert (done.returncode, done.stderr) == (2, "error: cannot read the run file no.toml: No such file or directory\n")
+
+
+def test_a_launcher_refuses_without_torch(ask, tmp_path):
+    from counterpoise.models.registry import resolve_model
+
+    (tmp_path / "run.toml").write_text(f'[model]\nname = "{resolve_model("lab")}"\n')
+    commands = {
+        ("verl", "credit.rule=nrs"): "did you mean 'nsr'",
+        ("trl", "tasks.name=jsonl", "tasks.train=no.jsonl"): "no.jsonl does not exist",
+        ("trl", "model.name=/no/model", "--cpu", "--dry-run"): "no model directory /no/model",
+        ("trl", "credit.rule=ppo", "--cpu", "--dry-run"): "it needs a critic",
+        ("verl", "guards.act=true", "--cpu", "--dry-run"): "guards cannot act on verl's trainer",
+    }
+    found = ask(*(["launch", engine, tmp_path / "run.toml", *words] for engine, *words in commands))
+    for (code, output, heavy), says in zip(found, commands.values(), strict=True):
+        assert code == 2 and says in output and heavy == [], output

@@ -20,3 +20,15 @@ def test_a_run_of_two_files_is_called_after_both_and_holds_what_both_say(command
 
 def test_a_rule_file_that_is_absent_is_a_mistake_of_the_user(refused, run_file):
     refused("train", run_file("base"), "absent.toml", says="cannot read the run file absent.toml: No such file")
+
+
+def test_rollouts_are_printed_while_it_trains(command, refused, run_file):
+    file = run_file("shown", learner={"steps": 3}, diagnostics={"samples_every": 2})
+    result = command("train", file, "--samples", 2)
+    assert result.exit_code == 0
+    heads = [line for line in result.stderr.splitlines() if line.startswith("step ") and "credit +" in line]
+    assert {line.split(",")[0] for line in heads} == {"step 1", "step 3"} and len(heads) == 4
+    assert "credit +" not in result.stdout
+    says = "--samples prints the rollouts that a run keeps, and diagnostics.samples_every=0 keeps none"
+    refused("train", run_file("none"), "diagnostics.samples_every=0", "--samples", 2, says=says)
+    assert command("train", file, "--samples", 6).exit_code == 2

@@ -194,6 +194,7 @@ def test_problems_file_is_what_read_counts_reads(filled, tmp_path):
     result = summarise(*filled, n=3, graders=GRADERS)
     result.save(tmp_path)
     first = json.loads((tmp_path / "problems.jsonl").read_text().splitlines()[0])
+    assert first.pop("tokens") == {"right": [[2, 1]], "wrong": [[2, 2]], "unscored": []}
     assert first == {"id": "p000", "n": 3, "c": 1, "unscored": 0, "task_type": "toy", "wrong_classes": [1]}
     assert tuple(read_counts(tmp_path / "problems.jsonl")) == result.counts
 

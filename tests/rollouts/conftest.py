@@ -9,6 +9,8 @@ import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models
 from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -65,6 +67,9 @@ def build_model(family: str, **changes: object) -> PreTrainedModel:
         model = Qwen2ForCausalLM(Qwen2Config(**{**SHAPE, **changes}))
     elif family == "qwen3":
         model = Qwen3ForCausalLM(Qwen3Config(**{**SHAPE, "head_dim": 8, **changes}))
+    elif family == "gemma3":
+        sizes = {**SHAPE, "head_dim": 8, "sliding_window": 40, "layer_types": ["sliding_attention", "full_attention"]}
+        model = Gemma3ForCausalLM(Gemma3TextConfig(**{**sizes, **changes}))
     else:
         model = MistralForCausalLM(MistralConfig(**{**SHAPE, "sliding_window": 5, **changes}))
     return model.eval()

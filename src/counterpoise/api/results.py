@@ -33,6 +33,11 @@ class Evaluated(Tabular):
         return {point.k: point.estimate for point in self.result.curve}
 
     @property
+    def pass_at_tokens(self) -> dict[int, float]:
+        """The chance of a right response within a budget of so many tokens, in [0, 1]; empty where no length is known."""
+        return {row.tokens: row.estimate for row in self.result.estimates if row.tokens is not None}
+
+    @property
     def table(self) -> Table:
         """k, pass@k, its interval and the problems behind it."""
         result = self.result

@@ -11,7 +11,7 @@ import typer
 
 from counterpoise.cli import console
 from counterpoise.cli.grade import evaluation_directory
-from counterpoise.cli.passk import METRIC_HELP, parse_ks
+from counterpoise.cli.passk import METRIC_HELP, TOKENS_HELP, parse_ks
 from counterpoise.errors import UsageError
 from counterpoise.text import counted
 
@@ -40,6 +40,7 @@ def compare(
         ),
     ] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help=METRIC_HELP)] = None,
+    tokens: Annotated[list[str] | None, typer.Option("--tokens", help=TOKENS_HELP)] = None,
     common: Annotated[bool, typer.Option("--common", help="Compare on the problems that all runs have.")] = False,
     unpaired: Annotated[
         bool, typer.Option("--unpaired", help="Compare the means of each run's own problems, without pairing.")
@@ -59,9 +60,11 @@ def compare(
     counterpoise compare runs/base runs/nsr
     counterpoise compare runs/nsr@0 runs/nsr@100 runs/nsr@200 --k 1,16,256
     counterpoise compare runs/base runs/nsr --metric pass^k,maj@k,area
+    counterpoise compare runs/base runs/nsr --tokens 1k,4k,16k
     counterpoise compare runs/paths@0 runs/paths --kinds
     counterpoise compare base.jsonl nsr.jsonl --common --json
     """
+    from counterpoise.evaluation.budgets import parse_budgets, refuse_without_lengths
     from counterpoise.evaluation.comparison import compare as compare_runs
     from counterpoise.evaluation.comparison import compare_metrics, on_common_problems, read_contender
     from counterpoise.evaluation.estimators.passk import k_sweep
@@ -71,15 +74,24 @@ def compare(
         raise UsageError(f"a comparison needs two runs or more; got {', '.join(runs)} alone")
     if common and unpaired:
         raise UsageError("--common pairs the problems all runs have and --unpaired pairs none; leave one of them away")
-    metrics = metric_names(metric or [])
+    metrics = metric_names([*(metric or []), *(["pass@tokens"] if tokens else [])])
+    budgets = parse_budgets(tokens) if tokens else None
     found = _named([read_contender(target) for target in runs], runs)
+    for run in found if tokens else ():
+        refuse_without_lengths(run.counts, run.name)
     if common:
         found = on_common_problems(found)
     n = max(problem.n for run in found for problem in run.counts)
     ks = parse_ks(k, n) if k else k_sweep(n) or [1]
     curves, made = compare_runs(found, ks, paired=not unpaired, confidence=confidence, seed=seed)
     others, changes = compare_metrics(
-        found, ks, METRICS if as_json else metrics, paired=not unpaired, confidence=confidence, seed=seed
+        found,
+        ks,
+        METRICS if as_json else metrics,
+        budgets=budgets,
+        paired=not unpaired,
+        confidence=confidence,
+        seed=seed,
     )
     notes = [*(note for run in found for note in run.notes), *_differing_settings(found), *_unscored(found)]
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -43,6 +43,10 @@ def ends_of_curve(label: str, result: Any) -> str:
     )
 
 
+_SAMPLE = 400
+"""Characters of a question and of a response that are printed while training."""
+
+
 class LazyProgress:
     """A bar that appears with its first news, when its total is known; called with (done, total)."""
 
@@ -70,11 +74,15 @@ class LiveObserver:
 
     A context manager, so that the line is closed.
 
+    Args:
+        samples: rollouts to print of every step that keeps some, a right one and a wrong one first; 0 prints none.
+
     Raises:
         OSError: standard error takes nothing any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, samples: int = 0) -> None:
+        self._samples = samples
         self._bar: tuple[str, LazyProgress] | None = None
         self._steps = 0
 
@@ -93,6 +101,16 @@ class LiveObserver:
     def stepped(self, step: int, record: Mapping[str, float]) -> None:
         """Move the training bar."""
         self._show("training", step, self._steps, described(record))
+
+    def sampled(self, step: int, samples: Sequence[Mapping[str, Any]]) -> None:
+        """Print some of them above the bar, shortened."""
+        if not self._samples:
+            return
+        from counterpoise.cli.views.samples import sample_lines, some_of
+
+        for line in sample_lines(some_of(samples, self._samples), longest=_SAMPLE):
+            console.stderr.print(line, soft_wrap=True)
+        _refuse_lost()
 
     def evaluating(self, label: str, done: int, total: int) -> None:
         """Move the evaluation bar."""

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from counterpoise.evaluation.curve import PassAtK
     from counterpoise.evaluation.metrics import Estimate
 
-__all__ = ["EVERY_K", "METRIC_HELP", "parse_ks", "passk"]
+__all__ = ["EVERY_K", "METRIC_HELP", "TOKENS_HELP", "parse_ks", "passk"]
 
+TOKENS_HELP = (
+    "Add the chance of a right response within budgets of tokens, e.g. 1k,4k,16k (k is 1024); may be repeated."
+)
 METRIC_HELP = "Further estimators, e.g. pass^k,maj@k, or all (docs/evaluation.md lists them)."
 
 
@@ -32,6 +35,7 @@ def passk(
         typer.Option("--k", help="Tries, e.g. 1,8,64, or all; may be repeated. Default: powers of two up to n."),
     ] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help=METRIC_HELP)] = None,
+    tokens: Annotated[list[str] | None, typer.Option("--tokens", help=TOKENS_HELP)] = None,
     confidence: Annotated[float, typer.Option(help="Coverage of the intervals over problems.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table; shares in [0, 1].")] = False,
@@ -39,7 +43,7 @@ def passk(
     """Unbiased pass@k, with bootstrap intervals over problems, from counts: n rollouts of a problem, c of them correct.
 
     A problem with n below k has no pass@k and is left out at that k; where none is left the estimate is undefined, shown as – (null in
-    JSON). JSON always has every estimator; what counts alone do not tell (maj@k, best@k) is null there, with the reason.
+    JSON). JSON always has every estimator; what counts alone do not tell (maj@k, best@k, pass@tokens) is null there, with the reason.
 
     For example:
       counterpoise passk runs/base/problems.jsonl
@@ -48,25 +52,31 @@ def passk(
 
       counterpoise passk counts.jsonl --metric all
 
+      counterpoise passk runs/base/problems.jsonl --tokens 1k,4k,16k
+
       counterpoise passk counts.jsonl --json > passk.json
     """
     from counterpoise.cli.views.passk import estimates_table, passk_table
+    from counterpoise.evaluation.budgets import parse_budgets, refuse_without_lengths
     from counterpoise.evaluation.counts import read_counts
     from counterpoise.evaluation.curve import pass_at_k_curve
     from counterpoise.evaluation.estimators.passk import k_sweep
     from counterpoise.evaluation.inputs import hashes_of
     from counterpoise.evaluation.metrics import METRICS, estimates, metric_names, per_problem
 
-    metrics = metric_names(metric or [])
+    metrics = metric_names([*(metric or []), *(["pass@tokens"] if tokens else [])])
+    budgets = parse_budgets(tokens) if tokens else None
 
     counts = read_counts(file)
+    if tokens:
+        refuse_without_lengths(counts, str(file))
     n = max(problem.n for problem in counts)
     ks = (parse_ks(k, n) if k else k_sweep(n)) or [1]
     curve = pass_at_k_curve(
         counts, ks, generator=numpy_generator(seed, "evaluation", "bootstrap"), confidence=confidence
     )
     others = estimates(
-        per_problem(counts, ks, metrics=METRICS if as_json else metrics),
+        per_problem(counts, ks, metrics=METRICS if as_json else metrics, budgets=budgets, seed=seed),
         counts,
         generator=numpy_generator(seed, "evaluation", "bootstrap"),
         confidence=confidence,

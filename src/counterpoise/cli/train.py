@@ -11,6 +11,7 @@ from rich.text import Text
 
 from counterpoise.cli import completion, console
 from counterpoise.cli.named import named_config
+from counterpoise.errors import UsageError
 from counterpoise.text import counted
 
 if TYPE_CHECKING:
@@ -34,6 +35,15 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would happen, and write nothing.")
     ] = False,
+    samples: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=5,
+            metavar="N",
+            help="Print so many rollouts every diagnostics.samples_every steps, a right one and a wrong one first.",
+        ),
+    ] = 0,
 ) -> None:
     """Train a policy and measure pass@k before and after.
 
@@ -41,6 +51,7 @@ def train(
     counterpoise train recipes/lab.toml credit.rule=nsr run.name=lab-nsr
     counterpoise train recipes/lab.toml credit.settings.lambda=0.2 run.seed=1 run.name=lab-0.2
     counterpoise train recipes/paper/qwen3-4b.toml recipes/paper/rules/nsr.toml
+    counterpoise train recipes/lab.toml --samples 2   print a right and a wrong rollout now and then
     counterpoise train recipes/lab.toml --dry-run     look at device, sizes and the first prompt; nothing is written
     counterpoise train runs/lab                       continue after a kill or Ctrl-C
     counterpoise train runs/lab learner.steps=200     train a finished run further
@@ -63,6 +74,10 @@ def train(
         if "RANK" not in os.environ:  # several processes are refused together, by `create`
             RunDirectory.planned(config)
         problems = check_run(config)
+    if samples and not (opened.config if run.is_dir() else config).diagnostics.samples_every:
+        raise UsageError(
+            "--samples prints the rollouts that a run keeps, and diagnostics.samples_every=0 keeps none; set it to a number of steps"
+        )
     from counterpoise.cli.live import LiveObserver
     from counterpoise.engines.local import train as run_training
     from counterpoise.processes import is_main
@@ -71,7 +86,7 @@ def train(
         _try(opened if run.is_dir() else RunDirectory.planned(config), problems)
         return
     directory = RunDirectory.open(run, settings) if run.is_dir() else RunDirectory.create(config)
-    with LiveObserver() as observer:
+    with LiveObserver(samples=samples) as observer:
         result = run_training(directory, observer=observer, problems=problems)
     if is_main():
         show_result(result)

@@ -19,6 +19,7 @@ from counterpoise.evaluation.bands import (
     simultaneous_band,
     unpaired_band,
 )
+from counterpoise.evaluation.budgets import budget_sweep
 from counterpoise.evaluation.comparison_words import sentences
 from counterpoise.evaluation.counts import ProblemCounts, read_counts
 from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
@@ -244,6 +245,7 @@ def compare_metrics(
     ks: Sequence[int],
     metrics: Sequence[str],
     *,
+    budgets: Sequence[int] | None = None,
     paired: bool = True,
     confidence: float = 0.95,
     resamples: int = 10_000,
@@ -251,13 +253,16 @@ def compare_metrics(
 ) -> tuple[list[tuple[Estimate, ...]], list[list[Difference]]]:
     """The other estimators of each run, and their differences of each run from the first; arguments as `compare`.
 
+    `budgets` are those of pass@tokens, by default what fits the responses of the first run.
+
     A difference has its own interval only: the band of `compare` is that of the pass@k curve.
 
     Raises:
         DataError: the problems differ and `paired` is wanted.
     """
     ks = sorted(set(ks))
-    tables = [per_problem(run.counts, ks, metrics=metrics) for run in contenders]
+    wanted = budget_sweep(contenders[0].counts) if budgets is None else budgets
+    tables = [per_problem(run.counts, ks, metrics=metrics, budgets=wanted, seed=seed) for run in contenders]
     found = [
         estimates(
             table,

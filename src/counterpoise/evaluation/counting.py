@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from counterpoise.evaluation.answers import Equivalent, WrongAnswers
-from counterpoise.evaluation.counts import ProblemCounts
+from counterpoise.evaluation.counts import ProblemCounts, TokenLengths
 from counterpoise.evaluation.store import RolloutStore
 from counterpoise.types import Problem, Verdict, VerdictValue
 
@@ -32,16 +32,22 @@ class CountedVerdicts:
 class _Counted:
     """What is counted of one problem while the verdicts go by."""
 
-    __slots__ = ("answers", "parts", "silent", "values")
+    __slots__ = ("answers", "lengths", "parts", "silent", "values")
 
     def __init__(self) -> None:
         self.values: Counter[VerdictValue] = Counter()
         self.answers: set[int] = set()
         self.parts: dict[str, Counter[float]] = {}
         self.silent = 0
+        self.lengths: dict[str, Counter[int]] | None = {"right": Counter(), "wrong": Counter(), "unscored": Counter()}
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, verdict: Verdict, tokens: int) -> None:
         self.values[verdict.value] += 1
+        if tokens < 0:
+            self.lengths = None
+        elif self.lengths is not None:
+            right = "right" if verdict.value is VerdictValue.CORRECT else "wrong"
+            self.lengths[right if verdict.scored else "unscored"][tokens] += 1
         if verdict.answer is not None:
             self.answers.add(hash(verdict.answer))  # equal within this process, which is enough
         if not verdict.scored:
@@ -65,6 +71,9 @@ class _Counted:
             task_type=problem.task_type,
             wrong_classes=wrong_classes,
             parts={name: tuple(sorted((+found).items())) for name, found in parts.items() if +found},
+            tokens=None
+            if self.lengths is None or not self.values
+            else TokenLengths(**{name: tuple(sorted(found.items())) for name, found in self.lengths.items()}),
         )
 
 
@@ -75,6 +84,7 @@ def count_verdicts(
     n: int,
     graders: Mapping[str, tuple[str, str]],
     equivalent: Equivalent | None = None,
+    lengths: Mapping[str, Sequence[int]] | None = None,
 ) -> CountedVerdicts:
     """Count the verdicts on the first n draws of each problem.
 
@@ -86,13 +96,14 @@ def count_verdicts(
         n: draws of each problem that count (sample index below n).
         graders: for each `Problem.verifier`, the (name, version) whose verdicts count.
         equivalent: says which wrong answers are equal; None compares their texts.
+        lengths: for each problem the tokens of its first n draws, by sample index, negative where one is not known; None where none is.
     """
     counted = {problem_id: _Counted() for problem_id in problems}
     wrong = WrongAnswers(problems)
     graded: dict[str, set[str]] = {verifier: set() for verifier in graders}
     reasons: Counter[str] = Counter()
-    for problem, verdict in _verdicts(store, problems, n, graders):
-        counted[problem.problem_id].add(verdict)
+    for problem, sample, verdict in _verdicts(store, problems, n, graders):
+        counted[problem.problem_id].add(verdict, -1 if lengths is None else lengths[problem.problem_id][sample])
         if verdict.value is VerdictValue.WRONG and verdict.answer is not None:
             wrong.add(problem.problem_id, verdict.answer)
         if verdict.scored:
@@ -101,7 +112,7 @@ def count_verdicts(
             reasons[verdict.reason or "no reason given"] += 1
     again = (
         (problem.problem_id, verdict.answer)
-        for problem, verdict in _verdicts(store, problems, n, graders)
+        for problem, _, verdict in _verdicts(store, problems, n, graders)
         if verdict.value is VerdictValue.WRONG and verdict.answer is not None
     )
     classes = wrong.classes(problems, again, equivalent)
@@ -120,12 +131,12 @@ def count_verdicts(
 
 def _verdicts(
     store: RolloutStore, problems: Mapping[str, Problem], n: int, graders: Mapping[str, tuple[str, str]]
-) -> Iterator[tuple[Problem, Verdict]]:
-    """The verdicts that count, as the files are read."""
+) -> Iterator[tuple[Problem, int, Verdict]]:
+    """The verdicts that count, with the index of their draw, as the files are read."""
     for grader in sorted(set(graders.values())):
         for line in store.verdicts(*grader):
             problem = problems.get(line.problem_id)
             if problem is None or graders.get(problem.verifier) != grader:
                 continue
             if line.sample < n and store.holds(line.problem_id, line.sample):
-                yield problem, line.verdict
+                yield problem, line.sample, line.verdict

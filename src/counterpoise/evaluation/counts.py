@@ -14,9 +14,27 @@ from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS
 from counterpoise.files import JsonFault, json_lines
 from counterpoise.text import counted
 
-__all__ = ["ProblemCounts", "read_counts"]
+__all__ = ["ProblemCounts", "TokenLengths", "read_counts"]
+
+_MAX_TOKENS = 1 << 31
 
 _NO_PARTS: Mapping[str, tuple[tuple[float, int], ...]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLengths:
+    """TokenLengths of a problem's responses in tokens, each ascending with how many responses have it."""
+
+    right: tuple[tuple[int, int], ...] = ()
+    """Of the right ones."""
+    wrong: tuple[tuple[int, int], ...] = ()
+    """Of the wrong ones, no answer included."""
+    unscored: tuple[tuple[int, int], ...] = ()
+    """Of those that no verifier could judge."""
+
+    def to_json(self) -> dict[str, list[list[int]]]:
+        """As it stands in the line of a problem."""
+        return {name: [list(pair) for pair in getattr(self, name)] for name in ("right", "wrong", "unscored")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,20 +55,24 @@ class ProblemCounts:
     """Wrong answers by equality, largest class first: what maj@k needs beside n and c. None where only counts are known."""
     parts: Mapping[str, tuple[tuple[float, int], ...]] = field(default_factory=lambda: _NO_PARTS)
     """Graded dimensions by name: each value ascending with how many scored rollouts have it; empty for a binary verifier."""
+    tokens: TokenLengths | None = None
+    """How long the responses are: what pass@tokens needs. None where one is not known."""
 
     def to_json(self) -> dict[str, Any]:
-        """The line of `problems.jsonl`, with `wrong_classes` and `parts` where there are any."""
+        """The line of `problems.jsonl`, with `wrong_classes`, `parts` and `tokens` where there are any."""
         line: dict[str, Any] = {"id": self.problem_id, "n": self.n, "c": self.c, "unscored": self.unscored}
         line["task_type"] = self.task_type
         if self.wrong_classes is not None:
             line["wrong_classes"] = list(self.wrong_classes)
         if self.parts:
             line["parts"] = {name: [list(pair) for pair in pairs] for name, pairs in self.parts.items()}
+        if self.tokens is not None:
+            line["tokens"] = self.tokens.to_json()
         return line
 
 
 def read_counts(path: str | Path) -> list[ProblemCounts]:
-    """Read lines `{"id", "n", "c"}` (and optionally `"unscored"`, `"task_type"`, `"wrong_classes"`, `"parts"`); other keys are ignored.
+    """Read lines `{"id", "n", "c"}`, optionally `"unscored"`, `"task_type"`, `"wrong_classes"`, `"parts"`, `"tokens"`; others are ignored.
 
     Raises:
         DataError: the file is missing or empty, or a line is malformed: file, line, what was expected.
@@ -94,6 +116,7 @@ def _parse_counts(where: str, data: dict[str, Any] | JsonFault) -> ProblemCounts
         task_type=str(data.get("task_type", "")),
         wrong_classes=_parse_classes(where, data.get("wrong_classes"), most=numbers["n"] - numbers["c"]),
         parts=_parse_parts(where, data.get("parts", {}), most=numbers["n"]),
+        tokens=_parse_tokens(where, data.get("tokens"), numbers),
         **numbers,
     )
 
@@ -116,6 +139,29 @@ def _parse_parts(where: str, parts: Any, *, most: int) -> dict[str, tuple[tuple[
         if sum(times for _, times in pairs) > most:
             raise DataError(f"{where}: parts.{name} has more values than the {counted(most, 'scored rollout')}")
     return {name: tuple((float(value), times) for value, times in pairs) for name, pairs in parts.items()}
+
+
+def _parse_tokens(where: str, tokens: Any, numbers: Mapping[str, int]) -> TokenLengths | None:
+    if tokens is None:
+        return None
+    wanted = {"right": numbers["c"], "wrong": numbers["n"] - numbers["c"], "unscored": numbers["unscored"]}
+    named = isinstance(tokens, dict) and tokens.keys() <= wanted.keys()
+    if not named or not all(isinstance(pairs, list) and all(map(_is_length, pairs)) for pairs in tokens.values()):
+        raise DataError(
+            f"{where}: tokens is {_short(tokens)}; expected lengths in tokens with how many responses have each: "
+            '{"right": [[12, 3], …], "wrong": [[40, 5], …]}'
+        )
+    for name, count in wanted.items():
+        if (there := sum(times for _, times in tokens.get(name, ()))) != count:
+            raise DataError(
+                f"{where}: tokens.{name} has {counted(there, 'length')} and the line {counted(count, f'{name} rollout')}; give one of each"
+            )
+    return TokenLengths(**{name: tuple(sorted((length, times) for length, times in tokens[name])) for name in tokens})
+
+
+def _is_length(pair: Any) -> bool:
+    whole = isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is int
+    return whole and 0 <= pair[0] < _MAX_TOKENS and _is_count(pair[1])
 
 
 def _is_count(value: Any) -> bool:

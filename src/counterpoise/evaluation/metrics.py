@@ -9,18 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from counterpoise.errors import DataError, UnknownNameError
 from counterpoise.evaluation.bands import unpaired_band
+from counterpoise.evaluation.budgets import UNKNOWN_LENGTHS, budget_sweep, lengths_of
 from counterpoise.evaluation.counts import ProblemCounts
 from counterpoise.evaluation.curve import defined_mean
 from counterpoise.evaluation.estimators.bounds import bounds
 from counterpoise.evaluation.estimators.registry import ESTIMATORS, Estimator
 from counterpoise.evaluation.estimators.subsets import FloatArray
 from counterpoise.evaluation.intervals import bootstrap_intervals, paired_differences
+from counterpoise.evaluation.setting import PerProblem, Setting
 from counterpoise.text import counted
 
 __all__ = [
@@ -28,7 +30,6 @@ __all__ = [
     "TAUS",
     "Difference",
     "Estimate",
-    "PerProblem",
     "differences",
     "estimates",
     "metric_names",
@@ -40,46 +41,6 @@ METRICS = tuple(name for name in ESTIMATORS if name != "pass@k")
 
 TAUS = (0.5, 0.75, 1.0)
 """Thresholds of G-Pass@k and Cover@tau."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """Which number: an estimator and what was asked of it."""
-
-    metric: str
-    """Name in `ESTIMATORS`."""
-    k: int | None = None
-    """Tries, where it takes any."""
-    tau: float | None = None
-    """Threshold, where it takes one."""
-    part: str | None = None
-    """Graded part of the verdict, for best@k."""
-
-    @property
-    def label(self) -> str:
-        """As it is written: `pass^8`, `g-pass@8 tau 0.5`, `best@8 f1`."""
-        label = self.metric if self.k is None else self.metric.replace("k", str(self.k))
-        if self.tau is not None:
-            label = label.replace("tau", f"{self.tau:g}") if "tau" in label else f"{label} tau {self.tau:g}"
-        return label if self.part is None else f"{label} {self.part}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PerProblem:
-    """One number of each of P problems."""
-
-    setting: Setting
-    """Which number."""
-    values: FloatArray
-    """(P,) values; NaN where undefined."""
-    low: FloatArray
-    """(P,) values had every unscored rollout been wrong; NaN where that cannot be said."""
-    high: FloatArray
-    """(P,) values had every one been right."""
-    needs: int = 1
-    """Scored rollouts of a problem without which the value is undefined."""
-    absent: str | None = None
-    """Why a problem with enough rollouts may be undefined all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +73,13 @@ class Estimate:
     """Upper end."""
     reason: str | None = None
     """Why it is undefined or leaves problems out; None when it covers every problem."""
+    tokens: int | None = None
+    """Budget in tokens, for pass@tokens."""
 
     @property
     def label(self) -> str:
         """As it is written, e.g. `pass^8`."""
-        return Setting(metric=self.metric, k=self.k, tau=self.tau, part=self.part).label
+        return Setting(metric=self.metric, k=self.k, tau=self.tau, part=self.part, tokens=self.tokens).label
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Estimate:
@@ -141,6 +104,14 @@ class Difference:
     """Problems behind it; of two sets of problems, those of the smaller one."""
 
 
+class _Asked(NamedTuple):
+    """What is asked of estimators: tries, token budgets, and a seed where one averages over random orders."""
+
+    ks: Sequence[int]
+    budgets: Sequence[int]
+    seed: int
+
+
 def metric_names(options: Sequence[str]) -> list[str]:
     """The estimators of `--metric pass^k,maj@k`, in the registry's order; `all` is all of them.
 
@@ -155,14 +126,21 @@ def metric_names(options: Sequence[str]) -> list[str]:
 
 
 def per_problem(
-    counts: Sequence[ProblemCounts], ks: Sequence[int], *, metrics: Sequence[str] = METRICS
+    counts: Sequence[ProblemCounts],
+    ks: Sequence[int],
+    *,
+    metrics: Sequence[str] = METRICS,
+    budgets: Sequence[int] | None = None,
+    seed: int = 0,
 ) -> list[PerProblem]:
     """The values of each problem, column by column, estimators in the registry's order.
 
     Args:
-        counts: the problems; maj@k reads `wrong_classes` and best@k `parts`.
+        counts: the problems; maj@k reads `wrong_classes`, best@k `parts` and pass@tokens `tokens`.
         ks: numbers of tries.
         metrics: which estimators.
+        budgets: of pass@tokens; `budget_sweep` of the problems otherwise.
+        seed: of the orders that pass@tokens averages over.
 
     Raises:
         DataError: no problems.
@@ -170,10 +148,12 @@ def per_problem(
     """
     if not counts:
         raise DataError("no problems to estimate anything of; the split, the file or the filter leaves nothing")
+    wanted = budget_sweep(counts) if budgets is None else sorted(set(budgets))
+    asked = _Asked(ks=ks, budgets=wanted, seed=seed)
     made: list[PerProblem] = []
     for name in METRICS:
         if name in metrics:
-            made += _BY_DATA[ESTIMATORS[name].data](name, ESTIMATORS[name], counts, ks)
+            made += _BY_DATA[ESTIMATORS[name].data](name, ESTIMATORS[name], counts, asked)
     return made
 
 
@@ -250,14 +230,14 @@ def differences(
 
 
 def _from_counts(
-    name: str, estimator: Estimator, counts: Sequence[ProblemCounts], ks: Sequence[int]
+    name: str, estimator: Estimator, counts: Sequence[ProblemCounts], asked: _Asked
 ) -> Iterator[PerProblem]:
     n, c, unscored = ([getattr(problem, field) for problem in counts] for field in ("n", "c", "unscored"))
 
     def function(*given: Any) -> FloatArray:
         return estimator.values(estimator.function(*given))
 
-    for setting, given, needs in _calls(name, estimator, ks):
+    for setting, given, needs in _calls(name, estimator, asked.ks):
         if needs is None:
             yield _undefined(setting, len(counts), "an area needs at least two different k")
             continue
@@ -282,22 +262,20 @@ def _calls(name: str, estimator: Estimator, ks: Sequence[int]) -> Iterator[tuple
             yield Setting(metric=name, k=k, tau=tau), tuple(part for part in given if part is not None), k or 1
 
 
-def _majority(
-    name: str, estimator: Estimator, counts: Sequence[ProblemCounts], ks: Sequence[int]
-) -> Iterator[PerProblem]:
+def _majority(name: str, estimator: Estimator, counts: Sequence[ProblemCounts], asked: _Asked) -> Iterator[PerProblem]:
     known = [row for row, problem in enumerate(counts) if problem.wrong_classes is not None]
-    values_PK = np.full((len(counts), len(ks)), np.nan)
+    values_PK = np.full((len(counts), len(asked.ks)), np.nan)
     if known:
         classes = [[counts[row].c, *(counts[row].wrong_classes or ())] for row in known]
         flags = [[True] + [False] * (len(sizes) - 1) for sizes in classes]
         silent = [counts[row].n - sum(sizes) for row, sizes in zip(known, classes, strict=True)]
-        values_PK[known] = estimator.function(classes, flags, ks, silent=silent)
+        values_PK[known] = estimator.function(classes, flags, asked.ks, silent=silent)
     absent = "counts alone do not say which wrong answers are equal; grade the rollouts to know (counterpoise grade)"
-    for k, values in zip(ks, values_PK.T, strict=True):
+    for k, values in zip(asked.ks, values_PK.T, strict=True):
         yield _unbounded(Setting(metric=name, k=k), values, counts, k, None if len(known) == len(counts) else absent)
 
 
-def _best(name: str, estimator: Estimator, counts: Sequence[ProblemCounts], ks: Sequence[int]) -> Iterator[PerProblem]:
+def _best(name: str, estimator: Estimator, counts: Sequence[ProblemCounts], asked: _Asked) -> Iterator[PerProblem]:
     parts = sorted({part for problem in counts for part in problem.parts})
     graded = [
         part
@@ -306,7 +284,7 @@ def _best(name: str, estimator: Estimator, counts: Sequence[ProblemCounts], ks: 
     ]
     if not graded:
         why = f"no verdict has a part between 0 and 1; for answers that are right or wrong {name} is pass@k"
-        yield from (_undefined(Setting(metric=name, k=k), len(counts), why) for k in ks)
+        yield from (_undefined(Setting(metric=name, k=k), len(counts), why) for k in asked.ks)
     for part in graded:
         rewards_PN = np.full((len(counts), max(problem.n for problem in counts)), np.nan)
         for row, problem in enumerate(counts):
@@ -314,14 +292,43 @@ def _best(name: str, estimator: Estimator, counts: Sequence[ProblemCounts], ks: 
             filled = np.repeat([value for value, _ in pairs], [times for _, times in pairs])
             rewards_PN[row, : filled.size] = filled
         absent = f"too few verdicts of a problem have a part {part}"
-        for k, values in zip(ks, estimator.function(rewards_PN, ks).T, strict=True):
+        for k, values in zip(asked.ks, estimator.function(rewards_PN, asked.ks).T, strict=True):
             yield _unbounded(Setting(metric=name, k=k, part=part), values, counts, k, absent)
+
+
+def _within_budgets(
+    name: str, estimator: Estimator, counts: Sequence[ProblemCounts], asked: _Asked
+) -> Iterator[PerProblem]:
+    if not asked.budgets:
+        yield _undefined(Setting(metric=name), len(counts), UNKNOWN_LENGTHS)
+        return
+    keys = [problem.problem_id for problem in counts]
+
+    def values(right: Sequence[str], wrong: Sequence[str]) -> FloatArray:
+        lengths = [lengths_of(counts, *names) for names in (right, wrong)]
+        return estimator.values(estimator.function(*lengths, asked.budgets, seed=asked.seed, keys=keys))
+
+    found_PB = low_PB = high_PB = values(["right"], ["wrong"])
+    if any(problem.unscored for problem in counts):
+        low_PB, high_PB = values(["right"], ["wrong", "unscored"]), values(["right", "unscored"], ["wrong"])
+    unknown = any(problem.tokens is None for problem in counts)
+    for column, budget in enumerate(asked.budgets):
+        yield PerProblem(
+            setting=Setting(metric=name, tokens=budget),
+            values=found_PB[:, column],
+            low=low_PB[:, column],
+            high=high_PB[:, column],
+            absent=UNKNOWN_LENGTHS
+            if unknown
+            else f"all scored responses together have less than {budget} tokens; raise n",
+        )
 
 
 _BY_DATA: Mapping[tuple[str, ...], Callable[..., Iterator[PerProblem]]] = {
     ("n", "c"): _from_counts,
     ("counts", "correct"): _majority,
     ("rewards",): _best,
+    ("right", "wrong"): _within_budgets,
 }
 """How the values of each problem are made, by the data that an estimator is given."""
 

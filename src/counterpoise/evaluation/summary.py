@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -171,20 +172,22 @@ def summarise(
         raise DataError("no problems to summarise; the split or the filter leaves nothing")
     by_id = {problem.problem_id: problem for problem in problems}
     tokens, measured, truncated, ended, rollouts = 0, 0, 0, 0, 0
+    lengths = {problem_id: array("q", [-1]) * n for problem_id in by_id}
     for rollout in store.rollouts():
         if rollout.problem_id in by_id and rollout.sample < n:
             rollouts += 1
             tokens += rollout.tokens or 0
             measured += rollout.tokens is not None
+            lengths[rollout.problem_id][rollout.sample] = -1 if rollout.tokens is None else rollout.tokens
             truncated += rollout.stop_reason is StopReason.LENGTH
             ended += rollout.stop_reason is not None
-    found = count_verdicts(store, by_id, n=n, graders=graders, equivalent=equivalent)
+    found = count_verdicts(store, by_id, n=n, graders=graders, equivalent=equivalent, lengths=lengths)
     counts = found.counts
     scored, unscored = sum(p.n for p in counts), sum(p.unscored for p in counts)
     if not scored:
         raise StoreError(_nothing_scored(store, unscored, found.reasons, graders))
     wanted = list(k_sweep(n)) if ks is None else sorted(set(ks))
-    table = per_problem(counts, wanted)
+    table = per_problem(counts, wanted, seed=store.manifest.seed)
 
     def generator() -> np.random.Generator:
         return numpy_generator(store.manifest.seed, "evaluation", "bootstrap")

@@ -20,14 +20,17 @@ from transformers.cache_utils import Cache
 
 from counterpoise.errors import ModelError
 from counterpoise.rollouts.cache import PreallocatedCache, expand, new_cache, select_rows
+from counterpoise.rollouts.flat import FlatState, FlatWeights, flat_weights
 from counterpoise.rollouts.sampling import draw, entropy_and_slope
 from counterpoise.rollouts.stopping import StopStrings
 from counterpoise.types import SamplingSettings
 
-__all__ = ["Decoded", "PromptBatch", "decode", "inferring", "prefill"]
+__all__ = ["Decoded", "PromptBatch", "decode", "inferring", "prefill", "proven"]
 
 _COMPACT_SHARE = 0.25
 _PREFILL_TOKENS = 8192
+_ALIKE = 1e-4
+"""2-norm of the difference of two rows of logits over that of the row, at most, for one to be taken for the other."""
 # Families checked to take a finished (B, 1, Q, K) mask as it is; all others get the (B, K) padding mask, from which
 # transformers builds its own at every step (and ALiBi models their positions).
 _TAKES_FINISHED_MASK = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3"})
@@ -123,6 +126,7 @@ def decode(
     stops: StopStrings | None,
     positions: int | None,
     check_every: int,
+    flat: FlatWeights | None = None,
 ) -> Decoded:
     """Draw responses for every prompt of a batch, `R / B` rows each.
 
@@ -135,48 +139,86 @@ def decode(
         stops: stop strings, if any.
         positions: largest number of positions the model has; None when unbounded.
         check_every: steps between two looks at the host.
+        flat: the model's fused weights, where it may be decoded by them (`proven`).
     """
     rows, steps = uniforms.shape
     repeats = rows // batch.lengths.shape[0]
     device = batch.logits.device
-    state = _State(batch, repeats, steps, positions)
+    state: _State | FlatState
+    if flat is not None and flat.holds(batch.width + steps):
+        state = FlatState(flat, batch, repeats, steps, positions)
+    else:
+        state = _State(batch, repeats, steps, positions)
     # float64 does not exist on Apple's GPU; the fallback's 24 bits are documented with `inverse_cdf`.
-    numbers = torch.from_numpy(uniforms).to(torch.float32 if device.type == "mps" else torch.float64).to(device)
+    numbers = (
+        torch.from_numpy(uniforms.T.copy()).to(torch.float32 if device.type == "mps" else torch.float64).to(device)
+    )
     ends = torch.tensor(list(end_ids), dtype=torch.int64, device=device)
     allowed = torch.from_numpy(limits).to(device)
-    tokens = torch.full((rows, steps), -1, dtype=torch.int64, device=device)
-    log_probs = torch.zeros((rows, steps), dtype=torch.float32, device=device)
-    entropies = torch.zeros((2, rows, steps), device=device) if settings.with_entropy else None
+    # step by step, so that a step writes memory that lies together
+    tokens = torch.full((steps, rows), -1, dtype=torch.int64, device=device)
+    log_probs = torch.zeros((steps, rows), dtype=torch.float32, device=device)
+    entropies = torch.zeros((2, steps, rows), device=device) if settings.with_entropy else None
     host_tokens = np.full((rows, steps), -1, dtype=np.int64)
     stop_ends = np.zeros(rows, dtype=np.int64)
 
-    live = torch.arange(rows, device=device)
+    everyone = torch.arange(rows, device=device)
+    live: slice | torch.Tensor = slice(None)
+    count = rows
     finished = torch.zeros(rows, dtype=torch.bool, device=device)
     logits = batch.logits.repeat_interleave(repeats, dim=0)
     checked = 0
     for step in range(steps):
-        drawn, chosen = draw(logits, numbers[live, step], settings)
-        tokens[live, step] = drawn
-        log_probs[live, step] = chosen
+        drawn, chosen = draw(logits, numbers[step][live], settings)
+        tokens[step][live] = drawn
+        log_probs[step][live] = chosen
         if entropies is not None:
-            entropies[0, live, step], entropies[1, live, step] = entropy_and_slope(logits, drawn, settings)
-        finished |= (drawn[:, None] == ends).any(-1) | (allowed[live] <= step + 1)
+            entropies[0, step][live], entropies[1, step][live] = entropy_and_slope(logits, drawn, settings)
+        finished |= allowed <= step + 1
+        if end_ids:
+            finished |= (drawn[:, None] == ends).any(-1)
         if (step + 1) % check_every == 0 or step + 1 == steps:
             if stops is not None:
-                host_tokens[:, checked : step + 1] = tokens[:, checked : step + 1].cpu().numpy()
-                _mark_stops(stops, host_tokens[:, : step + 1], checked, live, finished, stop_ends)
+                host_tokens[:, checked : step + 1] = tokens[checked : step + 1].cpu().numpy().T
+                _mark_stops(stops, host_tokens[:, : step + 1], checked, everyone[live], finished, stop_ends)
                 checked = step + 1
             done = int(finished.sum())
-            if done == len(live):
+            if done == count:
                 break
-            if done >= _COMPACT_SHARE * len(live):
+            if done >= _COMPACT_SHARE * count:
                 index = torch.nonzero(~finished)[:, 0]
-                live, finished, drawn = live[index], finished[index], drawn[index]
+                live, count = everyone[live][index], len(index)
+                finished, drawn, allowed = finished[index], drawn[index], allowed[index]
                 state.keep(index)
         if step + 1 < steps:
             logits = state.advance(drawn)
-    drawn_rows = _cut(tokens.cpu().numpy(), log_probs.cpu().numpy(), limits, end_ids, stop_ends)
-    return drawn_rows if entropies is None else replace(drawn_rows, entropies=entropies.cpu().numpy())
+    drawn_rows = _cut(tokens.T.cpu().numpy(), log_probs.T.cpu().numpy(), limits, end_ids, stop_ends)
+    return drawn_rows if entropies is None else replace(drawn_rows, entropies=entropies.transpose(1, 2).cpu().numpy())
+
+
+def proven(model: PreTrainedModel, device: torch.device) -> bool:
+    """Whether the flat pass decodes this model: two padded prompts go both ways, and all logits must be those of the library's modules."""
+    vocabulary = int(model.config.get_text_config(decoder=True).vocab_size)
+    prompts = [np.arange(size, dtype=np.int64) * 7 % vocabulary for size in (5, 3)]
+    steps = 3
+    weights = flat_weights(model)
+    if weights is None or not weights.holds(len(prompts[0]) + steps):
+        return False
+    batch = prefill(model, prompts, device)
+    plain, ours = _State(batch, 2, steps, None), FlatState(weights, batch, 2, steps, None)
+    tokens = torch.arange(4, device=device) * 11 % vocabulary
+    for step in range(steps):
+        if step == 1:
+            index = torch.tensor([0, 2, 3], device=device)
+            tokens = tokens[index]
+            plain.keep(index)
+            ours.keep(index)
+        expected = plain.advance(tokens)
+        off = (ours.advance(tokens) - expected).norm(dim=1) / expected.norm(dim=1)
+        if not bool((off <= _ALIKE).all()):
+            return False
+        tokens = (tokens + 5) % vocabulary
+    return True
 
 
 class _State:

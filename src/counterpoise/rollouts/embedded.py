@@ -10,10 +10,11 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from counterpoise.errors import DataError, TrainingError, UsageError
-from counterpoise.rollouts.decoding import Decoded, PromptBatch, decode, inferring, prefill
+from counterpoise.errors import TrainingError, UsageError
+from counterpoise.rollouts.decoding import Decoded, PromptBatch, decode, inferring, prefill, proven
+from counterpoise.rollouts.flat import FlatWeights, flat_weights
 from counterpoise.rollouts.rope import check_rope
-from counterpoise.rollouts.sampling import check_request, row_uniforms
+from counterpoise.rollouts.sampling import check_prompt, check_request, row_uniforms
 from counterpoise.rollouts.stopping import StopStrings, decode_rows, end_of_sequence_ids
 from counterpoise.types import Prompt, Rollout, SamplingSettings, StopReason
 
@@ -42,6 +43,7 @@ class EmbeddedSampler:
         batch_tokens: int = 65_536,
         device: torch.device | str | None = None,
         eos_token_ids: Sequence[int] | None = None,
+        flat: bool = True,
     ) -> None:
         """Keep a model and its tokenizer; neither is copied.
 
@@ -53,6 +55,7 @@ class EmbeddedSampler:
                 bytes = batch_tokens x layers x 2 x key/value heads x head width x bytes per number.
             device: where the model is; None asks its parameters.
             eos_token_ids: ids that end a response, in place of those of the generation configuration and tokenizer.
+            flat: decode by fused operators (`rollouts.flat`) where the model is proven to allow it; False always runs its modules.
 
         Raises:
             UsageError: a bound is not positive.
@@ -63,6 +66,8 @@ class EmbeddedSampler:
         self._tokenizer = tokenizer
         self._max_rows = max_rows
         self._batch_tokens = batch_tokens
+        self._flat = flat
+        self._proven: bool | None = None
         self._device = torch.device(device) if device is not None else next(model.parameters()).device
         self.eos_token_ids: tuple[int, ...] = (
             tuple(sorted(eos_token_ids))
@@ -96,11 +101,12 @@ class EmbeddedSampler:
         """
         check_request(settings, group_size)
         for prompt in prompts:
-            self._check_prompt(prompt)
+            check_prompt(prompt, positions=self._positions, vocabulary=self._vocabulary)
         check_rope(self._model.config, prompts, settings.max_tokens)
         keys = _row_keys(prompts, group_size)
         groups: list[list[Rollout]] = [[] for _ in prompts]
         with inferring(self._model):
+            flat = self._fuse()
             for chosen in self._shares(prompts, group_size, settings.max_tokens):
                 batch = prefill(self._model, [prompts[index].token_ids for index in chosen], self._device)
                 step = (
@@ -108,11 +114,17 @@ class EmbeddedSampler:
                 )
                 for start in range(0, group_size, step):
                     part = [keys[index][start : start + step] for index in chosen]
-                    drawn = self._decode(batch, [prompts[index] for index in chosen], part, settings, seed)
+                    drawn = self._decode(batch, [prompts[index] for index in chosen], part, settings, seed, flat)
                     rows = iter(self._rollouts(drawn, [prompts[i] for i in chosen], settings, policy_version))
                     for index, mine in zip(chosen, part, strict=True):
                         groups[index].extend(next(rows) for _ in mine)
         return groups
+
+    def _fuse(self) -> FlatWeights | None:
+        """The weights of this call, for the next update changes them; the first call proves that they may be used."""
+        if self._flat and self._proven is None:
+            self._proven = proven(self._model, self._device)
+        return flat_weights(self._model) if self._proven else None
 
     def _rows_at(self, width: int, max_tokens: int) -> int:
         return max(1, min(self._max_rows, self._batch_tokens // (width + max_tokens)))
@@ -136,6 +148,7 @@ class EmbeddedSampler:
         keys: Sequence[Sequence[tuple[str, int, int]]],
         settings: SamplingSettings,
         seed: int,
+        flat: FlatWeights | None,
     ) -> Decoded:
         repeats = len(keys[0])
         limits = np.repeat([self._limit(prompt, settings.max_tokens) for prompt in prompts], repeats)
@@ -150,6 +163,7 @@ class EmbeddedSampler:
             positions=self._positions,
             # On an accelerator a look at the host stalls the queue; text is decoded at each look, so it is rarer then.
             check_every=(4 if settings.stop else 1) if on_cpu else 8,
+            flat=flat,
         )
 
     def _limit(self, prompt: Prompt, max_tokens: int) -> int:
@@ -190,21 +204,6 @@ class EmbeddedSampler:
         if int(ids[-1]) in self.eos_token_ids:
             return StopReason.EOS
         return StopReason.STOP_STRING if stopped else StopReason.LENGTH
-
-    def _check_prompt(self, prompt: Prompt) -> None:
-        ids, name = prompt.token_ids, prompt.problem.problem_id
-        if len(ids) == 0:
-            raise DataError(f"the prompt of problem '{name}' has no tokens; give its template some text")
-        if self._positions is not None and len(ids) >= self._positions:
-            raise DataError(
-                f"the prompt of problem '{name}' has {len(ids)} tokens and the model has {self._positions} positions, "
-                "which leaves none for a response; shorten or drop the problem, or use a model with a longer context"
-            )
-        if int(ids.min()) < 0 or int(ids.max()) >= self._vocabulary:
-            raise DataError(
-                f"the prompt of problem '{name}' holds token id {int(ids.max() if ids.min() >= 0 else ids.min())}, outside "
-                f"the model's vocabulary of {self._vocabulary}; tokenize it with the model's own tokenizer"
-            )
 
 
 def _row_keys(prompts: Sequence[Prompt], group_size: int) -> list[list[tuple[str, int, int]]]:

@@ -7,6 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from counterpoise.engines.launching.translation import Surroundings, translate
+from counterpoise.engines.verl.__main__ import check_overrides
 from counterpoise.engines.verl.hydra import compose_config, hydra_value, overrides, with_own
 from counterpoise.engines.verl.launch import TABLE
 from counterpoise.engines.verl.settings import check_config, verl_settings
@@ -101,6 +102,7 @@ def test_the_papers_run_files_compose_and_their_numbers_are_there(model, rule):
         assert (config.algorithm.use_kl_in_reward, config.algorithm.kl_ctrl.kl_coef) == (True, 2e-3)
         assert (config.critic.optim.lr, config.critic.cliprange_value, config.critic.ppo_epochs) == (1e-5, 1.0, 1)
         assert config.critic.ppo_max_token_len_per_gpu == actor.ppo_max_token_len_per_gpu
+        check_overrides(overrides(made(model, rule)))  # verl's own credit is not held to ours
         return
     check_config(config)
     assert (config.algorithm.adv_estimator, config.trainer.v1.trainer_mode) == ("counterpoise", "counterpoise")

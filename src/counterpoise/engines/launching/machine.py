@@ -83,8 +83,8 @@ def check_python(*, below: tuple[int, int], engine: str) -> None:
         )
 
 
-def check_package(module: str, *, extra: str, low: str, high: str, purpose: str) -> str:
-    """The version of an installed package, at least `low` and below `high`; it is not imported.
+def check_package(module: str, *, extra: str, low: str, high: str | None = None, purpose: str) -> str:
+    """The version of an installed package, at least `low` and below `high` where there is a bound; it is not imported.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -98,9 +98,10 @@ def check_package(module: str, *, extra: str, low: str, high: str, purpose: str)
         raise UsageError(
             f"{module} can be imported and is not installed: a directory of that name is on the path; move it away"
         ) from error
-    if not _parts(low) <= _parts(found) < _parts(high):
+    if _parts(found) < _parts(low) or (high is not None and _parts(found) >= _parts(high)):
+        wanted = f">={low}" if high is None else f">={low},<{high}"
         raise UsageError(
-            f"{module} {found} is installed, and {purpose} was tested from {low} to below {high}: pip install '{module}>={low},<{high}'"
+            f"{module} {found} is installed, and {purpose} was tested with {module}{wanted}: pip install '{module}{wanted}'"
         )
     return found
 

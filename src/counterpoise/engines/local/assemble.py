@@ -161,7 +161,11 @@ def make_pipeline(
 def make_sampler(config: RunConfig, policy: Policy, accelerator: Accelerator) -> Sampler:
     """The embedded sampler on the weights that are trained, under the precision they are trained in."""
     sampler = EmbeddedSampler(
-        policy.model, policy.tokenizer, max_rows=config.rollout.max_rows, device=accelerator.device
+        policy.model,
+        policy.tokenizer,
+        max_rows=config.rollout.max_rows,
+        device=accelerator.device,
+        flat=config.rollout.flat_decode,
     )
     return sampler if config.learner.mixed_precision == "no" else _Autocast(sampler, accelerator)
 

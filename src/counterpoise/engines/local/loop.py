@@ -23,7 +23,7 @@ from counterpoise.engines.local.guarding import guarded, make_supervisor
 from counterpoise.engines.local.header import header
 from counterpoise.engines.local.held_out import HeldOut
 from counterpoise.engines.local.interrupt import Interrupt, RunInterruptedError, watching_interrupts
-from counterpoise.engines.local.observer import Observer, unfailing
+from counterpoise.engines.local.observer import Observer, Silent, Unfailing, unfailing
 from counterpoise.engines.local.outlook import Outlook
 from counterpoise.engines.local.policy import policy_writer, restore_policy
 from counterpoise.engines.local.ready import make_ready
@@ -102,7 +102,7 @@ class _Run:
         assembly: Assembly,
         guards: Supervisor,
         judge: Judge,
-        observer: Observer,
+        observer: Silent | Unfailing,
         interrupt: Interrupt,
     ) -> None:
         self.run, self.config, self.accelerator, self.observer = run, run.config, accelerator, observer
@@ -117,6 +117,7 @@ class _Run:
         )
         ready = make_ready(self.config, assembly, accelerator, saved=checkpoint.policy if checkpoint else None)
         self.policy, self.learner, self.sampler = ready.policy, ready.learner, ready.sampler
+        self.evaluator = ready.evaluator
         self.assembly, self.order, self.remarks = ready.assembly, ready.order, ready.remarks
         self.identity = with_base(self.identity, self.policy, self.learner, self.assembly, where=run.path)
         self.pipeline: Pipeline = make_pipeline(
@@ -208,6 +209,8 @@ class _Run:
             self.trackers.log(record, step=self.step)
             self.trackers.samples(samples, step=self.step)
         self.observer.stepped(self.step, record)
+        if samples:
+            self.observer.sampled(self.step, samples)
         if (outlook := self.outlook.after_step(self.step, record)) is not None:
             self.observer.said(outlook)
         if not self.warned and (said := remark_on_truncation(record, self.config, step=self.step)):
@@ -319,7 +322,7 @@ class _Run:
             result = evaluate_policy(
                 self.policy,
                 first_problems(self.assembly.test, self.config.evaluation.problems),
-                sampler=self.sampler,
+                sampler=self.evaluator,
                 judge=self.judge,
                 config=self.config,
                 template=self.assembly.template,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from counterpoise.errors import StoreError
 
-__all__ = ["Observer", "Silent", "Unfailing", "unfailing"]
+__all__ = ["Observer", "ShowsSamples", "Silent", "Unfailing", "unfailing"]
 
 
 class Observer(Protocol):
@@ -35,8 +35,20 @@ class Observer(Protocol):
         ...
 
 
+@runtime_checkable
+class ShowsSamples(Protocol):
+    """An observer that is told of the rollouts that a run keeps, too."""
+
+    def sampled(self, step: int, samples: Sequence[Mapping[str, Any]]) -> None:
+        """A step left these in samples.jsonl, each as it stands there."""
+        ...
+
+
 class Silent:
     """An observer that shows nothing."""
+
+    def sampled(self, step: int, samples: Sequence[Mapping[str, Any]]) -> None:
+        """Ignored."""
 
     def started(self, *, path: str, first_step: int, steps: int) -> None:
         """Ignored."""
@@ -54,7 +66,7 @@ class Silent:
         """Ignored."""
 
 
-def unfailing(observer: Observer | None, *, lost: Callable[[int, str], None]) -> Observer:
+def unfailing(observer: Observer | None, *, lost: Callable[[int, str], None]) -> Silent | Unfailing:
     """The observer as a run may tell it; a silent one for None. `lost`: see `Unfailing`."""
     return Silent() if observer is None else Unfailing(observer, lost=lost)
 
@@ -81,6 +93,12 @@ class Unfailing:
         """Passed on."""
         self._step = step
         self._tell(lambda: self._observer.stepped(step, record))
+
+    def sampled(self, step: int, samples: Sequence[Mapping[str, Any]]) -> None:
+        """Passed on, where the one behind it wants them."""
+        if isinstance(self._observer, ShowsSamples):
+            shows = self._observer
+            self._tell(lambda: shows.sampled(step, samples))
 
     def evaluating(self, label: str, done: int, total: int) -> None:
         """Passed on."""

@@ -48,9 +48,9 @@ def train_launched(run: Path, arguments: Path) -> None:
 
     args = GRPOConfig(**parse_json(read_text(arguments)))
     problems = problems_of(config, evaluates=False)
-    tokenizer = load_tokenizer(
-        config.model.name, revision=config.model.revision, trust_remote_code=config.model.trust_remote_code
-    )
+    # No run file says so, whose trust was typed: the arguments do.
+    trusted = bool((args.model_init_kwargs or {}).get("trust_remote_code", False))
+    tokenizer = load_tokenizer(config.model.name, revision=config.model.revision, trust_remote_code=trusted)
     prompts = fitting_prompts(
         config,
         problems.train,
@@ -79,14 +79,15 @@ def train_launched(run: Path, arguments: Path) -> None:
             task_column=_KIND,
         )
         step = newest_step(config.path, "checkpoint-")
+        if step is not None:
+            print(f"goes on after update {step}, from the newest checkpoint", flush=True)
         trainer.train(resume_from_checkpoint=None if step is None else str(config.path / f"checkpoint-{step}"))
         trainer.save_model(str(config.path / "final"))
 
 
 def credit_table(config: RunConfig) -> dict[str, Any]:
-    """The table `[credit]` as the trainer takes it: TRL's batches are whole, which the table of options has asked about."""
+    """The table `[credit]` as the trainer takes it."""
     table: dict[str, Any] = config.credit.model_dump(mode="json", exclude_unset=True)
-    table.pop("filter", None)
     return {"rule": config.credit.rule, **table}
 
 

@@ -17,7 +17,6 @@ from counterpoise.engines.launching.machine import (
     check_memory,
     check_package,
     check_port,
-    check_python,
     gpus_here,
 )
 from counterpoise.engines.launching.plan import LaunchPlan, LaunchRequest, engine_model, load_of
@@ -67,15 +66,13 @@ def trl_plan(request: LaunchRequest) -> LaunchPlan:
 
 def _look(request: LaunchRequest, plan: LaunchPlan) -> float | None:
     """Ask this machine for all that a run needs; the memory of its gpus_here where there are any."""
-    plan.ask(lambda: check_python(below=(3, 15), engine="TRL"), dry_run=request.dry_run)
-    for module, low, high in (("trl", "1.15", "1.17"), ("datasets", "4.7", "6")):
-        purpose = "training with TRL" if module == "trl" else "the data of TRL"
-        plan.ask(
-            lambda module=module, low=low, high=high, purpose=purpose: check_package(  # type: ignore[misc]
-                module, extra="trl", low=low, high=high, purpose=purpose
-            ),
-            dry_run=request.dry_run,
-        )
+    plan.ask(
+        lambda: check_package("trl", extra="trl", low="1.15", high="1.17", purpose="training with TRL"),
+        dry_run=request.dry_run,
+    )
+    plan.ask(
+        lambda: check_package("datasets", extra="trl", low="4.7", purpose="the data of TRL"), dry_run=request.dry_run
+    )
     if request.nodes > 1:
         if request.head is None:
             raise UsageError(
@@ -135,7 +132,7 @@ def _hold(request: LaunchRequest, plan: LaunchPlan, facts: Surroundings, memory:
     if memory is None or not found:
         where = "" if facts.processes == 1 else f" on {facts.processes}"
         plan.remarks.append(
-            f"training takes about {needed / GIB:.1f} GiB a process{where} (computed, not measured; docs/scaling.md)"
+            f"training takes about {max(0.1, needed / GIB):.1f} GiB a process{where} (computed, not measured; docs/scaling.md)"
         )
     elif request.memory_check:
         remedy = "give more --gpus, lower learner.tokens_per_microbatch, or train adapters (model.lora.rank=16)"
@@ -150,7 +147,11 @@ def _fixed(facts: Surroundings) -> Mapping[str, Any]:
     several = facts.processes > 1 and not facts.cpu
     return {
         "use_cpu": facts.cpu,
-        **({"fsdp": "full_shard auto_wrap", "fsdp_config": {"version": 2}} if several else {}),
+        **(
+            {"fsdp": True, "fsdp_config": {"version": 2, "auto_wrap_policy": "TRANSFORMER_BASED_WRAP"}}
+            if several
+            else {}
+        ),
     }
 
 

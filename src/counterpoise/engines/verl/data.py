@@ -13,7 +13,7 @@ from counterpoise.errors import MissingExtraError
 from counterpoise.files import atomic_write
 from counterpoise.types import Problem, Prompt
 
-__all__ = ["check_parquet", "problem_of", "rows_of", "write_rows"]
+__all__ = ["check_parquet", "problem_of", "rows_of", "write_parquet"]
 
 
 def check_parquet() -> None:
@@ -48,7 +48,7 @@ def rows_of(prompts: Sequence[Prompt], tokenizer: Any) -> list[dict[str, Any]]:
     ]
 
 
-def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+def write_parquet(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write a Parquet file, whole or not at all."""
     import pyarrow
     import pyarrow.parquet

@@ -19,7 +19,7 @@ from counterpoise.engines.launching.prompts import fitting_prompts
 from counterpoise.engines.launching.sizes import GIB, sampler_ranks, shape_of, trainer_bytes
 from counterpoise.engines.launching.translation import Surroundings, translate
 from counterpoise.engines.verl.checks import check_entry_point, check_environment
-from counterpoise.engines.verl.data import check_parquet, rows_of, write_rows
+from counterpoise.engines.verl.data import check_parquet, rows_of, write_parquet
 from counterpoise.engines.verl.hydra import compose_config, overrides, with_own
 from counterpoise.engines.verl.launch import TABLE
 from counterpoise.engines.verl.options import ACTOR, REFERENCE, ROLLOUT, has_critic, has_terms, updates_per_step
@@ -148,7 +148,7 @@ def _measure(request: LaunchRequest, plan: LaunchPlan, facts: Surroundings, memo
     found = gpus_here()
     if memory is None or not found:
         plan.remarks.append(
-            f"training takes about {needed / GIB:.1f} GiB a GPU on {facts.processes} (computed, not measured; docs/scaling.md)"
+            f"training takes about {max(0.1, needed / GIB):.1f} GiB a GPU on {facts.processes} (computed, not measured; docs/scaling.md)"
         )
     elif request.memory_check:
         remedy = (
@@ -223,7 +223,7 @@ def _writes(request: LaunchRequest, plan: LaunchPlan, sides: Mapping[str, _Side]
         begin_directory(config, problems, engine=_ENGINE, command=[shlex.quote(word) for word in plan.command])
         for name, side in sides.items():
             if side.rows:
-                write_rows(folder / f"{name}.parquet", side.rows)
+                write_parquet(folder / f"{name}.parquet", side.rows)
         log = folder / "metrics.jsonl"
         if step is not None and log.is_file():  # verl begins its log anew with each start
             log.rename(folder / f"metrics-until-{step}.jsonl")

@@ -21,6 +21,7 @@ from counterpoise.evaluation.estimators.mgpass import mg_pass_at_k
 from counterpoise.evaluation.estimators.pass_hat import pass_hat_k
 from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.estimators.subsets import FloatArray
+from counterpoise.evaluation.estimators.token_budget import pass_at_tokens
 from counterpoise.evaluation.intervals import Interval
 
 __all__ = ["ESTIMATORS", "Estimator", "estimator"]
@@ -33,9 +34,9 @@ class Estimator:
     function: Callable[..., Any]
     """Called with `data`, then `settings`, by position or name."""
     data: tuple[str, ...]
-    """What was seen: n and c of each problem, its answer classes, or its rewards."""
+    """What was seen: n and c of each problem, its answer classes, its rewards, or the lengths of its responses."""
     settings: tuple[str, ...] = ()
-    """What is asked: the list of k, a threshold tau."""
+    """What is asked: the list of k, a threshold tau, a list of token budgets."""
     whole_list: bool = False
     """Whether it makes one number of at least two k; others make one of each k."""
     values: Callable[[Any], FloatArray] = np.asarray
@@ -61,6 +62,7 @@ ESTIMATORS: Mapping[str, Estimator] = {
     "area": Estimator(function=area_over_log_k, data=("n", "c"), settings=("k",), whole_list=True),
     "maj@k": Estimator(function=maj_at_k, data=("counts", "correct"), settings=("k",)),
     "best@k": Estimator(function=best_at_k, data=("rewards",), settings=("k",)),
+    "pass@tokens": Estimator(function=pass_at_tokens, data=("right", "wrong"), settings=("tokens",)),
 }
 
 

@@ -37,7 +37,7 @@ class Server:
         from transformers import AutoConfig, AutoModelForCausalLM
 
         torch.set_num_threads(1)
-        self.model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path)).eval()
+        self.model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path)).float().eval()
         self.generator = torch.Generator().manual_seed(rank)
         self.length, self.step, self.waiting, self.task = length, 0, [], None
 
