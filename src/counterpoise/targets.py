@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from counterpoise.errors import UsageError
+from counterpoise.errors import ModelError, UsageError
 
-__all__ = ["refuse_step", "run_and_step"]
+__all__ = ["policy_of", "refuse_step", "run_and_step"]
 
 
 def run_and_step(target: str) -> tuple[Path, int | None]:
@@ -25,3 +25,25 @@ def refuse_step(target: str, path: Path, step: int | None) -> None:
     """
     if step is not None:
         raise UsageError(f"{target}: @ chooses a step of a run, and {path} is not a run directory (no config.toml)")
+
+
+def policy_of(target: str) -> Path | None:
+    """The weights that `RUN@STEP` names, where a model is wanted: a Hugging Face directory; None of what is no such name.
+
+    Raises:
+        ModelError: the run is there, and has no such checkpoint; or it is its step 0, which is the model that it began with.
+    """
+    path, step = run_and_step(target)
+    if step is None or not (path / "config.toml").is_file():
+        return None
+    if step == 0:
+        raise ModelError(
+            f"{target} is the model that {path} began with; give its name, which stands in {path / 'config.toml'}"
+        )
+    policy = path / "checkpoints" / f"step-{step:06d}" / "policy"
+    if not policy.is_dir():
+        there = sorted(int(one.name[5:]) for one in path.glob("checkpoints/step-*") if one.name[5:].isdecimal())
+        raise ModelError(
+            f"{path} has no checkpoint of step {step}; steps there: {', '.join(map(str, there)) or 'none'}"
+        )
+    return policy

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from counterpoise.config.paths import PACKAGED, anchor, is_path_key, paths_in, relocate
-from counterpoise.errors import ConfigError
-from counterpoise.models.registry import MODELS
+from counterpoise.errors import ConfigError, ModelError
+from counterpoise.jobs.study.file import load_study
+from counterpoise.models.registry import MODELS, resolve_model
 from counterpoise.runfile import dump_config, load_config, load_stored, parse_config, settled
 
 
@@ -174,3 +175,54 @@ def test_a_relative_path_of_an_earlier_version_is_relative_to_where_the_run_was_
     relocate(tables, home)
     assert tables["tasks"] == {"settings": {"path": str(place / "data/a.jsonl")}, "train": str(place / "gone.jsonl")}
     assert tables["model"] == {"name": str(place / "models/q")}
+
+
+@pytest.fixture
+def run(place):
+    """A run beside the run file's folder, with one checkpoint."""
+    path = place / "runs" / "x"
+    (path / "checkpoints" / "step-000020" / "policy").mkdir(parents=True)
+    (path / "config.toml").write_text('[model]\nname = "lab"\n')
+    return path
+
+
+@pytest.mark.parametrize("name", ["../runs/x@20", "{run}@20"])
+def test_a_checkpoint_of_a_run_is_a_model(place, run, name):
+    file = place / "conf" / "run.toml"
+    file.write_text(f'[model]\nname = "{name.format(run=run)}"\n')
+    policy = run / "checkpoints" / "step-000020" / "policy"
+    assert load_config(file).model.name == str(policy)
+    typed = parse_config({}, [f"model.name={os.path.relpath(run)}@20"])
+    assert settled(typed).model.name == str(policy)
+
+
+def test_an_arm_of_a_study_may_begin_with_a_checkpoint(place, run):
+    (place / "conf" / "run.toml").write_text('[tasks]\nname = "countdown"\n')
+    text = 'run = "run.toml"\nseeds = [0]\n[arms.a.model]\nname = "../runs/x@20"\n[arms.b.model]\nname = "lab"\n'
+    (place / "conf" / "study.toml").write_text(text)
+    runs = load_study(place / "conf" / "study.toml").runs
+    policy = run / "checkpoints" / "step-000020" / "policy"
+    assert [one.config.model.name for one in runs] == [str(policy), "lab"]
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [(7, r"has no checkpoint of step 7; steps there: 20"), (0, r"is the model that .* began with; give its name")],
+)
+def test_a_step_that_is_no_model_is_one_line(place, run, step, words):
+    file = place / "conf" / "run.toml"
+    file.write_text(f'[model]\nname = "../runs/x@{step}"\n')
+    for call in (lambda: load_config(file), lambda: resolve_model(f"{run}@{step}")):
+        with pytest.raises(ModelError, match=words) as refused:
+            call()
+        assert "\n" not in str(refused.value)
+
+
+def test_a_step_of_what_is_no_run_and_a_run_that_is_elsewhere(place, run, monkeypatch):
+    with pytest.raises(ModelError, match="no model directory"):
+        resolve_model(f"{place}/nothing@3")
+    monkeypatch.chdir(place)
+    file = place / "conf" / "run.toml"
+    file.write_text('[model]\nname = "runs/x@20"\n')
+    with pytest.raises(ConfigError, match=r"A path in a run file is relative to the file: write \.\./runs/x@20 there"):
+        load_config(file)

@@ -58,14 +58,14 @@ def test_shares_of_rows_are_the_denominators_derivative(denominator, wanted):
     parts = compose("nsr", engine="here", steps=1, length=16, denominator=denominator)
     made = batch([1.0, 0.0, 0.0, NAN], lengths=[2, 4, 6, 8])
     credit, _ = parts.step(made)
-    assert row_shares(parts.divide, credit, made)[:3].tolist() == pytest.approx(wanted)
+    assert row_shares(parts.divide, credit, made, made.scored)[:3].tolist() == pytest.approx(wanted)
 
 
 def test_where_nothing_has_credit_no_row_counts():
     parts = compose("psr", engine="here", steps=1, length=16)
     made = batch([0.0, 0.0])
     credit, _ = parts.step(made)
-    assert row_shares(parts.divide, credit, made).tolist() == [0.0, 0.0]
+    assert row_shares(parts.divide, credit, made, made.scored).tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,12 @@ def test_where_nothing_has_credit_no_row_counts():
     [
         ("nrs", UnknownNameError, "did you mean 'nsr'"),
         ("ppo", UsageError, "needs a critic, and TRL trains none"),
-        ({"rule": "nsr", "filter": "none"}, UsageError, "keeps its batches whole"),
+        ({"rule": "nsr", "filter": "nothing"}, UnknownNameError, "credit.filter"),
+        (
+            {"rule": "hinge", "reward": "graded"},
+            UsageError,
+            "credit.reward=graded is what a verdict of ours is worth, and TRL",
+        ),
         ({"rule": "nsr", "token_weights": "probability"}, UsageError, "log-probabilities of every token"),
         ({"rle": "nsr"}, ConfigError, "did you mean 'rule'"),
         (3, ConfigError, "give the name of a rule"),

@@ -6,25 +6,32 @@ The trainer itself runs in tests/engines/verl, in an environment of its own (`ma
 import pytest
 import torch
 
+from counterpoise.build.credit import reward_of
 from counterpoise.credit import RULES, Needs, needs_of
-from counterpoise.engines.outside import compose, rewarded_batch
+from counterpoise.engines.outside import compose, counted_rows, rewarded_batch, with_verdicts
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.verl import compute_score
 from counterpoise.engines.verl.batch import (
     dealt,
     order_of,
     recorded,
+    sent_rows,
     session_batch,
     sessions_of,
     shares_of,
     tokens_of_updates,
+    verdicts_of,
 )
 from counterpoise.engines.verl.checks import check_versions
 from counterpoise.engines.verl.estimator import given_advantages, giving
-from counterpoise.engines.verl.settings import check_config, verl_settings
-from counterpoise.errors import CheckpointError, ConfigError, DataError, UnknownNameError, UsageError
+from counterpoise.engines.verl.lost import refuse_lost
+from counterpoise.engines.verl.record import RECORD, record_of, verdict_of
+from counterpoise.engines.verl.settings import check_config, column_kinds, is_ours, verl_settings
+from counterpoise.errors import CheckpointError, ConfigError, DataError, TrainingError, UnknownNameError, UsageError
 from counterpoise.losses import counts
-from counterpoise.types import LossOutput
+from counterpoise.types import LossOutput, Verdict, VerdictValue
+
+NAN = float("nan")
 
 
 class Table(dict):
@@ -33,10 +40,13 @@ class Table(dict):
     __getattr__ = dict.__getitem__
 
 
-def config(*, actor=(), algorithm=()):
+def config(*, actor=(), algorithm=(), trainer=(), critic=None, function="rewards.py"):
     return Table(
         actor_rollout_ref=Table(actor=Table({"loss_agg_mode": "token-sum", "shuffle": False, **dict(actor)})),
         algorithm=Table({"adv_estimator": "counterpoise", "use_kl_in_reward": False, **dict(algorithm)}),
+        trainer=Table({"use_v1": True, "v1": Table(trainer_mode="counterpoise"), **dict(trainer)}),
+        critic=Table(enable=critic),
+        reward=Table(custom_reward_function=Table(path=function)),
     )
 
 
@@ -85,15 +95,17 @@ def test_a_plain_sum_of_our_advantages_is_the_local_engines_loss_of_each_mini_ba
     parts = compose(rule, engine="here", steps=2, length=12, denominator=denominator)
     credit, _ = parts.step(batch)
     minibatch = dealt(16, processes=2, minibatch=8)
-    shares = shares_of(parts.divide, credit, batch, minibatch)
+    counted, _ = counted_rows(parts.step, credit, batch)
+    shares = shares_of(parts.divide, credit, batch, minibatch, counted)
     token = torch.rand(
         16, generator=generator, dtype=torch.float64
     )  # each row's sum of token losses at an advantage of 1
     for number in (0, 1):
-        index = torch.nonzero(minibatch == number).flatten()
+        assert shares[(minibatch == number) & ~counted].abs().sum() == 0
+        index = torch.nonzero((minibatch == number) & counted).flatten()
         own, some = credit.rows(index), batch.rows(index)
         if not bool(own.nonzero_rows.any()):
-            assert shares[index].abs().max() == 0
+            assert shares[index].abs().sum() == 0
             continue
         output = LossOutput(row_sums=own.advantages * token[index], lengths=some.lengths, metrics={})
         wanted = parts.divide(output, counts(own, some.lengths, some.scored))
@@ -117,7 +129,8 @@ def test_the_estimator_gives_what_the_trainer_made_and_nothing_else():
         ({"rule": "nrs"}, UnknownNameError, "did you mean 'nsr'"),
         ({"rule": "nsr", "settings": {"lamda": 1}}, ConfigError, "lamda"),
         ({"rule": "ppo"}, UsageError, "needs a critic, and verl's trainer trains none"),
-        ({"rule": "nsr", "filter": "zero_variance"}, UsageError, "credit.filter"),
+        ({"rule": "nsr", "filter": "zero_varience"}, UnknownNameError, "did you mean 'zero_variance'"),
+        ({"token_weights": "entropy_safe"}, UsageError, "credit.token_weights=entropy_safe reads more than"),
         ({"denominator": "tokens"}, UnknownNameError, "tokens"),
         ({"denominator": 1}, ConfigError, "denominator=1: give a name"),
         ({"reward_range": [1, 0]}, ConfigError, r"as \[0,1\]"),
@@ -150,7 +163,27 @@ def test_settings_that_can():
         ({"actor": {"shuffle": True}}, "shuffle=True"),
         ({"algorithm": {"use_kl_in_reward": True}}, "use_kl_in_reward=True"),
         ({"algorithm": {"use_pf_ppo": True}}, "use_pf_ppo=True"),
-        ({"algorithm": {"adv_estimator": "grpo"}}, "adv_estimator=grpo"),
+        ({"algorithm": {"adv_estimator": "grpo"}}, "adv_estimator=grpo: no rule of ours would be called"),
+        (
+            {"trainer": {"v1": Table(trainer_mode="sync")}},
+            "trainer_mode=sync: that trainer shows an estimator no verdicts",
+        ),
+        ({"trainer": {"use_v1": False}}, "use_v1=False"),
+        ({"critic": True}, "critic.enable=True: no rule here reads values"),
+        ({"algorithm": {"filter_groups": {"enable": True}}}, "drops the groups that nsr learns from"),
+        (
+            {"algorithm": {"counterpoise": {"reward": "graded"}}, "function": None},
+            "custom_reward_function.path=pkg://counterpoise",
+        ),
+        (
+            {
+                "algorithm": {
+                    "counterpoise": {"token_weights": "entropy_top"},
+                    "rollout_correction": {"bypass_mode": True},
+                }
+            },
+            "bypass_mode=True: verl then records no entropies",
+        ),
     ],
 )
 def test_settings_of_verl_that_change_the_objective_are_refused(changed, says):
@@ -198,6 +231,107 @@ def test_verdicts_as_verls_reward_function():
         compute_score("gsm", "1", "1")
     with pytest.raises(DataError, match="no gold"):
         compute_score("math", "1", None)
+
+
+def test_verls_own_algorithms_are_left_alone():
+    assert is_ours(config())
+    plain = {"adv_estimator": "gae"}
+    assert not is_ours(config(algorithm=plain, trainer={"v1": Table(trainer_mode="sync")}))
+    assert is_ours(
+        config(algorithm=plain | {"counterpoise": {"rule": "nsr"}}, trainer={"v1": Table(trainer_mode="sync")})
+    )
+
+
+def test_a_part_that_is_called_as_a_field_of_verls_does_not_take_its_place(monkeypatch):
+    graded = Verdict(value=VerdictValue.WRONG, parts={"score": 0.5, "tests": 0.25}, **SAID)
+    monkeypatch.setattr("counterpoise.verifiers.judge.Judge.verify", lambda *_: [graded])
+    given = compute_score("math", "1", "2")
+    assert (given["score"], given["acc"], given["tests"]) == (0.0, 0.0, 0.25)
+    assert verdict_of(given[RECORD]) == graded
+
+
+SAID = {"answer": None, "basis": "boxed/equal", "seconds": 0.0, "verifier": "math", "version": "1"}
+
+
+@pytest.mark.parametrize(
+    ("reward", "settings", "wanted"),
+    [
+        ("binary", {}, [1.0, -1.0, -1.0, -1.0, NAN]),
+        ("graded", {"part": "score"}, [0.75, 0.5, 0.0, 0.0, NAN]),
+        ("abstention", {"abstained": -0.25}, [1.0, -1.0, -1.0, -0.25, NAN]),
+        ("vector", {"dimensions": {"verdict": {}}}, [1.0, -1.0, -1.0, 0.0, NAN]),
+        # 3 of 4 tokens: the part `brevity` is 1/4 for each, and what has no answer has 0
+        ("graded", {"part": "brevity"}, [0.25, 0.25, 0.0, 0.0, NAN]),
+    ],
+)
+def test_the_reward_of_a_run_file_is_made_of_our_verdicts(reward, settings, wanted):
+    values = ["correct", "wrong", "no_answer", "abstained", "unscored"]
+    graded = {"correct": {"score": 0.75}, "wrong": {"score": 0.5}}
+    made = [Verdict(value=VerdictValue(one), parts=graded.get(one, {}), **SAID) for one in values]
+    infos = [{"scored": one.scored, RECORD: record_of(one)} for one in made]
+    sessions = sessions_of([f"a_{row}_0" for row in range(5)], [False] * 5)
+    batch = session_batch(
+        sessions, scores=torch.tensor([1.0, 0, 0, 0, 0]), lengths=torch.full((5,), 3), uids=["a"] * 5, infos=infos, parts=[], kinds=None,
+        surprisal=None, low=0.0, high=1.0,
+    )  # fmt: skip
+    section = verl_settings({"rule": "hinge", "reward": reward, "reward_settings": settings})
+    config = section.compose(steps=1, length=4).config
+    found = with_verdicts(batch, verdicts_of(sessions, infos), reward_of(config), limit=4)
+    torch.testing.assert_close(found.rewards, torch.tensor(wanted).double(), equal_nan=True)
+    assert found.correct.tolist() == [True, False, False, False, False]
+    assert found.scored.tolist() == [True, True, True, True, False]
+    assert verdicts_of(sessions, [*infos[:4], {"scored": False}]) is None  # another function's
+
+
+def test_rows_without_gradient_are_not_sent_and_the_mini_batches_stay():
+    # three mini-batches of eight rows for two processes; the second has none that is trained on
+    minibatch = dealt(24, processes=2, minibatch=8)
+    trained = torch.zeros(24, dtype=torch.bool)
+    trained[[0, 1, 12, 10]] = True  # rows 0, 1, 12 are of the first, 10 of the third
+    cost = [9 - row % 8 for row in range(24)]
+    update, size = sent_rows(minibatch, trained, cost, processes=2, multiple=2)
+    assert size == 4 and len(set(update.tolist())) == len(update) == 8
+    again = dealt(8, processes=2, minibatch=4)
+    for number, wanted in enumerate(([0, 1, 12], [10])):
+        own = update[again == number].tolist()
+        assert [row for row in own if trained[row]] == wanted
+        filled = [row for row in own if not trained[row]]
+        assert set(minibatch[filled].tolist()) == {2 * number}  # of its own mini-batch, the cheapest
+        others = [row for row in torch.nonzero(minibatch == 2 * number).flatten().tolist() if row not in wanted]
+        assert filled == sorted(others, key=lambda row: cost[row])[: len(filled)]
+    assert sent_rows(minibatch, torch.zeros(24, dtype=torch.bool), cost, processes=2, multiple=2)[0].tolist() == []
+    everything, size = sent_rows(minibatch, torch.ones(24, dtype=torch.bool), cost, processes=2, multiple=2)
+    assert size == 8 and everything.tolist() == list(range(24))
+
+
+def test_kinds_of_tasks_are_those_of_the_data():
+    rows = Table(column_names=["prompt", "level"], level=[3, 1, 3])
+    assert column_kinds(rows, "level") == ("1", "3")
+    with pytest.raises(
+        ConfigError, match=r"task_key=kind: the training data has no such column; name one of prompt, level"
+    ):
+        column_kinds(rows, "kind")
+
+
+def test_a_step_that_is_mostly_lost_or_unscored_is_refused():
+    infos = [{"reason": "timeout"}, {"reason": None}, {}, {}]
+    assert refuse_lost(infos, [False, True, True, True], expected=5, limit=0.4) == 1
+    with pytest.raises(TrainingError) as refused:
+        refuse_lost(infos, [False, False, True, True], expected=5, limit=0.4)
+    assert str(refused.value) == (
+        "3 of 5 rollouts cannot be learned from: 1 lost, since the reward function or the agent loop raised (see 'Error in _run_prompt' "
+        "above), 2 unscored (timeout: 1, no reason given: 1); nothing was trained on them. Mend the reward function, or allow more than "
+        "algorithm.counterpoise.max_unscored=0.4"
+    )
+    with pytest.raises(TrainingError, match=r"4 of 4 rollouts .*: 4 lost"):
+        refuse_lost([], [], expected=4, limit=1.0)  # nothing is left whatever is allowed
+    assert refuse_lost(infos, [True] * 4, expected=2, limit=0.0) == 0  # an agent loop may draw more
+
+
+@pytest.mark.parametrize("share", [True, -0.1, 1.5, "half", float("nan")])
+def test_a_share_of_unscored_rollouts_that_is_none(share):
+    with pytest.raises(ConfigError, match=r"max_unscored=.*: give a share in \[0, 1\]"):
+        verl_settings({"max_unscored": share})
 
 
 def test_versions():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from counterpoise.errors import StoreError
+from counterpoise.evaluation.merge import HeldDraws
 from counterpoise.evaluation.store import RolloutStore, StoredRollout, StoredVerdict, same_draws, same_model
 from counterpoise.types import SamplingSettings, StopReason, Verdict, VerdictValue
 
@@ -63,8 +64,8 @@ def test_verdicts_are_kept_by_verifier_and_version(store):
         "verdicts-toy-1.jsonl",
         "verdicts-toy-2_b.jsonl",
     ]
-    assert store.graded("toy", "1")("a", 1)
-    assert not store.graded("toy", "3")("a", 1)
+    assert store.graded("toy", "1").has("a", 1)
+    assert not store.graded("toy", "3").has("a", 1)
 
 
 def test_missing_names_the_gaps(store):
@@ -272,3 +273,47 @@ def test_verdicts_from_before_abstained_was_a_value(value, parts, read):
     stored = {"problem_id": "a", "sample": 0, "value": value, "answer": None, "rule": "r/r", "seconds": 0.0}
     stored |= {"verifier": "qa", "version": "1", "reason": None, "parts": parts}
     assert StoredVerdict.from_json(stored).verdict.value == read
+
+
+def test_a_line_is_written_with_all_its_fields():
+    stored = replace(line(), mean_log_prob=-0.5, in_thought=True, policy_version=3)
+    assert stored.to_json() == asdict(stored)
+
+
+def test_what_was_read_to_its_end_is_not_read_again(store, monkeypatch):
+    store.append([line("a", 0), line("a", 4), line("b", 1)])
+    again, reads = reopened(store), []
+    real = again._stream
+    monkeypatch.setattr(again, "_stream", lambda *given: reads.append(given[0]) or real(*given))
+    assert next(again.rollouts()).sample == 0
+    assert len(list(again.rollouts())) == 3
+    # a look at the first line alone has said nothing of the others
+    assert again.holds("a", 4) and not again.holds("b", 0) and again.drawn() == {"a": 5, "b": 2}
+    assert len(reads) == 2
+
+
+def test_what_waits_is_counted_from_the_bits(store):
+    store.append([line("a", 0), line("a", 4), line("b", 1), line("c", 0)])
+    store.append_verdicts([verdict("a", 0), verdict("b", 1), verdict("d", 0)])
+    judged = store.graded("toy", "1")
+    assert store.waiting(["a", "b"], 5, judged) == 1
+    assert store.waiting(["a", "b"], 4, judged) == 0
+    assert store.waiting(["a", "b", "c", "d", "none"], 8, judged) == 2
+
+
+def test_draws_that_were_moved_are_found_where_they_are(store):
+    held = HeldDraws(store)
+    assert [held.place("a", 0, 7), held.place("a", 1, 7), held.place("a", 0, 8), held.place("a", 0, 7)] == [
+        0,
+        1,
+        2,
+        None,
+    ]
+    assert [held.found("a", 0, 7), held.found("a", 0, 8), held.found("a", 1, 8), held.found("b", 0, 7)] == [
+        0,
+        2,
+        None,
+        None,
+    ]
+    store.append([replace(line("a", 0), seed=7), replace(line("a", 1), seed=7)])
+    assert HeldDraws(reopened(store)).found("a", 1, 7) == 1

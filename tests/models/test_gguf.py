@@ -12,8 +12,11 @@ import pytest
 import torch
 import transformers
 
+from counterpoise.build.evaluation import manifest_of
+from counterpoise.build.problems import task_and_template
 from counterpoise.config import RunConfig
-from counterpoise.errors import ConfigError, ModelError
+from counterpoise.errors import ConfigError, ModelError, StoreError
+from counterpoise.evaluation.store import RolloutStore
 from counterpoise.models.gguf.architecture import ARCHITECTURES
 from counterpoise.models.gguf.convert import check_gguf, gguf_directory
 from counterpoise.models.gguf.header import QUANTISATIONS, file_sha256
@@ -159,6 +162,25 @@ def test_the_file_s_hash_is_part_of_the_run(llama, tmp_path):
     with pytest.raises(ConfigError, match=r"model\.gguf is not the file that the run was begun with \(SHA-256 "):
         with_file(identity, config, where=tmp_path)
     assert with_file(identity_of(RunConfig()), RunConfig(), where=tmp_path).file is None
+
+
+def test_an_evaluation_of_another_file_of_the_same_name_is_refused_and_of_a_moved_one_is_not(llama, tmp_path):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(llama.read_bytes())
+
+    def manifest(model):
+        config = RunConfig().changed(model={"name": str(model)})
+        return manifest_of(config, task_and_template(config)[1], 0)
+
+    first = manifest(path)
+    assert first.weights == f"gguf sha256 {file_sha256(path)}"
+    RolloutStore(tmp_path / "store", first)
+    RolloutStore(tmp_path / "store", manifest(path.rename(tmp_path / "moved.gguf")))
+    path.write_bytes(llama.read_bytes()[:-1] + b"\7")
+    other = manifest(path)
+    with pytest.raises(StoreError, match="holds an evaluation of something else: weights is 'gguf sha256 "):
+        RolloutStore(tmp_path / "store", other)
+    assert manifest("lab").weights is None
 
 
 # Files that are none.

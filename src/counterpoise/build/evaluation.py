@@ -10,6 +10,7 @@ from typing import Any
 from counterpoise.config import RunConfig
 from counterpoise.evaluation.store import Manifest, RolloutStore
 from counterpoise.evaluation.task_file import keep_task
+from counterpoise.models.gguf.header import file_sha256, is_gguf
 from counterpoise.plugins import portable
 from counterpoise.prompts import Wording
 from counterpoise.runfile import settled
@@ -57,9 +58,15 @@ def manifest_of(config: RunConfig, template: Wording, step: int, *, served: str 
             stop=tuple(config.rollout.stop),
         ),
         seed=config.run.seed,
-        weights=f"{config.run.name} step {step}" if step else None,
+        weights=f"{config.run.name} step {step}" if step else None if served else _digest(config.model.name),
         sampler=None if served is None else "server",
     )
+
+
+def _digest(model: str) -> str | None:
+    """The version of a GGUF file, which is often replaced by another of the same name."""
+    path = Path(model).expanduser()
+    return f"gguf sha256 {file_sha256(path)}" if is_gguf(model) and path.is_file() else None
 
 
 def keep_given(directory: Path, config: RunConfig) -> None:

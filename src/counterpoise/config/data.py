@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from counterpoise.config.base import STORED, Section
 from counterpoise.ranges import AboveZero, Count, Positive, Probability
@@ -53,6 +53,12 @@ class RolloutConfig(Section):
     """Rows decoded together at most."""
     flat_decode: bool = True
     """Decode by fused operators, where the model is proven to allow it; false runs its own modules at every token."""
+    sampler: Literal["embedded", "vllm"] = "embedded"
+    """Who draws training responses: the model itself, or vLLM in the same process, with the weights pushed to it after each update."""
+    max_gap: AboveZero | None = None
+    """Mean difference of vLLM and policy in log-probability at most, nats a token; None is 0.001 in float32, 0.05 in half precision."""
+    gpu_share: AboveZero = 0.4
+    """Share of a GPU's memory that vLLM takes while it draws."""
 
     @model_validator(mode="before")
     @classmethod
@@ -61,6 +67,16 @@ class RolloutConfig(Section):
         if (info.context or {}).get(STORED) and isinstance(data, Mapping) and "flat_decode" not in data:
             return {**data, "flat_decode": False}
         return data
+
+    @field_validator("sampler", mode="before")
+    @classmethod
+    def _no_address(cls, value: Any) -> Any:
+        if isinstance(value, str) and "://" in value:
+            raise ValueError(
+                f"{value} is a server, which is for evaluation only: weights cannot be pushed to it; use embedded or vllm, and measure "
+                "what the server has with: counterpoise eval URL"
+            )
+        return value
 
 
 class VerificationConfig(Section):

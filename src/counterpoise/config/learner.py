@@ -34,8 +34,8 @@ class ModelConfig(Section):
     """The policy."""
 
     name: str = "lab"
-    """`lab`, `lab:weak`, `lab:graded`, `lab:paths`, `smollm2`, a GGUF file or a directory (relative to the run file), or a
-    Hugging Face id."""
+    """`lab`, `lab:weak`, `lab:graded`, `lab:paths`, `smollm2`; a directory, a GGUF file (`model.gguf`) or a run's checkpoint
+    (`RUN@STEP`), relative to the run file; or a Hugging Face id."""
     dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     """Precision of the stored weights that the optimiser updates."""
     revision: str | None = None

@@ -18,6 +18,7 @@ from counterpoise.config.prompt import FROM_FILE, TEXTS
 from counterpoise.errors import ConfigError
 from counterpoise.plugins import ImportPath, is_reference
 from counterpoise.ranges import ON_HUB
+from counterpoise.targets import policy_of
 
 __all__ = ["PACKAGED", "PathPlace", "anchor", "is_path_key", "missing", "paths_in", "relocate"]
 
@@ -121,7 +122,8 @@ def is_path_key(key: str) -> bool:
 def anchor(tables: Mapping[str, Any], base: Path, *, source: str = "") -> None:
     """Make every path absolute, in place: relative ones are relative to `base`, `~` is the home directory.
 
-    A model that is neither written as a path nor a directory in `base` is left as it is: it is a name.
+    A model that is neither written as a path nor a directory in `base` is left as it is: it is a name. `RUN@STEP` becomes the directory of
+    that checkpoint.
 
     Args:
         tables: sections of a run file.
@@ -130,6 +132,7 @@ def anchor(tables: Mapping[str, Any], base: Path, *, source: str = "") -> None:
 
     Raises:
         ConfigError: there is no such file in `base`, and there is one in the current directory; or a path cannot be one.
+        ModelError: a run has no such checkpoint.
     """
     base, here = Path(os.path.abspath(base)), Path.cwd()
     for place in paths_in(tables):
@@ -140,13 +143,13 @@ def anchor(tables: Mapping[str, Any], base: Path, *, source: str = "") -> None:
             written = place.value.startswith(("/", "./", "../", "~"))
             if not (written or _is_model(found) or (source and _is_model(other))):
                 continue
-        if source and place.kind != "made" and not os.path.exists(found) and os.path.exists(other):
+        if source and place.kind != "made" and not _is_there(found) and _is_there(other):
             raise ConfigError(
                 f"{source}: {place.key}={place.value} is not at {found}, and there is one in the current directory, {other}. A path in a "
                 f"run file is relative to the file: write {os.path.relpath(other, base)} there, or give the setting on the command line: "
                 f"{place.key}={place.value}"
             )
-        place.put(found)
+        place.put((policy_of(str(found)) if place.kind == "model" else None) or found)
 
 
 def relocate(tables: Mapping[str, Any], home: Path) -> None:
@@ -192,7 +195,12 @@ def missing(tables: Mapping[str, Any]) -> list[PathPlace | _PartPlace]:
 
 
 def _is_model(path: str | Path) -> bool:
-    return os.path.isdir(path) or (str(path).lower().endswith(".gguf") and os.path.isfile(path))
+    gguf = str(path).lower().endswith(".gguf") and os.path.isfile(path)
+    return os.path.isdir(path) or gguf or policy_of(str(path)) is not None
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.exists(path) or policy_of(str(path)) is not None
 
 
 def _set(table: Mapping[str, Any], section: str, names: tuple[str, ...], kind: PathKind) -> Iterator[PathPlace]:

@@ -87,8 +87,24 @@ class RunConfig(Section):
                 "loss.name=reinforce has no importance ratio, so it is wrong for more than one update on the same batch "
                 "(learner.minibatch below rollout.prompts_per_step, or learner.epochs above 1); use ppo_clip, cispo, gspo or topr"
             )
+        if self.rollout.sampler == "vllm":
+            self._check_vllm()
         if self.loss.denominator != "constant" and self.loss.constant is not None:
             raise ValueError(
                 f"loss.constant is set but loss.denominator={self.loss.denominator}; set loss.denominator=constant"
             )
         return self
+
+    def _check_vllm(self) -> None:
+        rollout = self.rollout
+        if rollout.top_p < 1 or rollout.top_k:
+            setting = f"top_p={rollout.top_p:g}" if rollout.top_p < 1 else f"top_k={rollout.top_k}"
+            raise ValueError(
+                f"rollout.{setting} with rollout.sampler=vllm: vLLM gives log-probabilities of what is left of the vocabulary, and those "
+                "of all of it are trained; set rollout.top_p=1 and rollout.top_k=0, or rollout.sampler=embedded"
+            )
+        if self.model.lora.rank:
+            raise ValueError(
+                "rollout.sampler=vllm is pushed whole weights, and model.lora.rank trains adapters; set model.lora.rank=0, or "
+                "rollout.sampler=embedded"
+            )

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from counterpoise.engines.outside import OutsideCredit, rewarded_batch, row_shares
+from counterpoise.engines.outside import OutsideCredit, counted_rows, rewarded_batch, row_shares
 from counterpoise.learner.forward import response_log_probs
 from counterpoise.losses import counts, make_loss
 from counterpoise.types import Batch, Loss, Rollout, StopReason
@@ -170,20 +170,22 @@ def answer_of(
     known = out.log_probs.detach()
     batch = step.batch(known, out.entropy.detach())
     credit, _ = parts.step(batch)
+    counted, _ = counted_rows(parts.step, credit, batch)
     span = known.shape[1]
     output = (make_loss("ppo_clip") if loss is None else loss)(
         log_probs=out.log_probs,
         old_log_probs=known if shift is None else known + shift,
         plus=credit.plus if credit.plus.ndim == 1 else credit.plus[:, :span],
         minus=credit.minus if credit.minus.ndim == 1 else credit.minus[:, :span],
-        mask=out.mask,
+        mask=out.mask & counted.unsqueeze(1),
     )
-    total = parts.divide(output, counts(credit, batch.lengths, batch.scored))
+    rows = torch.nonzero(counted).flatten()
+    total = parts.divide(output, counts(credit.rows(rows), batch.lengths[rows], batch.scored[rows]))
     torch.autograd.backward(total)
     gradient = gradients(model)
     model.zero_grad()
     advantages = credit.advantages if credit.advantages.ndim == 2 else credit.advantages.unsqueeze(1)
-    shares = row_shares(parts.divide, credit, batch).unsqueeze(1)
+    shares = row_shares(parts.divide, credit, batch, counted).unsqueeze(1)
     return Answer(weights=advantages[:, :span] * shares * out.mask, loss=float(total.detach()), gradient=gradient)
 
 

@@ -5,8 +5,8 @@ Adapters share what is here. None of it is a formula: rules, emphases and contro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,11 +18,13 @@ from counterpoise.credit import CreditStep, Needs, needs_of
 from counterpoise.credit.token_weights import TokenContext
 from counterpoise.errors import ConfigError, DataError, UsageError
 from counterpoise.losses import counts
+from counterpoise.pipeline import graded_parts
+from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.rewards.vector import VERDICT
 from counterpoise.runfile import parse_config
-from counterpoise.types import Batch, Credit, Divide, LossOutput, Rollout
+from counterpoise.types import Batch, Credit, Divide, LossOutput, Reward, Rollout, Verdict
 
-__all__ = ["OutsideCredit", "compose", "rewarded_batch", "row_shares"]
+__all__ = ["OutsideCredit", "compose", "counted_rows", "rewarded_batch", "row_shares", "with_verdicts"]
 
 _NEAR = 1e-6
 
@@ -48,6 +50,8 @@ def compose(
     denominator: str | None = None,
     kinds: Sequence[str] = (),
     token_weights: bool = False,
+    verdicts: bool = False,
+    terms: bool = False,
 ) -> OutsideCredit:
     """The parts that `credit` names, checked as a run file is.
 
@@ -59,6 +63,8 @@ def compose(
         denominator: a name of `losses.DENOMINATORS`; None is the default of a run file.
         kinds: task types of the training problems.
         token_weights: the engine hands over the sampler's log-probabilities of every token.
+        verdicts: the engine hands over verdicts of our verifiers, of which `reward` makes rewards.
+        terms: the loss has a KL or entropy term, so that rows without credit have a gradient.
 
     Raises:
         ConfigError, UnknownNameError: a name or a setting is unknown, out of range, or says what another one has said.
@@ -84,17 +90,18 @@ def compose(
             f"credit.token_weights={config.credit.token_weights} reads the sampler's log-probabilities of every token, which {engine} "
             "does not hand over; leave it at none, or train with the local engine"
         )
-    if config.credit.filter != RunConfig().credit.filter:
-        raise UsageError(
-            f"credit.filter={config.credit.filter}: {engine} keeps its batches whole, rows without credit have advantage 0; leave it out"
-        )
     if config.credit.reward == "random":
         raise UsageError(
             f"credit.reward=random draws a placebo where rewards are made, and {engine} makes its own; give it a random reward function, "
             "or train with the local engine"
         )
+    if config.credit.reward != RunConfig().credit.reward and not verdicts:
+        raise UsageError(
+            f"credit.reward={config.credit.reward} is what a verdict of ours is worth, and {engine} gets numbers from its reward "
+            "functions; leave it out and say what is wrong and right with reward_range, or train with the local engine or in verl"
+        )
     _, divide = loss_of(config)
-    step = credit_of(config, kinds=kinds)
+    step = credit_of(config, kinds=kinds, terms=terms)
     if token_weights:
         _refuse_unrecorded(step, config, engine)
     return OutsideCredit(config=config, step=step, divide=divide)
@@ -177,15 +184,54 @@ def rewarded_batch(
     )
 
 
-def row_shares(divide: Divide, credit: Credit, batch: Batch) -> torch.Tensor:
+def with_verdicts(
+    batch: Batch, verdicts: Sequence[Verdict], reward: Callable[[Verdict], Reward], *, limit: int
+) -> Batch:
+    """The batch with what our verifiers said of its N rollouts in the place of an engine's numbers.
+
+    Args:
+        batch: the rollouts; one without tokens stays unscored.
+        verdicts: (N,) their verdicts.
+        reward: what a verdict is worth (`credit.reward`).
+        limit: response tokens at most, which the part `brevity` is measured by.
+    """
+    lengths = batch.lengths.tolist()
+    with_parts = [
+        with_response_parts(verdict, length=min(1.0, length / limit))
+        for verdict, length in zip(verdicts, lengths, strict=True)
+    ]
+    rewards = [reward(verdict) for verdict in with_parts]
+    scored = torch.tensor([verdict.scored for verdict in verdicts]) & (batch.lengths > 0)
+    values = torch.tensor([own.value for own in rewards], dtype=torch.float64)
+    return replace(
+        batch,
+        rewards=torch.where(scored, values, torch.nan),
+        correct=scored & torch.tensor([verdict.correct for verdict in verdicts]),
+        scored=scored,
+        parts=graded_parts(with_parts, rewards),
+    )
+
+
+def counted_rows(step: CreditStep, credit: Credit, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """(N,) bool rows that count in denominators, and (N,) bool those of them that are trained on (`CreditStep.select`)."""
+    rows, trained = step.select(batch, credit)
+    count, live = torch.zeros(len(batch.lengths), dtype=torch.bool), torch.zeros(len(batch.lengths), dtype=torch.bool)
+    count[rows], live[rows] = True, trained
+    return count, live
+
+
+def row_shares(divide: Divide, credit: Credit, batch: Batch, counted: torch.Tensor) -> torch.Tensor:
     """(N,) float64: what a token loss of each row counts for in the loss of the whole batch; 0 everywhere where nothing has credit.
 
     A denominator is linear in the rows' sums, so this is its derivative, and an engine that divides by M has our denominator when it
-    multiplies each row's advantage by M times its share.
+    multiplies each row's advantage by M times its share. Rows outside `counted` (N,) bool are in no denominator and have share 0.
     """
-    sums = torch.zeros(len(batch.lengths), dtype=torch.float64, requires_grad=True)
+    index = torch.nonzero(counted).flatten()
+    credit, batch = credit.rows(index), batch.rows(index)
+    shares = torch.zeros(len(counted), dtype=torch.float64)
     if not bool((credit.nonzero_rows & batch.scored).any()):
-        return sums.detach()
+        return shares
+    sums = torch.zeros(len(index), dtype=torch.float64, requires_grad=True)
     output = LossOutput(row_sums=sums, lengths=batch.lengths, metrics={})
-    (shares,) = torch.autograd.grad(divide(output, counts(credit, batch.lengths, batch.scored)), sums)
+    (shares[index],) = torch.autograd.grad(divide(output, counts(credit, batch.lengths, batch.scored)), sums)
     return shares

@@ -89,13 +89,16 @@ class HeldDraws:
         self._taken: list[int] = []
         """One bit for each sample index of a problem."""
         self._made: dict[int, int] = {}
-        """Sample index by how the draw was made: one number each, because tuples held twice the memory."""
+        """By seed and problem, one bit for each draw whose sample index is the one that it was made under."""
+        self._moved: dict[int, int] = {}
+        """Sample index of the others by how they were made."""
         for rollout, drawn_as in _lines(store.rollouts_path, []):
             self._note(rollout.problem_id, rollout.sample, drawn_as, rollout.seed)
 
     def found(self, problem_id: str, drawn_as: int, seed: int) -> int | None:
         """The sample index under which the store has the draw; None when it has it not."""
-        return self._made.get(self._key(problem_id, drawn_as, seed))
+        key = self._key(problem_id, seed)
+        return drawn_as if self._made.get(key, 0) >> drawn_as & 1 else self._moved.get(key * MAX_ROLLOUTS + drawn_as)
 
     def place(self, problem_id: str, drawn_as: int, seed: int) -> int | None:
         """The sample index a draw gets from now on; None when the draw is here."""
@@ -111,7 +114,11 @@ class HeldDraws:
 
     def _note(self, problem_id: str, sample: int, drawn_as: int, seed: int) -> None:
         self._taken[self._problem(problem_id)] |= 1 << sample
-        self._made[self._key(problem_id, drawn_as, seed)] = sample
+        key = self._key(problem_id, seed)
+        if sample == drawn_as:
+            self._made[key] = self._made.get(key, 0) | 1 << sample
+        else:
+            self._moved[key * MAX_ROLLOUTS + drawn_as] = sample
 
     def _problem(self, problem_id: str) -> int:
         index = self._problems.setdefault(problem_id, len(self._taken))
@@ -119,10 +126,8 @@ class HeldDraws:
             self._taken.append(0)
         return index
 
-    def _key(self, problem_id: str, drawn_as: int, seed: int) -> int:
-        return (
-            self._seeds.setdefault(seed, len(self._seeds)) << 32 | self._problem(problem_id)
-        ) * MAX_ROLLOUTS + drawn_as
+    def _key(self, problem_id: str, seed: int) -> int:
+        return self._seeds.setdefault(seed, len(self._seeds)) << 32 | self._problem(problem_id)
 
 
 def _merge(source: RolloutStore, target: RolloutStore, held: HeldDraws) -> Merged:
@@ -134,7 +139,7 @@ def _merge(source: RolloutStore, target: RolloutStore, held: HeldDraws) -> Merge
         if sample is None:
             known += 1
             continue
-        line = asdict(rollout) | {"sample": sample}
+        line = rollout.to_json() | {"sample": sample}
         batch.append(line if sample == drawn_as else line | {DRAWN_AS: drawn_as})
         added += 1
         if len(batch) == _WRITTEN_AT_ONCE:

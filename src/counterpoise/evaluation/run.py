@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from counterpoise.errors import DataError, StoreError, UsageError
 from counterpoise.evaluation.answers import Equivalent
 from counterpoise.evaluation.estimators.passk import MAX_ROLLOUTS
+from counterpoise.evaluation.seen import Seen
 from counterpoise.evaluation.store import RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.streams import stream
@@ -193,8 +194,13 @@ def grade(
     """
     by_id = {problem.problem_id: problem for problem in problems}
     graders: dict[str, tuple[str, str]] = {}
-    judged: dict[str, Callable[[str, int], bool]] = {}
-    wanted: Counter[str] = Counter()
+    judged: dict[str, Seen] = {}
+    waiting = 0
+    drawn = store.drawn()
+    asked: dict[str, list[str]] = {}
+    for problem in problems:
+        if problem.problem_id in drawn:
+            asked.setdefault(problem.verifier, []).append(problem.problem_id)
     for rollout in _wanted(store, by_id, n):
         name = by_id[rollout.problem_id].verifier
         if name not in graders:
@@ -202,16 +208,18 @@ def grade(
             verdict = _judge(verify, by_id, [rollout])[0]
             graders[name] = (verdict.verifier, verdict.version)
             judged[name] = store.graded(*graders[name])
-        wanted[name] += not judged[name](rollout.problem_id, rollout.sample)
+            waiting += store.waiting(asked[name], n, judged[name])
+            if len(graders) == len(asked):
+                break
     total = len(by_id) * n
-    done = total - wanted.total()
+    done = total - waiting
     _tell(on_progress, "grade", done, total)
-    if not wanted.total():
+    if not waiting:
         return graders
     pending = (
         rollout
         for rollout in _wanted(store, by_id, n)
-        if not judged[by_id[rollout.problem_id].verifier](rollout.problem_id, rollout.sample)
+        if not judged[by_id[rollout.problem_id].verifier].has(rollout.problem_id, rollout.sample)
     )
     for batch in _gather(pending, _GRADED_AT_ONCE):
         verdicts = _judge(verify, by_id, batch)

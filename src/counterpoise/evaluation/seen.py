@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 __all__ = ["Seen"]
 
 
@@ -24,3 +26,13 @@ class Seen:
             return False
         self._bits[problem_id] = self._bits.get(problem_id, 0) | 1 << sample
         return True
+
+    def lengths(self) -> dict[str, int]:
+        """By problem: one more than its last sample that was met."""
+        return {problem_id: bits.bit_length() for problem_id, bits in self._bits.items()}
+
+    def beside(self, other: Seen, problem_ids: Iterable[str], n: int) -> int:
+        """How many of the first n draws of these problems were met here and not there."""
+        first = (1 << n) - 1
+        both = ((self._bits.get(name, 0), other._bits.get(name, 0)) for name in problem_ids)
+        return sum((ours & ~theirs & first).bit_count() for ours, theirs in both)

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
-import numpy as np
-
 from counterpoise.errors import StoreError
 from counterpoise.evaluation.checked import checked
-from counterpoise.evaluation.estimators.passk import MAX_ROLLOUTS
 from counterpoise.evaluation.seen import Seen
+from counterpoise.evaluation.stored import StoredRollout, StoredVerdict
 from counterpoise.files import Damage, append_json_lines, atomic_write_text, read_json, read_json_lines, why
-from counterpoise.types import Rollout, SamplingSettings, StopReason, Verdict, VerdictValue
+from counterpoise.types import SamplingSettings
 
 __all__ = ["Manifest", "RolloutStore", "StoredRollout", "StoredVerdict", "same_draws", "same_model"]
 
@@ -101,107 +99,6 @@ def _tail(path: PurePath) -> tuple[str, ...]:
     return parts[max(0, start) :]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRollout:
-    """One line of `rollouts.jsonl`."""
-
-    problem_id: str
-    """Problem it answers."""
-    sample: int
-    """Index of the draw among the problem's draws, from 0."""
-    seed: int
-    """Seed the sampler got for the block this draw is part of."""
-    text: str
-    """The response, with the prefix that its prompt gave it."""
-    tokens: int | None
-    """Response tokens, EOS included; None where another tool drew it and did not say."""
-    stop_reason: StopReason | None
-    """Why it ended; None where another tool did not say."""
-    policy_version: int = 0
-    """Optimiser steps behind the weights that drew it."""
-    mean_log_prob: float | None = None
-    """Mean log-probability of its chosen tokens in nats; None for an empty response."""
-
-    in_thought: bool = False
-    """The prompt opened a thought, in which the response begins; lines written before this was known say nothing."""
-
-    @classmethod
-    def of(
-        cls, rollout: Rollout, *, sample: int, seed: int, prefix: str = "", in_thought: bool = False
-    ) -> StoredRollout:
-        """What the store keeps of a rollout."""
-        chosen = rollout.log_probs[rollout.mask].astype(np.float64)
-        return cls(
-            problem_id=rollout.problem_id,
-            sample=sample,
-            seed=seed,
-            text=(prefix + rollout.text).encode("utf-8", "replace").decode(),  # a lone surrogate cannot be written
-            tokens=len(rollout.token_ids),
-            stop_reason=rollout.stop_reason,
-            policy_version=rollout.policy_version,
-            mean_log_prob=float(chosen.mean()) if chosen.size else None,
-            in_thought=in_thought,
-        )
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> StoredRollout:
-        """One parsed line; ValueError, KeyError or TypeError when it is not a rollout."""
-        return cls(
-            problem_id=_text(data["problem_id"]),
-            sample=_sample(data["sample"]),
-            seed=int(data["seed"]),
-            text=_text(data["text"]),
-            tokens=None if data["tokens"] is None else int(data["tokens"]),
-            stop_reason=None if data["stop_reason"] is None else StopReason(data["stop_reason"]),
-            policy_version=int(data["policy_version"]),
-            mean_log_prob=None if data["mean_log_prob"] is None else _number(data["mean_log_prob"]),
-            in_thought=bool(data.get("in_thought", False)),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredVerdict:
-    """One line of a verdict file."""
-
-    problem_id: str
-    """Problem of the judged draw."""
-    sample: int
-    """Index of the judged draw."""
-    verdict: Verdict
-    """The judgement."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The verdict's fields beside the draw's name, flat."""
-        verdict = self.verdict
-        return {
-            "problem_id": self.problem_id,
-            "sample": self.sample,
-            "value": verdict.value.value,
-            "answer": None if verdict.answer is None else verdict.answer.encode("utf-8", "replace").decode(),
-            "rule": verdict.basis,
-            "seconds": verdict.seconds,
-            "verifier": verdict.verifier,
-            "version": verdict.version,
-            "reason": verdict.reason,
-            "parts": dict(verdict.parts),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> StoredVerdict:
-        """One parsed line; ValueError, KeyError or TypeError when it is not a verdict."""
-        verdict = Verdict(
-            value=VerdictValue.stored(data["value"], data["parts"]),
-            answer=None if data["answer"] is None else _text(data["answer"]),
-            basis=_text(data["rule"]),
-            seconds=float(data["seconds"]),
-            verifier=_text(data["verifier"]),
-            version=_text(data["version"]),
-            reason=None if data["reason"] is None else _text(data["reason"]),
-            parts={name: _number(value) for name, value in data["parts"].items() if name != "abstained"},
-        )
-        return cls(problem_id=_text(data["problem_id"]), sample=_sample(data["sample"]), verdict=verdict)
-
-
 _Line = TypeVar("_Line", StoredRollout, StoredVerdict)
 
 
@@ -254,6 +151,10 @@ class RolloutStore:
         gaps = {problem: [i for i in range(n) if not held.has(problem, i)] for problem in problem_ids}
         return {problem: samples for problem, samples in gaps.items() if samples}
 
+    def waiting(self, problem_ids: Iterable[str], n: int, graded: Seen) -> int:
+        """How many of the first n draws of these problems are stored and not among `graded`."""
+        return self._held().beside(graded, problem_ids, n)
+
     def append(self, rollouts: Sequence[StoredRollout]) -> int:
         """Write the draws that are not stored yet, flushed to the disk before this returns; the number written.
 
@@ -262,7 +163,7 @@ class RolloutStore:
         """
         held, batch = self._held(), Seen()
         fresh = [r for r in rollouts if not held.has(r.problem_id, r.sample) and batch.add(r.problem_id, r.sample)]
-        append_json_lines(self.rollouts_path, [asdict(rollout) for rollout in fresh])
+        append_json_lines(self.rollouts_path, [rollout.to_json() for rollout in fresh])
         for rollout in fresh:
             held.add(rollout.problem_id, rollout.sample)
         return len(fresh)
@@ -282,18 +183,25 @@ class RolloutStore:
 
     def rollouts(self) -> Iterator[StoredRollout]:
         """Every stored draw once, in the order of writing; reads the file as it goes."""
-        return self._stream(self.rollouts_path, StoredRollout.from_json, Seen())
+        seen = Seen()
+        yield from self._stream(self.rollouts_path, StoredRollout.from_json, seen)
+        if self._index is None:  # read to its end: `holds` needs no pass of its own
+            self._index = seen
+
+    def drawn(self) -> dict[str, int]:
+        """Samples of each problem that has any, up to the last one that is stored."""
+        return self._held().lengths()
 
     def verdicts(self, verifier: str, version: str) -> Iterator[StoredVerdict]:
         """Every verdict of one verifier version once, in the order of writing; reads the file as it goes."""
         return self._stream(self.verdicts_path(verifier, version), StoredVerdict.from_json, Seen())
 
-    def graded(self, verifier: str, version: str) -> Callable[[str, int], bool]:
-        """A test of (problem_id, sample): whether the verifier version has judged the draw when this was called."""
+    def graded(self, verifier: str, version: str) -> Seen:
+        """Which draws the verifier version has judged when this is called."""
         seen = Seen()
         for _ in self._stream(self.verdicts_path(verifier, version), StoredVerdict.from_json, seen):
             pass
-        return seen.has
+        return seen
 
     def _held(self) -> Seen:
         if self._index is None:
@@ -374,21 +282,3 @@ class RolloutStore:
 def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
     nested = {f"settings.{key}": value for key, value in data["settings"].items()}
     return {key: value for key, value in data.items() if key != "settings"} | nested
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, got {value!r}")
-    return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"expected a number, got {value!r}")
-    return value
-
-
-def _sample(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MAX_ROLLOUTS:
-        raise ValueError(f"sample must be an index in 0..{MAX_ROLLOUTS - 1}, got {value!r}")
-    return value

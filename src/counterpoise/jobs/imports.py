@@ -6,7 +6,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ __all__ = ["IMPORTED", "Imported", "import_rollouts"]
 IMPORTED = "imported"
 """Name of the verifier whose verdicts are the files' own."""
 
-_AT_ONCE = 512
+_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +258,7 @@ class _Writer:
             policy_version=draw.step or 0,
             in_thought=self._in_thought or draw.in_thought or opens_thought(draw.prompt or ""),
         )
-        return asdict(rollout) | ({} if sample == drawn_as else {DRAWN_AS: drawn_as})
+        return rollout.to_json() | ({} if sample == drawn_as else {DRAWN_AS: drawn_as})
 
     def _verdict(self, source: Source, draw: Draw, problem: str, sample: int) -> StoredVerdict | None:
         if draw.score is None:
@@ -316,9 +316,7 @@ def _summary(store: RolloutStore, writer: _Writer) -> EvaluationResult | None:
         verifiers = {IMPORTED: writer.version}
     if set(verifiers) != {IMPORTED}:
         return None
-    drawn: Counter[str] = Counter()
-    for rollout in store.rollouts():
-        drawn[rollout.problem_id] = max(drawn[rollout.problem_id], rollout.sample + 1)
+    drawn = store.drawn()
     problems = [kept.problem() for name, kept in sorted(kept_problems(store.directory).items()) if name in drawn]
     graders = {problem.verifier: (IMPORTED, writer.version) for problem in problems}
     result = summarise(store, problems, n=max(drawn.values()), graders=graders)

@@ -85,9 +85,7 @@ def regrade(
         StoreError: a file cannot be read or written, or every rollout is unscored.
     """
     store = RolloutStore(directory)
-    drawn: dict[str, int] = {}
-    for rollout in store.rollouts():
-        drawn[rollout.problem_id] = max(drawn.get(rollout.problem_id, 0), rollout.sample + 1)
+    drawn = store.drawn()
     if not drawn:
         raise DataError(
             f"{directory} holds no rollouts, so there is nothing to grade; draw some with counterpoise eval"

@@ -13,6 +13,7 @@ from counterpoise.models.gguf.header import is_gguf
 from counterpoise.models.hub import in_hub_cache, near_directory
 from counterpoise.models.layout import model_directory
 from counterpoise.models.smollm2 import smollm2_path
+from counterpoise.targets import policy_of
 
 __all__ = ["MODELS", "resolve_model"]
 
@@ -28,7 +29,7 @@ MODELS: Final[dict[str, Callable[[], Path]]] = {
 
 
 def resolve_model(name_or_path: str | Path) -> Path | str:
-    """The directory of a packaged name, of a GGUF file (converted) or of what a trainer wrote; anything that may be a hub id unchanged.
+    """The directory of a packaged name, of a GGUF file (converted), of `RUN@STEP` or of what a trainer wrote; a hub id unchanged.
 
     Raises:
         ModelError: the name can be neither, e.g. an absolute path that does not exist or a misspelt packaged name; or the directory holds
@@ -41,6 +42,8 @@ def resolve_model(name_or_path: str | Path) -> Path | str:
     path = Path(name).expanduser()
     if path.is_dir():
         return model_directory(path)
+    if (policy := policy_of(str(path))) is not None:
+        return model_directory(policy)
     if (kind := irregular(path)) is not None:
         raise ModelError(f"model '{name}' is {kind}; give the directory of a model")
     if is_gguf(name):

@@ -150,42 +150,50 @@ def decode(
     else:
         state = _State(batch, repeats, steps, positions)
     # float64 does not exist on Apple's GPU; the fallback's 24 bits are documented with `inverse_cdf`.
-    numbers = torch.from_numpy(uniforms).to(torch.float32 if device.type == "mps" else torch.float64).to(device)
+    numbers = (
+        torch.from_numpy(uniforms.T.copy()).to(torch.float32 if device.type == "mps" else torch.float64).to(device)
+    )
     ends = torch.tensor(list(end_ids), dtype=torch.int64, device=device)
     allowed = torch.from_numpy(limits).to(device)
-    tokens = torch.full((rows, steps), -1, dtype=torch.int64, device=device)
-    log_probs = torch.zeros((rows, steps), dtype=torch.float32, device=device)
-    entropies = torch.zeros((2, rows, steps), device=device) if settings.with_entropy else None
+    # step by step, so that a step writes memory that lies together
+    tokens = torch.full((steps, rows), -1, dtype=torch.int64, device=device)
+    log_probs = torch.zeros((steps, rows), dtype=torch.float32, device=device)
+    entropies = torch.zeros((2, steps, rows), device=device) if settings.with_entropy else None
     host_tokens = np.full((rows, steps), -1, dtype=np.int64)
     stop_ends = np.zeros(rows, dtype=np.int64)
 
-    live = torch.arange(rows, device=device)
+    everyone = torch.arange(rows, device=device)
+    live: slice | torch.Tensor = slice(None)
+    count = rows
     finished = torch.zeros(rows, dtype=torch.bool, device=device)
     logits = batch.logits.repeat_interleave(repeats, dim=0)
     checked = 0
     for step in range(steps):
-        drawn, chosen = draw(logits, numbers[live, step], settings)
-        tokens[live, step] = drawn
-        log_probs[live, step] = chosen
+        drawn, chosen = draw(logits, numbers[step][live], settings)
+        tokens[step][live] = drawn
+        log_probs[step][live] = chosen
         if entropies is not None:
-            entropies[0, live, step], entropies[1, live, step] = entropy_and_slope(logits, drawn, settings)
-        finished |= (drawn[:, None] == ends).any(-1) | (allowed[live] <= step + 1)
+            entropies[0, step][live], entropies[1, step][live] = entropy_and_slope(logits, drawn, settings)
+        finished |= allowed <= step + 1
+        if end_ids:
+            finished |= (drawn[:, None] == ends).any(-1)
         if (step + 1) % check_every == 0 or step + 1 == steps:
             if stops is not None:
-                host_tokens[:, checked : step + 1] = tokens[:, checked : step + 1].cpu().numpy()
-                _mark_stops(stops, host_tokens[:, : step + 1], checked, live, finished, stop_ends)
+                host_tokens[:, checked : step + 1] = tokens[checked : step + 1].cpu().numpy().T
+                _mark_stops(stops, host_tokens[:, : step + 1], checked, everyone[live], finished, stop_ends)
                 checked = step + 1
             done = int(finished.sum())
-            if done == len(live):
+            if done == count:
                 break
-            if done >= _COMPACT_SHARE * len(live):
+            if done >= _COMPACT_SHARE * count:
                 index = torch.nonzero(~finished)[:, 0]
-                live, finished, drawn = live[index], finished[index], drawn[index]
+                live, count = everyone[live][index], len(index)
+                finished, drawn, allowed = finished[index], drawn[index], allowed[index]
                 state.keep(index)
         if step + 1 < steps:
             logits = state.advance(drawn)
-    drawn_rows = _cut(tokens.cpu().numpy(), log_probs.cpu().numpy(), limits, end_ids, stop_ends)
-    return drawn_rows if entropies is None else replace(drawn_rows, entropies=entropies.cpu().numpy())
+    drawn_rows = _cut(tokens.T.cpu().numpy(), log_probs.T.cpu().numpy(), limits, end_ids, stop_ends)
+    return drawn_rows if entropies is None else replace(drawn_rows, entropies=entropies.transpose(1, 2).cpu().numpy())
 
 
 def proven(model: PreTrainedModel, device: torch.device) -> bool:

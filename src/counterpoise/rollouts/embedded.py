@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from counterpoise.errors import DataError, TrainingError, UsageError
+from counterpoise.errors import TrainingError, UsageError
 from counterpoise.rollouts.decoding import Decoded, PromptBatch, decode, inferring, prefill, proven
 from counterpoise.rollouts.flat import FlatWeights, flat_weights
 from counterpoise.rollouts.rope import check_rope
-from counterpoise.rollouts.sampling import check_request, row_uniforms
+from counterpoise.rollouts.sampling import check_prompt, check_request, row_uniforms
 from counterpoise.rollouts.stopping import StopStrings, decode_rows, end_of_sequence_ids
 from counterpoise.types import Prompt, Rollout, SamplingSettings, StopReason
 
@@ -101,7 +101,7 @@ class EmbeddedSampler:
         """
         check_request(settings, group_size)
         for prompt in prompts:
-            self._check_prompt(prompt)
+            check_prompt(prompt, positions=self._positions, vocabulary=self._vocabulary)
         check_rope(self._model.config, prompts, settings.max_tokens)
         keys = _row_keys(prompts, group_size)
         groups: list[list[Rollout]] = [[] for _ in prompts]
@@ -204,21 +204,6 @@ class EmbeddedSampler:
         if int(ids[-1]) in self.eos_token_ids:
             return StopReason.EOS
         return StopReason.STOP_STRING if stopped else StopReason.LENGTH
-
-    def _check_prompt(self, prompt: Prompt) -> None:
-        ids, name = prompt.token_ids, prompt.problem.problem_id
-        if len(ids) == 0:
-            raise DataError(f"the prompt of problem '{name}' has no tokens; give its template some text")
-        if self._positions is not None and len(ids) >= self._positions:
-            raise DataError(
-                f"the prompt of problem '{name}' has {len(ids)} tokens and the model has {self._positions} positions, "
-                "which leaves none for a response; shorten or drop the problem, or use a model with a longer context"
-            )
-        if int(ids.min()) < 0 or int(ids.max()) >= self._vocabulary:
-            raise DataError(
-                f"the prompt of problem '{name}' holds token id {int(ids.max() if ids.min() >= 0 else ids.min())}, outside "
-                f"the model's vocabulary of {self._vocabulary}; tokenize it with the model's own tokenizer"
-            )
 
 
 def _row_keys(prompts: Sequence[Prompt], group_size: int) -> list[list[tuple[str, int, int]]]:

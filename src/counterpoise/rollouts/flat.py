@@ -2,8 +2,8 @@
 
 Each call of a sampler fuses the weights as they are then: query, key and value in one matrix, gate and up in another, the weights of the
 norms before them and the scale of the queries multiplied in. Query and key dimensions are put in pairs, so that a rotation is one complex
-product. A norm is `x / hypot(|x|, sqrt(n eps))`, with `sqrt(n)` in the weights behind it. One query a row attends by two batched products,
-keys shared by a group of heads without repeating them.
+product. A norm is `x / hypot(|x|, sqrt(n eps))`, with `sqrt(n)` in the weights behind it. One query a row attends by batched products, one
+with its prompt's keys, read once for all rows of the prompt, and one with its own; heads of a group share keys without repeating them.
 
 The numbers are those of the library's modules up to rounding; `decoding.proven` sees to that before the first rollout.
 """
@@ -11,6 +11,7 @@ The numbers are those of the library's modules up to rounding; `decoding.proven`
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,7 +21,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
-from counterpoise.rollouts.cache import PreallocatedCache, PreallocatedLayer, expand, select_rows
+from counterpoise.rollouts.cache import PreallocatedLayer
 from counterpoise.rollouts.rope import rope_boundary
 
 if TYPE_CHECKING:
@@ -169,46 +170,67 @@ def _fused(layer: Any, offset: float) -> _Layer:
 
 
 class FlatState:
-    """What a decode step needs of the live rows: keys and values, what of the prompts is padding, next positions."""
+    """What a decode step needs of the live rows: keys and values of the prompts and of what they have said, and next positions.
+
+    The rows of one prompt lie together, so that its keys are read once for all of them.
+    """
 
     def __init__(
         self, weights: FlatWeights, batch: PromptBatch, repeats: int, steps: int, positions: int | None
     ) -> None:
-        self._weights, self._prompt = weights, batch.width
+        self._weights = weights
         self._next = batch.lengths.repeat_interleave(repeats)
         self._last = batch.width + steps if positions is None else positions - 1
-        self._cache = expand([_whole(cache, weights.width) for cache in batch.caches], repeats, batch.width + steps)
+        self._prompts = _prompt_states(batch.caches, weights)
+        self._own = [PreallocatedLayer(steps) for _ in weights.layers]
         pads = batch.width - batch.lengths
         self._hidden: torch.Tensor | None = None
-        """(R, kv heads, 1, P) 0 and, where a prompt is padded, -inf."""
+        """(G * kv heads, 1, P) 0 and, where a prompt is padded, -inf."""
         if int(pads.max()):
             hidden = torch.arange(batch.width) < pads[:, None]
-            bias = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf).repeat_interleave(repeats, 0)
-            self._hidden = bias[:, None, None].repeat(1, weights.shared, 1, 1)
+            bias = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
+            self._hidden = bias.repeat_interleave(weights.shared, 0)[:, None]
+        self._prompt_of = torch.arange(len(pads)).repeat_interleave(repeats)
+        self._grid: tuple[torch.Tensor, torch.Tensor] | None = None
+        """Where prompts have unequal numbers of rows: (G * n,) rows of a table of G prompts, padded by any, and (R,) cell of each row."""
         self._rotations = _rotations(weights, min(self._last, batch.width + steps) + 1)
         self._silu = _activation(weights.model.config) == "silu"
         trunk = weights.model.get_decoder()
         self._embed, self._head = trunk.embed_tokens, weights.model.get_output_embeddings()
-        hidden_size = weights.final.shape[0]
-        self._eps = torch.tensor(math.sqrt(hidden_size * weights.eps))
+        self._eps = torch.tensor(math.sqrt(weights.final.shape[0] * weights.eps))
         self._head_eps = torch.tensor(math.sqrt(weights.width * weights.eps))
 
     def keep(self, index: torch.Tensor) -> None:
-        """Drop every row but those at `index`."""
-        select_rows(self._cache, index)
+        """Drop every row but those at `index`, which ascends."""
+        for layer in self._own:
+            if layer.is_initialized:
+                layer.keep(index)
         self._next = self._next[index]
-        if self._hidden is not None:
-            self._hidden = self._hidden[index]
+        left, self._prompt_of, counts = torch.unique_consecutive(
+            self._prompt_of[index], return_inverse=True, return_counts=True
+        )
+        groups, most = len(left), int(counts.max())
+        if groups < self._prompts[0][0].shape[0] // self._weights.shared:
+            heads = (left[:, None] * self._weights.shared + torch.arange(self._weights.shared)).flatten()
+            self._prompts = [(keys[heads], values[heads]) for keys, values in self._prompts]
+            self._hidden = None if self._hidden is None else self._hidden[heads]
+        self._grid = None
+        if groups * most != len(index):
+            starts = counts.cumsum(0) - counts
+            cells = starts[:, None] + torch.arange(most).clamp(max=counts[:, None] - 1)
+            self._grid = (
+                cells.flatten(),
+                torch.arange(len(index)) + (torch.arange(groups) * most - starts)[self._prompt_of],
+            )
 
     def advance(self, tokens: torch.Tensor) -> torch.Tensor:
         """(B, V) logits after appending one token to each row."""
         own, rows = self._weights, len(tokens)
         at = self._next.clamp(max=self._last)
         rotations = {kind: table.index_select(0, at)[:, None] for kind, table in self._rotations.items()}
-        hidden = None if self._hidden is None else self._hidden.flatten(0, 1)
         x: torch.Tensor = self._embed(tokens)
-        for layer, cache in zip(own.layers, cast(PreallocatedCache, self._cache).preallocated(), strict=True):
-            mixed = self._attended(layer, cache, _normed(x, self._eps), rotations[layer.kind], hidden).view(rows, -1)
+        for layer, prompts, said in zip(own.layers, self._prompts, self._own, strict=True):
+            mixed = self._attended(layer, prompts, said, _normed(x, self._eps), rotations[layer.kind]).view(rows, -1)
             if layer.after is None:
                 x.addmm_(mixed, layer.out)
             else:
@@ -227,10 +249,10 @@ class FlatState:
     def _attended(
         self,
         layer: _Layer,
-        cache: PreallocatedLayer,
+        prompts: tuple[torch.Tensor, torch.Tensor],
+        said: PreallocatedLayer,
         x: torch.Tensor,
         rotation: torch.Tensor,
-        hidden: torch.Tensor | None,
     ) -> torch.Tensor:
         """(B * kv heads, group, d) values that the heads of one token a row read; its key and value are written."""
         own, rows = self._weights, x.shape[0]
@@ -241,14 +263,37 @@ class FlatState:
             pairs = _normed(pairs, self._head_eps).mul_(layer.qk_norm)
         turned = torch.view_as_complex(pairs.view(rows, both, width // 2, 2)) * rotation
         pairs = torch.view_as_real(turned).view(rows, both, width)
-        keys, values = cache.update(
+        keys, values = said.update(
             pairs[:, own.heads :, None], flat[:, both * width :].view(rows, own.shared, 1, width)
         )
         queries = pairs[:, : own.heads].reshape(rows * own.shared, -1, width)
-        scores = torch.bmm(queries, keys.flatten(0, 1).transpose(1, 2))
-        if hidden is not None:
-            scores[:, :, : self._prompt] += hidden
-        return torch.bmm(scores.softmax(-1), values.flatten(0, 1))
+        of_prompt = torch.bmm(self._by_prompt(queries), prompts[0].transpose(1, 2))
+        if self._hidden is not None:
+            of_prompt += self._hidden
+        own_scores = torch.bmm(queries, keys.flatten(0, 1).transpose(1, 2))
+        scores = torch.cat([self._by_row(of_prompt, rows), own_scores], -1).softmax(-1)
+        size = of_prompt.shape[-1]
+        read = self._by_row(torch.bmm(self._by_prompt(scores[..., :size]), prompts[1]), rows)
+        return torch.baddbmm(read, scores[..., size:], values.flatten(0, 1))
+
+    def _by_prompt(self, rows: torch.Tensor) -> torch.Tensor:
+        """(R * kv heads, group, D) -> (G * kv heads, n * group, D)."""
+        shared, (_, group, size) = self._weights.shared, rows.shape
+        table = rows.view(-1, shared, group, size)
+        if self._grid is not None:
+            table = table.index_select(0, self._grid[0])
+        groups = self._prompts[0][0].shape[0] // shared
+        return table.reshape(groups, -1, shared, group, size).transpose(1, 2).reshape(groups * shared, -1, size)
+
+    def _by_row(self, table: torch.Tensor, rows: int) -> torch.Tensor:
+        """The way back."""
+        shared, size = self._weights.shared, table.shape[-1]
+        group = self._weights.heads // shared
+        groups = table.shape[0] // shared
+        found = table.view(groups, shared, -1, group, size).transpose(1, 2).reshape(-1, shared, group, size)
+        if self._grid is not None:
+            found = found.index_select(0, self._grid[1])
+        return found.reshape(rows * shared, group, size)
 
 
 def _normed(x: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
@@ -257,17 +302,14 @@ def _normed(x: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
     return normed
 
 
-def _whole(cache: Cache, width: int) -> PreallocatedCache:
-    """A prompt's cache with paired dimensions in its keys, layers of sliding windows (which hold all of it) like the others."""
-    layers = []
-    for filled in cast(Any, cache.layers):
-        layer = PreallocatedLayer(0)
-        layer.keys = (
-            filled.keys.reshape(*filled.keys.shape[:-1], 2, width // 2).transpose(-1, -2).reshape(filled.keys.shape)
-        )
-        layer.values, layer.length, layer.is_initialized = filled.values, cache.get_seq_length(), True
-        layers.append(layer)
-    return PreallocatedCache(0, layers)
+def _prompt_states(caches: Sequence[Cache], weights: FlatWeights) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """For each layer (G * kv heads, P, d) keys, their dimensions in pairs, and values."""
+    found = []
+    for parts in zip(*(cast(Any, cache.layers) for cache in caches), strict=True):
+        keys, values = (torch.cat([getattr(part, name) for part in parts]).flatten(0, 1) for name in ("keys", "values"))
+        halves = keys.reshape(*keys.shape[:-1], 2, weights.width // 2)
+        found.append((halves.transpose(-1, -2).reshape(keys.shape), values.contiguous()))
+    return found
 
 
 def _rotations(weights: FlatWeights, positions: int) -> dict[str | None, torch.Tensor]:

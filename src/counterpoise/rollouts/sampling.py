@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from counterpoise.errors import UsageError
+from counterpoise.errors import DataError, UsageError
 from counterpoise.streams import stream
-from counterpoise.types import SamplingSettings
+from counterpoise.types import Prompt, SamplingSettings
 
-__all__ = ["check_request", "draw", "entropy_and_slope", "inverse_cdf", "row_uniforms", "truncate"]
+__all__ = ["check_prompt", "check_request", "draw", "entropy_and_slope", "inverse_cdf", "row_uniforms", "truncate"]
 
 _BLOCK = 256
 _FIRST_CANDIDATES = 256
@@ -40,6 +40,27 @@ def check_request(settings: SamplingSettings, group_size: int) -> None:
         raise UsageError(f"max_tokens is {settings.max_tokens}; allow at least 1 response token")
     if "" in settings.stop:
         raise UsageError("stop holds the empty string, which ends every response at once; remove it")
+
+
+def check_prompt(prompt: Prompt, *, positions: int | None, vocabulary: int) -> None:
+    """Refuse a prompt that a model cannot go on with.
+
+    Raises:
+        DataError: it is empty, fills the model's positions, or holds an id outside the vocabulary.
+    """
+    ids, name = prompt.token_ids, prompt.problem.problem_id
+    if len(ids) == 0:
+        raise DataError(f"the prompt of problem '{name}' has no tokens; give its template some text")
+    if positions is not None and len(ids) >= positions:
+        raise DataError(
+            f"the prompt of problem '{name}' has {len(ids)} tokens and the model has {positions} positions, "
+            "which leaves none for a response; shorten or drop the problem, or use a model with a longer context"
+        )
+    if int(ids.min()) < 0 or int(ids.max()) >= vocabulary:
+        raise DataError(
+            f"the prompt of problem '{name}' holds token id {int(ids.max() if ids.min() >= 0 else ids.min())}, outside "
+            f"the model's vocabulary of {vocabulary}; tokenize it with the model's own tokenizer"
+        )
 
 
 def row_uniforms(seed: int, rows: Sequence[tuple[str, int, int]], max_tokens: int) -> npt.NDArray[np.float64]:

@@ -51,6 +51,8 @@ RESUMABLE = (
     "learner.share_prompts",
     "rollout.max_rows",
     "rollout.flat_decode",
+    "rollout.max_gap",
+    "rollout.gpu_share",
     "verification.timeout",
     "verification.workers",
     "verification.max_unscored",

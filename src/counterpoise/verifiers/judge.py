@@ -146,10 +146,14 @@ def verify_batch(
 def _golds(items: Sequence[tuple[Problem, str]], verifiers: Mapping[str, Verifier]) -> Callable[[Problem], str]:
     """What the answers to a problem are compared with; of the problems of one batch, which are repeated, each is asked for once."""
     stated: dict[int, str] = {}
+    readers: dict[str, ReadsProblem | None] = {}  # asking a protocol takes longer than reading most answers
 
     def gold(problem: Problem) -> str:
-        verifier = verifiers[problem.verifier]
-        if not isinstance(verifier, ReadsProblem):
+        if problem.verifier not in readers:
+            found = verifiers[problem.verifier]
+            readers[problem.verifier] = found if isinstance(found, ReadsProblem) else None
+        verifier = readers[problem.verifier]
+        if verifier is None:
             return problem.gold
         if id(problem) not in stated:  # `items` keeps every problem alive
             stated[id(problem)] = verifier.stated(problem)

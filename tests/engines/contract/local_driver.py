@@ -28,7 +28,7 @@ _VALUES = {1.0: VerdictValue.CORRECT, 0.0: VerdictValue.WRONG, None: VerdictValu
 
 class Driver:
     takes = frozenset({"token_weights", "parts"})
-    loss = None
+    loss, variants = None, (None,)
 
     def __init__(self, folder):
         self.policy = load_policy(folder)
@@ -37,7 +37,7 @@ class Driver:
     def close(self):
         pass
 
-    def answer(self, credit, *, denominator=None, shift=None, mistake=None):
+    def answer(self, credit, *, denominator=None, shift=None, mistake=None, variant=None):
         table = {"rule": credit} if isinstance(credit, str) else credit
         tables = {
             "credit": table,
@@ -64,10 +64,11 @@ class Driver:
         batch, own = experience.batch.rows(rows), experience.credit.rows(rows)
         report = learner.update(batch.rollouts, own, batch.scored, batch.group_ids.numpy(), trained=trained, seed=0)
         weights = torch.zeros(len(STEP.rewards), max(STEP.lengths), dtype=torch.float64)
+        shares = row_shares(divide, own, batch, torch.ones(len(rows), dtype=torch.bool))
         for place, row in enumerate(rows.tolist()):
             length = STEP.lengths[row]
             value = own.advantages[place] if own.advantages.ndim == 1 else own.advantages[place, :length]
-            weights[row, :length] = value * row_shares(divide, own, batch)[place]
+            weights[row, :length] = value * shares[place]
         return Answer(weights=weights, loss=report.metrics["loss"].mean, gradient=gradient)
 
     def parity(self):

@@ -26,7 +26,9 @@ WEIGHTS = sorted(name for name in TOKEN_WEIGHTS if name not in {"none", "entropy
 def held(engine, credit, denominator=None, shift=None):
     wanted = answer_of(engine.policy, STEP, parts_of(credit, denominator), loss=engine.loss, shift=shift)
     assert float(torch.stack([one.norm() for one in wanted.gradient.values()]).norm()) > 1e-3  # not two zeros
-    return breaches(engine.answer(credit, denominator=denominator, shift=shift), wanted)
+    variants = engine.variants if denominator else engine.variants[:1]
+    found = [engine.answer(credit, denominator=denominator, shift=shift, variant=one) for one in variants]
+    return [line for answer in found for line in breaches(answer, wanted)]
 
 
 @pytest.mark.parametrize("credit", [*RULES_TAKEN, *OTHERS], ids=str)
@@ -36,8 +38,14 @@ def test_every_rule(engine, credit):
 
 @pytest.mark.parametrize("denominator", DENOMINATORS)
 def test_every_denominator(engine, denominator):
-    credit = {"rule": "reinforce", "controller_settings": {"lambda_plus": 0.7, "lambda_minus": 1.0}}
+    # nothing of the group that is all right has credit, so that it counts in no denominator unless the filter keeps it
+    credit = {"rule": "nsr", "controller_settings": {"lambda_plus": 1.0, "lambda_minus": 0.7}}
     assert held(engine, credit, denominator=denominator) == []
+
+
+@pytest.mark.parametrize("name", ["none", "zero_variance"])
+def test_other_filters(engine, name):
+    assert held(engine, {"rule": "nsr", "filter": name}, denominator="tokens_all") == []
 
 
 def test_tokens_whose_ratio_is_clipped(engine):

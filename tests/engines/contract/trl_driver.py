@@ -56,7 +56,7 @@ def _part(name):
 
 class Driver:
     takes = frozenset({"parts"})
-    loss = None
+    loss, variants = None, (None,)
 
     def __init__(self, folder):
         self.policy, self.tokenizer = load_policy(folder), load_tokenizer(folder)
@@ -66,7 +66,7 @@ class Driver:
     def close(self):
         self.out.cleanup()
 
-    def answer(self, credit, *, denominator=None, shift=None, mistake=None):
+    def answer(self, credit, *, denominator=None, shift=None, mistake=None, variant=None):
         trainer = self._trainer(MISTAKES[mistake], credit=credit, denominator=denominator, task_column="kind")
         trainer._generate = self._given
         trainer.model.train()

@@ -18,6 +18,7 @@ from counterpoise.learner.forward import response_log_probs
 from counterpoise.losses import make_loss
 
 ROWS = len(STEP.rewards)
+KEYS = [f"g{group}_{row % SIZE}_0" for row, group in enumerate(STEP.groups)]
 _READ = ["prompts", "responses", "response_mask", "loss_mask", "input_ids", "position_ids"]
 
 
@@ -34,13 +35,14 @@ def _environment():
 class Queue:
     """What the trainer asks of the transfer queue, in this process."""
 
-    def __init__(self):
-        self.fields = {}
+    def __init__(self, keys):
+        self.keys, self.fields = keys, {}
 
     def kv_batch_get(self, keys, partition_id, select_fields):
         from verl.utils import tensordict_utils as tu
 
-        return tu.get_tensordict({name: self.fields[name] for name in select_fields if name in self.fields})
+        held = tu.get_tensordict({name: self.fields[name] for name in select_fields if name in self.fields})
+        return tu.index_select_tensor_dict(held, [self.keys.index(key) for key in keys])
 
     def kv_batch_put(self, keys, partition_id, fields):
         self.fields |= {name: fields[name] for name in fields.keys()}  # noqa: SIM118
@@ -48,6 +50,7 @@ class Queue:
 
 class Driver:
     takes = frozenset({"token_weights", "parts"})
+    variants = ("token-sum", "token-mean")
     loss = staticmethod(make_loss("ppo_clip", dual_clip=3.0))  # actor.clip_ratio_c
 
     def __init__(self, folder):
@@ -64,6 +67,7 @@ class Driver:
             "data__max_response_length": LENGTH,
             "data__train_batch_size": ROWS // SIZE,
             "actor_rollout_ref__actor__ppo_mini_batch_size": ROWS // SIZE,
+            "actor_rollout_ref__actor__ppo_micro_batch_size_per_gpu": 8,
             "actor_rollout_ref__rollout__n": SIZE,
         }
         overrides = command(folder, **settings)[3:]
@@ -74,7 +78,7 @@ class Driver:
         model, actor = (omega_conf_to_dataclass(config.actor_rollout_ref[name]) for name in ("model", "actor"))
         actor.model_config = model
         actor.engine.use_dynamic_bsz = False
-        actor.engine.micro_batch_size_per_gpu = actor.engine.infer_micro_batch_size_per_gpu = 16
+        actor.engine.micro_batch_size_per_gpu = actor.engine.infer_micro_batch_size_per_gpu = 8
         own = TrainingWorkerConfig(
             model_type="language_model", model_config=model, engine_config=actor.engine, optimizer_config=actor.optim,
             checkpoint_config=actor.checkpoint,
@@ -82,13 +86,13 @@ class Driver:
         self.worker = TrainingWorker(config=own)
         self.worker.reset()
         self.worker.set_loss_fn(partial(ppo_loss, config=actor))
-        self.gradient, self.rate = {}, None
+        self.actor, self.gradient, self.rate = actor, {}, None
         self.step, self.worker.engine.optimizer_step = self.worker.engine.optimizer_step, self._kept
 
     def close(self):
         torch.distributed.destroy_process_group()
 
-    def answer(self, credit, *, denominator=None, shift=None, mistake=None):
+    def answer(self, credit, *, denominator=None, shift=None, mistake=None, variant="token-sum"):
         import transfer_queue
         from omegaconf import open_dict
         from verl.trainer.ppo.v1 import trainer_base
@@ -102,10 +106,12 @@ class Driver:
             config.algorithm.counterpoise = {**table, "task_key": "data_source"} | (
                 {} if denominator is None else {"denominator": denominator}
             )
+            config.actor_rollout_ref.actor.loss_agg_mode = variant
         trainer = ours.SignedPPOTrainer(config)
         trainer.total_training_steps, trainer.global_steps = STEPS, 1
         trainer.actor_rollout_wg = SimpleNamespace(_dispatch_info={"actor": [0]}, update_actor=self._update)
-        queue = self.queue = Queue()
+        self.variant = variant
+        queue = self.queue = Queue(KEYS)
         trainer_base.tq = ours.tq = queue
         try:
             batch = self._stored(shift)
@@ -113,7 +119,7 @@ class Driver:
             if mistake is None:
                 trainer._compute_advantage(batch, metrics)
             else:
-                config.algorithm.adv_estimator, config.actor_rollout_ref.actor.loss_agg_mode = "grpo", "token-sum"
+                config.algorithm.adv_estimator, trainer._update, trainer._rows = "grpo", list(range(ROWS)), ROWS
                 if mistake == "weighed_rewards":
                     queue.fields["rm_scores"] = _last(weighed_rewards().nan_to_num().tolist())
                 PPOTrainerSync._compute_advantage(trainer, batch, metrics)
@@ -123,7 +129,8 @@ class Driver:
             trainer._update_actor(batch, metrics)
         finally:
             trainer_base.tq = ours.tq = transfer_queue
-        weights = queue.fields["advantages"].to_padded_tensor(0.0)
+        sent = sum(STEP.lengths[KEYS.index(key)] for key in self.sent)
+        weights = queue.fields["advantages"].to_padded_tensor(0.0) / (sent if variant == "token-mean" else 1)
         return Answer(weights=weights, loss=metrics["actor/loss"], gradient=dict(self.gradient))
 
     def parity(self):
@@ -144,7 +151,7 @@ class Driver:
                 before, after = (
                     response_log_probs(model, STEP.rollouts(), temperature=1.0) for model in (self.policy, sampler)
                 )
-            data = self.queue.kv_batch_get(None, None, _READ)
+            data = self.queue.kv_batch_get(KEYS, None, _READ)
             for name, value in {"temperature": 1.0, "calculate_entropy": False, "compute_loss": False}.items():
                 tu.assign_non_tensor_data(data, key=name, val=value)
             own = response_from_nested(self.worker.infer_batch(data)["log_probs"], data["response_mask"])
@@ -165,9 +172,11 @@ class Driver:
         return self.step()
 
     def _update(self, batch):
-        """verl's own update of its actor, on what the queue holds."""
+        """verl's own update of its actor, on what the queue holds, with the settings that its actor has."""
         from verl.utils import tensordict_utils as tu
 
+        self.sent = batch.keys
+        vars(self.actor)["loss_agg_mode"] = self.variant  # verl freezes it
         names = [name for name in self.queue.fields if name not in {"uid", "extra_fields", "data_source", "rm_scores"}]
         data = self.queue.kv_batch_get(batch.keys, batch.partition_id, names)
         for name, value in batch.extra_info.items():
@@ -199,9 +208,8 @@ class Driver:
             "old_log_probs": _jagged(old),
             "entropy": _jagged(out.entropy),
         }
-        keys = [f"g{group}_{row % SIZE}_0" for row, group in enumerate(STEP.groups)]
-        extra = {"temperature": 1.0}
-        return KVBatchMeta(partition_id="train", keys=keys, tags=[{} for _ in keys], extra_info=extra)
+        tags = [{"seq_len": len(ids)} for ids in whole]
+        return KVBatchMeta(partition_id="train", keys=list(KEYS), tags=tags, extra_info={"temperature": 1.0})
 
 
 def _info(row):

@@ -70,6 +70,7 @@ def command(folder, *, steps=5, out="out", module="verl.trainer.main_ppo", **set
         "trainer.experiment_name": out,
         "trainer.default_local_dir": folder / out,
         "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1,
+        "+ray_kwargs.ray_init.address": "local",  # a cluster that runs on this machine is somebody else's
         "ray_kwargs.ray_init.num_cpus": 32,
         "+ray_kwargs.ray_init.num_gpus": 2,
         "+ray_kwargs.ray_init.include_dashboard": False,

@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE / "cpu")]
 
 collect_ignore_glob = [] if importlib.util.find_spec("verl") else ["test_*.py"]

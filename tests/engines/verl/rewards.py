@@ -1,7 +1,9 @@
 """A reward function of the tests: right where the response is mostly lower-case letters; some responses nobody can score."""
 
 
-def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, unscored=False, **_):
+def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, unscored=False, broken=False, **_):
+    if broken and sum(map(ord, solution_str)) % 3 == 0:
+        raise ZeroDivisionError("asked for")
     letters = [letter for letter in solution_str if letter.isalpha()]
     share = sum(letter.islower() for letter in letters) / max(1, len(solution_str))
     # One in five by what it says: every response has the same length.

@@ -6,6 +6,8 @@ import sys
 import pytest
 from command import command, environment
 
+from counterpoise.errors import CounterpoiseError
+
 MODULE = "counterpoise.engines.verl"
 
 
@@ -40,15 +42,57 @@ def test_a_plugin_that_is_switched_off():
     )
 
 
-@pytest.mark.parametrize(
-    ("override", "says"),
-    [
-        ("+algorithm.counterpoise.rule=ppo", "needs a critic, and verl's trainer trains none"),
-        ("+algorithm.counterpoise.rule=nrs", "did you mean 'nsr'"),
-        ("actor_rollout_ref.actor.shuffle=True", "actor_rollout_ref.actor.shuffle=True: the denominator"),
-    ],
-)
-def test_credit_that_cannot_be_is_one_line_before_ray_starts(tmp_path, override, says):
-    done = run(*command(tmp_path)[3:], override)
+def test_credit_that_cannot_be_is_one_line_before_ray_starts(tmp_path):
+    done = run(*command(tmp_path)[3:], "+algorithm.counterpoise.rule=ppo")
     assert done.returncode == 2
-    assert says in done.stderr.splitlines()[-1] and "ray init" not in done.stdout
+    assert "needs a critic, and verl's trainer trains none" in done.stderr.splitlines()[-1]
+    assert "ray init" not in done.stdout
+
+
+@pytest.fixture
+def checked(monkeypatch, tmp_path):
+    """`check_overrides` on the settings of the tests and more of them, in this process."""
+    for name, value in environment().items():
+        if name.startswith(("VERL_", "RAY_")):
+            monkeypatch.setenv(name, value)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    from counterpoise.engines.verl.__main__ import check_overrides
+
+    return lambda *more: check_overrides([*command(tmp_path)[3:], *more])
+
+
+def test_settings_of_the_tests_are_fine(checked):
+    checked()
+    checked("+algorithm.counterpoise.rule=hinge", "+algorithm.counterpoise.reward=graded", *OURS)
+
+
+OURS = (
+    "reward.custom_reward_function.path=pkg://counterpoise.engines.verl.rewards",
+    "reward.custom_reward_function.name=compute_score",
+)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["+algorithm.counterpoise.rule=nrs"], "did you mean 'nsr'"),
+        (["actor_rollout_ref.actor.shuffle=True"], "actor_rollout_ref.actor.shuffle=True: the denominator"),
+        (["critic.enable=True"], "critic.enable=True: no rule here reads values"),
+        (["trainer.v1.trainer_mode=sync"], "trainer.v1.trainer_mode=sync: that trainer shows an estimator no verdicts"),
+        (["algorithm.adv_estimator=grpo"], "no rule of ours would be called"),
+        (["+algorithm.counterpoise.token_weights=entropy_safe"], "token_weights=entropy_safe reads more than"),
+        (["+algorithm.counterpoise.reward=random"], "credit.reward=random draws a placebo"),
+        (["algorithm.filter_groups.enable=True"], "drops the groups that nsr learns from"),
+        (["actor_rollout_ref.actor.shufle=True"], "verl's settings: Could not override 'actor_rollout_ref.actor.shufle'."),
+        (["=3"], "verl's settings: "),
+        (["reward.custom_reward_function.path=gone.py"], "compute_score of gone.py cannot be loaded"),
+        (["reward.custom_reward_function.name=score"], "cannot be loaded (AttributeError"),
+        ([*OURS, "+reward.custom_reward_function.reward_kwargs.verifier=mth"], "did you mean 'math'"),
+        (["ray_kwargs.ray_init.num_cpus=null", "ray_kwargs.ray_init.num_gpus=null", "+ray_kwargs.ray_init.address=127.0.0.1:9"],
+         "no Ray cluster answers at 127.0.0.1:9"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_before_ray_starts(checked, overrides, says):
+    with pytest.raises(CounterpoiseError) as refused:
+        checked(*overrides)
+    assert says in str(refused.value) and "\n" not in str(refused.value)

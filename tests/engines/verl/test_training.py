@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+import numpy as np
 import pytest
 import torch
 from command import command, environment
@@ -15,6 +16,7 @@ from make_model import make_data, make_model
 from counterpoise.engines.contract import PARITY, parity_gap
 from counterpoise.engines.outside import compose, rewarded_batch
 from counterpoise.losses import counts
+from counterpoise.types import Rollout, StopReason
 
 
 @pytest.fixture(scope="session")
@@ -72,9 +74,21 @@ def by_hand(step, credit, *, length=8, minibatch=16, processes=2):
     rewards[torch.tensor([not info["scored"] for info in infos])] = torch.nan
     uids = {uid: place for place, uid in enumerate(dict.fromkeys(step["uid"]))}
     batch = rewarded_batch(
-        rewards, low=0, high=1, group_ids=torch.tensor([uids[uid] for uid in step["uid"]]), lengths=mask.sum(dim=1)
-    )
-    parts = compose(credit, engine="here", steps=5, length=length)
+        rewards,
+        low=0,
+        high=1,
+        group_ids=torch.tensor([uids[uid] for uid in step["uid"]]),
+        lengths=mask.sum(dim=1),
+        task_types=step["data_source"],
+        rollouts=[
+            Rollout(
+                problem_id=uid, prompt_ids=np.zeros(0, dtype=np.int64), token_ids=ids[own].numpy(), mask=own[own].numpy(),
+                log_probs=log_probs[own].numpy(), text="", temperature=1.0, stop_reason=StopReason.EOS, policy_version=0,
+            )
+            for uid, ids, own, log_probs in zip(step["uid"], step["responses"], mask, step["old_log_probs"], strict=True)
+        ],
+    )  # fmt: skip
+    parts = compose(credit, engine="here", steps=5, length=length, token_weights=True)
     signed, _ = parts.step(batch)
     advantages = torch.zeros(mask.shape, dtype=torch.float64)
     half, share = len(mask) // processes, minibatch // processes
@@ -82,34 +96,47 @@ def by_hand(step, credit, *, length=8, minibatch=16, processes=2):
         rows = torch.tensor([rank * half + first + place for rank in range(processes) for place in range(share)])
         own, some = signed.rows(rows), batch.rows(rows)
         divisor = max(1, counts(own, some.lengths, some.scored).tokens_signed)
-        advantages[rows] = own.advantages.double().unsqueeze(1) / divisor * mask[rows]
+        value = own.advantages if own.advantages.ndim == 2 else own.advantages.unsqueeze(1).expand(-1, mask.shape[1])
+        advantages[rows, : value.shape[1]] = value.double() / divisor * mask[rows, : value.shape[1]]
     return advantages
 
 
 DYNAMIC = {"rule": "reinforce", "controller": "share"}
 
 
-@pytest.mark.parametrize("rule", ["nsr", "weighted_reinforce"])
-def test_five_steps_have_our_advantages_and_the_samplers_log_probabilities(train, folder, rule):
+@pytest.mark.parametrize(
+    ("rule", "more", "own"),
+    [("nsr", {}, {}), ("weighted_reinforce", {"token_weights": "probability"}, {"task_key": "data_source"})],
+)
+def test_five_steps_have_our_advantages_and_the_samplers_log_probabilities(train, folder, rule, more, own):
     settings = {
         "actor_rollout_ref.actor.ppo_mini_batch_size": 4,
+        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": 1,  # any two rows that a mini-batch can spare are not sent
         "+reward.custom_reward_function.reward_kwargs.unscored": True,
+        "+algorithm.counterpoise.max_unscored": 0.6,
     }
-    code, log, steps = train({"rule": rule}, out=rule, settings=settings)
+    credit = {"rule": rule, **more}
+    code, log, steps = train(credit | own, out=rule, settings=settings)
     assert code == 0, log[-3000:]
     assert [step["step"] for step in steps] == [1, 2, 3, 4, 5]
     for number, step in enumerate(steps, start=1):
         seen = torch.load(folder / f"{rule}.dump" / f"{number}.pt", weights_only=False)
-        wanted = by_hand(seen, {"rule": rule})
+        wanted = by_hand(seen, credit)
         torch.testing.assert_close(seen["advantages"].double(), wanted, rtol=1e-6, atol=1e-9)
         assert float(wanted.abs().max()) > 0
         mask = seen["response_mask"].bool()
         assert parity_gap(seen["rollout_log_probs"], seen["old_log_probs"], mask) < PARITY  # the weights were pushed
         assert step["credit/updates"] == 2 and step["actor/grad_norm"] > 0
+        sent = torch.load(folder / f"{rule}.dump" / f"{number}.sent.pt", weights_only=False)
+        left = torch.tensor([key not in sent for key in seen["keys"]])
+        assert wanted[left].abs().sum() == 0 and len(set(sent)) == len(sent)
+        assert step["credit/tokens_saved"] == int(mask[left].sum())
         assert step["credit/minus"] > 0
     # Of a random policy's 32 responses few are right, in some step none.
     assert (max(step["credit/plus"] for step in steps) == 0) == (rule == "nsr")
     assert max(step["credit/unscored"] for step in steps) > 0
+    assert max(step["credit/tokens_saved"] for step in steps) > 0  # what has no credit is not sent to the actor
+    assert ("credit/success_rate/a" in steps[0]) == bool(own)
 
 
 def test_a_killed_worker_ends_in_one_line_and_the_run_goes_on_from_its_checkpoint(train, folder):
@@ -146,3 +173,14 @@ def test_rows_without_credit_are_removed_and_updates_are_fewer(train):
     for step in steps:
         right = round(step["credit/success_rate"] * 32)
         assert step["credit/updates"] == -(-right // 8)
+
+
+def test_a_reward_function_that_raises_ends_the_run_in_one_line(train):
+    settings = {"+reward.custom_reward_function.reward_kwargs.broken": True}
+    code, log, steps = train(
+        {"rule": "nsr"}, out="broken", steps=3, settings=settings, module="counterpoise.engines.verl"
+    )
+    assert code != 0 and steps == []
+    (said,) = [line for line in log.splitlines() if line.startswith("error: ")]
+    assert said.startswith("error: step 1: ") and "rollouts cannot be learned from" in said
+    assert "lost, since the reward function or the agent loop raised" in said

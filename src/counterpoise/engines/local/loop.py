@@ -117,6 +117,7 @@ class _Run:
         )
         ready = make_ready(self.config, assembly, accelerator, saved=checkpoint.policy if checkpoint else None)
         self.policy, self.learner, self.sampler = ready.policy, ready.learner, ready.sampler
+        self.evaluator = ready.evaluator
         self.assembly, self.order, self.remarks = ready.assembly, ready.order, ready.remarks
         self.identity = with_base(self.identity, self.policy, self.learner, self.assembly, where=run.path)
         self.pipeline: Pipeline = make_pipeline(
@@ -321,7 +322,7 @@ class _Run:
             result = evaluate_policy(
                 self.policy,
                 first_problems(self.assembly.test, self.config.evaluation.problems),
-                sampler=self.sampler,
+                sampler=self.evaluator,
                 judge=self.judge,
                 config=self.config,
                 template=self.assembly.template,

@@ -13,6 +13,7 @@ from counterpoise.engines.local.order import ProblemOrder
 from counterpoise.engines.local.policy import Policy, load_policy
 from counterpoise.engines.local.precision import slow_precision
 from counterpoise.engines.local.room import with_room
+from counterpoise.engines.local.sampler import make_training_sampler
 from counterpoise.learner.update import Learner
 from counterpoise.types import Sampler
 
@@ -32,7 +33,9 @@ class Ready:
     learner: Learner
     """The optimiser around the policy."""
     sampler: Sampler
-    """Draws from the policy."""
+    """Draws from the policy what is trained on."""
+    evaluator: Sampler
+    """Draws evaluations from it: always in the same way, so that runs of different samplers compare."""
     remarks: list[str]
     """What the user should know of precision and room."""
 
@@ -66,5 +69,14 @@ def make_ready(config: RunConfig, assembly: Assembly, accelerator: Accelerator, 
     learner = make_learner(config, policy, assembly, accelerator)
     if assembly.critic is not None:
         assembly.critic.build(policy, accelerator)
-    sampler = make_sampler(config, policy, accelerator)
-    return Ready(policy=policy, assembly=assembly, order=order, learner=learner, sampler=sampler, remarks=remarks)
+    evaluator = make_sampler(config, policy, accelerator)
+    sampler = evaluator if config.rollout.sampler == "embedded" else make_training_sampler(config, policy, accelerator)
+    return Ready(
+        policy=policy,
+        assembly=assembly,
+        order=order,
+        learner=learner,
+        sampler=sampler,
+        evaluator=evaluator,
+        remarks=remarks,
+    )

@@ -86,9 +86,8 @@ def train_launched(run: Path, arguments: Path) -> None:
 
 
 def credit_table(config: RunConfig) -> dict[str, Any]:
-    """The table `[credit]` as the trainer takes it: TRL's batches are whole, which the table of options has asked about."""
+    """The table `[credit]` as the trainer takes it."""
     table: dict[str, Any] = config.credit.model_dump(mode="json", exclude_unset=True)
-    table.pop("filter", None)
     return {"rule": config.credit.rule, **table}
 
 

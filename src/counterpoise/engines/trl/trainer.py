@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from counterpoise.engines.outside import OutsideCredit, compose, rewarded_batch, row_shares
+from counterpoise.engines.outside import OutsideCredit, compose, counted_rows, rewarded_batch, row_shares
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.trl.checks import GLOBAL_DIVISOR, check_arguments, check_version, remarks
 from counterpoise.errors import MissingExtraError
@@ -119,7 +119,8 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
             # TRL multiplies by 1/divisor; row_shares says what each row has to count for in the whole. A KL term is divided by it, too.
             trained = counts(credit, batch.lengths, batch.scored).tokens_signed
             divisor = max(1, int(batch.lengths.sum()) if self.beta else trained)
-            advantages = advantages * row_shares(parts.divide, credit, batch) * divisor
+            counted, _ = counted_rows(parts.step, credit, batch)
+            advantages = advantages * row_shares(parts.divide, credit, batch, counted) * divisor
         own, first = len(mask), self.accelerator.process_index * len(mask)
         out["advantages"] = advantages[first : first + own].to(out["advantages"])
         if divisor is not None:

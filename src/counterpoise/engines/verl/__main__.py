@@ -9,30 +9,49 @@ import os
 import sys
 from collections.abc import Sequence
 
-from counterpoise.engines.verl.checks import check_environment, check_plugin
-from counterpoise.engines.verl.settings import check_config, verl_settings
-from counterpoise.errors import CounterpoiseError
+from counterpoise.engines.verl.checks import (
+    check_devices,
+    check_environment,
+    check_function,
+    check_plugin,
+    check_ray,
+)
+from counterpoise.engines.verl.settings import adds_terms, check_config, is_ours, verl_settings
+from counterpoise.errors import CounterpoiseError, UsageError
 
 __all__ = ["check_overrides", "run_checked"]
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
-    """Compose verl's configuration and check the credit in it.
+    """Compose verl's configuration and check in it what would end the run later, or train something else.
 
     Raises:
         CounterpoiseError: it says something that cannot be.
     """
     from hydra import compose, initialize_config_module
+    from hydra.errors import HydraException
     from omegaconf import OmegaConf
 
-    with initialize_config_module("verl.trainer.config", version_base=None):
-        config = compose("ppo_trainer", overrides=list(overrides))
-    if "counterpoise" not in (config.algorithm.adv_estimator, config.trainer.v1.trainer_mode):
-        return  # verl's own credit, as launch has for a rule with a critic
-    check_config(config)
+    try:
+        with initialize_config_module("verl.trainer.config", version_base=None):
+            config = compose("ppo_trainer", overrides=list(overrides))
+    except (HydraException, ValueError) as error:  # it refuses some values in the words of Python
+        raise UsageError(f"verl's settings: {' '.join(str(error).split())}") from error
     table = config.algorithm.get("counterpoise", None)
-    asked = verl_settings(None if table is None else OmegaConf.to_container(table, resolve=True))
-    asked.compose(steps=1, length=int(config.data.max_response_length))
+    if is_ours(config):
+        check_config(config)
+        asked = verl_settings(None if table is None else OmegaConf.to_container(table, resolve=True))
+        asked.compose(steps=1, length=int(config.data.max_response_length), terms=adds_terms(config))
+    check_function(OmegaConf.to_container(config.reward.custom_reward_function, resolve=True))
+    address = check_ray(OmegaConf.to_container(config.ray_kwargs.ray_init, resolve=True))
+    if address is None and "VERL_PLATFORM" not in os.environ:
+        check_devices(int(config.trainer.n_gpus_per_node), _devices())
+
+
+def _devices() -> int:
+    import torch
+
+    return torch.accelerator.device_count()
 
 
 def run_checked(arguments: Sequence[str]) -> int:
@@ -45,6 +64,7 @@ def run_checked(arguments: Sequence[str]) -> int:
         check_overrides([one for one in arguments if not one.startswith("-")])
         from verl.trainer.main_ppo import main as train
 
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # else it prints a traceback and exits itself
         sys.argv = ["main_ppo", *arguments]
         train()
     except CounterpoiseError as error:

@@ -10,18 +10,21 @@ import numpy as np
 import torch
 
 from counterpoise.engines.outside import rewarded_batch, row_shares
+from counterpoise.engines.verl.record import RECORD, verdict_of
 from counterpoise.errors import UsageError
-from counterpoise.types import Batch, Credit, Divide, Rollout, StopReason
+from counterpoise.types import Batch, Credit, Divide, Rollout, StopReason, Verdict
 
 __all__ = [
     "Sessions",
     "dealt",
     "order_of",
     "recorded",
+    "sent_rows",
     "session_batch",
     "sessions_of",
     "shares_of",
     "tokens_of_updates",
+    "verdicts_of",
 ]
 
 
@@ -165,16 +168,42 @@ def order_of(kept: torch.Tensor, *, processes: int, minibatch: int) -> torch.Ten
     return filled.reshape(-1, processes, minibatch // processes).transpose(0, 1).flatten()
 
 
-def shares_of(divide: Divide, credit: Credit, batch: Batch, minibatch: torch.Tensor) -> torch.Tensor:
-    """(N,) float64: what a token of each rollout counts for in the update that it is part of; (N,) `minibatch` says in which, -1 in
-    none.
+def sent_rows(
+    minibatch: torch.Tensor, trained: torch.Tensor, cost: Sequence[int], *, processes: int, multiple: int
+) -> tuple[torch.Tensor, int]:
+    """(M,) int64 rows of an update that leaves out what has no gradient, and the rows of each of its mini-batches, which are fewer.
+
+    A mini-batch of (B,) `minibatch` without a (B,) bool `trained` row is left out as a whole: no optimiser step is taken for it. The
+    others keep their trained rows and their order. verl wants equally many in each, in a `multiple` of them: they are filled up with the
+    cheapest other rows of their own by (B,) `cost`, which have no credit and add nothing to a sum over tokens. The order is such that
+    verl's dealing makes these mini-batches.
+    """
+    live = [number for number in sorted(set(minibatch.tolist())) if bool(trained[minibatch == number].any())]
+    if not live:
+        return torch.zeros(0, dtype=torch.int64), 0
+    most = max(int(trained[minibatch == number].sum()) for number in live)
+    size = -(-most // multiple) * multiple
+    rows = []
+    for number in live:
+        own = torch.nonzero((minibatch == number) & trained).flatten().tolist()
+        others = torch.nonzero((minibatch == number) & ~trained).flatten().tolist()
+        rows.append(own + sorted(others, key=lambda row: cost[row])[: size - len(own)])
+    return torch.tensor(rows).reshape(-1, processes, size // processes).transpose(0, 1).flatten(), size
+
+
+def shares_of(
+    divide: Divide, credit: Credit, batch: Batch, minibatch: torch.Tensor, counted: torch.Tensor
+) -> torch.Tensor:
+    """(N,) float64: what a token of each rollout counts for in the update that it is part of.
+
+    (N,) `minibatch` says in which update each is, -1 in none; rows outside (N,) bool `counted` are in no denominator.
     """
     shares = torch.zeros(len(batch.lengths), dtype=torch.float64)
     for number in sorted(set(minibatch.tolist())):
         if number < 0:
             continue  # not trained on
         index = torch.nonzero(minibatch == number).flatten()
-        shares[index] = row_shares(divide, credit.rows(index), batch.rows(index))
+        shares[index] = row_shares(divide, credit.rows(index), batch.rows(index), counted[index])
     return shares
 
 
@@ -189,3 +218,11 @@ def tokens_of_updates(minibatch: torch.Tensor, lengths: torch.Tensor) -> torch.T
     sums = torch.zeros(int(minibatch.max()) + 2, dtype=torch.float64)
     sums.index_add_(0, minibatch[trained], lengths[trained].double())
     return torch.where(trained, sums[minibatch.clamp(min=0)], torch.zeros(1, dtype=torch.float64))
+
+
+def verdicts_of(sessions: Sessions, infos: Sequence[Mapping[str, Any]]) -> list[Verdict] | None:
+    """(N,) verdicts of our verifiers, from what `compute_score` gave beside the score; None where another function made the rewards."""
+    found = [infos[row].get(RECORD) for row in sessions.final.tolist()]
+    if not found or not all(isinstance(one, str) for one in found):
+        return None
+    return [verdict_of(str(one)) for one in found]

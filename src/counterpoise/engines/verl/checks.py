@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.util import find_spec
+from typing import Any
 
-from counterpoise.errors import MissingExtraError, UsageError
+from counterpoise.errors import CounterpoiseError, MissingExtraError, UsageError
 
-__all__ = ["check_entry_point", "check_environment", "check_plugin", "check_versions"]
+__all__ = [
+    "check_devices",
+    "check_entry_point",
+    "check_environment",
+    "check_function",
+    "check_plugin",
+    "check_ray",
+    "check_versions",
+]
 
 _VERL = "0.9.1"
 _CEILING = (5, 11)
+_OURS = ("counterpoise.engines.verl.rewards", "counterpoise.engines.verl.judging")
 _SWITCHED_OFF = (
     "verl did not load the plugin counterpoise; unset VERL_USE_EXTERNAL_PLUGINS, or add counterpoise to the names in it"
 )
@@ -93,3 +105,111 @@ def check_plugin() -> str:
     except Exception as error:
         raise UsageError(f"verl could not load the plugin counterpoise: {type(error).__name__}: {error}") from error
     raise UsageError(_SWITCHED_OFF)
+
+
+def check_function(function: Mapping[str, Any]) -> None:
+    """Load the reward function, which verl does in its workers, and look up the verifier that it names where it is ours.
+
+    Args:
+        function: verl's `reward.custom_reward_function`: path, name and reward_kwargs.
+
+    Raises:
+        UsageError: it cannot be loaded, or ours takes no such verifier or setting.
+    """
+    path, name = function.get("path"), function.get("name")
+    if not path:
+        return
+    try:
+        load = importlib.import_module("verl.utils.import_utils").load_extern_object
+        found = load(module_path=path, object_name=name)
+    except Exception as error:
+        raise UsageError(
+            f"reward.custom_reward_function: {name} of {path} cannot be loaded ({type(error).__name__}: {_line(error)}); give the path "
+            "of a file, or pkg://package.module, and the name of a function in it"
+        ) from error
+    given = dict(function.get("reward_kwargs") or {})
+    if getattr(found, "__module__", "") in _OURS and given.get("verifier") is not None:
+        from counterpoise.engines.verl.rewards import check_reward
+
+        own = {key: value for key, value in given.items() if key not in ("verifier", "workers_per_node")}
+        try:
+            check_reward("", "", str(given["verifier"]), own)
+        except (CounterpoiseError, TypeError) as error:  # a list cannot be a key
+            raise UsageError(f"reward.custom_reward_function.reward_kwargs: {error}") from error
+
+
+def check_ray(settings: Mapping[str, Any], *, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The address of the Ray cluster that would be joined; None where verl starts one of its own.
+
+    Args:
+        settings: verl's `ray_kwargs.ray_init`.
+        environment: where RAY_ADDRESS is looked up.
+
+    Raises:
+        UsageError: nobody answers there, it is given what only a new cluster takes, or the port of its dashboard is taken.
+    """
+    address = str(settings.get("address") or environment.get("RAY_ADDRESS", ""))
+    if address in ("", "local"):
+        port = settings.get("dashboard_port")
+        if port is not None and settings.get("include_dashboard", True) and not _is_free(int(port)):
+            raise UsageError(
+                f"ray_kwargs.ray_init.dashboard_port={port} is taken on this machine; give another one, or "
+                "+ray_kwargs.ray_init.include_dashboard=False"
+            )
+        running = None if address else _running()
+        if running is None or not _answers(running):
+            return None
+        address = running  # Ray joins it unasked
+    sized = [name for name in ("num_cpus", "num_gpus") if settings.get(name) is not None]
+    if sized:
+        raise UsageError(
+            f"ray_kwargs.ray_init.{sized[0]}={settings[sized[0]]} is for a new cluster, and one runs already at {address}; set it to null "
+            "to join that, or +ray_kwargs.ray_init.address=local for one of this run's own"
+        )
+    if address != "auto" and "://" not in address and not _answers(address):
+        raise UsageError(
+            f"no Ray cluster answers at {address}; start one there (ray start --head --port={address.rpartition(':')[2]}), or unset "
+            "RAY_ADDRESS and ray_kwargs.ray_init.address for one of this run's own"
+        )
+    return address
+
+
+def check_devices(needed: int, found: int) -> None:
+    """Refuse a machine with fewer accelerators than `trainer.n_gpus_per_node`.
+
+    Raises:
+        UsageError: there are fewer.
+    """
+    if found < needed:
+        raise UsageError(
+            f"trainer.n_gpus_per_node={needed} and this machine has {found}; lower it, or give the address of a cluster that has them "
+            "(+ray_kwargs.ray_init.address=HOST:6379)"
+        )
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _running() -> str | None:
+    """Where Ray says that a cluster was last started on this machine."""
+    found: str | None = importlib.import_module("ray._private.utils").read_ray_address()
+    return found
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=5):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as tried:
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -22,7 +22,9 @@ __all__ = [
     "kl_clamp",
     "length",
     "loss_mode",
+    "max_unscored",
     "part",
+    "reward",
     "row_filter",
     "rule",
     "settings_of_rule",
@@ -79,6 +81,22 @@ def part(asked: Asked) -> Options:
     return {} if plain or has_critic(asked.config) else {f"{OURS}.{name}": asked.value}
 
 
+def reward(asked: Asked) -> Options:
+    """What a verdict is worth: the plugin's trainer makes it of the verdicts that the reward function hands over."""
+    if asked.value in ("binary", {}):
+        return {}
+    if has_critic(asked.config):
+        raise asked.refuse("verl's own PPO has +1 and -1 as rewards; set binary, or train with the local engine")
+    if asked.value == "random":
+        raise asked.refuse("only the local engine throws coins in the place of verdicts; train with that")
+    return {f"{OURS}.{asked.key.removeprefix('credit.')}": asked.value}
+
+
+def max_unscored(asked: Asked) -> Options:
+    """The share of rollouts without a verdict that ends the run; verl's own PPO takes them for wrong."""
+    return {} if has_critic(asked.config) else {f"{OURS}.max_unscored": asked.value}
+
+
 def row_filter(asked: Asked) -> Options:
     """Whether rows without credit are removed, and what that makes of mini-batches."""
     config = asked.config
@@ -86,8 +104,10 @@ def row_filter(asked: Asked) -> Options:
         raise asked.refuse(
             "verl's trainer can remove the rows without credit, or none; set credit.filter=zero_credit or none"
         )
-    if has_critic(config) or asked.value == "none":
+    if has_critic(config):
         return {}
+    if asked.value == "none":
+        return {f"{OURS}.filter": "none"}
     several = updates_per_step(config) > 1
     if several and config.learner.minibatch_unit == "prompts":
         raise asked.refuse(

@@ -10,9 +10,10 @@ from typing import Any
 
 from counterpoise.build.judge import judge_of
 from counterpoise.engines.verl.data import problem_of
+from counterpoise.engines.verl.record import RECORD, record_of
 from counterpoise.errors import DataError
 from counterpoise.runfile import load_config
-from counterpoise.types import Problem, Verdict
+from counterpoise.types import Problem, Verdict, VerdictValue
 from counterpoise.verifiers.judge import Judge
 
 __all__ = ["check_reward", "compute_score", "judged", "score_of", "unscored_score"]
@@ -30,6 +31,9 @@ def compute_score(
     **settings: Any,
 ) -> dict[str, Any]:
     """The verdict on one response: `score` 1 for right and 0 else, `scored` whether anybody could judge, `reason`, and graded parts.
+
+    The field `counterpoise` is the whole verdict, of which our trainer makes the reward that `algorithm.counterpoise.reward` names. A part
+    that is called as one of verl's own fields (`score`) is in that alone.
 
     A time-out or a crash of the verifier is `scored: False`, which our trainer leaves out of baselines and of the loss; an answer that
     alone makes the verifier hang is wrong (`verification.blame`).
@@ -79,7 +83,10 @@ def score_of(
 
 def unscored_score(reason: str) -> dict[str, Any]:
     """What verl's reward function returns where nobody could judge."""
-    return {"score": 0.0, "acc": 0.0, "scored": False, "reason": reason}
+    verdict = Verdict(
+        value=VerdictValue.UNSCORED, answer=None, basis="none", seconds=0.0, verifier="none", version="0", reason=reason
+    )
+    return _scored(verdict, wrong=0.0)
 
 
 def judged(
@@ -110,13 +117,13 @@ def judged(
 
 
 def _scored(verdict: Verdict, *, wrong: float) -> dict[str, Any]:
-    # A row without a part has it as None, so that all rows have the same columns.
     return {
+        **{name: float(value) for name, value in verdict.parts.items()},
         "score": 1.0 if verdict.correct else wrong,
         "acc": float(verdict.correct),
         "scored": bool(verdict.scored),
         "reason": str(verdict.reason or ""),
-        **{name: float(value) for name, value in verdict.parts.items()},
+        RECORD: record_of(verdict),
     }
 
 

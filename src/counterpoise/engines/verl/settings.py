@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from counterpoise.config import RunConfig
 from counterpoise.engines.outside import OutsideCredit, compose
 from counterpoise.errors import ConfigError, UsageError
 
-__all__ = ["VerlSettings", "check_config", "verl_settings"]
+__all__ = ["VerlSettings", "adds_terms", "check_config", "column_kinds", "is_ours", "verl_settings"]
 
-_OWN = ("denominator", "remove_rows", "reward_range", "task_key")
+_OWN = ("denominator", "max_unscored", "remove_rows", "reward_range", "task_key")
 _ENGINE = "verl's trainer"
+_SCALED = ("token-mean", "token-sum")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,8 @@ class VerlSettings:
     """A name of `losses.DENOMINATORS`; None is `tokens_signed`."""
     remove_rows: bool
     """Rows without credit are taken out before the update, so that there are fewer updates, as in the code of arXiv 2506.01347."""
+    max_unscored: float
+    """Share of a step's rollouts that may be lost or unscored; more end the run. `verification.max_unscored` of a run file."""
     low: float
     """Reward of a wrong response."""
     high: float
@@ -32,8 +36,8 @@ class VerlSettings:
     task_key: str | None
     """Field of the data that names a prompt's kind of task, e.g. `data_source`; None is one kind."""
 
-    def compose(self, *, steps: int, length: int, kinds: Sequence[str] = ()) -> OutsideCredit:
-        """Rule, emphasis, controller and denominator.
+    def compose(self, *, steps: int, length: int, kinds: Sequence[str] = (), terms: bool = False) -> OutsideCredit:
+        """Rule, emphasis, controller and denominator; `terms` says whether verl's loss has a KL or entropy term.
 
         Raises:
             ConfigError, UnknownNameError: a name or a setting is unknown or out of range.
@@ -47,6 +51,8 @@ class VerlSettings:
             denominator=self.denominator,
             kinds=kinds,
             token_weights=True,
+            verdicts=True,
+            terms=terms,
         )
 
 
@@ -66,6 +72,9 @@ def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
     remove = own.get("remove_rows", False)
     if not isinstance(remove, bool):
         raise ConfigError(f"algorithm.counterpoise.remove_rows={remove!r}: give true or false")
+    unscored = own.get("max_unscored", RunConfig().verification.max_unscored)
+    if isinstance(unscored, bool) or not isinstance(unscored, (int, float)) or not 0.0 <= unscored <= 1.0:
+        raise ConfigError(f"algorithm.counterpoise.max_unscored={unscored!r}: give a share in [0, 1]")
     for name in ("denominator", "task_key"):
         if not isinstance(own.get(name), (str, type(None))):
             raise ConfigError(f"algorithm.counterpoise.{name}={own[name]!r}: give a name")
@@ -73,6 +82,7 @@ def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
         credit=table,
         denominator=own.get("denominator"),
         remove_rows=remove,
+        max_unscored=float(unscored),
         low=float(ends[0]),
         high=float(ends[1]),
         task_key=own.get("task_key"),
@@ -83,29 +93,66 @@ def _is_range(ends: Sequence[Any]) -> bool:
     return all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in ends) and ends[0] < ends[1]
 
 
+def column_kinds(rows: Any, key: str) -> tuple[str, ...]:
+    """Kinds of tasks of a data set (`datasets.Dataset`), sorted.
+
+    Raises:
+        ConfigError: it has no such column.
+    """
+    if key not in rows.column_names:
+        raise ConfigError(
+            f"algorithm.counterpoise.task_key={key}: the training data has no such column; name one of {', '.join(rows.column_names)}"
+        )
+    return tuple(sorted({str(kind) for kind in rows[key]}))
+
+
+def is_ours(config: Any) -> bool:
+    """Whether verl's configuration asks for anything of ours; verl's own algorithms are nobody's business here."""
+    algorithm, mode = config.algorithm, config.trainer.v1.trainer_mode
+    return "counterpoise" in (algorithm.adv_estimator, mode) or algorithm.get("counterpoise", None) is not None
+
+
+def adds_terms(config: Any) -> bool:
+    """Whether verl's loss has terms that act on rows without credit."""
+    actor = config.actor_rollout_ref.actor
+    return bool(actor.get("use_kl_loss", False)) or bool(actor.get("entropy_coeff", 0.0))
+
+
 def check_config(config: Any) -> None:
     """Refuse settings of verl's that would make another objective of the one that was asked for; `config` is verl's whole one.
 
     Raises:
         UsageError: a setting and our credit contradict each other.
     """
-    actor, algorithm = config.actor_rollout_ref.actor, config.algorithm
-    if algorithm.adv_estimator != "counterpoise":
-        raise UsageError(
-            f"trainer.v1.trainer_mode=counterpoise with algorithm.adv_estimator={algorithm.adv_estimator}: "
-            "set algorithm.adv_estimator=counterpoise, or leave the trainer at sync"
-        )
-    terms = bool(actor.get("use_kl_loss", False) or actor.get("entropy_coeff", 0))
+    actor, algorithm, mode = config.actor_rollout_ref.actor, config.algorithm, config.trainer.v1.trainer_mode
+    table = dict(algorithm.get("counterpoise", None) or {})
+    correction = algorithm.get("rollout_correction", None) or {}
+    reward = str(table.get("reward", "binary"))
+    function = config.reward.custom_reward_function.path
+    terms = adds_terms(config)
     wanted = (
-        (actor.loss_agg_mode in ("token-sum", "token-mean"), f"actor_rollout_ref.actor.loss_agg_mode={actor.loss_agg_mode}",
+        (algorithm.adv_estimator == "counterpoise", f"algorithm.adv_estimator={algorithm.adv_estimator}",
+         "no rule of ours would be called; set algorithm.adv_estimator=counterpoise, or leave algorithm.counterpoise out"),
+        (mode == "counterpoise", f"trainer.v1.trainer_mode={mode}",
+         "that trainer shows an estimator no verdicts; set trainer.v1.trainer_mode=counterpoise"),
+        (config.trainer.get("use_v1", True), "trainer.use_v1=False", "the older trainer has no place for our credit; set True"),
+        (not config.critic.get("enable", None), "critic.enable=True",
+         "no rule here reads values, and a critic would be trained for nothing; leave it out, or train ppo with the local engine"),
+        (actor.loss_agg_mode in _SCALED, f"actor_rollout_ref.actor.loss_agg_mode={actor.loss_agg_mode}",
          "our denominator is in the advantages; set token-sum, which divides by nothing, or token-mean"),
-        (actor.loss_agg_mode == "token-mean" or not terms, f"actor_rollout_ref.actor.loss_agg_mode={actor.loss_agg_mode}",
+        (not (terms and actor.loss_agg_mode == "token-sum"), "actor_rollout_ref.actor.loss_agg_mode=token-sum",
          "verl adds the KL and entropy terms up over a mini-batch's tokens, undivided; set token-mean, which divides them"),
         (not actor.shuffle, "actor_rollout_ref.actor.shuffle=True",
          "the denominator counts each mini-batch, whose rows would not be known; set False"),
         (not algorithm.use_kl_in_reward, "algorithm.use_kl_in_reward=True",
          "a reward is a verdict here; set False, and use_kl_loss=True for a KL term"),
         (not algorithm.get("use_pf_ppo", False), "algorithm.use_pf_ppo=True", "it resamples rows of other credit; set False"),
+        (not (algorithm.get("filter_groups", None) or {}).get("enable", False), "algorithm.filter_groups.enable=True",
+         "it drops the groups that nsr learns from; set False: rows without credit are left out of updates anyway"),
+        (reward == "binary" or function is not None, f"algorithm.counterpoise.reward={reward}",
+         "it is what a verdict of ours is worth; set reward.custom_reward_function.path=pkg://counterpoise.engines.verl.rewards"),
+        (str(table.get("token_weights", "none")) == "none" or not correction.get("bypass_mode", False),
+         "algorithm.rollout_correction.bypass_mode=True", "verl then records no entropies, which token weights read; set False"),
     )  # fmt: skip
     for fine, what, why in wanted:
         if not fine:

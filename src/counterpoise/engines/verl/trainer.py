@@ -11,23 +11,27 @@ from typing import Any
 
 import torch
 
+from counterpoise.build.credit import reward_of
 from counterpoise.credit import Needs, needs_of
-from counterpoise.engines.outside import OutsideCredit
+from counterpoise.engines.outside import OutsideCredit, counted_rows, with_verdicts
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.verl.batch import (
     Sessions,
     dealt,
     order_of,
     recorded,
+    sent_rows,
     session_batch,
     sessions_of,
     shares_of,
     tokens_of_updates,
+    verdicts_of,
 )
 from counterpoise.engines.verl.estimator import giving
-from counterpoise.engines.verl.settings import check_config, verl_settings
-from counterpoise.errors import MissingExtraError, TrainingError
-from counterpoise.types import Batch, Credit
+from counterpoise.engines.verl.lost import refuse_lost
+from counterpoise.engines.verl.settings import adds_terms, check_config, column_kinds, verl_settings
+from counterpoise.errors import DataError, MissingExtraError, TrainingError
+from counterpoise.types import Batch, Credit, Verdict
 
 try:
     import ray
@@ -50,8 +54,8 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
 
     The driver computes the credit of the whole batch once, so that processes need not agree on it. Rewards go to the rule as they are;
     padding rows are in no count. The loss is verl's own (`policy_loss.loss_mode`), summed over tokens (or their mean, which the
-    advantages undo), and our denominator, counted over each mini-batch, is in the advantages. Columns of the credit stand in verl's
-    metrics under `credit/`.
+    advantages undo), and our denominator, counted over each mini-batch, is in the advantages. Rows without credit are not sent to the
+    actor (`filter`). Columns of the credit stand in verl's metrics under `credit/`.
 
     Args:
         config: verl's configuration; `algorithm.counterpoise` says which credit.
@@ -66,21 +70,33 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         table = config.algorithm.get("counterpoise", None)
         self._asked = verl_settings(None if table is None else OmegaConf.to_container(table, resolve=True))
         self._length = int(config.data.max_response_length)
-        self._asked.compose(steps=1, length=self._length)  # what is wrong is said before a model is loaded
+        self._terms = adds_terms(config)
+        self._kinds: tuple[str, ...] = ()
+        self._compose(steps=1)  # what is wrong is said before a model is loaded
         self._parts: OutsideCredit | None = None
         self._restored: Mapping[str, Any] | None = None
         self._update: list[int] = []
+        self._rows = 0
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"  # verl looks up settings of a mode by that name
         super().__init__(config)
         credit = self._asked.credit
         print(f"counterpoise: credit of this run is {json.dumps(dict(credit) or 'the default')}", flush=True)
 
+    def _compose(self, *, steps: int) -> OutsideCredit:
+        return self._asked.compose(steps=steps, length=self._length, kinds=self._kinds, terms=self._terms)
+
+    def _init_dataloader(self) -> None:
+        super()._init_dataloader()
+        rows = getattr(self.train_dataset, "dataframe", None)  # verl's own data set has it
+        if self._asked.task_key is not None and rows is not None:
+            self._kinds = column_kinds(rows, self._asked.task_key)
+
     @property
     def signed_credit(self) -> OutsideCredit:
         """Rule, emphasis, controller and denominator of this run, with the state they have now."""
         if self._parts is None:
-            self._parts = self._asked.compose(steps=self.total_training_steps, length=self._length)
+            self._parts = self._compose(steps=self.total_training_steps)
             if self._restored is not None:
                 for name, part in self._parts.step.states.items():
                     part.load_state_dict(self._restored.get(name))
@@ -126,9 +142,17 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
             high=self._asked.high,
             rollouts=rollouts,
         )
+        metrics["credit/lost"] = refuse_lost(
+            [infos[row] for row in sessions.final.tolist()],
+            ours.scored.tolist(),
+            expected=self._expected(),
+            limit=self._asked.max_unscored,
+        )
+        ours = self._rewarded(ours, verdicts_of(sessions, infos))
         credit, columns = self.signed_credit.step(ours)
         metrics.update({f"credit/{name}": one.mean for name, one in columns.items() if not math.isnan(one.mean)})
-        advantages = self._weighed(credit, ours, sessions, mask.sum(dim=1))
+        advantages = self._weighed(credit, ours, sessions, mask.sum(dim=1), batch)
+        metrics["credit/tokens_saved"] = float(mask.sum() - mask[self._update].sum())
         wide = torch.zeros(mask.shape, dtype=torch.float64)
         # By rollout it holds for every token; by token the table ends with the longest response.
         wide[:, : mask.shape[1] if credit.advantages.ndim == 1 else advantages.shape[1]] = advantages
@@ -139,36 +163,73 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         section = self.signed_credit.config.credit
         return list(section.settings.get("dimensions", {})) if needs_of(section.rule) & Needs.PARTS else []
 
-    def _weighed(self, credit: Credit, batch: Batch, sessions: Sessions, lengths: torch.Tensor) -> torch.Tensor:
-        """(B, T) or (B, 1) advantages such that verl's sum, or mean, over the tokens of an update is a sum divided by our denominator."""
-        rows, processes = len(sessions.of_row), self._processes()
-        minibatch = self.config.actor_rollout_ref.actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n
-        update = torch.arange(rows)
+    def _rewarded(self, batch: Batch, verdicts: list[Verdict] | None) -> Batch:
+        """The batch with the reward that the run file's `credit.reward` makes of our verdicts, where they are ours."""
+        section = self.signed_credit.config.credit
+        if verdicts is not None:
+            return with_verdicts(batch, verdicts, reward_of(self.signed_credit.config), limit=self._length)
+        if section.reward != "binary":
+            raise DataError(
+                f"algorithm.counterpoise.reward={section.reward} is what a verdict of ours is worth, and the reward function gave none; "
+                "give what counterpoise.engines.verl.rewards.compute_score returns, or leave the reward out"
+            )
+        return batch
+
+    def _weighed(
+        self, credit: Credit, batch: Batch, sessions: Sessions, tokens: torch.Tensor, kept: Any
+    ) -> torch.Tensor:
+        """(B, T) or (B, 1) advantages such that verl's division makes our denominator; which rows are sent, and how many an update has.
+
+        (B,) `tokens` are those of each row's response, `kept` is verl's batch.
+        """
+        actor = self.config.actor_rollout_ref.actor
+        rows, processes, minibatch = len(sessions.of_row), self._processes(), self._minibatch()
+        counted, trained = counted_rows(self.signed_credit.step, credit, batch)
+        update, number, size = torch.arange(rows), dealt(rows, processes=processes, minibatch=minibatch), minibatch
         if self._asked.remove_rows:
-            update = order_of(sessions.spread(credit.nonzero_rows), processes=processes, minibatch=minibatch)
-        self._update = update.tolist()
-        number = torch.full((rows,), -1)
-        number[update] = dealt(len(update), processes=processes, minibatch=minibatch)
-        shares = shares_of(self.signed_credit.divide, credit, batch, number[sessions.final])
+            update = order_of(sessions.spread(trained), processes=processes, minibatch=minibatch)
+            number = torch.full((rows,), -1)
+            number[update] = dealt(len(update), processes=processes, minibatch=minibatch)
+        elif self.signed_credit.config.credit.filter != "none":
+            multiple = processes * (1 if actor.use_dynamic_bsz else actor.ppo_micro_batch_size_per_gpu or 1)
+            cost = [int(tag.get("seq_len", 0)) for tag in kept.tags]
+            update, size = sent_rows(number, sessions.spread(trained), cost, processes=processes, multiple=multiple)
+        self._update, self._rows = update.tolist(), size
+        shares = shares_of(self.signed_credit.divide, credit, batch, number[sessions.final], counted)
         values = credit.advantages if credit.advantages.ndim == 2 else credit.advantages.unsqueeze(1)
         weighed = sessions.spread(values * shares.unsqueeze(1))
-        if self.config.actor_rollout_ref.actor.loss_agg_mode == "token-mean":
-            weighed = weighed * tokens_of_updates(number, lengths).unsqueeze(1)
+        if actor.loss_agg_mode == "token-mean":
+            sent = torch.full((rows,), -1)
+            sent[update] = number[update]
+            weighed = weighed * tokens_of_updates(sent, tokens).unsqueeze(1)
         return weighed
 
+    def _expected(self) -> int:
+        return int(
+            self.config.data.train_batch_size // self.parameter_sync_step * self.config.actor_rollout_ref.rollout.n
+        )
+
+    def _minibatch(self) -> int:
+        return int(self.config.actor_rollout_ref.actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n)
+
     def _update_actor(self, batch: Any, metrics: dict[str, Any]) -> Any:
-        minibatch = self.config.actor_rollout_ref.actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n
-        metrics["credit/updates"] = len(self._update) // minibatch * self.config.actor_rollout_ref.actor.ppo_epochs
-        if not self._asked.remove_rows:
-            return super()._update_actor(batch, metrics)
-        if self._update:
-            kept = KVBatchMeta(
-                partition_id=batch.partition_id,
-                keys=[batch.keys[row] for row in self._update],
-                tags=[batch.tags[row] for row in self._update],
-                extra_info=dict(batch.extra_info),
-            )
-            super()._update_actor(kept, metrics)
+        actor, rollout = self.config.actor_rollout_ref.actor, self.config.actor_rollout_ref.rollout
+        metrics["credit/updates"] = len(self._update) // self._rows * actor.ppo_epochs if self._update else 0
+        if not self._update:
+            return batch
+        kept = KVBatchMeta(
+            partition_id=batch.partition_id,
+            keys=[batch.keys[row] for row in self._update],
+            tags=[batch.tags[row] for row in self._update],
+            extra_info=dict(batch.extra_info),
+        )
+        usual = actor.ppo_mini_batch_size, rollout.n
+        with open_dict(self.config):
+            try:
+                actor.ppo_mini_batch_size, rollout.n = self._rows, 1  # verl multiplies the two
+                super()._update_actor(kept, metrics)
+            finally:
+                actor.ppo_mini_batch_size, rollout.n = usual
         return batch
 
     def _processes(self) -> int:
@@ -187,25 +248,37 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
                 folder = Path(self.config.trainer.resume_from_path)
             self._restored = read_state(
                 folder,
-                self._asked.compose(steps=1, length=self._length).config.credit,
+                self._compose(steps=1).config.credit,
                 writer="this trainer",
                 setting="",
                 afresh="trainer.resume_mode=disable, actor_rollout_ref.model.path=…",
             )
 
     def fit(self, agent_loop_manager: Any) -> None:
-        """Verl's loop; a worker that died ends it in one line that says how to go on.
+        """Verl's loop; a worker that died, or rollouts that nothing can be learned from, end it in one line that says how to go on.
 
         Raises:
-            TrainingError: a worker died.
+            TrainingError: a worker died, or too many rollouts of a step were lost or unscored.
         """
+        again = (
+            "start the same command again, which goes on from the last checkpoint in "
+            f"{self.config.trainer.default_local_dir}"
+        )
         try:
             super().fit(agent_loop_manager)
         except ray.exceptions.RayActorError as error:
             raise TrainingError(
-                f"a worker of the run died in step {self.global_steps}; start the same command again, which goes on from the last "
-                f"checkpoint in {self.config.trainer.default_local_dir} (Ray said: {str(error).splitlines()[0]})"
+                f"a worker of the run died in step {self.global_steps}; {again} (Ray said: {str(error).splitlines()[0]})"
             ) from error
+        except TrainingError as error:
+            raise TrainingError(f"step {self.global_steps}: {error}; then {again}") from error
+        except RuntimeError as error:
+            if "no materializable trajectories" not in str(error):
+                raise
+            try:
+                refuse_lost([], [], expected=self._expected(), limit=self._asked.max_unscored)
+            except TrainingError as lost:
+                raise TrainingError(f"step {self.global_steps}: {lost}; then {again}") from error
 
 
 def _info(extra: Any) -> Mapping[str, Any]:

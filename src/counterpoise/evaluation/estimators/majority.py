@@ -84,15 +84,15 @@ def maj_at_k(
         right = sizes_M[right_M].tolist()
         votes_P.append(_Votes(sizes=sizes_M.tolist(), wrong=wrong, right=right, silent=mute, n=n, same_as=earlier))
     by_n = sorted(range(len(votes_P)), key=lambda row: votes_P[row].n)  # the tables of one n at a time bound the memory
-    for column, k in enumerate(int(one) for one in k_K):
+    for column, drawn in enumerate(k_K.tolist()):
         draws: dict[int, _Draws] = {}
         for row in by_n:
             votes = votes_P[row]
             if votes.same_as != row:
                 values_PK[row, column] = values_PK[votes.same_as, column]
-            elif k <= votes.n:
+            elif drawn <= votes.n:
                 if votes.n not in draws:
-                    draws = {votes.n: _Draws(votes.n, k)}
+                    draws = {votes.n: _Draws(votes.n, drawn)}
                 values_PK[row, column] = _vote(votes, draws[votes.n])
     return values_PK
 

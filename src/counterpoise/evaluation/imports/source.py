@@ -46,7 +46,7 @@ class Source:
 
     def draws(self, on_damage: Callable[[Damage], None]) -> Iterator[tuple[int, Draw]]:
         """The responses in the file's order with their line; a row that cannot be used goes to `on_damage`."""
-        read = FORMATS[self.name].draws
+        read, in_name = FORMATS[self.name].draws, _step_in_name(self.path)
         for number, fields in rows(self.path, on_damage):
             if self.filter is not None and fields.get("filter") != self.filter:
                 continue
@@ -56,7 +56,7 @@ class Source:
                 on_damage(Damage(path=self.path, line=number, reason=str(error)))
                 continue
             for draw in found:
-                yield number, draw if draw.step is not None else replace(draw, step=_step_in_name(self.path))
+                yield number, draw if in_name is None or draw.step is not None else replace(draw, step=in_name)
 
     def steps(self) -> set[int]:
         """Training steps in the file; empty where it says none."""

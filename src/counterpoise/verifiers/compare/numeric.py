@@ -14,6 +14,7 @@ import math
 import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 from counterpoise.ranges import Tolerance
 from counterpoise.settings import settings
@@ -43,6 +44,8 @@ _FRACTION = re.compile(
 _MAX_UNIT = 40
 _MAX_UNIT_WORDS = 4
 _MAX_BRACKETS = 6
+_MAX_KEPT = 200
+"""Characters of a text whose quantity is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +105,10 @@ def parse_quantity(text: str) -> tuple[Number, str] | None:
     return replace(number, value=number.value * measure.factor), measure.unit
 
 
+_Quantity = tuple[Number, str, bool]
+"""A number, its unit, and whether it is money in brackets."""
+
+
 def numbers_agree(gold: Fraction, answer: Fraction) -> bool:
     """Equality of a gold with a rounded decimal: `|gold - answer| <= min(1e-6, 1e-4 |gold|)`.
 
@@ -140,19 +147,17 @@ class NumericVerifier:
 
     def judge(self, gold: str, answer: str) -> Judgement:
         """Compare exactly, or within the relative tolerance; a gold that is not a number is UNSCORED."""
-        gold = unboxed(gold)
-        why = no_mathematics(gold)
-        left = None if why else _read(figures(normalise(gold, dollars=True)))
+        why, left = (_kept_gold if len(gold) <= _MAX_KEPT else _gold)(gold)
         if left is None:
             reason = f"unparsable gold: it is {why or 'not a number'}"
             return Judgement(value=VerdictValue.UNSCORED, basis="gold", reason=reason)
-        right = _read(figures(normalise(answer, dollars=True)))
+        right = (_kept_quantity if len(answer) <= _MAX_KEPT else _quantity)(answer)
         if right is None:
             return Judgement(value=VerdictValue.WRONG, basis="not_a_number")
         units = ["" if only_counts(unit) else unit for unit in (left[1], right[1])]
         if not same_unit(*units):
             return Judgement(value=VerdictValue.WRONG, basis="unit")
-        wanted, given = (-one[0].value if one is left and one[2] else one[0].value for one in (left, right))
+        wanted, given = -left[0].value if left[2] else left[0].value, right[0].value
         if right[2] and wanted < 0:
             given = -given
         difference = abs(wanted - given)
@@ -160,7 +165,23 @@ class NumericVerifier:
         return Judgement(value=VerdictValue.CORRECT if close else VerdictValue.WRONG, basis="number")
 
 
-def _read(text: str) -> tuple[Number, str, bool] | None:
+def _quantity(text: str) -> _Quantity | None:
+    return _read(figures(normalise(text, dollars=True)))
+
+
+def _gold(text: str) -> tuple[str | None, _Quantity | None]:
+    """Why a gold is none, and its quantity."""
+    gold = unboxed(text)
+    why = no_mathematics(gold)
+    return why, None if why else _quantity(gold)
+
+
+_kept_quantity = lru_cache(maxsize=4096)(_quantity)
+"""A problem's answers repeat, and reading one takes longer than comparing it; long ones are read and not kept."""
+_kept_gold = lru_cache(maxsize=4096)(_gold)
+
+
+def _read(text: str) -> _Quantity | None:
     r"""The number of `x = 4 = \frac{8}{2}`, a name in front left out, its unit and whether it is money in brackets.
 
     None where two sides differ.
@@ -176,7 +197,7 @@ def _read(text: str) -> tuple[Number, str, bool] | None:
     return found[-1]
 
 
-def _side(text: str) -> tuple[Number, str, bool] | None:
+def _side(text: str) -> _Quantity | None:
     if found := parse_quantity(text):
         return (*found, False)
     inside, sign = text.strip(), 1

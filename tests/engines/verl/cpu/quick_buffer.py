@@ -11,7 +11,9 @@ import transfer_queue as tq
 from verl.trainer.ppo.v1 import trainer_base
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
-_FIELDS = ["uid", "response_mask", "rm_scores", "old_log_probs", "rollout_log_probs", "advantages", "extra_fields"]
+_FIELDS = [
+    "uid", "response_mask", "rm_scores", "old_log_probs", "rollout_log_probs", "advantages", "extra_fields", "responses", "data_source",
+]  # fmt: skip
 
 
 class QuickBuffer(ReplayBuffer):
@@ -19,17 +21,31 @@ class QuickBuffer(ReplayBuffer):
         super().__init__(**named, poll_interval=0.05)
 
 
-def _watched(update):
+def _dumped(self, name, held):
+    torch.save(held, Path(os.environ["VERL_TEST_DUMP"]) / f"{self.global_steps}{name}.pt")
+
+
+def _credited(compute):
     def seen(self, batch, metrics):
+        out = compute(self, batch, metrics)
         data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=_FIELDS)
-        step = {name: data.pop(name).tolist() for name in ("uid", "extra_fields")}
+        step = {name: data.pop(name).tolist() for name in ("uid", "extra_fields", "data_source")}
         step |= dict(data.to_padded_tensor().items())
         step |= {"keys": list(batch.keys), "padding": [bool(tag.get("is_padding", False)) for tag in batch.tags]}
-        torch.save(step, Path(os.environ["VERL_TEST_DUMP"]) / f"{self.global_steps}.pt")
+        _dumped(self, "", step)
+        return out
+
+    return seen
+
+
+def _updated(update):
+    def seen(self, batch, metrics):
+        _dumped(self, ".sent", list(batch.keys))
         return update(self, batch, metrics)
 
     return seen
 
 
 if os.environ.get("VERL_TEST_DUMP"):
-    trainer_base.PPOTrainer._update_actor = _watched(trainer_base.PPOTrainer._update_actor)
+    own = trainer_base.PPOTrainer
+    own._compute_advantage, own._update_actor = _credited(own._compute_advantage), _updated(own._update_actor)
