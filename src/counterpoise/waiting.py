@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+
+from counterpoise.lazy import asyncio
 
 __all__ = ["Company", "Partner", "Quiet", "Streak"]
 
