@@ -96,7 +96,8 @@ def _kept(path: Path) -> int | None:
     found = [
         event.get("threads") for event in read_json_lines(events, on_damage=lambda _: None) if event.get("kind") == KIND
     ]
-    return found[0] if found and type(found[0]) is int and found[0] > 0 else None
+    first = found[0] if found else None
+    return first if isinstance(first, int) and not isinstance(first, bool) and first > 0 else None
 
 
 def _width(config: RunConfig) -> int:
