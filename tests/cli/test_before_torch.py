@@ -27,6 +27,8 @@ NAMES = [
     ("credit.settings.lamda=1", "unknown setting 'lamda'; did you mean 'lambda'?"),
     ("credit.settings.lambda=-1", "credit.rule weighted_reinforce: lambda = -1; expected a number in [0, inf)"),
     ("credit.rule=ppo credit.settings.lamb=1", "credit.rule ppo: unknown setting 'lamb'; did you mean 'lam'?"),
+    ("run.threads=0", "run.threads: expected an integer of at least 1, or auto (given: 0)"),
+    ("run.threads=many", "run.threads: expected an integer of at least 1, or auto (given: 'many')"),
     ("credit.rule=gdpo", "credit.rule gdpo: the setting 'dimensions' is missing"),
     ("credit.reward=binry", "unknown reward 'binry'; did you mean 'binary'?"),
     ("credit.emphasis=fokal", "unknown credit.emphasis 'fokal'; did you mean 'focal'?"),

@@ -133,6 +133,8 @@ def _compute() -> Iterable[Check]:
         return
     import torch
 
+    from counterpoise.engines.local.speed import candidates, chosen_threads, product_rate
+
     threads = torch.get_num_threads()
     yield Check(
         section="compute",
@@ -142,6 +144,16 @@ def _compute() -> Iterable[Check]:
         remedy=""
         if threads <= cores
         else f"export OMP_NUM_THREADS={cores} (more threads than cores slow each other down)",
+    )
+    rates = {count: product_rate(count, rows=512, width=512) for count in candidates()}
+    told = ", ".join(f"{rate:.0f} with {count}" for count, rate in rates.items())
+    coarse = product_rate(1, rows=128, width=512, dtype=torch.bfloat16)
+    yield Check(
+        section="compute",
+        name="products",
+        status="info",
+        detail=f"{told} threads, float32; {coarse:.0f} with 1 in bf16 (GFLOP/s of 512 x 512 x 2048); run.threads=auto would take "
+        f"{chosen_threads(rates)} for a model of this width",
     )
     fast = sorted(cpu_flags() & BF16_FLAGS)
     yield Check(

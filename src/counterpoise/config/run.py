@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationInfo, model_validator
+from pydantic import PlainValidator, ValidationInfo, model_validator
 
 from counterpoise.config.base import Component, Folder, Section
 from counterpoise.config.credit import CreditConfig, CriticConfig, LossConfig
@@ -19,6 +19,15 @@ from counterpoise.ranges import Positive
 __all__ = ["RunConfig", "RunSection"]
 
 
+def _threads(value: object) -> object:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError("expected an integer of at least 1, or auto")
+
+
+Threads = Annotated[int | Literal["auto"], PlainValidator(_threads, json_schema_input_type=Positive | Literal["auto"])]
+
+
 class RunSection(Section):
     """Where the run lives and what seeds it."""
 
@@ -28,8 +37,9 @@ class RunSection(Section):
     """Parent of all runs; relative to the run file where it stands in one, else to the current directory."""
     seed: int = 0
     """Every random draw comes from named streams of this seed."""
-    threads: Positive | None = None
-    """CPU threads of torch; None keeps torch's choice. Tiny models are fastest with 1, on a busy machine by far."""
+    threads: Threads | None = None
+    """CPU threads of torch; None keeps torch's choice, and `auto` takes the fastest of one, two and all cores, measured where training
+    begins and kept in the run. Tiny models are fastest with 1, on a busy machine by far."""
 
 
 class RunConfig(Section):

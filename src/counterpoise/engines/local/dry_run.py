@@ -10,10 +10,11 @@ from counterpoise.engines.local.assemble import assemble
 from counterpoise.engines.local.guarding import make_supervisor
 from counterpoise.engines.local.header import header
 from counterpoise.engines.local.ready import make_ready
+from counterpoise.engines.local.speed import settle_threads
 from counterpoise.engines.local.trackers import make_accelerator
 from counterpoise.errors import CheckpointError
 from counterpoise.learner.checkpoint import Checkpoint, CheckpointStore
-from counterpoise.processes import Processes, on_main, use_threads
+from counterpoise.processes import Processes, on_main
 from counterpoise.runs.directory import RunDirectory
 
 __all__ = ["dry_run"]
@@ -31,7 +32,7 @@ def dry_run(run: RunDirectory, *, problems: Problems | None = None) -> list[str]
     Raises:
         ConfigError, DataError, ModelError, UsageError: the run cannot start as configured.
     """
-    use_threads(run.config.run.threads)
+    settle_threads(run, keep=False)
     checkpoint = on_main(lambda: _newest(run))
     assembly = assemble(run.config, problems, started=checkpoint is not None, world=Processes())
     make_supervisor(run.config.guards)

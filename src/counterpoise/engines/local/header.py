@@ -30,7 +30,7 @@ def header(config: RunConfig, ready: Ready, accelerator: Accelerator, *, step: i
     verifiers = sorted({problem.verifier for problem in (*assembly.train, *chosen)})
     more = f" and {len(verifiers) - _SHOWN} more" if len(verifiers) > _SHOWN else ""
     return [
-        f"device: {_device(accelerator)}",
+        f"device: {_device(accelerator, config.run.threads)}",
         f"model: {_model(config, ready)}",
         f"problems: {config.tasks.name}, {counted(len(assembly.train), 'training problem')}, {test}, judged by "
         f"{', '.join(verifiers[:_SHOWN])}{more}",
@@ -39,12 +39,13 @@ def header(config: RunConfig, ready: Ready, accelerator: Accelerator, *, step: i
     ]
 
 
-def _device(accelerator: Accelerator) -> str:
+def _device(accelerator: Accelerator, threads: int | str | None) -> str:
     device = accelerator.device
     if device.type == "cuda":
         name = f"{device} ({torch.cuda.get_device_name(device)})"
     else:
-        name = f"{device}, {counted(torch.get_num_threads(), 'thread')}"
+        measured = " (the fastest, by measurement)" if threads == "auto" else ""
+        name = f"{device}, {counted(torch.get_num_threads(), 'thread')}{measured}"
     processes = accelerator.num_processes
     return name if processes == 1 else f"{name}, {processes} processes"
 

@@ -29,6 +29,7 @@ from counterpoise.engines.local.policy import policy_writer, restore_policy
 from counterpoise.engines.local.ready import make_ready
 from counterpoise.engines.local.refused import save_evidence
 from counterpoise.engines.local.remarks import remark_on_evaluation, remark_on_step, remark_on_truncation
+from counterpoise.engines.local.speed import settle_threads
 from counterpoise.engines.local.step_record import intensity, step_record
 from counterpoise.engines.local.trackers import Trackers, make_accelerator
 from counterpoise.errors import CounterpoiseError, StoreError, TrainingError
@@ -37,7 +38,7 @@ from counterpoise.files import append_json_lines
 from counterpoise.learner.checkpoint import Checkpoint, CheckpointStore
 from counterpoise.learner.report import RefusedStepError, UpdateReport
 from counterpoise.pipeline import Experience, Pipeline
-from counterpoise.processes import Processes, anywhere, is_main, on_main, use_threads
+from counterpoise.processes import Processes, anywhere, is_main, on_main
 from counterpoise.prompts import make_prompts
 from counterpoise.rollouts.stopping import decode_rows
 from counterpoise.runs.anchors import draw_anchors, load_anchors
@@ -78,7 +79,7 @@ def train(run: RunDirectory, *, observer: Observer | None = None, problems: Prob
     watcher = unfailing(observer if is_main() else None, lost=lambda step, line: run.note("output_lost", step, line))
     with run.locked(), watching_interrupts(watcher.said) as interrupt:
         run.reread()
-        use_threads(run.config.run.threads)
+        settle_threads(run)
         # Names and files are checked before the model is read: a spelling mistake should cost a second.
         started = on_main(lambda: any(run.checkpoints.glob("step-*")))
         assembly = assemble(run.config, problems, started=started, world=Processes())
