@@ -254,3 +254,17 @@ def test_a_named_pipe_is_refused_and_never_waited_for(tmp_path: Path, name: str)
     for task in (JsonlTask(path=tmp_path / name), Scibench(path=tmp_path / name)):
         with pytest.raises(DataError, match=rf"{name} is a named pipe, not a regular file; write what it gives to"):
             task.problems("train")
+
+
+@pytest.mark.parametrize(
+    ("value", "worked"), [(41, "41"), (2.5, "2.5"), ("so 41", "so 41"), (True, None), ([41], None)]
+)
+def test_a_worked_answer_may_be_a_bare_number(tmp_path: Path, value: Any, worked: str | None) -> None:
+    path = tmp_path / "sums.jsonl"
+    path.write_text(json.dumps({"question": "40+1=", "answer": 41, "why": value}) + "\n")
+    task = JsonlTask(test=path, demonstration="why")
+    if worked is None:
+        with pytest.raises(DataError, match="field 'why': expected text"):
+            task.problems("test")
+    else:
+        assert task.problems("test")[0].demonstration == worked

@@ -91,6 +91,16 @@ class Record:
             raise DataError(f"{self.where}: field '{field}' is empty; fill it or remove the record")
         return value.strip()
 
+    def worked(self, field: str) -> str:
+        """A worked answer: text, or a number where the bare one is a right response.
+
+        Raises:
+            DataError: it is missing, empty or neither.
+        """
+        value = self.value(field)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return self.gold(field) if number else self.text(field)
+
     def gold(self, field: str) -> str:
         """A gold: text, a number, or a list of right answers (`verifiers.accepted.gold_text`).
 

@@ -49,7 +49,7 @@ class _MappedTask(FileTask):
             question=question,
             gold=record.gold(self.gold),
             verifier=known_as(self.verifier),
-            demonstration=None if self.demonstration is None else record.text(self.demonstration),
+            demonstration=None if self.demonstration is None else record.worked(self.demonstration),
             template=CHAT_TEMPLATE if chat and self.template == _OWN_TEMPLATE else None,
             meta=MappingProxyType(meta),
             record=MappingProxyType(dict(record.fields)) if reads_records(self.verifier) else NO_RECORD,

@@ -70,7 +70,7 @@ class _FunctionTask:
             question=question,
             gold=record.gold(self.gold),
             verifier=known_as(self.verifier),
-            demonstration=None if self.demonstration is None else record.text(self.demonstration),
+            demonstration=None if self.demonstration is None else record.worked(self.demonstration),
             record=MappingProxyType(dict(given)) if reads_records(self.verifier) else NO_RECORD,
             source=where,
         )
