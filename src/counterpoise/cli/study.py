@@ -128,7 +128,8 @@ def _train(found: Study, jobs: int) -> list[tuple[Any, str]]:
     total = len(found.runs)
     if jobs > 1:
         from counterpoise.cli.views.cells import CellLines
-        from counterpoise.jobs.study.cells import train_cells, usable_cores
+        from counterpoise.jobs.study.cells import train_cells
+        from counterpoise.processes import usable_cores
 
         cores = usable_cores()
         if jobs > cores:

@@ -21,8 +21,9 @@ from counterpoise.engines.local.interrupt import Interrupt, RunInterruptedError,
 from counterpoise.errors import CounterpoiseError, TrainingError
 from counterpoise.jobs.study.pace import TimeLeft
 from counterpoise.jobs.study.runs import Study, StudyRun, run_directory
+from counterpoise.processes import usable_cores
 
-__all__ = ["CellObserver", "train_cells", "usable_cores"]
+__all__ = ["CellObserver", "train_cells"]
 
 _PROGRAM = (sys.executable, "-m", f"{__package__}.cell")
 _LOOK_SECONDS = 0.2
@@ -70,11 +71,6 @@ class _Cell:
     """Steps it has done."""
     end: dict[str, Any] = field(default_factory=dict)
     """What it told last, once it did."""
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def train_cells(study: Study, *, jobs: int, observer: CellObserver) -> list[tuple[StudyRun, str]]:
