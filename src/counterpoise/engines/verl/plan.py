@@ -17,12 +17,12 @@ from counterpoise.engines.launching.machine import check_gpus, check_memory, che
 from counterpoise.engines.launching.plan import LaunchPlan, LaunchRequest, engine_model, load_of, parameters_of
 from counterpoise.engines.launching.prompts import fitting_prompts
 from counterpoise.engines.launching.sizes import GIB, sampler_ranks, shape_of, trainer_bytes
-from counterpoise.engines.launching.translation import Surroundings, translate
+from counterpoise.engines.launching.translation import Surroundings, has_terms, translate, updates_per_step
 from counterpoise.engines.verl.checks import check_entry_point, check_environment
 from counterpoise.engines.verl.data import check_parquet, rows_of, write_parquet
 from counterpoise.engines.verl.hydra import compose_config, overrides, with_own
 from counterpoise.engines.verl.launch import TABLE
-from counterpoise.engines.verl.options import ACTOR, REFERENCE, ROLLOUT, has_critic, has_terms, updates_per_step
+from counterpoise.engines.verl.options import ACTOR, REFERENCE, ROLLOUT, has_critic
 from counterpoise.errors import UsageError
 from counterpoise.models.load import load_tokenizer
 from counterpoise.text import counted
