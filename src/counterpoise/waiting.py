@@ -15,7 +15,7 @@ from counterpoise.lazy import asyncio
 __all__ = ["Company", "Partner", "Quiet", "Streak"]
 
 _SAID_FROM = 5.0
-"""Seconds from which a pause that the server asks for is told."""
+"""A pause that the server asks for is reported from this many seconds on."""
 
 
 class Company:

@@ -1,4 +1,4 @@
-"""One number of each problem: which estimator, what was asked of it, and its values."""
+"""One estimator at one setting: its name, its arguments, and its value for each problem."""
 
 from __future__ import annotations
 

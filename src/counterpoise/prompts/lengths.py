@@ -1,4 +1,4 @@
-"""Are the prompts short enough? Asked of all of them at once, before anything is drawn: one that is not would end a run in its middle."""
+"""Check the length of all prompts before anything is drawn: one that is too long would end a run in its middle."""
 
 from __future__ import annotations
 

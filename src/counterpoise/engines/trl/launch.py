@@ -66,7 +66,7 @@ def _prompts(asked: Asked) -> Options:
     size = config.learner.minibatch or asked.value
     if asked.value % size:
         raise asked.refuse(
-            f"TRL cuts a step into equal mini-batches, and learner.minibatch={size} is no divisor of it; change one of them"
+            f"TRL cuts a step into equal mini-batches, and learner.minibatch={size} does not divide it; change one of them"
         )
     rows, processes = _rows_of_update(config), facts.processes
     if rows % processes:

@@ -74,7 +74,7 @@ def verl_plan(request: LaunchRequest) -> LaunchPlan:
 
 
 def _look(request: LaunchRequest, plan: LaunchPlan) -> float | None:
-    """Ask this machine for all that a run needs; the memory of its gpus_here where there are any."""
+    """Ask this machine for all that a run needs; the memory of its GPUs too, where it has any."""
     here = request.ray is None
     plan.ask(lambda: check_python(below=(3, 13), engine="verl 0.9.1"), dry_run=request.dry_run)
     plan.ask(check_environment, dry_run=request.dry_run)
