@@ -121,7 +121,7 @@ class Quiet:
         self._say, self._until = say, 0.0
 
     def ask(self, seconds: float, reason: str) -> None:
-        """Send nothing for so long; said where it is long."""
+        """Send nothing for so long; a long pause is reported."""
         now = time.monotonic()
         if seconds >= _SAID_FROM and now >= self._until:
             self._say(f"{reason}: the server asks to wait, and gets {seconds:g} s")

@@ -44,7 +44,7 @@ class PerProblem:
     values: FloatArray
     """(P,) values; NaN where undefined."""
     low: FloatArray
-    """(P,) values had every unscored rollout been wrong; NaN where that cannot be said."""
+    """(P,) values had every unscored rollout been wrong; NaN where that is unknown."""
     high: FloatArray
     """(P,) values had every one been right."""
     needs: int = 1

@@ -180,7 +180,7 @@ def _made_from_gguf(source: Path) -> bool:
 
 
 def check_model(name: str, *, revision: str | None = None, attn_implementation: str | None = None) -> None:
-    """What can be said against a model before anything heavy is imported; packaged ones are in order.
+    """Check what can be checked of a model before anything heavy is imported; packaged ones are in order.
 
     Raises:
         ModelError: it can be neither a directory nor a hub id, its directory is not whole, or the hub cannot provide it.

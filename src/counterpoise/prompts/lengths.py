@@ -53,7 +53,7 @@ class Fitted:
     left_out: int
     """How many others there were."""
     said: str | None
-    """What is to be said of those; None where there are none."""
+    """The line about those; None where there are none."""
 
 
 def prompt_lengths(

@@ -52,7 +52,7 @@ def trl_plan(request: LaunchRequest) -> LaunchPlan:
         nodes=request.nodes, gpus=request.gpus or (1 if request.cpu else max(1, len(gpus_here()))), cpu=request.cpu, model=model,
         problems=len(request.problems.train), prompt_tokens=config.prompt.max_tokens or 1, directory=config.path,
     )  # fmt: skip
-    translate(TABLE, config, facts)  # what cannot be is said before a tokenizer is read
+    translate(TABLE, config, facts)  # refuses what cannot be done before a tokenizer is read
     check_launched(config, request.problems, engine=_ENGINE)
     facts = _measured(request, plan, facts)
     found = translate(TABLE, config, facts)

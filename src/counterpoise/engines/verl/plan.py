@@ -51,7 +51,7 @@ def verl_plan(request: LaunchRequest) -> LaunchPlan:
         nodes=request.nodes, gpus=gpus, cpu=request.cpu, model=model, problems=len(request.problems.train),
         tests=len(request.problems.test), prompt_tokens=config.prompt.max_tokens or 1, directory=config.path,
     )  # fmt: skip
-    translate(TABLE, config, facts)  # what cannot be is said before a tokenizer is read
+    translate(TABLE, config, facts)  # refuses what cannot be done before a tokenizer is read
     check_launched(config, request.problems, engine=_ENGINE)
     sides = _sides(request, plan, model)
     if sides is not None:

@@ -62,7 +62,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         self._length = int(config.data.max_response_length)
         self._terms = adds_terms(config)
         self._kinds: tuple[str, ...] = ()
-        self._compose(steps=1)  # what is wrong is said before a model is loaded
+        self._compose(steps=1)  # refuses what is wrong before a model is loaded
         self._parts: OutsideCredit | None = None
         self._restored: Mapping[str, Any] | None = None
         self._updates = Updates(number=torch.zeros(0, dtype=torch.int64), rows=[], size=0)
