@@ -155,7 +155,7 @@ def _reference(against: str, found: Study, at: At) -> str:
 
     if at.kind == "frontier" and against not in (BASE, SHARPENED):
         raise UsageError(
-            f"--at frontier has every step of every arm, and {against} is no one step; "
+            f"--at frontier has every step of every arm, and {against} is not a single step; "
             f"take the differences from {BASE} or {SHARPENED}"
         )
     if against in (BASE, SHARPENED, *found.arms):

@@ -70,7 +70,7 @@ class _Cell:
     done: int
     """Steps it has done."""
     end: dict[str, Any] = field(default_factory=dict)
-    """What it told last, once it did."""
+    """What it reported last; empty before it did."""
 
 
 def train_cells(study: Study, *, jobs: int, observer: CellObserver) -> list[tuple[StudyRun, str]]:
@@ -109,7 +109,7 @@ class _Grid:
         self.failed: list[tuple[StudyRun, str]] = []
         self.pace = TimeLeft()
         self.stopped = False
-        """Whether the running cells were told to save themselves, after which none is begun."""
+        """Whether the running cells were asked to save themselves; none is begun after that."""
         self.refused: CounterpoiseError | None = None
 
     def train(self) -> list[tuple[StudyRun, str]]:
