@@ -16,7 +16,7 @@ def run_and_step(target: str) -> tuple[Path, int | None]:
     """The path and the step of `RUN@STEP`; the path alone where there is no @, or the path itself has one.
 
     Raises:
-        UsageError: it is too long for the name of a file.
+        UsageError: it is too long for the name of a file, or names a run and something that is no step.
     """
     path = Path(target)
     try:
@@ -25,7 +25,14 @@ def run_and_step(target: str) -> tuple[Path, int | None]:
         if error.errno == errno.ENAMETOOLONG:
             raise UsageError(f"{target[:60]}… ({len(target)} characters) is too long for the name of a file") from error
     chosen = re.fullmatch(r"(.+)@([0-9]{1,12})", target)  # no run has more steps, and no file a longer name
-    return (Path(chosen[1]), int(chosen[2])) if chosen and not os.path.exists(path) else (path, None)
+    if os.path.exists(path):
+        return path, None
+    if chosen:
+        return Path(chosen[1]), int(chosen[2])
+    run, at, step = target.rpartition("@")
+    if at and os.path.isfile(os.path.join(run, "config.toml")):
+        raise UsageError(f"{target}: {step!r} is not a step of {run}; write a whole number, e.g. {run}@0")
+    return path, None
 
 
 def refuse_step(target: str, path: Path, step: int | None) -> None:

@@ -155,3 +155,19 @@ def test_a_notebook_gets_one_line_that_moves(call, monkeypatch, capsys):
     assert any("step 1 of 1: right" in line for line in shown)
     assert any("evaluating base: 16 of 16" in line for line in shown)
     assert "base: pass@1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "settings", "says"),
+    [
+        (counterpoise.evaluate, ("http://127.0.0.1:1/v1",), {"task": "countdown"}, "is a server, which the command line asks: counterpoise eval"),
+        (counterpoise.compare, (1, 2), {}, "a comparison takes what train and evaluate gave back, and paths; got int ('1')"),
+        (counterpoise.compare, ("x", None), {}, "x does not exist"),
+        (counterpoise.train, (), {"model": "lab", "rows": ROWS, "reward": 5}, "reward is int ('5'); give a function (response, gold"),
+    ],
+)  # fmt: skip
+def test_what_is_given_in_the_wrong_place_is_one_line(function, arguments, settings, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((UsageError, DataError)) as caught:
+        function(*arguments, **settings)
+    assert says in str(caught.value) and "\n" not in str(caught.value)

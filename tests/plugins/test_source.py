@@ -9,7 +9,7 @@ import pytest
 from counterpoise.credit import RULES
 from counterpoise.credit.registry import make_rule
 from counterpoise.errors import ConfigError
-from counterpoise.plugins import known_as
+from counterpoise.plugins import known_as, source
 from counterpoise.plugins.reference import ImportPath, is_reference, portable
 from counterpoise.plugins.source import import_part
 
@@ -49,6 +49,11 @@ def test_an_import_path_is_taken_apart_and_put_together(text, place, attribute, 
             "'my-pkg' is neither a module nor a Python file; write my_pkg.rules:check or ./rules.py:check",
         ),
         ("https://x/y:check", "is neither a module nor a Python file"),
+        (
+            "hub:me/sums",
+            "'hub:me/sums' is written as a data set of the hub, which is a task's file: name the task jsonl, and path=hub:me/sums",
+        ),
+        ("hub:me/sums:main:train[:500]", "is written as a data set of the hub"),
         ("a\0.py:check", "holds a NUL character, so it is not a path"),
     ],
 )
@@ -94,6 +99,7 @@ def test_a_short_name_means_the_file_it_was_asked_for(code):
             "no_such_module:Hopeful",
             "there is no module 'no_such_module'; install the package that has it, or name a file",
         ),
+        ("hub:sums", "'hub:sums' is written as a data set of the hub, which is a task's file"),
         ("no_such.module:Hopeful", "there is no module 'no_such.module'"),
         ("pkg.none:Hopeful", "there is no module 'pkg.none'"),
         ("my_rules.sub:Hopeful", "there is no module 'my_rules.sub'"),
@@ -204,3 +210,17 @@ def test_dataclasses_and_pickles_of_a_file_find_their_module(code):
     )
     assert make_rule("data.py:Rule", weight=3)(None, None) == 3.0
     assert import_part(ImportPath.parse("data.py:Rule")).found.__module__.endswith(".data")
+
+
+def test_what_code_prints_on_import_is_kept_from_standard_output(code, capsys):
+    code("chatty.py", "print('hello')\n\ndef rule(rewards, statistics):\n    return 1\n")
+    assert make_rule("chatty.py:rule")(None, None) == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "hello\n")
+
+
+def test_an_import_that_does_not_come_back_is_said(code, caplog, monkeypatch):
+    monkeypatch.setattr(source, "_SLOW", 0.01)
+    code("waits.py", "import time\n\ntime.sleep(0.5)\n\ndef rule(rewards, statistics):\n    return 1\n")
+    assert make_rule("waits.py:rule")(None, None) == 1
+    assert "waits.py after 0 s: what stands at its top level is waiting; Ctrl-C stops" in caplog.text

@@ -33,7 +33,7 @@ def compare(
         seed: of the bootstrap.
 
     Raises:
-        UsageError: fewer than two, or the same one twice.
+        UsageError: fewer than two, the same one twice, or what is neither a result nor a path.
         DataError: nothing was evaluated there, or the problems differ (see `common`).
         StoreError: a result cannot be read.
     """
@@ -58,4 +58,8 @@ def _contender(result: Trained | Evaluated | str | PathLike[str]) -> Contender:
         return replace(read_contender(str(result.path)), name=result.path.name)
     if isinstance(result, Evaluated):
         return replace(read_contender(str(result.path)), name=result.name)
+    if not isinstance(result, str | PathLike):
+        raise UsageError(
+            f"a comparison takes what train and evaluate gave back, and paths; got {type(result).__name__} ({str(result)[:40]!r})"
+        )
     return read_contender(fspath(result))

@@ -63,6 +63,11 @@ def evaluate(
         StoreError: what is stored cannot be read, or the disk is full.
     """
     named = str(target.path) if isinstance(target, Trained) else str(target)
+    if named.startswith(("http://", "https://")):
+        raise UsageError(
+            f"{named} is a server, which the command line asks: counterpoise eval {named} --model NAME --task TASK; "
+            "counterpoise.compare takes the directory that it names"
+        )
     own = {
         "evaluation.n": n,
         "evaluation.k": k if k is None or isinstance(k, str) else list(k),

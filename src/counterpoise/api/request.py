@@ -81,6 +81,11 @@ def configured(
         )
     if callable(reward):
         said["tasks.settings.verifier"] = reference_of(reward, directory / _DATA)
+    elif reward is not None and not isinstance(reward, str):
+        raise UsageError(
+            f"reward is {type(reward).__name__} ({str(reward)[:40]!r}); give a function (response, gold, *, question, meta), "
+            "or the name of a verifier"
+        )
     elif reward is not None:
         said["tasks.settings.verifier"] = reward
     for key, value in said.items():

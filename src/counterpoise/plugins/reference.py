@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 
 from counterpoise.errors import ConfigError
 
-__all__ = ["ENVIRONMENT", "FORMS", "ImportPath", "is_reference", "portable"]
+__all__ = ["ENVIRONMENT", "FORMS", "HUB", "ImportPath", "is_reference", "of_the_hub", "portable"]
 
 FORMS = ("trl", "verl")
 """Words that may stand in front and say whose signature the function has."""
 
 ENVIRONMENT = "verifiers"
 """Word before the name of an environment of the library verifiers: a module that exports its taskset."""
+
+HUB = "hub"
+"""Word before the name of a data set of the Hugging Face hub, which is a file of a task and no part."""
 
 _NAME = r"[^\W\d]\w*"
 _DOTTED = re.compile(rf"{_NAME}(\.{_NAME})*")
@@ -56,6 +59,8 @@ class ImportPath:
             if not _DOTTED.fullmatch(module):
                 raise ConfigError(f"'{text}' names no environment; write e.g. {ENVIRONMENT}:gsm8k-v1")
             return cls(place=module, attribute="__all__", form=ENVIRONMENT)
+        if form == HUB and colon and not _DOTTED.fullmatch(rest):
+            raise ConfigError(of_the_hub(text))
         if not (colon and form in FORMS and (":" in rest or rest.endswith(".py"))):
             form, rest = "", text
         place, colon, attribute = rest.rpartition(":")
@@ -70,6 +75,11 @@ class ImportPath:
                 f"'{text}': '{place}' is neither a module nor a Python file; write my_pkg.rules:{attribute} or ./rules.py:{attribute}"
             )
         return cls(place=place, attribute=attribute, form=form or None)
+
+
+def of_the_hub(text: str) -> str:
+    """Where the name of a data set of the hub belongs, for who wrote it in the place of a part."""
+    return f"'{text}' is written as a data set of the hub, which is a task's file: name the task jsonl, and path={text}"
 
 
 def is_reference(name: str) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
 import logging
 import os
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -16,13 +19,16 @@ from typing import Any, Final
 
 from counterpoise.errors import ConfigError, MissingExtraError, nearest
 from counterpoise.files import open_regular
-from counterpoise.plugins.reference import ENVIRONMENT, ImportPath, portable
+from counterpoise.plugins.reference import ENVIRONMENT, HUB, ImportPath, of_the_hub, portable
 
 __all__ = ["ForeignPart", "SourceCode", "import_part", "import_source", "line_of", "read_source"]
 
 _LOG = logging.getLogger(__name__)
 _LARGEST = 2**22
 """Bytes of a source: a part is a file of code, and it is copied into every run."""
+
+_SLOW = 10.0
+"""Seconds after which an import that has not come back is said; torch and its like take some."""
 
 _modules: Final[dict[tuple[str, str], ModuleType]] = {}
 
@@ -114,7 +120,8 @@ def import_source(source: SourceCode, *, quiet: bool = False) -> ModuleType:
     if key not in _modules:
         if not quiet and os.environ.get("RANK", "0") == "0":  # of the processes of a run one says it
             _LOG.warning("imports %s (sha256 %s)", source.path, source.version)
-        _modules[key] = _execute(source) if source.place.endswith(".py") else _import(source)
+        with _watched(source):
+            _modules[key] = _execute(source) if source.place.endswith(".py") else _import(source)
     return _modules[key]
 
 
@@ -122,6 +129,20 @@ def line_of(error: BaseException, path: str) -> str:
     """` (line 3)`: the last line of that file that an error went through; empty where it went through none."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     return f" (line {lines[-1]})" if lines else ""
+
+
+@contextlib.contextmanager
+def _watched(source: SourceCode) -> Iterator[None]:
+    """Say that an import hangs, and send what it prints to standard error: standard output is the command's own, JSON among it."""
+    words = ("still importing %s after %.0f s: what stands at its top level is waiting; Ctrl-C stops", source.path, _SLOW)
+    clock = threading.Timer(_SLOW, _LOG.warning, words)
+    clock.daemon = True
+    clock.start()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        clock.cancel()
 
 
 def _execute(source: SourceCode) -> ModuleType:
@@ -179,6 +200,8 @@ def _module_file(reference: ImportPath) -> Path:
             f"'{reference}': importing {name.rpartition('.')[0] or name} fails: {type(error).__name__}: {error}"
         ) from error
     if spec is None:
+        if name == HUB:
+            raise ConfigError(of_the_hub(str(reference)))
         file = f"./{name.replace('.', '/')}.py:{reference.attribute}"
         raise ConfigError(
             f"'{reference}': there is no module '{name}'; install the package that has it, or name a file: {file}"

@@ -38,6 +38,9 @@ class Hostile:
                 return self.judge(gold, answer)
             case "sys.exit":
                 sys.exit(0)
+            case "print":
+                print("printed")
+                os.write(1, b"written\\n")
             case "pid":
                 return Judgement(value=VerdictValue.CORRECT, basis=str(os.getpid()))
             case "modules":
@@ -196,3 +199,11 @@ def test_a_killed_interpreter_leaves_no_orphan(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=10)
     assert gone(pid)
+
+
+def test_what_a_verifier_prints_is_kept_from_standard_output(hostile, capfd):
+    with VerifierPool(workers=1, prepare=()) as pool:
+        (outcome,) = pool.judge(jobs(hostile, "print"))
+    assert outcome.judgement.value is VerdictValue.CORRECT
+    shown = capfd.readouterr()
+    assert shown.out == "" and "written" in shown.err

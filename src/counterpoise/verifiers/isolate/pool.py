@@ -290,7 +290,12 @@ def _run(verifier: Verifier, gold: str, answer: str, timeout: float, patience: f
 
 
 def _initialise(memory_mb: int, prepare: Sequence[str | Callable[[], object]]) -> None:
-    """In the worker, before its first job: die with the parent and on SIGTERM, load what is slow to load, then cap the memory."""
+    """In the worker, before its first job: die with the parent and on SIGTERM, load what is slow to load, then cap the memory.
+
+    What a function prints goes to standard error: standard output is the command's own, JSON among it.
+    """
+    with contextlib.suppress(OSError):  # closed
+        os.dup2(2, 1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
