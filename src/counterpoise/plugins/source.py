@@ -134,7 +134,11 @@ def line_of(error: BaseException, path: str) -> str:
 @contextlib.contextmanager
 def _watched(source: SourceCode) -> Iterator[None]:
     """Say that an import hangs, and send what it prints to standard error: standard output is the command's own, JSON among it."""
-    words = ("still importing %s after %.0f s: what stands at its top level is waiting; Ctrl-C stops", source.path, _SLOW)
+    words = (
+        "still importing %s after %.0f s: what stands at its top level is waiting; Ctrl-C stops",
+        source.path,
+        _SLOW,
+    )
     clock = threading.Timer(_SLOW, _LOG.warning, words)
     clock.daemon = True
     clock.start()
