@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from counterpoise.errors import MissingExtraError, install_command
+from counterpoise.errors import MissingExtraError, error_line, install_command
 
 EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
@@ -23,3 +23,8 @@ def test_what_no_extra_names_is_installed_by_its_own_name():
         "tracking.trackers=wandb needs the package 'wandb', which is not installed; install it with: pip"
     )
     assert "counterpoise[" not in str(error)
+
+
+def test_the_line_of_an_error_without_a_text_is_its_class():
+    assert error_line(ValueError("  one\ntwo")) == "one"
+    assert [error_line(OSError()), error_line(ValueError(" \n "))] == ["OSError", "ValueError"]

@@ -1,4 +1,4 @@
-"""The columns of metrics.jsonl, said once: name, unit, meaning, label, how values are written, and which direction is better.
+"""The columns of metrics.jsonl, described once: name, unit, meaning, label, how values are written, and which direction is better.
 
 Charts, `watch`, the progress line, guards and `checkpoint.best_by` name columns and read the rest here. docs/engines.md has the same
 tables for readers; a test holds the two and a run's own columns together.

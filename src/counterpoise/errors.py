@@ -23,6 +23,7 @@ __all__ = [
     "UnknownNameError",
     "UsageError",
     "VerifierError",
+    "error_line",
     "install_command",
     "nearest",
 ]
@@ -88,6 +89,11 @@ class TrainingError(CounterpoiseError):
 
 class VerifierError(CounterpoiseError):
     """A verifier cannot be started at all (one response that fails is a verdict, not an error)."""
+
+
+def error_line(error: BaseException) -> str:
+    """The first line of a foreign error, for the middle of a sentence of ours; its class where it has no text."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def install_command(package: str, *, extra: str) -> str:

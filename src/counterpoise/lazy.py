@@ -25,7 +25,7 @@ class _Lazy(ModuleType):
     """A module that is imported with the first of its attributes."""
 
     def __getattr__(self, name: str) -> Any:
-        # Python's own questions (`inspect`, `pickle`, `doctest`) are no use of it.
+        # Python's own questions (`inspect`, `pickle`, `doctest`) do not count as use.
         if name.startswith("__"):
             raise AttributeError(name)
         value = getattr(importlib.import_module(self.__name__), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -11,7 +12,7 @@ from counterpoise.errors import CounterpoiseError
 if TYPE_CHECKING:
     from accelerate import PartialState
 
-__all__ = ["Processes", "anywhere", "is_main", "on_main", "use_threads"]
+__all__ = ["Processes", "anywhere", "is_main", "on_main", "usable_cores", "use_threads"]
 
 T = TypeVar("T")
 
@@ -95,3 +96,8 @@ def _processes() -> PartialState:
     # Without `cpu`, accelerate takes two processes started on a machine without an accelerator for two runs of one.
     cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
     return PartialState(cpu=cpu, timeout=_PATIENCE)
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""The types of settings: what a value may be is said once, in the annotation, and checked, worded and published from there.
+"""The types of settings: what a value may be stands once, in the annotation, and checked, worded and published from there.
 
 Written with `annotated_types`, which pydantic reads, so that naming a type imports no pydantic.
 """

@@ -21,7 +21,7 @@ from typing import (
     get_type_hints,
 )
 
-from counterpoise.errors import ConfigError, CounterpoiseError, UnknownNameError, nearest
+from counterpoise.errors import ConfigError, CounterpoiseError, UnknownNameError, error_line, nearest
 from counterpoise.ranges import expected, interval
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def _validator(kind: type) -> SchemaValidator:
         adapted: TypeAdapter[Any] = TypeAdapter(kind)
     except (PydanticUserError, NameError) as error:  # one of ours never gets here
         raise ConfigError(
-            f"the settings of {kind.__name__} cannot be checked: {str(error).splitlines()[0]}; annotate them as int, float, bool, str, "
+            f"the settings of {kind.__name__} cannot be checked: {error_line(error)}; annotate them as int, float, bool, str, "
             "Path, list or dict"
         ) from error
     return adapted.validator  # type: ignore[return-value]

@@ -46,7 +46,7 @@ def refuse_step(target: str, path: Path, step: int | None) -> None:
 
 
 def policy_of(target: str) -> Path | None:
-    """The weights that `RUN@STEP` names, where a model is wanted: a Hugging Face directory; None of what is no such name.
+    """The weights that `RUN@STEP` names, where a model is wanted: a Hugging Face directory; None where it is not such a name.
 
     Raises:
         ModelError: the run is there, and has no such checkpoint; or it is its step 0, which is the model that it began with.

@@ -15,7 +15,7 @@ from counterpoise.lazy import asyncio
 __all__ = ["Company", "Partner", "Quiet", "Streak"]
 
 _SAID_FROM = 5.0
-"""Seconds from which a pause that the server asks for is told."""
+"""A pause that the server asks for is reported from this many seconds on."""
 
 
 class Company:
@@ -121,7 +121,7 @@ class Quiet:
         self._say, self._until = say, 0.0
 
     def ask(self, seconds: float, reason: str) -> None:
-        """Send nothing for so long; said where it is long."""
+        """Send nothing for so long; a long pause is reported."""
         now = time.monotonic()
         if seconds >= _SAID_FROM and now >= self._until:
             self._say(f"{reason}: the server asks to wait, and gets {seconds:g} s")

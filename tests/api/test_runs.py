@@ -160,7 +160,7 @@ def test_a_notebook_gets_one_line_that_moves(call, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("function", "arguments", "settings", "says"),
     [
-        (counterpoise.evaluate, ("http://127.0.0.1:1/v1",), {"task": "countdown"}, "is a server, which the command line asks"),
+        (counterpoise.evaluate, ("http://127.0.0.1:1/v1",), {"task": "countdown"}, "is a server, which the command line asks: "),
         (counterpoise.compare, (1, 2), {}, "a comparison takes what train and evaluate gave back, and paths; got int ('1')"),
         (counterpoise.compare, ("x", None), {}, "x does not exist"),
         (counterpoise.train, (), {"model": "lab", "rows": ROWS, "reward": 5}, "reward is int ('5'); give a function (response, gold"),

@@ -164,7 +164,7 @@ def test_a_grid_from_plan_to_page(command, refused, grid, tmp_path):
     assert "after step 1" in command("study", grid, "--show", "--at", "steps=1").stdout
     refused("study", grid, "--show", "--at", "steps=9", says="no run was measured after step 9; evaluation.every")
     refused("study", grid, "--show", "--at", "success=0.999", says="no run has a training success of 0.999 between")
-    refused("study", grid, "--show", "--at", "frontier", "--against", "nsr", says="nsr is no one step")
+    refused("study", grid, "--show", "--at", "frontier", "--against", "nsr", says="nsr is not a single step")
     refused("study", grid, "--at", "later", says="--at later: runs are compared at steps")
 
 

@@ -125,7 +125,7 @@ REFUSED = [
     ("trl", [*ONE, "loss.name=cispo", "loss.settings={clip_low=0.5}"], "TRL's cispo has one upper bound"),
     ("trl", [*ONE, "loss.denominator=constant", "loss.constant=7"], "leave loss.constant out"),
     ("trl", [*ONE, "loss.name=topr"], "whose divisor can be set"),
-    ("trl", ["credit.filter=none", "learner.minibatch=24"], "learner.minibatch=24 is no divisor"),
+    ("trl", ["credit.filter=none", "learner.minibatch=24"], "learner.minibatch=24 does not divide it"),
     ("trl", [*ONE, "rollout.prompts_per_step=7", "rollout.group_size=2"], "dealt to 8 processes"),
 ]  # fmt: skip
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import gguf
 import numpy as np
 import pytest
 import torch
@@ -24,6 +23,8 @@ from counterpoise.models.load import check_model, load_model
 from counterpoise.models.smollm2 import gguf_path, smollm2_path
 from counterpoise.runfile import load_config
 from counterpoise.runs.identity import Identity, identity_of, with_file
+
+gguf = pytest.importorskip("gguf")
 
 _spec = importlib.util.spec_from_file_location("gguf_files", Path(__file__).parent / "gguf_files.py")
 files = importlib.util.module_from_spec(_spec)
@@ -115,6 +116,19 @@ def test_llama_3_1_s_rotary_scaling_is_found_again(tmp_path, factor, known):
     torch.testing.assert_close(logits(load_model(path).model), logits(scaled), rtol=0, atol=2e-5)
 
 
+def dequantised(tensor):
+    """Values by the format's definition: blocks of 32, before each its scale, and in Q4_1 its least value, in half precision."""
+    if tensor.tensor_type.name == "Q4_1":  # of the 16 bytes the low halves come first
+        blocks = tensor.data.reshape(-1, 20)
+        scale, least = (blocks[:, at : at + 2].copy().view(np.float16).astype(np.float32) for at in (0, 2))
+        values = np.concatenate([blocks[:, 4:] & 15, blocks[:, 4:] >> 4], axis=1) * scale + least
+    else:
+        assert tensor.tensor_type.name == "Q8_0"
+        blocks = tensor.data.reshape(-1, 34)
+        values = blocks[:, 2:].view(np.int8) * blocks[:, :2].copy().view(np.float16).astype(np.float32)
+    return values.reshape([int(size) for size in reversed(tensor.shape)])
+
+
 @pytest.mark.slow
 def test_smollm2_s_file_has_the_perplexity_of_transformers_loader_and_of_the_packaged_model(smollm2_cache):
     path = gguf_path()
@@ -125,10 +139,25 @@ def test_smollm2_s_file_has_the_perplexity_of_transformers_loader_and_of_the_pac
     assert ours.tokenizer.encode(text) == packaged.tokenizer.encode(text)
     ids = torch.tensor([ours.tokenizer.encode(text)])
     with torch.no_grad():
-        found = [model(ids, labels=ids).loss.exp().item() for model in (ours.model, theirs, packaged.model)]
+        outputs = [model.eval()(ids, labels=ids) for model in (ours.model, theirs, packaged.model)]
+    found = [output.loss.exp().item() for output in outputs]
     assert found[0] == pytest.approx(found[1], rel=1e-4)
+    assert found[0] == pytest.approx(10.2442, rel=1e-4)  # 34 tokens
     assert found[0] == pytest.approx(found[2], rel=0.03)  # bfloat16 on disk
-    assert found[0] < 25
+    torch.testing.assert_close(outputs[0].logits, outputs[1].logits, rtol=0, atol=1e-4)
+    weights = {key: value.numpy() for key, value in ours.model.state_dict().items()}
+    other = theirs.state_dict()
+    assert weights.keys() == other.keys() and all(np.array_equal(weights[key], other[key].numpy()) for key in weights)
+    tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(path).tensors}
+    # Both loaders dequantise with the same package; these are not permuted, so that the file's blocks tell.
+    kinds = set()
+    for name, key in [
+        ("token_embd.weight", "model.embed_tokens.weight"),
+        *((f"blk.{i}.ffn_down.weight", f"model.layers.{i}.mlp.down_proj.weight") for i in (0, 15, 29)),
+    ]:
+        kinds.add(tensors[name].tensor_type.name)
+        assert np.array_equal(dequantised(tensors[name]), weights[key])
+    assert kinds == {"Q4_1", "Q8_0"}
 
 
 def test_the_table_of_quantisations_is_the_package_s():

@@ -1,18 +1,10 @@
-"""Real servers: one that samples a tiny policy with our own sampler, and `transformers serve` where what it needs is installed."""
+"""A server that samples a tiny policy with our own sampler."""
 
-import importlib.util
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 
 import pytest
 
 from counterpoise.evaluation.store import RolloutStore
-from counterpoise.types import StopReason
 
 TASK = ["--task", "countdown", "tasks.settings.count=2", "tasks.settings.largest=6", "evaluation.max_tokens=6"]
 DRAWN = ["--problems", 3, "--retries", 0]
@@ -53,40 +45,3 @@ def test_a_model_without_a_chat_format(command, lab_server):
     result = command("eval", lab_server.url, *TASK, *DRAWN, "--n", 1, "prompt.template=chat")
     assert result.exit_code == 1
     assert "HTTP 400 Bad Request: this model has no chat template; nothing was drawn" in result.stderr
-
-
-SERVE = "import sys; from transformers.cli.transformers import main; sys.argv[0] = 'transformers'; main()"
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn", "openai")),
-    reason="transformers serve needs fastapi, uvicorn and openai",
-)
-def test_transformers_serve(command, tiny_policy, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    call = [sys.executable, "-c", SERVE, "serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-    with (tmp_path / "log").open("w") as log, subprocess.Popen(call, stdout=log, stderr=log, env=os.environ) as process:
-        try:
-            for _ in range(600):
-                try:
-                    urllib.request.urlopen(f"{url}/health", timeout=5).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, (tmp_path / "log").read_text()
-                    time.sleep(0.2)
-            warm = [*TASK, "evaluation.temperature=1.0", "evaluation.top_p=1.0", "--n", 4, *DRAWN, "--out", "served"]
-            result = command("eval", f"{url}/v1", "--model", tiny_policy, *warm)
-        finally:
-            process.kill()
-    assert result.exit_code == 0, (result.stderr, (tmp_path / "log").read_text())
-    assert "the server takes no top_k" in result.stderr  # it names the fields that it does not know
-    assert "the server gave 1 of 4 responses that were asked for at once" in result.stderr
-    draws = stored(tmp_path / "served")
-    assert len(draws) == 12 and len({r.text for r in draws.values()}) > 6
-    assert {r.stop_reason for r in draws.values()} <= {StopReason.EOS, StopReason.LENGTH}
-    assert all(r.tokens <= 6 for r in draws.values())
-    assert command("grade", "served").exit_code == 0

@@ -1,4 +1,4 @@
-"""Which modules a later command finds: those of this program's folder, and those that it put in its own way, are none of them."""
+"""Tell installed modules, which a later command finds too, from those that only this program finds in its folder or on its own path."""
 
 from __future__ import annotations
 

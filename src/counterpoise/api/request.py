@@ -51,7 +51,7 @@ def configured(
     Raises:
         UsageError: no model or no task, or two of them; a section that does not exist; a setting said twice.
         ConfigError: an unknown setting, or an illegal value.
-        DataError: the rows are no problems.
+        DataError: the rows are not problems.
     """
     for name in sections:
         if name not in RunConfig.model_fields:

@@ -24,13 +24,13 @@ __all__ = ["balance_set_twice", "controller_settings", "own_weights", "rule_sett
 
 
 def rule_settings(credit: CreditConfig, reward: RewardFunction) -> Mapping[str, Any]:
-    """The run file's settings; a rule that is not told the reward's range takes the declared one."""
+    """The run file's settings; without a range of its own, a rule takes the reward's declared one."""
     low, high = reward.range
     return {**_taken(RULES, credit.rule, {"low": low, "high": high}), **credit.settings}
 
 
 def controller_settings(config: RunConfig) -> Mapping[str, Any]:
-    """The run file's settings; a schedule that is not told its length takes the run's."""
+    """The run file's settings; without a length of its own, a schedule takes the run's."""
     credit = config.credit
     known = _taken(CONTROLLERS, credit.controller, {"steps": config.learner.steps})
     return {**known, **credit.controller_settings}

@@ -52,10 +52,10 @@ def check_run(config: RunConfig, *, evaluates: bool = True, started: bool = Fals
 
 
 def check_policy(model: ModelConfig) -> None:
-    """What can be said against `[model]` without torch: its name, files, revision and kernels.
+    """Check what can be checked of `[model]` without torch: its name, files, revision and kernels.
 
     Raises:
-        ModelError: what it is that cannot be.
+        ModelError: the first that is wrong.
     """
     check_model(model.name, revision=model.revision, attn_implementation=model.attn_implementation)
 
@@ -77,7 +77,7 @@ def check_evaluation(config: RunConfig, *, model: bool = True) -> None:
     """Everything that an evaluation can refuse without torch: the model (a run has weights of its own), task, template, verifiers.
 
     Raises:
-        UnknownNameError, ConfigError, DataError, ModelError: what it is that cannot be.
+        UnknownNameError, ConfigError, DataError, ModelError: the first that is wrong.
     """
     if model:
         check_policy(config.model)

@@ -1,4 +1,4 @@
-"""What evaluations of a run file share, whoever draws: which problems, what the store is begun with, what is said of its damages."""
+"""What evaluations of a run file share, whoever draws: which problems, what the store is begun with, and the lines about damaged files."""
 
 from __future__ import annotations
 

@@ -29,12 +29,13 @@ def sections_of(given: Mapping[str, object]) -> dict[str, dict[str, object]]:
 def evaluation_folder(model: str, config: RunConfig, *, kind: str = "eval", own: RunConfig | None = None) -> Path:
     """`runs/KIND-MODEL-TASK`; with the sampling in its name where that one was drawn at another.
 
-    Where none was drawn yet it is that of `own`, of several settings the one that is no variation; without it, of `config`.
+    Before the first evaluation the sampling of `own` gets the plain name (in a sweep, the setting that is not varied); without `own`,
+    that of `config`.
     """
     from counterpoise.files import read_json
     from counterpoise.runs.sampling import sampling_name
 
-    # A task may be an import path, whose slashes are no folders.
+    # A task may be an import path, whose slashes are not folders.
     task = re.sub(r"[^\w.]+", "-", portable(config.tasks.name))
     plain = Path("runs") / f"{kind}-{re.sub(r'[^A-Za-z0-9.]+', '-', model)}-{task}"
     asked, drawn = sampling_of(config), sampling_of(own or config)

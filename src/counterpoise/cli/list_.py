@@ -30,7 +30,7 @@ def list_names(
 
     counterpoise list
     counterpoise list rules
-    counterpoise config credit.rule=hinge        what one of them can be told
+    counterpoise config credit.rule=hinge        what one of them can be given
     """
     from counterpoise.config.catalogue import CATALOGUE, kind_called
 

@@ -128,7 +128,8 @@ def _train(found: Study, jobs: int) -> list[tuple[Any, str]]:
     total = len(found.runs)
     if jobs > 1:
         from counterpoise.cli.views.cells import CellLines
-        from counterpoise.jobs.study.cells import train_cells, usable_cores
+        from counterpoise.jobs.study.cells import train_cells
+        from counterpoise.processes import usable_cores
 
         cores = usable_cores()
         if jobs > cores:
@@ -154,7 +155,7 @@ def _reference(against: str, found: Study, at: At) -> str:
 
     if at.kind == "frontier" and against not in (BASE, SHARPENED):
         raise UsageError(
-            f"--at frontier has every step of every arm, and {against} is no one step; "
+            f"--at frontier has every step of every arm, and {against} is not a single step; "
             f"take the differences from {BASE} or {SHARPENED}"
         )
     if against in (BASE, SHARPENED, *found.arms):

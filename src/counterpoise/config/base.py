@@ -125,7 +125,7 @@ class Section(BaseModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """The JSON schema, each field with the text under it, which pydantic would read from the source whenever a class is made."""
-        from counterpoise.config.said import texts_under_fields
+        from counterpoise.config.field_texts import texts_under_fields
 
         made = handler(schema)
         kinds = [kind for kind in reversed(cls.__mro__) if issubclass(kind, Section) and kind is not Section]

@@ -21,7 +21,7 @@ _NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
 def complete_override(
     incomplete: str, before: Sequence[str] = (), *, also: Mapping[str, Sequence[str]] = _NOTHING
 ) -> list[str]:
-    """Words that begin like `incomplete`, as a shell is to be told.
+    """Words that begin like `incomplete`, as a shell expects them.
 
     Keys end in `=`; a key that stands alone comes with its values, so that a shell adds no space behind `=`. Shells that split words at
     `=` (bash) hand over the value alone: `before` then ends in the key, with or without the `=`.

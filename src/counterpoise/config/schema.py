@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from counterpoise.config.field_texts import texts_under_fields
 from counterpoise.config.run import RunConfig
-from counterpoise.config.said import texts_under_fields
 from counterpoise.credit import EMPHASES, FILTERS, RULES
 from counterpoise.credit.controllers.registry import CONTROLLERS
 from counterpoise.credit.token_weights import TOKEN_WEIGHTS

@@ -1,4 +1,4 @@
-"""What counts say about a success rate: mean_slopes of a mixture of pass@k under a Beta posterior, and the prior fitted to counts."""
+"""What counts say about a success rate: mean slopes of a mixture of pass@k under a Beta posterior, and the prior fitted to counts."""
 
 from __future__ import annotations
 

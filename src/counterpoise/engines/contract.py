@@ -54,7 +54,7 @@ _SIZE = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedStep:
-    """N rollouts of one step with what was said of each; rows of a group stand together."""
+    """N rollouts of one step with the verdict on each; rows of a group stand together."""
 
     prompts: Sequence[Sequence[int]]
     """(N,) ids of each prompt."""

@@ -28,7 +28,7 @@ def parse_budgets(options: Sequence[str]) -> list[int]:
     """The budgets of `--tokens 1k,4k --tokens 500`, ascending; k is 1,024 and m 1,048,576, as lengths of contexts are written.
 
     Raises:
-        UsageError: a word is no whole number of tokens from 1 to `MAX_BUDGET`.
+        UsageError: a word is not a whole number of tokens from 1 to `MAX_BUDGET`.
     """
     found = set()
     for word in (word.strip() for option in options for word in option.split(",")):

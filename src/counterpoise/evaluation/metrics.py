@@ -64,7 +64,7 @@ class Estimate:
     problems: int
     """Problems where it is defined."""
     bound_low: float
-    """Mean had every unscored rollout been wrong; NaN where that cannot be said (maj@k and best@k with unscored rollouts)."""
+    """Mean had every unscored rollout been wrong; NaN where that is unknown (maj@k and best@k with unscored rollouts)."""
     bound_high: float
     """The same had every one been right."""
     posterior_low: float | None = None

@@ -1,4 +1,4 @@
-"""One number of each problem: which estimator, what was asked of it, and its values."""
+"""One estimator at one setting: its name, its arguments, and its value for each problem."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class PerProblem:
     values: FloatArray
     """(P,) values; NaN where undefined."""
     low: FloatArray
-    """(P,) values had every unscored rollout been wrong; NaN where that cannot be said."""
+    """(P,) values had every unscored rollout been wrong; NaN where that is unknown."""
     high: FloatArray
     """(P,) values had every one been right."""
     needs: int = 1

@@ -54,7 +54,7 @@ def settings_of_sweep(options: Sequence[str]) -> list[dict[str, str]]:
             raise UnknownNameError("setting of --sweep", key, SWEPT)
         odd = [value for value in values if not _is_number(value)]
         if odd:
-            raise UsageError(f"--sweep {option}: '{odd[0]}' is no number; write e.g. --sweep {key}={_EXAMPLES[key]}")
+            raise UsageError(f"--sweep {option}: '{odd[0]}' is not a number; write e.g. --sweep {key}={_EXAMPLES[key]}")
         if key in keys:
             raise UsageError(
                 f"--sweep {key} is given twice; write all values after one, e.g. --sweep {key}={_EXAMPLES[key]}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from counterpoise.errors import CheckpointError, ModelError, StoreError, UsageError
+from counterpoise.errors import CheckpointError, ModelError, StoreError, UsageError, error_line
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import cannot_write
 from counterpoise.jobs.model_card import RUN_FILE, plain_card, run_card, run_file
@@ -101,7 +101,9 @@ def check_repository(repository: str, *, public: bool) -> Any:
         check: Any = hub_utils
         check.validate_repo_id(repository)
     except HFValidationError as error:
-        raise UsageError(f"'{repository}' is not a name of a repository ({_line(error)}); write OWNER/NAME") from error
+        raise UsageError(
+            f"'{repository}' is not a name of a repository ({error_line(error)}); write OWNER/NAME"
+        ) from error
     if not get_token():
         raise UsageError("there is no token of the Hugging Face hub here; log in with: hf auth login, or set HF_TOKEN")
     api = HfApi()
@@ -134,12 +136,8 @@ def push_folder(api: Any, folder: Path, repository: str, *, public: bool) -> str
 
 def _refused(repository: str, error: Exception) -> StoreError:
     return StoreError(
-        f"cannot write {repository} on the Hugging Face hub ({_line(error)}); check the network, and that the token may write there"
+        f"cannot write {repository} on the Hugging Face hub ({error_line(error)}); check the network, and that the token may write there"
     )
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _evaluation(run: RunDirectory, step: int) -> EvaluationResult | None:
@@ -169,7 +167,7 @@ def _write(model: Any, tokenizer: Any, out: Path, texts: dict[str, str]) -> None
     except OSError as error:
         raise StoreError(cannot_write(out, error)) from error
     except ValueError as error:  # of a generation configuration that transformers reads and does not write
-        raise ModelError(f"transformers does not write this model: {_line(error)}") from error
+        raise ModelError(f"transformers does not write this model: {error_line(error)}") from error
 
 
 @contextmanager

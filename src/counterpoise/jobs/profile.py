@@ -21,7 +21,7 @@ from counterpoise.rewards.binary import Binary
 from counterpoise.streams import numpy_generator
 from counterpoise.types import Batch, Credit, Problem, Reward, Rollout, StopReason, Sum, Verdict, VerdictValue
 
-__all__ = ["STANDARD_RULES", "Group", "measure_profile"]
+__all__ = ["STANDARD_RULES", "Group", "as_measured", "measure_profile"]
 
 STANDARD_RULES: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "nsr": ("nsr", {}),
@@ -151,7 +151,7 @@ def _rule_share(label: str, batch: Batch, credit: Credit) -> RuleShare:
 def _coverage(c: np.ndarray, confidence: float) -> Measured:
     if not len(c):
         return Measured(value=math.nan, low=math.nan, high=math.nan)
-    return _estimate(exact_interval(int((c > 0).sum()), len(c), confidence=confidence))
+    return as_measured(exact_interval(int((c > 0).sum()), len(c), confidence=confidence))
 
 
 def _pass_rate(
@@ -184,8 +184,8 @@ def _pass_at(n: np.ndarray, c: np.ndarray, size: int, *, seed: int, name: str, c
         n, c, beyond, generator=numpy_generator(seed, "advise", "extrapolation", name), confidence=confidence
     )
     return (
-        *(PassAt(k=k, share=_estimate(one), extrapolated=False) for k, one in zip(measured, estimated, strict=True)),
-        *(PassAt(k=k, share=_estimate(one), extrapolated=True) for k, one in zip(beyond, modelled, strict=True)),
+        *(PassAt(k=k, share=as_measured(one), extrapolated=False) for k, one in zip(measured, estimated, strict=True)),
+        *(PassAt(k=k, share=as_measured(one), extrapolated=True) for k, one in zip(beyond, modelled, strict=True)),
     )
 
 
@@ -221,7 +221,8 @@ def _part(verdict: Verdict, name: str) -> float:
     return float(verdict.parts.get(name, 0.0))
 
 
-def _estimate(interval: Interval) -> Measured:
+def as_measured(interval: Interval) -> Measured:
+    """An interval of the statistics as advice keeps it."""
     return Measured(value=interval.estimate, low=interval.low, high=interval.high)
 
 

@@ -13,10 +13,10 @@ from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
 from counterpoise.diagnostics.explanation import Measured
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.estimators.passk import pass_at_k
-from counterpoise.evaluation.intervals import Interval, bootstrap_intervals, paired_differences
+from counterpoise.evaluation.intervals import bootstrap_intervals, paired_differences
 from counterpoise.golds import accepted
 from counterpoise.jobs.drawing import Drawing
-from counterpoise.jobs.profile import Group
+from counterpoise.jobs.profile import Group, as_measured
 from counterpoise.prompts import Wording, make_prompts
 from counterpoise.prompts.templates import Shot, Tokenizer
 from counterpoise.streams import numpy_generator, stream
@@ -195,7 +195,7 @@ def screen_of(
 
     def intervals(name: str, values: npt.NDArray[np.float64]) -> Measured:
         generator = numpy_generator(seed, "advise", "screen", task_type, name)
-        return _measured(bootstrap_intervals(values, generator=generator, confidence=confidence, resamples=2000)[0])
+        return as_measured(bootstrap_intervals(values, generator=generator, confidence=confidence, resamples=2000)[0])
 
     rates = {key: np.array([_rate(group) for group in groups]) for key, groups in draws.items()}
     cells = [
@@ -217,7 +217,7 @@ def screen_of(
     def gain(name: str, base: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> Measured:
         generator = numpy_generator(seed, "advise", "screen", task_type, name)
         (found,) = paired_differences(ids, base, ids, after, generator=generator, confidence=confidence, resamples=2000)
-        return _measured(found)
+        return as_measured(found)
 
     drawn = next(rate for (shown, _), rate in rates.items() if not shown)
     return judge_screen(
@@ -252,7 +252,3 @@ def _no_answer(groups: Sequence[Group]) -> float:
 def _mean(values: npt.NDArray[np.float64]) -> float:
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if defined.size else -1.0
-
-
-def _measured(interval: Interval) -> Measured:
-    return Measured(value=interval.estimate, low=interval.low, high=interval.high)

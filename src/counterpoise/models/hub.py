@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from counterpoise.errors import ModelError
+from counterpoise.errors import ModelError, error_line
 
 __all__ = ["ask_hub", "in_hub_cache", "near_directory", "not_on_hub"]
 
@@ -53,7 +53,7 @@ def in_hub_cache(name: str, revision: str | None = None) -> bool:
 
 def not_on_hub(name: str, error: Exception, *, part: str = "the model") -> ModelError:
     """The complaint about a name that is neither a directory nor to be had from the hub."""
-    detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+    detail = error_line(error)
     return ModelError(
         f"cannot load {part} of '{name}': there is no such directory here, and the Hugging Face hub could not provide it "
         f"({detail}); check the spelling and the network, or download it elsewhere and give its directory"

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from counterpoise.errors import ModelError
+from counterpoise.errors import ModelError, error_line
 from counterpoise.files import irregular, read_json
 from counterpoise.models.gguf.convert import check_gguf
 from counterpoise.models.gguf.header import is_gguf
@@ -180,7 +180,7 @@ def _made_from_gguf(source: Path) -> bool:
 
 
 def check_model(name: str, *, revision: str | None = None, attn_implementation: str | None = None) -> None:
-    """What can be said against a model before anything heavy is imported; packaged ones are in order.
+    """Check what can be checked of a model before anything heavy is imported; packaged ones are in order.
 
     Raises:
         ModelError: it can be neither a directory nor a hub id, its directory is not whole, or the hub cannot provide it.
@@ -284,7 +284,7 @@ def _ensure_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
 
 
 def _explain(source: Path | str, part: str, error: Exception) -> ModelError:
-    detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+    detail = error_line(error)
     if "trust_remote_code" in str(error):
         return ModelError(
             f"{source} comes with Python code of its own, which would run here with your rights; read that code, and then give "

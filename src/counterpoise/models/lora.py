@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from counterpoise.errors import ConfigError, MissingExtraError, ModelError
+from counterpoise.errors import ConfigError, MissingExtraError, ModelError, error_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -98,7 +98,7 @@ def merged(base: Any, adapter: Path) -> Any:
     try:
         return peft.PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
     except Exception as error:  # of peft, safetensors or torch
-        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        detail = error_line(error)
         raise ModelError(
             f"cannot put the adapter {adapter} into its base ({detail}); copy the adapter again, or see that its "
             "adapter_config.json names the model it was trained on"

@@ -1,4 +1,4 @@
-"""Are the prompts short enough? Asked of all of them at once, before anything is drawn: one that is not would end a run in its middle."""
+"""Check the length of all prompts before anything is drawn: one that is too long would end a run in its middle."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Fitted:
     left_out: int
     """How many others there were."""
     said: str | None
-    """What is to be said of those; None where there are none."""
+    """The line about those; None where there are none."""
 
 
 def prompt_lengths(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
-from counterpoise.errors import ConfigError, UnknownNameError, nearest
+from counterpoise.errors import ConfigError, UnknownNameError, error_line, nearest
 from counterpoise.plugins import ForeignPart, Parts, Shape
 from counterpoise.plugins.adopt import call_fault, what_is
 from counterpoise.prompts.slots import SLOT, check_slots, filled
@@ -167,7 +167,7 @@ class ChatTemplate:
                 )
             )
         except Exception as error:  # the format is a program of somebody else's
-            detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+            detail = error_line(error)
             raise ConfigError(f"the chat template of '{name}' refuses the conversation ({detail}){way}") from error
         if system is not None and system.strip() not in text:
             raise ConfigError(f"the chat template of '{name}' leaves the system message out{way}")

@@ -1,4 +1,4 @@
-"""What a run has of itself beside its own files: the copies that its checkpoints hold, and what its configuration must have."""
+"""Copies of a run's own files that its checkpoints hold, and what its configuration must have."""
 
 from __future__ import annotations
 

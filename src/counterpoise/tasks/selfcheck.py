@@ -1,4 +1,4 @@
-r"""Check a task and its verifier together, without a model: what must be accepted is, and what must not be is not.
+r"""Check a task and its verifier together, without a model: right responses must be accepted, and wrong ones refused.
 
 A verifier that accepts an echo of the question, or the right answer hidden beside a wrong one, is a reward a policy will find.
 """

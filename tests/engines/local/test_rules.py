@@ -116,7 +116,7 @@ def test_a_run_with_gdpo_trains_on_its_dimensions(configure):
 
 
 def test_without_an_answer_every_part_is_zero_and_after_abstaining_there_is_none(configure):
-    from counterpoise.pipeline import _parts
+    from counterpoise.pipeline import graded_parts
     from counterpoise.rewards.binary import binary
     from counterpoise.types import Verdict, VerdictValue
 
@@ -130,7 +130,7 @@ def test_without_an_answer_every_part_is_zero_and_after_abstaining_there_is_none
         verdict(VerdictValue.ABSTAINED, brevity=0.75),
         verdict(VerdictValue.UNSCORED, brevity=0.5),
     ]
-    found = _parts(verdicts, [binary(one) for one in verdicts])
+    found = graded_parts(verdicts, [binary(one) for one in verdicts])
     shown = {name: ["nan" if math.isnan(x) else x for x in values.tolist()] for name, values in found.items()}
     assert shown == {
         "brevity": [0.5, 0.25, 0.0, "nan", "nan"],

@@ -3,7 +3,7 @@ from accelerate.tracking import GeneralTracker
 
 from counterpoise.engines.local import loop, trackers
 from counterpoise.engines.local.loop import train
-from counterpoise.engines.local.told import markdown
+from counterpoise.engines.local.tracked import markdown
 from counterpoise.errors import ConfigError, MissingExtraError, UnknownNameError
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.runs.records import read_metrics

@@ -7,6 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from counterpoise.engines.launching.translation import Surroundings, translate
+from counterpoise.engines.verl import __main__ as main
 from counterpoise.engines.verl.__main__ import check_overrides
 from counterpoise.engines.verl.hydra import compose_config, hydra_value, overrides, with_own
 from counterpoise.engines.verl.launch import TABLE
@@ -78,7 +79,8 @@ def _class(path):
 @pytest.mark.parametrize(
     ("model", "rule"), [(MODELS[0], name) for name in RULES] + [(MODELS[1], "grpo"), (MODELS[2], "nsr")]
 )
-def test_the_papers_run_files_compose_and_their_numbers_are_there(model, rule):
+def test_the_papers_run_files_compose_and_their_numbers_are_there(model, rule, monkeypatch):
+    monkeypatch.setattr(main, "_devices", lambda: 8)  # as many as the paper's machine has
     config = compose_config([*overrides(made(model, rule)), "actor_rollout_ref.rollout.name=vllm"])
     actor, rollout, length = (
         config.actor_rollout_ref.actor,

@@ -8,7 +8,7 @@ from counterpoise.models.lab import build_lab_model
 from counterpoise.models.lab_tokenizer import build_lab_tokenizer
 from counterpoise.types import Problem, Prompt
 
-collect_ignore_glob = [] if importlib.util.find_spec("vllm") else ["test_engine.py"]
+collect_ignore_glob = [] if importlib.util.find_spec("vllm") else ["test_engine.py", "test_served.py"]
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ _UNDEFINED = "–"
 
 
 def show(found: Advised) -> None:
-    """Print what was measured, what is said of each rule, the advice, and the lines to copy."""
+    """Print what was measured, the sentence about each rule, the advice, and the lines to copy."""
     out, settings = console.stdout, found.settings
     out.print(
         f"{found.model} on {found.task}: {counted(found.profile.problems, 'training problem')} x {found.profile.group_size}, temperature "

@@ -71,7 +71,7 @@ class CellLines:
             console.note(f"{self._named(number, run)}: {text} {done}/{total}")
 
     def said(self, run: StudyRun, line: str) -> None:
-        """What is no header of a run, which each of a hundred cells would repeat, stands in its events."""
+        """Print nothing: a hundred cells would repeat it, and warnings are in each run's events."""
 
     def ended(self, number: int, run: StudyRun, how: str, seconds: float) -> None:
         """Replace its line by one that stays."""

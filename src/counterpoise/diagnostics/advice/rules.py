@@ -1,4 +1,4 @@
-"""What is said of each rule, by regime. The sentences are those of docs/advise.md, which names the runs behind them."""
+"""The sentences of advice about each rule, by regime. They are those of docs/advise.md, which names the runs behind them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class AgainstBeginning(ABC):
 
     @abstractmethod
     def _judge(self, value: float, start: float) -> tuple[bool, bool, str]:
-        """Whether the value is past the limit that starts an alarm, whether it is within that which ends one, and what is to be said."""
+        """Whether the value is past the limit that starts an alarm, whether it is within that which ends one, and the sentence about it."""
 
     def look(self, record: Mapping[str, float]) -> Alarm | None:
         """See `Guard`."""

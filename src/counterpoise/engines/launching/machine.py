@@ -1,4 +1,4 @@
-"""What a launcher looks at before anything heavy starts: Python, packages and versions, gpus_here, addresses, ports."""
+"""What a launcher looks at before anything heavy starts: Python, packages and versions, GPUs, addresses, ports."""
 
 from __future__ import annotations
 

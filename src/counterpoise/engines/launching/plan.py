@@ -39,7 +39,7 @@ class LaunchRequest:
     memory_check: bool = True
     """Hold the estimate against the card."""
     dry_run: bool = False
-    """What is missing on this machine is said, and not refused."""
+    """Report what is missing on this machine, and refuse nothing."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -101,7 +101,7 @@ class Load:
 
 
 def shape_of(model: str) -> Decoder | None:
-    """The shape in a model directory's config.json; None of what is not here, or is no such decoder."""
+    """The shape in a model directory's config.json; None where it is not here or is not a decoder of this kind."""
     path = Path(model).expanduser() / "config.json"
     try:
         config = read_json(path)

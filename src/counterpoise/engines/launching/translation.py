@@ -25,11 +25,13 @@ __all__ = [
     "Translation",
     "by",
     "carried",
+    "has_terms",
     "left",
     "only",
     "run_keys",
     "to",
     "translate",
+    "updates_per_step",
 ]
 
 
@@ -183,3 +185,13 @@ def shown(value: Any) -> str:
     """A value as a run file would have it, in short."""
     text = "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def updates_per_step(config: RunConfig) -> int:
+    """Mini-batches of a step, all of its prompts counted."""
+    return -(-config.rollout.prompts_per_step // (config.learner.minibatch or config.rollout.prompts_per_step))
+
+
+def has_terms(config: RunConfig) -> bool:
+    """Whether the loss has terms that act on rows without credit."""
+    return bool(config.loss.kl or config.loss.entropy)

@@ -37,7 +37,7 @@ class Observer(Protocol):
 
 @runtime_checkable
 class ShowsSamples(Protocol):
-    """An observer that is told of the rollouts that a run keeps, too."""
+    """An observer that also gets the rollouts that a run keeps."""
 
     def sampled(self, step: int, samples: Sequence[Mapping[str, Any]]) -> None:
         """A step left these in samples.jsonl, each as it stands there."""

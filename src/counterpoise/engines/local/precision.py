@@ -1,4 +1,4 @@
-"""Is bfloat16 of use on this device?"""
+"""Whether bfloat16 is worth its rounding on this device."""
 
 from __future__ import annotations
 

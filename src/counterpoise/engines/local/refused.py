@@ -16,7 +16,7 @@ __all__ = ["save_evidence"]
 
 
 def save_evidence(error: RefusedStepError, path: Path) -> str:
-    """Save the refused batch; what is to be said of it, also where the disk has no room: the refusal is the news."""
+    """Save the refused batch and return the line about it, also where the disk has no room: the refusal is the news."""
     buffer = io.BytesIO()
     torch.save(_evidence(error), buffer)
     try:

@@ -1,4 +1,4 @@
-"""A word, before a night is spent, on a base that answers nothing right, or nothing at all."""
+"""Warn, before a night is spent, of a base that answers nothing right, or nothing at all."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class JudgedResponse:
 
 
 def remark_on_evaluation(result: EvaluationResult, run: RunDirectory, problems: Sequence[Problem]) -> list[str]:
-    """What is to be said of a run's base after its evaluation, on some of the problems, a line each; mostly nothing."""
+    """Remarks on a run's base after its evaluation on some of the problems, a line each; mostly none."""
     right, drawn = sum(problem.c for problem in result.counts), result.rollouts
     shares = _Shares(right=right, drawn=drawn, silent=result.no_answer_rate, cut=result.truncation_rate)
     return _remark(shares, _stored(result, run.evaluation(0), problems), run.path) if shares.remarkable else []

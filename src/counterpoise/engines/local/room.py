@@ -1,4 +1,4 @@
-"""Do prompts and responses have room in the model? Asked of every prompt when the tokenizer is there and before anything is drawn."""
+"""Check that prompts and responses fit the model: every prompt, once the tokenizer is there and before anything is drawn."""
 
 from __future__ import annotations
 

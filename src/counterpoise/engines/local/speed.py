@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +11,10 @@ import torch
 from counterpoise.config import RunConfig
 from counterpoise.files import read_json, read_json_lines
 from counterpoise.models.registry import resolve_model
-from counterpoise.processes import on_main, use_threads
+from counterpoise.processes import on_main, usable_cores, use_threads
 from counterpoise.runs.directory import RunDirectory
 
-__all__ = ["candidates", "chosen_threads", "product_rate", "settle_threads", "usable_cores"]
+__all__ = ["candidates", "chosen_threads", "product_rate", "settle_threads"]
 
 KIND = "threads"
 """Kind of the event that keeps the number."""
@@ -65,11 +63,6 @@ def product_rate(threads: int, *, rows: int, width: int, dtype: torch.dtype = to
         return done * 8 * rows * width**2 / taken / 1e9 if taken else 0.0
     finally:
         torch.set_num_threads(before)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else (os.cpu_count() or 1)
 
 
 def candidates() -> Sequence[int]:

@@ -13,7 +13,14 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import LoggerType
 
 from counterpoise.config import RunConfig
-from counterpoise.engines.local.told import SAMPLE_COLUMNS, curve_values, grouped, markdown, run_settings, sample_rows
+from counterpoise.engines.local.tracked import (
+    SAMPLE_COLUMNS,
+    curve_values,
+    grouped,
+    markdown,
+    run_settings,
+    sample_rows,
+)
 from counterpoise.errors import ConfigError, MissingExtraError, UnknownNameError
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import atomic_write_text, read_text
@@ -89,7 +96,7 @@ def _resume_id(run: RunDirectory) -> str:
 
 
 class Trackers:
-    """The trackers of a run, told its metrics. One that fails (no disk, no network, its own mistake) is not called again; the run goes on.
+    """The trackers of a run, which get its metrics. One that fails (disk, network, its own mistake) is not called again; the run goes on.
 
     Args:
         accelerator: holds them.

@@ -6,22 +6,28 @@ from typing import Any, Final
 
 from counterpoise.config import RunConfig
 from counterpoise.credit import Needs, needs_of
-from counterpoise.engines.launching.translation import Asked, Options, Table, by, carried, left, only, to
+from counterpoise.engines.launching.translation import (
+    Asked,
+    Options,
+    Table,
+    by,
+    carried,
+    has_terms,
+    left,
+    only,
+    to,
+    updates_per_step,
+)
 from counterpoise.losses import LOSSES
 from counterpoise.losses.cispo import Cispo
 from counterpoise.losses.ppo_clip import PpoClip
 from counterpoise.settings import construct
 
-__all__ = ["TABLE", "updates_of_step"]
+__all__ = ["TABLE"]
 
 _OFF: Final = 1e9
 """A bound that nothing reaches."""
 _LOSSES: Final = {"ppo_clip": "dapo", "gspo": "dapo", "reinforce": "dapo", "cispo": "cispo"}
-
-
-def updates_of_step(config: RunConfig) -> int:
-    """Mini-batches of a step."""
-    return -(-config.rollout.prompts_per_step // (config.learner.minibatch or config.rollout.prompts_per_step))
 
 
 def _rows_of_update(config: RunConfig) -> int:
@@ -29,14 +35,9 @@ def _rows_of_update(config: RunConfig) -> int:
     return (config.learner.minibatch or config.rollout.prompts_per_step) * config.rollout.group_size
 
 
-def _has_terms(config: RunConfig) -> bool:
-    """Whether the loss has terms that act on rows without credit."""
-    return bool(config.loss.kl or config.loss.entropy)
-
-
 def _updates(asked: Asked, number: int) -> int:
     """TRL's steps are optimiser updates."""
-    return number * updates_of_step(asked.config) * asked.config.learner.epochs
+    return number * updates_per_step(asked.config) * asked.config.learner.epochs
 
 
 def _model(asked: Asked) -> Options:
@@ -65,7 +66,7 @@ def _prompts(asked: Asked) -> Options:
     size = config.learner.minibatch or asked.value
     if asked.value % size:
         raise asked.refuse(
-            f"TRL cuts a step into equal mini-batches, and learner.minibatch={size} is no divisor of it; change one of them"
+            f"TRL cuts a step into equal mini-batches, and learner.minibatch={size} does not divide it; change one of them"
         )
     rows, processes = _rows_of_update(config), facts.processes
     if rows % processes:
@@ -79,7 +80,7 @@ def _prompts(asked: Asked) -> Options:
     return {
         "per_device_train_batch_size": batch,
         "gradient_accumulation_steps": each // batch,
-        "steps_per_generation": each // batch * updates_of_step(config),
+        "steps_per_generation": each // batch * updates_per_step(config),
     }
 
 
@@ -106,11 +107,11 @@ def _row_filter(asked: Asked) -> Options:
         return {}
     if asked.value != "zero_credit":
         raise asked.refuse("TRL keeps its batches whole; set credit.filter=none")
-    if _has_terms(config):
+    if has_terms(config):
         raise asked.refuse(
             "TRL keeps rows without credit, and loss.kl and loss.entropy act on them; set credit.filter=none loss.denominator=tokens_all"
         )
-    if updates_of_step(config) > 1 or config.learner.minibatch_unit == "rows":
+    if updates_per_step(config) > 1 or config.learner.minibatch_unit == "rows":
         raise asked.refuse(
             "TRL keeps the rows without credit in its mini-batches, so that there would be more updates; set credit.filter=none "
             "learner.minibatch_unit=prompts"
@@ -144,7 +145,7 @@ def _clip(asked: Asked) -> Options:
 
 def _denominator(asked: Asked) -> Options:
     """An argument of the trainer; TRL's terms are divided by all tokens."""
-    if _has_terms(asked.config) and asked.value != "tokens_all":
+    if has_terms(asked.config) and asked.value != "tokens_all":
         raise asked.refuse(
             "TRL divides loss.kl and loss.entropy by all tokens of the batch; set loss.denominator=tokens_all"
         )

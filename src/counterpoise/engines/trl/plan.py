@@ -22,8 +22,8 @@ from counterpoise.engines.launching.machine import (
 from counterpoise.engines.launching.plan import LaunchPlan, LaunchRequest, engine_model, load_of
 from counterpoise.engines.launching.prompts import engine_texts, fitting_prompts
 from counterpoise.engines.launching.sizes import GIB, shape_of, trainer_bytes
-from counterpoise.engines.launching.translation import Surroundings, translate
-from counterpoise.engines.trl.launch import TABLE, updates_of_step
+from counterpoise.engines.launching.translation import Surroundings, translate, updates_per_step
+from counterpoise.engines.trl.launch import TABLE
 from counterpoise.errors import UsageError
 from counterpoise.files import atomic_write_text
 from counterpoise.models.load import load_tokenizer
@@ -52,7 +52,7 @@ def trl_plan(request: LaunchRequest) -> LaunchPlan:
         nodes=request.nodes, gpus=request.gpus or (1 if request.cpu else max(1, len(gpus_here()))), cpu=request.cpu, model=model,
         problems=len(request.problems.train), prompt_tokens=config.prompt.max_tokens or 1, directory=config.path,
     )  # fmt: skip
-    translate(TABLE, config, facts)  # what cannot be is said before a tokenizer is read
+    translate(TABLE, config, facts)  # refuses what cannot be done before a tokenizer is read
     check_launched(config, request.problems, engine=_ENGINE)
     facts = _measured(request, plan, facts)
     found = translate(TABLE, config, facts)
@@ -189,7 +189,7 @@ def _writes(request: LaunchRequest, plan: LaunchPlan, arguments: Mapping[str, An
 def _remarks(request: LaunchRequest) -> list[str]:
     config = request.config
     said = []
-    if updates_of_step(config) > 1:
+    if updates_per_step(config) > 1:
         said.append(
             "a step makes several updates: TRL divides each by its share of the whole step's count, the local engine by each one's own"
         )
@@ -197,6 +197,6 @@ def _remarks(request: LaunchRequest) -> list[str]:
         said.append("loss.entropy: TRL's bonus is the mean over microbatches of their means over tokens")
     if config.learner.warmup_steps:
         said.append("TRL's first update has the rate 0: its warm-up is ours an update later")
-    if config.learner.schedule != "constant" and updates_of_step(config) * config.learner.epochs > 1:
+    if config.learner.schedule != "constant" and updates_per_step(config) * config.learner.epochs > 1:
         said.append("TRL's rate falls with each update, the local engine's with each step")
     return said

@@ -70,7 +70,7 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         self._asked, self._denominator = credit, denominator
         self._compose(
             steps=max(1, args.max_steps), length=args.max_completion_length
-        )  # what is wrong is said before a model is loaded
+        )  # refuses what is wrong before a model is loaded
         for line in [*([said] if said else []), *remarks(args)]:
             _LOG.warning("%s", line)
         self._low, self._high = (float(end) for end in reward_range)

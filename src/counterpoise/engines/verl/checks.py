@@ -67,7 +67,7 @@ def check_environment() -> None:
 
 
 def check_entry_point() -> None:
-    """Refuse a package that verl does not find as its plugin, or is told to leave alone; verl is not imported.
+    """Refuse a package that verl does not find as its plugin, or that its settings leave out; verl is not imported.
 
     Raises:
         UsageError: it is not installed, or switched off.

@@ -17,7 +17,7 @@ def hydra_value(value: Any) -> str:
     """A value in the grammar of Hydra's overrides; text is quoted, so that nothing in it means anything.
 
     Raises:
-        ConfigError: a key of a table is no word.
+        ConfigError: a key of a table is not a word.
     """
     if value is None:
         return "null"
@@ -60,7 +60,7 @@ def compose_config(words: list[str]) -> Any:
     """Verl's whole configuration under these overrides; its files are read, its code is not imported.
 
     Raises:
-        UsageError: one of them is no option of verl's.
+        UsageError: one of them is not an option of verl's.
     """
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException

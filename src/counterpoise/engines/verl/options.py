@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from counterpoise.config import RunConfig
 from counterpoise.credit import Needs, needs_of
-from counterpoise.engines.launching.translation import Asked, KeyRow, Options, by
+from counterpoise.engines.launching.translation import Asked, KeyRow, Options, by, updates_per_step
 
 __all__ = [
     "ACTOR",
@@ -24,7 +24,6 @@ __all__ = [
     "epsilon",
     "gradient_clip",
     "has_critic",
-    "has_terms",
     "keep",
     "loggers",
     "lora",
@@ -40,7 +39,6 @@ __all__ = [
     "schedule",
     "steps",
     "temperature",
-    "updates_per_step",
     "validations",
     "warmup",
 ]
@@ -63,16 +61,6 @@ _UNITS: Final = {"float32": "fp32", "bfloat16": "bf16"}
 def has_critic(config: RunConfig) -> bool:
     """Whether verl's own PPO trains it."""
     return bool(needs_of(config.credit.rule) & Needs.CRITIC)
-
-
-def updates_per_step(config: RunConfig) -> int:
-    """Mini-batches of a step, all of its prompts counted."""
-    return -(-config.rollout.prompts_per_step // (config.learner.minibatch or config.rollout.prompts_per_step))
-
-
-def has_terms(config: RunConfig) -> bool:
-    """Whether the loss has terms that act on rows without credit."""
-    return bool(config.loss.kl or config.loss.entropy)
 
 
 def model(asked: Asked) -> Options:

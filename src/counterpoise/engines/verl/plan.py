@@ -17,12 +17,12 @@ from counterpoise.engines.launching.machine import check_gpus, check_memory, che
 from counterpoise.engines.launching.plan import LaunchPlan, LaunchRequest, engine_model, load_of, parameters_of
 from counterpoise.engines.launching.prompts import fitting_prompts
 from counterpoise.engines.launching.sizes import GIB, sampler_ranks, shape_of, trainer_bytes
-from counterpoise.engines.launching.translation import Surroundings, translate
+from counterpoise.engines.launching.translation import Surroundings, has_terms, translate, updates_per_step
 from counterpoise.engines.verl.checks import check_entry_point, check_environment
 from counterpoise.engines.verl.data import check_parquet, rows_of, write_parquet
 from counterpoise.engines.verl.hydra import compose_config, overrides, with_own
 from counterpoise.engines.verl.launch import TABLE
-from counterpoise.engines.verl.options import ACTOR, REFERENCE, ROLLOUT, has_critic, has_terms, updates_per_step
+from counterpoise.engines.verl.options import ACTOR, REFERENCE, ROLLOUT, has_critic
 from counterpoise.errors import UsageError
 from counterpoise.models.load import load_tokenizer
 from counterpoise.text import counted
@@ -51,7 +51,7 @@ def verl_plan(request: LaunchRequest) -> LaunchPlan:
         nodes=request.nodes, gpus=gpus, cpu=request.cpu, model=model, problems=len(request.problems.train),
         tests=len(request.problems.test), prompt_tokens=config.prompt.max_tokens or 1, directory=config.path,
     )  # fmt: skip
-    translate(TABLE, config, facts)  # what cannot be is said before a tokenizer is read
+    translate(TABLE, config, facts)  # refuses what cannot be done before a tokenizer is read
     check_launched(config, request.problems, engine=_ENGINE)
     sides = _sides(request, plan, model)
     if sides is not None:
@@ -74,7 +74,7 @@ def verl_plan(request: LaunchRequest) -> LaunchPlan:
 
 
 def _look(request: LaunchRequest, plan: LaunchPlan) -> float | None:
-    """Ask this machine for all that a run needs; the memory of its gpus_here where there are any."""
+    """Ask this machine for all that a run needs; the memory of its GPUs too, where it has any."""
     here = request.ray is None
     plan.ask(lambda: check_python(below=(3, 13), engine="verl 0.9.1"), dry_run=request.dry_run)
     plan.ask(check_environment, dry_run=request.dry_run)

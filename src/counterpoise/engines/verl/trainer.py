@@ -20,7 +20,7 @@ from counterpoise.engines.verl.estimator import giving
 from counterpoise.engines.verl.lost import refuse_lost
 from counterpoise.engines.verl.settings import adds_terms, check_config, column_kinds, verl_settings
 from counterpoise.engines.verl.updates import Updates, plan_updates, shares_of, tokens_of_updates
-from counterpoise.errors import DataError, MissingExtraError, TrainingError
+from counterpoise.errors import DataError, MissingExtraError, TrainingError, error_line
 from counterpoise.types import Batch, Credit, Verdict
 
 try:
@@ -62,7 +62,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         self._length = int(config.data.max_response_length)
         self._terms = adds_terms(config)
         self._kinds: tuple[str, ...] = ()
-        self._compose(steps=1)  # what is wrong is said before a model is loaded
+        self._compose(steps=1)  # refuses what is wrong before a model is loaded
         self._parts: OutsideCredit | None = None
         self._restored: Mapping[str, Any] | None = None
         self._updates = Updates(number=torch.zeros(0, dtype=torch.int64), rows=[], size=0)
@@ -252,7 +252,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
             super().fit(agent_loop_manager)
         except ray.exceptions.RayActorError as error:
             raise TrainingError(
-                f"a worker of the run died in step {self.global_steps}; {again} (Ray said: {str(error).splitlines()[0]})"
+                f"a worker of the run died in step {self.global_steps}; {again} (Ray said: {error_line(error)})"
             ) from error
         except TrainingError as error:
             raise TrainingError(f"step {self.global_steps}: {error}; then {again}") from error

@@ -62,7 +62,7 @@ def pass_at_tokens(
         (P, B) chances in [0, 1]; NaN where the lengths of a problem together are less than the budget, or it has no response.
 
     Raises:
-        UsageError: rows of different number, a length that is no whole number from 0, or a budget out of range.
+        UsageError: rows of different number, a length that is not a whole number from 0, or a budget out of range.
     """
     if len(right) != len(wrong):
         raise UsageError(f"right has {len(right)} problems and wrong has {len(wrong)}; give one row of lengths of each")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from counterpoise.errors import DataError, MissingExtraError
+from counterpoise.errors import DataError, MissingExtraError, error_line
 from counterpoise.files import Damage, JsonFault, json_lines, open_regular
 
 __all__ = ["digest", "rows"]
@@ -60,4 +60,4 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     row += 1
                     yield row, fields
     except (ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); copy it again") from error
+        raise DataError(f"{path}: not a readable Parquet file ({error_line(error)}); copy it again") from error

@@ -49,7 +49,7 @@ class _Teller:
 
 
 def train_cell(path: Path, out: TextIO, *, new: bool) -> int:
-    """Train the run in `path`, just made where it is `new`, and tell how it ended; the exit code is 0 where that could be told."""
+    """Train the run in `path`, just made where it is `new`, and report how it ended; the exit code is 0 where the report was written."""
     from counterpoise.engines.local import train  # torch
     from counterpoise.engines.local.interrupt import RunInterruptedError
     from counterpoise.runs.directory import RunDirectory

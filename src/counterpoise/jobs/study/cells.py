@@ -21,8 +21,9 @@ from counterpoise.engines.local.interrupt import Interrupt, RunInterruptedError,
 from counterpoise.errors import CounterpoiseError, TrainingError
 from counterpoise.jobs.study.pace import TimeLeft
 from counterpoise.jobs.study.runs import Study, StudyRun, run_directory
+from counterpoise.processes import usable_cores
 
-__all__ = ["CellObserver", "train_cells", "usable_cores"]
+__all__ = ["CellObserver", "train_cells"]
 
 _PROGRAM = (sys.executable, "-m", f"{__package__}.cell")
 _LOOK_SECONDS = 0.2
@@ -69,12 +70,7 @@ class _Cell:
     done: int
     """Steps it has done."""
     end: dict[str, Any] = field(default_factory=dict)
-    """What it told last, once it did."""
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """What it reported last; empty before it did."""
 
 
 def train_cells(study: Study, *, jobs: int, observer: CellObserver) -> list[tuple[StudyRun, str]]:
@@ -113,7 +109,7 @@ class _Grid:
         self.failed: list[tuple[StudyRun, str]] = []
         self.pace = TimeLeft()
         self.stopped = False
-        """Whether the running cells were told to save themselves, after which none is begun."""
+        """Whether the running cells were asked to save themselves; none is begun after that."""
         self.refused: CounterpoiseError | None = None
 
     def train(self) -> list[tuple[StudyRun, str]]:

@@ -33,7 +33,7 @@ _FACTORS: Final = 1e-3
 
 
 def check_gguf(path: Path) -> tuple[Header, Layout]:
-    """Everything that can be said against a file before its weights are read, without torch.
+    """Refuse what can be refused of a file before its weights are read, without torch.
 
     Raises:
         ModelError: it is damaged, or of an architecture, tokenizer or quantisation that is not read.

@@ -28,7 +28,7 @@ _TRIED = 3
 _REFUSED = 100
 """Refusals of the first request at most: more than there are fields to give up."""
 _ANNOUNCED = 3
-"""Names of models and ends of responses that are said."""
+"""Names of models, and ends of responses, that are reported at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from counterpoise.errors import ConfigError, DataError, MissingExtraError
+from counterpoise.errors import ConfigError, DataError, MissingExtraError, error_line
 from counterpoise.ranges import ON_HUB
 from counterpoise.tasks.shared.records import Record
 
@@ -70,7 +70,7 @@ def hub_records(
         rows: Any = datasets.load_dataset(repository, config, split=split)
     except Exception as error:  # the hub's client raises dozens of kinds, and each means the same to the user
         raise DataError(
-            f"task '{task}': cannot read {place} from the Hugging Face hub ({_first_line(error)}); check the network, "
+            f"task '{task}': cannot read {place} from the Hugging Face hub ({error_line(error)}); check the network, "
             "or download the files elsewhere and give train=FILE and test=FILE"
         ) from error
     yield from _rows(rows, place, columns)
@@ -100,7 +100,7 @@ def saved_records(folder: Path, *, side: str | None, columns: Sequence[str] = ()
         found: Any = datasets.load_from_disk(str(folder))
     except Exception as error:
         raise DataError(
-            f"{folder}: no readable data set ({_first_line(error)}); save it again with save_to_disk"
+            f"{folder}: no readable data set ({error_line(error)}); save it again with save_to_disk"
         ) from error
     place = str(folder)
     if (folder / _DICT).is_file():
@@ -129,7 +129,3 @@ def _datasets(purpose: str) -> Any:
     except ImportError as error:
         raise MissingExtraError("datasets", extra="hub", purpose=purpose) from error
     return datasets
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from counterpoise.errors import DataError, MissingExtraError, nearest
+from counterpoise.errors import DataError, MissingExtraError, error_line, nearest
 from counterpoise.files import JsonFault, open_regular, parse_json, read_text
 from counterpoise.golds import gold_text, stated
 from counterpoise.plugins import is_plugin
@@ -143,7 +143,7 @@ def records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
         with open_regular(path) as handle:
             present = parquet.read_schema(handle).names
     except (ValueError, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); copy it again") from error
+        raise DataError(f"{path}: not a readable Parquet file ({error_line(error)}); copy it again") from error
     chosen = [column for column in columns or present if column in present]
     if not chosen:
         raise DataError(f"{path}: none of the columns {', '.join(columns)}; the columns are: {', '.join(present)}")
@@ -214,7 +214,7 @@ def parquet_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
                     row += 1
                     yield Record(where=f"{path}: row {row}", fields=fields)
     except (ValueError, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); copy it again") from error
+        raise DataError(f"{path}: not a readable Parquet file ({error_line(error)}); copy it again") from error
 
 
 def stored_columns(fields: Sequence[str], present: Sequence[str], *, where: str) -> list[str]:

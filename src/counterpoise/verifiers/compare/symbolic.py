@@ -28,6 +28,7 @@ from math_verify.parser import LatexExtractionConfig, parse_latex_cached
 
 from counterpoise.types import Judgement, VerdictValue
 from counterpoise.verifiers.compare.bound import added_up, integrals_equal
+from counterpoise.verifiers.compare.equality import judgement
 from counterpoise.verifiers.text.caps import explosive, iterated_factorials, multifactorials, plain_set
 from counterpoise.verifiers.text.measures import BINDS
 from counterpoise.verifiers.text.normalise import balanced
@@ -87,12 +88,12 @@ def judge_formulas(gold: str, answer: str, *, literal: bool) -> Judgement:
     """Judge two normalised texts; raises only what is this machine's fault (memory, recursion)."""
     conflict = _conflict(gold, answer)
     if conflict is not None:
-        return _judgement(False, conflict)
+        return judgement(False, conflict)
     gold, answer = _align(gold, answer)
     if not literal:
         sets = plain_set(gold), plain_set(answer)
         if sets[0] is not None and sets[1] is not None:
-            return _judgement(sets[0] == sets[1], "set")
+            return judgement(sets[0] == sets[1], "set")
     judged = _compare(multifactorials(gold), multifactorials(answer), literal=literal)
     if "!!" not in gold + answer or judged.value is not VerdictValue.WRONG:
         return judged
@@ -108,22 +109,22 @@ def _compare(gold: str, answer: str, *, literal: bool) -> Judgement:
         )
     right = parse_formula(answer)
     if right is None:
-        return _judgement(False, "unparsable_answer")
+        return judgement(False, "unparsable_answer")
     if literal:
-        return _judgement(_same_form(left) == _same_form(right), "literal")
+        return judgement(_same_form(left) == _same_form(right), "literal")
     left, right = _named_derivatives(left), _named_derivatives(right)
     if isinstance(right, sympy.Eq) and not right.free_symbols and probe(right.lhs, right.rhs) is False:
-        return _judgement(False, "false_equation")
+        return judgement(False, "false_equation")
     if isinstance(right, sympy.Eq) and not isinstance(left, sympy.Eq) and _contradicts(right):
-        return _judgement(False, "false_equation")
+        return judgement(False, "false_equation")
     if "%" not in gold + answer:
         left, right = _sides(left, right)
         decided = probe(left, right)
         if decided is not None:
-            return _judgement(decided, "numeric")
+            return judgement(decided, "numeric")
         decided = _at_integers(left, right)
         if decided is not None:
-            return _judgement(decided, "integers")
+            return judgement(decided, "integers")
     try:
         equal = verify(
             left,
@@ -136,8 +137,8 @@ def _compare(gold: str, answer: str, *, literal: bool) -> Judgement:
     except _OURS:
         raise
     except Exception:  # sympy has no class for "these two kinds of object have no order"
-        return _judgement(False, "incomparable")
-    return _judgement(bool(equal), "symbolic")
+        return judgement(False, "incomparable")
+    return judgement(bool(equal), "symbolic")
 
 
 def probe(left: Any, right: Any) -> bool | None:
@@ -365,7 +366,3 @@ def _same_form(expression: Any) -> Any:
         flat = [p for part in parts for p in (part[1:] if part[0] == type(expression).__name__ else (part,))]
         return (type(expression).__name__, *sorted(flat, key=repr))
     return (type(expression).__name__, *map(_same_form, expression.args))
-
-
-def _judgement(correct: bool, rule: str) -> Judgement:
-    return Judgement(value=VerdictValue.CORRECT if correct else VerdictValue.WRONG, basis=rule)

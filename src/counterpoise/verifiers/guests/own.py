@@ -15,8 +15,9 @@ from counterpoise.plugins import ForeignPart, ImportPath, Shape, SourceCode, imp
 from counterpoise.plugins.adopt import what_is
 from counterpoise.plugins.source import import_source, line_of
 from counterpoise.settings import adopted
-from counterpoise.types import Extraction, Judgement, Problem, VerdictValue, Verifier
+from counterpoise.types import Extraction, Judgement, Problem, Verifier
 from counterpoise.verifiers.guests.own_call import FunctionSettings, arguments_of, form_of, judgement_of, unread
+from counterpoise.verifiers.isolate.pool import unscored
 
 __all__ = ["Own", "OwnFunction", "OwnVerifier", "code_of", "own_verifier"]
 
@@ -140,7 +141,7 @@ class OwnFunction(Own):
         except MemoryError:
             raise
         except (Exception, SystemExit) as error:
-            return _unscored(f"crash: {type(error).__name__}: {error}{line_of(error, self.reference.place)}")
+            return unscored(f"crash: {type(error).__name__}: {error}{line_of(error, self.reference.place)}")
         return judgement_of(value, self.marks)
 
 
@@ -234,7 +235,3 @@ def _only(value: Any) -> Any:
     if not isinstance(listed, (list, tuple)) or len(listed) != 1:
         raise TypeError(f"returned {what_is(value)} for one completion; expected a list of one score")
     return listed[0]
-
-
-def _unscored(reason: str) -> Judgement:
-    return Judgement(value=VerdictValue.UNSCORED, basis="none", reason=" ".join(reason.split())[:200])

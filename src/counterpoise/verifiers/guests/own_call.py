@@ -11,6 +11,7 @@ from counterpoise.errors import ConfigError
 from counterpoise.plugins import ForeignPart
 from counterpoise.plugins.adopt import call_fault, what_is
 from counterpoise.types import Judgement, Problem, Verdict, VerdictValue
+from counterpoise.verifiers.isolate.pool import unscored
 
 __all__ = ["FunctionSettings", "arguments_of", "form_of", "judgement_of", "unread"]
 
@@ -147,7 +148,7 @@ def judgement_of(value: Any, marks: FunctionSettings) -> Judgement:
     if isinstance(value, dict) and "score" in value:
         return judgement_of(value["score"], marks)
     if value is None:
-        return _unscored("none: the function returned None")
+        return unscored("none: the function returned None")
     if not isinstance(value, (bool, int, float)) and getattr(value, "shape", None) == () and hasattr(value, "item"):
         value = value.item()  # a number of numpy or torch
     if isinstance(value, bool):
@@ -159,11 +160,7 @@ def judgement_of(value: Any, marks: FunctionSettings) -> Judgement:
             basis="function",
             parts={"score": (float(value) - marks.low) / (marks.high - marks.low)},
         )
-    return _unscored(
+    return unscored(
         f"nonsense: the function returned {what_is(value)}; expected true, false, none, a verdict or a number in "
         f"[{marks.low:g}, {marks.high:g}]"
     )
-
-
-def _unscored(reason: str) -> Judgement:
-    return Judgement(value=VerdictValue.UNSCORED, basis="none", reason=" ".join(reason.split())[:200])

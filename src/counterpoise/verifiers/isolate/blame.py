@@ -105,7 +105,7 @@ class Blame:
     def _look(
         self, pool: VerifierPool, seen: dict[_Text, bool], texts: Sequence[_Text], verifiers: Mapping[str, Verifier]
     ) -> None:
-        """Find out which of these texts are no trouble by themselves. What the machine did to one is not remembered."""
+        """Find out which of these texts cause no trouble by themselves. What the machine did to one is not remembered."""
         if len(seen) > _MOST_REMEMBERED:
             seen.clear()
         new = {text: _OneSide(verifier=verifiers[text[0]]) for text in texts if text not in seen}

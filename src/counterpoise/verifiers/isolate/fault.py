@@ -26,7 +26,7 @@ class Fault(enum.StrEnum):
 
 
 def fault_of_error(error: BaseException) -> Fault:
-    """The fault of a verifier that raised. A full disk, a lost file and a missing package are no text's doing."""
+    """The fault of a verifier that raised. No text causes a full disk, a lost file or a missing package."""
     if isinstance(error, MemoryError):
         return Fault.MEMORY
     return Fault.OUTSIDE if isinstance(error, (OSError, ImportError, CounterpoiseError)) else Fault.CRASH
