@@ -10,7 +10,7 @@ from typing import Any
 
 from counterpoise.cli import console
 from counterpoise.cli.evaluated import evaluation_folder, sections_of, show_result
-from counterpoise.cli.sweep import Sweep, overrides_of, sweep_served
+from counterpoise.cli.sweep import Sweep, sweep_served, swept_configs
 from counterpoise.errors import UsageError
 from counterpoise.text import counted
 
@@ -60,7 +60,6 @@ def evaluate_addresses(urls: Sequence[str], serving: Mapping[str, Any], asked: S
     from counterpoise.cli.live import LazyProgress
     from counterpoise.jobs.served import evaluate_served, named_servers
     from counterpoise.rollouts.served.server import Server
-    from counterpoise.runfile import COMMAND_LINE, parse_config
 
     if asked.task is None:
         raise UsageError(f"{urls[0]} is a server, so a task is needed: --task countdown (see: counterpoise tasks list)")
@@ -72,25 +71,14 @@ def evaluate_addresses(urls: Sequence[str], serving: Mapping[str, Any], asked: S
     for key in (override.partition("=")[0].strip() for override in asked.settings):
         if key.startswith(_NEEDLESS):
             raise UsageError(f"{key}: the model and its tokenizer are with the server; leave {key} away")
-    config = parse_config(sections_of(asked.given), asked.settings, source=COMMAND_LINE)
-    for one in sweep:
-        parse_config(sections_of(asked.given), [*asked.settings, *overrides_of(one)], source=COMMAND_LINE)
+    config, configs = swept_configs(sections_of(asked.given), asked.settings, sweep)
     task_and_template(config)  # a typo is reported before anybody is asked
     servers = named_servers([Server(url=url, **serving) for url in urls], console.note)
     model = servers[0].model
     where = servers[0].endpoint.host if len(servers) == 1 else counted(len(servers), "server")
     label = f"{model} at {where}"
     if sweep:
-        sweep_served(
-            servers,
-            asked.given,
-            asked.settings,
-            sweep,
-            asked.metrics,
-            label=label,
-            out=asked.out,
-            as_json=asked.as_json,
-        )
+        sweep_served(servers, config, configs, asked.metrics, label=label, out=asked.out, as_json=asked.as_json)
         return
     directory = asked.out or evaluation_folder(model, config, kind="served")
     with LazyProgress(f"evaluating {label}") as show:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from counterpoise.cli import console
-from counterpoise.cli.evaluated import evaluation_folder, result_json, sampling_of, sections_of
+from counterpoise.cli.evaluated import evaluation_folder, result_json, sampling_of
 from counterpoise.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ __all__ = [
     "setting_label",
     "show_sweep",
     "sweep_served",
+    "swept_configs",
 ]
 
 SWEEP_HELP = "Several settings in one table, e.g. temperature=0.2,0.6,1.0; also top_p, top_k, max_tokens; repeated, all combinations."
@@ -54,29 +55,38 @@ def refuse_swept(sweep: Sweep, settings: Sequence[str]) -> None:
             raise UsageError(f"{override} and --sweep {key} say the same thing twice; leave one of them away")
 
 
+def swept_configs(
+    tables: Mapping[str, Any], settings: Sequence[str], sweep: Sweep
+) -> tuple[RunConfig, list[tuple[str, RunConfig]]]:
+    """What was asked for without the sweep, and each of its settings as it is shown and as a configuration.
+
+    Raises:
+        CounterpoiseError: a setting is unknown or out of range.
+    """
+    from counterpoise.runfile import COMMAND_LINE, parse_config
+
+    own = parse_config(tables, settings, source=COMMAND_LINE)
+    return own, [
+        (setting_label(one), parse_config(tables, [*settings, *overrides_of(one)], source=COMMAND_LINE))
+        for one in sweep
+    ]
+
+
 def sweep_served(
     servers: Sequence[Server],
-    given: Mapping[str, object],
-    settings: Sequence[str],
-    sweep: Sweep,
+    own: RunConfig,
+    configs: Sequence[tuple[str, RunConfig]],
     metrics: Sequence[str],
     *,
     label: str,
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Ask servers of one model at each setting, in `runs/served-MODEL-TASK-…`, or in folders of `out`."""
+    """Ask servers of one model at each setting of `swept_configs`, in `runs/served-MODEL-TASK-…`, or in folders of `out`."""
     from counterpoise.errors import StoreError
     from counterpoise.evaluation.sweep import Swept
     from counterpoise.jobs.served import evaluate_served
-    from counterpoise.runfile import COMMAND_LINE, parse_config
 
-    tables = sections_of(given)
-    own = parse_config(tables, settings, source=COMMAND_LINE)
-    configs = [
-        (setting_label(one), parse_config(tables, [*settings, *overrides_of(one)], source=COMMAND_LINE))
-        for one in sweep
-    ]
     made, say = [], said_once()
     with SweepBars(label) as bars:
         for setting, config in configs:

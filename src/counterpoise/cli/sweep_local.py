@@ -16,6 +16,7 @@ from counterpoise.cli.sweep import (
     said_once,
     setting_label,
     show_sweep,
+    swept_configs,
 )
 
 __all__ = ["sweep_model", "sweep_run"]
@@ -55,14 +56,8 @@ def sweep_model(
 ) -> None:
     """Evaluate a model at each setting, in `runs/eval-MODEL-TASK-…`, or in folders of `out`."""
     from counterpoise.build.checks import check_evaluation
-    from counterpoise.runfile import COMMAND_LINE, parse_config
 
-    tables = {"model": {"name": target}, **sections_of(given)}
-    own = parse_config(tables, settings, source=COMMAND_LINE)
-    configs = [
-        (setting_label(one), parse_config(tables, [*settings, *overrides_of(one)], source=COMMAND_LINE))
-        for one in sweep
-    ]
+    own, configs = swept_configs({"model": {"name": target}, **sections_of(given)}, settings, sweep)
     check_evaluation(own)
     from counterpoise.jobs.sweep import SweptSetting, evaluate_sweep
 
