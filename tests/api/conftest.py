@@ -2,6 +2,7 @@
 
 import pytest
 
+from counterpoise.engines.local import loop
 from counterpoise.models.lab import build_lab_model, save_lab_model
 from counterpoise.models.lab_tokenizer import build_lab_tokenizer
 
@@ -25,3 +26,19 @@ def call(tiny, tmp_path):
         "rollout": {"prompts_per_step": 2, "group_size": 2, "max_tokens": 6},
         "evaluation": {"problems": 4, "n": 4, "temperature": 1.0, "top_p": 1.0},
     }
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Ctrl-C before the second step of a run; what was done, in order."""
+    real, done = loop._Run._one_step, []
+
+    def step(self):
+        if done == [0]:
+            done.append("stopped")
+            raise KeyboardInterrupt
+        done.append(self.step)
+        return real(self)
+
+    monkeypatch.setattr(loop._Run, "_one_step", step)
+    return done

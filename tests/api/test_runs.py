@@ -6,7 +6,6 @@ import pytest
 
 import counterpoise
 from counterpoise.api import progress
-from counterpoise.engines.local import loop
 from counterpoise.errors import ConfigError, DataError, MissingExtraError, UsageError
 
 ROWS = [{"question": "1+1", "answer": 2}, {"question": "2+3", "answer": "5"}]
@@ -40,22 +39,12 @@ def test_other_settings_are_another_run_and_the_line_says_which(call, capsys):
     assert "tiny-countdown-nsr-2 - tiny-countdown-nsr" in compared.table.columns
 
 
-def test_a_run_that_was_interrupted_goes_on(call, monkeypatch):
-    real, done = loop._Run._one_step, []
-
-    def step(self):
-        if done == [0]:
-            done.append("stopped")
-            raise KeyboardInterrupt
-        done.append(self.step)
-        return real(self)
-
-    monkeypatch.setattr(loop._Run, "_one_step", step)
+def test_a_run_that_was_interrupted_goes_on(call, interrupted):
     call = {**call, "steps": 2, "checkpoint": {"every_steps": 1}}
     with pytest.raises(KeyboardInterrupt):
         counterpoise.train(**call, progress=False)
     assert counterpoise.train(**call, progress=False).weights.parent.name == "step-000002"
-    assert done == [0, "stopped", 1]
+    assert interrupted == [0, "stopped", 1]
 
 
 def test_an_evaluation_draws_what_is_missing_and_keeps_others_apart(call, tiny, capsys):
