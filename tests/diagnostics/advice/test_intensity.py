@@ -41,7 +41,7 @@ def test_many_rollouts_of_few_problems_are_a_warning_that_says_when_to_stop():
     assert "evaluation.every=50" in text
 
 
-def test_the_numbers_of_the_issue():
+def test_300_problems_seen_401_times():
     _, text = said(replace(PLAN, problems={"a": 300}, steps=235))  # 235 x 512 / 300 = 401
     assert text.startswith("Your 300 training problems will each be seen 401 times")
 
