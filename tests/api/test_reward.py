@@ -336,7 +336,8 @@ def test_an_edited_file_is_refused_for_the_run_it_began(own, module):
     rewards = module("rewards_of_a_day", REWARDS)
     begun = counterpoise.train(reward=rewards.check, **own)
     assert "rewards_of_a_day.py:check" in (begun.path / "config.toml").read_text()
-    Path(rewards.__file__).write_text(REWARDS.replace("gold in response", "gold == response"))
+    # of another length: bytecode is taken for fresh by the second and the size of its source
+    Path(rewards.__file__).write_text(REWARDS.replace("gold in response", "response == gold.strip()"))
     importlib.reload(rewards)
     with pytest.raises(ConfigError, match="is not the code that this run was begun with") as refused:
         counterpoise.train(reward=rewards.check, **own)
