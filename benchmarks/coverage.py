@@ -17,9 +17,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import betaln
 
-from counterpoise.evaluation.bands import simultaneous_band
 from counterpoise.evaluation.estimators.passk import pass_at_k
-from counterpoise.evaluation.seeds import seeded_intervals
+from counterpoise.evaluation.statistics.bands import simultaneous_band
+from counterpoise.evaluation.statistics.seeds import seeded_intervals
 
 KS = np.array([1, 2, 4, 8, 16, 32, 64, 128])
 N = 128

@@ -15,7 +15,7 @@ import numpy as np
 
 from counterpoise.evaluation.estimators.passk import k_sweep
 from counterpoise.evaluation.estimators.registry import ESTIMATORS
-from counterpoise.evaluation.metrics import TAUS
+from counterpoise.evaluation.statistics.metrics import TAUS
 from counterpoise.streams import numpy_generator
 
 REPEATS = 3

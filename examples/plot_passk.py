@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from counterpoise.evaluation.estimators.passk import pass_at_k
-from counterpoise.evaluation.intervals import paired_differences
+from counterpoise.evaluation.statistics.intervals import paired_differences
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.streams import numpy_generator

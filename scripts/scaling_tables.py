@@ -1,6 +1,6 @@
 """The tables of docs/scaling.md, computed: `python scripts/scaling_tables.py` prints them, and a test holds the page against them."""
 
-from counterpoise.engines.launching.sizes import (
+from counterpoise.launch.sizes import (
     GIB,
     Decoder,
     Load,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from counterpoise.build.checks import check_needs
-from counterpoise.cli.watch import _ROWS
+from counterpoise.cli.commands.watch import _ROWS
 from counterpoise.columns import BY_TYPE, COLUMNS, column, find_scored
 from counterpoise.errors import ConfigError, UnknownNameError
 from counterpoise.report.metrics import _panel

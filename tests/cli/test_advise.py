@@ -161,8 +161,8 @@ def test_numbers_that_cannot_be(command, tiny_policy):
 
 
 def test_names_are_completed(command):
-    from counterpoise.cli.advise import models
-    from counterpoise.cli.tasks import task_names
+    from counterpoise.cli.commands.advise import models
+    from counterpoise.cli.commands.tasks import task_names
 
     assert models("lab:") == ["lab:graded", "lab:paths", "lab:strong", "lab:weak"]
     assert task_names("count") == ["countdown"]

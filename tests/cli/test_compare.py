@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from counterpoise.evaluation.counts import ProblemCounts
-from counterpoise.evaluation.curve import pass_at_k_curve
 from counterpoise.evaluation.estimators.passk import k_sweep
-from counterpoise.evaluation.store import Manifest
+from counterpoise.evaluation.statistics.counts import ProblemCounts
+from counterpoise.evaluation.statistics.curve import pass_at_k_curve
+from counterpoise.evaluation.store.rollouts import Manifest
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.types import SamplingSettings
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from counterpoise.cli.demo import DEMO_FILE, REAL_FILE
+from counterpoise.cli.commands.demo import DEMO_FILE, REAL_FILE
 from counterpoise.cli.views.curves import drawn_curves
-from counterpoise.evaluation.curve import PassAtK
+from counterpoise.evaluation.statistics.curve import PassAtK
 from counterpoise.runfile import load_stored
 
 SMALL = (

@@ -3,9 +3,9 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from counterpoise.cli import doctor as doctor_module
 from counterpoise.cli.app import app
-from counterpoise.cli.doctor import examine
+from counterpoise.cli.commands import doctor as doctor_module
+from counterpoise.cli.commands.doctor import examine
 from counterpoise.verifiers.sandbox import levels
 
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from counterpoise.engines.local.outlook import Outlook, evaluations_to_come
+from counterpoise.engines.local.messages.outlook import Outlook, evaluations_to_come
 from counterpoise.runfile import parse_config
 
 
@@ -137,7 +137,7 @@ def test_the_time_is_that_of_a_step_with_its_share_of_the_diagnostics():
 
 def test_evaluations_last_as_long_as_the_one_before(monkeypatch):
     clock = iter([0.0, 1.0, 5.0])
-    monkeypatch.setattr("counterpoise.engines.local.outlook.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("counterpoise.engines.local.messages.outlook.time.monotonic", lambda: next(clock))
     outlook = Outlook(config("evaluation.every=4"), problems=5)
     for done in (25, 30, 50):  # 25 were there: 5 s for 25 rollouts, so 10 s for each of the 3 to come
         outlook.evaluating(done, 50)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout
+from counterpoise.evaluation.store.rollouts import Manifest, RolloutStore, StoredRollout
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.tasks.registry import make_task
 from counterpoise.types import SamplingSettings, StopReason

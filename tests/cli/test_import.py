@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.store.rollouts import RolloutStore
 
 
 def verl(step, *draws):

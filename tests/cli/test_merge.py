@@ -1,6 +1,6 @@
 import pytest
 
-from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout
+from counterpoise.evaluation.store.rollouts import Manifest, RolloutStore, StoredRollout
 from counterpoise.types import SamplingSettings, StopReason
 
 

@@ -95,7 +95,7 @@ def test_a_full_disk_stops_the_run_and_more_room_lets_it_go_on(
 
 
 def test_a_full_disk_keeps_the_rollouts_already_drawn(command, refused, tiny_policy, small_disk, monkeypatch):
-    from counterpoise.evaluation import store
+    from counterpoise.evaluation.store import rollouts as store
 
     call = ["eval", tiny_policy, "--task", "countdown", "--n", 4, "--problems", 4, "--out", small_disk / "e"]
     call += ["tasks.settings.count=2", "rollout.max_tokens=6", "rollout.max_rows=4"]
@@ -280,7 +280,7 @@ def test_a_signal_saves_and_says_how_to_go_on(command, refused, run_file, at_ste
 
 
 def test_ctrl_c_in_an_evaluation_keeps_what_was_drawn(command, refused, tiny_policy, tmp_path, monkeypatch):
-    from counterpoise.evaluation import store
+    from counterpoise.evaluation.store import rollouts as store
 
     real, seen = store.append_json_lines, []
 

@@ -17,7 +17,7 @@ from counterpoise.cli import app, console
 from counterpoise.cli.output import Screen, Stream
 from counterpoise.engines.local.observer import Unfailing
 from counterpoise.errors import StoreError
-from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout
+from counterpoise.evaluation.store.rollouts import Manifest, RolloutStore, StoredRollout
 from counterpoise.runfile import quoted
 from counterpoise.tasks.registry import make_task
 from counterpoise.types import SamplingSettings, StopReason

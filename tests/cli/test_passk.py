@@ -5,7 +5,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from counterpoise.cli.passk import passk
+from counterpoise.cli.commands.passk import passk
 from counterpoise.errors import DataError, UsageError
 
 APP = typer.Typer()

@@ -5,7 +5,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from counterpoise.cli.pretrain import pretrain, task_of
+from counterpoise.cli.commands.pretrain import pretrain, task_of
 from counterpoise.errors import UsageError
 from counterpoise.models.lab import lab_path
 

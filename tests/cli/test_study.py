@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from counterpoise.evaluation.cautions import few_problems, few_seeds
+from counterpoise.evaluation.statistics.cautions import few_problems, few_seeds
 
 
 @pytest.fixture

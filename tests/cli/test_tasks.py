@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from counterpoise.cli.app import app
-from counterpoise.cli.tasks import parse_settings
+from counterpoise.cli.commands.tasks import parse_settings
 from counterpoise.errors import UsageError
 from counterpoise.tasks.registry import TASKS
 from counterpoise.tasks.selfcheck import PROBES

@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from counterpoise.cli.verify import verify
+from counterpoise.cli.commands.verify import verify
 from counterpoise.errors import DataError, UsageError
 from counterpoise.verifiers.judge import Judge
 
@@ -131,7 +131,7 @@ def test_messages(responses, tmp_path):
 
 
 def test_verdicts_are_written_as_they_are_reached(tmp_path, monkeypatch):
-    import counterpoise.cli.verify as module
+    import counterpoise.cli.commands.verify as module
     from counterpoise.verifiers.judge import Judge
 
     monkeypatch.setattr(module, "_SECONDS", 0.0)
@@ -152,7 +152,7 @@ def test_verdicts_are_written_as_they_are_reached(tmp_path, monkeypatch):
 
 
 def test_as_many_lines_are_judged_together_as_take_a_second():
-    from counterpoise.cli.verify import _Pace
+    from counterpoise.cli.commands.verify import _Pace
 
     pace = _Pace(2, quick=False)
     sizes = []

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from counterpoise.cli.watch import _sparkline
+from counterpoise.cli.commands.watch import _sparkline
 from counterpoise.files import append_json_lines
 from counterpoise.runfile import dump_config, load_config
 from counterpoise.runs.engine_logs import find_engine_log
@@ -24,7 +24,7 @@ NOW = 1_000_000.0
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
     """One second after the last line that `steps` writes."""
-    monkeypatch.setattr("counterpoise.cli.watch.time.time", lambda: NOW + 1)
+    monkeypatch.setattr("counterpoise.cli.commands.watch.time.time", lambda: NOW + 1)
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_a_run_is_not_finished_before_its_last_evaluation(command, run):
 def test_a_long_silence_is_said_with_the_way_on(command, run, monkeypatch):
     steps(run, 1, 5)
     for silence, said in ((10.0, False), (10.5, True)):  # five steps of 2 s
-        monkeypatch.setattr("counterpoise.cli.watch.time.time", lambda silence=silence: NOW + silence)
+        monkeypatch.setattr("counterpoise.cli.commands.watch.time.time", lambda silence=silence: NOW + silence)
         shown = command("watch", run).stdout
         again = f"so it may have stopped; if it has, continue it with: counterpoise train {run}\n"
         assert (f"nothing was written for 10.5 s, {again}" in shown) == said
@@ -205,7 +205,7 @@ def test_rollouts_of_an_evaluation_are_a_sign_of_life(command, run, monkeypatch)
     directory.mkdir(parents=True)
     (directory / "rollouts.jsonl").touch()
     os.utime(directory / "rollouts.jsonl", (NOW + 95, NOW + 95))
-    monkeypatch.setattr("counterpoise.cli.watch.time.time", lambda: NOW + 100)
+    monkeypatch.setattr("counterpoise.cli.commands.watch.time.time", lambda: NOW + 100)
     assert command("watch", run).stdout.splitlines()[1] == "evaluating step 5"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from counterpoise.evaluation.run import evaluate
-from counterpoise.evaluation.store import Manifest, RolloutStore
+from counterpoise.evaluation.store.rollouts import Manifest, RolloutStore
 from counterpoise.types import (
     Problem,
     Prompt,

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from counterpoise.evaluation.endings import unread_endings
-from counterpoise.evaluation.store import RolloutStore, StoredRollout, StoredVerdict
+from counterpoise.evaluation.store.rollouts import RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.summary import summarise
 from counterpoise.types import StopReason, Verdict, VerdictValue
 

@@ -7,7 +7,7 @@ import pytest
 
 from counterpoise.errors import DataError
 from counterpoise.evaluation.kinds import kind_changes, kind_intervals, kind_shares
-from counterpoise.evaluation.store import StoredRollout
+from counterpoise.evaluation.store.rollouts import StoredRollout
 from counterpoise.types import Problem, StopReason
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from counterpoise.errors import DataError, StoreError, UsageError
 from counterpoise.evaluation.run import evaluate, grade
-from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.store.rollouts import RolloutStore
 from counterpoise.types import SamplingSettings, VerdictValue
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from counterpoise.errors import DataError, StoreError
-from counterpoise.evaluation.counts import ProblemCounts, read_counts
-from counterpoise.evaluation.curve import pass_at_k_curve
-from counterpoise.evaluation.store import RolloutStore, StoredRollout, StoredVerdict
+from counterpoise.evaluation.statistics.counts import ProblemCounts, read_counts
+from counterpoise.evaluation.statistics.curve import pass_at_k_curve
+from counterpoise.evaluation.store.rollouts import RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.types import StopReason, Verdict, VerdictValue
 

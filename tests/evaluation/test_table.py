@@ -7,9 +7,9 @@ from rich.console import Console
 
 from counterpoise.cli.views.passk import comparison_table, passk_table
 from counterpoise.errors import DataError
-from counterpoise.evaluation.counts import ProblemCounts
-from counterpoise.evaluation.curve import pass_at_k_curve
 from counterpoise.evaluation.result_lines import result_lines
+from counterpoise.evaluation.statistics.counts import ProblemCounts
+from counterpoise.evaluation.statistics.curve import pass_at_k_curve
 from counterpoise.evaluation.summary import EvaluationResult
 
 

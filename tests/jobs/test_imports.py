@@ -4,7 +4,7 @@ import pytest
 
 from counterpoise.errors import DataError, StoreError, UsageError
 from counterpoise.evaluation.imports.source import open_sources
-from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.store.rollouts import RolloutStore
 from counterpoise.jobs.imports import IMPORTED, import_rollouts
 from counterpoise.types import Problem, VerdictValue
 

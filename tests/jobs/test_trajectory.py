@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from counterpoise.errors import UsageError
-from counterpoise.evaluation.arms import arm_rows, frontier
-from counterpoise.evaluation.counts import ProblemCounts
+from counterpoise.evaluation.statistics.arms import arm_rows, frontier
+from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.jobs.study.trajectory import At, arms_at, metrics_of, parse_at, success_after
 
 

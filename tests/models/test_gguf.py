@@ -15,7 +15,7 @@ from counterpoise.build.evaluation import manifest_of
 from counterpoise.build.problems import task_and_template
 from counterpoise.config import RunConfig
 from counterpoise.errors import ConfigError, ModelError, StoreError
-from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.store.rollouts import RolloutStore
 from counterpoise.models.gguf.architecture import ARCHITECTURES
 from counterpoise.models.gguf.convert import check_gguf, gguf_directory
 from counterpoise.models.gguf.header import QUANTISATIONS, file_sha256

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from counterpoise.cli.demo import DEMO_FILE
+from counterpoise.cli.commands.demo import DEMO_FILE
 from counterpoise.engines.local.assemble import assemble
 from counterpoise.engines.local.loop import train
 from counterpoise.errors import MissingExtraError

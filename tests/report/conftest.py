@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import tomli_w
 
-from counterpoise.evaluation.counts import ProblemCounts
-from counterpoise.evaluation.curve import pass_at_k_curve
 from counterpoise.evaluation.estimators.passk import k_sweep
-from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout, StoredVerdict
+from counterpoise.evaluation.statistics.counts import ProblemCounts
+from counterpoise.evaluation.statistics.curve import pass_at_k_curve
+from counterpoise.evaluation.store.rollouts import Manifest, RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.report.build import build_report
 from counterpoise.report.page import render_page

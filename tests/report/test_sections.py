@@ -1,7 +1,7 @@
 import pytest
 
 from counterpoise.errors import UsageError
-from counterpoise.evaluation.cautions import few_problems
+from counterpoise.evaluation.statistics.cautions import few_problems
 from counterpoise.report.build import build_report
 from counterpoise.report.records import OWN_BASE
 

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from counterpoise.evaluation.arms import Arm
-from counterpoise.evaluation.cells import measured_cell
-from counterpoise.evaluation.counts import ProblemCounts
+from counterpoise.evaluation.statistics.arms import Arm
+from counterpoise.evaluation.statistics.cells import measured_cell
+from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.report.study_page import study_page
 from counterpoise.report.study_table import write_study_csv
 

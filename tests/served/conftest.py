@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.store.rollouts import RolloutStore
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.types import Problem, Prompt, SamplingSettings, StopReason
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.store.rollouts import RolloutStore
 
 TASK = ["--task", "countdown", "tasks.settings.count=2", "tasks.settings.largest=6", "evaluation.max_tokens=6"]
 DRAWN = ["--problems", 3, "--retries", 0]

@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.store.rollouts import RolloutStore
 from counterpoise.types import StopReason
 
 pytestmark = [

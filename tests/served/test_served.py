@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import pytest
 
-from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.store.rollouts import RolloutStore
 from counterpoise.jobs import served
 
 N = 20

@@ -14,7 +14,7 @@ from counterpoise.api.request import configured, places
 from counterpoise.api.results import Evaluated, Trained
 from counterpoise.config import RunConfig
 from counterpoise.errors import UsageError
-from counterpoise.evaluation.store import Manifest, same_draws
+from counterpoise.evaluation.store.rollouts import Manifest, same_draws
 from counterpoise.files import read_json
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.targets import refuse_step, run_and_step
@@ -126,7 +126,7 @@ def _model(config: RunConfig, directory: Path, name: str | None, *, progress: bo
     from counterpoise.build.checks import check_evaluation
     from counterpoise.build.evaluation import given_of, manifest_of
     from counterpoise.build.problems import task_and_template
-    from counterpoise.evaluation.task_file import kept_task
+    from counterpoise.evaluation.store.task_file import kept_task
 
     check_evaluation(config)
     label = Path(config.model.name).name or config.model.name

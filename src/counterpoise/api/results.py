@@ -8,8 +8,8 @@ from pathlib import Path
 from counterpoise.api.table import Table, Tabular, span
 from counterpoise.evaluation.comparison import Comparison, Contender
 from counterpoise.evaluation.comparison import compare as compare_contenders
-from counterpoise.evaluation.curve import PassAtK
 from counterpoise.evaluation.result_lines import result_lines
+from counterpoise.evaluation.statistics.curve import PassAtK
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.text import counted
 

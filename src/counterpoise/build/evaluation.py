@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.config import RunConfig
-from counterpoise.evaluation.store import Manifest, RolloutStore
-from counterpoise.evaluation.task_file import keep_task
+from counterpoise.evaluation.store.rollouts import Manifest, RolloutStore
+from counterpoise.evaluation.store.task_file import keep_task
 from counterpoise.models.gguf.header import file_sha256, is_gguf
 from counterpoise.plugins import portable
 from counterpoise.prompts import Wording

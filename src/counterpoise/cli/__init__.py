@@ -1,1 +1,1 @@
-"""The command line: one file per command."""
+"""The command line: `commands/`, one a file, and what they share."""

@@ -1,7 +1,7 @@
 """The command `counterpoise`: registers the commands and turns what goes wrong into one line and an exit code.
 
-A command lives in its own file of this package and imports what is heavy inside its function, so that `--help` and tab
-completion answer at once. To add one: write `cli/<name>.py` and add a line to `COMMANDS`.
+A command lives in its own file of `commands/` and imports what is heavy inside its function, so that `--help` and tab
+completion answer at once. To add one: write `cli/commands/<name>.py` and add a line to `COMMANDS`.
 
 Exit codes: 0 done, 1 the run failed (or there is a bug), 2 wrong usage or configuration, 130 interrupted,
 141 the reader of the output went away before its end.
@@ -24,30 +24,30 @@ from typer.core import TyperGroup
 
 from counterpoise import __version__
 from counterpoise.cli import console
-from counterpoise.cli.advise import advise
-from counterpoise.cli.compare import compare
-from counterpoise.cli.config import config
-from counterpoise.cli.demo import demo
-from counterpoise.cli.doctor import doctor
-from counterpoise.cli.eval import evaluate
-from counterpoise.cli.explain import explain
-from counterpoise.cli.export import export
-from counterpoise.cli.grade import grade
-from counterpoise.cli.import_ import import_rollouts
-from counterpoise.cli.init import init
-from counterpoise.cli.launch import launch
-from counterpoise.cli.list_ import list_names
-from counterpoise.cli.merge import merge
-from counterpoise.cli.model import model
+from counterpoise.cli.commands.advise import advise
+from counterpoise.cli.commands.compare import compare
+from counterpoise.cli.commands.config import config
+from counterpoise.cli.commands.demo import demo
+from counterpoise.cli.commands.doctor import doctor
+from counterpoise.cli.commands.eval import evaluate
+from counterpoise.cli.commands.explain import explain
+from counterpoise.cli.commands.export import export
+from counterpoise.cli.commands.grade import grade
+from counterpoise.cli.commands.import_ import import_rollouts
+from counterpoise.cli.commands.init import init
+from counterpoise.cli.commands.launch import launch
+from counterpoise.cli.commands.list_ import list_names
+from counterpoise.cli.commands.merge import merge
+from counterpoise.cli.commands.model import model
+from counterpoise.cli.commands.passk import passk
+from counterpoise.cli.commands.pretrain import pretrain
+from counterpoise.cli.commands.report import report
+from counterpoise.cli.commands.study import study
+from counterpoise.cli.commands.tasks import tasks
+from counterpoise.cli.commands.train import train
+from counterpoise.cli.commands.verify import verify
+from counterpoise.cli.commands.watch import watch
 from counterpoise.cli.output import guarded_streams, lost
-from counterpoise.cli.passk import passk
-from counterpoise.cli.pretrain import pretrain
-from counterpoise.cli.report import report
-from counterpoise.cli.study import study
-from counterpoise.cli.tasks import tasks
-from counterpoise.cli.train import train
-from counterpoise.cli.verify import verify
-from counterpoise.cli.watch import watch
 from counterpoise.errors import CounterpoiseError
 
 __all__ = ["COMMANDS", "GROUPS", "TRACEBACK_VARIABLE", "app", "main"]

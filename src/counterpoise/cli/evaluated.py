@@ -95,7 +95,7 @@ def show_result(
     from counterpoise.cli.views.passk import estimates_table, passk_table
     from counterpoise.evaluation.endings import unread_endings
     from counterpoise.evaluation.result_lines import result_lines
-    from counterpoise.evaluation.store import RolloutStore
+    from counterpoise.evaluation.store.rollouts import RolloutStore
 
     console.stdout.print(passk_table(result.curve, confidence=result.confidence, title=f"pass@k of {label}"))
     if metrics:

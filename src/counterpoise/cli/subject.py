@@ -62,7 +62,7 @@ def model_subject(target: str, settings: Sequence[str], task: str | None) -> Run
     Raises:
         UsageError: it is a directory without a model, or has no task.
     """
-    from counterpoise.cli.demo import DEMO_FILE
+    from counterpoise.cli.commands.demo import DEMO_FILE
     from counterpoise.models.layout import holds_model
     from counterpoise.runfile import load_config, parse_config, quoted
 

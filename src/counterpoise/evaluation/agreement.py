@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from counterpoise.evaluation.store import RolloutStore, StoredVerdict
+from counterpoise.evaluation.store.rollouts import RolloutStore, StoredVerdict
 from counterpoise.types import Verdict, VerdictValue
 
 __all__ = ["Agreement", "Changed", "Grader", "agreement"]

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from counterpoise.errors import DataError, UsageError
-from counterpoise.evaluation.bands import (
+from counterpoise.evaluation.comparison_words import sentences
+from counterpoise.evaluation.estimators.passk import pass_at_k
+from counterpoise.evaluation.statistics.bands import (
     BandPoint,
     Crossing,
     Detectable,
@@ -19,14 +21,12 @@ from counterpoise.evaluation.bands import (
     simultaneous_band,
     unpaired_band,
 )
-from counterpoise.evaluation.budgets import budget_sweep
-from counterpoise.evaluation.comparison_words import sentences
-from counterpoise.evaluation.counts import ProblemCounts, read_counts
-from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
-from counterpoise.evaluation.estimators.passk import pass_at_k
-from counterpoise.evaluation.metrics import Difference, Estimate, differences, estimates, per_problem
-from counterpoise.evaluation.store import Manifest
-from counterpoise.evaluation.stretches import FirstLoss, Stretch, first_loss, stretches
+from counterpoise.evaluation.statistics.budgets import budget_sweep
+from counterpoise.evaluation.statistics.counts import ProblemCounts, read_counts
+from counterpoise.evaluation.statistics.curve import PassAtK, pass_at_k_curve
+from counterpoise.evaluation.statistics.metrics import Difference, Estimate, differences, estimates, per_problem
+from counterpoise.evaluation.statistics.stretches import FirstLoss, Stretch, first_loss, stretches
+from counterpoise.evaluation.store.rollouts import Manifest
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
 from counterpoise.targets import run_and_step

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from counterpoise.evaluation.bands import Crossing
-from counterpoise.evaluation.cautions import few_problems
-from counterpoise.evaluation.stretches import Stretch
+from counterpoise.evaluation.statistics.bands import Crossing
+from counterpoise.evaluation.statistics.cautions import few_problems
+from counterpoise.evaluation.statistics.stretches import Stretch
 from counterpoise.text import counted
 
 if TYPE_CHECKING:

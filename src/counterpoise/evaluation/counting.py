@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from counterpoise.evaluation.answers import Equivalent, WrongAnswers
-from counterpoise.evaluation.counts import ProblemCounts, TokenLengths
-from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.statistics.counts import ProblemCounts, TokenLengths
+from counterpoise.evaluation.store.rollouts import RolloutStore
 from counterpoise.types import Problem, Verdict, VerdictValue
 
 __all__ = ["CountedVerdicts", "count_verdicts"]

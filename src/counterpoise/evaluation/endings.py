@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.store.rollouts import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.text import counted
 from counterpoise.types import StopReason, VerdictValue

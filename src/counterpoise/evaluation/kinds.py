@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from counterpoise.errors import DataError
-from counterpoise.evaluation.intervals import Interval, bootstrap_intervals, paired_differences
-from counterpoise.evaluation.store import StoredRollout
+from counterpoise.evaluation.statistics.intervals import Interval, bootstrap_intervals, paired_differences
+from counterpoise.evaluation.store.rollouts import StoredRollout
 from counterpoise.streams import numpy_generator
 from counterpoise.types import Problem
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from counterpoise.evaluation.guessing import guess_line
+from counterpoise.evaluation.statistics.guessing import guess_line
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.text import counted
 

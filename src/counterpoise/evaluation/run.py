@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from counterpoise.errors import DataError, StoreError, UsageError
 from counterpoise.evaluation.answers import Equivalent
 from counterpoise.evaluation.estimators.passk import MAX_ROLLOUTS
-from counterpoise.evaluation.seen import Seen
-from counterpoise.evaluation.store import RolloutStore, StoredRollout, StoredVerdict
+from counterpoise.evaluation.store.rollouts import RolloutStore, StoredRollout, StoredVerdict
+from counterpoise.evaluation.store.seen import Seen
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.streams import stream
 from counterpoise.thought import judged_text

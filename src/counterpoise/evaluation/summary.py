@@ -18,14 +18,14 @@ import numpy as np
 
 from counterpoise.errors import DataError, StoreError
 from counterpoise.evaluation.answers import Equivalent
-from counterpoise.evaluation.checked import checked
 from counterpoise.evaluation.counting import count_verdicts
-from counterpoise.evaluation.counts import ProblemCounts, read_counts
-from counterpoise.evaluation.curve import PassAtK, pass_at_k_curve
 from counterpoise.evaluation.estimators.passk import k_sweep
-from counterpoise.evaluation.guessing import guess_floor
-from counterpoise.evaluation.metrics import Estimate, estimates, per_problem
-from counterpoise.evaluation.store import Manifest, RolloutStore
+from counterpoise.evaluation.statistics.counts import ProblemCounts, read_counts
+from counterpoise.evaluation.statistics.curve import PassAtK, pass_at_k_curve
+from counterpoise.evaluation.statistics.guessing import guess_floor
+from counterpoise.evaluation.statistics.metrics import Estimate, estimates, per_problem
+from counterpoise.evaluation.store.checked import checked
+from counterpoise.evaluation.store.rollouts import Manifest, RolloutStore
 from counterpoise.files import atomic_write_text, read_json, why
 from counterpoise.streams import numpy_generator
 from counterpoise.text import counted

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from counterpoise.errors import UnknownNameError, UsageError
 from counterpoise.evaluation.estimators.passk import pass_at_k
-from counterpoise.evaluation.intervals import Interval, paired_differences
+from counterpoise.evaluation.statistics.intervals import Interval, paired_differences
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
 

@@ -20,7 +20,7 @@ from counterpoise.engines.local.precision import slow_precision
 from counterpoise.engines.local.room import fit_problems
 from counterpoise.errors import CheckpointError, StoreError
 from counterpoise.evaluation.estimators.passk import k_sweep
-from counterpoise.evaluation.store import same_draws
+from counterpoise.evaluation.store.rollouts import same_draws
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.processes import use_threads

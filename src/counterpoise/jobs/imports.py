@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import DataError, UsageError
-from counterpoise.evaluation.golds import KeptProblem, append_problems, kept_problems
 from counterpoise.evaluation.imports.draws import Draw
 from counterpoise.evaluation.imports.refused import Refused
 from counterpoise.evaluation.imports.source import Source
-from counterpoise.evaluation.merge import DRAWN_AS, HeldDraws
-from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout, StoredVerdict
+from counterpoise.evaluation.store.golds import KeptProblem, append_problems, kept_problems
+from counterpoise.evaluation.store.merge import DRAWN_AS, HeldDraws
+from counterpoise.evaluation.store.rollouts import Manifest, RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.files import Damage, append_json_lines, read_json
 from counterpoise.tasks.shared.identity import problem_id

@@ -14,7 +14,7 @@ import tomli_w
 from counterpoise import __version__
 from counterpoise.config import RunConfig
 from counterpoise.config.paths import PACKAGED, paths_in
-from counterpoise.evaluation.curve import PassAtK
+from counterpoise.evaluation.statistics.curve import PassAtK
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.runfile import dump_config
 from counterpoise.runs.identity import Identity

@@ -14,8 +14,8 @@ from counterpoise.diagnostics.advice.profile import PartRange, PassAt, Profile, 
 from counterpoise.diagnostics.explanation import Measured
 from counterpoise.diagnostics.rollouts import rollout_metrics
 from counterpoise.evaluation.estimators.passk import k_sweep, pass_at_k
-from counterpoise.evaluation.extrapolation import extrapolated_pass_at_k
-from counterpoise.evaluation.intervals import Interval, bootstrap_intervals, exact_interval
+from counterpoise.evaluation.statistics.extrapolation import extrapolated_pass_at_k
+from counterpoise.evaluation.statistics.intervals import Interval, bootstrap_intervals, exact_interval
 from counterpoise.pipeline import judged_batch
 from counterpoise.rewards.binary import Binary
 from counterpoise.streams import numpy_generator

@@ -13,10 +13,10 @@ from counterpoise.build.problems import check_verifiers, task_and_template
 from counterpoise.config import RunConfig
 from counterpoise.errors import DataError, StoreError
 from counterpoise.evaluation.agreement import Agreement, Grader, agreement
-from counterpoise.evaluation.checked import checked
-from counterpoise.evaluation.golds import KeptProblem, kept_problems
 from counterpoise.evaluation.run import Progress, grade
-from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.store.checked import checked
+from counterpoise.evaluation.store.golds import KeptProblem, kept_problems
+from counterpoise.evaluation.store.rollouts import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.files import JsonFault, atomic_write_text, parse_json, read_text, why
 from counterpoise.plugins import known_as

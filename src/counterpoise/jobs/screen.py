@@ -13,7 +13,7 @@ from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
 from counterpoise.diagnostics.explanation import Measured
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.estimators.passk import pass_at_k
-from counterpoise.evaluation.intervals import bootstrap_intervals, paired_differences
+from counterpoise.evaluation.statistics.intervals import bootstrap_intervals, paired_differences
 from counterpoise.golds import accepted
 from counterpoise.jobs.drawing import Drawing
 from counterpoise.jobs.profile import Group, as_measured

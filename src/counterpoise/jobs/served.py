@@ -15,7 +15,7 @@ from counterpoise.config import RunConfig
 from counterpoise.endpoint import Failure
 from counterpoise.errors import ConfigError, ModelError, ServerError
 from counterpoise.evaluation.run import check_asked, conclude
-from counterpoise.evaluation.store import Manifest, RolloutStore, StoredRollout
+from counterpoise.evaluation.store.rollouts import Manifest, RolloutStore, StoredRollout
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.files import atomic_write_text, read_json
 from counterpoise.prompts import Wording

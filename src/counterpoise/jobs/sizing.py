@@ -13,7 +13,7 @@ from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
 from counterpoise.diagnostics.advice.result import Choice
-from counterpoise.engines.local.outlook import evaluations_to_come
+from counterpoise.engines.local.messages.outlook import evaluations_to_come
 from counterpoise.engines.local.policy import Policy
 from counterpoise.errors import UsageError
 from counterpoise.learner.batches import row_width

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from counterpoise.evaluation.stretches import Stretch
+from counterpoise.evaluation.statistics.stretches import Stretch
 from counterpoise.report import words
 from counterpoise.report.records import Breakdown, Contrast, Report
 

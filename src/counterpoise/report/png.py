@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from counterpoise.errors import MissingExtraError
-from counterpoise.evaluation.bands import BandPoint
+from counterpoise.evaluation.statistics.bands import BandPoint
 from counterpoise.files import atomic_write
 from counterpoise.report.charts import SYMBOLS, dash_of, style_slot
 from counterpoise.report.metrics import Panel, choose_panels

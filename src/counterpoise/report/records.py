@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from counterpoise.evaluation.bands import BandPoint
 from counterpoise.evaluation.comparison import Comparison, Contender
+from counterpoise.evaluation.statistics.bands import BandPoint
 from counterpoise.evaluation.summary import EvaluationResult
 
 __all__ = [

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import CounterpoiseError
-from counterpoise.evaluation.store import RolloutStore, StoredRollout
+from counterpoise.evaluation.store.rollouts import RolloutStore, StoredRollout
 from counterpoise.files import Damage
 from counterpoise.report.records import Run, ShownRollout, ShownRollouts
 from counterpoise.runs.records import read_samples

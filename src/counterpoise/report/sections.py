@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from counterpoise.errors import UsageError, nearest
-from counterpoise.evaluation.bands import BandPoint, simultaneous_band
-from counterpoise.evaluation.cautions import few_problems
 from counterpoise.evaluation.comparison import Comparison, Contender, compare
 from counterpoise.evaluation.estimators.passk import k_sweep, pass_at_k
+from counterpoise.evaluation.statistics.bands import BandPoint, simultaneous_band
+from counterpoise.evaluation.statistics.cautions import few_problems
 from counterpoise.report.records import OWN_BASE, Against, Breakdown, Contrast, Entry, Run
 from counterpoise.streams import numpy_generator
 

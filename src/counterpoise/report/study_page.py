@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import counterpoise
-from counterpoise.evaluation.cells import CellPoint, over_seeds
-from counterpoise.evaluation.seeds import SeededInterval
+from counterpoise.evaluation.statistics.cells import CellPoint, over_seeds
+from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.report.page import page_environment
 
 __all__ = ["study_page"]

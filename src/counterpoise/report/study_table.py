@@ -7,8 +7,8 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from counterpoise.evaluation.arms import BASE, SHARPENED
-from counterpoise.evaluation.cells import CellPoint
+from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
+from counterpoise.evaluation.statistics.cells import CellPoint
 from counterpoise.files import atomic_write
 from counterpoise.report.tidy import Row, write_rows
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from counterpoise.evaluation.bands import BandPoint
+from counterpoise.evaluation.statistics.bands import BandPoint
 from counterpoise.report.metrics import FlatLine, Panel
 from counterpoise.report.records import Breakdown, Contrast, Report, Run
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from trl import GRPOConfig
 
-from counterpoise.engines.launching.translation import Surroundings, translate
 from counterpoise.engines.trl.launch import TABLE
 from counterpoise.engines.trl.launched import credit_table, reward_of_prompts
+from counterpoise.launch.translation import Surroundings, translate
 from counterpoise.runfile import load_config
 from counterpoise.runs.engine_logs import engine_lines, find_engine_log
 from counterpoise.types import Problem, Prompt

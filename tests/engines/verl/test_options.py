@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from counterpoise.engines.launching.translation import Surroundings, translate
 from counterpoise.engines.verl import __main__ as main
 from counterpoise.engines.verl.__main__ import check_overrides
 from counterpoise.engines.verl.hydra import compose_config, hydra_value, overrides, with_own
 from counterpoise.engines.verl.launch import TABLE
 from counterpoise.engines.verl.settings import check_config, verl_settings
 from counterpoise.errors import UsageError
+from counterpoise.launch.translation import Surroundings, translate
 from counterpoise.runfile import load_config
 
 ROOT = Path(__file__).parents[3]

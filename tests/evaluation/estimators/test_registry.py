@@ -5,7 +5,7 @@ import pytest
 from counterpoise.errors import UnknownNameError
 from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.estimators.registry import ESTIMATORS, estimator
-from counterpoise.evaluation.metrics import _BY_DATA
+from counterpoise.evaluation.statistics.metrics import _BY_DATA
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

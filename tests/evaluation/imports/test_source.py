@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from counterpoise.errors import CounterpoiseError
 from counterpoise.evaluation.imports.refused import Refused
 from counterpoise.evaluation.imports.source import open_sources
-from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.store.rollouts import RolloutStore
 from counterpoise.jobs.imports import import_rollouts
 
 GOOD = {

@@ -8,17 +8,17 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from counterpoise.cli import console
-from counterpoise.cli.passk import parse_ks
+from counterpoise.cli.commands.passk import parse_ks
 from counterpoise.errors import UsageError
-from counterpoise.evaluation.arms import BASE, SHARPENED, Arm, ArmRow, arm_rows, frontier
-from counterpoise.evaluation.cautions import few_problems, few_seeds
 from counterpoise.evaluation.estimators.passk import k_sweep
-from counterpoise.evaluation.inputs import hashes_of
+from counterpoise.evaluation.statistics.arms import BASE, SHARPENED, Arm, ArmRow, arm_rows, frontier
+from counterpoise.evaluation.statistics.cautions import few_problems, few_seeds
+from counterpoise.evaluation.store.inputs import hashes_of
 from counterpoise.jobs.study.trajectory import At, arms_at
 
 if TYPE_CHECKING:
-    from counterpoise.evaluation.counts import ProblemCounts
-    from counterpoise.evaluation.seeds import SeededInterval
+    from counterpoise.evaluation.statistics.counts import ProblemCounts
+    from counterpoise.evaluation.statistics.seeds import SeededInterval
     from counterpoise.jobs.study import Study, StudyRun
 
 __all__ = ["print_arms"]

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from counterpoise.evaluation.curve import PassAtK
 from counterpoise.evaluation.estimators.passk import pass_at_k
-from counterpoise.evaluation.intervals import paired_differences
+from counterpoise.evaluation.statistics.curve import PassAtK
+from counterpoise.evaluation.statistics.intervals import paired_differences
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
 from counterpoise.text import counted

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.kinds import KindShares, kind_changes, kind_intervals, kind_shares
-from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.store.rollouts import RolloutStore
 
 __all__ = ["kinds_of", "kinds_table"]
 
@@ -22,7 +22,7 @@ def kinds_of(directory: Path) -> KindShares:
         DataError: it holds no response to a problem of the task.
     """
     from counterpoise.build.problems import task_and_template
-    from counterpoise.cli.grade import stored_config
+    from counterpoise.cli.commands.grade import stored_config
     from counterpoise.tasks.base import HasKinds
 
     task, _ = task_and_template(stored_config(directory, ()))

@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from counterpoise.errors import DataError
-from counterpoise.evaluation.cautions import few_problems
-from counterpoise.evaluation.curve import defined_mean
 from counterpoise.evaluation.estimators.area import area_over_log_k
 from counterpoise.evaluation.estimators.passk import pass_at_k
-from counterpoise.evaluation.intervals import Interval, paired_differences
+from counterpoise.evaluation.statistics.cautions import few_problems
+from counterpoise.evaluation.statistics.curve import defined_mean
+from counterpoise.evaluation.statistics.intervals import Interval, paired_differences
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.streams import numpy_generator
 from counterpoise.text import counted

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from counterpoise.cli.views.progression import difference_cell, shown_share, spread
-from counterpoise.evaluation.cautions import few_problems
-from counterpoise.evaluation.intervals import Interval
+from counterpoise.evaluation.statistics.cautions import few_problems
+from counterpoise.evaluation.statistics.intervals import Interval
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.evaluation.sweep import Swept, differences_from_first
 from counterpoise.text import counted

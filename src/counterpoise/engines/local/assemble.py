@@ -16,7 +16,7 @@ from counterpoise.build.loss import loss_of
 from counterpoise.build.problems import Problems, problems_of
 from counterpoise.config import RunConfig
 from counterpoise.credit import CreditStep, Needs, needs_of, step_rule
-from counterpoise.engines.local.notices import cut_draws
+from counterpoise.engines.local.messages.notices import cut_draws
 from counterpoise.engines.local.policy import Policy, load_base
 from counterpoise.engines.local.ppo import ActorCritic
 from counterpoise.learner.settings import LearnerSettings

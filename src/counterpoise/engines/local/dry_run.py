@@ -8,7 +8,7 @@ from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import Problems
 from counterpoise.engines.local.assemble import assemble
 from counterpoise.engines.local.guarding import make_supervisor
-from counterpoise.engines.local.header import header
+from counterpoise.engines.local.messages.header import header
 from counterpoise.engines.local.ready import make_ready
 from counterpoise.engines.local.speed import settle_threads
 from counterpoise.engines.local.trackers import make_accelerator

@@ -10,7 +10,7 @@ from counterpoise.build.evaluation import OnCount, Say, keep_given, manifest_of,
 from counterpoise.config import RunConfig
 from counterpoise.engines.local.policy import Policy
 from counterpoise.evaluation.run import Progress, evaluate
-from counterpoise.evaluation.store import RolloutStore
+from counterpoise.evaluation.store.rollouts import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.prompts import Wording, make_prompts
 from counterpoise.types import Problem, Prompt, Sampler

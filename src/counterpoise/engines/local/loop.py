@@ -20,15 +20,15 @@ from counterpoise.engines.local.best import score_by, scored
 from counterpoise.engines.local.diagnose import Diagnose, UpdateMeasures, saved_tokens
 from counterpoise.engines.local.evaluation import evaluate_policy
 from counterpoise.engines.local.guarding import guarded, make_supervisor
-from counterpoise.engines.local.header import header
 from counterpoise.engines.local.held_out import HeldOut
 from counterpoise.engines.local.interrupt import Interrupt, RunInterruptedError, watching_interrupts
+from counterpoise.engines.local.messages.header import header
+from counterpoise.engines.local.messages.outlook import Outlook
+from counterpoise.engines.local.messages.remarks import remark_on_evaluation, remark_on_step, remark_on_truncation
 from counterpoise.engines.local.observer import Observer, Silent, Unfailing, unfailing
-from counterpoise.engines.local.outlook import Outlook
 from counterpoise.engines.local.policy import policy_writer, restore_policy
 from counterpoise.engines.local.ready import make_ready
 from counterpoise.engines.local.refused import save_evidence
-from counterpoise.engines.local.remarks import remark_on_evaluation, remark_on_step, remark_on_truncation
 from counterpoise.engines.local.speed import settle_threads
 from counterpoise.engines.local.step_record import intensity, step_record
 from counterpoise.engines.local.trackers import Trackers, make_accelerator

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from counterpoise.config import RunConfig
 from counterpoise.credit import Needs, needs_of
-from counterpoise.engines.launching.translation import (
+from counterpoise.launch.translation import (
     Asked,
     Options,
     Table,

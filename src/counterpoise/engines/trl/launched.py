@@ -9,12 +9,12 @@ from typing import Any, Final
 from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import problems_of
 from counterpoise.config import LoraConfig, RunConfig
-from counterpoise.engines.launching.directory import newest_step
-from counterpoise.engines.launching.plan import engine_model
-from counterpoise.engines.launching.prompts import engine_texts, fitting_prompts
 from counterpoise.engines.trl.rewards import completion_text, worth
 from counterpoise.errors import MissingExtraError
 from counterpoise.files import parse_json, read_text
+from counterpoise.launch.directory import newest_step
+from counterpoise.launch.plan import engine_model
+from counterpoise.launch.prompts import engine_texts, fitting_prompts
 from counterpoise.models.load import load_tokenizer
 from counterpoise.processes import use_threads
 from counterpoise.runfile import load_config

@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from counterpoise.build.checks import check_policy
-from counterpoise.engines.launching.directory import RUN_FILE, begin_directory, check_launched, newest_step
-from counterpoise.engines.launching.machine import (
+from counterpoise.engines.trl.launch import TABLE
+from counterpoise.errors import UsageError
+from counterpoise.files import atomic_write_text
+from counterpoise.launch.directory import RUN_FILE, begin_directory, check_launched, newest_step
+from counterpoise.launch.machine import (
     check_gpus,
     check_memory,
     check_package,
     check_port,
     gpus_here,
 )
-from counterpoise.engines.launching.plan import LaunchPlan, LaunchRequest, engine_model, load_of
-from counterpoise.engines.launching.prompts import engine_texts, fitting_prompts
-from counterpoise.engines.launching.sizes import GIB, shape_of, trainer_bytes
-from counterpoise.engines.launching.translation import Surroundings, translate, updates_per_step
-from counterpoise.engines.trl.launch import TABLE
-from counterpoise.errors import UsageError
-from counterpoise.files import atomic_write_text
+from counterpoise.launch.plan import LaunchPlan, LaunchRequest, engine_model, load_of
+from counterpoise.launch.prompts import engine_texts, fitting_prompts
+from counterpoise.launch.sizes import GIB, shape_of, trainer_bytes
+from counterpoise.launch.translation import Surroundings, translate, updates_per_step
 from counterpoise.models.load import load_tokenizer
 from counterpoise.settings import setting_value
 from counterpoise.text import counted

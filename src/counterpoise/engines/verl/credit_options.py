@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from counterpoise.engines.launching.translation import Asked, Options, has_terms, updates_per_step
 from counterpoise.engines.verl.options import ACTOR, OFF, OURS, has_critic
+from counterpoise.launch.translation import Asked, Options, has_terms, updates_per_step
 from counterpoise.losses import LOSSES
 from counterpoise.losses.cispo import Cispo
 from counterpoise.losses.ppo_clip import PpoClip

@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from counterpoise.engines.launching.prompts import engine_texts
 from counterpoise.errors import MissingExtraError
 from counterpoise.files import atomic_write
+from counterpoise.launch.prompts import engine_texts
 from counterpoise.types import Problem, Prompt
 
 __all__ = ["check_parquet", "problem_of", "rows_of", "write_parquet"]

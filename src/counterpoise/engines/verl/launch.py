@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from counterpoise.engines.launching.translation import Table, by, carried, left, only, to
 from counterpoise.engines.verl import credit_options, options
 from counterpoise.engines.verl.options import ACTOR, MODEL, OFF, ROLLOUT, of_critic
+from counterpoise.launch.translation import Table, by, carried, left, only, to
 
 __all__ = ["TABLE"]
 

@@ -12,18 +12,18 @@ from typing import Any, Final
 
 from counterpoise.build.checks import check_policy
 from counterpoise.build.evaluation import first_problems
-from counterpoise.engines.launching.directory import RUN_FILE, begin_directory, check_launched, newest_step
-from counterpoise.engines.launching.machine import check_gpus, check_memory, check_python, check_reachable, gpus_here
-from counterpoise.engines.launching.plan import LaunchPlan, LaunchRequest, engine_model, load_of, parameters_of
-from counterpoise.engines.launching.prompts import fitting_prompts
-from counterpoise.engines.launching.sizes import GIB, sampler_ranks, shape_of, trainer_bytes
-from counterpoise.engines.launching.translation import Surroundings, has_terms, translate, updates_per_step
 from counterpoise.engines.verl.checks import check_entry_point, check_environment
 from counterpoise.engines.verl.data import check_parquet, rows_of, write_parquet
 from counterpoise.engines.verl.hydra import compose_config, overrides, with_own
 from counterpoise.engines.verl.launch import TABLE
 from counterpoise.engines.verl.options import ACTOR, REFERENCE, ROLLOUT, has_critic
 from counterpoise.errors import UsageError
+from counterpoise.launch.directory import RUN_FILE, begin_directory, check_launched, newest_step
+from counterpoise.launch.machine import check_gpus, check_memory, check_python, check_reachable, gpus_here
+from counterpoise.launch.plan import LaunchPlan, LaunchRequest, engine_model, load_of, parameters_of
+from counterpoise.launch.prompts import fitting_prompts
+from counterpoise.launch.sizes import GIB, sampler_ranks, shape_of, trainer_bytes
+from counterpoise.launch.translation import Surroundings, has_terms, translate, updates_per_step
 from counterpoise.models.load import load_tokenizer
 from counterpoise.text import counted
 from counterpoise.types import Problem

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.estimators.subsets import FloatArray, check_counts
-from counterpoise.evaluation.intervals import Interval
+from counterpoise.evaluation.statistics.intervals import Interval
 from counterpoise.lazy import special
 
 __all__ = ["Posterior", "bayes_at_n", "bayes_over_problems"]
@@ -73,7 +73,7 @@ def bayes_over_problems(
 
     `mu = mean of the means`, `sigma = sqrt(sum of the variances) / P`, interval `mu ± z sigma`, cut to [0, 1]. It speaks of these P
     problems and of how the finite n blurs them, not of the problems that might have been drawn instead: for that use
-    `counterpoise.evaluation.intervals`, whose intervals are wider.
+    `counterpoise.evaluation.statistics.intervals`, whose intervals are wider.
 
     Problems with n = 0 take no part.
 

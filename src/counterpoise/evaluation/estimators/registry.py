@@ -22,7 +22,7 @@ from counterpoise.evaluation.estimators.pass_hat import pass_hat_k
 from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.estimators.subsets import FloatArray
 from counterpoise.evaluation.estimators.token_budget import pass_at_tokens
-from counterpoise.evaluation.intervals import Interval
+from counterpoise.evaluation.statistics.intervals import Interval
 
 __all__ = ["ESTIMATORS", "Estimator", "estimator"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from counterpoise.evaluation.arms import BASE, Arm
-from counterpoise.evaluation.cells import CellPoint, measured_cell
-from counterpoise.evaluation.counts import ProblemCounts
+from counterpoise.evaluation.statistics.arms import BASE, Arm
+from counterpoise.evaluation.statistics.cells import CellPoint, measured_cell
+from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.jobs.study.runs import Study, StudyRun
 from counterpoise.jobs.study.trajectory import metrics_of, success_after
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from counterpoise.config import RunConfig
-from counterpoise.engines.local.outlook import evaluations_to_come
+from counterpoise.engines.local.messages.outlook import evaluations_to_come
 
 __all__ = ["TimeLeft", "work_left"]
 

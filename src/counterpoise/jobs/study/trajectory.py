@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from counterpoise.errors import StoreError, UsageError
-from counterpoise.evaluation.arms import Arm
-from counterpoise.evaluation.counts import ProblemCounts
+from counterpoise.evaluation.statistics.arms import Arm
+from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.jobs.study.runs import StudyRun
 from counterpoise.runs.records import read_metrics
 

@@ -1,0 +1,185 @@
+"""`counterpoise advise`: which rule, controller and settings fit a model and a task, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from counterpoise.cli import completion, console
+from counterpoise.cli.commands.tasks import task_names
+from counterpoise.cli.subject import refuse_contradictions, subject_of
+from counterpoise.errors import UsageError
+
+if TYPE_CHECKING:
+    from counterpoise.config import RunConfig
+    from counterpoise.diagnostics.advice.result import Choice
+    from counterpoise.jobs.sizing import Times
+
+__all__ = ["advise", "models"]
+
+_FLAGS = {"tasks.name": "--task", "rollout.group_size": "--group-size", "run.seed": "--seed"}
+"""Settings that have a flag of their own."""
+
+
+def models(incomplete: str) -> list[str]:
+    """Names of packaged models that begin like this, for tab completion."""
+    from counterpoise.models.registry import MODELS
+
+    return [name for name in MODELS if name.startswith(incomplete)]
+
+
+def _hours(hours: float | None) -> float | None:
+    if hours is not None and console.finite(hours) <= 0:
+        raise typer.BadParameter(f"{hours:g} is not a time; give a number above 0, e.g. 2 or 0.5")
+    return hours
+
+
+def advise(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|RUN.toml|RUN",
+            help="Model name, path or hub id; a run file; or a run, at its newest step or RUN@STEP.",
+            autocompletion=models,
+        ),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Settings of a run file, e.g. rollout.max_tokens=512.",
+            autocompletion=completion.overrides,
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="Task (a model other than lab needs one; a run or run file has its own).", autocompletion=task_names
+        ),
+    ] = None,
+    problems: Annotated[int, typer.Option(min=1, help="Training problems that are measured.")] = 64,
+    group_size: Annotated[
+        int | None, typer.Option(min=1, help="Responses for each; 8 unless the run file says otherwise.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of problems and draws.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="RUN.toml", help="Write a run file that follows the advice.")
+    ] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(
+            help="Size steps, prompts and evaluations so that the run takes about so long here.", callback=_hours
+        ),
+    ] = None,
+    screen: Annotated[
+        bool,
+        typer.Option(
+            "--screen",
+            help="Measure whether training can do more than a lower temperature: with worked examples and colder.",
+        ),
+    ] = False,
+    shots: Annotated[int | None, typer.Option(min=1, help="Worked examples of --screen (4).")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON instead of tables.")] = False,
+) -> None:
+    """Measure a few responses to training problems, and say which rule, controller and settings fit, and why.
+
+    Responses are drawn as training would draw them and judged; nothing is trained or kept. See docs/advise.md for the rules of thumb and
+    the runs behind them.
+
+    counterpoise advise lab
+    counterpoise advise lab:weak -o weak.toml
+    counterpoise advise lab:weak -o weak.toml --hours 0.5
+    counterpoise advise recipes/lab.toml credit.rule=nsr
+    counterpoise advise smollm2 --task ranks --screen --problems 16 --group-size 4 rollout.max_tokens=12
+    counterpoise advise smollm2 --task facts --problems 8 --group-size 4 rollout.max_tokens=64
+    counterpoise advise HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.train=train.jsonl tasks.test=test.jsonl --json
+    """
+    flags = {"tasks.name": task, "rollout.group_size": group_size, "run.seed": seed}
+    given = {name: value for name, value in flags.items() if value is not None}
+    typed = overrides or []
+    is_file = target.endswith(".toml") and not Path(target).is_dir()
+    before_step = target.rpartition("@")[0] or target
+    is_run = not is_file and any((Path(part) / "config.toml").is_file() for part in (target, before_step))
+    refuse_contradictions(typed, given, _FLAGS, model_is_target=not is_file and not is_run)
+    if shots is not None and not screen:
+        raise UsageError("--shots counts the worked examples of --screen; give both, or neither")
+    if out is not None:
+        _refuse_out(out, is_run)
+    settings = [*typed, *(f"{name}={value}" for name, value in given.items())]
+    config, saved, name = _of_file(target, settings, task) if is_file else subject_of(target, settings, task)
+    if is_file or is_run:
+        own_rule = bool(config.credit.model_fields_set & {"rule", "controller"})
+    else:  # a lab model has the demo's settings, which nobody chose
+        own_rule = any(override.startswith(("credit.rule=", "credit.controller=")) for override in typed)
+
+    from counterpoise.build.checks import check_run
+
+    check_run(config, evaluates=False)
+    from counterpoise.cli.live import LazyProgress
+    from counterpoise.cli.views.advise import followed, run_file, show, show_sizes
+    from counterpoise.jobs.advise import advise as look
+    from counterpoise.jobs.advise import resized
+    from counterpoise.jobs.screen import SHOTS
+    from counterpoise.jobs.sizing import size_to, times_of
+
+    with LazyProgress(f"measuring {name}") as progress:
+        found = look(
+            config,
+            problems=problems,
+            own_rule=own_rule,
+            saved=saved,
+            name=name,
+            timed=out is not None or hours is not None,
+            shots=(shots or SHOTS) if screen else 0,
+            on_progress=progress,
+            say_line=console.note,
+        )
+    advised = followed(config, found)
+    sizes: list[Choice] = []
+    late: UsageError | None = None
+    if found.pace is not None and hours is not None:
+        try:
+            sizes = size_to(advised, found.pace, hours=hours)
+        except UsageError as error:  # what was measured is shown all the same
+            late = error
+    found = resized(found, followed(config, found, sizes=sizes))
+    times = times_of(followed(config, found, sizes=sizes), found.pace) if found.pace is not None else None
+    if json:
+        console.print_json(asdict(found) | _as_json(sizes, times))
+    else:
+        show(found)
+        if times is not None:
+            show_sizes(sizes, str(times))
+    if late is not None:
+        raise late
+    if out is not None:  # after the rest, which a full disk should not cost
+        from counterpoise.files import atomic_write_text
+
+        atomic_write_text(out, run_file(config, found, sizes=sizes, times=str(times)))
+        console.note(f"run file: {out}; train it with: counterpoise train {out}")
+
+
+def _as_json(sizes: Sequence[Choice], times: Times | None) -> dict[str, object]:
+    if times is None:
+        return {}
+    return {"sizes": [asdict(choice) for choice in sizes], "times": asdict(times) | {"total": times.total}}
+
+
+def _of_file(target: str, settings: list[str], task: str | None) -> tuple[RunConfig, Path | None, str]:
+    from counterpoise.runfile import load_config
+
+    if task is not None:
+        raise UsageError(f"{target} is a run file and has its own task; leave --task away, or write tasks.name={task}")
+    config = load_config(Path(target), settings)
+    return config, None, config.model.name
+
+
+def _refuse_out(out: Path, is_run: bool) -> None:
+    if is_run:
+        raise UsageError("a run goes on with the rule it began with; -o writes a run file for a model or a run file")
+    if out.exists():
+        raise UsageError(f"--out {out} exists already and would be replaced; name another file, or delete it")

@@ -1,0 +1,262 @@
+"""`counterpoise eval`: pass@k of a model or of a run's checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from counterpoise.cli import completion, console
+from counterpoise.cli.commands.passk import EVERY_K, METRIC_HELP, parse_ks
+from counterpoise.cli.evaluated import evaluation_folder, result_json, sections_of, show_result
+from counterpoise.cli.served import ServedQuestion, evaluate_addresses, is_address
+from counterpoise.cli.subject import refuse_contradictions
+from counterpoise.cli.sweep import SWEEP_HELP, refuse_swept
+from counterpoise.cli.sweep_local import sweep_model, sweep_run
+from counterpoise.targets import refuse_step, run_and_step
+
+if TYPE_CHECKING:
+    from counterpoise.runs.directory import RunDirectory
+
+__all__ = ["evaluate"]
+
+_FLAGS = {
+    "tasks.name": "--task",
+    "evaluation.n": "--n",
+    "evaluation.k": "--k",
+    "evaluation.problems": "--problems",
+    "run.seed": "--seed",
+}
+"""Settings that have a flag of their own."""
+
+_PANEL = "A served model"
+
+
+def evaluate(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|RUN|URL",
+            help="Model name, path or hub id; a run's directory, RUN@STEP for one checkpoint; or a server's base address, several of "
+            "them with a space between.",
+        ),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Settings of a run file, e.g. tasks.settings.count=4.",
+            autocompletion=completion.overrides,
+        ),
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Task (a model needs one; a run has its own).")] = None,
+    n: Annotated[
+        int | None, typer.Option(min=1, help="Rollouts for each problem; 256 unless the run says otherwise.")
+    ] = None,
+    k: Annotated[
+        list[str] | None,
+        typer.Option("--k", help="Tries, e.g. 1,8,64, or all; may be repeated. Default: powers of two up to n."),
+    ] = None,
+    metric: Annotated[list[str] | None, typer.Option("--metric", help=METRIC_HELP)] = None,
+    sweep: Annotated[list[str] | None, typer.Option("--sweep", metavar="KEY=VALUE,…", help=SWEEP_HELP)] = None,
+    problems: Annotated[
+        int | None, typer.Option(min=1, help="Use so many test problems; 128 unless the run says otherwise.")
+    ] = None,
+    step: Annotated[int | None, typer.Option(help="Checkpoint of a run; the newest otherwise.")] = None,
+    checkpoints: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHICH", help="Several checkpoints of a run: all, base, best, last or steps, e.g. base,100,200."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where rollouts and passk.json go; runs/eval-MODEL-TASK otherwise.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed for a model, 0 otherwise; a run has its own.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables; shares in [0, 1].")] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(help="The model's name there; needed unless the server lists one.", rich_help_panel=_PANEL),
+    ] = None,
+    per_request: Annotated[
+        int | None, typer.Option(help="Responses that a request asks for; 8 otherwise.", rich_help_panel=_PANEL)
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Requests at a time, to each server; 16 otherwise.", rich_help_panel=_PANEL)
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds for one request; 600 otherwise.", rich_help_panel=_PANEL)
+    ] = None,
+    retries: Annotated[
+        int | None,
+        typer.Option(help="Further attempts after a failure that may pass; 5 otherwise.", rich_help_panel=_PANEL),
+    ] = None,
+    key_variable: Annotated[
+        str | None,
+        typer.Option(help="Environment variable that holds the key; OPENAI_API_KEY otherwise.", rich_help_panel=_PANEL),
+    ] = None,
+) -> None:
+    """Draw n responses for each test problem, grade them, and print pass@k with intervals over problems.
+
+    Rollouts are stored as they come: interrupt it, run it again, or raise --n, and only what is missing is drawn.
+
+    counterpoise eval lab --task countdown --n 256
+    counterpoise eval lab:weak --task countdown tasks.settings.count=4
+    counterpoise eval runs/demo-nsr-seed0 --n 512
+    counterpoise eval runs/demo-nsr-seed0 --checkpoints all
+    counterpoise eval runs/demo-nsr-seed0@100 --sweep temperature=0.2,0.6,1.0
+    counterpoise eval HuggingFaceTB/SmolLM2-135M-Instruct --task gsm8k tasks.test=test.jsonl --problems 50 --n 8
+    counterpoise eval http://127.0.0.1:8000/v1 --model Qwen/Qwen3-8B --task gsm8k tasks.test=test.jsonl evaluation.max_tokens=2048
+    counterpoise eval http://a:8000/v1 http://b:8000/v1 --model Qwen/Qwen3-8B --task gsm8k tasks.test=test.jsonl --n 256
+    """
+    from counterpoise.errors import UsageError
+    from counterpoise.evaluation.statistics.metrics import metric_names
+    from counterpoise.evaluation.sweep import settings_of_sweep
+    from counterpoise.models.layout import holds_model
+    from counterpoise.runfile import parse_config
+    from counterpoise.runs.directory import RunDirectory
+
+    metrics = metric_names(metric or [])
+    swept = settings_of_sweep(sweep or [])
+    flags = {
+        "tasks.name": task,
+        "evaluation.n": n,
+        "evaluation.k": (EVERY_K if k == [EVERY_K] else parse_ks(k)) if k else None,
+        "evaluation.problems": problems,
+        "run.seed": seed,
+    }
+    given = {name: value for name, value in flags.items() if value is not None}
+    urls = [target, *filter(is_address, overrides or [])] if is_address(target) else []
+    settings = [one for one in overrides or [] if one not in urls]
+    refuse_contradictions(settings, given, _FLAGS)
+    refuse_swept(swept if sweep else [], settings)
+    if sweep and checkpoints is not None:
+        raise UsageError("--sweep goes over settings and --checkpoints over steps; leave one of them away")
+    serving = {
+        "model": model,
+        "per_request": per_request,
+        "concurrency": concurrency,
+        "timeout": timeout,
+        "retries": retries,
+        "key_variable": key_variable,
+    }
+    serving = {name: value for name, value in serving.items() if value is not None}
+    if urls:
+        if step is not None or checkpoints is not None:
+            option = "--checkpoints" if step is None else "--step"
+            raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is the address of a server")
+        asked = ServedQuestion(task=task, given=given, settings=settings, out=out, metrics=metrics, as_json=as_json)
+        evaluate_addresses(urls, serving, asked, swept if sweep else [])
+        return
+    if serving:
+        option = f"--{next(iter(serving)).replace('_', '-')}"
+        raise UsageError(
+            f"{option} is of a server, and {target} is not an address; one begins with http:// or https://"
+        )
+    path, chosen = run_and_step(target)
+    is_run = (path / "config.toml").is_file()
+    if is_run:
+        if any(value is not None for value in (task, out, seed)):
+            raise UsageError("a run has its own task, seed and directory; leave --task, --seed and --out away")
+        if chosen is not None and (step is not None or checkpoints is not None):
+            raise UsageError(f"{target} chooses a step, and so does the option; leave one of them away")
+        step = chosen if step is None else step
+        if step is not None and checkpoints is not None:
+            raise UsageError("--step chooses one checkpoint and --checkpoints several; leave one of them away")
+        config = None
+        settings = [*settings, *(f"{name}={value}" for name, value in given.items())]
+        if sweep:
+            sweep_run(path, step, settings, swept, metrics, as_json=as_json)
+            return
+    else:
+        refuse_step(target, path, chosen)
+        if path.is_dir() and not holds_model(path):
+            raise UsageError(
+                f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "
+                "a directory that save_pretrained wrote, or a model's name"
+            )
+        if task is None:
+            raise UsageError(
+                f"'{target}' is a model, so a task is needed: --task countdown (see: counterpoise tasks list)"
+            )
+        if step is not None or checkpoints is not None:
+            option = "--checkpoints" if step is None else "--step"
+            raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is not a run directory")
+        if sweep:
+            sweep_model(target, given, settings, swept, metrics, out=out, as_json=as_json)
+            return
+        config = parse_config({"model": {"name": target}, **sections_of(given)}, settings, source="command line")
+
+    from counterpoise.build.checks import check_evaluation
+
+    if config is None:
+        opened = RunDirectory.read(path, settings)
+        opened.refuse_missing("eval")
+        check_evaluation(opened.config, model=False)
+    else:
+        check_evaluation(config)
+    from counterpoise.cli.live import LazyProgress
+    from counterpoise.jobs.evaluate import evaluate_model, evaluate_run
+
+    if checkpoints is not None:
+        _checkpoints(RunDirectory.read(path, settings), checkpoints, metrics, as_json=as_json)
+        return
+    with LazyProgress(f"evaluating {target}") as show:
+        if config is None:
+            run = RunDirectory.read(path, settings)
+            step, result = evaluate_run(run, step=step, on_progress=show, say=console.note)
+            directory = run.evaluation(step)
+        else:
+            directory = out or evaluation_folder(target, config)
+            result = evaluate_model(config, directory=directory, on_progress=show, say=console.note)
+    label = f"{path} at step {step}" if is_run else target
+    show_result(result, directory, label, metrics, as_json=as_json)
+
+
+def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str], *, as_json: bool) -> None:
+    """Evaluate several checkpoints and show them in one table, or as JSON; exit code 1 when one could not be evaluated."""
+    from counterpoise.cli.live import LazyProgress
+    from counterpoise.cli.views.passk import estimates_table
+    from counterpoise.cli.views.progression import progression_table
+    from counterpoise.jobs.checkpoints import chosen_steps, evaluate_checkpoints
+
+    steps = chosen_steps(run, [word.strip() for word in which.split(",")], say=console.note)
+    with ExitStack() as stack:
+        bars: dict[int, LazyProgress] = {}
+
+        def show(step: int, done: int, total: int) -> None:
+            if step not in bars:
+                stack.close()
+                label = f"evaluating {f'step {step}' if step else 'base'} ({steps.index(step) + 1} of {len(steps)})"
+                bars[step] = stack.enter_context(LazyProgress(label))
+            bars[step](done, total)
+
+        made = evaluate_checkpoints(run, steps, on_progress=show, say=console.note)
+    failed = [one for one in made if one.result is None]
+    results = [(one.step, one.result) for one in made if one.result is not None]
+    if as_json:
+        steps_json = [
+            {"step": one.step, "reused": one.reused, "error": one.error}
+            | ({} if one.result is None else result_json(one.result, run.evaluation(one.step)))
+            for one in made
+        ]
+        console.print_json({"name": str(run.path), "steps": steps_json})
+    elif results:
+        console.stdout.print(progression_table(results, title=f"pass@k of {run.path} by training step"))
+    for step, result in results if metrics and not as_json else ():
+        title = f"step {step}" if step else "base"
+        console.stdout.print(estimates_table(result.estimates, metrics, confidence=result.confidence, title=title))
+    reused = [str(one.step) for one in made if one.reused]
+    if reused:
+        console.note(f"finished before and not drawn again: step {', '.join(reused)}")
+    if results and results[0][0] != 0 and len(results) > 1:
+        console.note(f"differences are from step {results[0][0]}; add base to compare with the model before training")
+    for one in failed:
+        console.error(f"step {one.step} was skipped: {one.error}")
+    if not as_json:
+        console.stdout.print(f"rollouts, verdicts and passk.json: {run.evaluations}/step-…", soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)

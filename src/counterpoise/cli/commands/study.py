@@ -1,0 +1,199 @@
+"""`counterpoise study`: several settings, several seeds, where wanted on several beds; one table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from counterpoise.cli import completion, console
+
+if TYPE_CHECKING:
+    from counterpoise.jobs.study import Study
+    from counterpoise.jobs.study.trajectory import At
+
+__all__ = ["study"]
+
+_PLACEBO = "placebo"
+_TEMPERATURES = (0.2, 0.4, 0.6, 0.8)
+
+
+def study(
+    file: Annotated[Path, typer.Argument(help="A study file (TOML): a run file or beds, seeds, arms, axes.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Settings of [evaluation] to measure the finished runs under once more.",
+            autocompletion=completion.overrides,
+        ),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Train nothing: show what is finished.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train nothing: list the runs and their state.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs that are trained side by side.")] = 1,
+    at: Annotated[
+        str,
+        typer.Option(
+            metavar="steps|steps=N|success=SHARE|frontier",
+            help="Where runs are compared: after their last step, after N, at equal training success, or all along.",
+        ),
+    ] = "steps",
+    against: Annotated[
+        str,
+        typer.Option(
+            help="Arm that the differences are taken from; or base: the policy before training; or sharpened: "
+            "the base, drawn so cold that it has the run's pass@1; or placebo: the arm whose reward is a coin."
+        ),
+    ] = "base",
+    temperature: Annotated[
+        list[str] | None,
+        typer.Option(help="Temperatures of the sharpened base, e.g. 0.2,0.5. Default: 0.2,0.4,0.6,0.8."),
+    ] = None,
+    k: Annotated[
+        list[str] | None,
+        typer.Option("--k", "-k", help="Tries to show, e.g. 1,8,64, or all; the area takes the powers of two."),
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Also write every run at every evaluated step.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with the map.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Train every arm under every seed, on every bed and at every value of the axes, and compare pass@k over seeds.
+
+    counterpoise study studies/rules_strong.toml
+    counterpoise study studies/rules_strong.toml --show --against nsr
+    counterpoise study studies/rules_strong.toml --show --markdown
+    counterpoise study studies/rules_strong.toml evaluation.temperature=0.6 evaluation.top_p=0.95
+    counterpoise study studies/rules_strong.toml --against sharpened
+    counterpoise study studies/intensity_200.toml --show --at success=0.8
+    counterpoise study studies/intensity_map.toml --jobs 4 --csv map.csv --html map.html
+
+    A kill or Ctrl-C loses no finished step: the same command goes on. Intervals are over seeds and problems together.
+    """
+    from counterpoise.cli.views.arms import print_arms
+    from counterpoise.cli.views.plan import plan_records, print_plan
+    from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
+    from counterpoise.jobs.study import load_study
+    from counterpoise.jobs.study.trajectory import parse_at
+
+    found, where = load_study(file, overrides or []), parse_at(at)
+    against = _reference(against, found, where)
+    if not show:
+        found.check()
+    if dry_run:
+        if as_json:
+            console.print_json({"directory": str(found.directory), "runs": plan_records(found)})
+        else:
+            print_plan(found)
+        return
+    colder = _temperatures(temperature) if against == SHARPENED else []
+    failed = [] if show else _train(found, jobs)
+    if (overrides or colder) and not show:
+        failed += _measure(found, colder)
+    if csv is not None or html is not None:
+        _write(found, csv, html, temperatures=colder or _temperatures(temperature), confidence=confidence)
+    control = found.placebo if against == BASE else None
+    print_arms(found, where, against, colder, k, confidence, control=control, markdown=markdown, as_json=as_json)
+    for run, reason in failed:
+        console.error(f"{run.config.path}: {reason}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _write(
+    found: Study, csv: Path | None, html: Path | None, *, temperatures: Sequence[float], confidence: float
+) -> None:
+    from counterpoise.files import atomic_write_text
+    from counterpoise.jobs.study.gather import gather_cells
+    from counterpoise.report.study_page import study_page
+    from counterpoise.report.study_table import write_study_csv
+
+    cells = gather_cells(found, temperatures=temperatures, confidence=confidence)
+    if csv is not None:
+        console.note(f"{write_study_csv(cells, csv)} lines: {csv}")
+    if html is not None:
+        atomic_write_text(html, study_page(cells, title=found.directory.name, confidence=confidence))
+        console.note(f"page: {html}")
+
+
+def _train(found: Study, jobs: int) -> list[tuple[Any, str]]:
+    from counterpoise.text import counted, lasting
+
+    total = len(found.runs)
+    if jobs > 1:
+        from counterpoise.cli.views.cells import CellLines
+        from counterpoise.jobs.study.cells import train_cells
+        from counterpoise.processes import usable_cores
+
+        cores = usable_cores()
+        if jobs > cores:
+            console.note(f"--jobs {jobs} on {counted(cores, 'core')}: {cores} at a time")
+        with CellLines(total) as lines:
+            return train_cells(found, jobs=min(jobs, cores), observer=lines)
+    from counterpoise.cli.live import LiveObserver
+
+    with LiveObserver() as observer:
+        return found.train(
+            observer=observer,
+            on_run=lambda run, number: console.note(f"run {number + 1} of {total}: {run.label}"),
+            on_left=lambda seconds, runs: console.note(
+                f"about {lasting(seconds)} for the {counted(runs, 'run')} to come"
+            ),
+        )
+
+
+def _reference(against: str, found: Study, at: At) -> str:
+    """The arm or the base that is meant, before hours of training and not after."""
+    from counterpoise.errors import UsageError
+    from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
+
+    if at.kind == "frontier" and against not in (BASE, SHARPENED):
+        raise UsageError(
+            f"--at frontier has every step of every arm, and {against} is not a single step; "
+            f"take the differences from {BASE} or {SHARPENED}"
+        )
+    if against in (BASE, SHARPENED, *found.arms):
+        return against
+    if against == _PLACEBO:
+        if found.placebo is None:
+            raise UsageError("--against placebo: no arm, or more than one, has credit.reward = random; name the arm")
+        return found.placebo
+    raise UsageError(
+        f"--against {against} is not an arm of the study; there are: {', '.join([BASE, SHARPENED, *found.arms])}"
+    )
+
+
+def _temperatures(given: list[str] | None) -> list[float]:
+    from counterpoise.errors import UsageError
+
+    words = [word.strip() for value in given or [] for word in value.split(",")]
+    try:
+        found = [float(word) for word in words]
+    except ValueError as error:
+        raise UsageError(f"--temperature takes numbers, e.g. 0.2,0.5; got {', '.join(words)}") from error
+    if not all(0.0 < value < math.inf for value in found):
+        raise UsageError(f"a temperature of the sharpened base is above 0; got {', '.join(words)}")
+    return found or list(_TEMPERATURES)
+
+
+def _measure(found: Study, temperatures: Sequence[float]) -> list[tuple[Any, str]]:
+    from contextlib import ExitStack
+
+    from counterpoise.cli.live import LazyProgress
+
+    with ExitStack() as stack:
+        bars: dict[str, LazyProgress] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in bars:
+                stack.close()
+                bars[what] = stack.enter_context(LazyProgress(f"measuring {what}"))
+            bars[what](done, total)
+
+        return found.measure(temperatures=temperatures, on_progress=progress, say=console.note)

@@ -1,0 +1,87 @@
+"""The header before training: device, model, problems, the first prompt, rollouts to come."""
+
+from __future__ import annotations
+
+import torch
+from accelerate import Accelerator
+
+from counterpoise.build.evaluation import first_problems
+from counterpoise.config import RunConfig
+from counterpoise.engines.local.messages.outlook import evaluations_to_come
+from counterpoise.engines.local.ready import Ready
+from counterpoise.prompts import make_prompts
+from counterpoise.text import counted, ends_of
+
+__all__ = ["header"]
+
+_SHOWN = 5
+_HEAD, _TAIL = 160, 160
+
+
+def header(config: RunConfig, ready: Ready, accelerator: Accelerator, *, step: int) -> list[str]:
+    """A line each on device, model, problems, first prompt and rollouts of a run that has done `step` steps.
+
+    Raises:
+        DataError: the first prompt is empty.
+    """
+    assembly = ready.assembly
+    chosen = first_problems(assembly.test, config.evaluation.problems)
+    test = f"{len(chosen):,} of {counted(len(assembly.test), 'test problem')}" if chosen else "no test problems"
+    verifiers = sorted({problem.verifier for problem in (*assembly.train, *chosen)})
+    more = f" and {len(verifiers) - _SHOWN} more" if len(verifiers) > _SHOWN else ""
+    return [
+        f"device: {_device(accelerator, config.run.threads)}",
+        f"model: {_model(config, ready)}",
+        f"problems: {config.tasks.name}, {counted(len(assembly.train), 'training problem')}, {test}, judged by "
+        f"{', '.join(verifiers[:_SHOWN])}{more}",
+        f"prompt: {_prompt(config, ready, step)}",
+        f"to come: {_to_come(config, step, len(chosen))}",
+    ]
+
+
+def _device(accelerator: Accelerator, threads: int | str | None) -> str:
+    device = accelerator.device
+    if device.type == "cuda":
+        name = f"{device} ({torch.cuda.get_device_name(device)})"
+    else:
+        measured = " (the fastest, by measurement)" if threads == "auto" else ""
+        name = f"{device}, {counted(torch.get_num_threads(), 'thread')}{measured}"
+    processes = accelerator.num_processes
+    return name if processes == 1 else f"{name}, {processes} processes"
+
+
+def _model(config: RunConfig, ready: Ready) -> str:
+    parameters = [*ready.policy.model.parameters()]
+    total = sum(parameter.numel() for parameter in parameters)
+    trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+    of_these = "" if trained == total else f", {trained:,} of them trained"
+    kinds = " and ".join(sorted({str(parameter.dtype).removeprefix("torch.") for parameter in parameters}))
+    mixed = "" if config.learner.mixed_precision == "no" else f" under {config.learner.mixed_precision} autocast"
+    return f"{config.model.name}, {counted(total, 'parameter')}{of_these}, {kinds}{mixed}"
+
+
+def _prompt(config: RunConfig, ready: Ready, step: int) -> str:
+    """The first prompt of the next step as the model gets it, on one line, with its control characters written out."""
+    template = ready.assembly.template
+    problem = ready.order.at(step)[0]
+    first = make_prompts([problem], ready.policy.tokenizer, template=template)[0]
+    own = template.name_for(problem)
+    name = str(template) if own == template.template else f"{template} ({own})"
+    return f"{name}, the first one has {counted(len(first.token_ids), 'token')}: {ends_of(first.text, _HEAD, _TAIL)!r}"
+
+
+def _to_come(config: RunConfig, step: int, problems: int) -> str:
+    rollout, left = config.rollout, max(0, config.learner.steps - step)
+    total = left * rollout.prompts_per_step * rollout.group_size
+    training = (
+        f"{counted(left, 'step')} x {counted(rollout.prompts_per_step, 'prompt')} x {rollout.group_size} = "
+        f"{counted(total, 'rollout')} of at most {counted(rollout.max_tokens, 'token')}"
+    )
+    times = evaluations_to_come(config, step)
+    if not times or not problems:
+        return training
+    each = problems * config.evaluation.n
+    return (
+        f"{training}; {counted(times, 'evaluation')} of {counted(problems, 'problem')} x {config.evaluation.n} = "
+        f"{counted(times * each, 'rollout')}"
+    )

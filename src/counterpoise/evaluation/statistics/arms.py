@@ -1,0 +1,161 @@
+"""Arms of a study side by side: pass@k and its area over several seeds each, and paired differences from one of them or the base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from counterpoise.errors import DataError, UsageError
+from counterpoise.evaluation.estimators.area import area_over_log_k
+from counterpoise.evaluation.estimators.passk import pass_at_k
+from counterpoise.evaluation.estimators.subsets import FloatArray
+from counterpoise.evaluation.statistics.counts import ProblemCounts
+from counterpoise.evaluation.statistics.seeds import SeededInterval, seeded_intervals
+from counterpoise.evaluation.statistics.sharpening import beyond_sharpening
+
+__all__ = ["BASE", "SHARPENED", "Arm", "ArmRow", "arm_rows", "frontier"]
+
+
+BASE = "base"
+"""Name of the policies before training, which can stand where an arm's name can."""
+
+SHARPENED = "sharpened"
+"""Name of the base at the temperature that gives it each run's pass@1 (`beyond_sharpening`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """What an arm's runs scored."""
+
+    name: str
+    """Name in the study file."""
+    after: Mapping[int, Sequence[ProblemCounts]]
+    """By seed, after training."""
+    before: Sequence[ProblemCounts]
+    """Of its base, which is the same for every seed."""
+    colder: Sequence[Sequence[ProblemCounts]] = ()
+    """Of its base at other temperatures, where differences are taken from `sharpened`."""
+    towards: Mapping[int, tuple[Sequence[ProblemCounts], float]] = field(default_factory=dict)
+    """A second evaluation by seed and its weight w, for a run that is read between two: its pass@k is `(1 - w) after + w towards`."""
+
+    def values(self, ks: Sequence[int], area_ks: Sequence[int]) -> dict[int, FloatArray]:
+        """(P, K + 1) pass@k at each k and area by seed, problems in the order of their ids."""
+        asked, found = (ks, area_ks), {}
+        for seed in sorted(self.after):
+            found[seed] = _values(self.after[seed], asked)
+            if seed in self.towards:
+                counts, weight = self.towards[seed]
+                found[seed] = (1.0 - weight) * found[seed] + weight * _values(counts, asked)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmRow:
+    """An arm's curve and how it differs."""
+
+    name: str
+    """Name of the arm."""
+    seeds: tuple[int, ...]
+    """Seeds that are finished, and paired where a difference is taken from another arm."""
+    points: tuple[SeededInterval, ...]
+    """pass@k at each k, then the area under them over log k."""
+    differences: tuple[SeededInterval, ...]
+    """The same, minus those of the reference on the same problems (and seeds, where that is an arm); empty for the reference itself."""
+
+
+def arm_rows(
+    arms: Sequence[Arm],
+    ks: Sequence[int],
+    *,
+    against: str = BASE,
+    confidence: float = 0.95,
+    area_ks: Sequence[int] | None = None,
+) -> list[ArmRow]:
+    """A row for every arm with a finished run.
+
+    Args:
+        arms: in the order to show them.
+        ks: at least two numbers of tries.
+        against: name of an arm, or `base`: each arm's own policy before training, or `sharpened`: that at equal pass@1.
+        confidence: level of the intervals (`seeded_intervals`: seeds and problems both vary).
+        area_ks: at least two numbers of tries that the area runs over; `ks` by default.
+
+    Raises:
+        DataError: the problems of two runs differ, or the reference has no finished run.
+        UsageError: `sharpened` with `ks` that do not begin with 1, or without the base at another temperature.
+    """
+    if against == SHARPENED and ks[0] != 1:
+        raise UsageError(f"the base is sharpened to equal pass@1, so ks begin with 1; got {list(ks)}")
+    known = {arm.name: arm for arm in arms if arm.after}
+    if against not in (BASE, SHARPENED, *known):
+        raise DataError(f"no arm '{against}' with a finished run; there are: {', '.join([BASE, SHARPENED, *known])}")
+    asked = (ks, ks if area_ks is None else area_ks)
+    rows = []
+    for arm in known.values():
+        values = arm.values(*asked)
+        differences: list[SeededInterval] = []
+        moved = _moved(arm, values, known.get(against), against, asked)
+        if moved:
+            differences = seeded_intervals(np.stack(moved), confidence=confidence)
+        rows.append(
+            ArmRow(
+                name=arm.name,
+                seeds=tuple(sorted(values)),
+                points=tuple(seeded_intervals(np.stack([values[s] for s in sorted(values)]), confidence=confidence)),
+                differences=tuple(differences),
+            )
+        )
+    return rows
+
+
+def frontier(rows: Sequence[ArmRow]) -> list[bool]:
+    """Whether no other row beats it: is higher in pass@1 or the area, and lower in neither. The first k of the rows is 1.
+
+    It looks at the estimates alone: what lies within its interval of the frontier may belong to it.
+    """
+    points = [(row.points[0].estimate, row.points[-1].estimate) for row in rows]
+    return [not any(other != own and other[0] >= own[0] and other[1] >= own[1] for other in points) for own in points]
+
+
+_Asked = tuple[Sequence[int], Sequence[int]]
+"""Numbers of tries, and those that the area runs over."""
+
+
+def _moved(
+    arm: Arm, values: Mapping[int, FloatArray], other: Arm | None, against: str, asked: _Asked
+) -> list[FloatArray]:
+    """(P, K + 1) differences of every seed from the reference; empty where that is the arm itself or shares no seed with it."""
+    if other is arm:
+        return []
+    if other is not None:
+        reference = other.values(*asked)
+        paired = sorted(values.keys() & reference.keys())
+        if paired:
+            _check_same(arm, other)
+        return [values[seed] - reference[seed] for seed in paired]
+    _check_same(arm, None)
+    before = _values(arm.before, asked)
+    if against == BASE:
+        return [values[seed] - before for seed in sorted(values)]
+    base = [before, *(_values(counts, asked) for counts in arm.colder)]
+    return [beyond_sharpening(values[seed], base) for seed in sorted(values)]
+
+
+def _values(counts: Sequence[ProblemCounts], asked: _Asked) -> FloatArray:
+    """(P, K + 1) pass@k and area, problems in the order of their ids."""
+    ordered = sorted(counts, key=lambda problem: problem.problem_id)
+    n, c = [problem.n for problem in ordered], [problem.c for problem in ordered]
+    ks, area_ks = asked
+    return np.column_stack([pass_at_k(n, c, ks), area_over_log_k(n, c, area_ks)])
+
+
+def _check_same(arm: Arm, other: Arm | None) -> None:
+    wanted = {problem.problem_id for problem in (arm.before if other is None else next(iter(other.after.values())))}
+    for seed, counts in arm.after.items():
+        if {problem.problem_id for problem in counts} != wanted:
+            raise DataError(
+                f"arm {arm.name}, seed {seed}, was evaluated on other problems than what it is compared with; "
+                "compare arms that share [tasks] and evaluation.problems"
+            )

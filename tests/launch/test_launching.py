@@ -1,0 +1,426 @@
+"""From a run file to another engine's command: both tables, what is refused, the machine, the directory, the data, the command line.
+
+What verl and TRL themselves say of the options is in tests/engines/verl and tests/engines/trl, in environments of their own.
+"""
+
+import importlib.util
+import json
+import re
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from counterpoise.engines.trl import launch as trl
+from counterpoise.engines.verl import launch as verl
+from counterpoise.engines.verl.hydra import hydra_value, with_own
+from counterpoise.engines.verl.rewards import judged
+from counterpoise.errors import ConfigError, DataError, MissingExtraError, UsageError
+from counterpoise.launch.machine import (
+    check_gpus,
+    check_memory,
+    check_package,
+    check_port,
+    check_python,
+    check_reachable,
+    gpus_here,
+)
+from counterpoise.launch.prompts import engine_texts
+from counterpoise.launch.sizes import GIB, parameters_named, shape_of, trainer_bytes
+from counterpoise.launch.translation import Surroundings, run_keys, translate
+from counterpoise.runfile import load_config
+from counterpoise.types import Problem, Prompt
+
+ROOT = Path(__file__).parents[2]
+_SPEC = importlib.util.spec_from_file_location("scaling_tables", ROOT / "scripts" / "scaling_tables.py")
+scaling = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(scaling)
+LAB = ROOT / "recipes" / "lab.toml"
+PAPER = ROOT / "recipes" / "paper"
+TABLES = {"verl": verl.TABLE, "trl": trl.TABLE}
+FACTS = Surroundings(gpus=8, model="m", problems=7500, tests=5000, prompt_tokens=1024, directory=Path("/runs/x"))
+ONE = ["learner.minibatch=none"]
+ROWS = ["learner.minibatch_unit=rows"]
+
+
+def options(engine, *settings, facts=FACTS, file=LAB):
+    return translate(TABLES[engine], load_config(file, list(settings)), facts)
+
+
+@pytest.mark.parametrize("engine", TABLES)
+def test_every_key_of_the_run_file_has_a_row(engine):
+    assert set(TABLES[engine]) == set(run_keys())
+    for key, row in TABLES[engine].items():
+        assert row.options is not None or row.why, key
+
+
+def test_the_papers_numbers_reach_verl():
+    found = options("verl", str(PAPER / "rules" / "grpo.toml"), file=PAPER / "qwen3-4b.toml").options
+    actor = "actor_rollout_ref.actor"
+    wanted = {
+        "data.train_batch_size": 1024, "actor_rollout_ref.rollout.n": 8, f"{actor}.ppo_mini_batch_size": 256, f"{actor}.ppo_epochs": 1,
+        "data.max_response_length": 31744, f"{actor}.ppo_max_token_len_per_gpu": 32768, f"{actor}.kl_loss_coef": 1e-3,
+        f"{actor}.kl_loss_type": "low_var_kl", f"{actor}.entropy_coeff": 1e-4, f"{actor}.loss_agg_mode": "token-mean",
+        "+algorithm.counterpoise.denominator": "tokens_all", f"{actor}.clip_ratio_c": 1e9, "trainer.total_training_steps": 50,
+        "trainer.total_epochs": 8, "actor_rollout_ref.rollout.val_kwargs.n": 64,
+    }  # fmt: skip
+    assert {name: found[name] for name in wanted} == wanted  # 50 steps of 1,024 of 7,500: 7 a pass
+    assert "+algorithm.counterpoise.remove_rows" not in found
+
+
+def test_ppo_is_verls_own_and_a_row_without_credit_goes_before_the_update_elsewhere():
+    ppo = options("verl", str(PAPER / "rules" / "ppo.toml"), file=PAPER / "qwen2.5-math-7b.toml").options
+    wanted = {
+        "algorithm.adv_estimator": "gae", "trainer.v1.trainer_mode": "sync", "algorithm.kl_ctrl.kl_coef": 2e-3,
+        "critic.cliprange_value": 1.0, "critic.optim.lr": 1e-5, "trainer.critic_warmup": 0, "critic.model.path": "m",
+    }  # fmt: skip
+    assert {name: ppo[name] for name in wanted} == wanted
+    assert not any("counterpoise" in name for name in ppo)
+    late = options(
+        "verl", str(PAPER / "rules" / "ppo.toml"), "critic.warmup_steps=3", file=PAPER / "qwen2.5-math-7b.toml"
+    )
+    assert (
+        late.options["trainer.critic_warmup"] == 4
+    )  # verl's first step is 1, and the policy moves from that number on
+    nsr = options("verl", str(PAPER / "rules" / "nsr.toml"), file=PAPER / "qwen2.5-math-7b.toml").options
+    assert nsr["+algorithm.counterpoise.remove_rows"] is True and nsr["algorithm.adv_estimator"] == "counterpoise"
+
+
+REFUSED = [
+    ("verl", [], "credit.filter=zero_credit: verl cuts mini-batches of rows"),
+    ("verl", [*ONE, "loss.entropy=0.1"], "on which loss.kl and loss.entropy would act"),
+    ("verl", [*ROWS, "loss.kl=0.1"], "loss.kl_clamp=none: verl bounds a token's k3 at 10 nats; set loss.kl_clamp=10"),
+    ("verl", [*ROWS, "loss.entropy=0.1", "loss.denominator=sequences"], "set loss.denominator=tokens_signed"),
+    ("verl", [*ROWS, "loss.denominator=tokens_all"], "it counts rows without credit, which are removed"),
+    ("verl", ["credit.filter=none", "loss.entropy=0.1"], "set loss.denominator=tokens_all"),
+    ("verl", [*ROWS, "learner.minibatch=24"], "equal mini-batches; set a divisor"),
+    ("verl", [*ROWS, "rollout.group_size=3", "learner.minibatch=4"], "dealt to 8 GPUs, which does not come out even"),
+    ("verl", [*ROWS, "guards.act=true"], "guards.act=true: guards cannot act on verl's trainer"),
+    ("verl", [*ROWS, "verification.truncated=unscored"], "not told which responses were cut off"),
+    ("verl", [*ROWS, "credit.filter=zero_variance"], "set credit.filter=zero_credit or none"),
+    ("verl", [*ROWS, "loss.name=topr"], "loss.name=topr: verl has no such loss; it has ppo_clip"),
+    ("verl", [*ROWS, "loss.settings.probability_floor=0.1"], "has no probability_floor"),
+    ("verl", [*ROWS, "learner.schedule=linear"], "verl has constant and cosine"),
+    ("verl", [*ROWS, "learner.warmup_steps=5"], "a step makes several updates here"),
+    ("verl", [*ROWS, "learner.old_log_probs=sampler"], "with the learner's weights"),
+    ("verl", [*ROWS, 'rollout.stop=["x"]'], "rollout.stop=['x']: verl gives its sampler no stop strings"),
+    ("verl", [*ROWS, "tracking.trackers=aim"], "verl's trackers are clearml"),
+    ("verl", [*ROWS, "model.dtype=auto", "model.lora.rank=4"], "set model.dtype=float32 or bfloat16"),
+    ("verl", [*ROWS, "credit.reward=random"], "credit.reward=random: only the local engine throws coins"),
+    ("verl", [*ROWS, "rollout.prompts_per_step=8192"], "there are 7,500; lower it"),
+    ("verl", ["credit.rule=ppo"], "verl's PPO divides by tokens_all"),
+    ("verl", ["credit.rule=ppo", "loss.denominator=tokens_all", "credit.emphasis=focal"], "credit.emphasis is not to be had"),
+    ("verl", ["credit.rule=ppo", "loss.denominator=tokens_all", "credit.settings.ddof=0"], "verl's PPO has ddof=1 built in"),
+    ("verl", ["credit.rule=ppo", "loss.denominator=tokens_all", "critic.trunk=policy"], "verl's critic is a model of its own"),
+    ("trl", ["credit.rule=ppo"], "credit.rule=ppo: it needs a critic, and TRL's GRPOTrainer trains none"),
+    ("trl", [], "so that there would be more updates; set credit.filter=none learner.minibatch_unit=prompts"),
+    ("trl", [*ONE, "credit.token_weights=probability"], "TRL hands over no log-probabilities of the sampler"),
+    ("trl", [*ONE, "loss.entropy=0.1"], "set credit.filter=none loss.denominator=tokens_all"),
+    ("trl", [*ONE, "credit.filter=none", "loss.kl=0.1"], "divides loss.kl and loss.entropy by all tokens"),
+    ("trl", [*ONE, "credit.filter=none", "loss.kl=0.1", "loss.kl_clamp=10", "loss.denominator=tokens_all"], "TRL's KL has no bound"),
+    ("trl", [*ONE, "credit.filter=none", "loss.kl=0.1", "loss.kl_estimator=k1", "loss.denominator=tokens_all"], "TRL's KL is k3"),
+    ("trl", [*ONE, "guards.act=true"], "guards cannot act on TRL's trainer"),
+    ("trl", [*ONE, "rollout.group_size=1"], "at least two responses"),
+    ("trl", [*ONE, "loss.name=cispo", "loss.settings={clip_low=0.5}"], "TRL's cispo has one upper bound"),
+    ("trl", [*ONE, "loss.denominator=constant", "loss.constant=7"], "leave loss.constant out"),
+    ("trl", [*ONE, "loss.name=topr"], "whose divisor can be set"),
+    ("trl", ["credit.filter=none", "learner.minibatch=24"], "learner.minibatch=24 does not divide it"),
+    ("trl", [*ONE, "rollout.prompts_per_step=7", "rollout.group_size=2"], "dealt to 8 processes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("engine", "settings", "says"), REFUSED)
+def test_what_would_train_something_else_is_refused_in_one_line(engine, settings, says):
+    with pytest.raises(UsageError) as caught:
+        options(engine, *settings)
+    (line,) = (line for line in str(caught.value).splitlines() if says in line)
+    assert re.match(r"[a-z_.]+=", line)  # the key and its value stand first
+
+
+def test_what_is_left_out_is_named_where_it_was_set():
+    assert options("verl", *ROWS).left == (
+        "run.threads=1: Ray gives its workers their threads; set OMP_NUM_THREADS",
+        "diagnostics.every=25: nothing watches there; counterpoise watch and report read verl's log",
+    )
+    assert (
+        "learner.chunk_tokens=64: TRL computes a microbatch's logits at once"
+        in options("trl", *ONE, "learner.chunk_tokens=64").left
+    )
+
+
+def test_rows_of_an_update_become_trls_batches():
+    config = [
+        *ONE,
+        "rollout.prompts_per_step=32",
+        "credit.filter=none",
+        "learner.minibatch=8",
+        "learner.epochs=2",
+        "learner.steps=5",
+    ]
+    facts = Surroundings(gpus=2, model="m", problems=100, prompt_tokens=12)
+    found = options("trl", *config, "learner.tokens_per_microbatch=300", facts=facts).options
+    # 8 prompts of 8 responses on 2 processes: 32 rows each, of which 300 // (12 + 20) = 9 fit, and 8 divides 32
+    assert (found["per_device_train_batch_size"], found["gradient_accumulation_steps"]) == (8, 4)
+    assert found["steps_per_generation"] == 16 and found["num_iterations"] == 2 and found["max_steps"] == 5 * 4 * 2
+    assert found["save_steps"] == 25 * 4 * 2
+
+
+@pytest.mark.parametrize(
+    ("loss", "wanted"),
+    [
+        (
+            "ppo_clip",
+            {
+                "loss_type": "dapo",
+                "importance_sampling_level": "token",
+                "epsilon": 0.2,
+                "epsilon_high": 0.2,
+                "delta": None,
+            },
+        ),
+        ("gspo", {"loss_type": "dapo", "importance_sampling_level": "sequence", "epsilon": 3e-4, "epsilon_high": 4e-4}),
+        ("cispo", {"loss_type": "cispo", "epsilon_high": 5.0}),
+        ("reinforce", {"loss_type": "dapo"}),
+    ],
+)
+def test_losses_have_trls_names(loss, wanted):
+    found = options("trl", *ONE, f"loss.name={loss}").options
+    assert {name: found[name] for name in wanted} == wanted
+
+
+def test_options_as_hydra_reads_them():
+    assert hydra_value({"a": [1, None, True, "it's"], "b": 1e-8}) == "{a:[1,null,true,'it\\'s'],b:1e-08}"
+    assert hydra_value("${oc.env:HOME}") == "'\\${oc.env:HOME}'" and hydra_value("null") == "'null'"
+    with pytest.raises(ConfigError, match="takes no such name"):
+        hydra_value({"a b": 1})
+    assert with_own({"+a.b": 1, "c": 2}, {"a.b": "3", "++c": "4"}) == {"a.b": "3", "++c": "4"}
+
+
+def test_memory_of_a_model_by_its_shape(tmp_path):
+    shape = scaling.SHAPES["Qwen2.5-Math-7B"]
+    assert shape.parameters == pytest.approx(7.62e9, rel=2e-3)  # the hub says 7.62 billion
+    assert scaling.SHAPES["Llama-3.1-8B"].parameters == pytest.approx(8.03e9, rel=1e-3)
+    assert scaling.SHAPES["Qwen3-4B"].parameters == pytest.approx(4.02e9, rel=1e-3)
+    assert shape.cache_bytes == 2 * 28 * 4 * 128 * 2
+    one, eight = (trainer_bytes(shape, scaling.load(), ranks=ranks) for ranks in (1, 8))
+    gathered = 4 * 3584 * 152064
+    assert one - eight == pytest.approx(16 * shape.parameters * 7 / 8 - gathered, rel=1e-9)
+    (tmp_path / "config.json").write_text('{"hidden_size": 8, "num_attention_heads": 2}')
+    assert shape_of(str(tmp_path)) is None and shape_of("org/none") is None
+    (tmp_path / "config.json").write_text("[")
+    assert shape_of(str(tmp_path)) is None
+    assert [parameters_named(name) for name in ("Qwen3-4B", "Llama-3.1-8B-Instruct", "x-0.5b", "lab")] == [
+        4e9,
+        8e9,
+        5e8,
+        None,
+    ]
+
+
+@pytest.mark.parametrize("table", [scaling.paper_table, scaling.cluster_table, scaling.evaluation_table])
+def test_the_page_of_scaling_has_what_the_formulas_give(table):
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    assert "\n".join(table()) in page
+
+
+def test_addresses_and_ports(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        check_reachable(f"127.0.0.1:{port}")
+        check_reachable(f"ray://127.0.0.1:{port}")
+        with pytest.raises(UsageError, match=rf"port {port} is taken on this machine .* with --head"):
+            check_port(port, option="--head")
+    check_reachable("auto")
+    with pytest.raises(
+        UsageError, match=rf"nobody answers at 127.0.0.1 port {port} .*; start Ray there with 'ray start --head"
+    ):
+        check_reachable(f"127.0.0.1:{port}")
+    for address in ("head", "head:", "ftp://h:1", "h:99999", ""):
+        with pytest.raises(UsageError, match="give HOST:6379"):
+            check_reachable(address)
+
+
+def test_cards_and_their_memory(monkeypatch, tmp_path):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\nprintf 'NVIDIA H100, with comma, 81559\\nNVIDIA H100, with comma, 81559\\nbroken\\n'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = gpus_here()
+    assert [card.name for card in found] == ["NVIDIA H100, with comma"] * 2 and found[0].memory == 81559 * 2**20
+    check_gpus(found, gpus=2)
+    with pytest.raises(UsageError, match=r"--gpus 3: this machine has 2"):
+        check_gpus(found, gpus=3)
+    with pytest.raises(UsageError, match=r"takes about 100 GiB a GPU and .* has 80; lower it, or --no-memory-check"):
+        check_memory(100 * GIB, found[0], what="training", remedy="lower it")
+    assert "takes about 1.0 of 80 GiB" in check_memory(GIB, found[0], what="training", remedy="")
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    assert gpus_here() == []
+    with pytest.raises(UsageError, match=r"no GPU was found here .* or --cpu to train without"):
+        check_gpus([], gpus=1)
+
+
+def test_python_and_packages():
+    check_python(below=(9, 0), engine="x")
+    with pytest.raises(UsageError, match=r"and verl needs one below 3.5; .* python3.4 -m venv"):
+        check_python(below=(3, 5), engine="verl")
+    found = check_package("pytest", extra="trl", low="1", high="99", purpose="x")
+    assert found.split(".")[0].isdecimal()
+    with pytest.raises(UsageError, match=r"pip install 'pytest>=1,<2'"):
+        check_package("pytest", extra="trl", low="1", high="2", purpose="x")
+    with pytest.raises(MissingExtraError, match="needs the package 'nowhere'"):
+        check_package("nowhere", extra="trl", low="1", high="2", purpose="x")
+
+
+class Letters:
+    """A tokenizer of letters that puts `^` in front where it is asked for special tokens."""
+
+    bos_token = "^"
+
+    def __call__(self, texts, *, add_special_tokens, verbose):
+        return {"input_ids": [[ord(c) for c in ("^" if add_special_tokens else "") + text] for text in texts]}
+
+
+@pytest.mark.parametrize(
+    ("ids", "text", "special", "wanted"),
+    [("^ab", "ab", True, "ab"), ("^ab", "ab", False, "^ab"), ("^ab", "^ab", True, "ab"), ("ab", "ab", False, "ab")],
+)
+def test_an_engine_gets_the_text_of_which_it_makes_our_ids(ids, text, special, wanted):
+    import numpy as np
+
+    problem = Problem(problem_id="p", task_type="t", question="", gold="", verifier="math")
+    prompt = Prompt(problem=problem, text=text, token_ids=np.array([ord(c) for c in ids]))
+    assert engine_texts([prompt], Letters(), special=special) == [wanted]
+    other = Prompt(problem=problem, text=text, token_ids=np.array([1]))
+    with pytest.raises(DataError, match="problem p: the engine's tokenization of the prompt is another one"):
+        engine_texts([other], Letters(), special=special)
+
+
+@pytest.fixture
+def run_file(tmp_path):
+    lines = [json.dumps({"question": f"{i},1={i + 1}", "answer": str(i + 1)}) for i in range(12)]
+    (tmp_path / "train.jsonl").write_text("\n".join(lines[:8]))
+    (tmp_path / "test.jsonl").write_text("\n".join(lines[8:]))
+    path = tmp_path / "sums.toml"
+    path.write_text(
+        '[run]\ndirectory = "runs"\n[model]\nname = "lab"\n[tasks]\nname = "jsonl"\ntrain = "train.jsonl"\ntest = "test.jsonl"\n'
+        '[tasks.settings]\nverifier = "math"\n[prompt]\ntemplate = "plain"\nresponse_prefix = "("\n'
+        "[rollout]\nprompts_per_step = 4\ngroup_size = 4\nmax_tokens = 16\n[evaluation]\nproblems = 2\n[learner]\nsteps = 2\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("engine", TABLES)
+def test_a_dry_run_prints_the_command_and_writes_nothing(command, run_file, engine):
+    before = sorted(run_file.parent.iterdir())
+    done = command("launch", engine, str(run_file), "credit.rule=nsr", "--cpu", "--gpus", "2", "--dry-run")
+    assert done.exit_code == 0, done.stderr
+    out, lines = done.stdout, done.stdout.splitlines()
+    folder = run_file.parent / "runs" / "sums"
+    assert f"would write {folder / 'launch.toml'}" in out and "missing here: training with" in out
+    if engine == "verl":
+        assert lines[-1].startswith(
+            f"{sys.executable} -m counterpoise.engines.verl data.train_files={folder}/train.parquet "
+        )
+        assert "+algorithm.counterpoise.rule=nsr" in lines[-1] and "trainer.n_gpus_per_node=2" in lines[-1]
+        assert (
+            f"would write {folder}/test.parquet: 2 problems" in out
+            and "+ray_kwargs.ray_init.address=local" in lines[-1]
+        )
+    else:
+        assert " -m torch.distributed.run --nproc-per-node=2 --standalone -m counterpoise.engines.trl " in lines[-1]
+    assert done.stderr.splitlines()[-1] == "dry run: nothing was written"
+    assert sorted(run_file.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["verl", "credit.rule=nrs"], "did you mean 'nsr'"),
+        (["verl", "--engine", "x"], "--engine x: give NAME=VALUE"),
+        (["verl"], "needs the package 'verl'"),
+        (["trl"], "needs the package 'trl'"),
+        (["trl", "credit.rule=ppo", "--dry-run"], "it needs a critic, and TRL's GRPOTrainer trains none"),
+        (
+            ["verl", "credit.rule=ppo", "loss.denominator=tokens_all", "--cpu", "--dry-run"],
+            "with flash attention, which needs a GPU",
+        ),
+        (["verl", "--nodes", "2", "--dry-run"], "on a Ray cluster that is there; start Ray on each"),
+        (["verl", "--ray", "h:6379", "--dry-run"], "say how many GPUs each of its machines has with --gpus N"),
+        (["trl", "--nodes", "2", "--dry-run"], "give --head HOST:PORT where they meet"),
+        (["trl", "--nodes", "2", "--head", "node1", "--dry-run"], "--head node1: give HOST:PORT"),
+        (["trl", "model.name=./nowhere", "--dry-run"], "no model directory"),
+        (["verl", "tasks.train=none.jsonl"], "none.jsonl"),
+        (["verl", "rollout.max_tokens=600", "--gpus", "1", "--dry-run"], "do not fit into the model's 512 positions"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_one_line(command, run_file, words, says):
+    done = command("launch", words[0], str(run_file), *words[1:])
+    assert done.exit_code == 2 and says in done.stderr.splitlines()[-1], done.stderr
+    assert not (run_file.parent / "runs").exists()
+
+
+@pytest.fixture
+def begun(run_file, monkeypatch):
+    """A run that was begun for verl, with verl's environment taken for granted."""
+    pytest.importorskip("pyarrow")
+    from counterpoise.build.problems import problems_of
+    from counterpoise.cli.commands.launch import _anywhere
+    from counterpoise.engines.verl import plan
+    from counterpoise.launch.plan import LaunchRequest
+
+    for name in ("check_environment", "check_entry_point"):
+        monkeypatch.setattr(plan, name, lambda: None)
+
+    def make(*settings, **more):
+        config = _anywhere(run_file, settings)
+        request = LaunchRequest(config=config, problems=problems_of(config), cpu=True, **more)
+        return config, plan.verl_plan(request)
+
+    config, made = make("credit.rule=nsr")
+    made.write()
+    return make, config
+
+
+def test_verls_rows_hold_the_whole_prompt_and_are_judged_as_here(begun):
+    import pyarrow.parquet
+
+    _, config = begun
+    rows = pyarrow.parquet.read_table(config.path / "train.parquet").to_pylist()
+    assert len(rows) == 8 and pyarrow.parquet.read_table(config.path / "test.parquet").num_rows == 2
+    row = rows[0]
+    question = json.loads(row["extra_info"]["problem"])["question"]
+    assert row["prompt"] == [{"role": "user", "content": f"{question}\n("}]
+    assert row["data_source"] == json.loads(row["extra_info"]["problem"])["task_type"]
+    gold = row["reward_model"]["ground_truth"]
+    said = {"run": str(config.path / "launch.toml"), "wrong": -1.0}
+    right = judged(row["data_source"], f"it is \\boxed{{{gold}}}", gold, row["extra_info"], **said)
+    assert (right["score"], right["scored"], right["acc"]) == (1.0, True, 1.0)
+    assert judged(row["data_source"], "\\boxed{99}", gold, row["extra_info"], **said)["score"] == -1.0
+    with pytest.raises(DataError, match="not of the data that launch wrote"):
+        judged("x", "1", "1", {"index": 1}, **said)
+
+
+def test_the_same_command_goes_on_and_another_run_is_refused(begun, command):
+    make, config = begun
+    (config.path / "global_step_7").mkdir()
+    _, again = make("credit.rule=nsr", "learner.steps=9")  # further is the same run
+    assert f"{config.path}: goes on after step 7" in again.files
+    (config.path / "metrics.jsonl").write_text("{}\n")
+    again.write()
+    assert (config.path / "metrics-until-7.jsonl").is_file() and not (config.path / "metrics.jsonl").exists()
+    with pytest.raises(ConfigError, match=r"credit.rule is psr and was nsr"):
+        make("credit.rule=psr")
+    done = command("launch", "trl", config.path.parent.parent / "sums.toml", "credit.rule=nsr", "--cpu", "--dry-run")
+    assert (
+        done.exit_code == 2 and "is a run of verl, and trl cannot go on with it; give another run.name" in done.stderr
+    )
+    (config.path.parent / "other").mkdir()
+    (config.path.parent / "other" / "x").write_text("")
+    with pytest.raises(UsageError, match=r"holds something else .* run.name=other-verl"):
+        make("run.name=other")
+    (config.path / "identity.json").write_text("{")
+    with pytest.raises(UsageError, match="missing or damaged"):
+        make("credit.rule=nsr")
