@@ -12,24 +12,13 @@ from hypothesis import strategies as st
 from counterpoise.credit import RULES
 from counterpoise.credit.controllers import CONTROLLERS
 from counterpoise.diagnostics.advice.decide import advise, regime_of
-from counterpoise.diagnostics.advice.profile import PartRange, PassAt, Plan, Profile, RuleShare
+from counterpoise.diagnostics.advice.profile import PartRange, PassAt, Profile, RuleShare
 from counterpoise.diagnostics.advice.result import Regime, Status, Urgency
 from counterpoise.diagnostics.advice.settings import fitting_group_size, fitting_rate, matching_lambda
 from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
 from counterpoise.diagnostics.explanation import Measured
 from counterpoise.runfile import parse_config
 
-PLAN = Plan(
-    parameters=800_000,
-    adapters=False,
-    prompts_per_step=64,
-    group_size=8,
-    max_tokens=20,
-    truncated_is="wrong",
-    learning_rate=3e-5,
-    steps=100,
-    guards_act=False,
-)
 SHARES = st.floats(min_value=0.0, max_value=1.0)
 
 
@@ -101,13 +90,13 @@ def texts(advice, level):
         (0.97, 1.0, Regime.SATURATED, None),
     ],
 )
-def test_the_regime_and_its_rule(p, coverage, regime, rule):
-    advice = advise(measured(p, coverage), PLAN)
+def test_the_regime_and_its_rule(p, coverage, regime, rule, lab):
+    advice = advise(measured(p, coverage), lab)
     assert (advice.regime, advice.rule) == (regime, rule)
 
 
-def test_a_weak_base_is_told_why_and_what_to_write():
-    advice = advise(measured(0.07, 0.36), PLAN)
+def test_a_weak_base_is_told_why_and_what_to_write(lab):
+    advice = advise(measured(0.07, 0.36), lab)
     assert advice.headline == (
         "7.0% of the rollouts are right, and 64.0% of your prompts have no success in 8: NSR-like rules do not learn here and may "
         "collapse. Use credit.rule=maxrl, or easier prompts."
@@ -120,27 +109,27 @@ def test_a_weak_base_is_told_why_and_what_to_write():
     assert any("credit.settings.lambda=13" in text for text in texts(advice, Urgency.NOTE))
 
 
-def test_a_larger_lambda_is_not_advised_against_on_a_weak_base():
+def test_a_larger_lambda_is_not_advised_against_on_a_weak_base(lab):
     shares = (
         *rules(0.07, 0.38),
         RuleShare(rule="weighted_reinforce(6)", polarity_share=0.31, trained=1, thrown_away=0),
     )
-    plan = replace(PLAN, rule="weighted_reinforce(6)")
+    plan = replace(lab, rule="weighted_reinforce(6)")
     advice = advise(measured(rules=shares), plan)
     assert statuses(advice)["weighted_reinforce(6)"] is Status.POSSIBLE
     assert not texts(advice, Urgency.WARNING)
 
 
-def test_the_rule_of_the_run_file_is_judged():
-    advice = advise(measured(), replace(PLAN, rule="nsr"))
+def test_the_rule_of_the_run_file_is_judged(lab):
+    advice = advise(measured(), replace(lab, rule="nsr"))
     assert texts(advice, Urgency.WARNING) == [
         "The run file says nsr, which is advised against: none of its credit pushes up; such rules gain little or nothing on a weak base."
     ]
-    assert not texts(advise(measured(), replace(PLAN, rule="share")), Urgency.WARNING)
+    assert not texts(advise(measured(), replace(lab, rule="share")), Urgency.WARNING)
 
 
-def test_nothing_right_says_that_rules_which_push_down_unlearn():
-    advice = advise(measured(0.0, 0.0), PLAN)
+def test_nothing_right_says_that_rules_which_push_down_unlearn(lab):
+    advice = advise(measured(0.0, 0.0), lab)
     assert "None of 512 rollouts is right: no rule learns here" in advice.headline
     said = statuses(advice)
     assert said["nsr"] is said["reinforce"] is Status.AGAINST
@@ -148,8 +137,8 @@ def test_nothing_right_says_that_rules_which_push_down_unlearn():
     assert not advice.choices
 
 
-def test_all_right_asks_for_harder_prompts():
-    advice = advise(measured(1.0, 1.0), PLAN)
+def test_all_right_asks_for_harder_prompts(lab):
+    advice = advise(measured(1.0, 1.0), lab)
     assert "next to nothing to learn. Take harder prompts." in advice.headline
 
 
@@ -162,55 +151,55 @@ def test_all_right_asks_for_harder_prompts():
         ({"no_answer": 0.6, "no_answer_cut": 0.1}, "so this is a matter of format: fix the prompt first"),
     ],
 )  # fmt: skip
-def test_what_must_be_mended_first(changes, says):
-    advice = advise(measured(0.49, 0.9, **changes), PLAN)
+def test_what_must_be_mended_first(changes, says, lab):
+    advice = advise(measured(0.49, 0.9, **changes), lab)
     assert (advice.regime, advice.rule) == (Regime.UNREADABLE, None)
     assert advice.findings[0].level is Urgency.FIX
     assert says in advice.findings[0].text
 
 
-def test_nothing_scored_at_all():
+def test_nothing_scored_at_all(lab):
     nothing = Measured(value=math.nan, low=math.nan, high=math.nan)
     unscored = {"problems": 0, "pass_rate": nothing, "coverage": nothing, "unscored": 1.0, "no_answer": math.nan}
-    advice = advise(replace(measured(), pass_at=(), **unscored), PLAN)
+    advice = advise(replace(measured(), pass_at=(), **unscored), lab)
     assert (advice.regime, advice.rule) == (Regime.UNREADABLE, None)
 
 
-def test_little_of_it_is_a_warning():
-    advice = advise(measured(0.49, 0.9, unscored=0.02, no_answer=0.2, no_answer_cut=0.0, truncated=0.2), PLAN)
+def test_little_of_it_is_a_warning(lab):
+    advice = advise(measured(0.49, 0.9, unscored=0.02, no_answer=0.2, no_answer_cut=0.0, truncated=0.2), lab)
     assert advice.rule == "maxrl"
     assert len(texts(advice, Urgency.WARNING)) == 3
     assert {choice.key: choice.value for choice in advice.choices}["rollout.max_tokens"] == 40
 
 
-def test_few_problems_say_their_interval():
+def test_few_problems_say_their_interval(lab):
     few = replace(measured(0.49, 0.9), problems=8, coverage=Measured(value=0.875, low=0.47, high=0.997))
-    assert texts(advise(few, PLAN), Urgency.WARNING) == [
+    assert texts(advise(few, lab), Urgency.WARNING) == [
         "Only 8 problems were measured: the coverage is 88% [47%, 100%]. Raise --problems to 32 or more before a long run."
     ]
 
 
-def test_an_interval_that_crosses_a_line_is_said():
+def test_an_interval_that_crosses_a_line_is_said(lab):
     profile = measured(0.32, 0.82)
-    assert not any("Not certain" in text for text in texts(advise(measured(0.49, 0.9), PLAN), Urgency.NOTE))
+    assert not any("Not certain" in text for text in texts(advise(measured(0.49, 0.9), lab), Urgency.NOTE))
     (text,) = [
         text
-        for text in texts(advise(replace(profile, pass_rate=about(0.32, 0.05)), PLAN), Urgency.NOTE)
+        for text in texts(advise(replace(profile, pass_rate=about(0.32, 0.05)), lab), Urgency.NOTE)
         if "Not" in text
     ]
     assert "could also be middle" in text
 
 
-def test_a_larger_group_where_too_few_groups_see_a_success():
-    advice = advise(measured(0.02, 0.16), PLAN)  # 24% in 16, 32% in 32
+def test_a_larger_group_where_too_few_groups_see_a_success(lab):
+    advice = advise(measured(0.02, 0.16), lab)  # 24% in 16, 32% in 32
     assert {choice.key: choice.value for choice in advice.choices}["rollout.group_size"] == 32
     assert any("16.0% in 8, 24.0% in 16 (extrapolated)" in text for text in texts(advice, Urgency.NOTE))
     assert fitting_group_size(measured(0.02, 0.1), THRESHOLDS) is None  # easier prompts, then
     assert fitting_group_size(measured(), THRESHOLDS) == 8
 
 
-def test_the_rate_falls_and_mostly_negative_rules_are_advised_against_for_a_small_batch_at_a_high_rate():
-    plan = replace(PLAN, prompts_per_step=16, learning_rate=3e-4, controller="share", rule="nsr")
+def test_the_rate_falls_and_mostly_negative_rules_are_advised_against_for_a_small_batch_at_a_high_rate(lab):
+    plan = replace(lab, prompts_per_step=16, learning_rate=3e-4, controller="share", rule="nsr")
     advice = advise(measured(0.49, 0.9), plan)
     chosen = {choice.key: choice.value for choice in advice.choices}
     assert chosen["learner.learning_rate"] == 3e-5
@@ -227,21 +216,21 @@ def test_the_rate_falls_and_mostly_negative_rules_are_advised_against_for_a_smal
     ]
 
 
-def test_a_rate_is_left_alone_under_adapters():
-    advice = advise(measured(0.49, 0.9), replace(PLAN, adapters=True, learning_rate=1.0))
+def test_a_rate_is_left_alone_under_adapters(lab):
+    advice = advise(measured(0.49, 0.9), replace(lab, adapters=True, learning_rate=1.0))
     assert "learner.learning_rate" not in {choice.key for choice in advice.choices}
 
 
-def test_a_graded_part_that_tells_wrong_responses_apart_is_named():
+def test_a_graded_part_that_tells_wrong_responses_apart_is_named(lab):
     part = PartRange(name="tests_passed", low=0.0, high=1.0, mean=0.4, mean_wrong=0.3, varied=0.5)
     flat = PartRange(name="flat", low=0.0, high=0.0, mean=0.0, mean_wrong=0.0, varied=0.0)
-    notes = texts(advise(measured(parts=(flat, part)), PLAN), Urgency.NOTE)
+    notes = texts(advise(measured(parts=(flat, part)), lab), Urgency.NOTE)
     assert any("tests_passed (0 to 1, differs in 50.0%). A graded reward" in text for text in notes)
 
 
-def test_task_types_in_different_places_want_the_controller_that_weighs_each():
+def test_task_types_in_different_places_want_the_controller_that_weighs_each(lab):
     kinds = [measured(0.5, 0.95, name="easy"), measured(0.02, 0.2, name="hard")]
-    advice = advise(measured(0.49, 0.9), PLAN, kinds=kinds)
+    advice = advise(measured(0.49, 0.9), lab, kinds=kinds)
     assert advice.rule == "share"
     assert "task types differ: use credit.rule=maxrl with credit.controller=share and rho=0.5" in advice.headline
     assert {choice.key: choice.value for choice in advice.choices} == {
@@ -251,14 +240,14 @@ def test_task_types_in_different_places_want_the_controller_that_weighs_each():
     }
     assert any(text.startswith("hard: weak, pass rate 2%") for text in texts(advice, Urgency.NOTE))
     few = [kinds[0], replace(kinds[1], problems=3)]
-    assert advise(measured(0.49, 0.9), PLAN, kinds=few).rule == "maxrl"
+    assert advise(measured(0.49, 0.9), lab, kinds=few).rule == "maxrl"
 
 
 @given(SHARES, SHARES, SHARES, SHARES, st.integers(0, 100), st.sampled_from((None, "nsr", "psr", "share")))
-def test_whatever_was_measured_the_advice_is_whole(p, further, silent, cut, problems, own):
+def test_whatever_was_measured_the_advice_is_whole(lab, p, further, silent, cut, problems, own):
     coverage = p + (1 - p) * further  # a problem's success rate is at most 1, so coverage is at least the pass rate
     profile = measured(p, coverage, no_answer=silent, no_answer_cut=cut, truncated=cut, problems=problems)
-    advice = advise(profile, replace(PLAN, rule=own))
+    advice = advise(profile, replace(lab, rule=own))
     recommended = [rule for rule, status in statuses(advice).items() if status is Status.RECOMMENDED]
     assert recommended == ([] if advice.rule is None else [advice.rule])
     assert len(statuses(advice)) == len(advice.rules)
@@ -298,9 +287,9 @@ def test_the_rate_by_size():
     assert fitting_rate(31_622_777, THRESHOLDS) == 5e-6  # half way in logarithms: sqrt(3e-5 * 1e-6) = 5.5e-6
 
 
-def test_another_table_of_thresholds_gives_another_advice():
+def test_another_table_of_thresholds_gives_another_advice(lab):
     strict = Thresholds(strong_pass_rate=0.6)
-    assert advise(measured(0.49, 0.9), PLAN, thresholds=strict).regime is Regime.MIDDLE
+    assert advise(measured(0.49, 0.9), lab, thresholds=strict).regime is Regime.MIDDLE
 
 
 def test_every_threshold_stands_in_the_document():

@@ -7,23 +7,16 @@ from pathlib import Path
 import pytest
 
 from counterpoise.diagnostics.advice.intensity import MEASURED, intensities, intensity_findings
-from counterpoise.diagnostics.advice.profile import Plan
 from counterpoise.diagnostics.advice.result import Urgency
 from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
 
-PLAN = Plan(
-    parameters=800_000,
-    adapters=False,
-    prompts_per_step=64,
-    group_size=8,
-    max_tokens=20,
-    truncated_is="wrong",
-    learning_rate=3e-5,
-    steps=200,
-    guards_act=False,
-    problems={"countdown": 200},
-)
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="session")
+def few(lab):
+    """The lab's run for twice as long, on few problems."""
+    return replace(lab, steps=200, problems={"countdown": 200})
 
 
 def said(plan, thresholds=THRESHOLDS):
@@ -31,8 +24,8 @@ def said(plan, thresholds=THRESHOLDS):
     return finding.level, finding.text
 
 
-def test_many_rollouts_of_few_problems_are_a_warning_that_says_when_to_stop():
-    level, text = said(PLAN)  # 200 x 64 x 8 / 200 = 512; 256 / (64 x 8 / 200) = 100 steps, 100 x 64 / 200 = 32 passes
+def test_many_rollouts_of_few_problems_are_a_warning_that_says_when_to_stop(few):
+    level, text = said(few)  # 200 x 64 x 8 / 200 = 512; 256 / (64 x 8 / 200) = 100 steps, 100 x 64 / 200 = 32 passes
     assert level is Urgency.WARNING
     assert text.startswith("Your 200 training problems will each be seen 512 times (200 steps of 64 x 8): in the lab")
     assert "one seed" in text
@@ -41,19 +34,19 @@ def test_many_rollouts_of_few_problems_are_a_warning_that_says_when_to_stop():
     assert "evaluation.every=50" in text
 
 
-def test_300_problems_seen_401_times():
-    _, text = said(replace(PLAN, problems={"a": 300}, steps=235))  # 235 x 512 / 300 = 401
+def test_300_problems_seen_401_times(few):
+    _, text = said(replace(few, problems={"a": 300}, steps=235))  # 235 x 512 / 300 = 401
     assert text.startswith("Your 300 training problems will each be seen 401 times")
 
 
-def test_between_the_first_look_and_the_best_it_is_a_note():
-    level, text = said(replace(PLAN, steps=80))
+def test_between_the_first_look_and_the_best_it_is_a_note(few):
+    level, text = said(replace(few, steps=80))
     assert level is Urgency.NOTE
     assert "be seen 205 times (80 steps of 64 x 8), often" in text
 
 
-def test_a_few_rollouts_name_the_runs_behind_the_rules():
-    level, text = said(replace(PLAN, steps=100, problems={"countdown": 15_165}))
+def test_a_few_rollouts_name_the_runs_behind_the_rules(few):
+    level, text = said(replace(few, steps=100, problems={"countdown": 15_165}))
     assert level is Urgency.NOTE
     assert text == (
         "Your 15,165 training problems will each be seen 3.4 times (100 steps of 64 x 8); in the runs behind the choice of a rule it was "
@@ -61,8 +54,8 @@ def test_a_few_rollouts_name_the_runs_behind_the_rules():
     )
 
 
-def test_with_weights_the_type_that_is_drawn_most_is_named():
-    plan = replace(PLAN, problems={"easy": 1000, "hard": 20}, weights={"easy": 3.0, "hard": 1.0}, steps=100)
+def test_with_weights_the_type_that_is_drawn_most_is_named(few):
+    plan = replace(few, problems={"easy": 1000, "hard": 20}, weights={"easy": 3.0, "hard": 1.0}, steps=100)
     # 100 x 512 x 1/4 / 20 = 640 of each hard one, 100 x 512 x 3/4 / 1000 = 38.4 of each easy one
     assert [(one.task_type, one.rollouts) for one in intensities(plan)] == [("easy", 38.4), ("hard", 640.0)]
     _, text = said(plan)
@@ -70,24 +63,24 @@ def test_with_weights_the_type_that_is_drawn_most_is_named():
     assert "Stop near step 40 (32 passes over them)" in text  # 256 / 6.4 = 40 steps; 256 / 8 = 32 passes
 
 
-def test_without_weights_all_types_are_drawn_alike():
-    (all_alike,) = intensities(replace(PLAN, problems={"easy": 980, "hard": 20}, steps=100))
+def test_without_weights_all_types_are_drawn_alike(few):
+    (all_alike,) = intensities(replace(few, problems={"easy": 980, "hard": 20}, steps=100))
     assert (all_alike.problems, all_alike.rollouts) == (1000, 51.2)
 
 
 @pytest.mark.parametrize("problems", [{}, {"gone": 0}])
-def test_a_plan_that_does_not_know_its_problems_says_nothing(problems):
-    assert not list(intensity_findings(replace(PLAN, problems=problems), THRESHOLDS))
+def test_a_plan_that_does_not_know_its_problems_says_nothing(problems, few):
+    assert not list(intensity_findings(replace(few, problems=problems), THRESHOLDS))
 
 
-def test_one_problem_seen_at_every_step_stops_after_the_first():
-    _, text = said(replace(PLAN, problems={"one": 1}))
+def test_one_problem_seen_at_every_step_stops_after_the_first(few):
+    _, text = said(replace(few, problems={"one": 1}))
     assert "Your 1 training problem will each" in text
     assert "Stop near step 1 " in text
 
 
-def test_another_limit_stops_elsewhere():
-    assert "Stop near step 150 " in said(PLAN, Thresholds(overdone=384.0))[1]
+def test_another_limit_stops_elsewhere(few):
+    assert "Stop near step 150 " in said(few, Thresholds(overdone=384.0))[1]
 
 
 def test_the_measured_runs_are_those_of_the_log_and_rise():
