@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,11 +70,12 @@ def launch_verl(
     (docs/how-to/launch.md). The same command goes on from the newest checkpoint.
     """
     from counterpoise.engines.verl.plan import verl_plan
+    from counterpoise.launch.plan import LaunchRequest
 
-    _launch(
-        verl_plan, run, overrides or [], nodes=nodes, gpus=gpus, cpu=cpu, ray=ray, head=None, engine=engine or [],
-        memory_check=not no_memory_check, dry_run=dry_run,
+    asked = partial(
+        LaunchRequest, nodes=nodes, gpus=gpus, cpu=cpu, ray=ray, head=None, memory_check=not no_memory_check, dry_run=dry_run
     )  # fmt: skip
+    _launch(verl_plan, run, overrides or [], engine or [], asked)
 
 
 @launch.command("trl")
@@ -100,46 +102,35 @@ def launch_trl(
     (docs/how-to/launch.md). The same command goes on from the newest checkpoint.
     """
     from counterpoise.engines.trl.plan import trl_plan
+    from counterpoise.launch.plan import LaunchRequest
 
-    _launch(
-        trl_plan, run, overrides or [], nodes=nodes, gpus=gpus, cpu=cpu, ray=None, head=head, engine=engine or [],
-        memory_check=not no_memory_check, dry_run=dry_run,
+    asked = partial(
+        LaunchRequest, nodes=nodes, gpus=gpus, cpu=cpu, ray=None, head=head, memory_check=not no_memory_check, dry_run=dry_run
     )  # fmt: skip
+    _launch(trl_plan, run, overrides or [], engine or [], asked)
 
 
 def _launch(
     make_plan: Callable[[LaunchRequest], LaunchPlan],
     run: Path,
     settings: Sequence[str],
-    *,
-    nodes: int,
-    gpus: int | None,
-    cpu: bool,
-    ray: str | None,
-    head: str | None,
     engine: Sequence[str],
-    memory_check: bool,
-    dry_run: bool,
+    asked: Callable[..., LaunchRequest],
 ) -> None:
     from counterpoise.build.checks import check_names
     from counterpoise.build.problems import problems_of
     from counterpoise.config.parts import sources_in
-    from counterpoise.launch.plan import LaunchRequest
 
     own = _own(engine)
     config = _anywhere(run, settings)
     # No torch up to here: names, files and problems are read first.
     sources_in(config.model_dump(mode="json"))
     check_names(config)
-    problems = problems_of(config)
-    request = LaunchRequest(
-        config=config, problems=problems, nodes=nodes, gpus=gpus, cpu=cpu, ray=ray, head=head, own=own, memory_check=memory_check,
-        dry_run=dry_run,
-    )  # fmt: skip
+    request = asked(config=config, problems=problems_of(config), own=own)
     plan = make_plan(request)
     for line in plan.remarks:
         console.note(line)
-    if dry_run:
+    if request.dry_run:
         _show(plan)
         return
     plan.write()
