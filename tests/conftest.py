@@ -1,6 +1,7 @@
 """Settings of every test process, made before anything imports torch or a tokenizer."""
 
 import fcntl
+import importlib.util
 import json
 import os
 import signal
@@ -238,3 +239,15 @@ def poison_loss(monkeypatch):
         return lambda: monkeypatch.setattr(loss, "make_loss", real)
 
     return poison
+
+
+@pytest.fixture(scope="session")
+def fake():
+    """The module `evaluation/fake_evaluation.py`, which the kill test also runs as a program."""
+    path = Path(__file__).parent / "evaluation" / "fake_evaluation.py"
+    spec = importlib.util.spec_from_file_location("fake_evaluation", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["fake_evaluation"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["fake_evaluation"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from counterpoise.errors import DataError, StoreError, UsageError
 from counterpoise.evaluation.answers import Equivalent
-from counterpoise.evaluation.estimators.passk import MAX_ROLLOUTS
+from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS
 from counterpoise.evaluation.store.rollouts import RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.store.seen import Seen
 from counterpoise.evaluation.summary import EvaluationResult, summarise

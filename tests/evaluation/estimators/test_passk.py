@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterpoise.errors import UsageError
-from counterpoise.evaluation.estimators.passk import MAX_ROLLOUTS, k_sweep, pass_at_k, pass_at_k_bounds
+from counterpoise.evaluation.estimators.passk import k_sweep, pass_at_k, pass_at_k_bounds
+from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS
 
 
 def exact(n, c, k):

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from counterpoise.errors import StoreError, UsageError
-from counterpoise.evaluation.estimators.passk import MAX_ROLLOUTS
+from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS
 from counterpoise.evaluation.run import grade, sample
 from counterpoise.evaluation.store.merge import merge_stores
 from counterpoise.evaluation.store.rollouts import RolloutStore, StoredRollout

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from counterpoise.evaluation.estimators.bounds import bounds
-from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS, check_counts, check_k, share_without
+from counterpoise.evaluation.estimators.subsets import check_counts, check_k, share_without
 
-__all__ = ["MAX_ROLLOUTS", "k_sweep", "pass_at_k", "pass_at_k_bounds"]
+__all__ = ["k_sweep", "pass_at_k", "pass_at_k_bounds"]
 
 
 def pass_at_k(n: npt.ArrayLike, c: npt.ArrayLike, k: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import StoreError, UsageError
-from counterpoise.evaluation.estimators.passk import MAX_ROLLOUTS
+from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS
 from counterpoise.evaluation.store.golds import append_problems, kept_problems
 from counterpoise.evaluation.store.rollouts import Manifest, RolloutStore, StoredRollout, same_model
 from counterpoise.evaluation.store.task_file import keep_task, kept_task

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from counterpoise.evaluation.estimators.passk import MAX_ROLLOUTS
+from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS
 from counterpoise.types import Rollout, StopReason, Verdict, VerdictValue
 
 __all__ = ["StoredRollout", "StoredVerdict"]
