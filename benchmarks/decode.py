@@ -47,9 +47,9 @@ SHAPES = {
 }
 
 
-def build(shape: str) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+def build(shape: str, **changes: int) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     torch.manual_seed(0)
-    config = LlamaConfig(**SHAPES[shape], bos_token_id=None, eos_token_id=None, pad_token_id=0)
+    config = LlamaConfig(**{**SHAPES[shape], **changes}, bos_token_id=None, eos_token_id=None, pad_token_id=0)
     vocabulary = {f"<{index}>": index for index in range(config.vocab_size)}
     backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<0>"))
     backend.decoder = decoders.Fuse()

@@ -126,12 +126,24 @@ OTHERS = [
     ["passk", "no.jsonl"],
     ["verify", "no.jsonl", "--verifier", "maht"],
 ]
+OF_VERIFIERS = [
+    ["train", "FILE", "verification.settings.maht.literal=true"],
+    ["verify", "no.jsonl", "--verifier", "maht"],
+    ["launch", "trl", "no.toml"],
+    ["launch", "verl", "FILE", "tasks.name=cuntdown", "--dry-run"],
+    ["config", "creditt"],
+]
 FOR_NONE = (*HEAVY, "scipy", "asyncio", "pebble", "datasets", "huggingface_hub", "plotly")
 
 
 @pytest.mark.parametrize(
     ("commands", "unwanted"),
-    [(OF_A_RUN_FILE, (*FOR_NONE, "numpy", "counterpoise.verifiers.registry")), (OTHERS, FOR_NONE)],
+    [
+        (OF_A_RUN_FILE, (*FOR_NONE, "numpy", "counterpoise.verifiers.registry")),
+        (OTHERS, FOR_NONE),
+        (OF_VERIFIERS, (*HEAVY, "counterpoise.verifiers.compare.math", "counterpoise.verifiers.guests.code")),
+        ([["passk", "no.jsonl"]], ("counterpoise.cli.commands.eval", "counterpoise.cli.commands.doctor")),
+    ],
 )
 def test_messages_import_no_more_than_they_need(ask, run_file, commands, unwanted):
     # Each of these takes a tenth of the time of a message, or more.
