@@ -90,6 +90,7 @@ def test_every_command_that_would_read_a_model(ask, run_file, jsonl, tmp_path):
             "tasks.settings.verifier=maht",
         ): "unknown verifier 'maht'",
         ("eval", "lab", "--task", "jsonl", "tasks.test=no.jsonl"): "test=no.jsonl does not exist",
+        ("import", data, "--verifier", "maht", "-o", "new"): "unknown verifier 'maht'; did you mean 'math'?",
         ("advise", "lab", "credit.rule=nrs"): "unknown credit.rule 'nrs'",
         ("advise", file, "loss.name=x"): "unknown loss 'x'",
         ("advise", "lab", "--task", "jsonl", "tasks.path=x"): "did you mean 'tasks.settings.path'?",
@@ -118,9 +119,12 @@ OF_A_RUN_FILE = [
     ["train", "FILE", "prompt.template=chatt"],
     ["train", "FILE", "model.name=labb"],
     ["demo", "--rule", "nrs"],
+    ["eval", "lab", "--task", "cuntdown"],
+    ["eval", "labb", "--task", "countdown"],
+    ["launch", "trl", "no.toml"],
+    ["study", "no.toml"],
 ]
 OTHERS = [
-    ["eval", "lab", "--task", "cuntdown"],
     ["compare", "no", "nowhere"],
     ["report", "no"],
     ["passk", "no.jsonl"],
