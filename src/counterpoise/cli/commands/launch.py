@@ -6,9 +6,8 @@ import os
 import shlex
 import subprocess
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -69,13 +68,10 @@ def launch_verl(
     Every key of the run file becomes an option of verl's, or is named, or refused where leaving it out would train something else
     (docs/how-to/launch.md). The same command goes on from the newest checkpoint.
     """
-    from counterpoise.engines.verl.plan import verl_plan
-    from counterpoise.launch.plan import LaunchRequest
-
-    asked = partial(
-        LaunchRequest, nodes=nodes, gpus=gpus, cpu=cpu, ray=ray, head=None, memory_check=not no_memory_check, dry_run=dry_run
+    _launch(
+        _verl_plan, run, overrides or [], engine or [], nodes=nodes, gpus=gpus, cpu=cpu, ray=ray,
+        memory_check=not no_memory_check, dry_run=dry_run,
     )  # fmt: skip
-    _launch(verl_plan, run, overrides or [], engine or [], asked)
 
 
 @launch.command("trl")
@@ -101,13 +97,22 @@ def launch_trl(
     Every key of the run file becomes an argument of TRL's, or is named, or refused where leaving it out would train something else
     (docs/how-to/launch.md). The same command goes on from the newest checkpoint.
     """
-    from counterpoise.engines.trl.plan import trl_plan
-    from counterpoise.launch.plan import LaunchRequest
-
-    asked = partial(
-        LaunchRequest, nodes=nodes, gpus=gpus, cpu=cpu, ray=None, head=head, memory_check=not no_memory_check, dry_run=dry_run
+    _launch(
+        _trl_plan, run, overrides or [], engine or [], nodes=nodes, gpus=gpus, cpu=cpu, head=head,
+        memory_check=not no_memory_check, dry_run=dry_run,
     )  # fmt: skip
-    _launch(trl_plan, run, overrides or [], engine or [], asked)
+
+
+def _verl_plan(request: LaunchRequest) -> LaunchPlan:
+    from counterpoise.engines.verl.plan import verl_plan
+
+    return verl_plan(request)
+
+
+def _trl_plan(request: LaunchRequest) -> LaunchPlan:
+    from counterpoise.engines.trl.plan import trl_plan
+
+    return trl_plan(request)
 
 
 def _launch(
@@ -115,18 +120,20 @@ def _launch(
     run: Path,
     settings: Sequence[str],
     engine: Sequence[str],
-    asked: Callable[..., LaunchRequest],
+    **asked: Any,
 ) -> None:
+    """Make a plan of the run file, and follow or show it; `asked` goes into the `LaunchRequest` as it is."""
+    own = _own(engine)
+    config = _anywhere(run, settings)
     from counterpoise.build.checks import check_names
     from counterpoise.build.problems import problems_of
     from counterpoise.config.parts import sources_in
+    from counterpoise.launch.plan import LaunchRequest
 
-    own = _own(engine)
-    config = _anywhere(run, settings)
     # No torch up to here: names, files and problems are read first.
     sources_in(config.model_dump(mode="json"))
     check_names(config)
-    request = asked(config=config, problems=problems_of(config), own=own)
+    request = LaunchRequest(config=config, problems=problems_of(config), own=own, **asked)
     plan = make_plan(request)
     for line in plan.remarks:
         console.note(line)

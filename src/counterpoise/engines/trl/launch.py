@@ -257,7 +257,7 @@ TABLE: Final[Table] = {
     "rollout.flat_decode": left("TRL draws with a sampler of its own"),
     "rollout.sampler": left("TRL has a sampler of its own"),
     "rollout.max_gap": left("TRL has a sampler of its own"),
-    "rollout.gpu_share": left("TRL has a sampler of its own"),
+    "rollout.gpu_share": by(lambda asked: {"vllm_gpu_memory_utilization": asked.value} if asked.given else {}),
     "verification.timeout": carried(_RUN),
     "verification.workers": carried(_RUN),
     "verification.truncated": carried(_RUN),
