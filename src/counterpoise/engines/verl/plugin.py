@@ -61,7 +61,7 @@ def _hold_configurations(module: ModuleType) -> None:
             check_config(config)
         return theirs(config, *arguments, **named)
 
-    module.validate_config = validate_config  # type: ignore[attr-defined]
+    vars(module)["validate_config"] = validate_config
 
 
 _AFTER: dict[str, Callable[[ModuleType], None]] = {

@@ -23,6 +23,7 @@ from counterpoise.engines.verl.options import PASS_THROUGH
 from counterpoise.engines.verl.settings import adds_terms, check_config, column_kinds, verl_settings
 from counterpoise.engines.verl.updates import Updates, plan_updates, shares_of, tokens_of_updates
 from counterpoise.errors import DataError, MissingExtraError, TrainingError, error_line
+from counterpoise.models.load import load_tokenizer
 from counterpoise.types import Batch, Credit, Verdict
 
 try:
@@ -30,7 +31,6 @@ try:
     import transfer_queue as tq
     from omegaconf import OmegaConf, open_dict
     from transfer_queue import KVBatchMeta
-    from transformers import AutoTokenizer
     from verl.trainer.ppo.v1.trainer_base import register_trainer
     from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 except ModuleNotFoundError as error:
@@ -228,7 +228,8 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         super()._save_checkpoint()
         model = self.config.actor_rollout_ref.model
         if model.custom_chat_template == PASS_THROUGH:
-            own = AutoTokenizer.from_pretrained(model.path, trust_remote_code=model.trust_remote_code).chat_template
+            tokenizer = load_tokenizer(model.path, trust_remote_code=model.trust_remote_code)
+            own = getattr(tokenizer, "chat_template", None)
             give_back(folder / "actor" / "huggingface", own if isinstance(own, str) else None)
 
     def _load_checkpoint(self) -> None:
