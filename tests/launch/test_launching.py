@@ -396,6 +396,8 @@ def test_verls_rows_hold_the_whole_prompt_and_are_judged_as_here(begun):
     import pyarrow.parquet
 
     _, config = begun
+    said = (config.path / "command.sh").read_text()
+    assert "judged_by_node" in said and "hf_model" in said  # whole models, which eval, explain and export read
     rows = pyarrow.parquet.read_table(config.path / "train.parquet").to_pylist()
     assert len(rows) == 8 and pyarrow.parquet.read_table(config.path / "test.parquet").num_rows == 2
     row = rows[0]

@@ -18,6 +18,7 @@ from counterpoise.engines.verl.hydra import compose_config, overrides, with_own
 from counterpoise.engines.verl.launch import TABLE
 from counterpoise.engines.verl.options import ACTOR, REFERENCE, ROLLOUT, has_critic
 from counterpoise.errors import UsageError
+from counterpoise.files import read_json
 from counterpoise.launch.directory import RUN_FILE, begin_directory, check_launched, newest_step
 from counterpoise.launch.machine import check_gpus, check_memory, check_python, check_reachable, gpus_here
 from counterpoise.launch.plan import LaunchPlan, LaunchRequest, engine_model, load_of, parameters_of
@@ -191,6 +192,9 @@ def _fixed(request: LaunchRequest, facts: Surroundings, memory: float | None) ->
     }
     if has_critic(config):
         options |= {"+reward.custom_reward_function.reward_kwargs.wrong": -1.0, "critic.strategy": "fsdp2"}
+    if not config.model.lora.rank and _is_known(facts.model):
+        # Without them a checkpoint is shards alone, which nothing but verl reads; adapters it saves beside them anyway.
+        options |= {f"{ACTOR}.checkpoint.save_contents": ["model", "optimizer", "extra", "hf_model"]}
     if facts.cpu:
         options |= {"trainer.device": "cpu"}
     if request.ray is None:
@@ -199,6 +203,13 @@ def _fixed(request: LaunchRequest, facts: Surroundings, memory: float | None) ->
     elif not request.ray.startswith("http"):
         options |= {"+ray_kwargs.ray_init.address": request.ray}
     return options
+
+
+def _is_known(model: str) -> bool:
+    """Whether verl knows how to save this architecture whole; it ends a run at its first checkpoint where it does not."""
+    path = Path(model) / "config.json"
+    names = read_json(path).get("architectures") if path.is_file() else None
+    return not path.is_file() or any("ForCausalLM" in str(name) for name in names or ())
 
 
 def _command(request: LaunchRequest, words: list[str]) -> list[str]:

@@ -55,13 +55,14 @@ def _hold_configurations(module: ModuleType) -> None:
 
     @wraps(theirs)
     def validate_config(config: Any, *arguments: Any, **named: Any) -> Any:
-        from counterpoise.engines.verl.settings import check_config, is_ours
+        # Other commands of verl's have other keys: what does not name us is nobody's business here.
+        if config.algorithm.get("counterpoise", None) is not None or config.algorithm.adv_estimator == NAME:
+            from counterpoise.engines.verl.settings import check_config
 
-        if is_ours(config):
             check_config(config)
         return theirs(config, *arguments, **named)
 
-    module.validate_config = validate_config  # type: ignore[attr-defined]
+    vars(module)["validate_config"] = validate_config
 
 
 _AFTER: dict[str, Callable[[ModuleType], None]] = {

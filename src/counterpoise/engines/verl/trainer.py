@@ -16,11 +16,14 @@ from counterpoise.credit import Needs, needs_of
 from counterpoise.engines.outside import OutsideCredit, counted_rows, with_verdicts
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.verl.batch import Sessions, recorded, session_batch, sessions_of, verdicts_of
+from counterpoise.engines.verl.chat_format import give_back
 from counterpoise.engines.verl.estimator import giving
 from counterpoise.engines.verl.lost import refuse_lost
+from counterpoise.engines.verl.options import PASS_THROUGH
 from counterpoise.engines.verl.settings import adds_terms, check_config, column_kinds, verl_settings
 from counterpoise.engines.verl.updates import Updates, plan_updates, shares_of, tokens_of_updates
 from counterpoise.errors import DataError, MissingExtraError, TrainingError, error_line
+from counterpoise.models.load import load_tokenizer
 from counterpoise.types import Batch, Credit, Verdict
 
 try:
@@ -223,6 +226,11 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         folder = Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}"
         write_state(folder, self.signed_credit)  # before verl names this the latest
         super()._save_checkpoint()
+        model = self.config.actor_rollout_ref.model
+        if model.custom_chat_template == PASS_THROUGH:
+            tokenizer = load_tokenizer(model.path, trust_remote_code=model.trust_remote_code)
+            own = getattr(tokenizer, "chat_template", None)
+            give_back(folder / "actor" / "huggingface", own if isinstance(own, str) else None)
 
     def _load_checkpoint(self) -> None:
         super()._load_checkpoint()
