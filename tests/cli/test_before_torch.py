@@ -121,10 +121,12 @@ OF_A_RUN_FILE = [
     ["demo", "--rule", "nrs"],
     ["eval", "lab", "--task", "cuntdown"],
     ["eval", "labb", "--task", "countdown"],
+    ["explain", "lab", "--rule", "nrs"],
     ["launch", "trl", "no.toml"],
     ["study", "no.toml"],
 ]
 OTHERS = [
+    ["grade", "no", "--verifier", "maht"],
     ["compare", "no", "nowhere"],
     ["report", "no"],
     ["passk", "no.jsonl"],

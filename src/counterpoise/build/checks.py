@@ -113,7 +113,7 @@ def check_needs(config: RunConfig) -> None:
 
 
 def check_names(config: RunConfig, *, started: bool = False) -> None:
-    """Look up reward, rule, emphasis, token weights, controller, filter, loss, denominator, guards and trackers, with their settings.
+    """Look up reward, rule, emphasis, token weights, controller, filter, loss, denominator, guards, trackers and verifiers that are set.
 
     A run that was `started` goes on as what it was: a balance set in two places is a notice there.
 
@@ -135,6 +135,8 @@ def check_names(config: RunConfig, *, started: bool = False) -> None:
             raise UnknownNameError("tracking.trackers", name, TRACKERS)
         if name in _EXTRAS and find_spec(name) is None:
             raise MissingExtraError(name, extra=name, purpose=f"tracking.trackers={name}")
+    if config.verification.settings:
+        check_verifiers([], config.verification.settings)
 
 
 def check_vllm(config: RunConfig, *, needs_entropy: bool) -> None:

@@ -1,4 +1,4 @@
-"""A run file from the command line, the run called after the files where it has no name."""
+"""What a command line names: a run file, the run called after the files where it has no name, and a verifier."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig
 
-__all__ = ["named_config"]
+__all__ = ["check_verifier", "named_config"]
 
 
 def named_config(run: Path, settings: Sequence[str]) -> RunConfig:
@@ -25,3 +25,17 @@ def named_config(run: Path, settings: Sequence[str]) -> RunConfig:
         return config
     stems = "-".join([run.stem, *(Path(word).stem for word in settings if is_run_file(word))])
     return load_config(run, [*settings, quoted("run.name", stems)])
+
+
+def check_verifier(name: str) -> None:
+    """See that there is such a verifier, before anything is read for it.
+
+    Raises:
+        UnknownNameError: there is none.
+        ConfigError: it is written as an import path and is none.
+    """
+    from counterpoise.errors import UnknownNameError
+    from counterpoise.verifiers.registry import VERIFIERS
+
+    if name not in VERIFIERS:
+        raise UnknownNameError("verifier", name, list(VERIFIERS.known()))

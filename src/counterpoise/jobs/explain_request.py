@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from counterpoise.build.balance import balance_set_twice
 from counterpoise.config import CriticConfig, RunConfig
 from counterpoise.errors import DataError, UsageError
+from counterpoise.lazy import np
 from counterpoise.prompts.templates import Tokenizer
 from counterpoise.tasks.base import Task
 from counterpoise.tasks.shared.identity import problem_id

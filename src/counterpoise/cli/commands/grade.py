@@ -10,6 +10,7 @@ import typer
 
 from counterpoise.cli import console
 from counterpoise.cli.commands.passk import EVERY_K, METRIC_HELP, parse_ks
+from counterpoise.cli.named import check_verifier
 from counterpoise.errors import UsageError
 from counterpoise.text import counted
 
@@ -54,6 +55,8 @@ def grade(
     counterpoise grade runs/eval-lab-countdown tasks.settings.count=4
     counterpoise grade runs/eval-gsm8k tasks.test=test.jsonl --verifier math verifier.literal=true
     """
+    if verifier is not None:
+        check_verifier(verifier)
     directory = evaluation_directory(target)
     settings = dict(map(_setting, (o for o in overrides or () if o.startswith(_VERIFIER))))
     if settings and verifier is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from counterpoise.cli import console
+from counterpoise.cli.named import check_verifier
 from counterpoise.errors import UsageError
 from counterpoise.text import counted
 
@@ -70,11 +71,7 @@ def import_rollouts(
     counterpoise import samples_gsm8k_2026-01-01.jsonl --task gsm8k --gold test.jsonl -o runs/harness
     counterpoise import mine.jsonl --prompt-column q --response-column out --gold-column a -o runs/mine
     """
-    from counterpoise.errors import UnknownNameError
-    from counterpoise.verifiers.registry import VERIFIERS
-
-    if verifier not in VERIFIERS:
-        raise UnknownNameError("verifier", verifier, list(VERIFIERS.known()))
+    check_verifier(verifier)
     from counterpoise.evaluation.imports.source import open_sources
     from counterpoise.jobs.imports import import_rollouts as run
     from counterpoise.types import SamplingSettings

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from counterpoise.build.checks import check_names, check_policy
 from counterpoise.build.problems import Problems, problems_of
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from counterpoise.evaluation.summary import EvaluationResult
 
 __all__ = ["Study", "StudyRun", "axis_text", "run_directory"]
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,22 +187,17 @@ class Study:
         Raises:
             ConfigError: a name, setting or file of an arm is none; the message names the arm.
         """
+        todo = [run for run in self.runs if not run.trained]
+        for run in todo:
+            started = any(run.config.path.glob("checkpoints/step-*"))
+            _of_arm(run, partial(check_names, run.config, started=started))
+            _of_arm(run, partial(check_policy, run.config.model))
         read: dict[str, Problems] = {}
-        for run in self.runs:
-            if run.trained:
-                continue
-            config = run.config
-            try:
-                check_names(config, started=any(config.path.glob("checkpoints/step-*")))
-                check_policy(config.model)
-                of_task = str(
-                    [getattr(config, section) for section in ("tasks", "prompt", "verification", "evaluation")]
-                )
-                if of_task not in read:
-                    read[of_task] = problems_of(config)
-            except UsageError as error:
-                where = f"{run.place}, " if run.place else ""
-                raise ConfigError(f"{where}arm {run.arm}: {error}") from error
+        for run in todo:  # behind every name, for reading takes longer than all of them
+            sections = ("tasks", "prompt", "verification", "evaluation")
+            of_task = str([getattr(run.config, section) for section in sections])
+            if of_task not in read:
+                read[of_task] = _of_arm(run, partial(problems_of, run.config))
 
     def measure(
         self,
@@ -298,6 +295,19 @@ def _cold(temperature: float) -> Sequence[str]:
 
 def _at(temperature: float) -> str:
     return f"evaluation.temperature={temperature:g}"
+
+
+def _of_arm(run: StudyRun, check: Callable[[], _T]) -> _T:
+    """What a check gives; its refusal names the arm.
+
+    Raises:
+        ConfigError: the check refused.
+    """
+    try:
+        return check()
+    except UsageError as error:
+        where = f"{run.place}, " if run.place else ""
+        raise ConfigError(f"{where}arm {run.arm}: {error}") from error
 
 
 def _evaluated(path: Path, step: int, measured: Sequence[str]) -> EvaluationResult | None:
