@@ -135,15 +135,6 @@ BENCHES = (
         2.5,
         rounds=1,
     ),
-    Bench(
-        "decode, SmolLM2-135M, 64 x 12",
-        "transformers generate",
-        "s",
-        ("decode.py", "--shape", "smollm2", "--prompts", "8", "--tokens", "12", "--repeats", "1"),
-        "embedded",
-        "generate",
-        3.0,
-    ),
 )
 
 

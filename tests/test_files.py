@@ -117,6 +117,8 @@ def test_a_file_is_as_readable_as_the_user_makes_files(tmp_path):
         ('"99999999999999999999999 and 1e999"', "99999999999999999999999 and 1e999"),
         ("1e308", 1e308),
         ("[" * DEPTH + "]" * DEPTH, ...),
+        ('{"a": 18446744073709551615, "b": {"c": -9223372036854775808}}\n', {"a": 2**64 - 1, "b": {"c": -(2**63)}}),
+        (' {"a": true, "b": {"c": [1e300]}, "d": null}\r\n ', {"a": True, "b": {"c": [1e300]}, "d": None}),
     ],
 )
 def test_json_that_is_read(text, value):
@@ -136,6 +138,13 @@ def test_json_that_is_read(text, value):
         (b"18446744073709551616", "an integer of 20 digits, which is more than 64 bits hold"),
         (b"[1e999]", "the number 1e999, which is too large"),
         (b"", "not JSON: Expecting value"),
+        (b'{"a": 1} {"b": 2}\n', "not JSON: Extra data"),
+        (b'{"a": "x", "b": 18446744073709551616}\n', "an integer of 20 digits"),
+        (b'{"a": "x", "b": -1e999}\n', "the number -1e999, which is too large"),
+        (b'{"a": {"b": 18446744073709551616}}\n', "an integer of 20 digits"),
+        (b'{"a": {"b": {"c": 1e999}}}\n', "the number 1e999"),
+        (b'{"a": {"b": [1e999]}}\n', "the number 1e999"),
+        (b'{"a": ' + b"[" * 100 + b"]" * 100 + b"}\n", "not JSON: nested more than 100 deep"),
     ],
 )
 def test_json_that_is_not_read_is_a_fault_in_one_line(raw, why):
@@ -148,7 +157,11 @@ def test_numbers_that_are_none_are_read_from_lines_and_not_from_documents():
     assert parse_json("[NaN, Infinity, -Infinity]")[1:] == [math.inf, -math.inf]
     with pytest.raises(JsonFault, match="NaN, which is not a number of JSON"):
         parse_json("[NaN]", finite=True)
+    assert math.isnan(parse_json('{"a": {"b": NaN}}')["a"]["b"])
+    with pytest.raises(JsonFault, match="Infinity, which is not a number of JSON"):
+        parse_json('{"a": {"b": Infinity}}', finite=True)
     assert parse_json("9" * 400, large_integers=True) == int("9" * 400)
+    assert parse_json('{"a": ' + "9" * 400 + "}", large_integers=True) == {"a": int("9" * 400)}
 
 
 def test_only_regular_files_are_opened_and_nothing_waits(tmp_path):

@@ -6,12 +6,10 @@ named pipe would wait for ever), UTF-8, no deeper than `DEPTH`, no number that c
 
 from __future__ import annotations
 
-import codecs
 import errno
 import hashlib
 import io
 import json
-import math
 import os
 import re
 import secrets
@@ -26,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from counterpoise.errors import StoreError
+from counterpoise.json_text import DEPTH, JsonFault, decoded, parse_json
 
 __all__ = [
     "DEPTH",
@@ -47,8 +46,6 @@ __all__ = [
     "why",
 ]
 
-DEPTH = 100
-"""Arrays and objects inside one another that are read at most; Python's own recursion ends at about 1,000."""
 _LARGEST = 2**31
 """Bytes of one document or one line that are read at most."""
 _OLD_SECONDS = 3600.0
@@ -59,13 +56,6 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"),
 )
-
-
-class JsonFault(ValueError):
-    """Why a text is not valid JSON that is read here, in one line."""
-
-    torn = False
-    """Whether it is a last line without its end, as a kill while writing leaves it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +130,9 @@ def atomic_write_text(path: Path, text: str) -> None:
     atomic_write(path, lambda handle: handle.write(text.encode()))
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def append_json_lines(path: Path, records: Sequence[Mapping[str, Any]], *, durable: bool = True) -> None:
     """Append records, one JSON object a line, in one write; a torn last line is closed first so nothing is glued to it.
 
@@ -151,7 +144,7 @@ def append_json_lines(path: Path, records: Sequence[Mapping[str, Any]], *, durab
     if not records:
         return
     path = Path(path)
-    data = "".join(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in records)
+    data = "".join(_encode(record) + "\n" for record in records)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Unbuffered: closing a buffered file would write once more, behind the cut below, what could not be written.
@@ -212,7 +205,7 @@ def read_text(path: str | Path) -> str:
     with open_regular(path) as handle:
         if os.fstat(handle.fileno()).st_size > _LARGEST:
             raise OSError(errno.EFBIG, f"more than {_LARGEST} bytes", str(path))
-        return _decoded(handle.read())
+        return decoded(handle.read())
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
@@ -223,31 +216,6 @@ def read_json(path: str | Path) -> dict[str, Any]:
         Fault: it is not such a document.
     """
     return _object(parse_json(read_text(path), finite=True))
-
-
-def parse_json(data: bytes | str, *, finite: bool = False, large_integers: bool = False) -> Any:
-    """A JSON value whose text is UTF-8 (with or without its mark), at most `DEPTH` deep, with integers of at most 64 bits.
-
-    `NaN` and `Infinity`, which Python and NumPy write, are read unless it has to be `finite`. `large_integers` admits integers of up
-    to 4,300 digits: in problems they are answers.
-
-    Raises:
-        Fault: it is not.
-    """
-    text = data.removeprefix("\ufeff") if isinstance(data, str) else _decoded(data)
-    # The hooks are slow, and nearly no text needs them.
-    odd = finite or _ODD.search(text) is not None
-    try:
-        value = _decoder(finite, large_integers).decode(text) if odd else json.loads(text)
-    except JsonFault:
-        raise
-    except RecursionError:
-        raise JsonFault(f"not JSON: nested more than {DEPTH} deep") from None
-    except ValueError as error:
-        raise JsonFault(f"not JSON: {error}") from None
-    if text.count("[") + text.count("{") > DEPTH and _deeper(value):
-        raise JsonFault(f"not JSON: nested more than {DEPTH} deep")
-    return value
 
 
 def json_lines(path: str | Path, *, large_integers: bool = False) -> Iterator[tuple[int, dict[str, Any] | JsonFault]]:
@@ -296,58 +264,6 @@ def read_json_lines(path: Path, *, on_damage: Callable[[Damage], None]) -> Itera
             on_damage(Damage(path=Path(path), line=number, reason=f"{found}{torn}"))
         else:
             yield found
-
-
-_ODD = re.compile(r"[0-9](?:[0-9]{19}|[eE]\+?[0-9]{3})")
-"""What may be a number that cannot be held; seldom met outside one. One class of characters at the front is looked for fast."""
-
-
-def _decoded(data: bytes) -> str:
-    try:
-        return data.removeprefix(codecs.BOM_UTF8).decode()
-    except UnicodeDecodeError as error:
-        raise JsonFault(f"not UTF-8: byte 0x{data[error.start]:02x} at place {error.start + 1}") from None
-
-
-def _decoder(finite: bool, large_integers: bool) -> json.JSONDecoder:
-    def integer(digits: str) -> int:
-        if not large_integers and not -(2**63) <= (value := _whole(digits)) < 2**64:
-            raise JsonFault(f"an integer of {len(digits.lstrip('-'))} digits, which is more than 64 bits hold")
-        return value if not large_integers else _whole(digits)
-
-    def number(digits: str) -> float:
-        value = float(digits)
-        if math.isinf(value):
-            raise JsonFault(f"the number {digits[:40]}, which is too large")
-        return value
-
-    def constant(word: str) -> float:
-        if finite:
-            raise JsonFault(f"{word}, which is not a number of JSON")
-        return float(word)
-
-    return json.JSONDecoder(parse_int=integer, parse_float=number, parse_constant=constant)
-
-
-def _whole(digits: str) -> int:
-    try:
-        return int(digits)
-    except ValueError:  # beyond the interpreter's limit of 4,300 digits
-        raise JsonFault(f"an integer of {len(digits.lstrip('-'))} digits") from None
-
-
-def _deeper(value: object) -> bool:
-    layer = [value]
-    for _ in range(DEPTH):
-        layer = [
-            inner
-            for outer in layer
-            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
-            if isinstance(inner, dict | list)
-        ]
-        if not layer:
-            return False
-    return True
 
 
 def _remove_abandoned(path: Path) -> None:

@@ -37,6 +37,12 @@ def test_other_settings_are_another_run_and_the_line_says_which(call, capsys):
     compared = counterpoise.compare(first, second, k=[1, 4])
     assert [row["k"] for row in compared.table.rows] == [1, 4]
     assert "tiny-countdown-nsr-2 - tiny-countdown-nsr" in compared.table.columns
+    assert compared.pass_at_tokens == {}
+    budgeted = counterpoise.compare(first, second, k=[1], tokens=[6, 12])
+    assert [list(budgets) for budgets in budgeted.pass_at_tokens.values()] == [[6, 12], [6, 12]]
+    assert "within 6 tokens: tiny-countdown-nsr 0.0" in str(budgeted) and "tiny-countdown-nsr-2 - tiny" in str(budgeted)
+    with pytest.raises(UsageError, match="whole numbers of tokens from 1"):
+        counterpoise.compare(first, second, tokens=[0])
 
 
 def test_a_run_that_was_interrupted_goes_on(call, interrupted):

@@ -41,11 +41,19 @@ def test_a_typed_path_means_the_same_in_a_file_elsewhere(command, tmp_path):
         (("--model", "lab:weka"), "did you mean 'lab:weak'?"),
         (("--rule", "nsr", "credit.rule=psr"), "credit.rule=psr and --rule say the same thing twice"),
         (("learner.stepz=3",), "unknown key 'learner.stepz'; did you mean 'steps'?"),
+        (("mine.toml",), "a file to write is named by --out: counterpoise init --out mine.toml"),
     ],
 )
 def test_init_says_what_is_wrong_before_anything_is_written(refused, tmp_path, words, says):
     refused("init", *words, says=says)
     assert not [*tmp_path.iterdir()]
+
+
+def test_init_says_what_is_still_to_be_set(command, tmp_path):
+    result = command("init", "--out", tmp_path / "run.toml", "--task", "jsonl")
+    assert (result.exit_code, (tmp_path / "run.toml").is_file()) == (0, True)
+    assert "before it can be trained: task 'jsonl' needs a file" in result.stderr
+    assert "before it can be trained" not in command("init", "--out", tmp_path / "other.toml").stderr
 
 
 def test_init_replaces_nothing(refused, tmp_path):

@@ -90,6 +90,7 @@ def test_every_command_that_would_read_a_model(ask, run_file, jsonl, tmp_path):
             "tasks.settings.verifier=maht",
         ): "unknown verifier 'maht'",
         ("eval", "lab", "--task", "jsonl", "tasks.test=no.jsonl"): "test=no.jsonl does not exist",
+        ("import", data, "--verifier", "maht", "-o", "new"): "unknown verifier 'maht'; did you mean 'math'?",
         ("advise", "lab", "credit.rule=nrs"): "unknown credit.rule 'nrs'",
         ("advise", file, "loss.name=x"): "unknown loss 'x'",
         ("advise", "lab", "--task", "jsonl", "tasks.path=x"): "did you mean 'tasks.settings.path'?",
@@ -118,20 +119,35 @@ OF_A_RUN_FILE = [
     ["train", "FILE", "prompt.template=chatt"],
     ["train", "FILE", "model.name=labb"],
     ["demo", "--rule", "nrs"],
+    ["eval", "lab", "--task", "cuntdown"],
+    ["eval", "labb", "--task", "countdown"],
+    ["launch", "trl", "no.toml"],
+    ["study", "no.toml"],
 ]
 OTHERS = [
-    ["eval", "lab", "--task", "cuntdown"],
     ["compare", "no", "nowhere"],
     ["report", "no"],
     ["passk", "no.jsonl"],
     ["verify", "no.jsonl", "--verifier", "maht"],
+]
+OF_VERIFIERS = [
+    ["train", "FILE", "verification.settings.maht.literal=true"],
+    ["verify", "no.jsonl", "--verifier", "maht"],
+    ["launch", "trl", "no.toml"],
+    ["launch", "verl", "FILE", "tasks.name=cuntdown", "--dry-run"],
+    ["config", "creditt"],
 ]
 FOR_NONE = (*HEAVY, "scipy", "asyncio", "pebble", "datasets", "huggingface_hub", "plotly")
 
 
 @pytest.mark.parametrize(
     ("commands", "unwanted"),
-    [(OF_A_RUN_FILE, (*FOR_NONE, "numpy", "counterpoise.verifiers.registry")), (OTHERS, FOR_NONE)],
+    [
+        (OF_A_RUN_FILE, (*FOR_NONE, "numpy", "counterpoise.verifiers.registry")),
+        (OTHERS, FOR_NONE),
+        (OF_VERIFIERS, (*HEAVY, "counterpoise.verifiers.compare.math", "counterpoise.verifiers.guests.code")),
+        ([["passk", "no.jsonl"]], ("counterpoise.cli.commands.eval", "counterpoise.cli.commands.doctor")),
+    ],
 )
 def test_messages_import_no_more_than_they_need(ask, run_file, commands, unwanted):
     # Each of these takes a tenth of the time of a message, or more.

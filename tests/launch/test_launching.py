@@ -149,6 +149,14 @@ def test_what_is_left_out_is_named_where_it_was_set():
     )
 
 
+def test_shares_of_memory_and_judges_are_the_engines_own_until_they_are_set():
+    plain, judges = options("verl", *ROWS).options, "+reward.custom_reward_function.reward_kwargs.workers_per_node"
+    assert not {judges, "reward.num_workers", "actor_rollout_ref.rollout.gpu_memory_utilization"} & set(plain)
+    found = options("verl", *ROWS, "rollout.gpu_share=0.6", "verification.workers=16").options
+    assert (found["actor_rollout_ref.rollout.gpu_memory_utilization"], found[judges]) == (0.6, 16)
+    assert options("trl", *ONE, "rollout.gpu_share=0.6").options["vllm_gpu_memory_utilization"] == 0.6
+
+
 def test_rows_of_an_update_become_trls_batches():
     config = [
         *ONE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from counterpoise.evaluation.comparison import Comparison, Contender
 from counterpoise.evaluation.comparison import compare as compare_contenders
 from counterpoise.evaluation.result_lines import result_lines
 from counterpoise.evaluation.statistics.curve import PassAtK
+from counterpoise.evaluation.statistics.metrics import Difference, Estimate
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.text import counted
 
@@ -64,6 +66,18 @@ class Compared(Tabular):
     """Each of the others against the first, with intervals, bands, gains and losses."""
     confidence: float
     """Level of intervals and bands."""
+    budgets: tuple[tuple[Estimate, ...], ...] = ()
+    """pass@(token budget) of each, budgets ascending; empty where none was asked for."""
+    budget_differences: tuple[tuple[Difference, ...], ...] = ()
+    """Each of the others less the first, at the same budgets."""
+
+    @property
+    def pass_at_tokens(self) -> dict[str, dict[int, float]]:
+        """By contender, the chance of a right response within a budget of so many tokens, in [0, 1]."""
+        return {
+            contender.name: {row.tokens: row.estimate for row in rows if row.tokens is not None}
+            for contender, rows in zip(self.contenders, self.budgets, strict=False)
+        }
 
     @property
     def table(self) -> Table:
@@ -89,8 +103,19 @@ class Compared(Tabular):
             columns=("k", *names, *(f"{made.after} - {made.base}" for made in self.comparisons)),
             cells=tuple(cells),
             rows=tuple(rows),
-            notes=tuple(sentence for made in self.comparisons for sentence in made.sentences()),
+            notes=(*(sentence for made in self.comparisons for sentence in made.sentences()), *self._within_budgets()),
         )
+
+    def _within_budgets(self) -> Iterator[str]:
+        for i, first in enumerate(self.budgets[0] if self.budgets else ()):
+            parts = [
+                f"{contender.name} {span(rows[i].estimate, rows[i].low, rows[i].high)}"
+                for contender, rows in zip(self.contenders, self.budgets, strict=True)
+            ]
+            for made, rows in zip(self.comparisons, self.budget_differences, strict=True):
+                moved = span(rows[i].estimate, rows[i].low, rows[i].high, signed=True)
+                parts.append(f"{made.after} - {made.base} {moved}")
+            yield f"within {counted(first.tokens or 0, 'token')}: {', '.join(parts)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The command `counterpoise`: registers the commands and turns what goes wrong into one line and an exit code.
 
-A command lives in its own file of `commands/` and imports what is heavy inside its function, so that `--help` and tab
-completion answer at once. To add one: write `cli/commands/<name>.py` and add a line to `COMMANDS`.
+A command lives in its own file of `commands/`, which is imported when it is asked for, and imports what is heavy inside its function,
+so that `--help`, tab completion and messages about mistakes answer at once. To add one: write `cli/commands/<name>.py` and add a line to
+`COMMANDS`.
 
 Exit codes: 0 done, 1 the run failed (or there is a bug), 2 wrong usage or configuration, 130 interrupted,
 141 the reader of the output went away before its end.
@@ -10,12 +11,14 @@ Exit codes: 0 done, 1 the run failed (or there is a bug), 2 wrong usage or confi
 from __future__ import annotations
 
 import errno
+import importlib
 import inspect
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections import UserDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -24,29 +27,6 @@ from typer.core import TyperGroup
 
 from counterpoise import __version__
 from counterpoise.cli import console
-from counterpoise.cli.commands.advise import advise
-from counterpoise.cli.commands.compare import compare
-from counterpoise.cli.commands.config import config
-from counterpoise.cli.commands.demo import demo
-from counterpoise.cli.commands.doctor import doctor
-from counterpoise.cli.commands.eval import evaluate
-from counterpoise.cli.commands.explain import explain
-from counterpoise.cli.commands.export import export
-from counterpoise.cli.commands.grade import grade
-from counterpoise.cli.commands.import_ import import_rollouts
-from counterpoise.cli.commands.init import init
-from counterpoise.cli.commands.launch import launch
-from counterpoise.cli.commands.list_ import list_names
-from counterpoise.cli.commands.merge import merge
-from counterpoise.cli.commands.model import model
-from counterpoise.cli.commands.passk import passk
-from counterpoise.cli.commands.pretrain import pretrain
-from counterpoise.cli.commands.report import report
-from counterpoise.cli.commands.study import study
-from counterpoise.cli.commands.tasks import tasks
-from counterpoise.cli.commands.train import train
-from counterpoise.cli.commands.verify import verify
-from counterpoise.cli.commands.watch import watch
 from counterpoise.cli.output import guarded_streams, lost
 from counterpoise.errors import CounterpoiseError
 
@@ -55,31 +35,56 @@ __all__ = ["COMMANDS", "GROUPS", "TRACEBACK_VARIABLE", "app", "main"]
 TRACEBACK_VARIABLE = "COUNTERPOISE_TRACEBACK"
 """Set it to 1 to see where an error came from."""
 
-COMMANDS: Mapping[str, Callable[..., None]] = {
-    "demo": demo,
-    "init": init,
-    "advise": advise,
-    "train": train,
-    "study": study,
-    "watch": watch,
-    "eval": evaluate,
-    "grade": grade,
-    "merge": merge,
-    "import": import_rollouts,
-    "export": export,
-    "compare": compare,
-    "report": report,
-    "explain": explain,
-    "pretrain": pretrain,
-    "verify": verify,
-    "passk": passk,
-    "list": list_names,
-    "config": config,
-    "doctor": doctor,
-}
+
+class _Imported(Mapping[str, Any]):
+    """Objects by name, each imported when it is asked for: a command costs its own imports alone."""
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        self._places = places
+
+    def __getitem__(self, name: str) -> Any:
+        module, _, found = self._places[name].partition(":")
+        return getattr(importlib.import_module(f"counterpoise.cli.commands.{module}"), found)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+COMMANDS: Mapping[str, Callable[..., None]] = _Imported(
+    {
+        "demo": "demo:demo",
+        "init": "init:init",
+        "advise": "advise:advise",
+        "train": "train:train",
+        "study": "study:study",
+        "watch": "watch:watch",
+        "eval": "eval:evaluate",
+        "grade": "grade:grade",
+        "merge": "merge:merge",
+        "import": "import_:import_rollouts",
+        "export": "export:export",
+        "compare": "compare:compare",
+        "report": "report:report",
+        "explain": "explain:explain",
+        "pretrain": "pretrain:pretrain",
+        "verify": "verify:verify",
+        "passk": "passk:passk",
+        "list": "list_:list_names",
+        "config": "config:config",
+        "doctor": "doctor:doctor",
+    }
+)
 """Commands by name, in the order of the help page; the docstring is the help text."""
 
-GROUPS: Mapping[str, typer.Typer] = {"tasks": tasks, "model": model, "launch": launch}
+GROUPS: Mapping[str, typer.Typer] = _Imported(
+    {"tasks": "tasks:tasks", "model": "model:model", "launch": "launch:launch"}
+)
 """Commands that have commands of their own."""
 
 
@@ -97,6 +102,13 @@ _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory"
 
 class _Group(TyperGroup):
     """The outermost command: below it every error on purpose becomes its message and its exit code."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Made()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -159,6 +171,31 @@ def _root(
     """Train language models on verifiable rewards with positive and negative reinforcement held apart, and measure pass@k."""
 
 
+class _Made(UserDict[str, Any]):
+    """The commands as typer makes them, each when it is asked for."""
+
+    def __missing__(self, name: str) -> Any:
+        one = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+        one.callback()(_root)
+        if name in GROUPS:
+            one.add_typer(GROUPS[name], name=name)
+        else:
+            command = COMMANDS[name]
+            # Escaped because `[key=value]` in a docstring would otherwise be taken for a style and vanish.
+            one.command(name, help=escape(inspect.getdoc(command) or ""))(command)
+        made = self.data[name] = typer.main.get_command(one).commands[name]  # type: ignore[attr-defined]
+        return made
+
+    def __contains__(self, name: object) -> bool:
+        return name in COMMANDS or name in GROUPS
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*COMMANDS, *GROUPS))
+
+    def __len__(self) -> int:
+        return len(COMMANDS) + len(GROUPS)
+
+
 def _make_app() -> typer.Typer:
     made = typer.Typer(
         name="counterpoise",
@@ -169,11 +206,6 @@ def _make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     made.callback()(_root)
-    for name, command in COMMANDS.items():
-        # Escaped because `[key=value]` in a docstring would otherwise be taken for a style and vanish.
-        made.command(name, help=escape(inspect.getdoc(command) or ""))(command)
-    for name, group in GROUPS.items():
-        made.add_typer(group, name=name)
     return made
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from counterpoise.cli import console
 from counterpoise.cli.evaluated import evaluation_folder, sections_of, show_result
-from counterpoise.cli.sweep import Sweep, sweep_served, swept_configs
+from counterpoise.cli.sweep import Sweep, SweepBars, said_once, show_sweep, swept_configs, swept_settings
 from counterpoise.errors import UsageError
 from counterpoise.text import counted
 
@@ -58,7 +58,7 @@ def evaluate_addresses(urls: Sequence[str], serving: Mapping[str, Any], asked: S
     """
     from counterpoise.build.problems import task_and_template
     from counterpoise.cli.live import LazyProgress
-    from counterpoise.jobs.served import evaluate_served, named_servers
+    from counterpoise.jobs.served import evaluate_served, named_servers, sweep_served
     from counterpoise.rollouts.served.server import Server
 
     if asked.task is None:
@@ -78,7 +78,10 @@ def evaluate_addresses(urls: Sequence[str], serving: Mapping[str, Any], asked: S
     where = servers[0].endpoint.host if len(servers) == 1 else counted(len(servers), "server")
     label = f"{model} at {where}"
     if sweep:
-        sweep_served(servers, config, configs, asked.metrics, label=label, out=asked.out, as_json=asked.as_json)
+        arms = swept_settings(configs, model, config, asked.out, "served")
+        with SweepBars(label) as bars:
+            made = sweep_served(arms, servers, on_progress=bars.of, say=said_once())
+        show_sweep(made, label, asked.metrics, as_json=asked.as_json)
         return
     directory = asked.out or evaluation_folder(model, config, kind="served")
     with LazyProgress(f"evaluating {label}") as show:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from counterpoise.config import RunConfig
     from counterpoise.evaluation.sweep import Swept
     from counterpoise.jobs.sweep import SweptSetting
-    from counterpoise.rollouts.served.server import Server
 
 __all__ = [
     "SWEEP_HELP",
@@ -28,13 +27,12 @@ __all__ = [
     "SweepBars",
     "always",
     "overrides_of",
-    "place_of",
     "refuse_swept",
     "said_once",
     "setting_label",
     "show_sweep",
-    "sweep_served",
     "swept_configs",
+    "swept_settings",
 ]
 
 SWEEP_HELP = "Several settings in one table, e.g. temperature=0.2,0.6,1.0; also top_p, top_k, max_tokens; repeated, all combinations."
@@ -72,36 +70,16 @@ def swept_configs(
     ]
 
 
-def sweep_served(
-    servers: Sequence[Server],
-    own: RunConfig,
-    configs: Sequence[tuple[str, RunConfig]],
-    metrics: Sequence[str],
-    *,
-    label: str,
-    out: Path | None,
-    as_json: bool,
-) -> None:
-    """Ask servers of one model at each setting of `swept_configs`, in `runs/served-MODEL-TASK-…`, or in folders of `out`."""
-    from counterpoise.errors import StoreError
-    from counterpoise.evaluation.sweep import Swept
-    from counterpoise.jobs.served import evaluate_served
+def swept_settings(
+    configs: Sequence[tuple[str, RunConfig]], model: str, own: RunConfig, out: Path | None, kind: str
+) -> list[SweptSetting]:
+    """The settings of `swept_configs` with their places: `runs/KIND-MODEL-TASK-…`, or folders of `out`."""
+    from counterpoise.jobs.sweep import SweptSetting
 
-    made, say = [], said_once()
-    with SweepBars(label) as bars:
-        for setting, config in configs:
-            directory = place_of(servers[0].model, config, own, out, "served")()
-            before = _drawn(directory)
-            result, error = None, None
-            try:
-                result = evaluate_served(
-                    config, servers, directory=directory, on_progress=bars.labelled(setting), say=say
-                )
-            except StoreError as found:
-                error = str(found)
-            reused = result is not None and _drawn(directory) == before
-            made.append(Swept(label=setting, directory=directory, result=result, error=error, reused=reused))
-    show_sweep(made, label, metrics, as_json=as_json)
+    return [
+        SweptSetting(label=label, config=config, place=_place_of(model, config, own, out, kind))
+        for label, config in configs
+    ]
 
 
 def show_sweep(made: Sequence[Swept], label: str, metrics: Sequence[str], *, as_json: bool) -> None:
@@ -165,15 +143,11 @@ class SweepBars:
         self._stack.close()
 
     def of(self, arm: SweptSetting) -> OnCount:
-        """The bar of an arm."""
-        return self.labelled(arm.label)
-
-    def labelled(self, label: str) -> OnCount:
         """The bar of a setting; the one before is closed."""
         from counterpoise.cli.live import LazyProgress
 
         self._stack.close()
-        return self._stack.enter_context(LazyProgress(f"evaluating {self._label}, {label}"))
+        return self._stack.enter_context(LazyProgress(f"evaluating {self._label}, {arm.label}"))
 
 
 def setting_label(one: Mapping[str, str]) -> str:
@@ -186,7 +160,7 @@ def overrides_of(one: Mapping[str, str]) -> list[str]:
     return [f"evaluation.{key}={value}" for key, value in one.items()]
 
 
-def place_of(model: str, config: RunConfig, own: RunConfig, out: Path | None, kind: str) -> Callable[[], Path]:
+def _place_of(model: str, config: RunConfig, own: RunConfig, out: Path | None, kind: str) -> Callable[[], Path]:
     """Where a model's evaluation at one setting is kept, asked for once the setting has passed its checks."""
     from counterpoise.runs.sampling import sampling_name
 
@@ -198,12 +172,6 @@ def place_of(model: str, config: RunConfig, own: RunConfig, out: Path | None, ki
 def always(path: Path) -> Callable[[], Path]:
     """A place that is known already."""
     return lambda: path
-
-
-def _drawn(directory: Path) -> int:
-    """Bytes of what was drawn."""
-    path = directory / "rollouts.jsonl"
-    return path.stat().st_size if path.is_file() else 0
 
 
 def said_once() -> Callable[[str], None]:

@@ -12,11 +12,11 @@ from counterpoise.cli.sweep import (
     SweepBars,
     always,
     overrides_of,
-    place_of,
     said_once,
     setting_label,
     show_sweep,
     swept_configs,
+    swept_settings,
 )
 
 __all__ = ["sweep_model", "sweep_run"]
@@ -32,13 +32,13 @@ def sweep_run(
     runs = [(setting_label(one), RunDirectory.read(path, [*settings, *overrides_of(one)])) for one in sweep]
     runs[0][1].refuse_missing("eval")
     check_evaluation(runs[0][1].config, model=False)
-    from counterpoise.jobs.evaluate import weights_of
-    from counterpoise.jobs.sweep import SweptSetting, evaluate_sweep
+    from counterpoise.jobs.evaluate import sweep_policy, weights_of
+    from counterpoise.jobs.sweep import SweptSetting
 
     saved, step = weights_of(runs[0][1], step, say=console.note)
     arms = [SweptSetting(label=label, config=run.config, place=always(run.evaluation(step))) for label, run in runs]
     with SweepBars(f"{path}@{step}") as bars:
-        made = evaluate_sweep(
+        made = sweep_policy(
             arms, saved=saved, step=step, check=runs[0][1].compare_test, on_progress=bars.of, say=said_once()
         )
     show_sweep(made, f"{path} at step {step}", metrics, as_json=as_json)
@@ -59,12 +59,9 @@ def sweep_model(
 
     own, configs = swept_configs({"model": {"name": target}, **sections_of(given)}, settings, sweep)
     check_evaluation(own)
-    from counterpoise.jobs.sweep import SweptSetting, evaluate_sweep
+    from counterpoise.jobs.evaluate import sweep_policy
 
-    arms = [
-        SweptSetting(label=label, config=config, place=place_of(target, config, own, out, "eval"))
-        for label, config in configs
-    ]
+    arms = swept_settings(configs, target, own, out, "eval")
     with SweepBars(target) as bars:
-        made = evaluate_sweep(arms, on_progress=bars.of, say=said_once())
+        made = sweep_policy(arms, on_progress=bars.of, say=said_once())
     show_sweep(made, target, metrics, as_json=as_json)

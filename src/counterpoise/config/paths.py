@@ -105,7 +105,8 @@ def paths_in(tables: Mapping[str, Any]) -> Iterator[PathPlace | _PartPlace]:
         if isinstance(source, MutableMapping):
             yield from _set(source, f"tasks.settings.sources.{number}", _of_tasks(), "input")
     settings = _table(_table(tables, "verification"), "settings")
-    for verifier, names in (_of_verifiers() if settings else {}).items():
+    for verifier in settings:
+        names = _of_verifier(verifier)
         yield from _set(_table(settings, verifier), f"verification.settings.{verifier}", names, "made")
 
 
@@ -115,7 +116,7 @@ def is_path_key(key: str) -> bool:
     if key in ("run.directory", "model.name", "tasks.train", "tasks.test"):
         return True
     if section.startswith("verification.settings."):
-        return name in _of_verifiers().get(section.removeprefix("verification.settings."), ())
+        return name in _of_verifier(section.removeprefix("verification.settings."))
     return (section == "tasks.settings" or section.startswith("tasks.settings.sources.")) and name in _of_tasks()
 
 
@@ -238,10 +239,11 @@ def _of_tasks() -> tuple[str, ...]:
 
 
 @cache
-def _of_verifiers() -> dict[str, tuple[str, ...]]:
+def _of_verifier(name: str) -> tuple[str, ...]:
     from counterpoise.verifiers.registry import VERIFIERS
 
-    return {verifier: names for verifier, make in VERIFIERS.items() if (names := _declared(make))}
+    make = VERIFIERS.get(name)
+    return () if make is None else _declared(make)
 
 
 def _declared(make: Callable[..., object]) -> tuple[str, ...]:

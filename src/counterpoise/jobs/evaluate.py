@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -22,6 +23,8 @@ from counterpoise.errors import CheckpointError, StoreError
 from counterpoise.evaluation.estimators.passk import k_sweep
 from counterpoise.evaluation.store.rollouts import same_draws
 from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.evaluation.sweep import Swept
+from counterpoise.jobs.sweep import ProgressOf, SweptSetting, sweep
 from counterpoise.learner.checkpoint import CheckpointStore
 from counterpoise.processes import use_threads
 from counterpoise.prompts import Wording
@@ -29,7 +32,7 @@ from counterpoise.runs.directory import RunDirectory
 from counterpoise.types import Problem
 from counterpoise.verifiers.judge import Judge
 
-__all__ = ["Evaluator", "evaluate_model", "evaluate_run", "open_evaluator", "weights_of"]
+__all__ = ["Evaluator", "evaluate_model", "evaluate_run", "open_evaluator", "sweep_policy", "weights_of"]
 
 
 def evaluate_model(
@@ -192,3 +195,43 @@ def open_evaluator(
         yield Evaluator(
             config=config, problems=problems, pool=pool, template=template, accelerator=accelerator, judge=judge
         )
+
+
+def sweep_policy(
+    arms: Sequence[SweptSetting],
+    *,
+    saved: Path | None = None,
+    step: int = 0,
+    check: Callable[[Sequence[Problem]], None] = lambda problems: None,
+    on_progress: ProgressOf | None = None,
+    say: Say = unsaid,
+) -> list[Swept]:
+    """Evaluate weights, read once, at each setting; one that stands as it is asked for is read and not drawn again.
+
+    Args:
+        arms: the settings.
+        saved: weights of a run's step; None is the model of the configuration.
+        step: training steps behind them.
+        check: as `open_evaluator` takes it.
+        on_progress: as `ProgressOf`.
+        say: gets a line for each damage.
+
+    Returns:
+        As `sweep`.
+
+    Raises:
+        DataError, ConfigError: the task cannot be loaded.
+        ModelError: the model cannot be read.
+    """
+    with open_evaluator(arms[0].config, check=check) as bench:
+        policy = cache(lambda: bench.load(saved))
+
+        def evaluate(arm: SweptSetting, directory: Path) -> tuple[EvaluationResult, bool]:
+            here = replace(bench, config=arm.config)
+            standing = here.standing(directory, step)
+            if standing is not None:
+                return standing, True
+            progress = None if on_progress is None else on_progress(arm)
+            return here.evaluate(policy(), directory=directory, step=step, on_progress=progress, say=say), False
+
+        return sweep(arms, evaluate)

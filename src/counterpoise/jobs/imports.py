@@ -215,7 +215,7 @@ class _Writer:
     def __init__(self, store: RolloutStore, problems: _Problems, threshold: float, *, in_thought: bool) -> None:
         self._store = store
         self._problems = problems
-        self._held = HeldDraws(store)
+        self.held = HeldDraws(store)
         self._threshold = threshold
         self._in_thought = in_thought
         self.version = f"from-{threshold:g}"
@@ -237,12 +237,15 @@ class _Writer:
         self, source: Source, steps: Collection[int], refused: Refused
     ) -> Iterator[tuple[dict[str, Any] | None, StoredVerdict | None]]:
         places: Counter[tuple[str, int | None]] = Counter()
+        seeds: dict[int | None, int] = {}
         for draw, problem in self._problems.placed(source, steps, refused):
-            seed = int(problem_id("file", source.digest, str(draw.step))[:13], 16)
+            if draw.step not in seeds:
+                seeds[draw.step] = int(problem_id("file", source.digest, str(draw.step))[:13], 16)
+            seed = seeds[draw.step]
             drawn_as = places[problem, draw.step]
             places[problem, draw.step] += 1
-            before = self._held.found(problem, drawn_as, seed)
-            sample = self._held.place(problem, drawn_as, seed) if before is None else before
+            before = self.held.found(problem, drawn_as, seed)
+            sample = self.held.place(problem, drawn_as, seed) if before is None else before
             assert sample is not None
             fresh = None if before is not None else self._line(draw, problem, sample, drawn_as, seed)
             yield fresh, self._verdict(source, draw, problem, sample)
@@ -316,7 +319,7 @@ def _summary(store: RolloutStore, writer: _Writer) -> EvaluationResult | None:
         verifiers = {IMPORTED: writer.version}
     if set(verifiers) != {IMPORTED}:
         return None
-    drawn = store.drawn()
+    drawn = writer.held.lengths()
     problems = [kept.problem() for name, kept in sorted(kept_problems(store.directory).items()) if name in drawn]
     graders = {problem.verifier: (IMPORTED, writer.version) for problem in problems}
     result = summarise(store, problems, n=max(drawn.values()), graders=graders)

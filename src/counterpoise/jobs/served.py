@@ -17,7 +17,9 @@ from counterpoise.errors import ConfigError, ModelError, ServerError
 from counterpoise.evaluation.run import check_asked, conclude
 from counterpoise.evaluation.store.rollouts import Manifest, RolloutStore, StoredRollout
 from counterpoise.evaluation.summary import EvaluationResult
+from counterpoise.evaluation.sweep import Swept
 from counterpoise.files import atomic_write_text, read_json
+from counterpoise.jobs.sweep import ProgressOf, SweptSetting, sweep
 from counterpoise.prompts import Wording
 from counterpoise.prompts.templates import ChatTemplate, Message, TextTemplate
 from counterpoise.rollouts.served.dialect import Ask
@@ -31,7 +33,7 @@ from counterpoise.thought import TAGS, opens_thought
 from counterpoise.types import MESSAGES, Problem, StopReason
 from counterpoise.verifiers.equivalence import equivalent_answers
 
-__all__ = ["evaluate_served", "named_servers"]
+__all__ = ["evaluate_served", "named_servers", "sweep_served"]
 
 _FILE = "server.json"
 _ALIKE = 4
@@ -130,6 +132,24 @@ def evaluate_served(
         say_damages(store, say)
 
 
+def sweep_served(
+    arms: Sequence[SweptSetting],
+    servers: Sequence[Server],
+    *,
+    on_progress: ProgressOf | None = None,
+    say: Say = unsaid,
+) -> list[Swept]:
+    """`evaluate_served` at each setting, for what its store lacks, and the results as `sweep`."""
+
+    def evaluate(arm: SweptSetting, directory: Path) -> tuple[EvaluationResult, bool]:
+        before = _drawn(directory)
+        progress = None if on_progress is None else on_progress(arm)
+        result = evaluate_served(arm.config, servers, directory=directory, on_progress=progress, say=say)
+        return result, _drawn(directory) == before
+
+    return sweep(arms, evaluate)
+
+
 class _Kept:
     """The store of an evaluation, begun with the first response: a server that never answers leaves nothing behind."""
 
@@ -222,6 +242,12 @@ class _Kept:
         merged = {name: sorted({*_texts_of(before.get(name)), *values}) for name, values in found.items()}
         if merged != before:
             atomic_write_text(path, json.dumps(merged, indent=2, ensure_ascii=False) + "\n")
+
+
+def _drawn(directory: Path) -> int:
+    """Bytes of what was drawn."""
+    path = directory / "rollouts.jsonl"
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _texts_of(value: object) -> list[str]:

@@ -21,7 +21,11 @@ T = TypeVar("T")
 
 
 def gather(value: T, processes: int) -> list[T]:
-    """`value` of every process, in rank order, on every process."""
+    """`value` of every process, in rank order, on every process.
+
+    A `World` gathers lists and knows no tensors; what is beside `all_reduce` goes the same way as the gradients, in the process group that
+    the learner's accelerator has begun.
+    """
     if processes == 1:
         return [value]
     values: list[T | None] = [None] * processes

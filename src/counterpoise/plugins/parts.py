@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from counterpoise.errors import ConfigError
@@ -31,21 +32,27 @@ _files: Final[dict[str, str]] = {}
 class Parts(dict[str, T]):
     """Parts of one kind by name, a dict of ours; looking up any other name finds what packages and import paths name.
 
-    It is iterated over without those, since they are many or not known.
+    It is iterated over without those, since they are many or not known. One of ours that is given as `module:Name` is imported when it
+    is asked for.
     """
 
     def __init__(
-        self, kind: str, own: Mapping[str, T], adopt: Shape | Callable[[ForeignPart], T], *, message: str | None = None
+        self,
+        kind: str,
+        own: Mapping[str, T | str],
+        adopt: Shape | Callable[[ForeignPart], T],
+        *,
+        message: str | None = None,
     ) -> None:
         """Name them.
 
         Args:
             kind: `rule`, `verifier`, …: the first part of a plugin's name.
-            own: ours.
+            own: ours, or where they are.
             adopt: makes a part of what a path leads to, and refuses what is none; a `Shape` takes classes and functions.
             message: what messages call the kind, where that is another word.
         """
-        super().__init__(own)
+        super().__init__(own)  # type: ignore[arg-type]
         self.kind = kind
         said = message or kind
         self._adopt: Callable[[ForeignPart], Any] = (
@@ -57,6 +64,29 @@ class Parts(dict[str, T]):
     def __contains__(self, name: object) -> bool:
         """Whether a look-up finds a part or says why it does not."""
         return super().__contains__(name) or (isinstance(name, str) and _reference(self.kind, name) is not None)
+
+    def __getitem__(self, name: str) -> T:
+        found = super().__getitem__(name)
+        if isinstance(found, str):
+            module, _, attribute = found.partition(":")
+            self[name] = found = getattr(import_module(module), attribute)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        # A dict that is made of one goes by this and not by what is stored.
+        return super().__iter__()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """One of ours; `default` for any other name."""
+        return self[name] if dict.__contains__(self, name) else default
+
+    def items(self) -> ItemsView[str, T]:  # type: ignore[override]
+        """Ours, imported."""
+        return ItemsView(self)
+
+    def values(self) -> ValuesView[T]:  # type: ignore[override]
+        """Ours, imported."""
+        return ValuesView(self)
 
     def __missing__(self, name: str) -> T:
         """Import what is named.

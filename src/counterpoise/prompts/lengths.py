@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from counterpoise.errors import DataError
+from counterpoise.lazy import np
 from counterpoise.prompts.templates import Tokenizer
 from counterpoise.prompts.wording import Wording, named, rendered
 from counterpoise.text import counted
 from counterpoise.types import Problem
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["BatchTokenizer", "Fitted", "Limit", "fit_prompts", "prompt_lengths"]
 

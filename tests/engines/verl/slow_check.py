@@ -11,8 +11,10 @@ def check(response, gold):
 
 
 def solve(response, gold):
-    """As `check`, with so many seconds of processor time."""
+    """As `check`, with so many seconds of processor time; it raises where it is asked to."""
     seconds, _, answer = response.partition(" ")
+    if answer == "raise":
+        raise ZeroDivisionError("asked for")
     end = time.process_time() + float(seconds)
     while time.process_time() < end:
         pass

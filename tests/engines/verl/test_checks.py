@@ -6,7 +6,7 @@ import sys
 import pytest
 from command import command, environment
 
-from counterpoise.errors import CounterpoiseError
+from counterpoise.errors import CounterpoiseError, UsageError
 
 MODULE = "counterpoise.engines.verl"
 
@@ -96,3 +96,18 @@ def test_what_cannot_be_is_refused_before_ray_starts(checked, overrides, says):
     with pytest.raises(CounterpoiseError) as refused:
         checked(*overrides)
     assert says in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_verls_own_command_refuses_a_configuration_in_which_our_credit_would_not_be_called(tmp_path):
+    from verl.trainer import main_ppo
+
+    from counterpoise.engines.verl.hydra import compose_config
+
+    def held(*more):
+        config = compose_config([*command(tmp_path)[3:], *more])
+        main_ppo.validate_config(config=config, use_reference_policy=False, use_critic=False)
+
+    held()
+    held("algorithm.adv_estimator=grpo", "trainer.v1.trainer_mode=sync")  # nothing of ours is asked for
+    with pytest.raises(UsageError, match=r"algorithm\.adv_estimator=grpo: no rule of ours would be called"):
+        held("algorithm.adv_estimator=grpo", "trainer.v1.trainer_mode=sync", "+algorithm.counterpoise.rule=nsr")

@@ -1,6 +1,7 @@
 """Verdicts of pools on the nodes of a local Ray cluster: two nodes of one machine."""
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -11,11 +12,13 @@ import ray
 from ray.cluster_utils import Cluster
 
 from counterpoise.engines.verl import judging
-from counterpoise.engines.verl.judging import compute_score_by_node
-from counterpoise.engines.verl.rewards import compute_score
-from counterpoise.errors import DataError, UnknownNameError, UsageError
+from counterpoise.engines.verl.judging import compute_score_by_node, judged_by_node
+from counterpoise.engines.verl.rewards import compute_score, judged
+from counterpoise.errors import ConfigError, DataError, UnknownNameError, UsageError
+from counterpoise.runfile import dump_config, load_config
 
-SLOW = f"{Path(__file__).parent / 'slow_check.py'}:check"
+HERE = Path(__file__).parent
+SLOW = f"{HERE / 'slow_check.py'}:check"
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +71,36 @@ def test_verdicts_are_those_of_the_reward_function_and_all_nodes_give_them(nodes
     found = score(["1.0 7", "1.0 8"] * 4)  # eight seconds of one worker, four of one on each node
     assert [one["score"] for one in found] == [1.0, 0.0] * 4 and all(one["scored"] for one in found)
     assert time.monotonic() - start < 7
+
+
+def test_a_launched_runs_own_verifier_is_asked_on_all_nodes_and_may_raise_or_hang(nodes, tmp_path):
+    run = tmp_path / "launch.toml"
+    lab = HERE.parents[2] / "recipes" / "lab.toml"
+    run.write_text(dump_config(load_config(lab, ["verification.timeout=0.5", "verification.blame=none"])))
+    problem = {
+        "problem_id": "1", "task_type": "own", "question": "?", "gold": "7", "meta": {}, "record": {},
+        "verifier": f"{HERE / 'slow_check.py'}:solve",
+    }  # fmt: skip
+    extra = {"problem": json.dumps(problem), "prefix": "0 "}
+    said = {"run": str(run), "wrong": -1.0}
+
+    async def all_of(texts):
+        asked = (judged_by_node("own", text, "7", extra, workers_per_node=1, **said) for text in texts)
+        return await asyncio.gather(*asked)
+
+    right, wrong, raised = asyncio.run(all_of(["7", "8", "raise"]))
+    assert [right, wrong] == [judged("own", text, "7", extra, **said) for text in "78"]
+    assert (right["score"], wrong["score"]) == (1.0, -1.0)
+    assert (raised["score"], raised["scored"]) == (-1.0, False) and "asked for" in raised["reason"]
+    extra["prefix"] = ""
+    slow, fine = asyncio.run(all_of(["60 7", "0 7"]))
+    assert slow["scored"] is False and slow["reason"].startswith("timeout")
+    assert (fine["score"], fine["scored"]) == (1.0, True)
+    with pytest.raises(DataError, match="not of the data that launch wrote"):
+        asyncio.run(judged_by_node("own", "7", "7", {}, **said))
+    said["run"] = str(tmp_path / "gone.toml")  # a node that has not got the run's directory
+    with pytest.raises(ConfigError, match=r"gone\.toml"):
+        asyncio.run(all_of(["0 7"]))
 
 
 def test_what_a_dead_process_had_is_judged_again(nodes):

@@ -18,6 +18,7 @@ OURS = (
     "trainer.v1.sampler.",
     "data.dataloader_num_workers",
     "actor_rollout_ref.rollout.agent.",
+    "reward.num_workers",
 )
 SINGLE = (
     "actor_rollout_ref.rollout.name", "actor_rollout_ref.model.use_remove_padding", "actor_rollout_ref.actor.use_torch_compile",
@@ -38,7 +39,7 @@ def test_the_labs_run_file_trains_in_verl(tmp_path):
     settings = [
         "credit.rule=weighted_reinforce", "rollout.prompts_per_step=8", "learner.minibatch=4", "learner.minibatch_unit=rows",
         "loss.entropy=1e-3", "tasks.max_train=64", "learner.steps=2", "checkpoint.every_steps=0", "evaluation.before=false",
-        "evaluation.after=false", "run.directory=runs",
+        "evaluation.after=false", "run.directory=runs", "verification.workers=1",
     ]  # fmt: skip
     words = [
         "launch",

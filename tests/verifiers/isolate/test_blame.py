@@ -271,3 +271,9 @@ def test_what_fails_alone_is_not_tried_beside_its_gold_again(monkeypatch: pytest
     )
     assert settled[key].judgement.basis == "intractable_answer"
     assert tried == [("math", answer), ("math", "72")]
+
+
+def test_a_long_reason_keeps_its_end():
+    reason = unscored(f"crash: ValueError: {'x' * 500} (line 12)").reason
+    assert len(reason) <= 200 and reason.startswith("crash: ValueError: xx") and reason.endswith(" (line 12)")
+    assert unscored("two\n words").reason == "two words"

@@ -113,14 +113,11 @@ def evaluate(
     counterpoise eval http://a:8000/v1 http://b:8000/v1 --model Qwen/Qwen3-8B --task gsm8k tasks.test=test.jsonl --n 256
     """
     from counterpoise.errors import UsageError
-    from counterpoise.evaluation.statistics.metrics import metric_names
-    from counterpoise.evaluation.sweep import settings_of_sweep
     from counterpoise.models.layout import holds_model
     from counterpoise.runfile import parse_config
     from counterpoise.runs.directory import RunDirectory
 
-    metrics = metric_names(metric or [])
-    swept = settings_of_sweep(sweep or [])
+    metrics, swept = _asked(metric, sweep)
     flags = {
         "tasks.name": task,
         "evaluation.n": n,
@@ -214,6 +211,21 @@ def evaluate(
             result = evaluate_model(config, directory=directory, on_progress=show, say=console.note)
     label = f"{path} at step {step}" if is_run else target
     show_result(result, directory, label, metrics, as_json=as_json)
+
+
+def _asked(metric: Sequence[str] | None, sweep: Sequence[str] | None) -> tuple[list[str], list[dict[str, str]]]:
+    """Names of metrics and settings that are gone over; most ask for neither, and what reads them imports all of statistics."""
+    metrics: list[str] = []
+    swept: list[dict[str, str]] = []
+    if metric:
+        from counterpoise.evaluation.statistics.metrics import metric_names
+
+        metrics = metric_names(metric)
+    if sweep:
+        from counterpoise.evaluation.sweep import settings_of_sweep
+
+        swept = settings_of_sweep(sweep)
+    return metrics, swept
 
 
 def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str], *, as_json: bool) -> None:

@@ -70,6 +70,11 @@ def import_rollouts(
     counterpoise import samples_gsm8k_2026-01-01.jsonl --task gsm8k --gold test.jsonl -o runs/harness
     counterpoise import mine.jsonl --prompt-column q --response-column out --gold-column a -o runs/mine
     """
+    from counterpoise.errors import UnknownNameError
+    from counterpoise.verifiers.registry import VERIFIERS
+
+    if verifier not in VERIFIERS:
+        raise UnknownNameError("verifier", verifier, list(VERIFIERS.known()))
     from counterpoise.evaluation.imports.source import open_sources
     from counterpoise.jobs.imports import import_rollouts as run
     from counterpoise.types import SamplingSettings

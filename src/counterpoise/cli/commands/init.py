@@ -50,8 +50,9 @@ def init(
     counterpoise init -o nsr.toml --rule nsr learner.steps=200
     """
     from counterpoise.build.checks import check_names
+    from counterpoise.build.problems import task_and_template
     from counterpoise.config.commented import commented
-    from counterpoise.errors import UnknownNameError, UsageError
+    from counterpoise.errors import CounterpoiseError, UnknownNameError, UsageError
     from counterpoise.files import atomic_write_text
     from counterpoise.models.registry import MODELS, resolve_model
     from counterpoise.runfile import parse_config, quoted
@@ -59,6 +60,11 @@ def init(
     from counterpoise.tasks.registry import TASKS
 
     typed = overrides or []
+    for word in typed:
+        if "=" not in word:
+            raise UsageError(
+                f"'{word}' is not key=value; a file to write is named by --out: counterpoise init --out {word}"
+            )
     flags = {"tasks.name": task, "model.name": model, "credit.rule": rule}
     given = {key: value for key, value in flags.items() if value is not None}
     refuse_contradictions(typed, given, _FLAGS, model_is_target=False)
@@ -81,6 +87,10 @@ def init(
         console.stdout.print(Text(text), soft_wrap=True, end="")
         return
     atomic_write_text(out, text)
+    try:
+        task_and_template(config)
+    except CounterpoiseError as lacking:
+        console.note(f"to set in {out} before it can be trained: {lacking}")
     console.note(f"run file: {out}; see what it would do with: counterpoise train {out} --dry-run")
 
 

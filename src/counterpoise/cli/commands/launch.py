@@ -68,10 +68,8 @@ def launch_verl(
     Every key of the run file becomes an option of verl's, or is named, or refused where leaving it out would train something else
     (docs/how-to/launch.md). The same command goes on from the newest checkpoint.
     """
-    from counterpoise.engines.verl.plan import verl_plan
-
     _launch(
-        verl_plan, run, overrides or [], nodes=nodes, gpus=gpus, cpu=cpu, ray=ray, head=None, engine=engine or [],
+        _verl_plan, run, overrides or [], nodes=nodes, gpus=gpus, cpu=cpu, ray=ray, head=None, engine=engine or [],
         memory_check=not no_memory_check, dry_run=dry_run,
     )  # fmt: skip
 
@@ -99,12 +97,22 @@ def launch_trl(
     Every key of the run file becomes an argument of TRL's, or is named, or refused where leaving it out would train something else
     (docs/how-to/launch.md). The same command goes on from the newest checkpoint.
     """
-    from counterpoise.engines.trl.plan import trl_plan
-
     _launch(
-        trl_plan, run, overrides or [], nodes=nodes, gpus=gpus, cpu=cpu, ray=None, head=head, engine=engine or [],
+        _trl_plan, run, overrides or [], nodes=nodes, gpus=gpus, cpu=cpu, ray=None, head=head, engine=engine or [],
         memory_check=not no_memory_check, dry_run=dry_run,
     )  # fmt: skip
+
+
+def _verl_plan(request: LaunchRequest) -> LaunchPlan:
+    from counterpoise.engines.verl.plan import verl_plan
+
+    return verl_plan(request)
+
+
+def _trl_plan(request: LaunchRequest) -> LaunchPlan:
+    from counterpoise.engines.trl.plan import trl_plan
+
+    return trl_plan(request)
 
 
 def _launch(
@@ -121,13 +129,13 @@ def _launch(
     memory_check: bool,
     dry_run: bool,
 ) -> None:
+    own = _own(engine)
+    config = _anywhere(run, settings)
     from counterpoise.build.checks import check_names
     from counterpoise.build.problems import problems_of
     from counterpoise.config.parts import sources_in
     from counterpoise.launch.plan import LaunchRequest
 
-    own = _own(engine)
-    config = _anywhere(run, settings)
     # No torch up to here: names, files and problems are read first.
     sources_in(config.model_dump(mode="json"))
     check_names(config)

@@ -76,16 +76,18 @@ def study(
 
     A kill or Ctrl-C loses no finished step: the same command goes on. Intervals are over seeds and problems together.
     """
+    from counterpoise.jobs.study import load_study
+
+    found = load_study(file, overrides or [])
+    if not show:
+        found.check()
     from counterpoise.cli.views.arms import print_arms
     from counterpoise.cli.views.plan import plan_records, print_plan
     from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
-    from counterpoise.jobs.study import load_study
     from counterpoise.jobs.study.trajectory import parse_at
 
-    found, where = load_study(file, overrides or []), parse_at(at)
+    where = parse_at(at)
     against = _reference(against, found, where)
-    if not show:
-        found.check()
     if dry_run:
         if as_json:
             console.print_json({"directory": str(found.directory), "runs": plan_records(found)})

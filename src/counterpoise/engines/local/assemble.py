@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +14,12 @@ from counterpoise.build.credit import credit_of, reward_of
 from counterpoise.build.loss import loss_of
 from counterpoise.build.problems import Problems, problems_of
 from counterpoise.config import RunConfig
-from counterpoise.credit import CreditStep, Needs, needs_of, step_rule
+from counterpoise.credit import CreditStep, step_rule
+from counterpoise.credit.rules.ppo import Ppo
+from counterpoise.engines.local.learning import learner_settings
 from counterpoise.engines.local.messages.notices import cut_draws
 from counterpoise.engines.local.policy import Policy, load_base
 from counterpoise.engines.local.ppo import ActorCritic
-from counterpoise.learner.settings import LearnerSettings
 from counterpoise.learner.update import Learner
 from counterpoise.losses import counts, needs_entropy, needs_reference
 from counterpoise.models.frozen import frozen_base
@@ -101,11 +101,10 @@ def assemble(
     """
     check_precision(config)
     check_needs(config)
-    critic = ActorCritic(config) if Needs.CRITIC in needs_of(config.credit.rule) else None
     loss, divide = loss_of(config)
     step = credit_of(
         config,
-        for_steps=step_rule if critic is None else lambda rule: critic,
+        for_steps=lambda rule: ActorCritic(config, rule) if isinstance(rule, Ppo) else step_rule(rule),
         terms=needs_entropy(loss) or needs_reference(loss),
         started=started,
         world=world,
@@ -121,7 +120,7 @@ def assemble(
         template=problems.template,
         reward=reward_of(config),
         credit=replace(step, kinds=sorted({problem.task_type for problem in problems.train})),
-        critic=critic,
+        critic=step.rule if isinstance(step.rule, ActorCritic) else None,
         loss=loss,
         divide=divide,
         has_kinds=problems.has_kinds,
@@ -174,33 +173,12 @@ def make_sampler(config: RunConfig, policy: Policy, accelerator: Accelerator) ->
 
 def make_learner(config: RunConfig, policy: Policy, assembly: Assembly, accelerator: Accelerator) -> Learner:
     """The optimiser around the policy, with the base as reference when a KL term needs one."""
-    settings = config.learner
-    per_epoch = math.ceil(config.rollout.prompts_per_step / (settings.minibatch or config.rollout.prompts_per_step))
-    reference = None
-    if needs_reference(assembly.loss) and not config.model.lora.rank:
-        reference = load_base(config.model).model
+    reads_base = needs_reference(assembly.loss)
+    reference = load_base(config.model).model if reads_base and not config.model.lora.rank else None
     return Learner(
         policy.model,
         accelerator=accelerator,
-        settings=LearnerSettings(
-            learning_rate=settings.learning_rate,
-            betas=settings.betas,
-            epsilon=settings.epsilon,
-            weight_decay=settings.weight_decay,
-            schedule=settings.schedule,
-            warmup_steps=settings.warmup_steps,
-            total_steps=settings.steps * settings.epochs * per_epoch,
-            gradient_clip=settings.gradient_clip,
-            minibatch_prompts=config.minibatch_prompts,
-            minibatch_rows=config.minibatch_rows,
-            epochs=settings.epochs,
-            tokens_per_microbatch=settings.tokens_per_microbatch,
-            chunk_tokens=settings.chunk_tokens,
-            share_prompts=settings.share_prompts,
-            old_log_probs=settings.old_log_probs,
-            needs_entropy=needs_entropy(assembly.loss),
-            needs_reference=needs_reference(assembly.loss),
-        ),
+        settings=learner_settings(config, needs_entropy=needs_entropy(assembly.loss), needs_reference=reads_base),
         loss=assembly.loss,
         divide=assembly.divide,
         make_counts=counts,

@@ -12,16 +12,16 @@ import torch
 from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
-from counterpoise.credit import Advantages, GroupStatistics, make_rule
+from counterpoise.credit import Advantages, GroupStatistics
 from counterpoise.credit.advantages import Stateful
 from counterpoise.credit.gae import explained_variance, gae, moments, token_rewards, whiten
 from counterpoise.credit.rules.ppo import Ppo
+from counterpoise.engines.local.learning import critic_settings
 from counterpoise.engines.local.policy import Policy, load_base
 from counterpoise.errors import CheckpointError, UsageError
 from counterpoise.learner.credited import common_temperature
 from counterpoise.learner.critic import Critic, Values
 from counterpoise.learner.reference import Reference
-from counterpoise.learner.settings import LearnerSettings
 from counterpoise.losses import make_divide
 from counterpoise.losses.value import ValueLoss
 from counterpoise.streams import stream
@@ -34,42 +34,22 @@ __all__ = ["ActorCritic"]
 class ActorCritic:
     """Values before the update -> advantages and returns -> critic's update -> the advantages: rule `ppo` as a step calls it."""
 
-    def __init__(self, config: RunConfig) -> None:
-        """Check the settings; the critic itself is made by `build`, when there is a policy.
-
-        Raises:
-            ConfigError: a setting of the rule or the critic is unknown or out of range.
-        """
-        self._config = config
-        rule = make_rule(config.credit.rule, **config.credit.settings)
-        assert isinstance(rule, Ppo)
-        self._rule = rule
+    def __init__(self, config: RunConfig, rule: Ppo) -> None:
+        """Keep the settings; the critic itself is made by `build`, when there is a policy."""
+        self._config, self._rule = config, rule
         self._loss = ValueLoss(clip=config.critic.value_clip)
         self._critic: Critic | None = None
         self._reference: Reference | None = None
 
     def build(self, policy: Policy, accelerator: Accelerator) -> None:
         """Make the critic beside the policy, and read the base if there is a KL in the reward."""
-        config, section, learner = self._config, self._config.critic, self._config.learner
-        settings = LearnerSettings(
-            learning_rate=section.learning_rate,
-            betas=learner.betas,
-            epsilon=learner.epsilon,
-            weight_decay=section.weight_decay,
-            gradient_clip=section.gradient_clip,
-            minibatch_prompts=config.minibatch_prompts,
-            minibatch_rows=config.minibatch_rows,
-            epochs=section.epochs,
-            tokens_per_microbatch=learner.tokens_per_microbatch,
-            chunk_tokens=learner.chunk_tokens,
-            share_prompts=learner.share_prompts,
-        )
+        config, settings = self._config, critic_settings(self._config)
         if self._rule.kl:
             base = None if config.model.lora.rank else load_base(config.model).model
             self._reference = Reference(policy.model, base, accelerator, settings)
         self._critic = Critic(
             policy.model,
-            trunk=section.trunk,
+            trunk=config.critic.trunk,
             accelerator=accelerator,
             settings=settings,
             loss=self._loss,

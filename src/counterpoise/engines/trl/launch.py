@@ -258,7 +258,7 @@ TABLE: Final[Table] = {
     "rollout.overlap": left("TRL asks for rewards once its whole batch is drawn"),
     "rollout.sampler": left("TRL has a sampler of its own"),
     "rollout.max_gap": left("TRL has a sampler of its own"),
-    "rollout.gpu_share": left("TRL has a sampler of its own"),
+    "rollout.gpu_share": by(lambda asked: {"vllm_gpu_memory_utilization": asked.value} if asked.given else {}),
     "verification.timeout": carried(_RUN),
     "verification.workers": carried(_RUN),
     "verification.truncated": carried(_RUN),

@@ -14,6 +14,7 @@ from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.trl.checks import GLOBAL_DIVISOR, check_arguments, check_version, remarks
 from counterpoise.errors import MissingExtraError
 from counterpoise.losses import counts
+from counterpoise.processes import Processes
 from counterpoise.types import Batch, Credit
 
 try:
@@ -99,7 +100,7 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
     def _calculate_rewards(self, inputs: Any, *rest: Any) -> Any:
         rewards = super()._calculate_rewards(inputs, *rest)
         kinds = ["all" if self._task_column is None else str(row.get(self._task_column)) for row in inputs]
-        self._rewarded = (rewards, self._gathered(kinds))
+        self._rewarded = (rewards, Processes().gather(kinds))
         return rewards
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
@@ -173,12 +174,6 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         for _ in range(min(len(row), len(logged))):  # TRL has put its own there
             logged.pop()
         logged.extend(row)
-
-    def _gathered(self, own: list[str]) -> list[str]:
-        from accelerate.utils import gather_object
-
-        gathered: list[str] = gather_object(own)
-        return gathered
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)

@@ -1,6 +1,7 @@
 """Verdicts from a pool of processes on each node of the Ray cluster, so that slow verifiers grow with it.
 
-`reward.custom_reward_function.path=pkg://counterpoise.engines.verl.judging`, `name=compute_score_by_node`.
+`reward.custom_reward_function.path=pkg://counterpoise.engines.verl.judging`, `name=compute_score_by_node`; `counterpoise launch verl` names
+`judged_by_node`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from counterpoise.engines.verl.rewards import check_reward, score_of, unscored_score
+from counterpoise.engines.verl.rewards import check_reward, launched_row, score_of, score_of_run, unscored_score
 from counterpoise.errors import MissingExtraError, UsageError, VerifierError
+from counterpoise.types import Problem
 
 try:
     import ray
@@ -22,7 +24,7 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError(error.name or "ray", extra="verl", purpose="judging on the nodes of a cluster") from error
 
-__all__ = ["compute_score_by_node"]
+__all__ = ["compute_score_by_node", "judged_by_node"]
 
 _TRIES = 3
 """Pools that one response is given to before it is unscored."""
@@ -40,6 +42,9 @@ class _NodeJudge:
 
     def score(self, name: str, settings: tuple[tuple[str, Any], ...], gold: str, response: str) -> dict[str, Any]:
         return score_of(name, settings, gold, response, workers=self._workers)
+
+    def judge(self, run: str, problem: Problem, response: str, wrong: float) -> dict[str, Any]:
+        return score_of_run(run, problem, response, wrong=wrong, workers=self._workers)
 
     def process(self) -> int:
         """Its process id."""
@@ -154,12 +159,47 @@ async def compute_score_by_node(
         UsageError: a number of workers that cannot be.
         VerifierError: no node is left.
     """
-    if type(workers_per_node) is not int or workers_per_node < 0:
-        raise UsageError(
-            f"workers_per_node={workers_per_node!r}: give the number of processes on each node, or 0 for half its CPUs"
-        )
     name, chosen = check_reward(data_source, ground_truth, verifier, settings)
-    pools = _pools(workers_per_node)
+    return await _asked(workers_per_node, "score", name, chosen, str(ground_truth), solution_str)
+
+
+async def judged_by_node(
+    data_source: str,
+    solution_str: str,
+    ground_truth: Any,
+    extra_info: Any = None,
+    *,
+    run: str,
+    wrong: float = 0.0,
+    workers_per_node: int = 0,
+) -> dict[str, Any]:
+    """`rewards.judged`, by the same pools: the reward function of a run that `counterpoise launch verl` started.
+
+    Args:
+        data_source: verl's field; not read.
+        solution_str: the response, without what it begins with (`prompt.response_prefix`).
+        ground_truth: not read; the gold is in the problem.
+        extra_info: has the problem, as `data.rows_of` wrote it.
+        run: the run file, which every node has to have under this name.
+        wrong: score of what is not right, -1 for verl's own PPO.
+        workers_per_node: processes of a pool (`verification.workers`); 0 is half the CPUs that Ray counts on the node.
+
+    Raises:
+        DataError: the row is not of such a run.
+        UsageError: a number of workers that cannot be.
+        VerifierError: no node is left.
+    """
+    problem, response = launched_row(data_source, solution_str, extra_info)
+    return await _asked(workers_per_node, "judge", run, problem, response, wrong, wrong=wrong)
+
+
+async def _asked(workers: int, method: str, *arguments: Any, wrong: float = 0.0) -> dict[str, Any]:
+    """What one of the pools answers to this call of its judge."""
+    if type(workers) is not int or workers < 0:
+        raise UsageError(
+            f"workers_per_node={workers!r}: give the number of processes on each node, or 0 for half its CPUs"
+        )
+    pools = _pools(workers)
     why = ""
     for attempt in range(_TRIES):
         if attempt:
@@ -168,7 +208,7 @@ async def compute_score_by_node(
         pool.asked += 1
         before = pool.failures
         try:
-            found: dict[str, Any] = await pool.actor.score.remote(name, chosen, str(ground_truth), solution_str)
+            found: dict[str, Any] = await getattr(pool.actor, method).remote(*arguments)
             pools.answered(pool)
             return found
         except ray.exceptions.RayTaskError as error:
@@ -178,7 +218,7 @@ async def compute_score_by_node(
             why = f"{type(error).__name__} on node {pool.node[:8]}"
         finally:
             pool.asked -= 1
-    return unscored_score(f"crash: the process that judged died {_TRIES} times, last: {why}")
+    return unscored_score(f"crash: the process that judged died {_TRIES} times, last: {why}", wrong=wrong)
 
 
 def _cause(error: Any) -> BaseException:

@@ -24,6 +24,7 @@ __all__ = [
     "epsilon",
     "gradient_clip",
     "has_critic",
+    "judges",
     "keep",
     "loggers",
     "lora",
@@ -110,6 +111,11 @@ def prompt_limit(asked: Asked) -> Options:
         "data.filter_overlong_prompts": False,
         f"{MODEL}.custom_chat_template": PASS_THROUGH,
     }
+
+
+def judges(asked: Asked) -> Options:
+    """Killable processes of each node's pool; by itself half of the CPUs that Ray counts there."""
+    return {"+reward.custom_reward_function.reward_kwargs.workers_per_node": asked.value} if asked.given else {}
 
 
 def prompts(asked: Asked) -> Options:

@@ -176,8 +176,8 @@ def _fixed(request: LaunchRequest, facts: Surroundings, memory: float | None) ->
     options = {
         "data.train_files": str(folder / "train.parquet"),
         "data.val_files": str(test if facts.tests else folder / "train.parquet"),
-        "reward.custom_reward_function.path": "pkg://counterpoise.engines.verl.rewards",
-        "reward.custom_reward_function.name": "judged",
+        "reward.custom_reward_function.path": "pkg://counterpoise.engines.verl.judging",
+        "reward.custom_reward_function.name": "judged_by_node",
         "+reward.custom_reward_function.reward_kwargs.run": str(folder / RUN_FILE),
         f"{ACTOR}.strategy": "fsdp2",
         f"{REFERENCE}.strategy": "fsdp2",

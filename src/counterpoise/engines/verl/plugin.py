@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable, Mapping
+from functools import wraps
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -25,9 +27,6 @@ __all__ = ["NAME", "counterpoise_advantage"]
 NAME = "counterpoise"
 """Of the advantage estimator and of the trainer."""
 
-_TRAINERS = "verl.trainer.ppo.v1"
-_OURS = "counterpoise.engines.verl.trainer"
-
 
 @register_adv_est(NAME)  # type: ignore[untyped-decorator,unused-ignore]
 def counterpoise_advantage(
@@ -42,13 +41,46 @@ def counterpoise_advantage(
     return advantages, advantages
 
 
-class _BesideTrainers(MetaPathFinder):
-    """Registers our trainer when verl's have been imported, which is in the driver alone; workers need none, and it takes seconds."""
+def _register_trainer(_: ModuleType) -> None:
+    """Beside verl's trainers, which are imported in the driver alone; workers need none, and it takes seconds."""
+    importlib.import_module("counterpoise.engines.verl.trainer")
+
+
+def _hold_configurations(module: ModuleType) -> None:
+    """Have verl's check of a configuration, which its command makes before Ray starts, refuse one in which our credit would not be called.
+
+    Without it `algorithm.adv_estimator=grpo` beside `algorithm.counterpoise` trains GRPO, and says nothing.
+    """
+    theirs = module.validate_config
+
+    @wraps(theirs)
+    def validate_config(config: Any, *arguments: Any, **named: Any) -> Any:
+        from counterpoise.engines.verl.settings import check_config, is_ours
+
+        if is_ours(config):
+            check_config(config)
+        return theirs(config, *arguments, **named)
+
+    module.validate_config = validate_config  # type: ignore[attr-defined]
+
+
+_AFTER: dict[str, Callable[[ModuleType], None]] = {
+    "verl.trainer.ppo.v1": _register_trainer,
+    "verl.utils.config": _hold_configurations,
+}
+"""What is done once verl has imported a module: verl itself is still being imported when it loads this one."""
+
+
+class _Afterwards(MetaPathFinder):
+    """Does what `_AFTER` says when a module has been imported, once."""
+
+    def __init__(self, awaited: Mapping[str, Callable[[ModuleType], None]]) -> None:
+        self._awaited = dict(awaited)
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if fullname != _TRAINERS:
+        then = self._awaited.pop(fullname, None)
+        if then is None:
             return None
-        sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
         if spec is None or spec.loader is None:
             return None
@@ -56,13 +88,13 @@ class _BesideTrainers(MetaPathFinder):
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
-            importlib.import_module(_OURS)
+            then(module)
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 
-if _TRAINERS in sys.modules:
-    importlib.import_module(_OURS)
-else:
-    sys.meta_path.insert(0, _BesideTrainers())
+for _name, _then in _AFTER.items():
+    if _name in sys.modules:
+        _then(sys.modules[_name])
+sys.meta_path.insert(0, _Afterwards({name: then for name, then in _AFTER.items() if name not in sys.modules}))

@@ -16,7 +16,7 @@ from counterpoise.runfile import load_config
 from counterpoise.types import Problem, Verdict, VerdictValue
 from counterpoise.verifiers.judge import Judge
 
-__all__ = ["check_reward", "compute_score", "judged", "score_of", "unscored_score"]
+__all__ = ["check_reward", "compute_score", "judged", "launched_row", "score_of", "score_of_run", "unscored_score"]
 
 _LOCK = Lock()
 
@@ -81,12 +81,12 @@ def score_of(
     return _scored(_judge(name, settings, workers).verify([problem], [response])[0], wrong=0.0)
 
 
-def unscored_score(reason: str) -> dict[str, Any]:
+def unscored_score(reason: str, *, wrong: float = 0.0) -> dict[str, Any]:
     """What verl's reward function returns where nobody could judge."""
     verdict = Verdict(
         value=VerdictValue.UNSCORED, answer=None, basis="none", seconds=0.0, verifier="none", version="0", reason=reason
     )
-    return _scored(verdict, wrong=0.0)
+    return _scored(verdict, wrong=wrong)
 
 
 def judged(
@@ -105,15 +105,29 @@ def judged(
     Raises:
         DataError: the row is not of such a run.
     """
+    problem, response = launched_row(data_source, solution_str, extra_info)
+    return score_of_run(run, problem, response, wrong=wrong)
+
+
+def launched_row(data_source: str, solution_str: str, extra_info: Any) -> tuple[Problem, str]:
+    """The problem of a row that `counterpoise launch verl` wrote, and the response with what it begins with.
+
+    Raises:
+        DataError: the row is not of such a run.
+    """
     try:
-        problem = problem_of(extra_info)
+        return problem_of(extra_info), extra_info["prefix"] + solution_str
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"a row of {data_source} has no extra_info.problem: it is not of the data that launch wrote"
         ) from error
+
+
+def score_of_run(run: str, problem: Problem, response: str, *, wrong: float, workers: int = 1) -> dict[str, Any]:
+    """What verl's reward function returns for a response, judged as a run file says by so many killable workers of this process."""
     with _LOCK:
-        judge = _judge_of_run(run)
-    return _scored(judge.verify([problem], [extra_info["prefix"] + solution_str])[0], wrong=wrong)
+        judge = _judge_of_run(run, workers)
+    return _scored(judge.verify([problem], [response])[0], wrong=wrong)
 
 
 def _scored(verdict: Verdict, *, wrong: float) -> dict[str, Any]:
@@ -128,8 +142,8 @@ def _scored(verdict: Verdict, *, wrong: float) -> dict[str, Any]:
 
 
 @cache
-def _judge_of_run(run: str) -> Judge:
-    return judge_of(load_config(Path(run)).verification.model_copy(update={"workers": 1}))
+def _judge_of_run(run: str, workers: int) -> Judge:
+    return judge_of(load_config(Path(run)).verification.model_copy(update={"workers": workers}))
 
 
 def _judge(name: str, settings: tuple[tuple[str, Any], ...], workers: int) -> Judge:

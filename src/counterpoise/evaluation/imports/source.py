@@ -46,9 +46,15 @@ class Source:
 
     def draws(self, on_damage: Callable[[Damage], None]) -> Iterator[tuple[int, Draw]]:
         """The responses in the file's order with their line; a row that cannot be used goes to `on_damage`."""
+        return self._draws(on_damage)
+
+    def _draws(self, on_damage: Callable[[Damage], None], *, stepped: bool = False) -> Iterator[tuple[int, Draw]]:
+        """Those of all rows, or only of the rows that can say a step."""
         read, in_name = FORMATS[self.name].draws, _step_in_name(self.path)
         for number, fields in rows(self.path, on_damage):
             if self.filter is not None and fields.get("filter") != self.filter:
+                continue
+            if stepped and in_name is None and not any(name in fields for name in self.columns.step):
                 continue
             try:
                 found = read(fields, self.columns)
@@ -60,7 +66,7 @@ class Source:
 
     def steps(self) -> set[int]:
         """Training steps in the file; empty where it says none."""
-        return {draw.step for _, draw in self.draws(lambda _: None) if draw.step is not None}
+        return {draw.step for _, draw in self._draws(lambda _: None, stepped=True) if draw.step is not None}
 
 
 def open_sources(paths: Sequence[Path], name: str, named: dict[str, str], filter: str | None = None) -> list[Source]:

@@ -112,6 +112,10 @@ class HeldDraws:
         self._note(problem_id, sample, drawn_as, seed)
         return sample
 
+    def lengths(self) -> dict[str, int]:
+        """By problem: one more than the last of its sample indices."""
+        return {name: self._taken[index].bit_length() for name, index in self._problems.items() if self._taken[index]}
+
     def _note(self, problem_id: str, sample: int, drawn_as: int, seed: int) -> None:
         self._taken[self._problem(problem_id)] |= 1 << sample
         key = self._key(problem_id, seed)

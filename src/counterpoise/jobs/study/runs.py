@@ -11,18 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from counterpoise.build.checks import check_names, check_policy
 from counterpoise.build.problems import Problems, problems_of
 from counterpoise.config import RunConfig
-from counterpoise.engines.local.observer import Observer
 from counterpoise.errors import ConfigError, TrainingError, UsageError
-from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.jobs.study.pace import TimeLeft
 from counterpoise.runfile import settled
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.runs.identity import flat
+
+if TYPE_CHECKING:
+    from counterpoise.engines.local.observer import Observer
+    from counterpoise.evaluation.summary import EvaluationResult
 
 __all__ = ["Study", "StudyRun", "axis_text", "run_directory"]
 
@@ -300,7 +302,11 @@ def _at(temperature: float) -> str:
 
 def _evaluated(path: Path, step: int, measured: Sequence[str]) -> EvaluationResult | None:
     directory = _store(path, step, measured)
-    return None if directory is None else EvaluationResult.load(directory)
+    if directory is None:
+        return None
+    from counterpoise.evaluation.summary import EvaluationResult
+
+    return EvaluationResult.load(directory)
 
 
 def _store(path: Path, step: int, measured: Sequence[str]) -> Path | None:

@@ -288,8 +288,11 @@ def _first_of(futures: set[Future[Any]], seconds: float | None) -> set[Future[An
 
 
 def unscored(reason: str) -> Judgement:
-    """A judgement that was not reached, cut to a line of at most 200 characters."""
-    return Judgement(value=VerdictValue.UNSCORED, basis="none", reason=" ".join(reason.split())[:200])
+    """A judgement that was not reached, in a line of at most 200 characters: a longer one keeps its end, which says where it was."""
+    line = " ".join(reason.split())
+    if len(line) > 200:
+        line = f"{line[:137]} … {line[-60:]}"
+    return Judgement(value=VerdictValue.UNSCORED, basis="none", reason=line)
 
 
 def _run(verifier: Verifier, gold: str, answer: str, timeout: float, patience: float) -> _Answer:

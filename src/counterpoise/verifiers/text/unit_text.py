@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 
 __all__ = ["MAX_TEXT", "Factors", "factors", "tidy"]
 
@@ -76,8 +77,12 @@ def factors(text: str) -> tuple[Factors, ...] | None:
     There are two where what follows a slash is not in brackets: `J/mol K` is `J/mol · K` to the letter and mostly meant as `J/(mol K)`.
     An empty text has one reading, no factors.
     """
-    if len(text) > MAX_TEXT or "**" in text:
-        return None
+    return None if len(text) > MAX_TEXT or "**" in text else _factors(text)
+
+
+@lru_cache(maxsize=4096)
+def _factors(text: str) -> tuple[Factors, ...] | None:
+    """Units repeat, and each comparison reads both sides several times."""
     tokens = _tokens(text)
     if tokens is None:
         return None
