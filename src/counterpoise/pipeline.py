@@ -6,6 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,6 +23,7 @@ from counterpoise.types import (
     TRUNCATED,
     Batch,
     Credit,
+    Judging,
     Problem,
     Prompt,
     Reward,
@@ -30,6 +32,7 @@ from counterpoise.types import (
     SamplingSettings,
     StopReason,
     Sum,
+    TellingSampler,
     Verdict,
     VerdictValue,
     Verify,
@@ -90,6 +93,8 @@ class Pipeline:
     """Coins that credit reads in the place of rewards and verdicts; `reward` is then not called."""
     describe: Callable[[Credit, Batch], Mapping[str, Sum]] | None = None
     """Columns of a credit and the batch as it was judged, which under a placebo take the place of those of the coins."""
+    begin: Callable[[], Judging] | None = None
+    """Judges rollouts as they end, where the sampler tells of them; None judges all after the last."""
     has_kinds: HasKinds | None = None
     """What tells right responses of one kind from those of another; None counts none."""
 
@@ -100,16 +105,9 @@ class Pipeline:
             TrainingError: too many rollouts are unscored.
         """
         started = time.perf_counter()
-        groups = self.sampler.sample(
-            prompts, group_size=self.group_size, settings=self.settings, seed=seed, policy_version=policy_version
-        )
-        sampled = time.perf_counter()
-        rollouts = [rollout for group in groups for rollout in group]
-        asked = [prompt for prompt, group in zip(prompts, groups, strict=True) for _ in group]
+        asked = [prompt for prompt in prompts for _ in range(self.group_size)]
         problems = [prompt.problem for prompt in asked]
-        truncated = [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts]
-        texts = [prompt.judged(rollout.text) for prompt, rollout in zip(asked, rollouts, strict=True)]
-        verdicts = self.verify(problems, texts, truncated)
+        rollouts, verdicts, judging = self._judged(asked, prompts, seed=seed, policy_version=policy_version)
         _refuse_unscored(self.world.gather([_reasons(verdicts)]), limit=self.max_unscored)
         verified = time.perf_counter()
         if self.placebo is None:
@@ -119,7 +117,7 @@ class Pipeline:
             ]
         else:
             rewards = self.placebo.draw(verdicts, seed=seed, world=self.world)
-        group_ids = torch.arange(len(groups)).repeat_interleave(self.group_size)
+        group_ids = torch.arange(len(prompts)).repeat_interleave(self.group_size)
         judged = batch = judged_batch(problems, rollouts, verdicts, rewards, group_ids=group_ids)
         if self.placebo is not None:
             coins = batch.rewards > 0  # NaN is not
@@ -139,12 +137,49 @@ class Pipeline:
             metrics={**metrics, **credit_metrics, **self._kinds(asked, rollouts, verdicts)},
             histograms=histograms,
             seconds={
-                "sample": sampled - started,
-                "verify": verified - sampled,
+                "sample": verified - started - judging,
+                "verify": judging,
                 "credit": credited - verified,
                 "diagnostics": time.perf_counter() - credited,
             },
         )
+
+    def _judged(
+        self, asked: Sequence[Prompt], prompts: Sequence[Prompt], *, seed: int, policy_version: int
+    ) -> tuple[list[Rollout], list[Verdict], float]:
+        """The rollouts, their verdicts, and the seconds for which only judging went on."""
+        sampler, size, spent = self.sampler, self.group_size, 0.0
+
+        def texts(rows: Sequence[int], rollouts: Sequence[Rollout]) -> tuple[list[Problem], list[str], list[bool]]:
+            return (
+                [asked[row].problem for row in rows],
+                [asked[row].judged(rollout.text) for row, rollout in zip(rows, rollouts, strict=True)],
+                [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts],
+            )
+
+        if self.begin is None or not isinstance(sampler, TellingSampler):
+            groups = sampler.sample(
+                prompts, group_size=size, settings=self.settings, seed=seed, policy_version=policy_version
+            )
+            drawn, sampled = [rollout for group in groups for rollout in group], time.perf_counter()
+            verdicts = self.verify(*texts(range(len(drawn)), drawn))
+            return drawn, verdicts, time.perf_counter() - sampled
+
+        with closing(self.begin()) as judging:
+
+            def ended(places: Sequence[tuple[int, int]], rollouts: Sequence[Rollout]) -> None:
+                nonlocal spent
+                since = time.perf_counter()
+                rows = [prompt * size + number for prompt, number in places]
+                judging.add(rows, *texts(rows, rollouts))
+                spent += time.perf_counter() - since
+
+            groups = sampler.sample_telling(
+                prompts, group_size=size, settings=self.settings, seed=seed, policy_version=policy_version, ended=ended
+            )
+            drawn, sampled = [rollout for group in groups for rollout in group], time.perf_counter()
+            verdicts = judging.verdicts()
+            return drawn, verdicts, spent + time.perf_counter() - sampled
 
     def _kinds(
         self, asked: Sequence[Prompt], rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]

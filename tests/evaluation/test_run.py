@@ -227,3 +227,69 @@ def test_a_thought_that_the_prompt_opened_is_judged_with_its_tag(tmp_path, fake,
 
     grade(store=RolloutStore(tmp_path), problems=fake.make_problems(2), verify=verify, n=3)
     assert set(again) == set(judged)
+
+
+class _Begun:
+    """Notes what becomes of it in `events`."""
+
+    def __init__(self, fake, events):
+        self.verify, self.events, self.asked = fake.FakeVerify(), events, {}
+
+    def add(self, rows, problems, responses, truncated):
+        self.events.append(("begun", len(rows)))
+        self.asked |= dict(zip(rows, zip(problems, responses, truncated, strict=True), strict=True))
+
+    def verdicts(self):
+        self.events.append("judged")
+        return self.verify(*zip(*(self.asked[row] for row in sorted(self.asked)), strict=True))
+
+    def close(self):
+        self.events.append("closed")
+
+
+class _Sampler:
+    def __init__(self, fake, events, **options):
+        self.sampler, self.events = fake.FakeSampler(**options), events
+
+    def sample(self, prompts, **options):
+        self.events.append("drawn")
+        return self.sampler.sample(prompts, **options)
+
+
+def test_a_block_is_judged_while_the_next_is_drawn_and_the_store_is_the_same(tmp_path, fake):
+    options = {"problems_per_batch": 2, "samples_per_block": 4}
+    events = []
+    whole = fake.run(tmp_path / "one", fake.make_problems(4), 6, **options)
+    begin, sampler = (lambda: _Begun(fake, events)), _Sampler(fake, events)
+    verify = fake.FakeVerify()
+    ahead = fake.run(
+        tmp_path / "other", fake.make_problems(4), 6, begin=begin, sampler=sampler, verify=verify, **options
+    )
+    assert ahead == whole and verify.judged == 1  # which learns the version
+    one, other = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "other"))
+    assert one == other
+    half = ["judged", ("begun", 8), "drawn", "judged", ("begun", 4)]
+    assert events == ["drawn", *half[1:], "drawn", *half, "judged"]
+
+
+def test_what_was_begun_when_an_evaluation_stops_is_judged_when_it_goes_on(tmp_path, fake):
+    options = {"problems_per_batch": 2, "samples_per_block": 4}
+    whole = fake.run(tmp_path / "whole", fake.make_problems(4), 6, **options)
+    events = []
+    begin = lambda: _Begun(fake, events)  # noqa: E731
+    with pytest.raises(KeyboardInterrupt):
+        fake.run(
+            tmp_path / "cut",
+            fake.make_problems(4),
+            6,
+            begin=begin,
+            sampler=_Sampler(fake, events, stop_after=8),
+            **options,
+        )
+    assert events == ["drawn", ("begun", 8), "drawn", "closed"]
+    events.clear()
+    verify = fake.FakeVerify()
+    again = fake.run(tmp_path / "cut", fake.make_problems(4), 6, begin=begin, verify=verify, **options)
+    assert again == whole
+    assert events == [("begun", 4), "judged", ("begun", 8), "judged", ("begun", 4), "judged"]
+    assert verify.judged == 8 + 1

@@ -10,11 +10,25 @@ from counterpoise.rollouts.stopping import StopStrings
 from counterpoise.types import SamplingSettings
 
 
-def run(model, tokenizer, prompts, *, check_every: int, stop: tuple[str, ...] = ()) -> decoding.Decoded:
+def run(
+    model, tokenizer, prompts, *, check_every: int, stop: tuple[str, ...] = (), pieces: list[list[int]] | None = None
+) -> decoding.Decoded:
+    """What was handed over, put together; `pieces` gets the rows of each piece."""
+    whole = {"tokens": np.full((40, 20), -1), "log_probs": np.zeros((40, 20), np.float32)}
+    whole |= {name: np.zeros(40, kind) for name, kind in (("lengths", int), ("stopped", bool), ("non_finite", int))}
+    told: list[list[int]] = [] if pieces is None else pieces
+
+    def ended(rows: np.ndarray, piece: decoding.Decoded) -> None:
+        told.append(rows.tolist())
+        for name in ("lengths", "stopped", "non_finite"):
+            whole[name][rows] = getattr(piece, name)
+        for name in ("tokens", "log_probs"):
+            whole[name][rows, : piece.tokens.shape[1]] = getattr(piece, name)
+
     uniforms = row_uniforms(0, [(p.problem.problem_id, 0, g) for p in prompts for g in range(8)], 20)
     with decoding.inferring(model):
         batch = decoding.prefill(model, [prompt.token_ids for prompt in prompts], torch.device("cpu"))
-        return decoding.decode(
+        decoding.decode(
             batch,
             uniforms=uniforms,
             limits=np.full(len(uniforms), 20),
@@ -23,7 +37,10 @@ def run(model, tokenizer, prompts, *, check_every: int, stop: tuple[str, ...] = 
             stops=StopStrings(tokenizer, stop) if stop else None,
             positions=64,
             check_every=check_every,
+            ended=ended,
         )
+    assert sorted(row for piece in told for row in piece) == list(range(40))
+    return decoding.Decoded(**whole)
 
 
 @pytest.mark.parametrize("stop", [(), ("a", "bc", "f")])
@@ -73,3 +90,14 @@ def test_each_prompt_runs_once_and_the_batch_shrinks(make_model, tokenizer, prom
     # Never more than a quarter of the rows computed are finished ones.
     computed = 40 + sum(rows)
     assert computed <= drawn.lengths.sum() / 0.75
+
+
+def test_rows_are_handed_over_while_others_go_on(make_model, tokenizer, prompts, monkeypatch) -> None:
+    model = make_model("llama")
+    pieces: list[list[int]] = []
+    early = run(model, tokenizer, prompts, check_every=1, pieces=pieces)
+    assert len(pieces) > 2
+    longest = [early.lengths[piece].max() for piece in pieces]
+    assert longest == sorted(longest) and longest[0] < longest[-1]
+    monkeypatch.setattr(decoding, "_COMPACT_SHARE", 2.0)  # never
+    assert np.array_equal(early.lengths, run(model, tokenizer, prompts, check_every=1).lengths)

@@ -286,3 +286,19 @@ def test_a_model_that_ignores_the_cache_is_refused(make_model, tokenizer, prompt
 def test_bounds_must_be_positive(make_model, tokenizer) -> None:
     with pytest.raises(UsageError, match="max_rows is 0 and batch_tokens is 65536; both must be at least 1"):
         EmbeddedSampler(make_model("llama"), tokenizer, max_rows=0)
+
+
+def test_every_rollout_is_told_of_once_with_its_place(make_model, tokenizer, prompts) -> None:
+    sampler = EmbeddedSampler(make_model("llama"), tokenizer, max_rows=24)
+    told: dict[tuple[int, int], Rollout] = {}
+    calls = []
+
+    def ended(places, rollouts) -> None:
+        calls.append(len(places))
+        assert not told.keys() & set(places)
+        told.update(zip(places, rollouts, strict=True))
+
+    groups = sampler.sample_telling(prompts, group_size=8, settings=SETTINGS, seed=0, ended=ended)
+    assert told == {(i, g): rollout for i, group in enumerate(groups) for g, rollout in enumerate(group)}
+    assert len(calls) > 3  # shares of the prompts alone would be two
+    assert tokens(groups) == tokens(sampler.sample(prompts, group_size=8, settings=SETTINGS, seed=0))

@@ -53,6 +53,9 @@ class RolloutConfig(Section):
     """Rows decoded together at most."""
     flat_decode: bool = True
     """Decode by fused operators, where the model is proven to allow it; false runs its own modules at every token."""
+    overlap: bool = True
+    """Judge responses that have ended while others are still being decoded; the numbers are the same. Verifiers that need a worker or an
+    endpoint gain by it."""
     sampler: Literal["embedded", "vllm"] = "embedded"
     """Who draws training responses: the model itself, or vLLM in the same process, with the weights pushed to it after each update."""
     max_gap: AboveZero | None = None

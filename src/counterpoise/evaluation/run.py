@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from counterpoise.errors import DataError, StoreError, UsageError
+from counterpoise.evaluation.ahead import Ahead, asked_of
 from counterpoise.evaluation.answers import Equivalent
 from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS
 from counterpoise.evaluation.store.rollouts import RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.store.seen import Seen
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.streams import stream
-from counterpoise.thought import judged_text
-from counterpoise.types import Problem, Prompt, Sampler, SamplingSettings, StopReason, Verdict, Verify
+from counterpoise.types import Judging, Problem, Prompt, Sampler, SamplingSettings, Verdict, Verify
 
 __all__ = ["OnProgress", "Progress", "check_asked", "conclude", "evaluate", "grade", "sample"]
 
@@ -52,6 +53,7 @@ def evaluate(
     equivalent: Equivalent | None = None,
     ks: Sequence[int] | None = None,
     confidence: float = 0.95,
+    begin: Callable[[], Judging] | None = None,
     on_progress: OnProgress | None = None,
 ) -> EvaluationResult:
     """Draw n responses for each problem, grade them, and write `passk.json` and `problems.jsonl` into the store's directory.
@@ -74,6 +76,7 @@ def evaluate(
         equivalent: says which wrong answers are equal, for maj@k; None compares their texts.
         ks: numbers of tries; by default the powers of two up to n.
         confidence: coverage of the intervals.
+        begin: judges the responses of a block while the next is drawn; None judges all after the last. The verdicts are the same.
         on_progress: called after every block.
 
     Raises:
@@ -83,19 +86,22 @@ def evaluate(
     """
     check_asked(problems, n=n, settings=settings, ks=ks)
     _check(store, settings=settings, seed=seed, sizes=(problems_per_batch, samples_per_block))
-    sample(
-        store=store,
-        problems=problems,
-        make_prompts=make_prompts,
-        sampler=sampler,
-        n=n,
-        settings=settings,
-        seed=seed,
-        problems_per_batch=problems_per_batch,
-        samples_per_block=samples_per_block,
-        policy_version=policy_version,
-        on_progress=on_progress,
-    )
+    with closing(Ahead(store, problems, begin)) as ahead:
+        sample(
+            store=store,
+            problems=problems,
+            make_prompts=make_prompts,
+            sampler=sampler,
+            n=n,
+            settings=settings,
+            seed=seed,
+            problems_per_batch=problems_per_batch,
+            samples_per_block=samples_per_block,
+            policy_version=policy_version,
+            on_block=ahead.judge,
+            on_progress=on_progress,
+        )
+        ahead.finish()
     return conclude(
         store=store,
         problems=problems,
@@ -142,9 +148,10 @@ def sample(
     problems_per_batch: int = 8,
     samples_per_block: int = 32,
     policy_version: int = 0,
+    on_block: Callable[[Sequence[StoredRollout]], None] | None = None,
     on_progress: OnProgress | None = None,
 ) -> None:
-    """Draw the responses the store lacks, block by block, each block on the disk before the next begins.
+    """Draw the responses the store lacks, block by block, each block on the disk before the next begins; `on_block` gets what is new.
 
     A block is a run of consecutive problems times a run of sample indices, fixed by the arguments alone and never by what is stored. Its
     seed is `stream(seed, "evaluate", first sample, samples, problem ids…)`. A block a kill left in pieces is drawn again whole and only
@@ -172,7 +179,10 @@ def sample(
                 for prompt, group in zip(prompts, groups, strict=True)
                 for offset, rollout in zip(range(size), group, strict=True)
             ]
-            done += store.append(drawn)
+            fresh = [rollout for rollout in drawn if not store.holds(rollout.problem_id, rollout.sample)]
+            done += store.append(fresh)
+            if on_block is not None:
+                on_block(fresh)
             _tell(on_progress, "sample", done, total)
 
 
@@ -283,9 +293,7 @@ def _check(store: RolloutStore, *, settings: SamplingSettings, seed: int, sizes:
 
 
 def _judge(verify: Verify, by_id: Mapping[str, Problem], rollouts: Sequence[StoredRollout]) -> list[Verdict]:
-    problems = [by_id[rollout.problem_id] for rollout in rollouts]
-    cut = [rollout.stop_reason is StopReason.LENGTH for rollout in rollouts]
-    return verify(problems, [judged_text(r.text, in_thought=r.in_thought) for r in rollouts], cut)
+    return verify(*asked_of(by_id, rollouts))
 
 
 def _wanted(store: RolloutStore, by_id: Mapping[str, Problem], n: int) -> Iterator[StoredRollout]:

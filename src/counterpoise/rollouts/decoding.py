@@ -25,7 +25,7 @@ from counterpoise.rollouts.sampling import draw, entropy_and_slope
 from counterpoise.rollouts.stopping import StopStrings
 from counterpoise.types import SamplingSettings
 
-__all__ = ["Decoded", "PromptBatch", "decode", "inferring", "prefill", "proven"]
+__all__ = ["Decoded", "OnEnded", "PromptBatch", "decode", "inferring", "prefill", "proven"]
 
 _COMPACT_SHARE = 0.25
 _PREFILL_TOKENS = 8192
@@ -68,6 +68,10 @@ class Decoded:
     """(R,) number (from 1) of the first token whose logits were not finite; 0 where there was none."""
     entropies: npt.NDArray[np.float32] | None = None
     """(2, R, T) entropy and its slope (`sampling.entropy_and_slope`), where the settings ask for them."""
+
+
+OnEnded = Callable[[npt.NDArray[np.int64], Decoded], None]
+"""Given the (R,) numbers of the rows that left a batch, and what was drawn for them."""
 
 
 @contextmanager
@@ -127,8 +131,9 @@ def decode(
     positions: int | None,
     check_every: int,
     flat: FlatWeights | None = None,
-) -> Decoded:
-    """Draw responses for every prompt of a batch, `R / B` rows each.
+    ended: OnEnded,
+) -> None:
+    """Draw responses for every prompt of a batch, `R / B` rows each, and hand them over as they leave it.
 
     Args:
         batch: B prompts from `prefill`.
@@ -140,6 +145,7 @@ def decode(
         positions: largest number of positions the model has; None when unbounded.
         check_every: steps between two looks at the host.
         flat: the model's fused weights, where it may be decoded by them (`proven`).
+        ended: called with rows that have ended, each once; rows leave together, so that this is a few times a call.
     """
     rows, steps = uniforms.shape
     repeats = rows // batch.lengths.shape[0]
@@ -168,6 +174,15 @@ def decode(
     finished = torch.zeros(rows, dtype=torch.bool, device=device)
     logits = batch.logits.repeat_interleave(repeats, dim=0)
     checked = 0
+
+    def hand_over(index: torch.Tensor, step: int) -> None:
+        at = index.cpu().numpy()
+        taken, chances = (part[: step + 1, index].T.cpu().numpy() for part in (tokens, log_probs))
+        rows = _cut(taken, chances, limits[at], end_ids, stop_ends[at])
+        if entropies is not None:
+            rows = replace(rows, entropies=entropies[:, : step + 1, index].transpose(1, 2).cpu().numpy())
+        ended(at, rows)
+
     for step in range(steps):
         drawn, chosen = draw(logits, numbers[step][live], settings)
         tokens[step][live] = drawn
@@ -187,13 +202,13 @@ def decode(
                 break
             if done >= _COMPACT_SHARE * count:
                 index = torch.nonzero(~finished)[:, 0]
+                hand_over(everyone[live][finished], step)
                 live, count = everyone[live][index], len(index)
                 finished, drawn, allowed = finished[index], drawn[index], allowed[index]
                 state.keep(index)
         if step + 1 < steps:
             logits = state.advance(drawn)
-    drawn_rows = _cut(tokens.T.cpu().numpy(), log_probs.T.cpu().numpy(), limits, end_ids, stop_ends)
-    return drawn_rows if entropies is None else replace(drawn_rows, entropies=entropies.transpose(1, 2).cpu().numpy())
+    hand_over(everyone[live], step)
 
 
 def proven(model: PreTrainedModel, device: torch.device) -> bool:

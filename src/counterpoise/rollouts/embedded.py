@@ -16,7 +16,7 @@ from counterpoise.rollouts.flat import FlatWeights, flat_weights
 from counterpoise.rollouts.rope import check_rope
 from counterpoise.rollouts.sampling import check_prompt, check_request, row_uniforms
 from counterpoise.rollouts.stopping import StopStrings, decode_rows, end_of_sequence_ids
-from counterpoise.types import Prompt, Rollout, SamplingSettings, StopReason
+from counterpoise.types import OnRollouts, Prompt, Rollout, SamplingSettings, StopReason
 
 __all__ = ["EmbeddedSampler"]
 
@@ -99,12 +99,36 @@ class EmbeddedSampler:
                 frequencies that change with it).
             TrainingError: the policy gave logits that are not finite.
         """
+        return self.sample_telling(
+            prompts,
+            group_size=group_size,
+            settings=settings,
+            seed=seed,
+            policy_version=policy_version,
+            ended=lambda places, rollouts: None,
+        )
+
+    def sample_telling(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        group_size: int,
+        settings: SamplingSettings,
+        seed: int,
+        policy_version: int = 0,
+        ended: OnRollouts,
+    ) -> list[list[Rollout]]:
+        """`sample`, telling of rollouts as they leave the batch, while the others are still being decoded.
+
+        Raises:
+            As `sample`; whatever `ended` raises.
+        """
         check_request(settings, group_size)
         for prompt in prompts:
             check_prompt(prompt, positions=self._positions, vocabulary=self._vocabulary)
         check_rope(self._model.config, prompts, settings.max_tokens)
         keys = _row_keys(prompts, group_size)
-        groups: list[list[Rollout]] = [[] for _ in prompts]
+        drawn: dict[tuple[int, int], Rollout] = {}
         with inferring(self._model):
             flat = self._fuse()
             for chosen in self._shares(prompts, group_size, settings.max_tokens):
@@ -113,12 +137,20 @@ class EmbeddedSampler:
                     group_size if len(chosen) > 1 else min(group_size, self._rows_at(batch.width, settings.max_tokens))
                 )
                 for start in range(0, group_size, step):
-                    part = [keys[index][start : start + step] for index in chosen]
-                    drawn = self._decode(batch, [prompts[index] for index in chosen], part, settings, seed, flat)
-                    rows = iter(self._rollouts(drawn, [prompts[i] for i in chosen], settings, policy_version))
-                    for index, mine in zip(chosen, part, strict=True):
-                        groups[index].extend(next(rows) for _ in mine)
-        return groups
+                    part = range(start, min(start + step, group_size))
+                    places = [(index, number) for index in chosen for number in part]
+                    drawn |= self._decode(
+                        batch,
+                        places,
+                        prompts,
+                        keys,
+                        settings,
+                        seed=seed,
+                        version=policy_version,
+                        flat=flat,
+                        ended=ended,
+                    )
+        return [[drawn[index, number] for number in range(group_size)] for index in range(len(prompts))]
 
     def _fuse(self) -> FlatWeights | None:
         """The weights of this call, for the next update changes them; the first call proves that they may be used."""
@@ -144,18 +176,33 @@ class EmbeddedSampler:
     def _decode(
         self,
         batch: PromptBatch,
+        places: Sequence[tuple[int, int]],
         prompts: Sequence[Prompt],
         keys: Sequence[Sequence[tuple[str, int, int]]],
         settings: SamplingSettings,
+        *,
         seed: int,
+        version: int,
         flat: FlatWeights | None,
-    ) -> Decoded:
-        repeats = len(keys[0])
-        limits = np.repeat([self._limit(prompt, settings.max_tokens) for prompt in prompts], repeats)
+        ended: OnRollouts,
+    ) -> dict[tuple[int, int], Rollout]:
+        asked = [prompts[index] for index, _ in places]
+        limits = np.array([self._limit(prompt, settings.max_tokens) for prompt in asked])
         on_cpu = self._device.type == "cpu"
-        return decode(
+        drawn: dict[tuple[int, int], Rollout] = {}
+        non_finite = np.zeros(len(asked), dtype=np.int64)
+
+        def leave(rows: npt.NDArray[np.int64], piece: Decoded) -> None:
+            non_finite[rows] = piece.non_finite
+            if not piece.non_finite.any():  # refused below, once the first is known
+                made = list(self._rollouts(piece, [asked[row] for row in rows], settings, version))
+                left = [places[row] for row in rows]
+                drawn.update(zip(left, made, strict=True))
+                ended(left, made)
+
+        decode(
             batch,
-            uniforms=row_uniforms(seed, [key for group in keys for key in group], int(limits.max())),
+            uniforms=row_uniforms(seed, [keys[index][number] for index, number in places], int(limits.max())),
             limits=limits,
             settings=settings,
             end_ids=self.eos_token_ids,
@@ -164,27 +211,27 @@ class EmbeddedSampler:
             # On an accelerator a look at the host stalls the queue; text is decoded at each look, so it is rarer then.
             check_every=(4 if settings.stop else 1) if on_cpu else 8,
             flat=flat,
+            ended=leave,
         )
+        if non_finite.any():
+            step = int(non_finite[non_finite > 0].min())
+            row = int(np.flatnonzero(non_finite == step)[0])
+            raise TrainingError(
+                f"the policy (version {version}) gave logits that are not finite for response token {step} of "
+                f"problem '{asked[row].problem.problem_id}'; its weights have diverged: go back to the last "
+                "good checkpoint and lower the learning rate or the weight of negative rollouts"
+            )
+        return drawn
 
     def _limit(self, prompt: Prompt, max_tokens: int) -> int:
         return max_tokens if self._positions is None else min(max_tokens, self._positions - len(prompt.token_ids))
 
     def _rollouts(
-        self, drawn: Decoded, prompts: Sequence[Prompt], settings: SamplingSettings, policy_version: int
+        self, drawn: Decoded, asked: Sequence[Prompt], settings: SamplingSettings, policy_version: int
     ) -> Iterator[Rollout]:
-        repeats = len(drawn.lengths) // len(prompts)
-        if drawn.non_finite.any():
-            step = int(drawn.non_finite[drawn.non_finite > 0].min())
-            row = int(np.flatnonzero(drawn.non_finite == step)[0])
-            raise TrainingError(
-                f"the policy (version {policy_version}) gave logits that are not finite for response token {step} of "
-                f"problem '{prompts[row // repeats].problem.problem_id}'; its weights have diverged: go back to the last "
-                "good checkpoint and lower the learning rate or the weight of negative rollouts"
-            )
         responses = [row[:length].copy() for row, length in zip(drawn.tokens, drawn.lengths, strict=True)]
         texts = decode_rows(self._tokenizer, [ids.tolist() for ids in responses])
-        for row, (ids, text) in enumerate(zip(responses, texts, strict=True)):
-            prompt = prompts[row // repeats]
+        for row, (prompt, ids, text) in enumerate(zip(asked, responses, texts, strict=True)):
             entropies = (None, None) if drawn.entropies is None else drawn.entropies[:, row, : len(ids)].copy()
             yield Rollout(
                 problem_id=prompt.problem.problem_id,

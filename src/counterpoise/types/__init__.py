@@ -5,11 +5,22 @@ rollouts of a batch, P prompt tokens, T response tokens. Importing this module d
 """
 
 from counterpoise.types.learning import Batch, Counts, Credit, Divide, Loss, LossOutput, Sum
-from counterpoise.types.rollouts import MESSAGES, Problem, Prompt, Rollout, Sampler, SamplingSettings, StopReason
+from counterpoise.types.rollouts import (
+    MESSAGES,
+    OnRollouts,
+    Problem,
+    Prompt,
+    Rollout,
+    Sampler,
+    SamplingSettings,
+    StopReason,
+    TellingSampler,
+)
 from counterpoise.types.verdicts import (
     TRUNCATED,
     Extraction,
     Judgement,
+    Judging,
     Reward,
     Verdict,
     VerdictValue,
@@ -26,8 +37,10 @@ __all__ = [
     "Divide",
     "Extraction",
     "Judgement",
+    "Judging",
     "Loss",
     "LossOutput",
+    "OnRollouts",
     "Problem",
     "Prompt",
     "Reward",
@@ -36,6 +49,7 @@ __all__ = [
     "SamplingSettings",
     "StopReason",
     "Sum",
+    "TellingSampler",
     "Verdict",
     "VerdictValue",
     "Verifier",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from counterpoise.thought import judged_text, opens_thought
 
@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["MESSAGES", "Problem", "Prompt", "Rollout", "Sampler", "SamplingSettings", "StopReason"]
+__all__ = [
+    "MESSAGES",
+    "OnRollouts",
+    "Problem",
+    "Prompt",
+    "Rollout",
+    "Sampler",
+    "SamplingSettings",
+    "StopReason",
+    "TellingSampler",
+]
 
 MESSAGES = "messages"
 """Key of a problem's `meta`: the messages of its conversation before the question, each a role and a text."""
@@ -143,4 +153,26 @@ class Sampler(Protocol):
         policy_version: int = 0,
     ) -> list[list[Rollout]]:
         """`group_size` rollouts for each prompt, in the prompts' order; the same seed, prompts and weights give the same rollouts."""
+        ...
+
+
+OnRollouts = Callable[[Sequence[tuple[int, int]], Sequence[Rollout]], None]
+"""Given rollouts that have ended, and for each the place of its prompt in the call and its number in the group, both from 0."""
+
+
+@runtime_checkable
+class TellingSampler(Sampler, Protocol):
+    """A sampler that tells of rollouts as they end, while others are still being drawn."""
+
+    def sample_telling(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        group_size: int,
+        settings: SamplingSettings,
+        seed: int,
+        policy_version: int = 0,
+        ended: OnRollouts,
+    ) -> list[list[Rollout]]:
+        """What `sample` gives; `ended` has been told of each rollout once before this returns."""
         ...

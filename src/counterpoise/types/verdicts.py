@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from counterpoise.types.rollouts import Problem
 
-__all__ = ["TRUNCATED", "Extraction", "Judgement", "Reward", "Verdict", "VerdictValue", "Verifier", "Verify"]
+__all__ = ["TRUNCATED", "Extraction", "Judgement", "Judging", "Reward", "Verdict", "VerdictValue", "Verifier", "Verify"]
 
 TRUNCATED = "truncated"
 """The reason of a verdict that is withheld because the response was cut off (`verification.truncated`)."""
@@ -146,4 +146,22 @@ class Verify(Protocol):
         self, problems: Sequence[Problem], responses: Sequence[str], truncated: Sequence[bool] | None = None
     ) -> list[Verdict]:
         """One verdict per response, in order; `truncated` says which were cut off at the token limit."""
+        ...
+
+
+class Judging(Protocol):
+    """A batch that is judged as its responses come (`verifiers.judge.Judge.begin`); the verdicts do not depend on when they come."""
+
+    def add(
+        self, rows: Sequence[int], problems: Sequence[Problem], responses: Sequence[str], truncated: Sequence[bool]
+    ) -> None:
+        """More of the batch: where in it each response stands, its problem, its text and whether it was cut off."""
+        ...
+
+    def verdicts(self) -> list[Verdict]:
+        """One for each response, in the order of the rows, once all are judged."""
+        ...
+
+    def close(self) -> None:
+        """Nobody wants the verdicts; after `verdicts` there is nothing to do."""
         ...

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from counterpoise.types import Judgement, Problem, VerdictValue, Verifier
-from counterpoise.verifiers.judge import Judge, Shortcut
+from counterpoise.verifiers.judge import Judge
+from counterpoise.verifiers.judging import Shortcut
 
 __all__ = ["ANSWERS_AS_GOLDS", "equivalent_answers"]
 

@@ -80,7 +80,8 @@ def verify(
     from counterpoise.files import append_json_lines
     from counterpoise.thought import judged_text
     from counterpoise.types import Problem
-    from counterpoise.verifiers.judge import Judge, Together
+    from counterpoise.verifiers.judge import Judge
+    from counterpoise.verifiers.judging import Together
     from counterpoise.verifiers.responses import Scored, read_responses, read_verdicts, verdict_record
 
     if literal and verifier != "math":

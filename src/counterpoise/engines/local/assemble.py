@@ -33,6 +33,7 @@ from counterpoise.tasks.base import HasKinds
 from counterpoise.types import (
     Divide,
     Loss,
+    OnRollouts,
     Problem,
     Prompt,
     Reward,
@@ -153,6 +154,7 @@ def make_pipeline(
         world=assembly.credit.world,
         placebo=assembly.reward if isinstance(assembly.reward, Random) else None,
         describe=assembly.credit.columns,
+        begin=judge.begin if config.rollout.overlap else None,
         has_kinds=assembly.has_kinds,
     )
 
@@ -197,7 +199,7 @@ def with_base(identity: Identity, policy: Policy, learner: Learner, assembly: As
 class _Autocast:
     """Samples in the learner's precision, so that the two see the same policy."""
 
-    def __init__(self, sampler: Sampler, accelerator: Accelerator) -> None:
+    def __init__(self, sampler: EmbeddedSampler, accelerator: Accelerator) -> None:
         self._sampler = sampler
         self._accelerator = accelerator
 
@@ -213,4 +215,24 @@ class _Autocast:
         with self._accelerator.autocast():
             return self._sampler.sample(
                 prompts, group_size=group_size, settings=settings, seed=seed, policy_version=policy_version
+            )
+
+    def sample_telling(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        group_size: int,
+        settings: SamplingSettings,
+        seed: int,
+        policy_version: int = 0,
+        ended: OnRollouts,
+    ) -> list[list[Rollout]]:
+        with self._accelerator.autocast():
+            return self._sampler.sample_telling(
+                prompts,
+                group_size=group_size,
+                settings=settings,
+                seed=seed,
+                policy_version=policy_version,
+                ended=ended,
             )

@@ -73,6 +73,7 @@ def evaluate_policy(
             equivalent=partial(equivalent_answers, judge),
             ks=wanted.ks,
             confidence=wanted.confidence,
+            begin=judge.begin if config.rollout.overlap else None,
             on_progress=progress,
         )
     finally:

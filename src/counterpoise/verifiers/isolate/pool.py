@@ -11,7 +11,6 @@ import contextlib
 import importlib
 import multiprocessing
 import multiprocessing.connection
-import multiprocessing.context
 import multiprocessing.process
 import os
 import resource
@@ -20,16 +19,17 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
-from multiprocessing import popen_spawn_posix, spawn
-from types import FunctionType, SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from counterpoise.errors import UsageError, VerifierError
 from counterpoise.types import Judgement, VerdictValue, Verifier
 from counterpoise.verifiers.isolate.fault import Fault, explain_exit, fault_of_error, fault_of_exit
+from counterpoise.verifiers.isolate.feed import Feed
+from counterpoise.verifiers.isolate.spawning import SpawnWithoutMain
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -124,7 +124,7 @@ class VerifierPool:
         self._workers, self._timeout, self._memory_mb, self._max_tasks = workers, timeout, memory_mb, max_tasks
         self._prepare: tuple[str | Callable[[], object], ...] = tuple(prepare)
         self._pool: ProcessPool | None = None
-        self._context: _SpawnWithoutMain | None = None
+        self._context: SpawnWithoutMain | None = None
         self._closed = False
         self._lock = threading.Lock()
 
@@ -146,20 +146,29 @@ class VerifierPool:
 
         A job may take its deadline of processor time, and `patience` times as long by the clock.
         """
-        for job in jobs:
-            if type(job.verifier).__module__ == "__main__":
-                raise UsageError(
-                    f"the verifier class {type(job.verifier).__name__} is defined in the script that is running, which a worker cannot "
-                    "import; move it into a module"
-                )
-        self._load(job.verifier for job in jobs)
-        outcomes: list[Outcome | None] = [None] * len(jobs)
-        waiting = deque(range(len(jobs)))
+        return self.follow(Feed(jobs), patience=patience)
+
+    def follow(self, feed: Feed[Job], *, patience: float = 1.0) -> list[Outcome]:
+        """`judge` for jobs that come in while others run: it begins with the first and ends with the last once the feed is closed.
+
+        One thread at a time. A feed that is cancelled ends it at once, and the workers that are at a job with it.
+        """
+        jobs: list[Job] = []
+        outcomes: dict[int, Outcome] = {}
+        waiting: deque[int] = deque()
         running: dict[Future[_Answer], int] = {}
-        restarts = 0
-        longest = patience * max((self._deadline(job) for job in jobs), default=0.0)
+        restarts, longest, more = 0, 0.0, True
         try:
-            while waiting or running:
+            while True:
+                new, more = feed.take()
+                if feed.cancelled or not (new or more or waiting or running):
+                    break
+                if self._load(new):
+                    waiting.extend(running.values())
+                    running.clear()
+                waiting.extend(range(len(jobs), len(jobs) + len(new)))
+                jobs += new
+                longest = max([longest, *(patience * self._deadline(job) for job in new)])
                 while waiting and len(running) < 4 * self._workers:
                     index = waiting.popleft()
                     try:
@@ -168,9 +177,11 @@ class VerifierPool:
                         waiting.appendleft(index)
                         break
                 # Workers that neither answer nor are killed by their deadline are a fault of the pool, not of a job.
-                done, _ = wait(running, timeout=2 * longest + _MAX_START, return_when=FIRST_COMPLETED)
+                news = {feed.news} if more else set()
+                patient = 2 * longest + _MAX_START if running else None
+                done = set() if waiting and not running else _first_of({*running, *news}, patient)
                 broken = not done
-                for future in done:
+                for future in done & running.keys():
                     index = running.pop(future)
                     outcome = self._outcome(future, self._deadline(jobs[index]), patience)
                     if outcome is None:
@@ -190,16 +201,24 @@ class VerifierPool:
                             f"is memory_mb = {self._memory_mb} too little, or the machine out of memory or processes?"
                         )
         finally:
-            if running:
-                for future in running:
-                    future.cancel()
-        return [outcome for outcome in outcomes if outcome is not None]
+            for future in running:
+                future.cancel()
+        return [outcomes[index] for index in sorted(outcomes)]
 
-    def _load(self, verifiers: Iterable[Verifier]) -> None:
-        wanted = {verifier.prepares for verifier in verifiers if isinstance(verifier, Prepared)}
-        if missing := sorted(wanted - set(self._prepare), key=str):
+    def _load(self, jobs: Sequence[Job]) -> bool:
+        """Whether workers that ran were ended, because these jobs need something loaded that those did not have."""
+        for job in jobs:
+            if type(job.verifier).__module__ == "__main__":
+                raise UsageError(
+                    f"the verifier class {type(job.verifier).__name__} is defined in the script that is running, which a worker cannot "
+                    "import; move it into a module"
+                )
+        wanted = {job.verifier.prepares for job in jobs if isinstance(job.verifier, Prepared)}
+        missing = sorted(wanted - set(self._prepare), key=str)
+        if missing:
             self._prepare += tuple(missing)
             self._discard()
+        return bool(missing)
 
     def _deadline(self, job: Job) -> float:
         return job.verifier.deadline if isinstance(job.verifier, Timed) else self._timeout
@@ -213,7 +232,7 @@ class VerifierPool:
                 raise UsageError("the verifier pool is closed; make a new one")
             if self._pool is None:
                 _OPEN.add(self)
-                self._context = _SpawnWithoutMain()
+                self._context = SpawnWithoutMain()
                 self._pool = ProcessPool(
                     max_workers=self._workers,
                     max_tasks=self._max_tasks,
@@ -261,6 +280,11 @@ class VerifierPool:
             pool.stop()  # type: ignore[no-untyped-call]
             context.end()
             pool.join()
+
+
+def _first_of(futures: set[Future[Any]], seconds: float | None) -> set[Future[Any]]:
+    """Those that are done once any is; none after so many seconds."""
+    return wait(futures, timeout=seconds, return_when=FIRST_COMPLETED).done
 
 
 def unscored(reason: str) -> Judgement:
@@ -329,52 +353,6 @@ def _address_space() -> int:
             return int(handle.read().split()[0]) * resource.getpagesize()
     except OSError:
         return 2**29
-
-
-def _preparation_without_main(name: str) -> dict[str, Any]:
-    data = spawn.get_preparation_data(name)
-    return {key: value for key, value in data.items() if not key.startswith("init_main_")}
-
-
-class _Popen(popen_spawn_posix.Popen):
-    """The standard library's launcher with one function of one module replaced, for this launcher only."""
-
-    _launch = FunctionType(
-        popen_spawn_posix.Popen._launch.__code__,  # type: ignore[attr-defined]
-        {
-            **popen_spawn_posix.__dict__,
-            "spawn": SimpleNamespace(**{**spawn.__dict__, "get_preparation_data": _preparation_without_main}),
-        },
-    )
-
-
-class _Process(multiprocessing.context.SpawnProcess):
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:
-        return _Popen(process_obj)
-
-
-class _SpawnWithoutMain(multiprocessing.context.SpawnContext):
-    """Spawn context of one pool, which remembers what it started and can end it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._started: list[_Process] = []
-        self._ended = False
-
-    def Process(self, *args: Any, **kwargs: Any) -> _Process:  # type: ignore[override]
-        if self._ended:
-            raise OSError("this pool was closed")
-        self._started = [process for process in self._started if process.is_alive()]
-        self._started.append(_Process(*args, **kwargs))
-        return self._started[-1]
-
-    def end(self) -> None:
-        """Kill every process, those that are still booting included: they would complain that the pool's locks are gone."""
-        self._ended = True
-        for process in self._started:
-            if process.is_alive():
-                process.kill()
 
 
 @atexit.register
