@@ -47,6 +47,7 @@ def configured(given: argparse.Namespace, folder: Path) -> Any:
         f"rollout.max_tokens={given.tokens}",
         "credit.rule=grpo",
         "credit.reward=random",
+        "credit.reward_settings={probability = 0.5}",
         "loss.name=ppo_clip",
         "learner.learning_rate=1e-6",
         f"learner.minibatch={given.prompts // given.updates}",
