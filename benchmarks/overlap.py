@@ -42,6 +42,7 @@ def main():
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--group", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=20)
+    parser.add_argument("--rows", type=int, default=512, help="decoded together at most")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
@@ -62,7 +63,7 @@ def main():
             path.write_text(SLOW.format(seconds=given.milliseconds / 1000))
             problems = [replace(problem, verifier=f"{path}:{given.verifier}") for problem in problems]
         prompts = make_prompts(problems, policy.tokenizer, template=assembly.template, max_prompt_tokens=None)
-        sampler = EmbeddedSampler(policy.model, policy.tokenizer)
+        sampler = EmbeddedSampler(policy.model, policy.tokenizer, max_rows=given.rows)
         early = make_pipeline(config, assembly, sampler, judge)
         pipelines = {"early": early, "after": replace(early, begin=None)}
         settings, size = sampling_settings(config), given.prompts

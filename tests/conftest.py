@@ -183,6 +183,32 @@ def configure(tiny_policy, tmp_path):
     return make
 
 
+@pytest.fixture
+def judge_with(monkeypatch):
+    """`judge_with(verify)`: a function in the place of `Judge.verify`, for batches that are judged as they come as well."""
+    from counterpoise.verifiers.judge import Judge
+
+    def replace(verify):
+        class Begun:
+            def __init__(self, judge):
+                self.judge, self.asked = judge, {}
+
+            def add(self, rows, problems, responses, truncated):
+                self.asked |= zip(rows, zip(problems, responses, truncated, strict=True), strict=True)
+
+            def verdicts(self):
+                asked = [self.asked[row] for row in sorted(self.asked)]
+                return verify(self.judge, *map(list, zip(*asked, strict=True)))
+
+            def close(self):
+                pass
+
+        monkeypatch.setattr(Judge, "verify", verify)
+        monkeypatch.setattr(Judge, "begin", lambda judge: Begun(judge))
+
+    return replace
+
+
 @pytest.fixture(scope="session")
 def within():
     """`within(0.5, work)`: whether one of three calls takes fewer seconds of this process; collected garbage is nobody's fault.

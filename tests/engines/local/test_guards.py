@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 
 from counterpoise.diagnostics.guards.base import Alarm, Relief
 from counterpoise.diagnostics.guards.registry import GUARDS
-from counterpoise.engines.local import loop as local
 from counterpoise.engines.local.interrupt import RunInterruptedError
 from counterpoise.engines.local.loop import train
 from counterpoise.engines.local.observer import Silent
@@ -55,7 +54,7 @@ def _registered(monkeypatch):
 
 
 @pytest.fixture
-def a_quarter_right(monkeypatch):
+def a_quarter_right(judge_with):
     """A policy as new as this one finds no answer, and positive credit needs some."""
 
     def verify(self, problems, responses, truncated=None):
@@ -63,7 +62,7 @@ def a_quarter_right(monkeypatch):
         rest = {"answer": None, "basis": "by its place", "seconds": 0.0, "verifier": "countdown", "version": "0"}
         return [Verdict(value=value, **rest) for value in values]
 
-    monkeypatch.setattr(local.Judge, "verify", verify)
+    judge_with(verify)
 
 
 def _both_at(*looks, rollbacks=3):

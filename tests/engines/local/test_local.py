@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file
 
 from counterpoise.build.problems import problems_of
-from counterpoise.engines.local import loop as local
 from counterpoise.engines.local import ready
 from counterpoise.engines.local.interrupt import RunInterruptedError
 from counterpoise.engines.local.loop import train
@@ -192,7 +191,7 @@ def test_a_loss_that_is_not_finite_is_refused_and_the_batch_kept(configure, pois
     assert "refused" in (run.path / "events.jsonl").read_text()
 
 
-def test_a_step_whose_rollouts_are_all_unscored_stops_the_run(configure, monkeypatch):
+def test_a_step_whose_rollouts_are_all_unscored_stops_the_run(configure, judge_with):
     def unscored(self, problems, responses, truncated=None):
         return [
             Verdict(
@@ -207,7 +206,7 @@ def test_a_step_whose_rollouts_are_all_unscored_stops_the_run(configure, monkeyp
             for _ in problems
         ]
 
-    monkeypatch.setattr(local.Judge, "verify", unscored)
+    judge_with(unscored)
     run = RunDirectory.create(configure())
     with pytest.raises(TrainingError, match=r"16 of 16 rollouts could not be scored \(timeout: 16\).*tasks selfcheck"):
         train(run)

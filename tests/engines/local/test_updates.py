@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from counterpoise.engines.local import loop as local
 from counterpoise.engines.local.assemble import assemble
 from counterpoise.engines.local.loop import train
 from counterpoise.runs.directory import RunDirectory
@@ -14,7 +13,7 @@ from counterpoise.types import Batch, Verdict, VerdictValue
 
 
 @pytest.fixture
-def judged(monkeypatch):
+def judged(judge_with):
     """Verdicts by the rollout's place in the step, whatever the policy said."""
 
     def judge(right, scored=lambda row: True):
@@ -27,7 +26,7 @@ def judged(monkeypatch):
             reasons = [None if value is not VerdictValue.UNSCORED else "asked for" for value in values]
             return [Verdict(value=value, reason=why, **rest) for value, why in zip(values, reasons, strict=True)]
 
-        monkeypatch.setattr(local.Judge, "verify", verify)
+        judge_with(verify)
 
     return judge
 
