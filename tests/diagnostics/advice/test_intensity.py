@@ -1,5 +1,6 @@
 """How often a plan sees each problem, and what is said of it."""
 
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,8 @@ def few(lab):
 
 
 def said(plan, thresholds=THRESHOLDS):
-    (finding,) = intensity_findings(plan, thresholds)
+    finding, which = intensity_findings(plan, thresholds)
+    assert which.level is Urgency.NOTE
     return finding.level, finding.text
 
 
@@ -28,9 +30,9 @@ def test_many_rollouts_of_few_problems_are_a_warning_that_says_when_to_stop(few)
     level, text = said(few)  # 200 x 64 x 8 / 200 = 512; 256 / (64 x 8 / 200) = 100 steps, 100 x 64 / 200 = 32 passes
     assert level is Urgency.WARNING
     assert text.startswith("Your 200 training problems will each be seen 512 times (200 steps of 64 x 8): in the lab")
-    assert "one seed" in text
-    assert "pass@8 was 7.7 (nsr) to 10.7 points (psr) below it" in text
-    assert "Stop near step 100 (32 passes over them)" in text
+    assert "3 seeds" in text
+    assert "pass@8 was 8.4 (nsr) to 10.6 points (psr) below it" in text
+    assert "Stop near step 100 (32 passes over them), near step 50 where pass@k counts" in text
     assert "evaluation.every=50" in text
 
 
@@ -50,7 +52,7 @@ def test_a_few_rollouts_name_the_runs_behind_the_rules(few):
     assert level is Urgency.NOTE
     assert text == (
         "Your 15,165 training problems will each be seen 3.4 times (100 steps of 64 x 8); in the runs behind the choice of a rule it was "
-        "3.4 times, and at 128 times no rule had begun to lose pass@1 (one seed)."
+        "3.4 times, and at 128 times no rule had begun to lose pass@1 (3 seeds)."
     )
 
 
@@ -88,12 +90,33 @@ def test_the_measured_runs_are_those_of_the_log_and_rise():
     for seen in MEASURED:
         assert (ROOT / "docs" / "log" / seen.source).is_file()
     experiments = tomllib.loads((Path(__file__).parent / "lab_runs.toml").read_text(encoding="utf-8"))["experiment"]
-    (last,) = [one for one in experiments if one["source"].endswith("few problems, many epochs")]
+    (last,) = [one for one in experiments if one["source"].endswith("six rules on few problems")]
     for rule, after in last["after"].items():
         assert MEASURED[-1].pass_1[rule] == pytest.approx(after["1"] - last["before"]["1"], abs=0.11)
         assert MEASURED[-1].pass_8[rule] == pytest.approx(
             after["8"] - last["before"]["8"], abs=0.11
         )  # the log rounds once more
+
+
+@pytest.mark.parametrize(
+    ("problems", "bed", "below"),
+    [
+        (200, "strong base, 200 problems, three seeds", "psr last"),
+        (5_000, "lab:paths, 9 times each, three seeds", "psr is last"),
+    ],
+)
+def test_which_rule_pays_names_its_bed_seeds_and_intervals(problems, bed, below):
+    _, which = intensity_findings(replace(PLAN, problems={"countdown": problems}), THRESHOLDS)
+    assert bed in which.text and below in which.text
+    assert which.text.count("[") >= 4
+
+
+def test_what_is_said_of_a_rule_at_512_is_what_its_own_row_of_the_document_says():
+    _, which = intensity_findings(PLAN, THRESHOLDS)
+    document = (ROOT / "docs" / "log" / MEASURED[-1].source).read_text(encoding="utf-8")
+    said = re.findall(r"[+-][\d.]+ \[[^]]+\]", which.text)
+    assert len(said) == 5
+    assert [one for one in said if one not in document] == []
 
 
 def test_the_limits_lie_where_the_runs_say():
