@@ -90,7 +90,7 @@ def test_the_measured_runs_are_those_of_the_log_and_rise():
     for seen in MEASURED:
         assert (ROOT / "docs" / "log" / seen.source).is_file()
     experiments = tomllib.loads((Path(__file__).parent / "lab_runs.toml").read_text(encoding="utf-8"))["experiment"]
-    (last,) = [one for one in experiments if one["source"].endswith("six rules on few problems")]
+    (last,) = [one for one in experiments if one["source"].endswith("over three seeds")]
     for rule, after in last["after"].items():
         assert MEASURED[-1].pass_1[rule] == pytest.approx(after["1"] - last["before"]["1"], abs=0.11)
         assert MEASURED[-1].pass_8[rule] == pytest.approx(
@@ -105,14 +105,14 @@ def test_the_measured_runs_are_those_of_the_log_and_rise():
         (5_000, "lab:paths, 9 times each, three seeds", "psr is last"),
     ],
 )
-def test_which_rule_pays_names_its_bed_seeds_and_intervals(problems, bed, below):
-    _, which = intensity_findings(replace(PLAN, problems={"countdown": problems}), THRESHOLDS)
+def test_which_rule_pays_names_its_bed_seeds_and_intervals(few, problems, bed, below):
+    _, which = intensity_findings(replace(few, problems={"countdown": problems}), THRESHOLDS)
     assert bed in which.text and below in which.text
     assert which.text.count("[") >= 4
 
 
-def test_what_is_said_of_a_rule_at_512_is_what_its_own_row_of_the_document_says():
-    _, which = intensity_findings(PLAN, THRESHOLDS)
+def test_what_is_said_of_a_rule_at_512_is_what_its_own_row_of_the_document_says(few):
+    _, which = intensity_findings(few, THRESHOLDS)
     document = (ROOT / "docs" / "log" / MEASURED[-1].source).read_text(encoding="utf-8")
     said = re.findall(r"[+-][\d.]+ \[[^]]+\]", which.text)
     assert len(said) == 5
