@@ -13,6 +13,7 @@ from typing import Any
 import counterpoise
 from counterpoise.evaluation.statistics.cells import CellPoint, over_seeds
 from counterpoise.evaluation.statistics.seeds import SeededInterval
+from counterpoise.evaluation.statistics.turns import Turn, turns
 from counterpoise.report.page import page_environment
 
 __all__ = ["study_page"]
@@ -93,6 +94,7 @@ def study_page(cells: Sequence[CellPoint], *, title: str, confidence: float) -> 
                 "frontier": _frontier(measured, styles, [c for c in cells if c.bed == bed and c.seed is None]),
                 "rows": sorted(measured, key=lambda one: (one.place, styles[one.arm], one.step)),
                 "k": largest,
+                "turns": _turns([cell for cell in cells if cell.bed == bed], arms, confidence),
             }
         )
     return (
@@ -109,6 +111,31 @@ def study_page(cells: Sequence[CellPoint], *, title: str, confidence: float) -> 
             seeds=max((row.seeds for bed in beds for row in bed["rows"]), default=0),
         )
     )
+
+
+def _turns(cells: Sequence[CellPoint], arms: Sequence[str], confidence: float) -> list[tuple[str, str, str, str]]:
+    """Arm, place, and in words when it fell below its base and below or above the first arm."""
+    against_base = turns(cells, confidence=confidence)
+    against_first = {
+        (turn.arm, tuple(turn.axes.items())): _said(turn)
+        for turn in turns(cells, against=arms[0], confidence=confidence)
+    }
+    return [
+        (
+            turn.arm,
+            ", ".join(f"{axis}={value}" for axis, value in turn.axes.items()),
+            _said(turn),
+            against_first.get((turn.arm, tuple(turn.axes.items())), "–"),
+        )
+        for turn in against_base
+    ]
+
+
+def _said(turn: Turn) -> str:
+    word = {1: "above from", -1: "below from", 0: "cannot be told at"}[turn.side]
+    where = f"step {turn.step}" + ("" if math.isnan(turn.intensity) else f" ({turn.intensity:.4g} a problem)")
+    moved, low, high = (100 * end for end in (turn.difference.estimate, turn.difference.low, turn.difference.high))
+    return f"{word} {where}: {moved:+.1f}" + ("" if math.isnan(low) else f" [{low:+.1f}, {high:+.1f}]")
 
 
 def _measured(cells: Iterable[CellPoint], confidence: float) -> Iterable[_Measured]:
