@@ -141,6 +141,19 @@ def test_a_batch_that_nobody_wants_any_more_leaves_the_workers_to_the_next(judge
     batch.close()
 
 
+def test_what_is_waited_for_can_still_be_cancelled(slow):
+    with VerifierPool(workers=1, timeout=1000.0, prepare=()) as pool:
+        slow.log()
+        feed = Feed()
+        result = behind(lambda: pool.follow(feed))
+        feed.add([Job(verifier=slow.Logged(), gold="7", answer="hang")])
+        assert until(lambda: slow.LOG.read_text() == "hang\n")
+        feed.close()  # the verdicts are asked for
+        time.sleep(0.2)
+        feed.cancel()  # and an interrupt ends the waiting
+        assert until(result.done, seconds=30.0) and result.result() == []
+
+
 def test_a_judge_that_is_closed_ends_what_was_begun(slow):
     with Judge(timeout=1000.0, verifiers={"logged": slow.Logged()}, blame="none") as judge:
         slow.log()
