@@ -234,3 +234,52 @@ def test_what_is_judged_in_this_thread_waits_for_it():
         assert verifier.asked == []
         assert len(batch.verdicts()) == 2
     assert verifier.asked == [("7", "1"), ("7", "2")]  # in the order of the rows
+
+
+class Odd(Asking):
+    """Gives what is no extraction and no judgement for some."""
+
+    def __init__(self, found):
+        super().__init__()
+        self.found = found
+
+    def extract(self, response):
+        return {"none": None, "list": Extraction(answer=[response], basis="bare")}.get(
+            response, super().extract(response)
+        )
+
+    def judge_all(self, pairs):
+        return self.found(super().judge_all(pairs))
+
+
+class OddHere(Odd):
+    judge_all = None
+
+    def judge(self, gold, answer):
+        return None if answer == "8" else Judgement(value=VerdictValue.CORRECT, basis="here")
+
+
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize(
+    ("verifier", "reasons"),
+    [
+        (OddHere(None), {"8": "TypeError: the verifier gave NoneType where a Judgement belongs"}),
+        (Odd(lambda made: made[1:]), dict.fromkeys("78", "ValueError: judge_all gave 1 judgements of 2 pairs")),
+        (Odd(lambda made: ["no", *made[1:]]), dict.fromkeys("78", "TypeError: the verifier gave str where a Judgement belongs")),
+        (Odd(lambda made: None), dict.fromkeys("78", "TypeError: 'NoneType' object is not iterable")),
+    ],
+)  # fmt: skip
+def test_what_is_no_judgement_stops_no_batch(verifier, reasons, early):
+    reasons |= {
+        "none": "AttributeError: 'NoneType' object has no attribute 'answer'",
+        "list": "TypeError: unhashable type: 'list'",
+    }
+    texts = ["7", "8", "none", "list"]
+    with Judge(verifiers={"odd": verifier}, blame="none") as judge:
+        batch = judge.begin() if early else None
+        problems = [problem("7", "odd")] * 4
+        if batch is not None:
+            batch.add(range(4), problems, texts, [False] * 4)
+        made = judge.verify(problems, texts) if batch is None else batch.verdicts()
+    expected = {text: f"crash: {reason}" for text, reason in reasons.items()}
+    assert {text: verdict.reason for text, verdict in zip(texts, made, strict=True) if verdict.reason} == expected
