@@ -108,6 +108,7 @@ class Pipeline:
         asked = [prompt for prompt in prompts for _ in range(self.group_size)]
         problems = [prompt.problem for prompt in asked]
         rollouts, verdicts, judging = self._judged(asked, prompts, seed=seed, policy_version=policy_version)
+        judged_at = time.perf_counter()
         _refuse_unscored(self.world.gather([_reasons(verdicts)]), limit=self.max_unscored)
         verified = time.perf_counter()
         if self.placebo is None:
@@ -137,8 +138,8 @@ class Pipeline:
             metrics={**metrics, **credit_metrics, **self._kinds(asked, rollouts, verdicts)},
             histograms=histograms,
             seconds={
-                "sample": verified - started - judging,
-                "verify": judging,
+                "sample": judged_at - started - judging,
+                "verify": verified - judged_at + judging,  # other processes' verdicts are waited for
                 "credit": credited - verified,
                 "diagnostics": time.perf_counter() - credited,
             },

@@ -141,6 +141,19 @@ def test_a_batch_that_nobody_wants_any_more_leaves_the_workers_to_the_next(judge
     batch.close()
 
 
+def test_what_is_waited_for_can_still_be_cancelled(slow):
+    with VerifierPool(workers=1, timeout=1000.0, prepare=()) as pool:
+        slow.log()
+        feed = Feed()
+        result = behind(lambda: pool.follow(feed))
+        feed.add([Job(verifier=slow.Logged(), gold="7", answer="hang")])
+        assert until(lambda: slow.LOG.read_text() == "hang\n")
+        feed.close()  # the verdicts are asked for
+        time.sleep(0.2)
+        feed.cancel()  # and an interrupt ends the waiting
+        assert until(result.done, seconds=30.0) and result.result() == []
+
+
 def test_a_judge_that_is_closed_ends_what_was_begun(slow):
     with Judge(timeout=1000.0, verifiers={"logged": slow.Logged()}, blame="none") as judge:
         slow.log()
@@ -221,3 +234,52 @@ def test_what_is_judged_in_this_thread_waits_for_it():
         assert verifier.asked == []
         assert len(batch.verdicts()) == 2
     assert verifier.asked == [("7", "1"), ("7", "2")]  # in the order of the rows
+
+
+class Odd(Asking):
+    """Gives what is no extraction and no judgement for some."""
+
+    def __init__(self, found):
+        super().__init__()
+        self.found = found
+
+    def extract(self, response):
+        return {"none": None, "list": Extraction(answer=[response], basis="bare")}.get(
+            response, super().extract(response)
+        )
+
+    def judge_all(self, pairs):
+        return self.found(super().judge_all(pairs))
+
+
+class OddHere(Odd):
+    judge_all = None
+
+    def judge(self, gold, answer):
+        return None if answer == "8" else Judgement(value=VerdictValue.CORRECT, basis="here")
+
+
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize(
+    ("verifier", "reasons"),
+    [
+        (OddHere(None), {"8": "TypeError: the verifier gave NoneType where a Judgement belongs"}),
+        (Odd(lambda made: made[1:]), dict.fromkeys("78", "ValueError: judge_all gave 1 judgements of 2 pairs")),
+        (Odd(lambda made: ["no", *made[1:]]), dict.fromkeys("78", "TypeError: the verifier gave str where a Judgement belongs")),
+        (Odd(lambda made: None), dict.fromkeys("78", "TypeError: 'NoneType' object is not iterable")),
+    ],
+)  # fmt: skip
+def test_what_is_no_judgement_stops_no_batch(verifier, reasons, early):
+    reasons |= {
+        "none": "AttributeError: 'NoneType' object has no attribute 'answer'",
+        "list": "TypeError: unhashable type: 'list'",
+    }
+    texts = ["7", "8", "none", "list"]
+    with Judge(verifiers={"odd": verifier}, blame="none") as judge:
+        batch = judge.begin() if early else None
+        problems = [problem("7", "odd")] * 4
+        if batch is not None:
+            batch.add(range(4), problems, texts, [False] * 4)
+        made = judge.verify(problems, texts) if batch is None else batch.verdicts()
+    expected = {text: f"crash: {reason}" for text, reason in reasons.items()}
+    assert {text: verdict.reason for text, verdict in zip(texts, made, strict=True) if verdict.reason} == expected

@@ -128,6 +128,7 @@ class OpenBatch:
             verifier, fault = self._verifier(problem.verifier), None
             try:
                 extraction = verifier.extract(response)
+                hash(extraction.answer)  # somebody else's may be anything
             except Exception as error:
                 extraction = Extraction(answer=None, basis="none")
                 fault = unscored(f"crash: {type(error).__name__}: {error}")
@@ -303,7 +304,9 @@ def _together(verifier: Verifier, keys: Sequence[_Key]) -> list[Outcome]:
     assert isinstance(verifier, Together)
     start = time.perf_counter()
     try:
-        judgements = verifier.judge_all([(gold, answer) for _, gold, answer in keys])
+        judgements = list(map(_judgement, verifier.judge_all([(gold, answer) for _, gold, answer in keys])))
+        if len(judgements) != len(keys):
+            raise ValueError(f"judge_all gave {len(judgements)} judgements of {len(keys)} pairs")
     except CounterpoiseError:  # a missing package, a cache that cannot be written: not this batch's alone
         raise
     except Exception as error:
@@ -312,12 +315,18 @@ def _together(verifier: Verifier, keys: Sequence[_Key]) -> list[Outcome]:
     return [Outcome(judgement=judgement, seconds=seconds) for judgement in judgements]
 
 
+def _judgement(found: object) -> Judgement:
+    if not isinstance(found, Judgement):
+        raise TypeError(f"the verifier gave {type(found).__name__} where a Judgement belongs")
+    return found
+
+
 def _inline(verifier: Verifier, gold: str, answer: str, start: float) -> Outcome | None:
     """The outcome in this process, None when it takes a worker."""
     fault: Fault | None = None
     try:
         if not verifier.isolated:
-            judgement: Judgement | None = verifier.judge(gold, answer)
+            judgement: Judgement | None = _judgement(verifier.judge(gold, answer))
         else:
             judgement = verifier.shortcut(gold, answer) if isinstance(verifier, Shortcut) else None
     except Exception as error:

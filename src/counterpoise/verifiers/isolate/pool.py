@@ -177,9 +177,9 @@ class VerifierPool:
                         waiting.appendleft(index)
                         break
                 # Workers that neither answer nor are killed by their deadline are a fault of the pool, not of a job.
-                news = {feed.news} if more else set()
                 patient = 2 * longest + _MAX_START if running else None
-                done = set() if waiting and not running else _first_of({*running, *news}, patient)
+                # A closed feed has news, too: that it is cancelled.
+                done = set() if waiting and not running else _first_of({*running, feed.news}, patient)
                 broken = not done
                 for future in done & running.keys():
                     index = running.pop(future)
