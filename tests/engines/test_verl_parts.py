@@ -329,7 +329,7 @@ def test_a_step_that_is_mostly_lost_or_unscored_is_refused():
         refuse_lost(infos, [False, False, True, True], expected=5, limit=0.4)
     assert str(refused.value) == (
         "3 of 5 rollouts cannot be learned from: 1 lost, since the reward function or the agent loop raised (see 'Error in _run_prompt' "
-        "above), 2 unscored (timeout: 1, no reason given: 1); nothing was trained on them. Mend the reward function, or allow more than "
+        "above), 2 unscored (timeout: 1, no reason given: 1); nothing was trained on them. Fix the reward function, or allow more than "
         "algorithm.counterpoise.max_unscored=0.4"
     )
     with pytest.raises(TrainingError, match=r"4 of 4 rollouts .*: 4 lost"):

@@ -74,7 +74,7 @@ def test_the_page_has_a_map_and_a_frontier_for_each_bed_and_no_script(cells):
             assert 0 <= float(circle.get("cx")) <= 680 and 0 <= float(circle.get("cy")) <= 380
     assert page.count("Where each arm stops paying") == 2
     said = re.search(r"&lt;script&gt;[^<]*</td><td>tasks.max_train=10</td><td>([^<]*)</td><td>([^<]*)</td>", page)
-    assert said[1].startswith("cannot be told at step 10 (16 a problem): -") and said[2].startswith(
+    assert said[1].startswith("undecided at step 10 (16 a problem): -") and said[2].startswith(
         "below from step 10 (16 a"
     )
     # both seeds of nsr: pass@1 5/8 each

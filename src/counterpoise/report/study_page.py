@@ -132,7 +132,7 @@ def _turns(cells: Sequence[CellPoint], arms: Sequence[str], confidence: float) -
 
 
 def _said(turn: Turn) -> str:
-    word = {1: "above from", -1: "below from", 0: "cannot be told at"}[turn.side]
+    word = {1: "above from", -1: "below from", 0: "undecided at"}[turn.side]
     where = f"step {turn.step}" + ("" if math.isnan(turn.intensity) else f" ({turn.intensity:.4g} a problem)")
     moved, low, high = (100 * end for end in (turn.difference.estimate, turn.difference.low, turn.difference.high))
     return f"{word} {where}: {moved:+.1f}" + ("" if math.isnan(low) else f" [{low:+.1f}, {high:+.1f}]")

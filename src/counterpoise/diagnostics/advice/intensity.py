@@ -75,14 +75,14 @@ MEASURED = (
 _WHICH_RULE = Finding(
     level=Urgency.NOTE,
     text="Which rule, for few problems seen often (lab, strong base, 200 problems, three seeds, area under pass@k after 512 times): "
-    "weighted_reinforce(0.1) -0.2 [-1.1, 0.6], area -0.7 [-1.6, 0.2] and maxrl -0.8 [-1.9, 0.3] cannot be told from nsr; grpo -1.4 "
-    "[-2.4, -0.4] and psr -1.9 [-3.0, -0.8] lie below it, psr last. At equal training success no area can be told from nsr's, so part of "
+    "weighted_reinforce(0.1) -0.2 [-1.1, 0.6], area -0.7 [-1.6, 0.2] and maxrl -0.8 [-1.9, 0.3] are indistinguishable from nsr; grpo -1.4 "
+    "[-2.4, -0.4] and psr -1.9 [-3.0, -0.8] lie below it, psr last. At equal training success no area differs beyond its interval: part of "
     "this is pace. Stopping earlier gives more than any rule.",
 )
 _MANY_WAYS = Finding(
     level=Urgency.NOTE,
     text="Where a task has many ways to an answer and some problems want a rare one (lab:paths, 9 times each, three seeds), area keeps the "
-    "curve: its area under pass@k is +15.8 [+12.6, +19.0] above nsr's and +1.3 [-3.1, 5.8] from maxrl's, at a pass@1 of -1.5 [-3.9, 0.9] "
+    "curve: its area under pass@k is +15.8 [12.6, 19.0] above nsr's and +1.3 [-3.1, 5.8] from maxrl's, at a pass@1 of -1.5 [-3.9, 0.9] "
     "and -0.4 [-0.7, -0.1] from theirs; psr is last. One bed of 0.8 million parameters.",
 )
 

@@ -39,7 +39,7 @@ def refuse_lost(infos: Sequence[Mapping[str, Any]], scored: Sequence[bool], *, e
         ] * (lost > 0)
         said += [f"{reasons.total()} unscored ({listed})"] * bool(reasons)
         raise TrainingError(
-            f"{bad} of {counted(whole, 'rollout')} cannot be learned from: {', '.join(said)}; nothing was trained on them. Mend the reward "
+            f"{bad} of {counted(whole, 'rollout')} cannot be learned from: {', '.join(said)}; nothing was trained on them. Fix the reward "
             f"function, or allow more than algorithm.counterpoise.max_unscored={limit:g}"
         )
     return lost

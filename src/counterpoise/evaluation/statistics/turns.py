@@ -30,7 +30,7 @@ class Turn:
     side: int
     """+1: above it, -1: below, 0: the interval holds zero."""
     step: int
-    """The first step from which on it is on that side; the last step where that cannot be told."""
+    """The first step from which on it is on that side; the last step where it is undecided."""
     intensity: float
     """Rollouts per training problem after that step; NaN where it is not known."""
     difference: SeededInterval
