@@ -123,7 +123,7 @@ class Driver:
                 config.algorithm.adv_estimator = "grpo"
                 trainer._updates = Updates(number=torch.zeros(ROWS).long(), rows=list(range(ROWS)), size=ROWS)
                 if mistake == "weighed_rewards":
-                    queue.fields["rm_scores"] = _last(weighed_rewards().nan_to_num().tolist())
+                    queue.fields["rm_scores"] = last(weighed_rewards().nan_to_num().tolist())
                 PPOTrainerSync._compute_advantage(trainer, batch, metrics)
                 if mistake == "masked_later":
                     flat = queue.fields["advantages"].to_padded_tensor(0.0)
@@ -165,6 +165,11 @@ class Driver:
         gap = parity_gap(after.log_probs, own.to_padded_tensor(0.0), after.mask)
         return gap, parity_gap(before.log_probs, after.log_probs, after.mask)
 
+    def stored(self):
+        """The step in a queue of its own, as verl's trainer finds it; `queue` holds its fields."""
+        self.queue = Queue(KEYS)
+        return self._stored(None)
+
     def _kept(self):
         self.gradient = gradients(self.worker.engine.module)
         if self.rate is None:
@@ -205,7 +210,7 @@ class Driver:
             "loss_mask": _nested(ones),
             "input_ids": _nested(whole),
             "position_ids": _nested([list(range(len(ids))) for ids in whole]),
-            "rm_scores": _last([reward or 0.0 for reward in STEP.rewards]),
+            "rm_scores": last([reward or 0.0 for reward in STEP.rewards]),
             "rollout_log_probs": _jagged(out.log_probs),
             "old_log_probs": _jagged(old),
             "entropy": _jagged(out.entropy),
@@ -231,6 +236,6 @@ def _nested_of(rows):
     return torch.nested.as_nested_tensor([row.clone() for row in rows], layout=torch.jagged)
 
 
-def _last(rewards):
+def last(rewards):
     """verl's form of a response's reward: on its last token."""
     return _nested([[0.0] * (length - 1) + [reward] for length, reward in zip(STEP.lengths, rewards, strict=True)])
