@@ -38,7 +38,7 @@ def test_the_labs_run_file_trains_in_verl(tmp_path):
     dump.mkdir()
     settings = [
         "credit.rule=weighted_reinforce", "rollout.prompts_per_step=8", "learner.minibatch=4", "learner.minibatch_unit=rows",
-        "loss.entropy=1e-3", "tasks.max_train=64", "learner.steps=2", "checkpoint.every_steps=0", "evaluation.before=false",
+        "loss.entropy=1e-3", "tasks.max_train=64", "learner.steps=2", "checkpoint.every_steps=2", "evaluation.before=false",
         "evaluation.after=false", "run.directory=runs", "verification.workers=1",
     ]  # fmt: skip
     words = [
@@ -78,3 +78,22 @@ def test_the_labs_run_file_trains_in_verl(tmp_path):
             values = seen["advantages"][rows][mask[rows]]
             torch.testing.assert_close(values, torch.full_like(values, wanted), rtol=1e-5, atol=0)
         assert float((seen["old_log_probs"] - seen["rollout_log_probs"])[mask].abs().max()) < 1e-4
+    out = tmp_path / "eval"
+    words = [
+        "eval",
+        str(run / "global_step_2"),
+        "--task",
+        "countdown",
+        "--n",
+        "4",
+        "--problems",
+        "8",
+        "--out",
+        str(out),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "counterpoise", *words], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    curve = {row["k"]: row["estimate"] for row in json.loads((out / "passk.json").read_text())["curve"]}
+    assert curve[1] > 0.1  # the lab's policy with its own tokenizer and template
