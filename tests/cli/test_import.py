@@ -318,23 +318,25 @@ def test_json_of_both_commands(command, jsonl):
 
 
 def test_a_killed_import_goes_on_and_ends_as_an_unbroken_one(command, jsonl):
-    rows = [(f"{i % 50}+1", f"r{i}", str(i % 50 + 1), float(i % 2)) for i in range(8_000)]
+    rows = [(f"{i % 50}+1", f"r{i}", str(i % 50 + 1), float(i % 2)) for i in range(20_000)]
     jsonl("1.jsonl", *verl(1, *rows))
     call = [sys.executable, "-c", "from counterpoise.cli.app import main; main()", "import", "1.jsonl", "-o", "killed"]
     process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         written, deadline = Path("killed/rollouts.jsonl"), time.monotonic() + 60
-        while not written.exists() and process.poll() is None and time.monotonic() < deadline:
+        while (
+            not (written.exists() and written.stat().st_size) and process.poll() is None and time.monotonic() < deadline
+        ):
             time.sleep(0.005)
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    assert 0 < len(written.read_bytes().splitlines()) < 8_000
+    assert 0 < len(written.read_bytes().splitlines()) < 20_000
     said(command("import", "1.jsonl", "-o", "killed")), said(command("import", "1.jsonl", "-o", "whole"))
     drawn = [
         {(r.problem_id, r.sample, r.text) for r in RolloutStore(directory).rollouts()}
         for directory in ("killed", "whole")
     ]
     assert drawn[0] == drawn[1]
-    assert len(drawn[0]) == 8_000
+    assert len(drawn[0]) == 20_000
     assert counts("killed") == counts("whole")
