@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import counterpoise
-from counterpoise.evaluation.statistics.cells import CellPoint, over_seeds
+from counterpoise.evaluation.statistics.cells import CellPoint, over_seeds, rollouts_each
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.evaluation.statistics.turns import Turn, turns
 from counterpoise.report.page import page_environment
@@ -117,18 +117,21 @@ def _turns(cells: Sequence[CellPoint], arms: Sequence[str], confidence: float) -
     """Arm, place, and in words when it fell below its base and below or above the first arm."""
     against_base = turns(cells, confidence=confidence)
     against_first = {
-        (turn.arm, tuple(turn.axes.items())): _said(turn)
-        for turn in turns(cells, against=arms[0], confidence=confidence)
+        (turn.arm, _place(turn.axes)): _said(turn) for turn in turns(cells, against=arms[0], confidence=confidence)
     }
     return [
         (
             turn.arm,
-            ", ".join(f"{axis}={value}" for axis, value in turn.axes.items()),
+            _place(turn.axes),
             _said(turn),
-            against_first.get((turn.arm, tuple(turn.axes.items())), "–"),
+            against_first.get((turn.arm, _place(turn.axes)), "–"),
         )
         for turn in against_base
     ]
+
+
+def _place(axes: Mapping[str, Any]) -> str:
+    return ", ".join(f"{axis}={value}" for axis, value in axes.items())
 
 
 def _said(turn: Turn) -> str:
@@ -141,18 +144,16 @@ def _said(turn: Turn) -> str:
 def _measured(cells: Iterable[CellPoint], confidence: float) -> Iterable[_Measured]:
     groups: dict[tuple[str, str, int], list[CellPoint]] = {}
     for cell in cells:
-        place = ", ".join(f"{axis}={value}" for axis, value in cell.axes.items())
-        groups.setdefault((cell.arm, place, cell.step), []).append(cell)
+        groups.setdefault((cell.arm, _place(cell.axes), cell.step), []).append(cell)
     for (arm, place, step), found in groups.items():
         ks = min((cell.ks for cell in found), key=len)
         same = [cell for cell in found if cell.ks == ks]  # seeds measured with fewer rollouts have another area
-        known = [cell.trained.get("rollouts_per_problem", math.nan) for cell in same]
         yield _Measured(
             arm=arm,
             place=place,
             step=step,
             seeds=len(same),
-            intensity=math.fsum(known) / len(known),
+            intensity=rollouts_each(same),
             first=math.fsum(cell.points[0].estimate for cell in same) / len(same),
             last=math.fsum(cell.points[len(ks) - 1].estimate for cell in same) / len(same),
             area=over_seeds(same, confidence=confidence),

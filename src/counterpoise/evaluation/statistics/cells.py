@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.evaluation.statistics.seeds import SeededInterval, seeded_intervals
 from counterpoise.evaluation.statistics.sharpening import beyond_sharpening
 
-__all__ = ["CellPoint", "measured_cell", "over_seeds"]
+__all__ = ["CellPoint", "measured_cell", "over_seeds", "rollouts_each"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,12 @@ def over_seeds(cells: Sequence[CellPoint], *, confidence: float = 0.95) -> Seede
     found = [cell.less_base[:, -1] for cell in cells if cell.less_base is not None]
     (interval,) = seeded_intervals(np.stack(found), confidence=confidence)
     return interval
+
+
+def rollouts_each(cells: Sequence[CellPoint]) -> float:
+    """Rollouts per training problem, the mean over runs; NaN where one does not say."""
+    known = [cell.trained.get("rollouts_per_problem", math.nan) for cell in cells]
+    return math.fsum(known) / len(known)
 
 
 def _of(counts: Sequence[ProblemCounts], ks: Sequence[int]) -> FloatArray:

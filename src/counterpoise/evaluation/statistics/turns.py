@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -11,7 +10,7 @@ import numpy as np
 
 from counterpoise.evaluation.estimators.subsets import FloatArray
 from counterpoise.evaluation.statistics.arms import BASE
-from counterpoise.evaluation.statistics.cells import CellPoint, over_seeds
+from counterpoise.evaluation.statistics.cells import CellPoint, over_seeds, rollouts_each
 from counterpoise.evaluation.statistics.seeds import SeededInterval, seeded_intervals
 
 __all__ = ["Turn", "turns"]
@@ -76,9 +75,15 @@ def _turn(
     side = _side(walked[-1][2])
     lasting = list(takewhile(lambda one: _side(one[2]) == side, reversed(walked)))
     step, own, difference = lasting[-1] if side else walked[-1]
-    known = [cell.trained.get("rollouts_per_problem", math.nan) for cell in own]
-    intensity = math.fsum(known) / len(known)
-    return Turn(arm=arm, axes=axes, against=against, side=side, step=step, intensity=intensity, difference=difference)
+    return Turn(
+        arm=arm,
+        axes=axes,
+        against=against,
+        side=side,
+        step=step,
+        intensity=rollouts_each(own),
+        difference=difference,
+    )
 
 
 def _side(interval: SeededInterval) -> int:
