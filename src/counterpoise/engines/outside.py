@@ -51,7 +51,9 @@ class OutsideCredit:
     @property
     def needs_surprisal(self) -> bool:
         """Whether the rule or the controller reads `Batch.surprisal`."""
-        return self.step.controller.reads_entropy or bool(needs_of(self.config.credit.rule) & Needs.SURPRISAL)
+        # A controller of somebody's own that does not say may read it.
+        reads = getattr(self.step.controller, "reads_entropy", True)
+        return reads or bool(needs_of(self.config.credit.rule) & Needs.SURPRISAL)
 
 
 def compose(
