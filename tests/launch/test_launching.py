@@ -274,8 +274,10 @@ def test_cards_and_their_memory(monkeypatch, tmp_path):
     assert "takes about 1.0 of 80 GiB" in check_memory(GIB, found[0], what="training", remedy="")
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
     assert gpus_here() == []
-    with pytest.raises(UsageError, match=r"no GPU was found here .* or --cpu to train without"):
+    with pytest.raises(UsageError, match=r"no GPU was found here .* that has them, or give --cpu to train without"):
         check_gpus([], gpus=1)
+    with pytest.raises(UsageError, match=r"that has them, give --ray ADDRESS, or give --cpu"):
+        check_gpus([], gpus=1, elsewhere="give --ray ADDRESS")
 
 
 def test_python_and_packages():
