@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,13 @@ def test_ppo_is_verls_own_and_a_row_without_credit_goes_before_the_update_elsewh
     assert (
         late.options["trainer.critic_warmup"] == 4
     )  # verl's first step is 1, and the policy moves from that number on
+    # on a CPU, where there is no flash attention, policy and critic are asked for another kernel, whose rows may not be packed
+    cpu = options(
+        "verl", str(PAPER / "rules" / "ppo.toml"), file=PAPER / "qwen2.5-math-7b.toml", facts=replace(FACTS, cpu=True)
+    ).options
+    for model in ("actor_rollout_ref.model", "critic.model"):
+        asked = {f"+{model}.override_config.attn_implementation": "sdpa", f"{model}.use_remove_padding": False}
+        assert asked.items() <= cpu.items() and not asked.keys() & ppo.keys()
     nsr = options("verl", str(PAPER / "rules" / "nsr.toml"), file=PAPER / "qwen2.5-math-7b.toml").options
     assert nsr["+algorithm.counterpoise.remove_rows"] is True and nsr["algorithm.adv_estimator"] == "counterpoise"
 
@@ -352,8 +360,8 @@ def test_a_dry_run_prints_the_command_and_writes_nothing(command, run_file, engi
         (["trl"], "needs the package 'trl'"),
         (["trl", "credit.rule=ppo", "--dry-run"], "it needs a critic, and TRL's GRPOTrainer trains none"),
         (
-            ["verl", "credit.rule=ppo", "loss.denominator=tokens_all", "--cpu", "--dry-run"],
-            "with flash attention, which needs a GPU",
+            ["verl", "model.attn_implementation=flash_attention_2", "--cpu", "--dry-run"],
+            "flash attention needs a GPU; set sdpa or eager",
         ),
         (["verl", "--nodes", "2", "--dry-run"], "on a Ray cluster that is there; start Ray on each"),
         (["verl", "--ray", "h:6379", "--dry-run"], "say how many GPUs each of its machines has with --gpus N"),

@@ -18,7 +18,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from counterpoise.errors import CounterpoiseError, UsageError
 from counterpoise.golds import accepted
-from counterpoise.types import Extraction, Judgement, Problem, Verdict, VerdictValue, Verifier
+from counterpoise.types import Basis, Extraction, Judgement, Problem, Verdict, VerdictValue, Verifier
 from counterpoise.verifiers.isolate.blame import Blame
 from counterpoise.verifiers.isolate.fault import Fault, fault_of_error
 from counterpoise.verifiers.isolate.feed import Feed, behind
@@ -223,7 +223,7 @@ class OpenBatch:
         return Verdict(
             value=judgement.value,
             answer=extraction.answer,
-            basis=f"{extraction.basis}/{judgement.basis}",
+            basis=str(Basis(extraction.basis, judgement.basis)),
             seconds=seconds,
             verifier=verifier.name,
             version=verifier.version,

@@ -77,7 +77,10 @@ def test_the_labs_run_file_trains_in_verl(tmp_path):
         for rows, wanted in ((right, 0.1), (~right, -1.0)):
             values = seen["advantages"][rows][mask[rows]]
             torch.testing.assert_close(values, torch.full_like(values, wanted), rtol=1e-5, atol=0)
-        assert float((seen["old_log_probs"] - seen["rollout_log_probs"])[mask].abs().max()) < 1e-4
+        passed = torch.load(dump / f"{number}.passed.pt", weights_only=False)
+        assert set(passed["keys"]) == set(seen["keys"])
+        gap = (passed["old_log_probs"] - passed["rollout_log_probs"])[passed["response_mask"].bool()]
+        assert float(gap.abs().max()) < 1e-4
     out = tmp_path / "eval"
     words = [
         "eval",

@@ -207,10 +207,12 @@ def _count_lines(path: Path) -> int:
 
 
 def _count(counts: Counter[tuple[str, str]], record: Mapping[str, Any]) -> None:
-    value, (extraction, _, comparison) = record["value"], record["rule"].partition("/")
+    from counterpoise.types import Basis
+
+    value, basis = record["value"], Basis.read(record["rule"])
     counts["value", value] += 1
-    counts["extraction", extraction] += 1
-    counts["comparison", comparison] += 1
+    counts["extraction", basis.found_by] += 1
+    counts["comparison", basis.decided_by] += 1
     if "reason" in record:
         counts["reason", record["reason"].split(":")[0]] += 1
     if "label" in record and value != "unscored":
