@@ -38,7 +38,10 @@ def counterpoise_advantage(
     Raises:
         UsageError: another trainer asks.
     """
-    advantages = given_advantages(index).to(token_level_rewards) * response_mask
+    given = given_advantages(index)[
+        :, : response_mask.shape[1]
+    ]  # a step's longest response may be among rows that are left out
+    advantages = given.to(token_level_rewards) * response_mask
     return advantages, advantages
 
 
