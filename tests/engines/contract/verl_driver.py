@@ -171,6 +171,8 @@ class Driver:
                 {} if denominator is None else {"denominator": denominator}
             )
             config.actor_rollout_ref.actor.loss_agg_mode = variant
+            if ranks > 1:
+                config.actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu = 2  # both shares are whole microbatches
         trainer = SignedPPOTrainer(config)
         trainer.total_training_steps, trainer.global_steps = STEPS, 1
         trainer.actor_rollout_wg = SimpleNamespace(
