@@ -34,7 +34,7 @@ def _measured(compute):
     """A whole step as verl's metrics find it: `old_log_probs` are among its fields where every row has them."""
 
     def seen(self, batch, *rest, **named):
-        data = _held(batch, _STEP)
+        data = _held(batch, [*_STEP, *(["values", "returns"] if self.use_critic else [])])
         step = {name: data.pop(name).tolist() for name in ("uid", "extra_fields", "data_source")}
         step |= dict(data.to_padded_tensor().items())
         step |= {"keys": list(batch.keys), "padding": [bool(tag.get("is_padding", False)) for tag in batch.tags]}
