@@ -25,7 +25,7 @@ from counterpoise.errors import UsageError
 if TYPE_CHECKING:
     from counterpoise.rollouts.flat import FlatLayer, FlatWeights
 
-__all__ = ["CompiledAttention", "Operators", "operators_for"]
+__all__ = ["CompiledAttention", "CompiledOperators", "operators_for"]
 
 _BLOCK = 8
 """Tokens of a block of keys; numbers of a vector."""
@@ -35,7 +35,7 @@ _FLAGS = (("-march=native",), ())
 """Tried in turn: some compilers know no native machine."""
 
 
-class Operators:
+class CompiledOperators:
     """The compiled library of one shape. Tensors are contiguous, float32, on the CPU."""
 
     def __init__(self, library: Any) -> None:
@@ -154,7 +154,7 @@ class CompiledAttention:
             self._own[number] = fresh
 
 
-def operators_for(config: Any, width: int) -> Operators | None:
+def operators_for(config: Any, width: int) -> CompiledOperators | None:
     """Compiled operators for a model, or None where its sizes are not whole vectors.
 
     Raises:
@@ -167,7 +167,7 @@ def operators_for(config: Any, width: int) -> Operators | None:
 
 
 @functools.cache
-def _compile(width: int, heads: int, shared: int) -> Operators:
+def _compile(width: int, heads: int, shared: int) -> CompiledOperators:
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None or shutil.which(compiler) is None:
         raise UsageError(
@@ -193,7 +193,7 @@ def _compile(width: int, heads: int, shared: int) -> Operators:
             ]
             done = subprocess.run(words, capture_output=True, text=True)
             if done.returncode == 0:
-                return Operators(ctypes.CDLL(str(library)))
+                return CompiledOperators(ctypes.CDLL(str(library)))
             said = said or done.stderr
     why = (said.strip() or "it said nothing").splitlines()[0]
     raise UsageError(
