@@ -57,8 +57,8 @@ def test_a_dry_run_prints_the_command_and_writes_nothing(command, sums, engine):
         (["trl"], "needs the package 'trl'"),
         (["trl", "credit.rule=ppo", "--dry-run"], "it needs a critic, and TRL's GRPOTrainer trains none"),
         (
-            ["verl", "credit.rule=ppo", "loss.denominator=tokens_all", "--cpu", "--dry-run"],
-            "with flash attention, which needs a GPU",
+            ["verl", "model.attn_implementation=flash_attention_2", "--cpu", "--dry-run"],
+            "flash attention needs a GPU; set sdpa or eager",
         ),
         (["verl", "--nodes", "2", "--dry-run"], "on a Ray cluster that is there; start Ray on each"),
         (["verl", "--ray", "h:6379", "--dry-run"], "say how many GPUs each of its machines has with --gpus N"),

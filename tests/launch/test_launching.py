@@ -6,6 +6,7 @@ What verl and TRL themselves say of the options is in tests/engines/verl and tes
 import importlib.util
 import re
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,13 @@ def test_ppo_is_verls_own_and_a_row_without_credit_goes_before_the_update_elsewh
     assert (
         late.options["trainer.critic_warmup"] == 4
     )  # verl's first step is 1, and the policy moves from that number on
+    # on a CPU, where there is no flash attention, policy and critic are asked for another kernel, whose rows may not be packed
+    cpu = options(
+        "verl", str(PAPER / "rules" / "ppo.toml"), file=PAPER / "qwen2.5-math-7b.toml", facts=replace(FACTS, cpu=True)
+    ).options
+    for model in ("actor_rollout_ref.model", "critic.model"):
+        asked = {f"+{model}.override_config.attn_implementation": "sdpa", f"{model}.use_remove_padding": False}
+        assert asked.items() <= cpu.items() and not asked.keys() & ppo.keys()
     nsr = options("verl", str(PAPER / "rules" / "nsr.toml"), file=PAPER / "qwen2.5-math-7b.toml").options
     assert nsr["+algorithm.counterpoise.remove_rows"] is True and nsr["algorithm.adv_estimator"] == "counterpoise"
 
@@ -263,8 +271,10 @@ def test_cards_and_their_memory(monkeypatch, tmp_path):
     assert "takes about 1.0 of 80 GiB" in check_memory(GIB, found[0], what="training", remedy="")
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
     assert gpus_here() == []
-    with pytest.raises(UsageError, match=r"no GPU was found here .* or --cpu to train without"):
+    with pytest.raises(UsageError, match=r"no GPU was found here .* that has them, or give --cpu to train without"):
         check_gpus([], gpus=1)
+    with pytest.raises(UsageError, match=r"that has them, give --ray ADDRESS, or give --cpu"):
+        check_gpus([], gpus=1, elsewhere="give --ray ADDRESS")
 
 
 def test_python_and_packages():
