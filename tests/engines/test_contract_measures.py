@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from counterpoise.engines.contract import Answer, breaches, fixed_step, parity_gap
+from counterpoise.engines.contract import Answer, breaches, fixed_step, parity_gap, share_breaches
 
 
 def answer(weight=0.5, loss=-0.25, gradient=2.0, rows=2, span=3):
@@ -56,3 +56,20 @@ def test_the_step_has_every_kind_of_group_and_only_the_ids_it_was_given():
     assert groups == [{1.0, 0.0}, {1.0}, {0.0}, {1.0, 0.0, None}]
     assert {one for ids in (*step.prompts, *step.responses) for one in ids} == set(range(65, 70))
     assert sorted(set(step.lengths)) == [3, 4, 5, 6, 7, 8, 9]
+
+
+def test_a_share_of_a_step_is_held_against_the_whole_of_it():
+    step = fixed_step(range(65, 70))
+    own = step.rows([9, 2])
+    assert (own.responses, own.rewards, own.groups) == ([step.responses[9], step.responses[2]], [1.0, 0.0], [1, 0])
+    assert own.parts["form"] == [step.parts["form"][9], step.parts["form"][2]]
+    wanted = torch.tensor([0.5, -0.5, 0.25, -1.0, 0.0])
+    assert share_breaches([wanted[:1], wanted[1:]], wanted) == share_breaches([wanted[:0], wanted], wanted) == []
+    assert share_breaches([wanted[:1], wanted[2:]], wanted) == ["the processes have credit for 4 rollouts of 5"]
+    (said,) = share_breaches([wanted[:1], torch.tensor([-0.5, 0.75, -1.0, 0.0])], wanted)
+    assert said == (
+        "process 1: 1 of its 4 rollouts have other credit; rollout 1 of them has 0.75, and with the rollouts of all 2 processes it is 0.25"
+    )
+    assert len(share_breaches([wanted[:1] * math.nan, wanted[1:]], wanted)) == 1
+    by_token = torch.stack([wanted, wanted], dim=1)
+    assert share_breaches([by_token[:3], by_token[3:]], by_token) == []

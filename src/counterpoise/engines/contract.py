@@ -9,14 +9,14 @@ A driver owes five things:
    the parts give (`answer_of`), to `TOLERANCE`.
 5. After every update the sampler has the new weights: its log-probabilities are the trainer's, to `PARITY`.
 
-`breaches` and `parity_gap` measure the last three. Whoever writes a driver for another engine can call them.
+`share_breaches` measures the first, `breaches` and `parity_gap` the last three. Whoever writes a driver for another engine can call them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ __all__ = [
     "fixed_step",
     "gradients",
     "parity_gap",
+    "share_breaches",
 ]
 
 TOLERANCE = 1e-6
@@ -50,6 +51,7 @@ one update behind is off by some 1e-3."""
 _MARKS = "++--+---++++++++--------+-??-?--"
 _REWARDS = {"+": 1.0, "-": 0.0, "?": None}
 _SIZE = 8
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,21 @@ class FixedStep:
     def lengths(self) -> list[int]:
         """(N,) response tokens."""
         return [len(response) for response in self.responses]
+
+    def rows(self, places: Sequence[int]) -> FixedStep:
+        """Those rollouts alone, in this order, e.g. one process's share of the step."""
+
+        def own(values: Sequence[_T]) -> list[_T]:
+            return [values[place] for place in places]
+
+        return FixedStep(
+            prompts=own(self.prompts),
+            responses=own(self.responses),
+            rewards=own(self.rewards),
+            groups=own(self.groups),
+            kinds=own(self.kinds),
+            parts={name: own(values) for name, values in self.parts.items()},
+        )
 
     def rollouts(self, log_probs: torch.Tensor | None = None, entropy: torch.Tensor | None = None) -> list[Rollout]:
         """The rollouts as a sampler records them; (N, T) `log_probs` are 0 where they are not known yet."""
@@ -228,6 +245,34 @@ def breaches(found: Answer, wanted: Answer, *, tolerance: float = TOLERANCE) -> 
         )
         if not float(gaps) <= tolerance * float(norm):
             said.append(f"gradient: differs by {float(gaps):.3g}, and its norm should be {float(norm):.3g}")
+    return said
+
+
+def share_breaches(shares: Sequence[torch.Tensor], wanted: torch.Tensor, *, tolerance: float = TOLERANCE) -> list[str]:
+    """In what the credit of processes that share a step differs from that of one that has all of it; a line for each process.
+
+    A process that takes its own rollouts for all there are has other baselines, other shares of success and other denominators.
+
+    Args:
+        shares: of each process in order of rank, (N_r, ...) credit of its own rollouts, which are N in all.
+        wanted: (N, ...) credit of the same rollouts in the same order, where one process has them all.
+        tolerance: largest difference, as a share of the largest credit.
+    """
+    if sum(map(len, shares)) != len(wanted):
+        return [f"the processes have credit for {sum(map(len, shares))} rollouts of {len(wanted)}"]
+    said, first = [], 0
+    whole = wanted.double().reshape(len(wanted), -1)
+    for rank, share in enumerate(shares):
+        own, theirs = share.double().reshape(len(share), whole.shape[1]), whole[first : first + len(share)]
+        first += len(share)
+        gap = (own - theirs).abs().nan_to_num(nan=torch.inf)
+        bad = (gap > tolerance * float(whole.abs().max())).any(dim=1)
+        if bool(bad.any()):
+            row, token = divmod(int(gap.argmax()), whole.shape[1])
+            said.append(
+                f"process {rank}: {int(bad.sum())} of its {len(own)} rollouts have other credit; rollout {row} of them has "
+                f"{own[row, token].item():.6g}, and with the rollouts of all {len(shares)} processes it is {theirs[row, token].item():.6g}"
+            )
     return said
 
 

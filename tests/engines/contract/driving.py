@@ -30,6 +30,18 @@ def parts_of(credit, denominator=None):
     )
 
 
+SHARED = [
+    "grpo",  # a baseline of the group
+    {"rule": "nsr", "all_wrong_cap": 0.3},  # masses of the whole step
+    {"rule": "reinforce", "controller": "share", "emphasis": "focal"},  # its share of right answers
+    {
+        "rule": "gdpo",
+        "settings": {"dimensions": {"verdict": 1.0, "form": 0.5, "brief": 0.25}},
+    },  # whitened over the step
+]
+"""Credit that no process can have of its own rollouts alone."""
+
+
 def rewards():
     return torch.tensor([float("nan") if reward is None else reward for reward in STEP.rewards])
 

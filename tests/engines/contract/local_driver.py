@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import torch
 from accelerate import Accelerator
 from driving import KINDS, LENGTH, SIZE, STEP, STEPS, load_policy, load_tokenizer, masked_later, weighed_rewards
+from ranks import run_ranks
 
 from counterpoise.build.credit import credit_of, reward_of
 from counterpoise.build.loss import loss_of
@@ -22,6 +23,7 @@ from counterpoise.processes import Processes
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.runfile import parse_config
 from counterpoise.types import Credit, Problem, Prompt, SamplingSettings, Verdict, VerdictValue
+from counterpoise.world import ALONE
 
 _VALUES = {1.0: VerdictValue.CORRECT, 0.0: VerdictValue.WRONG, None: VerdictValue.UNSCORED}
 
@@ -31,7 +33,7 @@ class Driver:
     loss, variants = None, (None,)
 
     def __init__(self, folder):
-        self.policy = load_policy(folder)
+        self.folder, self.policy = folder, load_policy(folder)
         self.tokenizer = load_tokenizer(folder)
 
     def close(self):
@@ -48,16 +50,7 @@ class Driver:
         config = parse_config(tables, source="contract")
         assign = credit_of(config, kinds=KINDS, world=Processes())
         loss, divide = loss_of(config)
-        pipeline = Pipeline(
-            sampler=SimpleNamespace(sample=lambda *_, **__: self._groups(shift)),
-            verify=lambda *_: _verdicts(),
-            reward=lambda verdict, _: reward_of(config)(verdict),
-            assign=assign if mistake is None else _mistaken(mistake),
-            settings=SamplingSettings(max_tokens=LENGTH),
-            group_size=SIZE,
-            max_unscored=0.5,
-        )
-        experience = pipeline.experience(_prompts(), seed=0, policy_version=0)
+        experience = self._experience(config, assign if mistake is None else _mistaken(mistake), STEP, shift)
         model = copy.deepcopy(self.policy)
         learner, gradient = self._learner(model, loss, divide)
         rows, trained = assign.select(experience.batch, experience.credit)
@@ -70,6 +63,32 @@ class Driver:
             value = own.advantages[place] if own.advantages.ndim == 1 else own.advantages[place, :length]
             weights[row, :length] = value * shares[place]
         return Answer(weights=weights, loss=report.metrics["loss"].mean, gradient=gradient)
+
+    places = (range(8), range(8, 32))
+    """Of each process's rollouts: it draws whole groups, of which one may have more than the other."""
+    whole_groups, weighed = True, False
+
+    def shared(self, cases):
+        """Two processes of accelerate's, each with its own rollouts."""
+        return run_ranks("local_driver", self.folder, cases)
+
+    def own_share(self, rank, credit, *, alone):
+        table = {"rule": credit} if isinstance(credit, str) else credit
+        config = parse_config({"credit": table, "learner": {"steps": STEPS}}, source="contract")
+        assign = credit_of(config, kinds=KINDS, world=ALONE if alone else Processes())
+        return self._experience(config, assign, STEP.rows(self.places[rank])).credit.advantages
+
+    def _experience(self, config, assign, step, shift=None):
+        pipeline = Pipeline(
+            sampler=SimpleNamespace(sample=lambda *_, **__: self._groups(step, shift)),
+            verify=lambda *_: _verdicts(step),
+            reward=lambda verdict, _: reward_of(config)(verdict),
+            assign=assign,
+            settings=SamplingSettings(max_tokens=LENGTH),
+            group_size=SIZE,
+            max_unscored=0.5,
+        )
+        return pipeline.experience(_prompts(step), seed=0, policy_version=0)
 
     def parity(self):
         """Sampler and trainer after an update that moved the policy."""
@@ -85,7 +104,7 @@ class Driver:
             abs(one - other).max() for one, other in zip(before, learner.log_probs(STEP.rollouts()), strict=True)
         )
         sampler = EmbeddedSampler(model, self.tokenizer, max_rows=16, device=torch.device("cpu"))
-        drawn = sampler.sample(_prompts(), group_size=SIZE, settings=SamplingSettings(max_tokens=LENGTH), seed=0)
+        drawn = sampler.sample(_prompts(STEP), group_size=SIZE, settings=SamplingSettings(max_tokens=LENGTH), seed=0)
         rollouts = [rollout for group in drawn for rollout in group]
         trainer = learner.log_probs(rollouts)
         gaps = [
@@ -94,14 +113,14 @@ class Driver:
         ]
         return max(gaps), float(moved)
 
-    def _known(self):
+    def _known(self, step=STEP):
         with torch.no_grad():
-            out = response_log_probs(self.policy, STEP.rollouts(), temperature=1.0)
+            out = response_log_probs(self.policy, step.rollouts(), temperature=1.0)
         return out.log_probs, out.entropy
 
-    def _groups(self, shift):
-        log_probs, entropy = self._known()
-        rollouts = STEP.rollouts(log_probs if shift is None else log_probs + shift, entropy)
+    def _groups(self, step, shift):
+        log_probs, entropy = self._known(step)
+        rollouts = step.rollouts(log_probs if shift is None else log_probs + shift, entropy)
         return [rollouts[first : first + SIZE] for first in range(0, len(rollouts), SIZE)]
 
     def _learner(self, model, loss, divide, rate=0.0):
@@ -118,19 +137,19 @@ class Driver:
         return learner, gradient
 
 
-def _prompts():
+def _prompts(step):
     made = []
-    for first in range(0, len(STEP.rewards), SIZE):
-        problem = Problem(problem_id=str(first), task_type=STEP.kinds[first], question="", gold="", verifier="contract")
-        made.append(Prompt(problem=problem, text="", token_ids=torch.tensor(STEP.prompts[first]).numpy()))
+    for first in range(0, len(step.rewards), SIZE):
+        problem = Problem(problem_id=str(first), task_type=step.kinds[first], question="", gold="", verifier="contract")
+        made.append(Prompt(problem=problem, text="", token_ids=torch.tensor(step.prompts[first]).numpy()))
     return made
 
 
-def _verdicts():
+def _verdicts(step):
     rest = {"answer": None, "basis": "given", "seconds": 0.0, "verifier": "contract", "version": "0"}
     return [
-        Verdict(value=_VALUES[reward], parts={name: values[row] for name, values in STEP.parts.items()}, **rest)
-        for row, reward in enumerate(STEP.rewards)
+        Verdict(value=_VALUES[reward], parts={name: values[row] for name, values in step.parts.items()}, **rest)
+        for row, reward in enumerate(step.rewards)
     ]
 
 

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from driving import STEP, parts_of
+from driving import SHARED, STEP, parts_of
 
 from counterpoise.credit import RULES, Needs, needs_of
 from counterpoise.credit.token_weights import TOKEN_WEIGHTS
-from counterpoise.engines.contract import PARITY, answer_of, breaches
+from counterpoise.engines.contract import PARITY, answer_of, breaches, share_breaches
 from counterpoise.errors import UsageError
+from counterpoise.learner.forward import response_log_probs
 
 RULES_TAKEN = [
     {"rule": name, "settings": {"k": 4}} if name == "passk" else name
@@ -83,3 +84,39 @@ def test_the_published_mistakes_are_found(engine, mistake, rule):
 def test_the_sampler_has_the_weights_of_the_last_update(engine):
     gap, moved = engine.parity()
     assert gap < PARITY < moved
+
+
+@pytest.fixture(scope="session")
+def shares(engine):
+    """By credit, and by whether each process gathered its own rollouts alone: the credit of each process."""
+    cases = [(credit, alone) for credit in SHARED for alone in (False, True)]
+    found = engine.shared(cases)
+    return {(str(credit), alone): one for (credit, alone), one in zip(cases, found, strict=True)}
+
+
+def whole(engine, credit):
+    """(N, ...) credit of the same rollouts in one process, whose order is that of the ranks."""
+    step, parts = STEP.rows([place for own in engine.places for place in own]), parts_of(credit)
+    if engine.weighed:
+        return answer_of(engine.policy, step, parts).weights
+    known = response_log_probs(engine.policy, step.rollouts(), temperature=1.0)
+    signed, _ = parts.step(step.batch(known.log_probs.detach(), known.entropy.detach()))
+    return signed.advantages
+
+
+@pytest.mark.parametrize("credit", SHARED, ids=str)
+def test_processes_that_share_a_step_have_the_credit_of_the_whole_of_it(engine, shares, credit):
+    wanted = whole(engine, credit)
+    assert float(wanted.abs().max()) > 0 and [len(own) for own in shares[str(credit), False]] == [
+        *map(len, engine.places)
+    ]
+    assert share_breaches(shares[str(credit), False], wanted) == []
+
+
+@pytest.mark.parametrize("credit", SHARED, ids=str)
+def test_a_process_that_gathers_its_own_rollouts_alone_is_found(engine, shares, credit):
+    said = share_breaches(shares[str(credit), True], whole(engine, credit))
+    if credit == "grpo" and engine.whole_groups:
+        assert said == []  # its baselines are of groups, and nobody else has a rollout of theirs
+        return
+    assert said and all("rollouts have other credit" in line for line in said)

@@ -6,13 +6,14 @@ import tempfile
 import torch
 from datasets import Dataset
 from driving import LENGTH, SIZE, STEP, load_policy, load_tokenizer, masked_later, weighed_rewards
+from ranks import run_ranks
 from trl import GRPOConfig
 
 from counterpoise.engines.contract import Answer, gradients, parity_gap
 from counterpoise.engines.trl import SignedGRPOTrainer
 from counterpoise.learner.forward import response_log_probs
 
-ROWS = len(STEP.rewards)
+ROWS, LONGEST = len(STEP.rewards), max(STEP.lengths)
 
 
 class WeighedRewards(SignedGRPOTrainer):
@@ -34,6 +35,39 @@ class MaskedLater(SignedGRPOTrainer):
         out["advantages"] = masked_later(out["advantages"])
 
 
+class Alone:
+    """An accelerator that gathers nothing of the others."""
+
+    process_index = 0
+
+    def __init__(self, accelerator):
+        self._accelerator = accelerator
+
+    def __getattr__(self, name):
+        return getattr(self._accelerator, name)
+
+    def gather(self, own):
+        return own
+
+
+class OwnRows(SignedGRPOTrainer):
+    """Takes what it has itself for all there is, in the place of what it gathers."""
+
+    def _calculate_rewards(self, inputs, *rest):
+        gathered = super()._calculate_rewards(inputs, *rest)
+        first, (_, kinds) = self.accelerator.process_index * len(inputs), self._rewarded
+        own = slice(first, first + len(inputs))
+        self._rewarded = gathered[own], kinds[own]
+        return gathered
+
+    def _replace_advantages(self, out):
+        accelerator, self.accelerator = self.accelerator, Alone(self.accelerator)
+        try:
+            super()._replace_advantages(out)
+        finally:
+            self.accelerator = accelerator
+
+
 MISTAKES = {
     None: SignedGRPOTrainer,
     "weighed_rewards": WeighedRewards,
@@ -42,13 +76,13 @@ MISTAKES = {
 }
 
 
-def verdict(completions, **_):
-    return [STEP.rewards[row % ROWS] for row in range(len(completions))]
+def verdict(completions, place, **_):
+    return [STEP.rewards[row] for row in place]
 
 
 def _part(name):
-    def part(completions, **_):
-        return [None if reward is None else STEP.parts[name][row] for row, reward in enumerate(STEP.rewards)]
+    def part(completions, place, **_):
+        return [None if STEP.rewards[row] is None else STEP.parts[name][row] for row in place]
 
     part.__name__ = name
     return part
@@ -59,6 +93,7 @@ class Driver:
     loss, variants = None, (None,)
 
     def __init__(self, folder):
+        self.folder, self.step = folder, STEP
         self.policy, self.tokenizer = load_policy(folder), load_tokenizer(folder)
         self.model = load_policy(folder)
         self.out = tempfile.TemporaryDirectory()
@@ -81,6 +116,25 @@ class Driver:
         loss.backward()
         weights = inputs["advantages"].unsqueeze(1) * inputs["completion_mask"] / inputs["num_items_in_batch"]
         return Answer(weights=weights, loss=float(loss.detach()), gradient=gradients(trainer.model))
+
+    places = ((*range(8), *range(24, 28)), (*range(28, 32), *range(16, 24)))
+    """Of each process's rollouts: as many in both, with half of a group in each, whose longest responses differ."""
+    whole_groups, weighed = False, True
+
+    def shared(self, cases):
+        """Two processes of accelerate's, each with its own rollouts."""
+        return run_ranks("trl_driver", self.folder, cases)
+
+    def own_share(self, rank, credit, *, alone):
+        self.step = STEP.rows(self.places[rank])
+        trainer = self._trainer(
+            OwnRows if alone else SignedGRPOTrainer, credit=credit, denominator=None, task_column="kind"
+        )
+        trainer._generate = self._given
+        trainer.model.train()
+        out = trainer._generate_and_score_completions(self.inputs(self.places[rank]))
+        weights = out["advantages"].unsqueeze(1) * out["completion_mask"] / out["num_items_in_batch"]
+        return torch.nn.functional.pad(weights, (0, LONGEST - weights.shape[1]))
 
     def parity(self):
         """The log-probabilities that `generate` drew by, from its logits, and the trainer's own, after an update."""
@@ -112,17 +166,19 @@ class Driver:
             gap = max(gap, parity_gap(sampler, own, torch.ones_like(own)))
         return gap, moved
 
-    def inputs(self):
-        texts = [self.tokenizer.decode(prompt) for prompt in STEP.prompts]
-        return [{"prompt": text, "kind": kind} for text, kind in zip(texts, STEP.kinds, strict=True)]
+    def inputs(self, places=range(ROWS)):
+        texts = [self.tokenizer.decode(STEP.prompts[row]) for row in places]
+        return [
+            {"prompt": text, "kind": STEP.kinds[row], "place": row} for text, row in zip(texts, places, strict=True)
+        ]
 
     def _given(self, prompts):
-        ids = [[list(one) for one in several] for several in (STEP.prompts, STEP.responses)]
+        ids = [[list(one) for one in several] for several in (self.step.prompts, self.step.responses)]
         return (*ids, None, ["…"] * len(prompts), None, {}, None, None)
 
     def _trainer(self, cls, *, model=None, **named):
         args = GRPOConfig(
-            self.out.name, use_cpu=True, bf16=False, per_device_train_batch_size=ROWS, num_generations=SIZE,
+            self.out.name, use_cpu=True, bf16=False, per_device_train_batch_size=len(self.step.responses), num_generations=SIZE,
             max_completion_length=LENGTH, max_steps=4, learning_rate=1e-3, report_to="none", save_strategy="no", disable_tqdm=True,
             reward_weights=[1.0, 0.0, 0.0],
         )  # fmt: skip

@@ -95,22 +95,12 @@ class Driver:
 
     def answer(self, credit, *, denominator=None, shift=None, mistake=None, variant="token-sum"):
         import transfer_queue
-        from omegaconf import open_dict
         from verl.trainer.ppo.v1 import trainer_base
         from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
         from counterpoise.engines.verl import trainer as ours
 
-        config = copy.deepcopy(self.config)
-        with open_dict(config):
-            table = {"rule": credit} if isinstance(credit, str) else credit
-            config.algorithm.counterpoise = {**table, "task_key": "data_source"} | (
-                {} if denominator is None else {"denominator": denominator}
-            )
-            config.actor_rollout_ref.actor.loss_agg_mode = variant
-        trainer = ours.SignedPPOTrainer(config)
-        trainer.total_training_steps, trainer.global_steps = STEPS, 1
-        trainer.actor_rollout_wg = SimpleNamespace(_dispatch_info={"actor": [0]}, update_actor=self._update)
+        config, trainer = self._trainer(credit, denominator, variant)
         self.variant = variant
         queue = self.queue = Queue(KEYS)
         trainer_base.tq = ours.tq = queue
@@ -134,6 +124,59 @@ class Driver:
         sent = sum(STEP.lengths[KEYS.index(key)] for key in self.sent)
         weights = queue.fields["advantages"].to_padded_tensor(0.0) / (sent if variant == "token-mean" else 1)
         return Answer(weights=weights, loss=metrics["actor/loss"], gradient=dict(self.gradient))
+
+    places = (range(12), range(12, ROWS))
+    """Of the rollouts that workers hold: the driver has them all, whoever made them, so that one may have more, and half of a group."""
+    whole_groups, weighed = False, True
+
+    def shared(self, cases):
+        """One driver that computes for two ranks of an actor, and where it is `alone` for one after the other."""
+        return [self._shares(credit, self.places if alone else (range(ROWS),)) for credit, alone in cases]
+
+    def _shares(self, credit, batches):
+        import transfer_queue
+        from transfer_queue import KVBatchMeta
+        from verl.trainer.ppo.v1 import trainer_base
+
+        from counterpoise.engines.verl import trainer as ours
+
+        queue = self.queue = Queue(KEYS)
+        trainer_base.tq = ours.tq = queue
+        found = torch.zeros(ROWS, max(STEP.lengths))
+        try:
+            step = self._stored(None)
+            for rows in batches:
+                _, trainer = self._trainer(credit, None, "token-sum", ranks=2, max_unscored=1.0)
+                batch = KVBatchMeta(
+                    partition_id="train", keys=[KEYS[row] for row in rows], tags=[step.tags[row] for row in rows],
+                    extra_info=dict(step.extra_info),
+                )  # fmt: skip
+                held, queue.fields = queue.fields, dict(queue.fields)
+                trainer._compute_advantage(batch, {})
+                own, queue.fields = queue.fields["advantages"].to_padded_tensor(0.0), held
+                found[list(rows), : own.shape[1]] = own.float()
+        finally:
+            trainer_base.tq = ours.tq = transfer_queue
+        return [found[list(rows)] for rows in self.places]
+
+    def _trainer(self, credit, denominator, variant, *, ranks=1, **more):
+        from omegaconf import open_dict
+
+        from counterpoise.engines.verl.trainer import SignedPPOTrainer
+
+        config = copy.deepcopy(self.config)
+        with open_dict(config):
+            table = {"rule": credit} if isinstance(credit, str) else credit
+            config.algorithm.counterpoise = {**table, "task_key": "data_source", **more} | (
+                {} if denominator is None else {"denominator": denominator}
+            )
+            config.actor_rollout_ref.actor.loss_agg_mode = variant
+        trainer = SignedPPOTrainer(config)
+        trainer.total_training_steps, trainer.global_steps = STEPS, 1
+        trainer.actor_rollout_wg = SimpleNamespace(
+            _dispatch_info={"actor": list(range(ranks))}, update_actor=self._update
+        )
+        return config, trainer
 
     def parity(self):
         """Log-probabilities of a model that has been given what verl pushes to its samplers, and verl's own, after an update."""

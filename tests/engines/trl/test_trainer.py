@@ -1,14 +1,16 @@
 """`SignedGRPOTrainer` in TRL's own loop, on a policy that can do the task: columns, verdicts, resumption, adapters, traps."""
 
+import asyncio
 import json
 import logging
+import time
 
 import pytest
 import torch
 
 from counterpoise.engines.trl import verdict_reward
 from counterpoise.engines.trl.checks import check_version
-from counterpoise.errors import CheckpointError, ConfigError, DataError, UnknownNameError, UsageError
+from counterpoise.errors import CheckpointError, ConfigError, DataError, TrainingError, UnknownNameError, UsageError
 from counterpoise.runs.engine_logs import engine_lines, find_engine_log
 
 
@@ -251,3 +253,35 @@ def test_versions():
         check_version("1.14.0")
     assert check_version("1.15.0") is check_version("1.16.0") is None
     assert "tested with 1.15 and 1.16" in check_version("1.17.0")
+
+
+def _waits(completions, trainer_state, **_):
+    if trainer_state.global_step:
+        time.sleep(1000)
+    return [float(row % 2) for row in range(len(completions))]
+
+
+async def _awaits(completions, trainer_state, **_):
+    if trainer_state.global_step:
+        await asyncio.sleep(1000)
+    return [float(row % 2) for row in range(len(completions))]
+
+
+@pytest.mark.parametrize("function", [_waits, _awaits])
+def test_a_reward_function_that_never_returns_ends_the_run_in_one_line(make_trainer, function):
+    functions = [function]
+    trainer = make_trainer(functions, credit="nsr", reward_timeout=2.0)
+    with pytest.raises(TrainingError) as found:
+        trainer.train()
+    said = str(found.value)
+    assert said.startswith(
+        f"the reward function {function.__name__} has not returned in 2 s on 32 completions, the first of them to '"
+    )
+    assert said.endswith("start again with resume_from_checkpoint=True, which goes on from the last checkpoint")
+    assert trainer.state.global_step == 1  # the first step was trained
+    assert functions == [function]  # the caller's own list
+
+
+def test_a_limit_that_cannot_be_is_refused_before_the_model_is_made(make_trainer):
+    with pytest.raises(ConfigError, match=r"reward_timeout=0: give seconds in \[0\.1, 86400\], or None for no limit"):
+        make_trainer(_waits, reward_timeout=0)

@@ -111,3 +111,28 @@ def test_verls_own_command_refuses_a_configuration_in_which_our_credit_would_not
     held("algorithm.adv_estimator=grpo", "trainer.v1.trainer_mode=sync")  # nothing of ours is asked for
     with pytest.raises(UsageError, match=r"algorithm\.adv_estimator=grpo: no rule of ours would be called"):
         held("algorithm.adv_estimator=grpo", "trainer.v1.trainer_mode=sync", "+algorithm.counterpoise.rule=nsr")
+
+
+def test_a_reward_function_of_ones_own_has_a_limit_where_the_credit_is_ours(checked, tmp_path):
+    import asyncio
+
+    import verl  # noqa: F401
+    from hydra import compose, initialize_config_module
+    from verl.trainer.ppo.reward import get_custom_reward_fn
+
+    def loaded(**settings):
+        with initialize_config_module("verl.trainer.config", version_base=None):
+            return get_custom_reward_fn(compose("ppo_trainer", overrides=command(tmp_path, **settings)[3:]))
+
+    row = {"data_source": "a", "ground_truth": "1", "extra_info": {}}
+    hanging = {
+        "+reward.custom_reward_function.reward_kwargs.hangs": True,
+        "+algorithm.counterpoise.reward_timeout": 0.5,
+    }
+    held = loaded(**hanging)
+    late, fine = (asyncio.run(held(solution_str=one, **row)) for one in ("\r", "abc"))  # 13 hangs
+    assert late["scored"] is False and late["reason"].startswith("timeout: compute_score of ")
+    assert fine == {"score": 1.0, "scored": True, "lower": 1.0}
+    # without a limit, and for verl's own algorithms, it is verl's own
+    assert not asyncio.iscoroutinefunction(loaded(**{"+algorithm.counterpoise.reward_timeout": "null"}))
+    assert not asyncio.iscoroutinefunction(loaded(**{"algorithm.adv_estimator": "grpo"}))

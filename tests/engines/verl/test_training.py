@@ -120,15 +120,21 @@ def test_five_steps_have_our_advantages_and_the_samplers_log_probabilities(train
         "+reward.custom_reward_function.reward_kwargs.unscored": True,
         "+algorithm.counterpoise.max_unscored": 0.6,
     }
+    if rule == "nsr":  # some responses the function hangs at, and a step takes no longer than its limit
+        settings |= {
+            "+reward.custom_reward_function.reward_kwargs.hangs": True,
+            "+algorithm.counterpoise.reward_timeout": 1.0,
+        }
     credit = {"rule": rule, **more}
     code, log, steps = train(credit | own, out=rule, settings=settings)
     assert code == 0, log[-3000:]
     assert [step["step"] for step in steps] == [1, 2, 3, 4, 5]
     parts = compose(credit, engine="here", steps=5, length=8, token_weights=True)
-    credited = []
+    credited, reasons = [], []
     for number, step in enumerate(steps, start=1):
         seen = torch.load(folder / f"{rule}.dump" / f"{number}.pt", weights_only=False)
         wanted = by_hand(seen, parts)
+        reasons += [str(extra["reward_extra_info"].get("reason", "")) for extra in seen["extra_fields"]]
         torch.testing.assert_close(seen["advantages"].double(), wanted, rtol=1e-6, atol=1e-9)
         credited.append(float(wanted.abs().max()) > 0)
         mask = seen["response_mask"].bool()
@@ -164,6 +170,7 @@ def test_five_steps_have_our_advantages_and_the_samplers_log_probabilities(train
     # Of a random policy's 32 responses few are right, in some step none.
     assert (max(step["credit/plus"] for step in steps) == 0) == (rule == "nsr")
     assert max(step["credit/unscored"] for step in steps) > 0
+    assert any(one.startswith("timeout: compute_score of ") for one in reasons) == (rule == "nsr")
     assert max(step["credit/tokens_saved"] for step in steps) > 0  # what has no credit is not sent to the actor
     assert ("credit/success_rate/a" in steps[0]) == bool(own)
 

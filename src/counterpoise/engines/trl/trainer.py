@@ -19,6 +19,8 @@ from counterpoise.engines.outside import (
 )
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.trl.checks import GLOBAL_DIVISOR, check_arguments, check_version, remarks
+from counterpoise.engines.trl.own_rewards import WATCH, check_timeout, stopped, watched
+from counterpoise.engines.watch import is_own
 from counterpoise.errors import MissingExtraError
 from counterpoise.losses import counts
 from counterpoise.processes import Processes
@@ -54,6 +56,8 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         denominator: a name of `counterpoise.losses.DENOMINATORS`; None is `tokens_signed` where TRL's divisor can be set.
         reward_range: rewards of a wrong and of a right response; only the larger one is right.
         task_column: column that names a prompt's kind of task, for rules and controllers that treat kinds apart; None is one kind.
+        reward_timeout: seconds that a call of a reward function of your own may take; more ends the run in one line (as long as TRL's
+            processes wait for one another, `ddp_timeout`). None waits for ever, as `GRPOTrainer` does.
 
     Raises:
         ConfigError, UnknownNameError: a name or a setting is unknown or out of range.
@@ -70,11 +74,13 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         denominator: str | None = None,
         reward_range: Sequence[float] = (0.0, 1.0),
         task_column: str | None = None,
+        reward_timeout: float | None = 1800.0,
         **named: Any,
     ) -> None:
         args = GRPOConfig("counterpoise") if args is None else args
         said = check_version(trl.__version__)
         check_arguments(args, denominator=denominator, reward_range=reward_range)
+        check_timeout(reward_timeout)
         self._asked, self._denominator = credit, denominator
         self._compose(
             steps=max(1, args.max_steps), length=args.max_completion_length
@@ -87,6 +93,14 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         self._restored: Mapping[str, Any] | None = None
         self._rewarded: tuple[torch.Tensor, list[str]] | None = None
         super().__init__(model, reward_funcs, args, *positional, **named)
+        if reward_timeout is not None:
+            functions: list[Any] = self.__dict__["reward_funcs"]
+            self.__dict__["reward_funcs"] = [  # TRL keeps the caller's own list
+                watched(one, name=name, seconds=reward_timeout, watch=WATCH)
+                if is_own(one) and not isinstance(one, torch.nn.Module)
+                else one
+                for one, name in zip(functions, self.reward_func_names, strict=True)
+            ]
 
     def _compose(self, *, steps: int, length: int) -> OutsideCredit:
         return compose(self._asked, engine=_ENGINE, steps=steps, length=length, denominator=self._denominator)
@@ -105,7 +119,10 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         return self._parts
 
     def _calculate_rewards(self, inputs: Any, *rest: Any) -> Any:
-        rewards = super()._calculate_rewards(inputs, *rest)
+        try:
+            rewards = super()._calculate_rewards(inputs, *rest)
+        except KeyboardInterrupt as error:  # of an async function, which another thread runs
+            raise stopped(WATCH, error) from error
         kinds = ["all" if self._task_column is None else str(row.get(self._task_column)) for row in inputs]
         self._rewarded = (rewards, Processes().gather(kinds))
         return rewards

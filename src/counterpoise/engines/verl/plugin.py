@@ -74,7 +74,29 @@ def _replace_attention(module: ModuleType) -> None:
     vars(module)["load_valuehead_model"] = attending(module.load_valuehead_model)
 
 
+def _limit_rewards(module: ModuleType) -> None:
+    """Have a reward function of the user's own, where the credit is ours, return within a limit or be unscored."""
+    theirs = module.get_custom_reward_fn
+
+    @wraps(theirs)
+    def get_custom_reward_fn(config: Any) -> Any:
+        found = theirs(config)
+        if found is None or "algorithm" not in config or config.algorithm.get("adv_estimator") != NAME:
+            return found
+        from omegaconf import OmegaConf
+
+        from counterpoise.engines.verl.own_rewards import limited_of
+
+        table = config.algorithm.get("counterpoise", None)
+        where = config.reward.custom_reward_function
+        own = None if table is None else OmegaConf.to_container(table, resolve=True)
+        return limited_of(found, own, name=f"{where.name} of {where.path}")
+
+    vars(module)["get_custom_reward_fn"] = get_custom_reward_fn
+
+
 _AFTER: dict[str, Callable[[ModuleType], None]] = {
+    "verl.trainer.ppo.reward": _limit_rewards,
     "verl.trainer.ppo.v1": _register_trainer,
     "verl.utils.config": _hold_configurations,
     "verl.utils.model": _replace_attention,

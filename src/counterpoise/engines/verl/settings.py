@@ -12,8 +12,11 @@ from counterpoise.errors import ConfigError, UsageError
 
 __all__ = ["VerlSettings", "adds_terms", "check_config", "column_kinds", "is_ours", "verl_settings"]
 
-_OWN = ("denominator", "max_unscored", "remove_rows", "reward_range", "task_key")
+_OWN = ("denominator", "max_unscored", "remove_rows", "reward_range", "reward_timeout", "task_key")
 _ENGINE = "verl's trainer"
+_PATIENCE = 600.0
+"""Seconds for a response in which a reward function of the user's own has hung and does not only take long."""
+_LONGEST = 86_400.0
 _SCALED = ("token-mean", "token-sum")
 
 
@@ -33,6 +36,8 @@ class VerlSettings:
     """Reward of a wrong response."""
     high: float
     """Reward of a right one."""
+    reward_timeout: float | None
+    """Seconds that a call of the user's own reward function may take; more is unscored. None waits for ever, as verl does."""
     task_key: str | None
     """Field of the data that names a prompt's kind of task, e.g. `data_source`; None is one kind."""
 
@@ -75,6 +80,13 @@ def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
     unscored = own.get("max_unscored", RunConfig().verification.max_unscored)
     if isinstance(unscored, bool) or not isinstance(unscored, (int, float)) or not 0.0 <= unscored <= 1.0:
         raise ConfigError(f"algorithm.counterpoise.max_unscored={unscored!r}: give a share in [0, 1]")
+    timeout = own.get("reward_timeout", _PATIENCE)
+    if timeout is not None and (
+        isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0.1 <= timeout <= _LONGEST
+    ):
+        raise ConfigError(
+            f"algorithm.counterpoise.reward_timeout={timeout!r}: give seconds in [0.1, {_LONGEST:g}], or null for no limit"
+        )
     for name in ("denominator", "task_key"):
         if not isinstance(own.get(name), (str, type(None))):
             raise ConfigError(f"algorithm.counterpoise.{name}={own[name]!r}: give a name")
@@ -85,6 +97,7 @@ def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
         max_unscored=float(unscored),
         low=float(ends[0]),
         high=float(ends[1]),
+        reward_timeout=None if timeout is None else float(timeout),
         task_key=own.get("task_key"),
     )
 

@@ -1,0 +1,238 @@
+"""A reward function of the user's own that never returns: unscored under verl, and where nobody can act in its process that is ended."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+
+import pytest
+
+from counterpoise.engines.trl.own_rewards import check_timeout, watched
+from counterpoise.engines.verl.own_rewards import limited, limited_of
+from counterpoise.engines.verl.rewards import compute_score
+from counterpoise.engines.verl.settings import verl_settings
+from counterpoise.engines.watch import Due, Watch, shortened
+from counterpoise.errors import ConfigError, TrainingError
+
+ROW = {"data_source": "d", "ground_truth": "7", "extra_info": None}
+
+
+def own(data_source, solution_str, ground_truth, extra_info=None):
+    """As the response says."""
+    if solution_str == "sleep":
+        time.sleep(1000)
+    if solution_str == "raise":
+        raise ZeroDivisionError("asked for")
+    if solution_str == "own timeout":
+        raise TimeoutError("of the function itself")
+    while solution_str == "loop":
+        pass
+    return {"score": float(solution_str == ground_truth), "thread": threading.get_ident()}
+
+
+async def waiting(data_source, solution_str, ground_truth, extra_info=None):
+    if solution_str == "sleep":
+        await asyncio.sleep(1000)
+    return float(solution_str == ground_truth)
+
+
+def scores(function, *responses, seconds=0.3):
+    held = limited(function, name="own of r.py", seconds=seconds, wrong=-1.0)
+
+    async def all_of():
+        return await asyncio.gather(*(held(solution_str=one, **ROW) for one in responses), return_exceptions=True)
+
+    return asyncio.run(all_of())
+
+
+def test_what_returns_or_raises_in_time_does_so():
+    right, wrong, raised, late = scores(own, "7", "8", "raise", "own timeout", seconds=60)
+    assert (right["score"], wrong["score"]) == (1.0, 0.0)
+    assert isinstance(raised, ZeroDivisionError) and isinstance(late, TimeoutError)  # verl leaves those rollouts out
+    assert scores(waiting, "7", "8", seconds=60) == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(("function", "hangs"), [(own, "sleep"), (own, "loop"), (waiting, "sleep")])
+def test_what_does_not_return_is_unscored_and_holds_nobody_up(function, hangs, caplog):
+    before = time.monotonic()
+    *late, fine = scores(function, hangs, hangs, "7", seconds=2)
+    assert time.monotonic() - before < 60
+    for one in late:
+        assert (one["score"], one["scored"], one["reason"]) == (
+            -1.0,
+            False,
+            "timeout: own of r.py has not returned in 2 s",
+        )
+    assert (fine["score"] if function is own else fine) == 1.0
+    assert f"on the response '{hangs}' to a problem of d (gold '7'); it is unscored" in caplog.text
+
+
+def test_a_loop_that_nobody_waits_for_ends():
+    def rewards():
+        return [one for one in threading.enumerate() if one.name == "counterpoise reward"]
+
+    before = len(rewards())
+    [late] = scores(own, "loop")
+    assert late["scored"] is False
+    deadline = time.monotonic() + 30
+    while len(rewards()) > before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_more_calls_that_hang_than_run_at_a_time_hold_nobody_up():
+    found = scores(own, *["sleep"] * 40, "7", seconds=0.5)
+    assert found[-1]["score"] == 1.0 and not any(one["scored"] for one in found[:-1])
+
+
+HOLDING = """
+import asyncio, ctypes
+from counterpoise.engines.verl.own_rewards import limited
+
+def holding(data_source, solution_str, ground_truth, extra_info=None):
+    ctypes.PyDLL(None).sleep(1000)  # as a regular expression that backtracks: no other thread has the interpreter meanwhile
+
+asyncio.run(limited(holding, name="holding of r.py", seconds=0.3, wrong=0.0, grace=0.3)(
+    data_source="d", solution_str="an answer", ground_truth="7"))
+"""
+
+
+def test_what_holds_the_interpreter_ends_its_process_in_a_line_that_names_function_and_problem():
+    done = subprocess.run([sys.executable, "-c", HOLDING], capture_output=True, text=True, timeout=250, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert done.stderr.strip().splitlines()[-1] == (
+        "counterpoise: timeout: holding of r.py has not returned in 0.3 s on the response 'an answer' to a problem of d (gold '7'), and "
+        "holds the interpreter of its process, which is ended; the run stops"
+    )
+
+
+def test_ours_have_limits_of_their_own_and_null_is_none():
+    ours = partial(lambda raw, **given: raw(**given), compute_score)
+    assert limited_of(ours, None, name="ours") is ours
+    theirs = partial(lambda raw, **given: raw(**given), own)
+    assert limited_of(theirs, {"reward_timeout": None}, name="own") is theirs
+    held = limited_of(theirs, {"reward_timeout": 60, "reward_range": [-1, 1]}, name="own")
+    assert asyncio.iscoroutinefunction(held)
+    assert asyncio.run(held(solution_str="7", **ROW))["score"] == 1.0
+    assert verl_settings(None).reward_timeout == 600.0
+
+
+@pytest.mark.parametrize("value", [0, -1, True, "60", float("nan"), 1e9])
+def test_a_limit_that_cannot_be(value):
+    with pytest.raises(
+        ConfigError, match=r"algorithm\.counterpoise\.reward_timeout=.*: give seconds in \[0\.1, 86400\]"
+    ):
+        verl_settings({"reward_timeout": value})
+
+
+def test_a_watch_signals_late_calls_alone_and_ends_with_its_process():
+    got = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: got.append(time.monotonic()))
+    watch = Watch()
+    try:
+        for _ in range(3):
+            with watch.call([Due(after=30.0, signal=signal.SIGUSR1, line="no")]):
+                assert watch.late is None
+        with watch.call(
+            [Due(after=0.1, signal=signal.SIGUSR1, line="late"), Due(after=0.2, signal=signal.SIGUSR1, line="later")]
+        ):
+            deadline = time.monotonic() + 60
+            while len(got) < 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            assert watch.late == "late"
+        assert watch.late is None and len(got) == 2
+        process = watch._process
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        with watch.call([Due(after=30.0, signal=signal.SIGUSR1, line="no")]):  # another one is started
+            assert watch._process.poll() is None
+    finally:
+        watch.close()
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_long_response_is_named_by_its_beginning():
+    assert shortened("a\nb") == r"'a\nb'" and len(shortened("x" * 500)) == 80
+
+
+def slow(prompts, completions, **_):
+    time.sleep(1000)
+
+
+def backtracking(prompts, completions, **_):
+    return re.match(r"(a+)+b", "a" * 60)
+
+
+@pytest.mark.parametrize("function", [slow, backtracking])
+def test_trls_function_is_interrupted_in_one_line_that_says_how_to_go_on(function):
+    watch = Watch()
+    try:
+        held = watched(function, name="slow", seconds=0.3, watch=watch, grace=250)
+        with pytest.raises(TrainingError) as found:
+            held(prompts=["1+1=", "2+2="], completions=["2", "5"])
+        assert str(found.value) == (
+            "the reward function slow has not returned in 0.3 s on 2 completions, the first of them to '1+1='; fix it or give a longer "
+            "reward_timeout=, and start again with resume_from_checkpoint=True, which goes on from the last checkpoint"
+        )
+        quick = watched(lambda completions, **_: [1.0], name="quick", seconds=60, watch=watch)
+        assert quick(completions=["2"]) == [1.0]
+    finally:
+        watch.close()
+
+
+def test_somebodys_interruption_stays_one():
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    watch = Watch()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            watched(interrupted, name="f", seconds=60, watch=watch)(completions=[])
+    finally:
+        watch.close()
+
+
+def test_an_async_function_of_trls_stays_async():
+    async def judged(completions, **_):
+        return [1.0]
+
+    watch = Watch()
+    try:
+        held = watched(judged, name="judged", seconds=60, watch=watch)
+        assert asyncio.iscoroutinefunction(held) and asyncio.run(held(completions=["2"])) == [1.0]
+    finally:
+        watch.close()
+
+
+UNSTOPPABLE = """
+import time
+from counterpoise.engines.trl.own_rewards import watched
+from counterpoise.engines.watch import Watch
+
+def stubborn(completions, **_):
+    while True:
+        try:
+            time.sleep(1000)
+        except BaseException:
+            pass
+
+watched(stubborn, name="stubborn", seconds=0.3, watch=Watch(), grace=0.3)(completions=["1"])
+"""
+
+
+def test_trls_function_that_cannot_be_interrupted_ends_its_process():
+    done = subprocess.run([sys.executable, "-c", UNSTOPPABLE], capture_output=True, text=True, timeout=250, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert done.stderr.strip().splitlines()[-1].endswith("and cannot be interrupted; its process is ended")
+
+
+@pytest.mark.parametrize("value", [0, True, "60", float("nan"), 1e9])
+def test_a_limit_of_trls_that_cannot_be(value):
+    with pytest.raises(ConfigError, match=r"reward_timeout=.*: give seconds in \[0\.1, 86400\], or None"):
+        check_timeout(value)
