@@ -85,7 +85,7 @@ def _look(request: LaunchRequest, plan: LaunchPlan) -> float | None:
     plan.ask(check_environment, dry_run=request.dry_run)
     plan.ask(check_entry_point, dry_run=request.dry_run)
     plan.ask(check_parquet, dry_run=request.dry_run)
-    if has_critic(request.config):
+    if has_critic(request.config) and not request.cpu:
         plan.ask(_check_flash_attention, dry_run=request.dry_run)
     if request.nodes > 1 and here:
         raise UsageError(
