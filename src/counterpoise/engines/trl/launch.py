@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from counterpoise.config import RunConfig
@@ -21,6 +22,7 @@ from counterpoise.launch.translation import (
 from counterpoise.losses import LOSSES
 from counterpoise.losses.cispo import Cispo
 from counterpoise.losses.ppo_clip import PpoClip
+from counterpoise.rewards.vector import VERDICT
 from counterpoise.settings import construct
 
 __all__ = ["TABLE"]
@@ -96,6 +98,13 @@ def _rule(asked: Asked) -> Options:
     if needs_of(asked.value) & Needs.CRITIC:
         raise asked.refuse(
             "it needs a critic, and TRL's GRPOTrainer trains none; counterpoise launch verl has verl's own PPO"
+        )
+    given = asked.config.credit.settings.get("dimensions", {})
+    parts = set(given) - {VERDICT} if isinstance(given, Mapping) else set()
+    if needs_of(asked.value) & Needs.PARTS and parts:
+        raise asked.refuse(
+            f"it reads parts of verdicts ({', '.join(sorted(parts))}), and TRL's reward is one number; train with the local engine, or "
+            "with counterpoise launch verl"
         )
     return {}
 
