@@ -22,6 +22,7 @@ from counterpoise.engines.local.evaluation import evaluate_policy
 from counterpoise.engines.local.guarding import guarded, make_supervisor
 from counterpoise.engines.local.held_out import HeldOut
 from counterpoise.engines.local.interrupt import Interrupt, RunInterruptedError, watching_interrupts
+from counterpoise.engines.local.measured import measured_lines, prove_measured, settle
 from counterpoise.engines.local.messages.header import header
 from counterpoise.engines.local.messages.outlook import Outlook
 from counterpoise.engines.local.messages.remarks import remark_on_evaluation, remark_on_step, remark_on_truncation
@@ -29,7 +30,6 @@ from counterpoise.engines.local.observer import Observer, Silent, Unfailing, unf
 from counterpoise.engines.local.policy import policy_writer, restore_policy
 from counterpoise.engines.local.ready import make_ready
 from counterpoise.engines.local.refused import save_evidence
-from counterpoise.engines.local.speed import settle_threads
 from counterpoise.engines.local.step_record import intensity, step_record
 from counterpoise.engines.local.trackers import Trackers, make_accelerator
 from counterpoise.errors import CounterpoiseError, StoreError, TrainingError
@@ -79,11 +79,11 @@ def train(run: RunDirectory, *, observer: Observer | None = None, problems: Prob
     watcher = unfailing(observer if is_main() else None, lost=lambda step, line: run.note("output_lost", step, line))
     with run.locked(), watching_interrupts(watcher.said) as interrupt:
         run.reread()
-        settle_threads(run)
         # Names and files are checked before the model is read: a spelling mistake should cost a second.
         started = on_main(lambda: any(run.checkpoints.glob("step-*")))
         assembly = assemble(run.config, problems, started=started, world=Processes())
         guards = make_supervisor(run.config.guards)
+        settle(run)
         accelerator = make_accelerator(run)
         with judge_of(run.config.verification) as judge:
             return _Run(run, accelerator, assembly, guards, judge, watcher, interrupt).train()
@@ -110,21 +110,21 @@ class _Run:
         self.guards, self.judge, self.interrupt = guards, judge, interrupt
         self.trackers = Trackers(accelerator, say=self._say)
         self.checkpoints = CheckpointStore(run.checkpoints, keep=self.config.checkpoint.keep, say=self._say)
-        self.best_by = score_by(self.config.checkpoint.best_by, assembly.train)
-        self.step = 0
+        self.step, self.best_by = 0, score_by(self.config.checkpoint.best_by, assembly.train)
         checkpoint = on_main(self.checkpoints.latest)
         self.identity = on_main(
             lambda: run.compare(assembly.train, assembly.test, checkpoint.path if checkpoint else None)
         )
         ready = make_ready(self.config, assembly, accelerator, saved=checkpoint.policy if checkpoint else None)
-        self.policy, self.learner, self.sampler = ready.policy, ready.learner, ready.sampler
-        self.evaluator = ready.evaluator
+        self.policy, self.learner = ready.policy, ready.learner
+        self.sampler, self.evaluator = ready.sampler, ready.evaluator
         self.assembly, self.order, self.remarks = ready.assembly, ready.order, ready.remarks
         self.identity = with_base(self.identity, self.policy, self.learner, self.assembly, where=run.path)
         self.pipeline: Pipeline = make_pipeline(
             self.config, self.assembly, self.sampler, judge, guarded(self.assembly.credit, guards)
         )
         self.held_out = HeldOut(guards, self.config, self.pipeline, self.assembly.test, self._prompts)
+        prove_measured(run, ready, begun=checkpoint is not None)
         if checkpoint is not None:
             self.guards.load_state_dict(self._load_state(checkpoint))
             self.step = checkpoint.step
@@ -139,7 +139,7 @@ class _Run:
         self.saved_at, self.warned = time.monotonic(), False
         self.before: dict[str, Any] = {}
         self.updates: int | None = None
-        self.header = header(self.config, ready, accelerator, step=self.step)
+        self.header = [*header(self.config, ready, accelerator, step=self.step), *measured_lines(run)]
         tested = first_problems(self.assembly.test, self.config.evaluation.problems)
         self.outlook = Outlook(self.config, problems=len(tested))
         on_main(lambda: run.record(self.identity))  # last: what is refused above changes nothing
