@@ -39,7 +39,7 @@ __all__ = [
     "with_precision",
 ]
 
-_THREADS, _PRECISION = MEASURED
+_PRECISION = MEASURED[1]
 _PROVED, _TOKENS = 4, 32
 """Responses that prove a precision, and tokens of each at most."""
 
