@@ -4,7 +4,8 @@ Usage: OMP_NUM_THREADS=1 python benchmarks/decode.py [--shape lab|smollm2] [--pr
 
 All draw the full number of tokens (no end id), at temperature 1, from the same prompts, in turn; the median of `--repeats`
 rounds counts. The embedded sampler records log-probabilities besides, and `with entropy` what some token weights need; `generate` neither.
-`modules` is the embedded sampler without its fused operators.
+`modules` is the embedded sampler without its fused operators, `compiled` the one with `rollout.compiled_decode`, which is compiled in the
+round that warms up; `--only` leaves others out.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", nargs="*", help="contenders, as they are printed")
     options = parser.parse_args()
 
     model, tokenizer = build(options.shape)
@@ -90,6 +92,7 @@ def main() -> None:
     ids, mask = ids.to(options.device), mask.to(options.device)
     sampler = EmbeddedSampler(model, tokenizer, max_rows=options.max_rows, eos_token_ids=())
     modules = EmbeddedSampler(model, tokenizer, max_rows=options.max_rows, eos_token_ids=(), flat=False)
+    compiled = EmbeddedSampler(model, tokenizer, max_rows=options.max_rows, eos_token_ids=(), compiled=True)
     plain = SamplingSettings(max_tokens=options.tokens)
     generation = GenerationConfig(
         do_sample=True,
@@ -111,9 +114,11 @@ def main() -> None:
     contenders = {
         "embedded": partial(embedded, plain),
         "with entropy": partial(embedded, replace(plain, with_entropy=True)),
+        "compiled": partial(embedded, plain, compiled),
         "modules": partial(embedded, plain, modules),
         "generate": generate,
     }
+    contenders = {name: run for name, run in contenders.items() if name in (options.only or contenders)}
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for repeat in range(options.repeats + 1):
         for name, run in contenders.items():
@@ -121,10 +126,11 @@ def main() -> None:
             if repeat:  # the first round warms up
                 times[name].append(seconds)
     typical = {name: statistics.median(seconds) for name, seconds in times.items()}
+    first = next(iter(typical.values()))
     drawn = options.prompts * options.group * options.tokens
     for name, seconds in typical.items():
         print(
-            f"{name:12s} {seconds:7.3f} s  {drawn / seconds:10.0f} tokens/s  {seconds / typical['embedded']:6.2f} x embedded"
+            f"{name:12s} {seconds:7.3f} s  {drawn / seconds:10.0f} tokens/s  {seconds / first:6.2f} x {next(iter(typical))}"
         )
     print(f"{options.shape}, {torch.get_num_threads()} thread")
 

@@ -4,13 +4,12 @@ Each size is a process of its own. The model has the lab's shape and random weig
 is drawn to its full length and credited; one update is one optimiser step. CPU seconds, the median of `--repeats` behind one that warms up.
 The row of 64 x 64 stands first, and what is asked for is every other one within 1.5 of it.
 
-Run: `OMP_NUM_THREADS=1 python benchmarks/token_growth.py [--repeats 3] [--sizes 64x32 …] [--csv FILE]`
+Run: `OMP_NUM_THREADS=1 python benchmarks/token_growth.py [--repeats 3] [--sizes 64x32 …] [--compiled] [--csv FILE]`
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import resource
 import statistics
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 from decode import build
 from shared_prompts import make_learner, make_prompts
+from written import write_csv
 
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.rollouts.embedded import EmbeddedSampler
@@ -33,11 +33,11 @@ GROUP = 8
 LIMIT = 1.5
 
 
-def one(rows: int, tokens: int, repeats: int) -> dict[str, float]:
+def one(rows: int, tokens: int, repeats: int, compiled: bool) -> dict[str, float]:
     """Microseconds a token of both, and MiB."""
     model, tokenizer = build("lab", max_position_embeddings=4096)
     prompts = make_prompts(tokenizer, rows // GROUP, 13)
-    sampler = EmbeddedSampler(model, tokenizer, eos_token_ids=())
+    sampler = EmbeddedSampler(model, tokenizer, eos_token_ids=(), compiled=compiled)
     learner = make_learner(model, True, rows // GROUP, LearnerSettings().tokens_per_microbatch)
     sign = torch.where(torch.rand(rows, generator=torch.Generator().manual_seed(0)) < 0.5, 1.0, -1.0)
     credit = Credit(plus=sign.clamp(min=0.0), minus=(-sign).clamp(min=0.0))
@@ -63,17 +63,19 @@ def main() -> None:
     parser.add_argument(
         "--sizes", nargs="*", default=SIZES, help="rows x tokens, the first is what others are held against"
     )
+    parser.add_argument("--compiled", action="store_true", help="draw with rollout.compiled_decode")
     parser.add_argument("--csv", type=Path)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         rows, tokens = map(int, given.one.split("x"))
-        print(json.dumps(one(rows, tokens, given.repeats)))
+        print(json.dumps(one(rows, tokens, given.repeats, given.compiled)))
         return
     lines: list[tuple[object, ...]] = []
     first: dict[str, float] = {}
     for size in given.sizes:
         words = [sys.executable, __file__, "--one", size, "--repeats", str(given.repeats)]
+        words += ["--compiled"] * given.compiled
         done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
         found = json.loads(done.stdout.splitlines()[-1])
         first = first or found
@@ -87,11 +89,7 @@ def main() -> None:
             f"  {found['mib']:5.0f} MiB{late}",
             flush=True,
         )
-    if given.csv is not None:
-        with given.csv.open("w", encoding="utf-8", newline="") as handle:
-            writer = csv.writer(handle, lineterminator="\n")
-            writer.writerow(("size", "sampler_us", "learner_us", "peak_mib", "sampler_ratio", "learner_ratio"))
-            writer.writerows(lines)
+    write_csv(given.csv, ("size", "sampler_us", "learner_us", "peak_mib", "sampler_ratio", "learner_ratio"), lines)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -16,6 +17,14 @@ from counterpoise.rollouts.flat import flat_weights
 from counterpoise.types import Rollout, SamplingSettings, StopReason
 
 CPU = torch.device("cpu")
+COMPILER = shutil.which("g++") or shutil.which("clang++")
+WAYS = [
+    False,
+    pytest.param(
+        True, marks=pytest.mark.skipif(COMPILER is None, reason="there is no C++ compiler here"), id="compiled"
+    ),
+]
+"""With batched products, with compiled operators."""
 SETTINGS = SamplingSettings(max_tokens=14)
 SHAPES = {
     "one head a key": ("llama", {"num_key_value_heads": 4}),
@@ -69,8 +78,9 @@ def unequal(model: nn.Module) -> nn.Module:
     return model
 
 
+@pytest.mark.parametrize("compiled", WAYS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_rollouts_are_those_of_the_modules(make_model, tokenizer, prompts, flat_steps, shape) -> None:
+def test_rollouts_are_those_of_the_modules(make_model, tokenizer, prompts, flat_steps, shape, compiled) -> None:
     family, changes = SHAPES[shape]
     model = unequal(make_model(family, **changes))
     settings = replace(SETTINGS, temperature=0.8, top_p=0.95, with_entropy=True)
@@ -82,7 +92,9 @@ def test_rollouts_are_those_of_the_modules(make_model, tokenizer, prompts, flat_
     )
     assert not flat_steps
     ours = flat(
-        EmbeddedSampler(model, tokenizer, eos_token_ids=ends).sample(prompts, group_size=4, settings=settings, seed=0)
+        EmbeddedSampler(model, tokenizer, eos_token_ids=ends, compiled=compiled).sample(
+            prompts, group_size=4, settings=settings, seed=0
+        )
     )
     assert flat_steps and len(set(flat_steps[3:])) > 1  # rows left early
     for one, other in zip(plain, ours, strict=True):
@@ -91,9 +103,10 @@ def test_rollouts_are_those_of_the_modules(make_model, tokenizer, prompts, flat_
         np.testing.assert_allclose(one.entropy, other.entropy, atol=5e-5, rtol=0)
 
 
-def test_tokens_come_as_often_as_the_model_says(make_model, tokenizer, prompts, flat_steps) -> None:
+@pytest.mark.parametrize("compiled", WAYS)
+def test_tokens_come_as_often_as_the_model_says(make_model, tokenizer, prompts, flat_steps, compiled) -> None:
     model, settings = make_model("qwen3"), SamplingSettings(max_tokens=2)
-    groups = EmbeddedSampler(model, tokenizer, eos_token_ids=()).sample(
+    groups = EmbeddedSampler(model, tokenizer, eos_token_ids=(), compiled=compiled).sample(
         prompts[:1], group_size=4000, settings=settings, seed=1
     )
     assert flat_steps
@@ -232,11 +245,12 @@ def test_adapters_and_autocast_take_the_modules(make_model) -> None:
     assert flat_weights(adapted) is None and flat_weights(model) is None
 
 
-def test_weights_that_are_not_finite_are_named(make_model, tokenizer, prompts) -> None:
+@pytest.mark.parametrize("compiled", WAYS)
+def test_weights_that_are_not_finite_are_named(make_model, tokenizer, prompts, compiled) -> None:
     from counterpoise.errors import TrainingError
 
     model = make_model("llama")
-    sampler = EmbeddedSampler(model, tokenizer)
+    sampler = EmbeddedSampler(model, tokenizer, compiled=compiled)
     sampler.sample(prompts, group_size=1, settings=SETTINGS, seed=0)
     with torch.no_grad():
         model.model.layers[1].mlp.down_proj.weight[0, 0] = torch.inf
@@ -252,12 +266,13 @@ def test_a_model_too_large_to_be_copied_is_not(make_model, monkeypatch: pytest.M
     assert decoding.proven(make_model("llama"), CPU) is False
 
 
-def test_rows_leave_prompts_unequally_and_prompts_leave(make_model) -> None:
+@pytest.mark.parametrize("compiled", WAYS)
+def test_rows_leave_prompts_unequally_and_prompts_leave(make_model, compiled) -> None:
     model = make_model("llama")
     prompts = [np.arange(size, dtype=np.int64) for size in (4, 2, 3, 1)]
     with inferring(model):
-        weights = flat_weights(model)
-        assert weights is not None
+        weights = flat_weights(model, compiled=compiled)
+        assert weights is not None and (weights.operators is not None) == compiled
         batch = decoding.prefill(model, prompts, CPU)
         ours = FlatState(weights, batch, 3, 8, None)
         plain = decoding._State(batch, 3, 8, None)

@@ -53,6 +53,8 @@ class RolloutConfig(Section):
     """Rows decoded together at most."""
     flat_decode: bool = True
     """Decode by fused operators, where the model is proven to allow it; false runs its own modules at every token."""
+    compiled_decode: bool = False
+    """Let that pass attend, norm and gate by operators compiled for this machine at the first step; asks for g++ or clang++."""
     overlap: bool = True
     """Judge responses that have ended while others are still being decoded; the numbers are the same. Verifiers that need a worker or an
     endpoint gain by it."""

@@ -211,12 +211,12 @@ def decode(
     hand_over(everyone[live], step)
 
 
-def proven(model: PreTrainedModel, device: torch.device) -> bool:
+def proven(model: PreTrainedModel, device: torch.device, *, compiled: bool = False) -> bool:
     """Whether the flat pass decodes this model: two padded prompts go both ways, and all logits must be those of the library's modules."""
     vocabulary = int(model.config.get_text_config(decoder=True).vocab_size)
     prompts = [np.arange(size, dtype=np.int64) * 7 % vocabulary for size in (5, 3)]
     steps = 3
-    weights = flat_weights(model)
+    weights = flat_weights(model, compiled=compiled)
     if weights is None or not weights.holds(len(prompts[0]) + steps):
         return False
     batch = prefill(model, prompts, device)

@@ -44,6 +44,7 @@ class EmbeddedSampler:
         device: torch.device | str | None = None,
         eos_token_ids: Sequence[int] | None = None,
         flat: bool = True,
+        compiled: bool = False,
     ) -> None:
         """Keep a model and its tokenizer; neither is copied.
 
@@ -56,6 +57,7 @@ class EmbeddedSampler:
             device: where the model is; None asks its parameters.
             eos_token_ids: ids that end a response, in place of those of the generation configuration and tokenizer.
             flat: decode by fused operators (`rollouts.flat`) where the model is proven to allow it; False always runs its modules.
+            compiled: let that flat pass attend, norm and gate by operators that a C++ compiler makes at the first call.
 
         Raises:
             UsageError: a bound is not positive.
@@ -67,6 +69,7 @@ class EmbeddedSampler:
         self._max_rows = max_rows
         self._batch_tokens = batch_tokens
         self._flat = flat
+        self._compiled = compiled
         self._proven: bool | None = None
         self._device = torch.device(device) if device is not None else next(model.parameters()).device
         self.eos_token_ids: tuple[int, ...] = (
@@ -155,8 +158,8 @@ class EmbeddedSampler:
     def _fuse(self) -> FlatWeights | None:
         """The weights of this call, for the next update changes them; the first call proves that they may be used."""
         if self._flat and self._proven is None:
-            self._proven = proven(self._model, self._device)
-        return flat_weights(self._model) if self._proven else None
+            self._proven = proven(self._model, self._device, compiled=self._compiled)
+        return flat_weights(self._model, compiled=self._compiled) if self._proven else None
 
     def _rows_at(self, width: int, max_tokens: int) -> int:
         return max(1, min(self._max_rows, self._batch_tokens // (width + max_tokens)))

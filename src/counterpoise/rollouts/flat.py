@@ -21,13 +21,14 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
-from counterpoise.rollouts.cache import PreallocatedLayer
+from counterpoise.rollouts.attention import BatchedAttention, normed
+from counterpoise.rollouts.compiled import CompiledAttention, Operators, operators_for
 from counterpoise.rollouts.rope import rope_boundary
 
 if TYPE_CHECKING:
     from counterpoise.rollouts.decoding import PromptBatch
 
-__all__ = ["FlatState", "FlatWeights", "flat_weights"]
+__all__ = ["FlatLayer", "FlatState", "FlatWeights", "flat_weights"]
 
 _NORM_OFFSETS = {"llama": 0.0, "qwen2": 0.0, "qwen3": 0.0, "mistral": 0.0, "gemma3_text": 1.0}
 """Families that are known, and what their norms add to their weights."""
@@ -39,7 +40,7 @@ _PACKED = 2**18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Layer:
+class FlatLayer:
     """Fused weights of one layer, as right factors, and their biases."""
 
     qkv: torch.Tensor
@@ -60,7 +61,7 @@ class FlatWeights:
     """What the one-token passes of one sampler's call need of a model."""
 
     model: Any
-    layers: tuple[_Layer, ...]
+    layers: tuple[FlatLayer, ...]
     heads: int
     shared: int
     """Key and value heads."""
@@ -73,14 +74,26 @@ class FlatWeights:
     head_bias: torch.Tensor | None
     window: int | None
     """Positions that a token sees, where some layer bounds them."""
+    head_eps: torch.Tensor
+    """sqrt(d eps), of the norms of queries and keys."""
+    operators: Operators | None = None
+    """Compiled operators, where they are asked for and the shape allows them."""
 
     def holds(self, positions: int) -> bool:
         """Whether rows of so many positions see all of themselves."""
         return self.window is None or positions <= self.window
 
 
-def flat_weights(model: Any) -> FlatWeights | None:
-    """Fuse a model's weights as they are now; None where family, modules, device or dtype are not those of the flat pass."""
+def flat_weights(model: Any, *, compiled: bool = False) -> FlatWeights | None:
+    """Fuse a model's weights as they are now; None where family, modules, device or dtype are not those of the flat pass.
+
+    Args:
+        model: the policy.
+        compiled: attend, norm and gate by compiled operators, where heads and sizes allow it.
+
+    Raises:
+        UsageError: there is no C++ compiler, or it refuses.
+    """
     config = getattr(model, "config", None)
     offset = _NORM_OFFSETS.get(getattr(config, "model_type", ""))
     if offset is None or not isinstance(model, PreTrainedModel) or not _plain(model):
@@ -102,6 +115,8 @@ def flat_weights(model: Any) -> FlatWeights | None:
         head=_factor(head.weight),
         head_bias=head.bias,
         window=text.sliding_window if getattr(text, "sliding_window", None) else None,
+        head_eps=torch.tensor(math.sqrt(first.head_dim * text.rms_norm_eps)),
+        operators=operators_for(text, first.head_dim) if compiled else None,
     )
 
 
@@ -141,7 +156,7 @@ def _paired(rows: torch.Tensor, width: int) -> torch.Tensor:
     return rows.view(-1, 2, width // 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
 
 
-def _fused(layer: Any, offset: float) -> _Layer:
+def _fused(layer: Any, offset: float) -> FlatLayer:
     attention, mlp = layer.self_attn, layer.mlp
     width, scale = attention.head_dim, attention.scaling
     q, k, v = attention.q_proj, attention.k_proj, attention.v_proj
@@ -163,7 +178,7 @@ def _fused(layer: Any, offset: float) -> _Layer:
     after = None
     if before is not None:
         after = (behind * root, (layer.post_feedforward_layernorm.weight + offset) * root)
-    return _Layer(
+    return FlatLayer(
         qkv=_factor(torch.cat(weights) * ((layer.input_layernorm.weight + offset) * root)),
         qkv_bias=biases,
         out=_factor(attention.o_proj.weight),
@@ -204,123 +219,55 @@ class FlatState:
         self._weights = weights
         self._next = batch.lengths.repeat_interleave(repeats)
         self._last = batch.width + steps if positions is None else positions - 1
-        self._prompts = _prompt_states(batch.caches, weights)
-        self._own = [PreallocatedLayer(steps) for _ in weights.layers]
-        pads = batch.width - batch.lengths
-        self._hidden: torch.Tensor | None = None
-        """(G * kv heads, 1, P) 0 and, where a prompt is padded, -inf."""
-        if int(pads.max()):
-            hidden = torch.arange(batch.width) < pads[:, None]
-            bias = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
-            self._hidden = bias.repeat_interleave(weights.shared, 0)[:, None]
-        self._prompt_of = torch.arange(len(pads)).repeat_interleave(repeats)
-        self._grid: tuple[torch.Tensor, torch.Tensor] | None = None
-        """Where prompts have unequal numbers of rows: (G * n,) rows of a table of G prompts, padded by any, and (R,) cell of each row."""
-        self._rotations = _rotations(weights, min(self._last, batch.width + steps) + 1)
+        rotations = _rotations(weights, min(self._last, batch.width + steps) + 1)
+        given = (weights, _prompt_states(batch.caches, weights), batch.width - batch.lengths, repeats, steps, rotations)
+        self._operators = weights.operators
+        self._attention = BatchedAttention(*given) if self._operators is None else CompiledAttention(*given)
         self._silu = _activation(weights.model.config) == "silu"
         trunk = weights.model.get_decoder()
         self._embed = trunk.embed_tokens
         self._eps = torch.tensor(math.sqrt(weights.final.shape[0] * weights.eps))
-        self._head_eps = torch.tensor(math.sqrt(weights.width * weights.eps))
 
     def keep(self, index: torch.Tensor) -> None:
         """Drop every row but those at `index`, which ascends."""
-        for layer in self._own:
-            if layer.is_initialized:
-                layer.keep(index)
+        self._attention.keep(index)
         self._next = self._next[index]
-        left, self._prompt_of, counts = torch.unique_consecutive(
-            self._prompt_of[index], return_inverse=True, return_counts=True
-        )
-        groups, most = len(left), int(counts.max())
-        if groups < self._prompts[0][0].shape[0] // self._weights.shared:
-            heads = (left[:, None] * self._weights.shared + torch.arange(self._weights.shared)).flatten()
-            self._prompts = [(keys[heads], values[heads]) for keys, values in self._prompts]
-            self._hidden = None if self._hidden is None else self._hidden[heads]
-        self._grid = None
-        if groups * most != len(index):
-            starts = counts.cumsum(0) - counts
-            cells = starts[:, None] + torch.arange(most).clamp(max=counts[:, None] - 1)
-            self._grid = (
-                cells.flatten(),
-                torch.arange(len(index)) + (torch.arange(groups) * most - starts)[self._prompt_of],
-            )
 
     def advance(self, tokens: torch.Tensor) -> torch.Tensor:
         """(B, V) logits after appending one token to each row."""
-        own, rows = self._weights, len(tokens)
-        at = self._next.clamp(max=self._last)
-        rotations = {kind: table.index_select(0, at)[:, None] for kind, table in self._rotations.items()}
+        own = self._weights
+        self._attention.turn_to(self._next.clamp(max=self._last))
         x: torch.Tensor = self._embed(tokens)
-        for layer, prompts, said in zip(own.layers, self._prompts, self._own, strict=True):
-            mixed = self._attended(layer, prompts, said, _normed(x, self._eps), rotations[layer.kind]).view(rows, -1)
-            mixed = _times(mixed, layer.out)
-            x += mixed if layer.after is None else _normed(mixed, self._eps) * layer.after[0]
-            gate, up = _times(_normed(x, self._eps), layer.gate_up).chunk(2, 1)
-            gate = functional.silu(gate) if self._silu else functional.gelu(gate, approximate="tanh")
-            gate.mul_(up)
-            raised = _times(gate, layer.down)
-            x += raised if layer.after is None else _normed(raised, self._eps) * layer.after[1]
+        delta: torch.Tensor | None = None
+        for number, layer in enumerate(own.layers):
+            flat = _times(self._added(x, delta), layer.qkv)
+            if layer.qkv_bias is not None:
+                flat += layer.qkv_bias
+            mixed = _times(self._attention.read(number, layer, flat), layer.out)
+            if layer.after is not None:
+                mixed = normed(mixed, self._eps) * layer.after[0]
+            delta = _times(self._gated(_times(self._added(x, mixed), layer.gate_up)), layer.down)
+            if layer.after is not None:
+                delta = normed(delta, self._eps) * layer.after[1]
         self._next = self._next + 1
-        logits = _times(_normed(x, self._eps) * own.final, own.head)
+        logits = _times(self._added(x, delta) * own.final, own.head)
         return logits if own.head_bias is None else logits + own.head_bias
 
-    def _attended(
-        self,
-        layer: _Layer,
-        prompts: tuple[torch.Tensor, torch.Tensor],
-        said: PreallocatedLayer,
-        x: torch.Tensor,
-        rotation: torch.Tensor,
-    ) -> torch.Tensor:
-        """(B * kv heads, group, d) values that the heads of one token a row read; its key and value are written."""
-        own, rows = self._weights, x.shape[0]
-        both, width = own.heads + own.shared, own.width
-        flat = _times(x, layer.qkv)
-        if layer.qkv_bias is not None:
-            flat += layer.qkv_bias
-        pairs = flat[:, : both * width].view(rows, both, width)
-        if layer.qk_norm is not None:
-            pairs = _normed(pairs, self._head_eps).mul_(layer.qk_norm)
-        turned = torch.view_as_complex(pairs.view(rows, both, width // 2, 2)) * rotation
-        pairs = torch.view_as_real(turned).view(rows, both, width)
-        keys, values = said.update(
-            pairs[:, own.heads :, None], flat[:, both * width :].view(rows, own.shared, 1, width)
-        )
-        queries = pairs[:, : own.heads].reshape(rows * own.shared, -1, width)
-        of_prompt = torch.bmm(self._by_prompt(queries), prompts[0].transpose(1, 2))
-        if self._hidden is not None:
-            of_prompt += self._hidden
-        own_scores = torch.bmm(queries, keys.flatten(0, 1).transpose(1, 2))
-        scores = torch.cat([self._by_row(of_prompt, rows), own_scores], -1).softmax(-1)
-        size = of_prompt.shape[-1]
-        read = self._by_row(torch.bmm(self._by_prompt(scores[..., :size]), prompts[1]), rows)
-        return torch.baddbmm(read, scores[..., size:], values.flatten(0, 1))
+    def _added(self, x: torch.Tensor, delta: torch.Tensor | None) -> torch.Tensor:
+        """The norm of `x` after `delta` was added to it in place."""
+        if self._operators is not None:
+            return self._operators.added(x, delta, float(self._eps))
+        if delta is not None:
+            x += delta
+        return normed(x, self._eps)
 
-    def _by_prompt(self, rows: torch.Tensor) -> torch.Tensor:
-        """(R * kv heads, group, D) -> (G * kv heads, n * group, D)."""
-        shared, (_, group, size) = self._weights.shared, rows.shape
-        table = rows.view(-1, shared, group, size)
-        if self._grid is not None:
-            table = table.index_select(0, self._grid[0])
-        groups = self._prompts[0][0].shape[0] // shared
-        return table.reshape(groups, -1, shared, group, size).transpose(1, 2).reshape(groups * shared, -1, size)
-
-    def _by_row(self, table: torch.Tensor, rows: int) -> torch.Tensor:
-        """The way back."""
-        shared, size = self._weights.shared, table.shape[-1]
-        group = self._weights.heads // shared
-        groups = table.shape[0] // shared
-        found = table.view(groups, shared, -1, group, size).transpose(1, 2).reshape(-1, shared, group, size)
-        if self._grid is not None:
-            found = found.index_select(0, self._grid[1])
-        return found.reshape(rows * shared, group, size)
-
-
-def _normed(x: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
-    """`x / sqrt(|x|^2 + eps^2)` along the last axis: the root mean square norm, but for sqrt(n)."""
-    normed: torch.Tensor = x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).hypot(eps)
-    return normed
+    def _gated(self, both: torch.Tensor) -> torch.Tensor:
+        """(R, I) `act(gate) * up` of (R, 2 I)."""
+        if self._operators is not None and self._silu:
+            return self._operators.gated(both)
+        gate, up = both.chunk(2, 1)
+        gate = functional.silu(gate) if self._silu else functional.gelu(gate, approximate="tanh")
+        return gate.mul_(up)
 
 
 def _prompt_states(caches: Sequence[Cache], weights: FlatWeights) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -51,6 +51,7 @@ RESUMABLE = (
     "learner.share_prompts",
     "rollout.max_rows",
     "rollout.flat_decode",
+    "rollout.compiled_decode",
     "rollout.overlap",
     "rollout.max_gap",
     "rollout.gpu_share",

@@ -167,6 +167,7 @@ def make_sampler(config: RunConfig, policy: Policy, accelerator: Accelerator) ->
         max_rows=config.rollout.max_rows,
         device=accelerator.device,
         flat=config.rollout.flat_decode,
+        compiled=config.rollout.compiled_decode,
     )
     return sampler if config.learner.mixed_precision == "no" else _Autocast(sampler, accelerator)
 

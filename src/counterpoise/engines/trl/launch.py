@@ -262,6 +262,7 @@ TABLE: Final[Table] = {
     "rollout.stop": only("TRL's generation stops at the end of the text alone; leave them out"),
     "rollout.max_rows": left("TRL decodes a generation batch at once"),
     "rollout.flat_decode": left("TRL draws with a sampler of its own"),
+    "rollout.compiled_decode": left("TRL draws with a sampler of its own"),
     "rollout.overlap": left("TRL asks for rewards once its whole batch is drawn"),
     "rollout.sampler": left("TRL has a sampler of its own"),
     "rollout.max_gap": left("TRL has a sampler of its own"),

@@ -54,6 +54,7 @@ TABLE: Final[Table] = {
     "rollout.stop": only("verl gives its sampler no stop strings; leave them out"),
     "rollout.max_rows": by(lambda asked: {f"{ROLLOUT}.max_num_seqs": asked.value} if asked.given else {}),
     "rollout.flat_decode": left("verl draws with a sampler of its own"),
+    "rollout.compiled_decode": left("verl draws with a sampler of its own"),
     "rollout.overlap": left("verl has workers of its own for rewards"),
     "rollout.sampler": left("verl has a sampler of its own"),
     "rollout.max_gap": left("verl has a sampler of its own"),

@@ -1,0 +1,230 @@
+"""Operators of a decode step that are compiled here, for the machine and the model's shape: attention of one query a row, norms, gates.
+
+`compiled.cpp` takes a second to compile, once in a process. One call attends for all rows: it turns queries and keys, keeps keys and
+values, and reads each row's prompt and what the row has said, without batched products of few rows. What a row gets does not depend on the
+others.
+The numbers are those of `attention.BatchedAttention` up to rounding; `decoding.proven` sees to that.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from counterpoise.errors import UsageError
+
+if TYPE_CHECKING:
+    from counterpoise.rollouts.flat import FlatLayer, FlatWeights
+
+__all__ = ["CompiledAttention", "Operators", "operators_for"]
+
+_BLOCK = 8
+"""Tokens of a block of keys; numbers of a vector."""
+_GROWTH = 2 * _BLOCK
+_SOURCE = Path(__file__).with_name("compiled.cpp")
+_FLAGS = (("-march=native",), ())
+"""Tried in turn: some compilers know no native machine."""
+
+
+class Operators:
+    """The compiled library of one shape. Tensors are contiguous, float32, on the CPU."""
+
+    def __init__(self, library: Any) -> None:
+        self._library = library
+
+    def attend(self, rows: int, *given: Any, scratch: int) -> None:
+        """Fill the first argument, (rows, heads * d), sharing rows out to torch's threads; `scratch` floats are lent to each."""
+        threads = min(torch.get_num_threads(), max(1, rows // 8))
+        room = torch.empty(threads, scratch)
+        cuts = [rows * number // threads for number in range(threads + 1)]
+        words = [_pointer(value) for value in given]
+
+        def part(number: int) -> None:
+            self._library.attend(_long(cuts[number]), _long(cuts[number + 1]), *words, _pointer(room[number]))
+
+        if threads == 1:
+            part(0)
+        else:
+            list(_pool(threads).map(part, range(threads)))
+
+    def added(self, x: torch.Tensor, delta: torch.Tensor | None, eps: float) -> torch.Tensor:
+        """(R, H) `x / sqrt(|x|^2 + eps^2)` after (R, H) `delta` was added to `x` in place."""
+        out = torch.empty_like(x)
+        self._library.add_norm(
+            _long(x.shape[0]), _long(x.shape[1]), _pointer(x), _pointer(delta), ctypes.c_float(eps), _pointer(out)
+        )
+        return out
+
+    def gated(self, both: torch.Tensor) -> torch.Tensor:
+        """(R, I) `silu(gate) * up` of (R, 2 I) gates and ups."""
+        rows, size = both.shape[0], both.shape[1] // 2
+        out = both.new_empty((rows, size))
+        self._library.gate(_long(rows), _long(size), _pointer(both), _pointer(out))
+        return out
+
+
+class CompiledAttention:
+    """Keys and values of the prompts and of what the live rows have said, as the compiled operators read them."""
+
+    def __init__(
+        self,
+        weights: FlatWeights,
+        prompts: list[tuple[torch.Tensor, torch.Tensor]],
+        pads: torch.Tensor,
+        repeats: int,
+        steps: int,
+        rotations: dict[str | None, torch.Tensor],
+    ) -> None:
+        """Start with nothing said; arguments as of `attention.BatchedAttention`."""
+        assert weights.operators is not None
+        self._operators, self._weights = weights.operators, weights
+        self._heads, self._shared, self._width = weights.heads, weights.shared, weights.width
+        size = prompts[0][0].shape[1]
+        self._room = _whole(size)
+        # padding goes behind, so that a prompt's tokens begin with a block
+        order = pads[:, None] + torch.arange(self._room)
+        order = order.where(order < size, 0).repeat_interleave(self._shared, 0)[..., None]
+        moved = ((part.gather(1, order.expand(-1, -1, self._width)) for part in pair) for pair in prompts)
+        self._prompts = [(_blocked(keys), values) for keys, values in moved]
+        self._lengths = size - pads
+        self._prompt_of = torch.arange(len(pads)).repeat_interleave(repeats)
+        self._rotations = {kind: torch.view_as_real(table) for kind, table in rotations.items()}
+        self._positions = torch.zeros(0, dtype=torch.int64)
+        self._limit = _whole(steps)
+        self._said = -1
+        self._capacity = 0
+        self._own = [(torch.empty(0), torch.empty(0)) for _ in prompts]
+        """Of each layer (R, kv heads, capacity / 8, d, 8) keys and (R, kv heads, capacity, d) values."""
+
+    def keep(self, index: torch.Tensor) -> None:
+        """Drop every row but those at `index`."""
+        self._prompt_of = self._prompt_of[index]
+        if self._capacity:
+            self._own = [(keys.index_select(0, index), values.index_select(0, index)) for keys, values in self._own]
+
+    def turn_to(self, positions: torch.Tensor) -> None:
+        """Say at which (R,) positions the next token stands."""
+        self._positions = positions
+        self._said += 1
+        if self._said == self._capacity:
+            self._grow()
+
+    def read(self, number: int, layer: FlatLayer, flat: torch.Tensor) -> torch.Tensor:
+        """(R, heads * d) values that the heads read in layer `number`; arguments as of `attention.BatchedAttention.read`."""
+        rows = flat.shape[0]
+        out = flat.new_empty((rows, self._heads * self._width))
+        self._operators.attend(
+            rows,
+            out,
+            flat,
+            self._rotations[layer.kind],
+            self._positions,
+            layer.qk_norm,
+            ctypes.c_float(float(self._weights.head_eps)),
+            *self._own[number],
+            self._capacity,
+            self._said,
+            *self._prompts[number],
+            self._room,
+            self._prompt_of,
+            self._lengths,
+            scratch=self._heads // self._shared * (self._room + _whole(self._said + 1)),
+        )
+        return out
+
+    def _grow(self) -> None:
+        """Reserve a quarter more, 16 tokens at least."""
+        rows, blocks = len(self._positions), self._capacity // _BLOCK
+        self._capacity = min(self._limit, _whole(self._capacity + max(_GROWTH, self._capacity // 4)))
+        shape = (rows, self._shared, self._capacity // _BLOCK, self._width * _BLOCK)
+        for number, pair in enumerate(self._own):
+            fresh = (torch.empty(shape), torch.empty(shape))
+            if blocks:
+                for new, old in zip(fresh, pair, strict=True):
+                    new[:, :, :blocks] = old.view(rows, self._shared, blocks, -1)
+            self._own[number] = fresh
+
+
+def operators_for(config: Any, width: int) -> Operators | None:
+    """Compiled operators for a model, or None where its sizes are not whole vectors.
+
+    Raises:
+        UsageError: there is no C++ compiler, or it refuses.
+    """
+    sizes = (width, config.hidden_size, config.intermediate_size)
+    if any(size % _BLOCK for size in sizes):
+        return None
+    return _compile(width, config.num_attention_heads, config.num_key_value_heads)
+
+
+@functools.cache
+def _compile(width: int, heads: int, shared: int) -> Operators:
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None or shutil.which(compiler) is None:
+        raise UsageError(
+            f"rollout.compiled_decode needs a C++ compiler, and there is no {compiler or 'g++ or clang++'} here; install one, name one in "
+            "CXX, or leave the setting out"
+        )
+    shape = (f"-DWIDTH={width}", f"-DHEADS={heads}", f"-DSHARED={shared}")
+    said = ""
+    with tempfile.TemporaryDirectory(prefix="counterpoise-") as folder:
+        library = Path(folder) / "operators.so"
+        for flags in _FLAGS:
+            words = [
+                compiler,
+                "-O3",
+                "-std=c++17",
+                *flags,
+                *shape,
+                "-shared",
+                "-fPIC",
+                str(_SOURCE),
+                "-o",
+                str(library),
+            ]
+            done = subprocess.run(words, capture_output=True, text=True)
+            if done.returncode == 0:
+                return Operators(ctypes.CDLL(str(library)))
+            said = said or done.stderr
+    why = (said.strip() or "it said nothing").splitlines()[0]
+    raise UsageError(
+        f"{compiler} could not compile {_SOURCE.name} ({why}); name another compiler in CXX, or leave rollout.compiled_decode out"
+    )
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="decode")
+
+
+def _whole(count: int) -> int:
+    return -(-count // _BLOCK) * _BLOCK
+
+
+def _blocked(keys: torch.Tensor) -> torch.Tensor:
+    """(n, room, d) -> (n, room / 8, d, 8)."""
+    return keys.view(keys.shape[0], -1, _BLOCK, keys.shape[-1]).transpose(-1, -2).contiguous()
+
+
+_long = ctypes.c_int64
+
+
+def _pointer(value: Any) -> Any:
+    """What ctypes passes: an address of a tensor, a long of an int, null of None."""
+    if value is None:
+        return ctypes.c_void_p(None)
+    if isinstance(value, int):
+        return ctypes.c_int64(value)
+    if isinstance(value, torch.Tensor):
+        assert value.is_contiguous() and value.device.type == "cpu"
+        return ctypes.c_void_p(value.data_ptr())
+    return value
