@@ -112,6 +112,8 @@ REFUSED = [
     ("verl", [*ROWS, 'rollout.stop=["x"]'], "rollout.stop=['x']: verl gives its sampler no stop strings"),
     ("verl", [*ROWS, "tracking.trackers=aim"], "verl's trackers are clearml"),
     ("verl", [*ROWS, "model.dtype=auto", "model.lora.rank=4"], "set model.dtype=float32 or bfloat16"),
+    ("verl", [*ROWS, "learner.mixed_precision=auto"], "learner.mixed_precision=auto: the local engine alone measures a precision"),
+    ("trl", ["learner.mixed_precision=auto"], "learner.mixed_precision=auto: the local engine alone measures a precision"),
     ("verl", [*ROWS, "credit.reward=random"], "credit.reward=random: only the local engine throws coins"),
     ("verl", [*ROWS, "rollout.prompts_per_step=8192"], "there are 7,500; lower it"),
     ("verl", ["credit.rule=ppo"], "verl's PPO divides by tokens_all"),

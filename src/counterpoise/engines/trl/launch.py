@@ -201,6 +201,13 @@ def _gradient_clip(asked: Asked) -> Options:
     return {"max_grad_norm": _OFF if asked.value is None else asked.value}
 
 
+def _precision(asked: Asked) -> Options:
+    """Of passes."""
+    if asked.value == "auto":
+        raise asked.refuse("the local engine alone measures a precision; set no or bf16")
+    return {"bf16": asked.value == "bf16"}
+
+
 def _old_log_probs(asked: Asked) -> Options:
     """Always the learner's."""
     if asked.given and asked.value == "sampler":
@@ -317,7 +324,7 @@ TABLE: Final[Table] = {
     "learner.chunk_tokens": left("TRL computes a microbatch's logits at once"),
     "learner.share_prompts": left("TRL computes each prompt with each of its responses"),
     "learner.old_log_probs": by(_old_log_probs),
-    "learner.mixed_precision": to("bf16", change=lambda precision: precision == "bf16"),
+    "learner.mixed_precision": by(_precision),
     "learner.gradient_checkpointing": to("gradient_checkpointing"),
     "diagnostics.every": left(_SHOWN_ONLY),
     "diagnostics.rollouts": left(_SHOWN_ONLY),
