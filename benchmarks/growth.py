@@ -14,7 +14,6 @@ has no answer, and each is a sentence or two of reasoning before it. The disk ne
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from written import write_csv
 
 from counterpoise.streams import numpy_generator
 
@@ -105,11 +105,9 @@ def main() -> None:
                     f"{peak:7.0f} MiB",
                     flush=True,
                 )
-    if options.csv is not None:
-        with options.csv.open("w", encoding="utf-8", newline="") as handle:
-            writer = csv.writer(handle, lineterminator="\n")
-            writer.writerow(("problems", "rollouts", "stage", "cpu_seconds", "microseconds_a_response", "peak_mib"))
-            writer.writerows(rows)
+    write_csv(
+        options.csv, ("problems", "rollouts", "stage", "cpu_seconds", "microseconds_a_response", "peak_mib"), rows
+    )
 
 
 if __name__ == "__main__":

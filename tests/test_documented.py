@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from counterpoise.cli.app import COMMANDS, GROUPS
 from counterpoise.credit import EMPHASES, FILTERS, RULES
 from counterpoise.credit.controllers.registry import CONTROLLERS
 from counterpoise.credit.token_weights import TOKEN_WEIGHTS
@@ -77,3 +78,9 @@ def test_what_contributing_names_is_there(row):
     assert registry is None or any(
         f"{registry[1]}:" in file.read_text(encoding="utf-8") for file in source.rglob("*.py")
     ), registry[1]
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *GROUPS])
+def test_every_command_has_the_test_that_contributing_promises(name):
+    text = (DOCS.parent / "tests" / "cli" / f"test_{name}.py").read_text(encoding="utf-8")
+    assert f'"{name}"' in text, f"tests/cli/test_{name}.py does not call counterpoise {name}"

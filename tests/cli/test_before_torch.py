@@ -151,6 +151,13 @@ FOR_NONE = (*HEAVY, "scipy", "asyncio", "pebble", "datasets", "huggingface_hub",
     ("commands", "unwanted"),
     [
         (OF_A_RUN_FILE, (*FOR_NONE, "numpy", "counterpoise.verifiers.registry")),
+        (
+            [
+                ["train", "FILE", "verification.settings.math.litteral=true"],
+                ["train", "FILE", "tasks.settings.cuont=3"],
+            ],
+            (*FOR_NONE, "counterpoise.tasks.sources.files", "counterpoise.tasks.generators.facts"),
+        ),
         (OTHERS, FOR_NONE),
         (OF_VERIFIERS, (*HEAVY, "counterpoise.verifiers.compare.math", "counterpoise.verifiers.guests.code")),
         ([["passk", "no.jsonl"]], ("counterpoise.cli.commands.eval", "counterpoise.cli.commands.doctor")),

@@ -150,8 +150,9 @@ def test_a_grid_from_plan_to_page(command, refused, grid, tmp_path):
     assert [arm["name"] for arm in told["places"][0]["arms"]] == ["nsr", "psr"]
     with open("all.csv", newline="") as handle:
         rows = list(csv.DictReader(handle))
-    # a base in each place, and two arms at two steps, at k = 1, 2, 4 and the area
-    assert len(rows) == 2 * (1 + 2 * 2) * 4
+    # a base in each place, and two arms at two steps and one less the other, at k = 1, 2, 4 and the area
+    assert len(rows) == 2 * (1 + 2 * 2 + 2) * 4
+    assert "of the base drawn colder (less_sharpened): counterpoise study" in trained.stderr
     last = next(row for row in rows if row["arm"] == "nsr" and row["step"] == "2" and row["tasks.max_train"] == "4")
     assert float(last["rollouts_per_problem"]) == 2 * 4 * 4 / 4
     assert (float(last["epochs"]), float(last["updates"])) == (2.0, 4.0)
@@ -159,6 +160,7 @@ def test_a_grid_from_plan_to_page(command, refused, grid, tmp_path):
     assert "<figcaption>Map</figcaption>" in Path("map.html").read_text()
     plan = json.loads(command("study", grid, "--dry-run", "--json").stdout)["runs"]
     assert [(run["done"], run["finished"], run["measured"]) for run in plan] == [(2, True, [1, 2])] * 4
+    _a_table_is_the_study(command, refused, grid, told)
     shown = command("study", grid, "--show", "--at", "frontier").stdout
     assert shown.count("tasks.max_train=") == 2 and shown.count("psr @1") == 2 and "best of psr" in shown
     assert "after step 1" in command("study", grid, "--show", "--at", "steps=1").stdout
@@ -166,6 +168,50 @@ def test_a_grid_from_plan_to_page(command, refused, grid, tmp_path):
     refused("study", grid, "--show", "--at", "success=0.999", says="no run has a training success of 0.999 between")
     refused("study", grid, "--show", "--at", "frontier", "--against", "nsr", says="nsr is not a single step")
     refused("study", grid, "--at", "later", says="--at later: runs are compared at steps")
+
+
+def _a_table_is_the_study(command, refused, grid, told):
+    """all.csv gives the tables and the page of the runs, and says what takes the runs."""
+    ours = json.loads(command("study", "all.csv", "--csv", "again.csv", "--html", "again.html", "--json").stdout)
+    assert Path("again.csv").read_text() == Path("all.csv").read_text()
+    page, again = (Path(name).read_text().replace("two", "all") for name in ("map.html", "again.html"))
+    assert again == page  # but for its title
+    assert ours["ks"] == told["ks"] and list(ours["inputs"]) == ["all.csv"] and ours["pending"] == []
+    for mine, theirs in zip(ours["places"], told["places"], strict=True):
+        assert mine["place"] == theirs["place"]
+        for own, arm in zip(mine["arms"], theirs["arms"], strict=True):
+            assert (own["name"], own["seeds"]) == (arm["name"], arm["seeds"])
+            assert own["differences"] == arm["differences"]
+    for asked in ((), ("--against", "nsr", "-k", "1,2,4"), ("--at", "frontier"), ("--at", "steps=1", "--markdown")):
+        assert command("study", "all.csv", *asked).stdout == command("study", grid, "--show", *asked).stdout
+    refused("study", "all.csv", "--dry-run", says="--dry-run needs the runs, and all.csv is a table of them")
+    refused("study", "all.csv", "--at", "success=0.5", says="--at success=0.5 needs the runs, and all.csv is a table")
+    refused(
+        "study", "all.csv", "--confidence", "0.9", says="the intervals of all.csv are at 0.95; others take the runs"
+    )
+    refused(
+        "study", "all.csv", "--against", "grpo", says="is not an arm of these tables; there are: base, sharpened, n"
+    )
+    refused("study", "all.csv", "--against", "sharpened", says="these tables hold no difference from sharpened; where")
+    refused("study", "all.csv", "-k", "3", says="--k 3: these tables hold k = 1, 2, 4; any other takes the runs")
+    refused("study", "all.csv", "--at", "steps=9", says="no run of these tables was measured after step 9")
+    refused("study", "all.csv", "evaluation.n=4", says="evaluation.n=4 stands behind a table of a study, where only")
+    refused("study", "none.csv", says="cannot read the table none.csv: No such file")
+
+
+def test_the_csv_of_a_grid_has_what_is_beyond_sharpening_once_the_base_was_drawn_colder(command, grid):
+    assert command("study", grid, "--against", "sharpened", "--temperature", "0.3", "--csv", "a.csv").exit_code == 0
+    # without naming the temperatures again: they are found where they were measured
+    shown = command("study", grid, "--show", "--csv", "b.csv", "--html", "b.html")
+    assert Path("a.csv").read_text() == Path("b.csv").read_text() and "drawn colder" not in shown.stderr
+    with open("b.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert {row["arm"] for row in rows if not row["seed"] and not row["against"]} == {"base", "base at temperature 0.3"}
+    # a random policy is right at no temperature
+    assert {row["less_sharpened"] for row in rows if row["seed"]} == {"0"}
+    assert "Map, less sharpened" in Path("b.html").read_text()
+    tabled = command("study", "b.csv", "--against", "sharpened").stdout
+    assert tabled == command("study", grid, "--show", "--against", "sharpened", "--temperature", "0.3").stdout
 
 
 def test_a_grid_side_by_side_says_a_line_for_each_cell(command, grid, monkeypatch, tmp_path):

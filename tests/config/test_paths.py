@@ -57,6 +57,15 @@ def test_every_path_of_a_run_file_follows_the_file(place):
 
 
 @pytest.mark.parametrize(
+    ("name", "found"), [("jsonl", True), ("countdown", False), ("mine.py:Task", True), (None, True), (3, True)]
+)
+def test_paths_of_a_task_are_those_that_it_declares(place, name, found):
+    # A task that is not ours, or not named yet, may have what any of ours has.
+    tables = {"tasks": {"name": name, "settings": {"path": "../data/a.jsonl"}}}
+    assert ("tasks.settings.path" in {one.key for one in paths_in(tables)}) is found
+
+
+@pytest.mark.parametrize(
     "key", ["learner.steps", "model.dtype", "tasks.name", "tasks.settings.gold", "verification.settings.qa.path"]
 )
 def test_other_settings_are_no_paths(key):

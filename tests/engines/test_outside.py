@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from counterpoise.engines.outside import compose, rewarded_batch, row_shares
+from counterpoise.credit import RULES, Needs, needs_of
+from counterpoise.engines.outside import compose, rewarded_batch, rollout_columns, row_shares
 from counterpoise.engines.trl.checks import check_arguments, remarks
 from counterpoise.engines.trl.rewards import completion_text, verdict_reward
 from counterpoise.errors import ConfigError, DataError, UnknownNameError, UsageError
@@ -59,6 +60,57 @@ def test_shares_of_rows_are_the_denominators_derivative(denominator, wanted):
     made = batch([1.0, 0.0, 0.0, NAN], lengths=[2, 4, 6, 8])
     credit, _ = parts.step(made)
     assert row_shares(parts.divide, credit, made, made.scored)[:3].tolist() == pytest.approx(wanted)
+
+
+def test_columns_of_rollouts_are_the_local_engines():
+    rewards = torch.tensor([1.0, 0.0, 0.25, NAN])
+    made = rewarded_batch(
+        rewards, low=0, high=1, group_ids=torch.zeros(4).long(), lengths=torch.tensor([2, 4, 6, 8]),
+        surprisal=torch.tensor([1.0, 3.0, 2.0, 4.0]),
+    )  # fmt: skip
+    means = {name: column.mean for name, column in rollout_columns(made).items()}
+    assert means == {
+        "reward": pytest.approx((1.0 - 1.0 - 0.5) / 3),  # as the rule gets it, unscored left out
+        "response_tokens_correct": 2.0, "response_tokens_wrong": 5.0,
+        "entropy_sampled": 0.5,  # 10 nats over 20 tokens, the unscored one's too
+        "entropy_sampled_correct": 0.5, "entropy_sampled_wrong": 0.5,
+    }  # fmt: skip
+    assert "entropy_sampled" not in rollout_columns(batch([1.0, 0.0]))
+
+
+@pytest.mark.parametrize(
+    ("credit", "needed"),
+    [
+        ("nsr", False),
+        ({"rule": "grpo", "emphasis": "focal"}, False),
+        ({"rule": "reinforce", "controller": "accuracy"}, False),
+        ("fade", True),
+        ({"rule": "reinforce", "controller": "entropy_step"}, True),
+        ({"rule": "reinforce", "controller": "share"}, True),
+    ],
+)
+def test_who_reads_the_surprisal_says_so(credit, needed):
+    assert compose(credit, engine="here", steps=4, length=16).needs_surprisal is needed
+
+
+READS_NONE = sorted(name for name in RULES if not needs_of(name) & (Needs.CRITIC | Needs.PARTS | Needs.SURPRISAL))
+
+
+@pytest.mark.parametrize("rule", READS_NONE)
+def test_every_other_rule_gives_the_same_credit_without_it(rule):
+    table = {"rule": rule, "settings": {"k": 2}} if rule == "passk" else rule
+    rewards = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0])
+    for later in (1.0, 0.2):  # a first step may be what later ones are compared with
+        surprisal = later * torch.arange(1.0, 9.0)
+        found = []
+        for known in (None, surprisal):
+            made = rewarded_batch(
+                rewards, low=0, high=1, group_ids=torch.arange(8) // 4, lengths=torch.full((8,), 4), surprisal=known
+            )
+            parts = compose(table, engine="here", steps=4, length=16)
+            parts.step(made)
+            found.append(parts.step(made)[0].advantages)
+        assert torch.equal(*found)
 
 
 def test_where_nothing_has_credit_no_row_counts():

@@ -17,7 +17,15 @@ from counterpoise.engines.verl.estimator import given_advantages, giving
 from counterpoise.engines.verl.lost import refuse_lost
 from counterpoise.engines.verl.record import RECORD, record_of, verdict_of
 from counterpoise.engines.verl.settings import check_config, column_kinds, is_ours, verl_settings
-from counterpoise.engines.verl.updates import dealt, order_of, plan_updates, sent_rows, shares_of, tokens_of_updates
+from counterpoise.engines.verl.updates import (
+    dealt,
+    fitting_micro,
+    order_of,
+    plan_updates,
+    sent_rows,
+    shares_of,
+    tokens_of_updates,
+)
 from counterpoise.errors import CheckpointError, ConfigError, DataError, TrainingError, UnknownNameError, UsageError
 from counterpoise.losses import counts
 from counterpoise.types import LossOutput, Verdict, VerdictValue
@@ -45,6 +53,13 @@ def test_rows_are_dealt_as_verl_deals_them():
     # two processes get 8 rows each, and cut them into runs of 8 / 2
     assert dealt(16, processes=2, minibatch=8).tolist() == [0, 0, 0, 0, 1, 1, 1, 1] * 2
     assert dealt(8, processes=1, minibatch=8).tolist() == [0] * 8
+
+
+@pytest.mark.parametrize(
+    ("rows", "most", "wanted"), [(12, 4, 4), (12, 5, 4), (12, 16, 12), (7, 4, 1), (8, 1, 1), (1, 16, 1)]
+)
+def test_a_pass_over_fewer_rows_is_cut_into_equal_microbatches(rows, most, wanted):
+    assert fitting_micro(rows, most) == wanted
 
 
 def test_the_outputs_of_a_session_are_one_rollout_and_padding_is_none():

@@ -36,7 +36,8 @@ def _blocks(language, page=PAGE):
 def test_what_the_page_names_is_a_part_of_that_kind(code):
     for text in (*_blocks("python"), next(_blocks("python", HOW_TO))):
         code(re.match(r"# (\w+\.py)\n", text)[1], text)
-    named = [part for text in _blocks("toml") for part in parts_in(tomllib.loads(text)) if is_reference(part.name)]
+    files = [tomllib.loads(text) for page in (PAGE, HOW_TO) for text in _blocks("toml", page)]
+    named = [part for tables in files for part in parts_in(tables) if is_reference(part.name)]
     assert sorted(part.key for part in named) == [
         "credit.rule", "prompt.template", "tasks.name", "tasks.name", "tasks.settings.verifier",
     ]  # fmt: skip

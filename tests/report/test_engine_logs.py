@@ -7,6 +7,7 @@ import pytest
 
 from counterpoise.errors import StoreError
 from counterpoise.report.build import build_report
+from counterpoise.report.cards import make_cards
 from counterpoise.report.collect import read_runs
 from counterpoise.report.page import render_page
 from counterpoise.runs.engine_logs import engine_lines, find_engine_log
@@ -140,3 +141,53 @@ def test_one_page_compares_engines(tmp_path, make_run, disk):
     page = render_page(build_report(targets, resamples=50))
     assert '"reward":[0.5,0.5]' in page and '"reward":[0.75]' in page and hostile not in page
     assert "<dt>engine</dt><dd>TRL</dd>" in page
+
+
+LAUNCHED = """[run]
+name = "r"
+[model]
+name = "lab"
+[tasks]
+name = "countdown"
+[rollout]
+prompts_per_step = 16
+[credit]
+rule = "nsr"
+[learner]
+steps = 2
+minibatch = 4
+epochs = 2
+"""
+
+
+def test_a_launched_run_has_its_run_file(tmp_path, make_run, disk):
+    trl(tmp_path / "trl", [logged(1), logged(2)])
+    (tmp_path / "verl").mkdir()
+    verl(tmp_path / "verl" / "metrics.jsonl", {"step": 1, "data": {"critic/score/mean": 0.75}})
+    for name in ("trl", "verl"):
+        (tmp_path / name / "launch.toml").write_text(LAUNCHED)
+    ours = make_run("ours", records=disk.metrics(3))
+    targets = [str(ours), str(tmp_path / "trl" / "checkpoint-2"), str(tmp_path / "verl")]
+    report = build_report(targets, resamples=50)
+    cards, shared = make_cards(report)
+    facts = [dict(card.facts) | dict(shared) for card in cards]
+    assert [own["engine"] for own in facts] == ["local", "TRL", "verl"]
+    assert [own["rule"] for own in facts[1:]] == ["nsr", "nsr"] and facts[1]["model"] == "lab"
+    _, of_trl, of_verl = (run.notes for run in report.runs)
+    assert "no run file" not in of_trl[0] and "counterpoise eval" in of_trl[0]
+    assert "8 of which are a step of the run file" in of_trl[1] and len(of_verl) == 1  # 16 / 4 mini-batches, twice
+
+
+def test_a_damaged_run_file_of_a_launched_run_is_one_line(tmp_path):
+    trl(tmp_path / "trl", [logged(1)])
+    (tmp_path / "trl" / "launch.toml").write_text("[run\n")
+    (run,) = read_runs([str(tmp_path / "trl")])
+    assert run.config == {} and "launch.toml is not valid TOML" in run.notes[1]
+
+
+def test_without_another_engine_no_card_says_local(make_run, disk):
+    names = ("a", "b")
+    cards, shared = make_cards(
+        build_report([str(make_run(one, records=disk.metrics(2))) for one in names], resamples=50)
+    )
+    assert not any("engine" in dict([*card.facts, *shared]) for card in cards)

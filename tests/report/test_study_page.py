@@ -10,6 +10,7 @@ import pytest
 from counterpoise.evaluation.statistics.arms import Arm
 from counterpoise.evaluation.statistics.cells import measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
+from counterpoise.evaluation.statistics.differences import MeasuredStudy, differences
 from counterpoise.report.study_page import study_page
 from counterpoise.report.study_table import write_study_csv
 
@@ -29,6 +30,11 @@ def cell(arm, right, *, bed="lab", size=10, seed=0, step=5, intensity=8.0, colde
     return measured_cell(made, seed=seed, bed=bed, axes={"tasks.max_train": size}, step=step, trained=trained)
 
 
+def measured(cells, confidence=0.95):
+    found = tuple(differences(cells, confidence=confidence))
+    return MeasuredStudy(cells=tuple(cells), differences=found, confidence=confidence)
+
+
 @pytest.fixture
 def cells():
     return [
@@ -42,7 +48,8 @@ def cells():
 
 
 def test_a_line_for_each_run_step_and_k(cells, tmp_path):
-    assert write_study_csv(cells, tmp_path / "all.csv") == 6 * 4  # k = 1, 2, 4 and the area
+    # k = 1, 2, 4 and the area: of each run, and of nsr over two seeds and the other arm less nsr after step 10
+    assert write_study_csv(measured(cells), tmp_path / "all.csv") == (6 + 2) * 4
     with open(tmp_path / "all.csv", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert list(rows[0])[:5] == ["bed", "tasks.max_train", "arm", "seed", "step"]
@@ -55,10 +62,18 @@ def test_a_line_for_each_run_step_and_k(cells, tmp_path):
     assert [row["quantity"] for row in rows[:4]] == ["pass_at_k"] * 3 + ["area"]
     assert rows[3]["k"] == ""
     assert {row["bed"] for row in rows} == {"lab", "'=paths"}  # no formula of a spreadsheet
+    over, less = rows[24], rows[28]
+    assert [over[name] for name in ("arm", "seed", "quantity", "k", "against", "seeds", "problems")] == [
+        *("nsr", "", "pass_at_k_less", "1", "base", "0 1", "2")
+    ]
+    assert [less[name] for name in ("arm", "seed", "value", "against", "seeds", "confidence")] == [
+        *(HOSTILE, "", "-0.625", "nsr", "0", "0.95")
+    ]
+    assert (rows[-1]["quantity"], rows[-1]["k"], rows[-1]["less_base"]) == ("area_less", "", "")
 
 
 def test_the_page_has_a_map_and_a_frontier_for_each_bed_and_no_script(cells):
-    page = study_page(cells, title="grid", confidence=0.9)
+    page = study_page(measured(cells, 0.9), title="grid")
     assert page.count("<figcaption>Map</figcaption>") == page.count("<figcaption>Frontier</figcaption>") == 2
     assert "<script" not in page and "default-src 'none'" in page and "&lt;script&gt;" in page
     assert "90% interval over\nseeds and problems" in page
@@ -73,7 +88,9 @@ def test_the_page_has_a_map_and_a_frontier_for_each_bed_and_no_script(cells):
         for circle in svg.findall("circle"):
             assert 0 <= float(circle.get("cx")) <= 680 and 0 <= float(circle.get("cy")) <= 380
     assert page.count("Where each arm stops paying") == 2
-    said = re.search(r"&lt;script&gt;[^<]*</td><td>tasks.max_train=10</td><td>([^<]*)</td><td>([^<]*)</td>", page)
+    said = re.search(
+        r"&lt;script&gt;[^<]*</td><td>tasks.max_train=10</td><td>([^<]*)</td><td>–</td><td>([^<]*)</td>", page
+    )
     assert said[1].startswith("undecided at step 10 (16 a problem): -") and said[2].startswith(
         "below from step 10 (16 a"
     )
@@ -82,7 +99,22 @@ def test_the_page_has_a_map_and_a_frontier_for_each_bed_and_no_script(cells):
 
 
 def test_a_study_without_beds_or_intensities_has_a_page_too():
-    page = study_page([cell("nsr", (2, 2), bed="", intensity=None)], title="rules", confidence=0.95)
+    page = study_page(measured([cell("nsr", (2, 2), bed="", intensity=None)]), title="rules")
     assert "<h2>rules</h2>" in page and "there is no map" in page and "<td>–</td>" in page
     assert "problems alone (one seed" in page
     assert not math.isnan(float(re.search(r"circle cx=\"([^\"]+)\"", page).group(1)))
+
+
+def test_the_page_says_what_is_left_beyond_sharpening_or_how_to_measure_it(cells):
+    page = study_page(measured(cells), title="grid")
+    # one of the two seeds has no colder base, so the mean over both has none; the other bed was not measured at all
+    assert page.count("--against sharpened --html PAGE draws the base") == 2 and "Map, less sharpened" not in page
+    reached = [cell("base at temperature 0.5", (4, 4), seed=None, step=0), cell("nsr", (3, 2), colder=[(4, 4)])]
+    page = study_page(measured(reached), title="grid")
+    assert page.count("<figcaption>Map, less sharpened</figcaption>") == 1 and "--html PAGE" not in page
+    # nsr has 5/8 at k=1 and 11/12, 1 at 2 and 4; the base at half way 11/16, ... : as beyond_sharpening has it
+    (difference,) = (one for one in differences(reached) if one.against == "sharpened")
+    assert f"<td>{100 * difference.points[-1].estimate:+.1f} [" in page
+    beyond = [cell("base at temperature 0.5", (1, 1), seed=None, step=0), cell("nsr", (3, 2), colder=[(1, 1)])]
+    page = study_page(measured(beyond), title="grid")
+    assert "<td>undefined</td></tr>" in page and "Map, less sharpened" not in page

@@ -93,7 +93,7 @@ def paths_in(tables: Mapping[str, Any]) -> Iterator[PathPlace | _PartPlace]:
     yield from _set(_table(tables, "model"), "model", ("name",), "model")
     yield from _set(tasks, "tasks", ("train", "test"), "input")
     # The registries are imported for what is set alone: most run files name no path of a verifier.
-    yield from _set(settings, "tasks.settings", _of_tasks() if settings else (), "input")
+    yield from _set(settings, "tasks.settings", _of_task(tasks.get("name")) if settings else (), "input")
     prompt = _table(tables, "prompt")
     yield from _set(prompt, "prompt", ("shots",), "input")
     for name in TEXTS:
@@ -103,7 +103,7 @@ def paths_in(tables: Mapping[str, Any]) -> Iterator[PathPlace | _PartPlace]:
     sources = settings.get("sources")
     for number, source in enumerate(sources if isinstance(sources, list) else ()):
         if isinstance(source, MutableMapping):
-            yield from _set(source, f"tasks.settings.sources.{number}", _of_tasks(), "input")
+            yield from _set(source, f"tasks.settings.sources.{number}", _of_task(source.get("name")), "input")
     settings = _table(_table(tables, "verification"), "settings")
     for verifier in settings:
         names = _of_verifier(verifier)
@@ -228,7 +228,14 @@ def _under(base: Path, place: PathPlace | _PartPlace) -> Path:
     return Path(os.path.abspath(base / path))
 
 
-# Imported where they are used: the registries import every task and verifier.
+# Imported where they are used, and of our own the one that is named alone: all of them take long.
+
+
+def _of_task(name: object) -> tuple[str, ...]:
+    from counterpoise.tasks.registry import TASKS
+
+    make = TASKS.get(name) if isinstance(name, str) else None
+    return _of_tasks() if make is None else _declared(make)
 
 
 @cache
@@ -246,5 +253,6 @@ def _of_verifier(name: str) -> tuple[str, ...]:
     return () if make is None else _declared(make)
 
 
+@cache
 def _declared(make: Callable[..., object]) -> tuple[str, ...]:
     return tuple(name for name, hint in get_type_hints(make).items() if Path in get_args(hint))

@@ -22,9 +22,17 @@ from counterpoise.pipeline import graded_parts
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.rewards.vector import VERDICT
 from counterpoise.runfile import parse_config
-from counterpoise.types import Batch, Credit, Divide, LossOutput, Reward, Rollout, Verdict
+from counterpoise.types import Batch, Credit, Divide, LossOutput, Reward, Rollout, Sum, Verdict
 
-__all__ = ["OutsideCredit", "compose", "counted_rows", "rewarded_batch", "row_shares", "with_verdicts"]
+__all__ = [
+    "OutsideCredit",
+    "compose",
+    "counted_rows",
+    "rewarded_batch",
+    "rollout_columns",
+    "row_shares",
+    "with_verdicts",
+]
 
 _NEAR = 1e-6
 
@@ -39,6 +47,13 @@ class OutsideCredit:
     """Batch -> credit and its columns."""
     divide: Divide
     """What an update's sum is divided by."""
+
+    @property
+    def needs_surprisal(self) -> bool:
+        """Whether the rule or the controller reads `Batch.surprisal`."""
+        # A controller of somebody's own that does not say may read it.
+        reads = getattr(self.step.controller, "reads_entropy", True)
+        return reads or bool(needs_of(self.config.credit.rule) & Needs.SURPRISAL)
 
 
 def compose(
@@ -210,6 +225,27 @@ def with_verdicts(
         scored=scored,
         parts=graded_parts(with_parts, rewards),
     )
+
+
+def rollout_columns(batch: Batch) -> dict[str, Sum]:
+    """What the local engine says of a step's rollouts and an outside one does not, or in other units.
+
+    `reward` (as the rule gets it, over scored rollouts), and with the suffixes `_correct` and `_wrong` `response_tokens` and, where the
+    surprisal is known, `entropy_sampled`, which has no suffix for all rollouts.
+    """
+    rows = {
+        "": torch.ones_like(batch.scored),
+        "_correct": batch.scored & batch.correct,
+        "_wrong": batch.scored & ~batch.correct,
+    }
+    columns = {"reward": Sum(total=float(batch.rewards[batch.scored].sum()), count=int(batch.scored.sum()))}
+    for suffix, own in rows.items():
+        tokens = int(batch.lengths[own].sum())
+        if suffix:
+            columns[f"response_tokens{suffix}"] = Sum(total=tokens, count=int(own.sum()))
+        if batch.surprisal is not None:
+            columns[f"entropy_sampled{suffix}"] = Sum(total=float(batch.surprisal[own].sum()), count=tokens)
+    return columns
 
 
 def counted_rows(step: CreditStep, credit: Credit, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -160,84 +161,90 @@ def compare(
     base, *others = contenders
     for other in others if paired else ():
         _check_same(base, other)
-    curves = [
-        pass_at_k_curve(
-            run.counts,
-            ks,
-            generator=numpy_generator(seed, "evaluation", "compare", "curve"),
-            confidence=confidence,
-            resamples=resamples,
+    interval = _Interval(confidence=confidence, resamples=resamples, seed=seed)
+    curves = [pass_at_k_curve(run.counts, ks, **interval.of("curve")) for run in contenders]
+    compared = _paired if paired else _unpaired
+    return curves, [compared(base, other, ks, interval) for other in others]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Interval:
+    """How intervals are made."""
+
+    confidence: float
+    resamples: int
+    seed: int
+
+    def of(self, stream: str) -> _Resampling:
+        """The arguments of what is resampled with the stream (seed, "evaluation", "compare", …)."""
+        return {
+            "generator": numpy_generator(self.seed, "evaluation", "compare", stream),
+            "confidence": self.confidence,
+            "resamples": self.resamples,
+        }
+
+    def over_every(self, ks: Sequence[int]) -> _Resampling:
+        """The same over so many k that few resamples fit into memory at once."""
+        few = min(self.resamples, max(_LEAST_RESAMPLES, _VALUES // max(1, len(ks))))
+        return replace(self, resamples=few).of("every k")
+
+
+class _Resampling(TypedDict):
+    generator: np.random.Generator
+    confidence: float
+    resamples: int
+
+
+def _paired(base: Contender, other: Contender, ks: Sequence[int], interval: _Interval) -> Comparison:
+    """Differences problem by problem."""
+    by_id = {problem.problem_id: problem for problem in other.counts}
+    matched = [by_id[problem.problem_id] for problem in base.counts]
+    every = _every_k(base, other)
+    differences_PK = _values(matched, ks) - _values(base.counts, ks)
+    over_every = []
+    if every:
+        differences_PE = _values(matched, every) - _values(base.counts, every)
+        over_every = simultaneous_band(differences_PE, **interval.over_every(every))
+    points = simultaneous_band(differences_PK, **interval.of("band"))
+    critical = [point.critical for point in points]
+    lower, crossing = _crossing(base.name, other.name, ks, differences_PK, interval)
+    return Comparison(
+        base=base.name,
+        after=other.name,
+        ks=tuple(ks),
+        points=tuple(points),
+        detectable=tuple(minimum_detectable(differences_PK, confidence=interval.confidence, critical=critical)),
+        lower=lower,
+        crossing=crossing,
+        stretches=tuple(stretches(every, over_every)),
+        first_loss=first_loss(every, over_every),
+    )
+
+
+def _unpaired(base: Contender, other: Contender, ks: Sequence[int], interval: _Interval) -> Comparison:
+    """Differences of the means of each run's own problems."""
+    every = _every_k(base, other)
+    over_every = []
+    if every:
+        over_every = unpaired_band(
+            _values(base.counts, every), _values(other.counts, every), **interval.over_every(every)
         )
-        for run in (base, *others)
-    ]
-    base_PK = _values(base.counts, ks)
-    made = []
-    for other in others:
-        generator = numpy_generator(seed, "evaluation", "compare", "band")
-        every = list(range(1, min(max(p.n for p in run.counts) for run in (base, other)) + 1))
-        few = min(resamples, max(_LEAST_RESAMPLES, _VALUES // max(1, len(every))))
-        dense = numpy_generator(seed, "evaluation", "compare", "every k")
-        if not paired:
-            over_every = (
-                unpaired_band(
-                    _values(base.counts, every),
-                    _values(other.counts, every),
-                    generator=dense,
-                    confidence=confidence,
-                    resamples=few,
-                )
-                if every
-                else []
-            )
-            unpaired = unpaired_band(
-                base_PK, _values(other.counts, ks), generator=generator, confidence=confidence, resamples=resamples
-            )
-            made.append(
-                Comparison(
-                    base=base.name,
-                    after=other.name,
-                    ks=tuple(ks),
-                    points=tuple(unpaired),
-                    detectable=(),
-                    lower=other.name,
-                    crossing=None,
-                    stretches=tuple(stretches(every, over_every)),
-                    first_loss=first_loss(every, over_every),
-                )
-            )
-            continue
-        by_id = {problem.problem_id: problem for problem in other.counts}
-        differences_PK = _values([by_id[problem.problem_id] for problem in base.counts], ks) - base_PK
-        over_every = (
-            simultaneous_band(
-                _values([by_id[problem.problem_id] for problem in base.counts], every) - _values(base.counts, every),
-                generator=dense,
-                confidence=confidence,
-                resamples=few,
-            )
-            if every
-            else []
-        )
-        points = simultaneous_band(differences_PK, generator=generator, confidence=confidence, resamples=resamples)
-        lower, crossing = _crossing(base.name, other.name, ks, differences_PK, confidence, resamples, seed)
-        made.append(
-            Comparison(
-                base=base.name,
-                after=other.name,
-                ks=tuple(ks),
-                points=tuple(points),
-                detectable=tuple(
-                    minimum_detectable(
-                        differences_PK, confidence=confidence, critical=[point.critical for point in points]
-                    )
-                ),
-                lower=lower,
-                crossing=crossing,
-                stretches=tuple(stretches(every, over_every)),
-                first_loss=first_loss(every, over_every),
-            )
-        )
-    return curves, made
+    return Comparison(
+        base=base.name,
+        after=other.name,
+        ks=tuple(ks),
+        points=tuple(unpaired_band(_values(base.counts, ks), _values(other.counts, ks), **interval.of("band"))),
+        detectable=(),
+        lower=other.name,
+        crossing=None,
+        stretches=tuple(stretches(every, over_every)),
+        first_loss=first_loss(every, over_every),
+    )
+
+
+def _every_k(base: Contender, other: Contender) -> list[int]:
+    """Every whole k up to the largest n that both have."""
+    return list(range(1, min(max(problem.n for problem in run.counts) for run in (base, other)) + 1))
 
 
 def compare_metrics(
@@ -263,28 +270,13 @@ def compare_metrics(
     ks = sorted(set(ks))
     wanted = budget_sweep(contenders[0].counts) if budgets is None else budgets
     tables = [per_problem(run.counts, ks, metrics=metrics, budgets=wanted, seed=seed) for run in contenders]
+    interval = _Interval(confidence=confidence, resamples=resamples, seed=seed)
     found = [
-        estimates(
-            table,
-            run.counts,
-            generator=numpy_generator(seed, "evaluation", "compare", "curve"),
-            confidence=confidence,
-            resamples=resamples,
-        )
-        for table, run in zip(tables, contenders, strict=True)
+        estimates(table, run.counts, **interval.of("curve")) for table, run in zip(tables, contenders, strict=True)
     ]
     base_ids, *other_ids = ([problem.problem_id for problem in run.counts] for run in contenders)
     made = [
-        differences(
-            tables[0],
-            table,
-            base_ids=base_ids,
-            after_ids=ids,
-            paired=paired,
-            generator=numpy_generator(seed, "evaluation", "compare", "band"),
-            confidence=confidence,
-            resamples=resamples,
-        )
+        differences(tables[0], table, base_ids=base_ids, after_ids=ids, paired=paired, **interval.of("band"))
         for table, ids in zip(tables[1:], other_ids, strict=True)
     ]
     return found, made
@@ -295,9 +287,7 @@ def _crossing(
     after: str,
     ks: Sequence[int],
     differences_PK: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    confidence: float,
-    resamples: int,
-    seed: int,
+    interval: _Interval,
 ) -> tuple[str, Crossing | None]:
     defined = [column for column in range(len(ks)) if not np.isnan(differences_PK[:, column]).all()]
     if len(defined) < 2:
@@ -305,11 +295,7 @@ def _crossing(
 
     def crossing(sign: int) -> Crossing:
         return crossing_k(
-            [ks[column] for column in defined],
-            sign * differences_PK[:, defined],
-            generator=numpy_generator(seed, "evaluation", "compare", "crossing"),
-            confidence=confidence,
-            resamples=resamples,
+            [ks[column] for column in defined], sign * differences_PK[:, defined], **interval.of("crossing")
         )
 
     found, turned = crossing(1), crossing(-1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from counterpoise.evaluation.store.rollouts import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.text import counted
-from counterpoise.types import StopReason, VerdictValue
+from counterpoise.types import Basis, StopReason, VerdictValue
 
 __all__ = ["Endings", "unread_endings"]
 
@@ -47,7 +47,7 @@ def unread_endings(store: RolloutStore, result: EvaluationResult) -> Endings:
     for name, version in result.verifiers.items():
         for line in store.verdicts(name, version):
             verdict = line.verdict
-            unread = verdict.value is VerdictValue.NO_ANSWER or verdict.basis.endswith(_UNREAD)
+            unread = verdict.value is VerdictValue.NO_ANSWER or Basis.read(verdict.basis).decided_by == _UNREAD
             if unread and line.sample < result.n and line.problem_id in wanted:
                 wanted[line.problem_id] |= 1 << line.sample
     found: Counter[str] = Counter()

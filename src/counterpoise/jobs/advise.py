@@ -189,35 +189,10 @@ def _advised(
         own = (label, lambda batch: assembly.credit(batch)[0], reward)
     confidence = config.evaluation.confidence
     profile = measure_profile("all", groups, seed=config.run.seed, confidence=confidence, own=own)
-    by_kind: dict[str, list[Group]] = {}
-    for group in groups:
-        by_kind.setdefault(group.problem.task_type, []).append(group)
-    kinds = [
-        measure_profile(kind, by_kind[kind], seed=config.run.seed, confidence=confidence)
-        for kind in (sorted(by_kind) if len(by_kind) > 1 else ())
-    ]
-    plan = Plan(
-        parameters=parameters,
-        adapters=config.model.lora.rank > 0,
-        prompts_per_step=config.rollout.prompts_per_step,
-        group_size=config.rollout.group_size,
-        max_tokens=config.rollout.max_tokens,
-        truncated_is=config.verification.truncated,
-        learning_rate=config.learner.learning_rate,
-        steps=config.learner.steps,
-        guards_act=config.guards.act,
-        controller=config.credit.controller,
-        rule=label,
-        problems=dict(Counter(problem.task_type for problem in assembly.train)),
-        weights=config.tasks.weights,
-    )
-    reasons: dict[str, int] = {}
-    for group in groups:
-        for verdict in group.verdicts:
-            if not verdict.scored:
-                reason = verdict.reason or "no reason given"
-                reasons[reason] = reasons.get(reason, 0) + 1
+    kinds = _by_kind(config, groups)
+    plan = _plan(config, assembly, parameters, label)
     sampling = sampling_settings(config)
+    unscored = (verdict for group in groups for verdict in group.verdicts if not verdict.scored)
     return Advised(
         model=name,
         task=config.tasks.name,
@@ -236,7 +211,37 @@ def _advised(
         kinds=tuple(kinds),
         plan=plan,
         advice=decide(profile, plan, kinds=kinds),
-        reasons=reasons,
+        reasons=dict(Counter(verdict.reason or "no reason given" for verdict in unscored)),
+    )
+
+
+def _by_kind(config: RunConfig, groups: Sequence[Group]) -> list[Profile]:
+    """A profile of each task type, where there is more than one."""
+    by_kind: dict[str, list[Group]] = {}
+    for group in groups:
+        by_kind.setdefault(group.problem.task_type, []).append(group)
+    return [
+        measure_profile(kind, by_kind[kind], seed=config.run.seed, confidence=config.evaluation.confidence)
+        for kind in (sorted(by_kind) if len(by_kind) > 1 else ())
+    ]
+
+
+def _plan(config: RunConfig, assembly: Assembly, parameters: int, label: str | None) -> Plan:
+    """What the run file says."""
+    return Plan(
+        parameters=parameters,
+        adapters=config.model.lora.rank > 0,
+        prompts_per_step=config.rollout.prompts_per_step,
+        group_size=config.rollout.group_size,
+        max_tokens=config.rollout.max_tokens,
+        truncated_is=config.verification.truncated,
+        learning_rate=config.learner.learning_rate,
+        steps=config.learner.steps,
+        guards_act=config.guards.act,
+        controller=config.credit.controller,
+        rule=label,
+        problems=dict(Counter(problem.task_type for problem in assembly.train)),
+        weights=config.tasks.weights,
     )
 
 

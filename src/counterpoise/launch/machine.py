@@ -54,16 +54,21 @@ def gpus_here() -> list[Gpu]:
     return found
 
 
-def check_gpus(found: Sequence[Gpu], *, gpus: int) -> None:
+def check_gpus(found: Sequence[Gpu], *, gpus: int, elsewhere: str = "") -> None:
     """Refuse a run on more GPUs than there are.
+
+    Args:
+        found: those of this machine.
+        gpus: how many are asked for.
+        elsewhere: how this engine is told of other machines that have them.
 
     Raises:
         UsageError: with the option that helps.
     """
     if not found:
         raise UsageError(
-            "no GPU was found here (nvidia-smi lists none); start this on a machine that has them, give --ray ADDRESS of a cluster "
-            "that has them, or --cpu to train without"
+            f"no GPU was found here (nvidia-smi lists none); start this on a machine that has them, {elsewhere and f'{elsewhere}, '}"
+            "or give --cpu to train without"
         )
     if gpus > len(found):
         raise UsageError(f"--gpus {gpus}: this machine has {len(found)} ({found[0].name}); give --gpus {len(found)}")

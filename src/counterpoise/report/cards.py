@@ -47,7 +47,8 @@ class Card:
 
 def make_cards(report: Report) -> tuple[list[Card], list[tuple[str, str]]]:
     """The cards, and the facts that several runs have in common, which no card repeats."""
-    facts = [_facts(run) for run in report.runs]
+    engines = any(run.kind == "log" for run in report.runs)
+    facts = [_facts(run, engines=engines) for run in report.runs]
     shared = [fact for fact in facts[0] if all(fact in own for own in facts)] if len(facts) > 1 else []
     cards = []
     for style, (run, own) in enumerate(zip(report.runs, facts, strict=True), start=1):
@@ -57,8 +58,11 @@ def make_cards(report: Report) -> tuple[list[Card], list[tuple[str, str]]]:
     return cards, shared
 
 
-def _facts(run: Run) -> list[tuple[str, str]]:
+def _facts(run: Run, *, engines: bool) -> list[tuple[str, str]]:
+    """What it is a run of; with `engines` also what trained it, which else goes without saying."""
     facts = [(label, str(run.config[key])) for label, key in _FACTS.items() if key in run.config]
+    if run.kind == "run" and engines:
+        facts.append(("engine", "local"))
     if run.kind == "run":
         wanted = run.config.get("learner.steps")
         done = run.steps[-1] if run.steps else 0

@@ -123,15 +123,26 @@ def _read_run(target: str, path: Path, *, explicit: bool) -> Run:
 def _read_log(target: str, path: Path, log: EngineLog) -> Run:
     damages: list[Damage] = []
     series = series_of(engine_lines(log, on_damage=damages.append))
-    notes = [f"of {log.engine}'s run there are the metrics of {log.path}: no run file, evaluation or rollouts"]
+    config: dict[str, Any] = {}
+    text, missing = "", "no run file, evaluation or rollouts"
+    told: list[str] = []
+    if log.run_file is not None:
+        config, text = _read_config(log.run_file, told)
+        missing = "no evaluation (make one of a checkpoint with counterpoise eval, and name it beside) and no rollouts"
+    notes = [f"of {log.engine}'s run there are the metrics of {log.path}: {missing}", *told]
+    updates = _updates(config) if log.engine == "TRL" else 1
+    if updates > 1:
+        notes.append(
+            f"TRL counts updates, {updates} of which are a step of the run file: its lines are that much longer"
+        )
     _tell(damages, notes)
     return Run(
         name=log.name,
         target=target,
         path=path,
         kind="log",
-        config={},
-        config_text="",
+        config=config,
+        config_text=text,
         steps=series.steps,
         columns=series.columns,
         events=(),
@@ -145,6 +156,17 @@ def _read_log(target: str, path: Path, log: EngineLog) -> Run:
         notes=tuple(notes),
         engine=log.engine,
     )
+
+
+def _updates(config: Mapping[str, Any]) -> int:
+    """Updates of a step, as far as a launched run's file says."""
+    prompts, minibatch, epochs = (
+        config.get(key) for key in ("rollout.prompts_per_step", "learner.minibatch", "learner.epochs")
+    )
+    most = epochs if type(epochs) is int and epochs > 0 else 1
+    if type(prompts) is not int or type(minibatch) is not int or minibatch < 1:
+        return most
+    return -(-prompts // minibatch) * most
 
 
 def _read_config(path: Path, notes: list[str]) -> tuple[dict[str, Any], str]:

@@ -6,12 +6,14 @@ The pictures are SVG in the page itself, so that it needs neither a script nor a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import counterpoise
-from counterpoise.evaluation.statistics.cells import CellPoint, over_seeds, rollouts_each
+from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
+from counterpoise.evaluation.statistics.cells import CellPoint, place_text, rollouts_each
+from counterpoise.evaluation.statistics.differences import MeasuredStudy, grouped, place_of
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.evaluation.statistics.turns import Turn, turns
 from counterpoise.report.page import page_environment
@@ -21,6 +23,7 @@ __all__ = ["study_page"]
 _WIDTH, _HEIGHT = 680.0, 380.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 14.0, 14.0, 46.0
 _STEPS = (1.0, 2.0, 5.0)
+_UNDEFINED = SeededInterval(estimate=math.nan, low=math.nan, high=math.nan, by_seed=(), problems=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,8 @@ class _Measured:
     """pass@k at the largest k."""
     area: SeededInterval
     """Less the base's."""
+    colder: SeededInterval | None
+    """Less that of the base drawn so cold that it has this pass@1; None where the base was not measured colder."""
     final: bool
     """Whether no later step of this arm in this place was measured."""
 
@@ -73,28 +78,33 @@ class _Axis:
         ]
 
 
-def study_page(cells: Sequence[CellPoint], *, title: str, confidence: float) -> str:
+def study_page(study: MeasuredStudy, *, title: str) -> str:
     """The page as text; all names are escaped.
 
     Args:
-        cells: as `gather_cells` gives them; bases are drawn as the line of no difference.
+        study: bases are drawn as the line of no difference.
         title: heading, e.g. the study's name.
-        confidence: level of the intervals over seeds and problems.
     """
-    arms = list(dict.fromkeys(cell.arm for cell in cells if cell.seed is not None))
-    styles = {arm: number for number, arm in enumerate(arms, start=1)}
+    styles = {arm: number for number, arm in enumerate(study.arms, start=1)}
     beds: list[dict[str, Any]] = []
-    for bed in dict.fromkeys(cell.bed for cell in cells if cell.seed is not None):
-        measured = list(_measured([cell for cell in cells if cell.bed == bed and cell.seed is not None], confidence))
-        largest = max((cell.ks[-1] for cell in cells if cell.bed == bed), default=0)
+    for bed in dict.fromkeys(bed for bed, _ in study.places):
+        part = replace(
+            study,
+            cells=tuple(cell for cell in study.cells if cell.bed == bed),
+            differences=tuple(one for one in study.differences if one.bed == bed),
+        )
+        measured = list(_measured(part))
+        bases = [cell for cell in part.cells if cell.seed is None]
         beds.append(
             {
                 "name": bed or title,
-                "map": _map(measured, styles),
-                "frontier": _frontier(measured, styles, [c for c in cells if c.bed == bed and c.seed is None]),
+                "map": _map(measured, styles, lambda one: one.area),
+                "sharpened": _map(measured, styles, lambda one: one.colder),
+                "frontier": _frontier(measured, styles, bases),
                 "rows": sorted(measured, key=lambda one: (one.place, styles[one.arm], one.step)),
-                "k": largest,
-                "turns": _turns([cell for cell in cells if cell.bed == bed], arms, confidence),
+                "k": max(cell.ks[-1] for cell in part.cells),
+                "turns": _turns(part, study.arms[0]),
+                "colder": any(cell.arm != BASE for cell in bases),
             }
         )
     return (
@@ -105,76 +115,86 @@ def study_page(cells: Sequence[CellPoint], *, title: str, confidence: float) -> 
             version=counterpoise.__version__,
             arms=styles,
             beds=beds,
-            confidence=confidence,
+            confidence=study.confidence,
             size=(_WIDTH, _HEIGHT),
             frame=(_LEFT, _TOP, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM),
             seeds=max((row.seeds for bed in beds for row in bed["rows"]), default=0),
+            points=_points,
+            notes=study.notes,
         )
     )
 
 
-def _turns(cells: Sequence[CellPoint], arms: Sequence[str], confidence: float) -> list[tuple[str, str, str, str]]:
-    """Arm, place, and in words when it fell below its base and below or above the first arm."""
-    against_base = turns(cells, confidence=confidence)
-    against_first = {
-        (turn.arm, _place(turn.axes)): _said(turn) for turn in turns(cells, against=arms[0], confidence=confidence)
+def _turns(study: MeasuredStudy, first: str) -> list[tuple[str, ...]]:
+    """Arm, place, and in words when it fell below its base, that drawn colder, and below or above the first arm."""
+    found = {
+        against: {
+            (turn.arm, place_text(turn.axes)): _said(turn)
+            for turn in turns(study.cells, study.differences, against=against)
+        }
+        for against in (BASE, SHARPENED, first)
     }
-    return [
-        (
-            turn.arm,
-            _place(turn.axes),
-            _said(turn),
-            against_first.get((turn.arm, _place(turn.axes)), "–"),
-        )
-        for turn in against_base
-    ]
+    rows = dict.fromkeys((cell.arm, place_text(cell.axes)) for cell in study.cells if cell.seed is not None)
+    return [(*row, *(found[against].get(row, "–") for against in (BASE, SHARPENED, first))) for row in rows]
 
 
-def _place(axes: Mapping[str, Any]) -> str:
-    return ", ".join(f"{axis}={value}" for axis, value in axes.items())
+def _points(interval: SeededInterval | None) -> str:
+    """A difference in points with its interval."""
+    if interval is None:
+        return "–"
+    moved, low, high = (100 * end for end in (interval.estimate, interval.low, interval.high))
+    if math.isnan(moved):
+        return "undefined"
+    return f"{moved:+.1f}" + ("" if math.isnan(low) else f" [{low:+.1f}, {high:+.1f}]")
 
 
 def _said(turn: Turn) -> str:
     word = {1: "above from", -1: "below from", 0: "undecided at"}[turn.side]
     where = f"step {turn.step}" + ("" if math.isnan(turn.intensity) else f" ({turn.intensity:.4g} a problem)")
-    moved, low, high = (100 * end for end in (turn.difference.estimate, turn.difference.low, turn.difference.high))
-    return f"{word} {where}: {moved:+.1f}" + ("" if math.isnan(low) else f" [{low:+.1f}, {high:+.1f}]")
+    return f"{word} {where}: {_points(turn.difference)}"
 
 
-def _measured(cells: Iterable[CellPoint], confidence: float) -> Iterable[_Measured]:
-    groups: dict[tuple[str, str, int], list[CellPoint]] = {}
-    for cell in cells:
-        groups.setdefault((cell.arm, _place(cell.axes), cell.step), []).append(cell)
-    for (arm, place, step), found in groups.items():
-        ks = min((cell.ks for cell in found), key=len)
-        same = [cell for cell in found if cell.ks == ks]  # seeds measured with fewer rollouts have another area
-        yield _Measured(
-            arm=arm,
-            place=place,
-            step=step,
-            seeds=len(same),
-            intensity=rollouts_each(same),
-            first=math.fsum(cell.points[0].estimate for cell in same) / len(same),
-            last=math.fsum(cell.points[len(ks) - 1].estimate for cell in same) / len(same),
-            area=over_seeds(same, confidence=confidence),
-            final=step == max(other for name, where, other in groups if (name, where) == (arm, place)),
-        )
+def _measured(study: MeasuredStudy) -> Iterator[_Measured]:
+    over = {(place_of(one), one.arm, one.against, one.step): one.points[-1] for one in study.differences}
+    drawn = {place_of(cell) for cell in study.cells if cell.seed is None and cell.arm != BASE}
+    for place, by_step in grouped(study.cells).items():
+        last = {arm: step for step, by_arm in sorted(by_step.items()) for arm in by_arm}
+        for step, by_arm in by_step.items():
+            for arm, same in by_arm.items():
+                area = over.get((place, arm, BASE, step))
+                if area is None:
+                    continue  # a run without its base
+                yield _Measured(
+                    arm=arm,
+                    place=place_text(dict(place[1])),
+                    step=step,
+                    seeds=len(same),
+                    intensity=rollouts_each(same),
+                    first=math.fsum(cell.points[0].estimate for cell in same) / len(same),
+                    last=math.fsum(cell.points[-2].estimate for cell in same) / len(same),
+                    area=area,
+                    colder=over.get((place, arm, SHARPENED, step), _UNDEFINED if place in drawn else None),
+                    final=step == last[arm],
+                )
 
 
-def _map(measured: Sequence[_Measured], styles: Mapping[str, int]) -> dict[str, Any] | None:
-    """Area less the base's, in points, against rollouts per problem."""
-    drawn = [one for one in measured if one.intensity > 0]
+def _map(
+    measured: Sequence[_Measured], styles: Mapping[str, int], of: Callable[[_Measured], SeededInterval | None]
+) -> dict[str, Any] | None:
+    """An area less another, in points, against rollouts per problem; None without a point."""
+    found = [(one, area) for one in measured if one.intensity > 0 and (area := of(one)) is not None]
+    areas = {id(one): area for one, area in found if not math.isnan(area.estimate)}
+    drawn = [one for one, _ in found if id(one) in areas]
     if not drawn:
         return None
+    barred = [(one, areas[id(one)]) for one in drawn if one.final and not math.isnan(areas[id(one)].low)]
     xs = [one.intensity for one in drawn]
-    ends = [100 * end for one in drawn if one.final for end in (one.area.low, one.area.high) if not math.isnan(end)]
-    ys = [0.0, *(100 * one.area.estimate for one in drawn), *ends]
+    ends = [100 * end for _, area in barred for end in (area.low, area.high)]
+    ys = [0.0, *(100 * area.estimate for area in areas.values()), *ends]
     x, y = _across(xs, log=True), replace(_up(ys), signed=True)
-    return _picture(drawn, styles, x, y, lambda one: (one.intensity, 100 * one.area.estimate)) | {
+    return _picture(drawn, styles, x, y, lambda one: (one.intensity, 100 * areas[id(one)].estimate)) | {
         "bars": [
-            (x.at(one.intensity), y.at(100 * one.area.low), y.at(100 * one.area.high), styles[one.arm])
-            for one in drawn
-            if one.final and not math.isnan(one.area.low)
+            (x.at(one.intensity), y.at(100 * area.low), y.at(100 * area.high), styles[one.arm]) for one, area in barred
         ],
         "zero": y.at(0.0),
     }
@@ -209,7 +229,7 @@ def _picture(measured: Sequence[_Measured], styles: Mapping[str, int], x: _Axis,
 
 def _told(one: _Measured) -> str:
     where = ", ".join(filter(None, [one.arm, one.place, f"step {one.step}"]))
-    return f"{where}: area {100 * one.area.estimate:+.1f} points from the base, pass@1 {100 * one.first:.1f}%"
+    return f"{where}: area {_points(one.area)} points from the base, pass@1 {100 * one.first:.1f}%"
 
 
 def _across(values: Sequence[float], *, log: bool = False) -> _Axis:

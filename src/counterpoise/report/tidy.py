@@ -17,7 +17,7 @@ from typing import BinaryIO
 from counterpoise.files import atomic_write
 from counterpoise.report.records import Report
 
-__all__ = ["Row", "write_csv", "write_rows"]
+__all__ = ["Row", "without_apostrophe", "write_csv", "write_rows"]
 
 Row = Sequence[object]
 """One line: a cell for each column."""
@@ -128,3 +128,8 @@ def _cell(value: object) -> object:
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def without_apostrophe(text: str) -> str:
+    """A text of such a file as it was before it was written."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from counterpoise.types import Verdict
+from counterpoise.types import Basis, Verdict
 
 __all__ = ["BREVITY", "FORMAT", "with_response_parts"]
 
@@ -22,8 +22,8 @@ def with_response_parts(verdict: Verdict, *, length: float) -> Verdict:
     """The verdict with the parts `format` and `brevity` beside its verifier's own, which come first where names collide.
 
     Args:
-        verdict: its rule is `extraction rule/comparison rule`.
+        verdict: its basis says what the answer was found by (`Basis`).
         length: response tokens as a share of the limit, in [0, 1].
     """
-    form = float(verdict.basis.partition("/")[0] in _ASKED_FORMS)
+    form = float(Basis.read(verdict.basis).found_by in _ASKED_FORMS)
     return dataclasses.replace(verdict, parts={FORMAT: form, BREVITY: 1.0 - length, **verdict.parts})

@@ -21,6 +21,7 @@ __all__ = ["EngineLog", "engine_lines", "find_engine_log"]
 
 _STATE: Final = "trainer_state.json"
 _CREDIT: Final = "credit/"
+_LAUNCHED: Final = "launch.toml"
 
 _TRL: Final[Mapping[str, str]] = {
     "reward": "reward",
@@ -62,6 +63,8 @@ class EngineLog:
     """The file."""
     name: str
     """What the run is called: the directory of TRL's checkpoints, the stem of verl's file."""
+    run_file: Path | None = None
+    """The run file that `counterpoise launch` made it of."""
 
 
 def find_engine_log(path: Path) -> EngineLog | None:
@@ -82,7 +85,9 @@ def find_engine_log(path: Path) -> EngineLog | None:
         if steps:
             return _of_trl(steps[max(steps)] / _STATE)
         own = path / "metrics.jsonl"
-        return EngineLog(engine="verl", path=own, name=path.resolve().name) if _is_verl(own) else None
+        if not _is_verl(own):
+            return None
+        return EngineLog(engine="verl", path=own, name=path.resolve().name, run_file=_run_file(path))
     return EngineLog(engine="verl", path=path, name=path.stem) if _is_verl(path) else None
 
 
@@ -101,7 +106,13 @@ def engine_lines(log: EngineLog, *, on_damage: Callable[[Damage], None]) -> Iter
 def _of_trl(path: Path) -> EngineLog:
     directory = path.resolve().parent
     inside = re.fullmatch(r"checkpoint-\d+", directory.name) is not None
-    return EngineLog(engine="TRL", path=path, name=directory.parent.name if inside else directory.name)
+    run = directory.parent if inside else directory
+    return EngineLog(engine="TRL", path=path, name=run.name, run_file=_run_file(run))
+
+
+def _run_file(directory: Path) -> Path | None:
+    path = directory / _LAUNCHED
+    return path if path.is_file() else None
 
 
 def _is_verl(path: Path) -> bool:

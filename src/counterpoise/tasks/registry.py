@@ -8,13 +8,14 @@ from typing import Any, Final
 from counterpoise.plugins import Parts
 from counterpoise.settings import construct
 from counterpoise.tasks.base import Task
-from counterpoise.tasks.mixture import Mixture
-from counterpoise.tasks.single import SINGLE
+from counterpoise.tasks.single import PLACES
 from counterpoise.tasks.sources.own import own_task
 
 __all__ = ["TASKS", "make_task"]
 
-TASKS: Final[Parts[Callable[..., Task]]] = Parts("task", {**SINGLE, "mixture": Mixture}, own_task)
+TASKS: Final[Parts[Callable[..., Task]]] = Parts(
+    "task", {**PLACES, "mixture": "counterpoise.tasks.mixture:Mixture"}, own_task
+)
 """Frozen dataclasses by task name; their fields are the settings a run file may give; any other name is one of a package or
 an import path (`counterpoise.plugins`)."""
 

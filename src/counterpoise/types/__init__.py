@@ -18,6 +18,7 @@ from counterpoise.types.rollouts import (
 )
 from counterpoise.types.verdicts import (
     TRUNCATED,
+    Basis,
     Extraction,
     Judgement,
     Judging,
@@ -31,6 +32,7 @@ from counterpoise.types.verdicts import (
 __all__ = [
     "MESSAGES",
     "TRUNCATED",
+    "Basis",
     "Batch",
     "Counts",
     "Credit",

@@ -6,12 +6,23 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from counterpoise.types.rollouts import Problem
 
-__all__ = ["TRUNCATED", "Extraction", "Judgement", "Judging", "Reward", "Verdict", "VerdictValue", "Verifier", "Verify"]
+__all__ = [
+    "TRUNCATED",
+    "Basis",
+    "Extraction",
+    "Judgement",
+    "Judging",
+    "Reward",
+    "Verdict",
+    "VerdictValue",
+    "Verifier",
+    "Verify",
+]
 
 TRUNCATED = "truncated"
 """The reason of a verdict that is withheld because the response was cut off (`verification.truncated`)."""
@@ -93,6 +104,24 @@ class Verifier(Protocol):
         ...
 
 
+class Basis(NamedTuple):
+    """What a verdict rests on; `str` writes it as `boxed/symbolic`, `read` reads that."""
+
+    found_by: str
+    """What the answer was recognised by (`Extraction.basis`); a file's rule as a whole where no verifier of ours judged."""
+    decided_by: str
+    """The comparison that decided (`Judgement.basis`)."""
+
+    @classmethod
+    def read(cls, text: str) -> Basis:
+        """From `Verdict.basis`, which is `rule` in files."""
+        found, _, decided = text.partition("/")
+        return cls(found, decided)
+
+    def __str__(self) -> str:
+        return f"{self.found_by}/{self.decided_by}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The judgement of one rollout. pass@k reads verdicts, never rewards."""
@@ -102,7 +131,7 @@ class Verdict:
     answer: str | None
     """Text that was judged; None when there was no answer."""
     basis: str
-    """What the answer was recognised by and the comparison that decided, `boxed/symbolic`; `rule` in files."""
+    """What the answer was recognised by and the comparison that decided, as `Basis` writes them; `rule` in files."""
     seconds: float
     """Wall time of the judgement; 0 when another rollout of the batch had the same answer."""
     verifier: str

@@ -18,9 +18,9 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from counterpoise.errors import CounterpoiseError, UsageError
 from counterpoise.golds import accepted
-from counterpoise.types import Extraction, Judgement, Problem, Verdict, VerdictValue, Verifier
+from counterpoise.types import Basis, Extraction, Judgement, Problem, Verdict, VerdictValue, Verifier
 from counterpoise.verifiers.isolate.blame import Blame
-from counterpoise.verifiers.isolate.fault import Fault, fault_of_error
+from counterpoise.verifiers.isolate.fault import fault_of_error
 from counterpoise.verifiers.isolate.feed import Feed, behind
 from counterpoise.verifiers.isolate.pool import Job, Outcome, VerifierPool, unscored
 from counterpoise.verifiers.several import ONE_ANSWER, any_of
@@ -190,26 +190,16 @@ class OpenBatch:
 
     def _begin(self, keys: Sequence[_Key]) -> None:
         self._begun.update(keys)
-        jobs: dict[_Key, Job] = {}
-        together: dict[str, list[_Key]] = {}
-        for key in keys:
-            verifier = self._made[key[0]]
-            if isinstance(verifier, Together):
-                together.setdefault(key[0], []).append(key)
-            elif verifier.isolated and self._pool is not None:
-                outcome = _inline(verifier, key[1], key[2], time.perf_counter())
-                if outcome is None:
-                    jobs[key] = Job(verifier=verifier, gold=key[1], answer=key[2])
-                else:
-                    self._outcomes[key] = outcome
-        for name, wanted in together.items():
+        parted = _parted(keys, self._made, ahead=True)
+        self._outcomes |= parted.settled
+        for name, wanted in parted.together.items():
             if name not in self._together:
                 self._together[name] = _Lane(partial(_follow, self._made[name]))
             self._together[name].add(wanted, wanted)
-        if jobs and self._pool is not None:
+        if parted.jobs and self._pool is not None:
             if self._workers is None:
                 self._workers = _Lane(self._pool.follow)
-            self._workers.add(list(jobs), list(jobs.values()))
+            self._workers.add(list(parted.jobs), list(parted.jobs.values()))
 
     def _verdict(self, row: int, firsts: Mapping[_Key, int], outcomes: Mapping[_Key, Outcome]) -> Verdict:
         one = self._rows[row]
@@ -223,7 +213,7 @@ class OpenBatch:
         return Verdict(
             value=judgement.value,
             answer=extraction.answer,
-            basis=f"{extraction.basis}/{judgement.basis}",
+            basis=str(Basis(extraction.basis, judgement.basis)),
             seconds=seconds,
             verifier=verifier.name,
             version=verifier.version,
@@ -270,32 +260,49 @@ def _joined(outcomes: Sequence[Outcome]) -> Outcome:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Parted:
+    """Comparisons by where they are made."""
+
+    settled: dict[_Key, Outcome]
+    """Made already, in this process."""
+    together: dict[str, list[_Key]]
+    """For verifiers that judge many at a time, by their names."""
+    jobs: dict[_Key, Job]
+    """For a worker."""
+
+
+def _parted(keys: Sequence[_Key], verifiers: Mapping[str, Verifier], *, ahead: bool) -> _Parted:
+    """Where each comparison is made; `ahead` leaves those out that keep the caller waiting."""
+    parted = _Parted({}, {}, {})
+    for key in keys:
+        name, gold, answer = key
+        verifier = verifiers[name]
+        if isinstance(verifier, Together):
+            parted.together.setdefault(name, []).append(key)
+        elif verifier.isolated or not ahead:
+            outcome = _inline(verifier, gold, answer)
+            if outcome is None:
+                parted.jobs[key] = Job(verifier=verifier, gold=gold, answer=answer)
+            else:
+                parted.settled[key] = outcome
+    return parted
+
+
 def _judge_distinct(
     keys: Sequence[_Key], verifiers: Mapping[str, Verifier], pool: VerifierPool | None
 ) -> dict[_Key, Outcome]:
-    outcomes: dict[_Key, Outcome] = {}
-    isolated: list[_Key] = []
-    together: dict[str, list[_Key]] = {}
-    for key in keys:
-        verifier = verifiers[key[0]]
-        if isinstance(verifier, Together):
-            together.setdefault(key[0], []).append(key)
-            continue
-        start = time.perf_counter()
-        outcome = _inline(verifier, key[1], key[2], start)
-        if outcome is None:
-            isolated.append(key)
-        else:
-            outcomes[key] = outcome
-    for name, wanted in together.items():
+    parted = _parted(keys, verifiers, ahead=False)
+    outcomes = parted.settled
+    for name, wanted in parted.together.items():
         outcomes.update(zip(wanted, _together(verifiers[name], wanted), strict=True))
-    if isolated:
+    if parted.jobs:
         if pool is None:
+            name = next(iter(parted.jobs))[0]
             raise UsageError(
-                f"verifier '{isolated[0][0]}' can hang or crash and needs a pool; pass pool=VerifierPool() or use Judge"
+                f"verifier '{name}' can hang or crash and needs a pool; pass pool=VerifierPool() or use Judge"
             )
-        jobs = [Job(verifier=verifiers[name], gold=gold, answer=answer) for name, gold, answer in isolated]
-        outcomes.update(zip(isolated, pool.judge(jobs), strict=True))
+        outcomes.update(zip(parted.jobs, pool.judge(list(parted.jobs.values())), strict=True))
     return outcomes
 
 
@@ -321,9 +328,9 @@ def _judgement(found: object) -> Judgement:
     return found
 
 
-def _inline(verifier: Verifier, gold: str, answer: str, start: float) -> Outcome | None:
+def _inline(verifier: Verifier, gold: str, answer: str) -> Outcome | None:
     """The outcome in this process, None when it takes a worker."""
-    fault: Fault | None = None
+    start, fault = time.perf_counter(), None
     try:
         if not verifier.isolated:
             judgement: Judgement | None = _judgement(verifier.judge(gold, answer))

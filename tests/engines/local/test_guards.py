@@ -1,8 +1,6 @@
 """Guards in a run: silent ones change nothing, loud ones act, go back, stop, and are written down."""
 
 import json
-import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,6 @@ from counterpoise.diagnostics.guards.base import Alarm, Relief
 from counterpoise.diagnostics.guards.registry import GUARDS
 from counterpoise.engines.local.interrupt import RunInterruptedError
 from counterpoise.engines.local.loop import train
-from counterpoise.engines.local.observer import Silent
 from counterpoise.errors import ConfigError, TrainingError, UnknownNameError
 from counterpoise.runfile import dump_config
 from counterpoise.runs.directory import RunDirectory
@@ -178,30 +175,19 @@ def test_a_return_restores_policy_optimiser_and_controller_exactly_and_the_run_g
 
 
 @pytest.mark.parametrize("lora", [(), ("model.lora.rank=2", "model.lora.alpha=4")])
-def test_resume_after_and_before_a_return_is_bit_exact(configure, a_quarter_right, lora):
+def test_resume_after_and_before_a_return_is_bit_exact(configure, a_quarter_right, lora, stop_after):
     settings = (*_both_at(3), *lora, "learner.steps=6")
     name = "adapter_model.safetensors" if lora else "model.safetensors"
     whole = _trained(configure(*settings, name="whole"))
     for step in (2, 3, 4):
         parts = RunDirectory.create(configure(*settings, name=f"parts-{step}"))
         with pytest.raises(RunInterruptedError):
-            train(parts, observer=_StopAfter(step))
+            train(parts, observer=stop_after(step))
         train(RunDirectory.open(parts.path))
         one, other = (load_file(run.checkpoints / "step-000006" / "policy" / name) for run in (whole, parts))
         assert _same(one, other)
         assert _same(_state(whole, 6), _state(parts, 6))
         assert _numbers(whole) == _numbers(parts)
-
-
-class _StopAfter(Silent):
-    """Sends the process the signal of Ctrl-C after a step."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def stepped(self, step, record):
-        if step == self.step:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_after_its_returns_the_run_stops_says_so_and_keeps_everything(configure):

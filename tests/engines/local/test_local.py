@@ -72,7 +72,7 @@ def test_nsr_pushes_down_only_and_psr_up_only(configure):
         ["credit.filter=none", "loss.denominator=constant", "loss.name=gspo"],
     ],
 )
-def test_resume_is_bit_exact(configure, extra):
+def test_resume_is_bit_exact(configure, extra, stop_after):
     whole = RunDirectory.create(configure(*extra, name="whole"))
     train(whole)
     parts = RunDirectory.create(configure(*extra, "learner.steps=2", "learner.warmup_steps=0", name="parts"))
@@ -80,7 +80,7 @@ def test_resume_is_bit_exact(configure, extra):
     (parts.path / "config.toml").write_text(dump_config(configure(*extra, name="parts")))
     stopped = RunDirectory.open(parts.path)
     with pytest.raises(RunInterruptedError, match=r"stopped after step 2, saved; continue with: counterpoise train"):
-        train(stopped, observer=_StopAfter(2))
+        train(stopped, observer=stop_after(2))
     train(RunDirectory.open(parts.path))
     name = "adapter_model.safetensors" if "model.lora.rank=2" in extra else "model.safetensors"
     one, other = (load_file(run.checkpoints / "step-000004" / "policy" / name) for run in (whole, parts))
@@ -88,17 +88,6 @@ def test_resume_is_bit_exact(configure, extra):
     exact = ("reward", "entropy", "loss", "gradient_norm", "learning_rate")
     pick = lambda run: [[record[name] for name in exact] for record in _metrics(run)]  # noqa: E731
     assert pick(whole) == pick(parts)
-
-
-class _StopAfter(Silent):
-    """Sends the process the signal of Ctrl-C after a step."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def stepped(self, step, record):
-        if step == self.step:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_a_finished_run_trains_further_as_if_it_had_never_stopped(configure):

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import torch
 from command import command, environment
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from counterpoise.cli.app import app
 
 ROOT = Path(__file__).parents[3]
 # What makes verl run on a CPU is no part of a run file.
@@ -31,6 +35,29 @@ def on_the_cpu(folder):
         name = word.partition("=")[0].lstrip("+")
         if name.startswith(OURS) or name in SINGLE:
             yield from ("--engine", word)
+
+
+def read_by_other_commands(checkpoint, out):
+    """`explain` and `model export` in this process, which has imported what they need."""
+    words = [
+        "--task",
+        "countdown",
+        "--problems",
+        "1",
+        "--rollouts",
+        "2",
+        "--rule",
+        "nsr",
+        "--json",
+        "rollout.max_tokens=8",
+    ]
+    looked = CliRunner().invoke(app, ["explain", str(checkpoint), *words])
+    assert looked.exit_code == 0, looked.output
+    assert [one["rule"] for one in json.loads(looked.stdout)["rules"]] == ["nsr"]
+    done = CliRunner().invoke(app, ["model", "export", str(checkpoint), "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    trained, exported = (load_file(one / "model.safetensors") for one in (checkpoint / "actor" / "huggingface", out))
+    assert set(trained) == set(exported) and all(torch.equal(trained[name], exported[name]) for name in trained)
 
 
 def test_the_labs_run_file_trains_in_verl(tmp_path):
@@ -77,7 +104,11 @@ def test_the_labs_run_file_trains_in_verl(tmp_path):
         for rows, wanted in ((right, 0.1), (~right, -1.0)):
             values = seen["advantages"][rows][mask[rows]]
             torch.testing.assert_close(values, torch.full_like(values, wanted), rtol=1e-5, atol=0)
-        assert float((seen["old_log_probs"] - seen["rollout_log_probs"])[mask].abs().max()) < 1e-4
+        passed = torch.load(dump / f"{number}.passed.pt", weights_only=False)
+        assert set(passed["keys"]) == set(seen["keys"])
+        gap = (passed["old_log_probs"] - passed["rollout_log_probs"])[passed["response_mask"].bool()]
+        assert float(gap.abs().max()) < 1e-4
+    read_by_other_commands(run / "global_step_2", tmp_path / "model")
     out = tmp_path / "eval"
     words = [
         "eval",

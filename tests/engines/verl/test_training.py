@@ -85,7 +85,9 @@ def by_hand(step, parts, *, minibatch=16, processes=2):
                 problem_id=uid, prompt_ids=np.zeros(0, dtype=np.int64), token_ids=ids[own].numpy(), mask=own[own].numpy(),
                 log_probs=log_probs[own].numpy(), text="", temperature=1.0, stop_reason=StopReason.EOS, policy_version=0,
             )
-            for uid, ids, own, log_probs in zip(step["uid"], step["responses"], mask, step["old_log_probs"], strict=True)
+            for uid, ids, own, log_probs in zip(
+                step["uid"], step["responses"], mask, step.get("old_log_probs", step["rollout_log_probs"]), strict=True
+            )
         ],
     )  # fmt: skip
     signed, _ = parts.step(batch)
@@ -130,13 +132,29 @@ def test_five_steps_have_our_advantages_and_the_samplers_log_probabilities(train
         torch.testing.assert_close(seen["advantages"].double(), wanted, rtol=1e-6, atol=1e-9)
         credited.append(float(wanted.abs().max()) > 0)
         mask = seen["response_mask"].bool()
-        assert parity_gap(seen["rollout_log_probs"], seen["old_log_probs"], mask) < PARITY  # the weights were pushed
+        whole = bool(more)  # both read log-probabilities of every row
+        assert ("old_log_probs" in seen) == whole
+        passes = folder / f"{rule}.dump" / f"{number}.passed.pt"
+        assert passes.exists() == (credited[-1] or whole)  # no pass is made for nothing
+        if passes.exists():
+            passed = torch.load(passes, weights_only=False)
+            own = passed["response_mask"].bool()
+            assert (
+                parity_gap(passed["rollout_log_probs"], passed["old_log_probs"], own) < PARITY
+            )  # the weights were pushed
+            assert 0 < step["actor/entropy"] < 6  # nats a token, whatever the loss does with tokens
+        real = ~torch.tensor(seen["padding"])
+        drawn = -(seen["rollout_log_probs"].double() * mask)[real].sum() / mask[real].sum()
+        assert step["credit/entropy_sampled"] == pytest.approx(
+            float(drawn), rel=1e-6
+        )  # of every response, whatever is left out
         if credited[-1]:
             assert step["credit/updates"] == 2 and step["actor/grad_norm"] > 0 and step["credit/minus"] > 0
         else:
             assert step["credit/updates"] == 0 and step["credit/tokens_saved"] == int(mask.sum())
             continue  # nothing was worth sending
         sent = torch.load(folder / f"{rule}.dump" / f"{number}.sent.pt", weights_only=False)
+        assert passed["keys"] == (seen["keys"] if whole else sent)
         left = torch.tensor([key not in sent for key in seen["keys"]])
         assert wanted[left].abs().sum() == 0 and len(set(sent)) == len(sent)
         assert step["credit/tokens_saved"] == int(mask[left].sum())
@@ -177,13 +195,23 @@ def test_sixty_steps_raise_the_reward_of_an_easy_task(train):
     assert sum(reward[-10:]) / 10 > sum(reward[:10]) / 10 + 0.1
 
 
-def test_rows_without_credit_are_removed_and_updates_are_fewer(train):
-    settings = {"actor_rollout_ref.actor.ppo_mini_batch_size": 2}
+def test_rows_without_credit_are_removed_and_updates_and_passes_are_fewer(train, folder):
+    settings = {
+        "actor_rollout_ref.actor.ppo_mini_batch_size": 2, "actor_rollout_ref.actor.loss_agg_mode": "token-mean",
+        "actor_rollout_ref.actor.use_kl_loss": True, "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu": 16,
+    }  # fmt: skip
     code, log, steps = train({"rule": "psr", "remove_rows": True}, out="removed", steps=3, settings=settings)
     assert code == 0, log[-3000:]
-    for step in steps:
+    for number, step in enumerate(steps, start=1):
         right = round(step["credit/success_rate"] * 32)
         assert step["credit/updates"] == -(-right // 8)
+        passes = [folder / "removed.dump" / f"{number}.{name}.pt" for name in ("passed", "reference", "sent")]
+        if not right:
+            assert not any(one.exists() for one in passes)
+            continue
+        passed, reference, sent = (torch.load(one, weights_only=False) for one in passes)
+        assert passed["keys"] == reference == sent and len(sent) == step["credit/updates"] * 8
+        assert step["actor/kl_loss"] >= 0
 
 
 def test_a_reward_function_that_raises_ends_the_run_in_one_line(train):

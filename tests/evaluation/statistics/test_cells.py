@@ -1,10 +1,10 @@
-"""A cell of a grid: its curve, its paired differences, and the mean over seeds."""
+"""A cell of a grid: its curve and its paired differences."""
 
 import pytest
 
 from counterpoise.errors import DataError
 from counterpoise.evaluation.statistics.arms import Arm
-from counterpoise.evaluation.statistics.cells import measured_cell, over_seeds
+from counterpoise.evaluation.statistics.cells import measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
 
 
@@ -30,11 +30,6 @@ def test_the_base_drawn_colder_is_a_second_reference():
     found = cell((1, 1), before=(0, 1), colder=[(0, 2), (2, 2)])
     # pass@1 1/2 is that of the base at the first temperature, whose pass@2 is 1/2; that of the run is 1
     assert [round(d.estimate, 12) for d in found.less["sharpened"][:2]] == [0.0, 0.5]
-
-
-def test_the_area_over_seeds_is_the_mean_of_paired_differences():
-    found = over_seeds([cell((2, 1)), cell((0, 1), seed=1)])
-    assert (found.estimate, found.by_seed) == (0.25, (0.5, 0.0))
 
 
 def test_other_problems_or_one_rollout_are_refused():

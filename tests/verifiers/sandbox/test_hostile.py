@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from counterpoise.verifiers.sandbox.job import Limits, Sandbox
+from counterpoise.verifiers.sandbox.job import Sandbox
+from counterpoise.verifiers.sandbox.limits import Limits
 
 PROGRAMS = sorted((Path(__file__).parent / "hostile").glob("*.py"))
 EXAM = {

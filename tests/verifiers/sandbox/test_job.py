@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from counterpoise.verifiers.guests.asked import asked_names
-from counterpoise.verifiers.sandbox.job import Limits, Sandbox
+from counterpoise.verifiers.sandbox.job import Sandbox
+from counterpoise.verifiers.sandbox.limits import Limits
 from counterpoise.verifiers.sandbox.process import SandboxFault
 
 TESTS = "assert f(1) == 2\nassert f(2) == 3"
@@ -243,7 +244,8 @@ def test_nothing_outlives_a_supervisor_that_is_killed(level):
     script = textwrap.dedent(
         f"""
         import shutil
-        from counterpoise.verifiers.sandbox.job import Limits, Sandbox
+        from counterpoise.verifiers.sandbox.job import Sandbox
+        from counterpoise.verifiers.sandbox.limits import Limits
         sandbox = Sandbox({level!r}, bwrap=shutil.which("bwrap"))
         print(sandbox._launcher._process.pid, flush=True)
         exam = dict(kind="asserts", setup="", tests="assert f(1)", entry_point=None, program_names=["f"])

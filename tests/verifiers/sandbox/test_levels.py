@@ -8,8 +8,8 @@ from counterpoise.errors import VerifierError
 from counterpoise.verifiers.guests.code import CodeVerifier
 from counterpoise.verifiers.guests.stdio import StdioVerifier
 from counterpoise.verifiers.sandbox import levels
-from counterpoise.verifiers.sandbox.job import Limits
 from counterpoise.verifiers.sandbox.levels import LEVELS, best_level, bubblewrap_command, open_sandbox, refusal
+from counterpoise.verifiers.sandbox.limits import Limits
 
 
 @pytest.fixture

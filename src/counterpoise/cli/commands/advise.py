@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +17,7 @@ from counterpoise.errors import UsageError
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig
     from counterpoise.diagnostics.advice.result import Choice
+    from counterpoise.jobs.advise import Advised
     from counterpoise.jobs.sizing import Times
 
 __all__ = ["advise", "models"]
@@ -120,11 +121,9 @@ def advise(
 
     check_run(config, evaluates=False)
     from counterpoise.cli.live import LazyProgress
-    from counterpoise.cli.views.advise import followed, run_file, show, show_sizes
+    from counterpoise.cli.views.advise import run_file, show, show_sizes
     from counterpoise.jobs.advise import advise as look
-    from counterpoise.jobs.advise import resized
     from counterpoise.jobs.screen import SHOTS
-    from counterpoise.jobs.sizing import size_to, times_of
 
     with LazyProgress(f"measuring {name}") as progress:
         found = look(
@@ -138,29 +137,50 @@ def advise(
             on_progress=progress,
             say_line=console.note,
         )
-    advised = followed(config, found)
+    sized = _size(config, found, hours)
+    if json:
+        console.print_json(asdict(sized.found) | _as_json(sized.sizes, sized.times))
+    else:
+        show(sized.found)
+        if sized.times is not None:
+            show_sizes(sized.sizes, str(sized.times))
+    if sized.late is not None:
+        raise sized.late
+    if out is not None:  # after the rest, which a full disk should not cost
+        from counterpoise.files import atomic_write_text
+
+        atomic_write_text(out, run_file(config, sized.found, sizes=sized.sizes, times=str(sized.times)))
+        console.note(f"run file: {out}; train it with: counterpoise train {out}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sized:
+    found: Advised
+    """What was measured, advised on for a run of that size."""
+    sizes: Sequence[Choice]
+    """What was chosen so that the run takes the hours asked for."""
+    times: Times | None
+    """How long it takes, where the pace was measured."""
+    late: UsageError | None
+    """Why no size takes so few hours; raised after the rest is shown."""
+
+
+def _size(config: RunConfig, found: Advised, hours: float | None) -> _Sized:
+    """Fit the run that follows the advice into the hours, if any, and say how long it takes."""
+    from counterpoise.cli.views.advise import followed
+    from counterpoise.jobs.advise import resized
+    from counterpoise.jobs.sizing import size_to, times_of
+
     sizes: list[Choice] = []
     late: UsageError | None = None
     if found.pace is not None and hours is not None:
         try:
-            sizes = size_to(advised, found.pace, hours=hours)
-        except UsageError as error:  # what was measured is shown all the same
+            sizes = size_to(followed(config, found), found.pace, hours=hours)
+        except UsageError as error:
             late = error
     found = resized(found, followed(config, found, sizes=sizes))
-    times = times_of(followed(config, found, sizes=sizes), found.pace) if found.pace is not None else None
-    if json:
-        console.print_json(asdict(found) | _as_json(sizes, times))
-    else:
-        show(found)
-        if times is not None:
-            show_sizes(sizes, str(times))
-    if late is not None:
-        raise late
-    if out is not None:  # after the rest, which a full disk should not cost
-        from counterpoise.files import atomic_write_text
-
-        atomic_write_text(out, run_file(config, found, sizes=sizes, times=str(times)))
-        console.note(f"run file: {out}; train it with: counterpoise train {out}")
+    times = None if found.pace is None else times_of(followed(config, found, sizes=sizes), found.pace)
+    return _Sized(found, sizes, times, late)
 
 
 def _as_json(sizes: Sequence[Choice], times: Times | None) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,7 @@ from counterpoise.cli.served import ServedQuestion, evaluate_addresses, is_addre
 from counterpoise.cli.subject import refuse_contradictions
 from counterpoise.cli.sweep import SWEEP_HELP, refuse_swept
 from counterpoise.cli.sweep_local import sweep_model, sweep_run
+from counterpoise.errors import UsageError
 from counterpoise.targets import refuse_step, run_and_step
 
 if TYPE_CHECKING:
@@ -112,11 +113,6 @@ def evaluate(
     counterpoise eval http://127.0.0.1:8000/v1 --model Qwen/Qwen3-8B --task gsm8k tasks.test=test.jsonl evaluation.max_tokens=2048
     counterpoise eval http://a:8000/v1 http://b:8000/v1 --model Qwen/Qwen3-8B --task gsm8k tasks.test=test.jsonl --n 256
     """
-    from counterpoise.errors import UsageError
-    from counterpoise.models.layout import holds_model
-    from counterpoise.runfile import parse_config
-    from counterpoise.runs.directory import RunDirectory
-
     metrics, swept = _asked(metric, sweep)
     flags = {
         "tasks.name": task,
@@ -129,10 +125,10 @@ def evaluate(
     urls = [target, *filter(is_address, overrides or [])] if is_address(target) else []
     settings = [one for one in overrides or [] if one not in urls]
     refuse_contradictions(settings, given, _FLAGS)
-    refuse_swept(swept if sweep else [], settings)
-    if sweep and checkpoints is not None:
+    refuse_swept(swept, settings)
+    if swept and checkpoints is not None:
         raise UsageError("--sweep goes over settings and --checkpoints over steps; leave one of them away")
-    serving = {
+    options = {
         "model": model,
         "per_request": per_request,
         "concurrency": concurrency,
@@ -140,77 +136,115 @@ def evaluate(
         "retries": retries,
         "key_variable": key_variable,
     }
-    serving = {name: value for name, value in serving.items() if value is not None}
+    serving = {name: value for name, value in options.items() if value is not None}
+    path, chosen = (Path(target), None) if urls or serving else run_and_step(target)
     if urls:
-        if step is not None or checkpoints is not None:
-            option = "--checkpoints" if step is None else "--step"
-            raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is the address of a server")
+        _refuse_checkpoints(step, checkpoints, f"{target} is the address of a server")
         asked = ServedQuestion(task=task, given=given, settings=settings, out=out, metrics=metrics, as_json=as_json)
-        evaluate_addresses(urls, serving, asked, swept if sweep else [])
-        return
-    if serving:
+        evaluate_addresses(urls, serving, asked, swept)
+    elif serving:
         option = f"--{next(iter(serving)).replace('_', '-')}"
         raise UsageError(
             f"{option} is of a server, and {target} is not an address; one begins with http:// or https://"
         )
-    path, chosen = run_and_step(target)
-    is_run = (path / "config.toml").is_file()
-    if is_run:
+    elif (path / "config.toml").is_file():
         if any(value is not None for value in (task, out, seed)):
             raise UsageError("a run has its own task, seed and directory; leave --task, --seed and --out away")
-        if chosen is not None and (step is not None or checkpoints is not None):
-            raise UsageError(f"{target} chooses a step, and so does the option; leave one of them away")
-        step = chosen if step is None else step
-        if step is not None and checkpoints is not None:
-            raise UsageError("--step chooses one checkpoint and --checkpoints several; leave one of them away")
-        config = None
-        settings = [*settings, *(f"{name}={value}" for name, value in given.items())]
-        if sweep:
+        step = _step_of_run(target, chosen, step, checkpoints)
+        settings += (f"{name}={value}" for name, value in given.items())
+        if swept:
             sweep_run(path, step, settings, swept, metrics, as_json=as_json)
-            return
-    else:
-        refuse_step(target, path, chosen)
-        if path.is_dir() and not holds_model(path):
-            raise UsageError(
-                f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "
-                "a directory that save_pretrained wrote, or a model's name"
-            )
-        if task is None:
-            raise UsageError(
-                f"'{target}' is a model, so a task is needed: --task countdown (see: counterpoise tasks list)"
-            )
-        if step is not None or checkpoints is not None:
-            option = "--checkpoints" if step is None else "--step"
-            raise UsageError(f"{option} chooses a checkpoint of a run, and {target} is not a run directory")
-        if sweep:
-            sweep_model(target, given, settings, swept, metrics, out=out, as_json=as_json)
-            return
-        config = parse_config({"model": {"name": target}, **sections_of(given)}, settings, source="command line")
-
-    from counterpoise.build.checks import check_evaluation
-
-    if config is None:
-        opened = RunDirectory.read(path, settings)
-        opened.refuse_missing("eval")
-        check_evaluation(opened.config, model=False)
-    else:
-        check_evaluation(config)
-    from counterpoise.cli.live import LazyProgress
-    from counterpoise.jobs.evaluate import evaluate_model, evaluate_run
-
-    if checkpoints is not None:
-        _checkpoints(RunDirectory.read(path, settings), checkpoints, metrics, as_json=as_json)
-        return
-    with LazyProgress(f"evaluating {target}") as show:
-        if config is None:
-            run = RunDirectory.read(path, settings)
-            step, result = evaluate_run(run, step=step, on_progress=show, say=console.note)
-            directory = run.evaluation(step)
         else:
-            directory = out or evaluation_folder(target, config)
-            result = evaluate_model(config, directory=directory, on_progress=show, say=console.note)
-    label = f"{path} at step {step}" if is_run else target
-    show_result(result, directory, label, metrics, as_json=as_json)
+            _evaluate_run(target, path, step, checkpoints, settings, metrics, as_json=as_json)
+    else:
+        _refuse_no_model(target, path, chosen, task)
+        _refuse_checkpoints(step, checkpoints, f"{target} is not a run directory")
+        if swept:
+            sweep_model(target, given, settings, swept, metrics, out=out, as_json=as_json)
+        else:
+            _evaluate_model(target, given, settings, metrics, out=out, as_json=as_json)
+
+
+def _refuse_checkpoints(step: int | None, checkpoints: str | None, why: str) -> None:
+    """Refuse the options that choose among a run's checkpoints."""
+    if step is not None or checkpoints is not None:
+        option = "--checkpoints" if step is None else "--step"
+        raise UsageError(f"{option} chooses a checkpoint of a run, and {why}")
+
+
+def _step_of_run(target: str, chosen: int | None, step: int | None, checkpoints: str | None) -> int | None:
+    """The step that `RUN@STEP` or `--step` chooses; None for the newest."""
+    if chosen is not None and (step is not None or checkpoints is not None):
+        raise UsageError(f"{target} chooses a step, and so does the option; leave one of them away")
+    if step is not None and checkpoints is not None:
+        raise UsageError("--step chooses one checkpoint and --checkpoints several; leave one of them away")
+    return chosen if step is None else step
+
+
+def _refuse_no_model(target: str, path: Path, chosen: int | None, task: str | None) -> None:
+    """Refuse what is no model, or a model without a task."""
+    from counterpoise.models.layout import holds_model
+
+    refuse_step(target, path, chosen)
+    if path.is_dir() and not holds_model(path):
+        raise UsageError(
+            f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "
+            "a directory that save_pretrained wrote, or a model's name"
+        )
+    if task is None:
+        raise UsageError(f"'{target}' is a model, so a task is needed: --task countdown (see: counterpoise tasks list)")
+
+
+def _evaluate_run(
+    target: str,
+    path: Path,
+    step: int | None,
+    checkpoints: str | None,
+    settings: Sequence[str],
+    metrics: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    """One checkpoint of a run, or several."""
+    from counterpoise.build.checks import check_evaluation
+    from counterpoise.runs.directory import RunDirectory
+
+    run = RunDirectory.read(path, settings)
+    run.refuse_missing("eval")
+    check_evaluation(run.config, model=False)
+    if checkpoints is not None:
+        _checkpoints(run, checkpoints, metrics, as_json=as_json)
+        return
+    from counterpoise.cli.live import LazyProgress
+    from counterpoise.jobs.evaluate import evaluate_run
+
+    with LazyProgress(f"evaluating {target}") as show:
+        step, result = evaluate_run(run, step=step, on_progress=show, say=console.note)
+    show_result(result, run.evaluation(step), f"{path} at step {step}", metrics, as_json=as_json)
+
+
+def _evaluate_model(
+    target: str,
+    given: Mapping[str, object],
+    settings: Sequence[str],
+    metrics: Sequence[str],
+    *,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """A model by its name or directory."""
+    from counterpoise.build.checks import check_evaluation
+    from counterpoise.runfile import parse_config
+
+    config = parse_config({"model": {"name": target}, **sections_of(given)}, settings, source="command line")
+    check_evaluation(config)
+    from counterpoise.cli.live import LazyProgress
+    from counterpoise.jobs.evaluate import evaluate_model
+
+    with LazyProgress(f"evaluating {target}") as show:
+        directory = out or evaluation_folder(target, config)
+        result = evaluate_model(config, directory=directory, on_progress=show, say=console.note)
+    show_result(result, directory, target, metrics, as_json=as_json)
 
 
 def _asked(metric: Sequence[str] | None, sweep: Sequence[str] | None) -> tuple[list[str], list[dict[str, str]]]:

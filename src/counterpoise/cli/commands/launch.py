@@ -7,7 +7,7 @@ import shlex
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -120,9 +120,16 @@ def _launch(
     run: Path,
     settings: Sequence[str],
     engine: Sequence[str],
-    **asked: Any,
+    *,
+    nodes: int,
+    gpus: int | None,
+    cpu: bool,
+    memory_check: bool,
+    dry_run: bool,
+    ray: str | None = None,
+    head: str | None = None,
 ) -> None:
-    """Make a plan of the run file, and follow or show it; `asked` goes into the `LaunchRequest` as it is."""
+    """Make a plan of the run file, and follow or show it."""
     own = _own(engine)
     config = _anywhere(run, settings)
     from counterpoise.build.checks import check_names
@@ -133,11 +140,14 @@ def _launch(
     # No torch up to here: names, files and problems are read first.
     sources_in(config.model_dump(mode="json"))
     check_names(config)
-    request = LaunchRequest(config=config, problems=problems_of(config), own=own, **asked)
+    request = LaunchRequest(
+        config=config, problems=problems_of(config), own=own, nodes=nodes, gpus=gpus, cpu=cpu, memory_check=memory_check,
+        dry_run=dry_run, ray=ray, head=head,
+    )  # fmt: skip
     plan = make_plan(request)
     for line in plan.remarks:
         console.note(line)
-    if request.dry_run:
+    if dry_run:
         _show(plan)
         return
     plan.write()

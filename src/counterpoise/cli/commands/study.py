@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,22 +12,27 @@ import typer
 from counterpoise.cli import completion, console
 
 if TYPE_CHECKING:
+    from counterpoise.evaluation.statistics.differences import MeasuredStudy
     from counterpoise.jobs.study import Study
     from counterpoise.jobs.study.trajectory import At
 
 __all__ = ["study"]
 
 _PLACEBO = "placebo"
+_TABLE = ".csv"
 _TEMPERATURES = (0.2, 0.4, 0.6, 0.8)
 
 
 def study(
-    file: Annotated[Path, typer.Argument(help="A study file (TOML): a run file or beds, seeds, arms, axes.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A study file (TOML): a run file or beds, seeds, arms, axes; or a table that --csv wrote."),
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="KEY=VALUE",
-            help="Settings of [evaluation] to measure the finished runs under once more.",
+            metavar="KEY=VALUE|TABLE",
+            help="Settings of [evaluation] to measure the finished runs under once more; behind a table: more tables.",
             autocompletion=completion.overrides,
         ),
     ] = None,
@@ -56,7 +61,9 @@ def study(
         list[str] | None,
         typer.Option("--k", "-k", help="Tries to show, e.g. 1,8,64, or all; the area takes the powers of two."),
     ] = None,
-    confidence: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
+    confidence: Annotated[
+        float | None, typer.Option(help="Level of the intervals. Default: 0.95; of tables their own.")
+    ] = None,
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Also write every run at every evaluated step.")
     ] = None,
@@ -73,12 +80,32 @@ def study(
     counterpoise study studies/rules_strong.toml --against sharpened
     counterpoise study studies/intensity_200.toml --show --at success=0.8
     counterpoise study studies/intensity_map.toml --jobs 4 --csv map.csv --html map.html
+    counterpoise study map.csv other_seeds.csv --html map.html
 
     A kill or Ctrl-C loses no finished step: the same command goes on. Intervals are over seeds and problems together.
     """
+    if file.suffix.lower() == _TABLE:
+        _of_tables(
+            [file, *map(Path, overrides or [])],
+            refused={
+                "--dry-run": dry_run,
+                "--jobs": jobs > 1,
+                "--temperature": bool(temperature),
+            },
+            at=at,
+            against=against,
+            k=k,
+            confidence=confidence,
+            csv=csv,
+            html=html,
+            markdown=markdown,
+            as_json=as_json,
+        )
+        return
     from counterpoise.jobs.study import load_study
 
     found = load_study(file, overrides or [])
+    confidence = 0.95 if confidence is None else confidence
     if not show:
         found.check()
     from counterpoise.cli.views.arms import print_arms
@@ -99,7 +126,10 @@ def study(
     if (overrides or colder) and not show:
         failed += _measure(found, colder)
     if csv is not None or html is not None:
-        _write(found, csv, html, temperatures=colder or _temperatures(temperature), confidence=confidence)
+        from counterpoise.jobs.study.gather import gather_study
+
+        asked = _temperatures(temperature) if temperature else colder or None
+        _write(gather_study(found, temperatures=asked, confidence=confidence), found.directory.name, file, csv, html)
     control = found.placebo if against == BASE else None
     print_arms(found, where, against, colder, k, confidence, control=control, markdown=markdown, as_json=as_json)
     for run, reason in failed:
@@ -108,20 +138,62 @@ def study(
         raise typer.Exit(1)
 
 
-def _write(
-    found: Study, csv: Path | None, html: Path | None, *, temperatures: Sequence[float], confidence: float
+def _of_tables(
+    files: Sequence[Path],
+    *,
+    refused: Mapping[str, bool],
+    at: str,
+    against: str,
+    k: list[str] | None,
+    confidence: float | None,
+    csv: Path | None,
+    html: Path | None,
+    markdown: bool,
+    as_json: bool,
 ) -> None:
+    """The tables and the page of runs that may be gone, from what `--csv` wrote of them."""
+    from counterpoise.cli.views.stored_study import print_stored
+    from counterpoise.errors import UsageError
+    from counterpoise.jobs.study.trajectory import parse_at
+    from counterpoise.report.study_merge import merged_study
+    from counterpoise.report.study_read import read_study_csv
+
+    others = [str(file) for file in files if file.suffix.lower() != _TABLE]
+    if others:
+        raise UsageError(
+            f"{others[0]} stands behind a table of a study, where only more tables can; they end in {_TABLE}"
+        )
+    where = parse_at(at)
+    for option in [f"--at {at}" for _ in [0] if where.kind == "success"] + [
+        one for one, given in refused.items() if given
+    ]:
+        raise UsageError(f"{option} needs the runs, and {files[0]} is a table of them; give the study file instead")
+    found = merged_study([read_study_csv(file) for file in dict.fromkeys(files)])
+    if confidence not in (None, found.confidence):
+        raise UsageError(
+            f"--confidence {confidence:g}: the intervals of {files[0]} are at {found.confidence:g}; others take the runs"
+        )
+    if csv is not None or html is not None:
+        _write(found, files[0].stem, None, csv, html)
+    print_stored(found, files, where, against, k, markdown=markdown, as_json=as_json)
+
+
+def _write(found: MeasuredStudy, title: str, file: Path | None, csv: Path | None, html: Path | None) -> None:
+    """Write the table and the page; `file` is the study's, where it has one."""
+    from counterpoise.evaluation.statistics.arms import SHARPENED
     from counterpoise.files import atomic_write_text
-    from counterpoise.jobs.study.gather import gather_cells
     from counterpoise.report.study_page import study_page
     from counterpoise.report.study_table import write_study_csv
 
-    cells = gather_cells(found, temperatures=temperatures, confidence=confidence)
     if csv is not None:
-        console.note(f"{write_study_csv(cells, csv)} lines: {csv}")
+        console.note(f"{write_study_csv(found, csv)} lines: {csv}")
     if html is not None:
-        atomic_write_text(html, study_page(cells, title=found.directory.name, confidence=confidence))
+        atomic_write_text(html, study_page(found, title=title))
         console.note(f"page: {html}")
+    if file is not None and not any(one.against == SHARPENED for one in found.differences):
+        console.note(
+            f"nothing is said of the base drawn colder (less_sharpened): counterpoise study {file} --against {SHARPENED} measures it"
+        )
 
 
 def _train(found: Study, jobs: int) -> list[tuple[Any, str]]:

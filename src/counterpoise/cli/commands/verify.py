@@ -6,7 +6,7 @@ import math
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,6 +17,8 @@ from counterpoise.cli import console
 from counterpoise.text import counted
 
 if TYPE_CHECKING:
+    from counterpoise.types import Verifier
+    from counterpoise.verifiers.judge import Judge
     from counterpoise.verifiers.responses import ResponseLine
 
 __all__ = ["verify"]
@@ -77,12 +79,10 @@ def verify(
     """
     from counterpoise.cli.commands.tasks import parse_settings
     from counterpoise.errors import UsageError
-    from counterpoise.files import append_json_lines
     from counterpoise.thought import judged_text
-    from counterpoise.types import Problem
     from counterpoise.verifiers.judge import Judge
     from counterpoise.verifiers.judging import Together
-    from counterpoise.verifiers.responses import Scored, read_responses, read_verdicts, verdict_record
+    from counterpoise.verifiers.responses import read_responses
 
     if literal and verifier != "math":
         raise UsageError(f"--literal is a setting of the verifier math, not of {verifier}")
@@ -94,7 +94,6 @@ def verify(
         raise UsageError(f"--out {target} is the file that is read; name another one")
     if target.is_dir():
         raise UsageError(f"--out {target} is a directory; name a file in it")
-    counts: Counter[tuple[str, str]] = Counter()
     total = _count_lines(file)
     with Judge(
         timeout=timeout,
@@ -103,23 +102,8 @@ def verify(
         settings={verifier: chosen_settings} if chosen_settings else None,
     ) as judge:
         chosen = judge.verifier(verifier)
-        scored = Scored(array("I", bytes(4 * (total + 1))))
-        if target.exists():
-            earlier = read_verdicts(
-                target,
-                verifier=chosen.name,
-                version=chosen.version,
-                on_damage=lambda damage: console.note(f"{damage}; scored again"),
-            )
-            for record in earlier:
-                if 0 < record["line"] <= total and not scored.keys[record["line"]]:
-                    scored.keys[record["line"]] = record["key"]
-                    _count(counts, record)
-        done = sum(1 for key in scored.keys if key)
-        if done:
-            console.note(
-                f"{counted(done, 'line has', 'lines have')} a verdict in {target} already; going on after them"
-            )
+        verdicts = _Verdicts(target, total)
+        verdicts.read_earlier(chosen)
         rows = read_responses(
             file,
             gold_field=gold_field,
@@ -127,34 +111,87 @@ def verify(
             label_field=label_field,
             question_field=question_field,
         )
-        with console.progress("verify", total=total, initial=done) as update:
+        with console.progress("verify", total=total, initial=verdicts.done) as update, verdicts:
             pace = _Pace(_TOGETHER if isinstance(chosen, Together) else workers, quick=not chosen.isolated)
             judged = (replace(row, response=judged_text(row.response, in_thought=in_thought)) for row in rows)
-            pending: list[dict[str, Any]] = []
-            written = time.monotonic()
-            try:
-                for chunk in _chunks((row for row in judged if row not in scored), pace):
-                    started = time.monotonic()
-                    problems = [
-                        Problem(
-                            problem_id=str(row.line), task_type="file", question="", gold=row.gold, verifier=verifier
-                        )
-                        for row in chunk
-                    ]
-                    verdicts = judge.verify(problems, [row.response for row in chunk])
-                    records = [verdict_record(row, verdict) for row, verdict in zip(chunk, verdicts, strict=True)]
-                    pending += records
-                    for record in records:
-                        _count(counts, record)
-                    done += len(chunk)
-                    update(done, "")
-                    pace.took(time.monotonic() - started, len(chunk))
-                    if len(pending) >= _CHUNK or time.monotonic() - written >= _SECONDS:
-                        append_json_lines(target, pending)
-                        pending, written = [], time.monotonic()
-            finally:
-                append_json_lines(target, pending)
-    _report(counts, target=target, alarm=alarm, labels=label_field is not None)
+            for chunk in _chunks((row for row in judged if row not in verdicts.scored), pace):
+                started = time.monotonic()
+                verdicts.add(_records(judge, verifier, chunk))
+                update(verdicts.done, "")
+                pace.took(time.monotonic() - started, len(chunk))
+                verdicts.write_if_due()
+    _report(verdicts.counts, target=target, alarm=alarm, labels=label_field is not None)
+
+
+def _records(judge: Judge, verifier: str, chunk: Sequence[ResponseLine]) -> list[dict[str, Any]]:
+    """Lines with their verdicts, as they are written."""
+    from counterpoise.types import Problem
+    from counterpoise.verifiers.responses import verdict_record
+
+    problems = [
+        Problem(problem_id=str(row.line), task_type="file", question="", gold=row.gold, verifier=verifier)
+        for row in chunk
+    ]
+    verdicts = judge.verify(problems, [row.response for row in chunk])
+    return [verdict_record(row, verdict) for row, verdict in zip(chunk, verdicts, strict=True)]
+
+
+class _Verdicts:
+    """The file of verdicts: those of an earlier run, and those that are added, of which none is lost when the block is left."""
+
+    def __init__(self, target: Path, total: int) -> None:
+        from counterpoise.verifiers.responses import Scored
+
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.scored = Scored(array("I", bytes(4 * (total + 1))))
+        self.done = 0
+        self._target, self._total = target, total
+        self._pending: list[dict[str, Any]] = []
+        self._written = 0.0
+
+    def read_earlier(self, chosen: Verifier) -> None:
+        """Go on after the lines that have a verdict already."""
+        from counterpoise.verifiers.responses import read_verdicts
+
+        if self._target.exists():
+            earlier = read_verdicts(
+                self._target,
+                verifier=chosen.name,
+                version=chosen.version,
+                on_damage=lambda damage: console.note(f"{damage}; scored again"),
+            )
+            for record in earlier:
+                if 0 < record["line"] <= self._total and not self.scored.keys[record["line"]]:
+                    self.scored.keys[record["line"]] = record["key"]
+                    _count(self.counts, record)
+        self.done = sum(1 for key in self.scored.keys if key)
+        if self.done:
+            lines = counted(self.done, "line has", "lines have")
+            console.note(f"{lines} a verdict in {self._target} already; going on after them")
+
+    def __enter__(self) -> None:
+        self._written = time.monotonic()
+
+    def add(self, records: Sequence[dict[str, Any]]) -> None:
+        """Count them, and write them with the next ones."""
+        self._pending += records
+        self.done += len(records)
+        for record in records:
+            _count(self.counts, record)
+
+    def write_if_due(self) -> None:
+        """Write what has come since the last time, once it is much or old."""
+        if len(self._pending) >= _CHUNK or time.monotonic() - self._written >= _SECONDS:
+            self._write()
+
+    def __exit__(self, *exception: object) -> None:
+        self._write()
+
+    def _write(self) -> None:
+        from counterpoise.files import append_json_lines
+
+        append_json_lines(self._target, self._pending)
+        self._pending, self._written = [], time.monotonic()
 
 
 def _commonest_reason(counts: Counter[tuple[str, str]]) -> str:
@@ -207,10 +244,12 @@ def _count_lines(path: Path) -> int:
 
 
 def _count(counts: Counter[tuple[str, str]], record: Mapping[str, Any]) -> None:
-    value, (extraction, _, comparison) = record["value"], record["rule"].partition("/")
+    from counterpoise.types import Basis
+
+    value, basis = record["value"], Basis.read(record["rule"])
     counts["value", value] += 1
-    counts["extraction", extraction] += 1
-    counts["comparison", comparison] += 1
+    counts["extraction", basis.found_by] += 1
+    counts["comparison", basis.decided_by] += 1
     if "reason" in record:
         counts["reason", record["reason"].split(":")[0]] += 1
     if "label" in record and value != "unscored":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from counterpoise.evaluation.statistics.seeds import SeededInterval
     from counterpoise.jobs.study import Study, StudyRun
 
-__all__ = ["print_arms"]
+__all__ = ["cautions_of", "default_ks", "print_arms", "print_tables"]
 
 _DEFAULT_KS = (1, 8, 32, 128)
 _UNTRAINED = "no run is finished; train with: counterpoise study FILE"
@@ -45,18 +45,25 @@ def print_arms(
         UsageError: nothing is finished, or the base was not measured at a temperature.
     """
     places = {}
+    unmeasured: list[UsageError] = []
     for place, runs in found.places.items():
-        colder = _colder(runs[0], temperatures)
+        try:
+            colder = _colder(runs[0], temperatures)
+        except UsageError as error:
+            unmeasured.append(error)
+            continue
         arms = arms_at(runs, at, colder)
         n = min((problem.n for arm in arms for problem in _all_counts(arm)), default=0)
         named = against in (BASE, SHARPENED) or any(arm.name == against and arm.after for arm in arms)
         if n > 1 and (named or not found.in_grid):  # a grid is shown where the arm that is meant has come so far
             places[place] = arms, n
+    if unmeasured and (not places or not found.in_grid):
+        raise unmeasured[0]
     if not places:
         _refuse(found, at)
     n = min(n for _, n in places.values())
     octaves = k_sweep(n)
-    shown = [value for value in parse_ks(k, n) if value <= n] if k else [v for v in _DEFAULT_KS if v in octaves]
+    shown = [value for value in parse_ks(k, n) if value <= n] if k else default_ks(octaves)
     ks = sorted({*octaves, *shown})
     told: list[dict[str, Any]] = []
     pending = [
@@ -73,7 +80,7 @@ def print_arms(
             if reference is not None and (there or reference == against) and reference not in tables:
                 tables[reference] = arm_rows(arms, ks, against=reference, confidence=confidence, area_ks=octaves)
         rows = tables[against]
-        cautions += [caution for caution in _cautions(rows) if caution not in cautions]
+        cautions += [caution for caution in cautions_of(rows) if caution not in cautions]
         undefined |= any(math.isnan(row.differences[0].estimate) for row in rows if row.differences)
         own: dict[str, Any] = {"arms": [asdict(row) for row in rows]}
         if at.kind == "frontier":
@@ -83,7 +90,7 @@ def print_arms(
         told.append({"place": place, **own})
         if not as_json:
             heading = f"{place}: " if place else ""
-            _print_tables(heading, tables, at, shown, ks, confidence, control=control, markdown=markdown)
+            print_tables(heading, tables, at, shown, ks, confidence, control=control, markdown=markdown)
     if as_json:
         inputs = {str(path): hashes_of(path) for path in found.stores(temperatures)}
         beside = {"pending": pending, "cautions": cautions, "inputs": inputs}
@@ -104,6 +111,11 @@ def print_arms(
         console.note(f"not finished: {', '.join(pending)}")
 
 
+def default_ks(ks: Sequence[int]) -> list[int]:
+    """Numbers of tries that a table shows where none is asked for."""
+    return [k for k in _DEFAULT_KS if k in ks]
+
+
 def _refuse(found: Study, at: At) -> None:
     trained = any(run.trained for run in found.runs)
     missing = _UNTRAINED
@@ -122,7 +134,7 @@ def _unreached(found: Study, places: Mapping[str, tuple[Sequence[Arm], int]], su
     return [f"no training success of {success:g} between two evaluations: {'; '.join(absent)}"] if absent else []
 
 
-def _print_tables(
+def print_tables(
     heading: str,
     tables: Mapping[str, Sequence[ArmRow]],
     at: At,
@@ -133,6 +145,7 @@ def _print_tables(
     control: str | None,
     markdown: bool,
 ) -> None:
+    """Print a table for each reference; `heading` names the place, `control` is the reference that is a placebo."""
     columns = [*(f"k={value}" for value in shown), "area"]
     picked = [*(ks.index(value) for value in shown), len(ks)]
     for reference, rows in tables.items():
@@ -179,7 +192,7 @@ def _all_counts(arm: Arm) -> list[ProblemCounts]:
     return [problem for counts in (*arm.after.values(), *second) for problem in counts]
 
 
-def _cautions(rows: Sequence[ArmRow]) -> list[str]:
+def cautions_of(rows: Sequence[ArmRow]) -> list[str]:
     """What stands under the table of few seeds or few problems."""
     shown = [interval for row in rows for interval in (row.differences or row.points)[:1]]
     few = few_problems(max((interval.problems for interval in shown), default=0))
@@ -206,7 +219,8 @@ def _moved(difference: SeededInterval) -> str:
         return "undefined"
     estimate, low, high = (100 * value for value in (difference.estimate, difference.low, difference.high))
     # 0 is added so that what is rounded to it has no sign of its own: -0.0 is a difference nobody measured
-    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(round(value, 1) + 0.0 for value in (estimate, low, high)))
+    form = "{:+.1f}" if math.isnan(low) else "{:+.1f} [{:+.1f}, {:+.1f}]"
+    return form.format(*(round(value, 1) + 0.0 for value in (estimate, low, high)))
 
 
 def _print_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -28,7 +28,7 @@ class Fade:
     Polarity share rho = 1 / (1 + 1/delta).
     """
 
-    needs: ClassVar[Needs] = Needs.BASELINE
+    needs: ClassVar[Needs] = Needs.BASELINE | Needs.SURPRISAL
     divides: ClassVar[bool] = True
 
     alpha_low: AboveZero = 1.0

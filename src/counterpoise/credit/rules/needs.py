@@ -18,3 +18,5 @@ class Needs(Flag):
     """Values of a critic that learns beside the policy."""
     PARTS = auto()
     """The graded parts of the verdicts."""
+    SURPRISAL = auto()
+    """`Batch.surprisal` of every rollout: an engine that leaves out what has no credit has to read it of all of them first."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import Problems
 from counterpoise.diagnostics.guards.supervisor import Supervisor
 from counterpoise.engines.local.assemble import Assembly, assemble, make_pipeline, with_base
-from counterpoise.engines.local.best import score_by, scored
+from counterpoise.engines.local.best import score_by
 from counterpoise.engines.local.diagnose import Diagnose, UpdateMeasures, saved_tokens
 from counterpoise.engines.local.evaluation import evaluate_policy
 from counterpoise.engines.local.guarding import guarded, make_supervisor
@@ -26,9 +25,10 @@ from counterpoise.engines.local.messages.header import header
 from counterpoise.engines.local.messages.outlook import Outlook
 from counterpoise.engines.local.messages.remarks import remark_on_evaluation, remark_on_step, remark_on_truncation
 from counterpoise.engines.local.observer import Observer, Silent, Unfailing, unfailing
-from counterpoise.engines.local.policy import policy_writer, restore_policy
+from counterpoise.engines.local.policy import restore_policy
 from counterpoise.engines.local.ready import make_ready
 from counterpoise.engines.local.refused import save_evidence
+from counterpoise.engines.local.saving import Saves
 from counterpoise.engines.local.speed import settle_threads
 from counterpoise.engines.local.step_record import intensity, step_record
 from counterpoise.engines.local.trackers import Trackers, make_accelerator
@@ -110,23 +110,22 @@ class _Run:
         self.guards, self.judge, self.interrupt = guards, judge, interrupt
         self.trackers = Trackers(accelerator, say=self._say)
         self.checkpoints = CheckpointStore(run.checkpoints, keep=self.config.checkpoint.keep, say=self._say)
-        self.best_by = score_by(self.config.checkpoint.best_by, assembly.train)
+        best_by = score_by(self.config.checkpoint.best_by, assembly.train)
         self.step = 0
         checkpoint = on_main(self.checkpoints.latest)
-        self.identity = on_main(
-            lambda: run.compare(assembly.train, assembly.test, checkpoint.path if checkpoint else None)
-        )
+        identity = on_main(lambda: run.compare(assembly.train, assembly.test, checkpoint.path if checkpoint else None))
         ready = make_ready(self.config, assembly, accelerator, saved=checkpoint.policy if checkpoint else None)
         self.policy, self.learner, self.sampler = ready.policy, ready.learner, ready.sampler
         self.evaluator = ready.evaluator
         self.assembly, self.order, self.remarks = ready.assembly, ready.order, ready.remarks
-        self.identity = with_base(self.identity, self.policy, self.learner, self.assembly, where=run.path)
+        identity = with_base(identity, self.policy, self.learner, self.assembly, where=run.path)
+        self.saves = Saves(run, self.checkpoints, ready, guards, identity, best_by=best_by, say=self._say)
         self.pipeline: Pipeline = make_pipeline(
             self.config, self.assembly, self.sampler, judge, guarded(self.assembly.credit, guards)
         )
         self.held_out = HeldOut(guards, self.config, self.pipeline, self.assembly.test, self._prompts)
         if checkpoint is not None:
-            self.guards.load_state_dict(self._load_state(checkpoint))
+            self.guards.load_state_dict(self.saves.load(checkpoint))
             self.step = checkpoint.step
             self._say(f"resuming {run.path} after step {self.step} of {self.config.learner.steps}")
         self.diagnose = Diagnose(
@@ -136,13 +135,11 @@ class _Run:
             process=accelerator.process_index,
             processes=accelerator.num_processes,
         )
-        self.saved_at, self.warned = time.monotonic(), False
-        self.before: dict[str, Any] = {}
-        self.updates: int | None = None
+        self.warned = False
         self.header = header(self.config, ready, accelerator, step=self.step)
         tested = first_problems(self.assembly.test, self.config.evaluation.problems)
         self.outlook = Outlook(self.config, problems=len(tested))
-        on_main(lambda: run.record(self.identity))  # last: what is refused above changes nothing
+        on_main(lambda: run.record(identity))  # last: what is refused above changes nothing
 
     @property
     def main(self) -> bool:
@@ -157,7 +154,7 @@ class _Run:
         self.trackers.begin(config)
         self.observer.started(path=str(self.run.path), first_step=self.step, steps=config.learner.steps)
         if config.guards.act and not self.step:
-            self._save({})  # the base is the first good checkpoint
+            self.saves.save(0, {})  # the base is the first good checkpoint
         record: dict[str, float] = {}
         while self.step < config.learner.steps:
             record = self._one_step()
@@ -165,19 +162,17 @@ class _Run:
             every = config.evaluation.every
             if every and self.step % every == 0 and self.step < config.learner.steps:
                 self._evaluate(self.step)
-            if self._due():
-                self._save(record)
+            if self.saves.due(self.step):
+                self.saves.save(self.step, record)
             self._stop_if_wanted(record)
-        checkpoint = self._save(record)
+        checkpoint = self.saves.save(self.step, record)
         final = self._evaluate(self.step) if config.evaluation.after else None
         self.trackers.end()
         return TrainResult(run=self.run, checkpoint=checkpoint, base=base, final=final)
 
     def _one_step(self) -> dict[str, float]:
         started = time.perf_counter()
-        # What a step changes before it is done; a critic is too large to be kept twice.
-        self.before = copy.deepcopy(self._parts()) if self.assembly.critic is None else {}
-        self.updates = self.learner.updates
+        self.saves.step_begins()
         seed, index = self.config.run.seed, self.step
         rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
         try:
@@ -188,12 +183,13 @@ class _Run:
             )
             report, measures = self._update(experience, index)
         except Exception as error:
-            self._save_finished()
+            self.saves.save_finished(self.step)
             if self.main and isinstance(error, CounterpoiseError):
                 with suppress(StoreError):  # on a full disk too, the refusal is the news
                     self.run.note("refused", index + 1, str(error))
             raise
-        self.step, self.before, self.updates = index + 1, {}, None
+        self.step = index + 1
+        self.saves.step_done()
         if index == 0 and not self.config.evaluation.before:
             self._say_all(remark_on_step(experience, path=self.run.path))
         samples = self.diagnose.samples(experience, index, lambda ids: decode_rows(self.policy.tokenizer, [ids])[0])
@@ -225,7 +221,7 @@ class _Run:
         for firing in decision.firings:
             self._say(firing.message, kind="guard", guard=firing.guard, action=firing.action, seen=dict(firing.seen))
         if decision.stop is not None:
-            self._save(record)
+            self.saves.save(self.step, record)
             good = self.guards.good
             start = "" if good is None else f" from {self.checkpoints.at(good).policy} (as model.name)"
             message = (
@@ -238,18 +234,9 @@ class _Run:
         if decision.roll_back is not None:
             checkpoint = self.checkpoints.at(decision.roll_back)
             restore_policy(self.policy, self.config.model, checkpoint.policy)
-            why = self.guards.returned(self._load_state(checkpoint))
+            why = self.guards.returned(self.saves.load(checkpoint))
             line = f"back to the weights, the optimiser and the controller of step {checkpoint.step}: {why}; {self.guards.relief}"
             self._say(line, kind="guard_rollback", good=checkpoint.step)
-
-    def _load_state(self, checkpoint: Checkpoint) -> Mapping[str, Any]:
-        """Take learner and controller back to a checkpoint; the guards' state in it."""
-        state = checkpoint.state()
-        self.learner.load_state_dict(state["learner"])
-        for name, part in self.assembly.credit.states.items():
-            part.load_state_dict(state.get(name))
-        guards: Mapping[str, Any] = state.get("guards", self.guards.state_dict())  # older checkpoints hold none
-        return guards
 
     def _prompts(self, problems: Sequence[Problem]) -> list[Prompt]:
         tokenizer, longest = self.policy.tokenizer, self.config.prompt.max_tokens
@@ -294,7 +281,7 @@ class _Run:
             measures.metrics |= saved_tokens(experience, rows[trained])
             return report, measures
         except RefusedStepError as error:
-            self._save_finished()
+            self.saves.save_finished(self.step)
             saved = save_evidence(error, self.run.refused(index + 1, process=self.accelerator.process_index))
             last = on_main(self.checkpoints.latest)
             kept = f"the last good checkpoint is {last.path}" if last else "there is no checkpoint yet"
@@ -305,7 +292,7 @@ class _Run:
         try:
             result = on_main(lambda: self._evaluate_here(step))
         except Exception:
-            self._save_finished()
+            self.saves.save_finished(self.step)
             raise
         self._stop_if_wanted({})
         return result
@@ -343,47 +330,10 @@ class _Run:
         path = self.run.evaluation(step)
         return on_main(lambda: EvaluationResult.load(path) if (path / "passk.json").is_file() else None)
 
-    def _due(self) -> bool:
-        every, minutes = self.config.checkpoint.every_steps, self.config.checkpoint.every_minutes
-        by_step = bool(every) and self.step % every == 0
-        # Clocks differ between processes, and saving is something all of them must do together.
-        return anywhere(by_step or (minutes is not None and time.monotonic() - self.saved_at >= 60 * minutes))
-
-    def _save(self, record: Mapping[str, float]) -> Checkpoint:
-        if self.guards.healthy:
-            self.guards.good = self.step
-        checkpoint = on_main(lambda: self._write(record))
-        self.saved_at = time.monotonic()
-        return checkpoint
-
-    def _write(self, record: Mapping[str, float]) -> Checkpoint:
-        return self.checkpoints.save(
-            self.step,
-            write_policy=policy_writer(self.policy),
-            state={"step": self.step, "learner": self.learner.state_dict(), **self._parts(), **self.before}
-            | {"guards": self.guards.state_dict()},
-            texts=self.run.texts(self.identity),
-            score=scored(self.best_by, record),
-            good=self.guards.good,
-        )
-
-    def _parts(self) -> dict[str, Any]:
-        """What credit assignment carries from step to step, by its name in a checkpoint."""
-        return {name: part.state_dict() for name, part in self.assembly.credit.states.items()}
-
-    def _save_finished(self) -> None:
-        """After a step that could not be done, keep the steps before it, where no weight has moved since: the main process alone."""
-        moved = self.updates not in (None, self.learner.updates) or (self.updates is not None and self.assembly.critic)
-        if moved or not self.main or not self.step or self.step in self.checkpoints.steps():
-            return
-        with suppress(Exception):  # whatever ended the step is the news
-            self._write({})
-            self._say(f"saved after step {self.step}, the last one that was done")
-
     def _stop_if_wanted(self, record: Mapping[str, float]) -> None:
         if not anywhere(self.interrupt.check()):
             return
-        self._save(record)
+        self.saves.save(self.step, record)
         if self.main:
             self.run.note("interrupted", self.step, "stopped by a signal")
         raise RunInterruptedError(

@@ -9,7 +9,14 @@ from typing import Any
 
 import torch
 
-from counterpoise.engines.outside import OutsideCredit, compose, counted_rows, rewarded_batch, row_shares
+from counterpoise.engines.outside import (
+    OutsideCredit,
+    compose,
+    counted_rows,
+    rewarded_batch,
+    rollout_columns,
+    row_shares,
+)
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.trl.checks import GLOBAL_DIVISOR, check_arguments, check_version, remarks
 from counterpoise.errors import MissingExtraError
@@ -115,6 +122,7 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         batch = self._batch(out, mask)
         parts = self.signed_credit
         credit, columns = parts.step(batch)
+        columns |= rollout_columns(batch)
         advantages, divisor = credit.advantages, None
         if self.loss_type in GLOBAL_DIVISOR:
             # TRL multiplies by 1/divisor; row_shares says what each row has to count for in the whole. A KL term is divided by it, too.
@@ -150,10 +158,10 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         )
 
     def _surprisal(self, out: Mapping[str, Any], mask: torch.Tensor) -> torch.Tensor | None:
-        """(N,) sum of -log p of each response, for controllers that hold entropy; where nobody has measured it, a forward pass does."""
-        if not self.signed_credit.step.controller.reads_entropy:
-            return None
+        """(N,) sum of -log p of each response, where it is known; where nobody has measured it and it is read, a forward pass does."""
         log_probs = out.get("old_per_token_logps")
+        if log_probs is None and not self.signed_credit.needs_surprisal:
+            return None
         if log_probs is None:
             with torch.no_grad():
                 log_probs = self._get_per_token_logps_and_entropies(

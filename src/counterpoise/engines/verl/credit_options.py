@@ -38,10 +38,6 @@ def rule(asked: Asked) -> Options:
             "algorithm.adv_estimator": "counterpoise", "trainer.v1.trainer_mode": "counterpoise", f"{OURS}.rule": asked.value,
             f"{OURS}.task_key": "data_source",
         }  # fmt: skip
-    if asked.facts.cpu:
-        raise asked.refuse(
-            "verl builds its critic with flash attention, which needs a GPU; train it with the local engine"
-        )
     others: dict[str, Any] = {
         "emphasis": "none", "token_weights": "none", "controller": "constant", "all_wrong_cap": None, "controller_settings": {},
     }  # fmt: skip

@@ -78,12 +78,19 @@ def dtype(asked: Asked) -> Options:
 
 
 def attention(asked: Asked) -> Options:
-    """The kernel, and whether rows may be packed; verl's critic has flash attention whatever is asked for."""
-    if asked.value is None:
-        return {}
+    """The kernel, and whether rows may be packed; verl's critic has flash attention whatever is asked for, but on a CPU."""
+    cpu, kernel = asked.facts.cpu, asked.value
+    if kernel is None:
+        if not cpu:
+            return {}
+        kernel = "sdpa"  # verl's default is flash attention
+    if cpu and kernel.startswith("flash"):
+        raise asked.refuse("flash attention needs a GPU; set sdpa or eager, or leave it out")
+    models = [MODEL, *(["critic.model"] if cpu and has_critic(asked.config) else [])]
+    found = {f"+{model}.override_config.attn_implementation": kernel for model in models}
     # Packed rows attend to one another where the kernel is not told where each begins.
-    packed = {} if asked.value.startswith("flash") else {f"{MODEL}.use_remove_padding": False}
-    return {f"+{MODEL}.override_config.attn_implementation": asked.value, **packed}
+    packed = {} if kernel.startswith("flash") else {f"{model}.use_remove_padding": False for model in models}
+    return {**found, **packed}
 
 
 def lora(asked: Asked) -> Options:

@@ -81,7 +81,7 @@ def _look(request: LaunchRequest, plan: LaunchPlan) -> float | None:
     plan.ask(check_environment, dry_run=request.dry_run)
     plan.ask(check_entry_point, dry_run=request.dry_run)
     plan.ask(check_parquet, dry_run=request.dry_run)
-    if has_critic(request.config):
+    if has_critic(request.config) and not request.cpu:
         plan.ask(_check_flash_attention, dry_run=request.dry_run)
     if request.nodes > 1 and here:
         raise UsageError(
@@ -96,7 +96,8 @@ def _look(request: LaunchRequest, plan: LaunchPlan) -> float | None:
     if not here or request.cpu:
         return None
     found = gpus_here()
-    plan.ask(lambda: check_gpus(found, gpus=request.gpus or 1), dry_run=request.dry_run)
+    elsewhere = "give --ray ADDRESS of a cluster that has them"
+    plan.ask(lambda: check_gpus(found, gpus=request.gpus or 1, elsewhere=elsewhere), dry_run=request.dry_run)
     return found[0].memory if found else None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from counterpoise.engines.verl.critic import attending
 from counterpoise.engines.verl.estimator import given_advantages
 from counterpoise.errors import MissingExtraError
 
@@ -37,7 +38,10 @@ def counterpoise_advantage(
     Raises:
         UsageError: another trainer asks.
     """
-    advantages = given_advantages(index).to(token_level_rewards) * response_mask
+    given = given_advantages(index)[
+        :, : response_mask.shape[1]
+    ]  # a step's longest response may be among rows that are left out
+    advantages = given.to(token_level_rewards) * response_mask
     return advantages, advantages
 
 
@@ -65,9 +69,15 @@ def _hold_configurations(module: ModuleType) -> None:
     vars(module)["validate_config"] = validate_config
 
 
+def _replace_attention(module: ModuleType) -> None:
+    """Of critics on a CPU, in every worker."""
+    vars(module)["load_valuehead_model"] = attending(module.load_valuehead_model)
+
+
 _AFTER: dict[str, Callable[[ModuleType], None]] = {
     "verl.trainer.ppo.v1": _register_trainer,
     "verl.utils.config": _hold_configurations,
+    "verl.utils.model": _replace_attention,
 }
 """What is done once verl has imported a module: verl itself is still being imported when it loads this one."""
 

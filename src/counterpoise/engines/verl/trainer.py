@@ -13,7 +13,7 @@ import torch
 
 from counterpoise.build.credit import reward_of
 from counterpoise.credit import Needs, needs_of
-from counterpoise.engines.outside import OutsideCredit, counted_rows, with_verdicts
+from counterpoise.engines.outside import OutsideCredit, counted_rows, rollout_columns, with_verdicts
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.verl.batch import Sessions, recorded, session_batch, sessions_of, verdicts_of
 from counterpoise.engines.verl.chat_format import give_back
@@ -21,7 +21,7 @@ from counterpoise.engines.verl.estimator import giving
 from counterpoise.engines.verl.lost import refuse_lost
 from counterpoise.engines.verl.options import PASS_THROUGH
 from counterpoise.engines.verl.settings import adds_terms, check_config, column_kinds, verl_settings
-from counterpoise.engines.verl.updates import Updates, plan_updates, shares_of, tokens_of_updates
+from counterpoise.engines.verl.updates import Updates, fitting_micro, plan_updates, shares_of, tokens_of_updates
 from counterpoise.errors import DataError, MissingExtraError, TrainingError, error_line
 from counterpoise.models.load import load_tokenizer
 from counterpoise.types import Batch, Credit, Verdict
@@ -30,9 +30,11 @@ try:
     import ray
     import transfer_queue as tq
     from omegaconf import OmegaConf, open_dict
+    from tensordict import TensorDict
     from transfer_queue import KVBatchMeta
     from verl.trainer.ppo.v1.trainer_base import register_trainer
     from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+    from verl.workers.utils.padding import response_to_nested
 except ModuleNotFoundError as error:
     raise MissingExtraError(error.name or "verl", extra="verl", purpose="the trainer of verl") from error
 
@@ -47,8 +49,12 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
 
     The driver computes the credit of the whole batch once, so that processes need not agree on it. Rewards go to the rule as they are;
     padding rows are in no count. The loss is verl's own (`policy_loss.loss_mode`), summed over tokens (or their mean, which the
-    advantages undo), and our denominator, counted over each mini-batch, is in the advantages. Rows without credit are not sent to the
-    actor (`filter`). Columns of the credit stand in verl's metrics under `credit/`.
+    advantages undo), and our denominator, counted over each mini-batch, is in the advantages. Columns of the credit stand in verl's
+    metrics under `credit/`.
+
+    Rows without credit are not sent to the actor (`filter`). Where the credit can be had without the policy's log-probabilities, it is
+    computed before them, so that no pass at all is made over those rows: neither the old log-probabilities nor the reference's. Token
+    weights and what reads the surprisal (`fade`, controllers that hold entropy) get the old log-probabilities of every row first.
 
     Args:
         config: verl's configuration; `algorithm.counterpoise` says which credit.
@@ -69,6 +75,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         self._parts: OutsideCredit | None = None
         self._restored: Mapping[str, Any] | None = None
         self._updates = Updates(number=torch.zeros(0, dtype=torch.int64), rows=[], size=0)
+        self._weighing: tuple[torch.Tensor, list[str]] | None = None
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"  # verl looks up settings of a mode by that name
         super().__init__(config)
@@ -94,9 +101,74 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
                     part.load_state_dict(self._restored.get(name))
         return self._parts
 
+    def _compute_old_log_prob(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        actor, rollout = self.config.actor_rollout_ref.actor, self.config.actor_rollout_ref.rollout
+        self._weighing = self._credited(batch, metrics, "rollout_log_probs") if self._credit_first() else None
+        passed = batch if self._weighing is None else self._sent(batch, rollout.log_prob_micro_batch_size_per_gpu)
+        if not passed.keys:
+            return batch
+        usual = actor.loss_agg_mode
+        with open_dict(self.config):
+            try:
+                actor.loss_agg_mode = "token-mean"  # of actor/entropy, which a sum would make nats a step
+                done = super()._compute_old_log_prob(passed, metrics)
+            finally:
+                actor.loss_agg_mode = usual
+        return done if self._weighing is None else batch
+
+    def _compute_ref_log_prob(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        if self._weighing is None:
+            return super()._compute_ref_log_prob(batch, metrics)
+        own = self.config.actor_rollout_ref["rollout" if self.ref_in_actor else "ref"]
+        passed = self._sent(batch, own.log_prob_micro_batch_size_per_gpu)
+        if passed.keys:
+            super()._compute_ref_log_prob(passed, metrics)
+        return batch
+
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        weighing, self._weighing = self._weighing, None
+        if weighing is None:
+            with giving(*self._credited(batch, metrics, "old_log_probs")):
+                return super()._compute_advantage(batch, metrics)
+        advantages, uids = weighing
+        passed, rows = self._sent(batch), self._updates.rows
+        if rows:
+            with giving(advantages[rows], [uids[row] for row in rows]):
+                super()._compute_advantage(passed, metrics)
+        left = sorted(set(range(len(uids))) - set(rows))
+        if left:  # verl's metrics are of all rows
+            keys = [batch.keys[row] for row in left]
+            mask = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["response_mask"])
+            nothing = response_to_nested(torch.zeros((len(left), advantages.shape[1])), mask["response_mask"])
+            fields = TensorDict({"advantages": nothing, "returns": nothing}, batch_size=len(left))
+            tq.kv_batch_put(keys=keys, partition_id=batch.partition_id, fields=fields)
+        return batch
+
+    def _credit_first(self) -> bool:
+        """Whether the credit is known before any log-probability of the policy's, and leaves rows out."""
+        section = self.signed_credit.config.credit
+        return section.filter != "none" and section.token_weights == "none" and not self.signed_credit.needs_surprisal
+
+    def _sent(self, batch: Any, micro: int | None = None) -> Any:
+        """The rows of the step's updates; a pass over them is cut into microbatches of `micro` rows at most."""
+        rows = self._updates.rows
+        extra = dict(batch.extra_info)
+        if micro:
+            extra["micro_batch_size_per_gpu"] = fitting_micro(len(rows) // self._processes(), micro)
+        return KVBatchMeta(
+            partition_id=batch.partition_id,
+            keys=[batch.keys[row] for row in rows],
+            tags=[batch.tags[row] for row in rows],
+            extra_info=extra,
+        )
+
+    def _credited(self, batch: Any, metrics: dict[str, Any], log_probs: str) -> tuple[torch.Tensor, list[str]]:
+        """(B, T) advantages and the groups of a step's rows, from the verdicts and the field that has log-probabilities, if it is there.
+
+        What the actor gets is planned on the way.
+        """
         by_token = self.signed_credit.config.credit.token_weights != "none"
-        fields = ["uid", "response_mask", "rm_scores", "old_log_probs", "extra_fields"]
+        fields = ["uid", "response_mask", "rm_scores", log_probs, "extra_fields"]
         fields += [] if self._asked.task_key is None else [self._asked.task_key]
         fields += ["responses", "entropy"] if by_token else []
         data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
@@ -106,14 +178,14 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
             None if self._asked.task_key is None else [str(kind) for kind in data.pop(self._asked.task_key).tolist()]
         )
         padded = data.to_padded_tensor()
-        mask, log_probs = padded["response_mask"].bool(), padded["old_log_probs"]
+        mask, drawn = padded["response_mask"].bool(), padded.get(log_probs, None)
         sessions = sessions_of(batch.keys, [bool(tag.get("is_padding", False)) for tag in batch.tags])
         rollouts = (
             recorded(
                 sessions,
                 responses=padded["responses"],
                 mask=mask,
-                log_probs=log_probs,
+                log_probs=drawn,
                 entropy=padded.get("entropy", None),
                 temperature=float(self.config.actor_rollout_ref.rollout.temperature),
                 version=self.global_steps,
@@ -129,7 +201,7 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
             infos=infos,
             parts=self._part_names(),
             kinds=kinds,
-            surprisal=-(log_probs.double() * mask).sum(dim=1),
+            surprisal=None if drawn is None else -(drawn.double() * mask).sum(dim=1),
             low=self._asked.low,
             high=self._asked.high,
             rollouts=rollouts,
@@ -142,14 +214,14 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         )
         ours = self._rewarded(ours, verdicts_of(sessions, infos))
         credit, columns = self.signed_credit.step(ours)
+        columns |= rollout_columns(ours)
         metrics.update({f"credit/{name}": one.mean for name, one in columns.items() if not math.isnan(one.mean)})
         advantages = self._weighed(credit, ours, sessions, mask.sum(dim=1), batch)
         metrics["credit/tokens_saved"] = float(mask.sum() - mask[self._updates.rows].sum())
         wide = torch.zeros(mask.shape, dtype=torch.float64)
         # By rollout it holds for every token; by token the table ends with the longest response.
         wide[:, : mask.shape[1] if credit.advantages.ndim == 1 else advantages.shape[1]] = advantages
-        with giving(wide, uids):
-            return super()._compute_advantage(batch, metrics)
+        return wide, uids
 
     def _part_names(self) -> list[str]:
         section = self.signed_credit.config.credit
@@ -204,17 +276,11 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
         metrics["credit/updates"] = len(updates) * actor.ppo_epochs
         if not updates:
             return batch
-        kept = KVBatchMeta(
-            partition_id=batch.partition_id,
-            keys=[batch.keys[row] for row in updates.rows],
-            tags=[batch.tags[row] for row in updates.rows],
-            extra_info=dict(batch.extra_info),
-        )
         usual = actor.ppo_mini_batch_size, rollout.n
         with open_dict(self.config):
             try:
                 actor.ppo_mini_batch_size, rollout.n = updates.size, 1  # verl multiplies the two
-                super()._update_actor(kept, metrics)
+                super()._update_actor(self._sent(batch), metrics)
             finally:
                 actor.ppo_mini_batch_size, rollout.n = usual
         return batch

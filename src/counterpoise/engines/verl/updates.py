@@ -10,7 +10,16 @@ import torch
 from counterpoise.engines.outside import row_shares
 from counterpoise.types import Batch, Credit, Divide
 
-__all__ = ["Updates", "dealt", "order_of", "plan_updates", "sent_rows", "shares_of", "tokens_of_updates"]
+__all__ = [
+    "Updates",
+    "dealt",
+    "fitting_micro",
+    "order_of",
+    "plan_updates",
+    "sent_rows",
+    "shares_of",
+    "tokens_of_updates",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +85,11 @@ def dealt(rows: int, *, processes: int, minibatch: int) -> torch.Tensor:
     """
     own, share = rows // processes, minibatch // processes
     return torch.arange(rows) % own // share
+
+
+def fitting_micro(rows: int, most: int) -> int:
+    """The largest number of rows, `most` or fewer, that cuts a process's `rows` into equal microbatches, as verl wants them."""
+    return max(size for size in range(1, max(1, min(rows, most)) + 1) if rows % size == 0)
 
 
 def order_of(kept: torch.Tensor, *, processes: int, minibatch: int) -> torch.Tensor:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from counterpoise.errors import DataError
 from counterpoise.evaluation.estimators.passk import k_sweep
@@ -17,7 +15,7 @@ from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.evaluation.statistics.seeds import SeededInterval, seeded_intervals
 from counterpoise.evaluation.statistics.sharpening import beyond_sharpening
 
-__all__ = ["CellPoint", "measured_cell", "over_seeds", "rollouts_each"]
+__all__ = ["CellPoint", "axis_text", "measured_cell", "place_text", "rollouts_each"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +40,22 @@ class CellPoint:
     """pass@k at each k, then the area over them; intervals over problems."""
     less: Mapping[str, tuple[SeededInterval, ...]]
     """Paired differences of the same by what they are from: `base`, and `sharpened` where the base was measured colder."""
-    less_base: FloatArray | None
-    """(P, K + 1) differences from the base of each problem, in the order of their ids: what a mean over seeds is taken of."""
+    problem_ids: tuple[str, ...] = ()
+    """Problems that it was measured on, in order; none where it was read from a table, which has no line for a problem."""
+    values: FloatArray | None = None
+    """(P, K + 1) pass@k and area of each problem; None where it was read from a table."""
+    by_problem: Mapping[str, FloatArray] = field(default_factory=dict)
+    """(P, K + 1) differences of each problem, by what they are from as in `less`; empty where it was read from a table."""
+
+
+def axis_text(value: object) -> str:
+    """A value of an axis as it stands in names and tables: as TOML writes it, texts without their quotes."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def place_text(axes: Mapping[str, Any]) -> str:
+    """Values of the axes in words, `tasks.max_train=200`; empty without an axis."""
+    return ", ".join(f"{key}={axis_text(value)}" for key, value in axes.items())
 
 
 def measured_cell(
@@ -83,15 +95,10 @@ def measured_cell(
         ks=tuple(ks),
         points=tuple(seeded_intervals(values[None], confidence=confidence)),
         less={name: tuple(seeded_intervals(d[None], confidence=confidence)) for name, d in differences.items()},
-        less_base=differences.get(BASE),
+        problem_ids=tuple(sorted(problem.problem_id for problem in counts)),
+        values=values,
+        by_problem=differences,
     )
-
-
-def over_seeds(cells: Sequence[CellPoint], *, confidence: float = 0.95) -> SeededInterval:
-    """The area less the base's, over the seeds of one arm in one place after one step (`seeded_intervals`)."""
-    found = [cell.less_base[:, -1] for cell in cells if cell.less_base is not None]
-    (interval,) = seeded_intervals(np.stack(found), confidence=confidence)
-    return interval
 
 
 def rollouts_each(cells: Sequence[CellPoint]) -> float:

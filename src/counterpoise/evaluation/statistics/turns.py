@@ -1,17 +1,16 @@
-"""Where an arm of a grid stops paying, and where it leaves another behind: the step from which on an interval excludes zero."""
+"""Where an arm of a study stops paying, and where it leaves another behind: the step from which on an interval excludes zero."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-import numpy as np
-
-from counterpoise.evaluation.estimators.subsets import FloatArray
-from counterpoise.evaluation.statistics.arms import BASE
-from counterpoise.evaluation.statistics.cells import CellPoint, over_seeds, rollouts_each
-from counterpoise.evaluation.statistics.seeds import SeededInterval, seeded_intervals
+from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
+from counterpoise.evaluation.statistics.cells import CellPoint, rollouts_each
+from counterpoise.evaluation.statistics.differences import Difference, Place, grouped, place_of, turned
+from counterpoise.evaluation.statistics.seeds import SeededInterval
 
 __all__ = ["Turn", "turns"]
 
@@ -25,7 +24,7 @@ class Turn:
     axes: Mapping[str, object]
     """Its place: value on each axis."""
     against: str
-    """`base`, or another arm, whose seeds and problems are paired with its own."""
+    """`base`, `sharpened`, or another arm, whose seeds and problems are paired with its own."""
     side: int
     """+1: above it, -1: below, 0: the interval holds zero."""
     step: int
@@ -36,75 +35,47 @@ class Turn:
     """After that step."""
 
 
-def turns(cells: Sequence[CellPoint], *, against: str = BASE, confidence: float = 0.95) -> list[Turn]:
+def turns(cells: Sequence[CellPoint], differences: Sequence[Difference], *, against: str = BASE) -> list[Turn]:
     """A turn for each arm in each place of one bed.
 
     The points of one run are read one after the other and not corrected for looking at several.
 
     Args:
-        cells: of one bed.
-        against: `base`, or the name of an arm; a place where that was not measured has no turn, and the arm itself has none.
-        confidence: level of the intervals (`seeded_intervals`: seeds and problems both vary).
+        cells: of one bed; they say how often problems were seen.
+        differences: of the same bed.
+        against: `base`, `sharpened`, or the name of an arm; a place where that was not measured has no turn, and the arm itself has none.
+            A step after which the difference has no interval is passed over.
     """
-    places: dict[tuple[tuple[str, object], ...], dict[str, dict[int, list[CellPoint]]]] = {}
-    for cell in cells:
-        if cell.seed is not None:
-            by_arm = places.setdefault(tuple(cell.axes.items()), {})
-            by_arm.setdefault(cell.arm, {}).setdefault(cell.step, []).append(cell)
-    found = []
-    for axes, by_arm in places.items():
-        for arm, by_step in by_arm.items():
-            others = by_arm.get(against, {})
-            if arm != against and (against == BASE or others):
-                walked = [
-                    (step, own, interval)
-                    for step, own in sorted(by_step.items())
-                    for interval in _difference(own, others.get(step, []), against, confidence)
-                ]
-                if walked:
-                    found.append(_turn(arm, dict(axes), against, walked))
-    return found
+    walked: dict[tuple[Place, str], list[Difference]] = {}
+    for one in differences:
+        both = one.against not in (BASE, SHARPENED)
+        own = one if one.against == against else turned(one) if both and one.arm == against else None
+        if own is not None and not math.isnan(own.points[-1].low):
+            walked.setdefault((place_of(own), own.arm), []).append(own)
+    trained = {
+        (place, arm, step): rollouts_each(own)
+        for place, by_step in grouped(cells).items()
+        for step, by_arm in by_step.items()
+        for arm, own in by_arm.items()
+    }
+    return [_turn(sorted(steps, key=lambda one: one.step), trained) for steps in walked.values()]
 
 
-def _turn(
-    arm: str,
-    axes: Mapping[str, object],
-    against: str,
-    walked: Sequence[tuple[int, Sequence[CellPoint], SeededInterval]],
-) -> Turn:
-    side = _side(walked[-1][2])
-    lasting = list(takewhile(lambda one: _side(one[2]) == side, reversed(walked)))
-    step, own, difference = lasting[-1] if side else walked[-1]
+def _turn(steps: Sequence[Difference], trained: Mapping[tuple[Place, str, int], float]) -> Turn:
+    side = _side(steps[-1])
+    lasting = list(takewhile(lambda one: _side(one) == side, reversed(steps)))
+    at = lasting[-1] if side else steps[-1]
     return Turn(
-        arm=arm,
-        axes=axes,
-        against=against,
+        arm=at.arm,
+        axes=at.axes,
+        against=at.against,
         side=side,
-        step=step,
-        intensity=rollouts_each(own),
-        difference=difference,
+        step=at.step,
+        intensity=trained.get((place_of(at), at.arm, at.step), math.nan),
+        difference=at.points[-1],
     )
 
 
-def _side(interval: SeededInterval) -> int:
-    return int(interval.low > 0) - int(interval.high < 0)
-
-
-def _difference(
-    own: Sequence[CellPoint], other: Sequence[CellPoint], against: str, confidence: float
-) -> Iterator[SeededInterval]:
-    """The difference of the areas, where there is one."""
-    if against == BASE:
-        yield over_seeds(own, confidence=confidence)
-        return
-    moved = {(cell.seed, cell.ks): area for cell in own for area in _area(cell)}
-    there = {(cell.seed, cell.ks): area for cell in other for area in _area(cell)}
-    paired = [moved[key] - there[key] for key in moved if key in there]
-    if paired and len({len(difference) for difference in paired}) == 1:
-        (interval,) = seeded_intervals(np.stack(paired), confidence=confidence)
-        yield interval
-
-
-def _area(cell: CellPoint) -> Iterator[FloatArray]:
-    if cell.less_base is not None:
-        yield cell.less_base[:, -1]
+def _side(difference: Difference) -> int:
+    area = difference.points[-1]
+    return int(area.low > 0) - int(area.high < 0)

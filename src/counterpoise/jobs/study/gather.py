@@ -1,4 +1,4 @@
-"""Every run of a study at every step after which it was measured, as records for a table and a page."""
+"""All that a study measured, read from its runs: every run at every step, and the differences over seeds."""
 
 from __future__ import annotations
 
@@ -7,22 +7,37 @@ from collections.abc import Sequence
 from counterpoise.evaluation.statistics.arms import BASE, Arm
 from counterpoise.evaluation.statistics.cells import CellPoint, measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
+from counterpoise.evaluation.statistics.differences import MeasuredStudy, differences
 from counterpoise.jobs.study.runs import Study, StudyRun
 from counterpoise.jobs.study.trajectory import metrics_of, success_after
 
-__all__ = ["gather_cells"]
+__all__ = ["gather_study"]
 
 _SUMS = {"updates": "optimiser_steps", "tokens": "tokens_sampled"}
 """What is added up over the steps, and the column of a step."""
 _LASTS = ("rollouts_per_problem", "epochs")
 
 
-def gather_cells(study: Study, *, temperatures: Sequence[float] = (), confidence: float = 0.95) -> list[CellPoint]:
+def gather_study(
+    study: Study, *, temperatures: Sequence[float] | None = None, confidence: float = 0.95
+) -> MeasuredStudy:
     """Place by place: the base, the base at those of the temperatures at which it was measured, then every run at every step.
+
+    Args:
+        study: the study, trained as far as it may be.
+        temperatures: of the base drawn colder; by default all at which it was measured.
+        confidence: level of the intervals.
 
     Raises:
         DataError: a run was evaluated on other problems than its base.
     """
+    cells = _cells(study, temperatures, confidence)
+    return MeasuredStudy(
+        cells=tuple(cells), differences=tuple(differences(cells, confidence=confidence)), confidence=confidence
+    )
+
+
+def _cells(study: Study, temperatures: Sequence[float] | None, confidence: float) -> list[CellPoint]:
     cells = []
     for runs in study.places.values():
         bases: set[str] = set()
@@ -31,7 +46,8 @@ def gather_cells(study: Study, *, temperatures: Sequence[float] = (), confidence
             if before is None:
                 continue
             own = before.manifest.settings.temperature
-            at = {t: found.counts for t in temperatures if t != own and (found := run.base_at(t)) is not None}
+            wanted = run.base_temperatures if temperatures is None else temperatures
+            at = {t: found.counts for t in wanted if t != own and (found := run.base_at(t)) is not None}
             colder: list[Sequence[ProblemCounts]] = list(at.values())
             named = {BASE: before.counts} | {f"{BASE} at temperature {t:g}": counts for t, counts in at.items()}
             for name, counts in named.items():

@@ -6,6 +6,7 @@ DIRECTORY/BED/tasks.max_train=100/ARM-seed0/ …             in a grid, under it
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from counterpoise.build.checks import check_names, check_policy
 from counterpoise.build.problems import Problems, problems_of
 from counterpoise.config import RunConfig
 from counterpoise.errors import ConfigError, TrainingError, UsageError
+from counterpoise.evaluation.statistics.cells import place_text
 from counterpoise.jobs.study.pace import TimeLeft
 from counterpoise.runfile import settled
 from counterpoise.runs.directory import RunDirectory
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from counterpoise.engines.local.observer import Observer
     from counterpoise.evaluation.summary import EvaluationResult
 
-__all__ = ["Study", "StudyRun", "axis_text", "run_directory"]
+__all__ = ["Study", "StudyRun", "run_directory"]
 
 _T = TypeVar("_T")
 
@@ -53,7 +55,7 @@ class StudyRun:
     @property
     def place(self) -> str:
         """Bed and values of the axes in words: what arms are compared within; empty where a study has neither."""
-        return ", ".join(filter(None, [self.bed, *(f"{key}={axis_text(value)}" for key, value in self.axes.items())]))
+        return ", ".join(filter(None, [self.bed, place_text(self.axes)]))
 
     @property
     def label(self) -> str:
@@ -91,6 +93,14 @@ class StudyRun:
     def base_at(self, temperature: float) -> EvaluationResult | None:
         """pass@k of the base at another temperature, everything else as the run has it; None when it was not measured."""
         return _evaluated(self.base, 0, (_at(temperature),))
+
+    @property
+    def base_temperatures(self) -> list[float]:
+        """Other temperatures that its base was measured at, everything else as the run has it; ascending."""
+        folders = [path.name.partition(_COLDER)[2] for path in self.base.glob(f"{_COLDER}*")]
+        numbers = [name.partition("-")[0] for name in folders]
+        known = {float(number) for number in numbers if _NUMBER.fullmatch(number)}
+        return sorted(value for value in known if value > 0 and _store(self.base, 0, (_at(value),)) is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,11 +256,9 @@ class Study:
 
 
 _STEP = "step-"
-
-
-def axis_text(value: object) -> str:
-    """A value of an axis as it stands in names and tables: as TOML writes it, texts without their quotes."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+_COLDER = "evaluation-t"
+"""What the folder of evaluations at another temperature begins with (`runs.sampling`); the number and what else differs follow."""
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?(e-[0-9]+)?")
 
 
 def run_directory(run: StudyRun) -> RunDirectory:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import re
 
+from counterpoise.lazy import compiled
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.text.choice_text import (
@@ -43,11 +44,11 @@ from counterpoise.verifiers.text.extraction import extract, final_text
 __all__ = ["ChoiceVerifier"]
 
 _MAX_TEXT = 100_000
-_BOX = re.compile(r"\\f?box(?:ed)?[ \t]{0,8}\{")
-_TAG = re.compile(r"<answer>", re.IGNORECASE)
-_CLOSING_TAG = re.compile(r"</answer>", re.IGNORECASE)
-_BETWEEN_BOXES = re.compile(r"[\s}$]{0,8}(?:[,;/&]|and|or){0,2}[\s$]{0,8}")
-_GOLD = re.compile(r"([A-Z]) of (\d{1,2})")
+_BOX = compiled(r"\\f?box(?:ed)?[ \t]{0,8}\{")
+_TAG = compiled(r"<answer>", re.IGNORECASE)
+_CLOSING_TAG = compiled(r"</answer>", re.IGNORECASE)
+_BETWEEN_BOXES = compiled(r"[\s}$]{0,8}(?:[,;/&]|and|or){0,2}[\s$]{0,8}")
+_GOLD = compiled(r"([A-Z]) of (\d{1,2})")
 
 
 @settings("verifier choice")

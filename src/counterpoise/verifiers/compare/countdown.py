@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from fractions import Fraction
 from types import MappingProxyType
 from typing import ClassVar
 
+from counterpoise.lazy import compiled
 from counterpoise.settings import settings
 from counterpoise.thought import final_text
 from counterpoise.types import Extraction, Judgement, VerdictValue
@@ -22,12 +22,12 @@ _MAX_DIGITS = 9
 _HALF_AT = 10  # distance from the target at which an answer is half as close as a right one
 _BOX = "\\boxed{"
 _TAG = "<answer>"
-_GOLD = re.compile(r"([0-9]{1,9}(?:,[0-9]{1,9})*)=([0-9]{1,9})")
-_CLAIM = re.compile(r"=[ \t]*([0-9]{1,9})[ \t]*\Z")
-_TOKEN = re.compile(r"[ \t]*(?:([0-9]+)|([-+*/()]))")
+_GOLD = compiled(r"([0-9]{1,9}(?:,[0-9]{1,9})*)=([0-9]{1,9})")
+_CLAIM = compiled(r"=[ \t]*([0-9]{1,9})[ \t]*\Z")
+_TOKEN = compiled(r"[ \t]*(?:([0-9]+)|([-+*/()]))")
 # What people and language models write for the same signs.
 _ASCII = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-"})
-_LATEX = re.compile(r"\\(times|cdot|div|left|right)(?![a-zA-Z])")
+_LATEX = compiled(r"\\(times|cdot|div|left|right)(?![a-zA-Z])")
 _SIGNS = {"times": "*", "cdot": "*", "div": "/", "left": "", "right": ""}
 
 

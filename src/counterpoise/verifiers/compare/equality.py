@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from counterpoise.lazy import compiled
 from counterpoise.types import Judgement, VerdictValue
 from counterpoise.verifiers.compare.numeric import numbers_agree, parse_number
 from counterpoise.verifiers.text import answers, chains
@@ -23,11 +24,11 @@ __all__ = ["Equality", "judgement"]
 
 _MAX_LIST = 40
 _MAX_DEPTH = 6
-_ASSIGNED = re.compile(r"\\?[A-Za-z]+\s*(?:_\s*(?:\{[^{}]*\}|\w))?\s*=\s*([^=<>]+)", re.DOTALL)
-_MEMBER = re.compile(r"[A-Za-z]\s*\\in(?![A-Za-z])\s*")
-_VECTOR = re.compile(r"\(\s*[A-Za-z]\w?(?:\s*,\s*[A-Za-z]\w?)+\s*\)\s*=\s*(?P<value>\(.*\))", re.DOTALL)
-_ANGLE = re.compile(r"\\langle(.*?)\\rangle", re.DOTALL)
-_RELATED = re.compile(r"[<>]|\\(?:leq?|geq?|lt|gt|leqslant|geqslant|neq?)(?![A-Za-z])")
+_ASSIGNED = compiled(r"\\?[A-Za-z]+\s*(?:_\s*(?:\{[^{}]*\}|\w))?\s*=\s*([^=<>]+)", re.DOTALL)
+_MEMBER = compiled(r"[A-Za-z]\s*\\in(?![A-Za-z])\s*")
+_VECTOR = compiled(r"\(\s*[A-Za-z]\w?(?:\s*,\s*[A-Za-z]\w?)+\s*\)\s*=\s*(?P<value>\(.*\))", re.DOTALL)
+_ANGLE = compiled(r"\\langle(.*?)\\rangle", re.DOTALL)
+_RELATED = compiled(r"[<>]|\\(?:leq?|geq?|lt|gt|leqslant|geqslant|neq?)(?![A-Za-z])")
 _INEXACT = Fraction(1, 2000)
 
 

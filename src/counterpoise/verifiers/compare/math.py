@@ -6,12 +6,12 @@ Most answers of a group are plain numbers or repeat the gold's text, and importi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache, partial
 from importlib.metadata import version
 
+from counterpoise.lazy import compiled
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.compare.equality import Equality, judgement
@@ -27,8 +27,8 @@ from counterpoise.verifiers.text.spelled import figures
 __all__ = ["MathVerifier", "numbers_agree"]
 
 _VERSION = "5"
-_NUMBER_TEXT = re.compile(r"\\text\s*\{\s*([A-Za-z]+)")
-_WORDED = re.compile(r"(.*[\d}])\s+([A-Za-z]{2,}(?:\.? [A-Za-z]{2,})*\.?)(?: ?\^ ?\{?\d\}?)?")
+_NUMBER_TEXT = compiled(r"\\text\s*\{\s*([A-Za-z]+)")
+_WORDED = compiled(r"(.*[\d}])\s+([A-Za-z]{2,}(?:\.? [A-Za-z]{2,})*\.?)(?: ?\^ ?\{?\d\}?)?")
 
 
 @settings("verifier math")

@@ -11,11 +11,11 @@ Brackets around a number change nothing, `(-1,250)` is -1250. Around money they 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
+from counterpoise.lazy import compiled
 from counterpoise.ranges import Tolerance
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
@@ -33,11 +33,11 @@ __all__ = ["Number", "NumericVerifier", "numbers_agree", "parse_number", "parse_
 _MAX_DIGITS = 1000
 _MAX_EXPONENT = 400
 _PLAIN = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+"
-_DECIMAL = re.compile(
+_DECIMAL = compiled(
     rf"(?P<sign>[-+]?)\s*(?P<digits>{_PLAIN})"
     r"(?:[eE](?P<e>[-+]?\d{1,4})|\s*(?:\\times|\\cdot|\*|x)\s*10\s*\^\s*\{?\s*(?P<power>[-+]?\d{1,4})\s*\}?)?"
 )
-_FRACTION = re.compile(
+_FRACTION = compiled(
     r"(?P<sign>[-+]?)\s*(?:(?P<whole>\d+)(?:\s+|(?=\\)))?"
     r"(?:(?P<n1>-?\d+)\s*/\s*(?P<d1>-?\d+)|\\frac\s*\{\s*(?P<n2>-?\d+)\s*\}\s*\{\s*(?P<d2>-?\d+)\s*\}|\\frac\s*(?P<n3>\d)\s*(?P<d3>\d))"
 )

@@ -8,6 +8,7 @@ from collections import Counter
 from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple
 
+from counterpoise.lazy import compiled
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.compare.numeric import NumericVerifier
@@ -18,8 +19,8 @@ __all__ = ["StepsVerifier"]
 _FINAL: Final = "\n####"
 _MAX_STEPS: Final = 64
 _MAX_STEP: Final = 64
-_SEPARATOR: Final = re.compile(r"[;\n]")
-_STEP: Final = re.compile(r"(-?\d{1,12}) ?([-+*/]) ?(-?\d{1,12}) ?= ?(-?\d{1,12})", re.ASCII)
+_SEPARATOR: Final = compiled(r"[;\n]")
+_STEP: Final = compiled(r"(-?\d{1,12}) ?([-+*/]) ?(-?\d{1,12}) ?= ?(-?\d{1,12})", re.ASCII)
 _ASCII: Final = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-"})
 _NUMBER: Final = NumericVerifier()
 

@@ -26,6 +26,7 @@ from latex2sympy2_extended.math_normalization import normalize_latex
 from math_verify.grader import verify
 from math_verify.parser import LatexExtractionConfig, parse_latex_cached
 
+from counterpoise.lazy import compiled
 from counterpoise.types import Judgement, VerdictValue
 from counterpoise.verifiers.compare.bound import added_up, integrals_equal
 from counterpoise.verifiers.compare.equality import judgement
@@ -44,12 +45,12 @@ _EQUAL = sympy.Float("1e-40", _DIGITS)
 _SUMS = (sympy.Sum, sympy.Product)
 _BINDING = (sympy.Integral, sympy.Derivative, sympy.Sum, sympy.Product, sympy.Limit)
 _INTEGER_NAMES = frozenset("nkmj")
-_MATRIX = re.compile(r"\\begin\{([bpvB]?matrix|array)\}(?:\{[lcr|]*\})?(.*?)\\end\{\1\}", re.DOTALL)
-_LANGLE = re.compile(r"\\langle(.*?)\\rangle", re.DOTALL)
-_BASE = re.compile(r"([0-9A-F]+)\s*_\s*\{?\s*(\d{1,2})\s*\}?")
-_MIXED = re.compile(r"(?<![\d.}])(\d+)\s+(\d+)/(\d+)(?![\d.])")
-_POWER_OF_TEN = re.compile(r"(?<![\w.}\\])(\d+(?:\.\d+)?)[eE]([-+]?\d{1,3})(?![\w.])")
-_UNIT = re.compile(r"\\(?:text|mathrm|textrm|mbox)\s*\{\s*([A-Za-z]+)\s*\}\s*")
+_MATRIX = compiled(r"\\begin\{([bpvB]?matrix|array)\}(?:\{[lcr|]*\})?(.*?)\\end\{\1\}", re.DOTALL)
+_LANGLE = compiled(r"\\langle(.*?)\\rangle", re.DOTALL)
+_BASE = compiled(r"([0-9A-F]+)\s*_\s*\{?\s*(\d{1,2})\s*\}?")
+_MIXED = compiled(r"(?<![\d.}])(\d+)\s+(\d+)/(\d+)(?![\d.])")
+_POWER_OF_TEN = compiled(r"(?<![\w.}\\])(\d+(?:\.\d+)?)[eE]([-+]?\d{1,3})(?![\w.])")
+_UNIT = compiled(r"\\(?:text|mathrm|textrm|mbox)\s*\{\s*([A-Za-z]+)\s*\}\s*")
 _UNIT_NAMES = "nm mm cm dm m km mg g kg ml cl dl l ms s min h in ft yd mi oz lb"
 _UNITS = frozenset(_UNIT_NAMES.split())
 

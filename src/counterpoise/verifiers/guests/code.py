@@ -34,7 +34,7 @@ class CodeVerifier(Confined):
     - `cases`: `entry_point` (a name or an expression such as `Solution().run`), `cases`, pairs of arguments and result.
 
     Every kind may have `preamble`, which goes before the program. One assert is one test, in a loop too; tests without asserts are one
-    test together (rule `tests_whole`). A program that uses up its time is WRONG: it had what it was given (`sandbox.job` says how that
+    test together (rule `tests_whole`). A program that uses up its time is WRONG: it had what it was given (`sandbox.limits` says how that
     is distinguished from a busy machine, which is UNSCORED).
 
     Raises:

@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 
 from counterpoise.types import Extraction
 from counterpoise.verifiers.guests.programs import extract_program
-from counterpoise.verifiers.sandbox.job import Limits
 from counterpoise.verifiers.sandbox.levels import best_level, unsafe_words
+from counterpoise.verifiers.sandbox.limits import Limits
 
 __all__ = ["Confined"]
 

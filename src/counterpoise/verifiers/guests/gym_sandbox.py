@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from counterpoise.verifiers.sandbox.job import Limits
 from counterpoise.verifiers.sandbox.levels import best_level
+from counterpoise.verifiers.sandbox.limits import Limits
 from counterpoise.verifiers.sandbox.process import Launcher, Level, SandboxFault
 
 __all__ = ["SandboxedScorer", "discard_scorer", "thread_scorer"]

@@ -17,6 +17,7 @@ from typing import Annotated, NamedTuple
 
 from annotated_types import Ge, Le
 
+from counterpoise.lazy import compiled
 from counterpoise.types import Extraction
 from counterpoise.verifiers.text.extraction import final_text
 
@@ -31,9 +32,9 @@ MAX_PROGRAM = 65_536
 """Characters of a program at most; a longer one is not an answer."""
 
 # Possessive: a line of tildes, or of blanks behind a fence, that ends in a backtick would take time quadratic in its length.
-_FENCE = re.compile(r"[ \t]{0,12}(`{3,}+|~{3,}+)[ \t]*+([^`\n]*+)$")
+_FENCE = compiled(r"[ \t]{0,12}(`{3,}+|~{3,}+)[ \t]*+([^`\n]*+)$")
 _PYTHON = frozenset(("python", "py", "python3", "py3"))
-_START = re.compile(
+_START = compiled(
     r"(?:def|class|import|from|async|for|while|if|try|with|assert|print)\b[^\n]*[(:.\w]|@\w|#|\"\"\"|'''"
     r"|[A-Za-z_][\w, .\[\]]{0,80}[-+*/]?=(?!=)"
 )

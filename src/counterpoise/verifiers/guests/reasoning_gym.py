@@ -7,13 +7,13 @@ import contextlib
 import importlib
 import inspect
 import math
-import re
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Any, Final
 
 from counterpoise.errors import MissingExtraError, VerifierError
+from counterpoise.lazy import compiled
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.guests.gym_sandbox import SandboxedScorer, discard_scorer, thread_scorer
@@ -62,11 +62,11 @@ REVIEWED: Final[Mapping[str, str]] = MappingProxyType(
 _RUNNERS: Final = "eval exec compile __import__ parse_expr sympify lambdify parse_latex parse_mathematica system popen"
 _DANGEROUS: Final = frozenset(_RUNNERS.split())
 _DANGEROUS_MODULES: Final = frozenset(("pickle", "marshal", "subprocess", "os", "shelve", "runpy"))
-_SUSPECT: Final = re.compile(rf"\b(?:{'|'.join(sorted(_DANGEROUS | _DANGEROUS_MODULES))})\b")
+_SUSPECT: Final = compiled(rf"\b(?:{'|'.join(sorted(_DANGEROUS | _DANGEROUS_MODULES))})\b")
 _ELEMENTARY: Final = "Abs acos acosh asin asinh atan atanh cos cosh cot csc exp ln log sec sin sinh sqrt tan tanh"
 _FUNCTIONS: Final = frozenset(_ELEMENTARY.split())
 _MAX_POWER: Final = 1000
-_NAME: Final = re.compile(r"[A-Za-z]|pi")
+_NAME: Final = compiled(r"[A-Za-z]|pi")
 _NODES: Final = (
     *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.Constant, ast.Name, ast.Call, ast.Load),
     *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.UAdd, ast.USub),

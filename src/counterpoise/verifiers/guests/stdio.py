@@ -17,8 +17,9 @@ from counterpoise.types import Judgement, VerdictValue
 from counterpoise.verifiers.guests.confined import Confined
 from counterpoise.verifiers.guests.programs import Megabytes, Seconds
 from counterpoise.verifiers.isolate.pool import unscored
-from counterpoise.verifiers.sandbox.job import Limits, Script
+from counterpoise.verifiers.sandbox.job import Script
 from counterpoise.verifiers.sandbox.levels import discard_sandbox, thread_sandbox
+from counterpoise.verifiers.sandbox.limits import Limits
 from counterpoise.verifiers.sandbox.process import SandboxFault
 
 __all__ = ["StdioVerifier", "same_output"]

@@ -1,10 +1,4 @@
-"""One program at a time: give it to fresh guests, keep the clock, and say what happened.
-
-Whose fault is a time-out? A program has had its limit when it has run, or slept of its own will, for `seconds`; the time that it stood
-in the queue for a processor does not count. The kernel ends it when its processor time is over; a program that sleeps is found out by
-asking how long it has queued. Past `overload_seconds` of wall time nothing is decided: the machine is too busy, and that is not the
-program's fault.
-"""
+"""One program at a time: give it to fresh guests, keep the clock, and say what happened."""
 
 from __future__ import annotations
 
@@ -15,46 +9,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final
 
+from counterpoise.verifiers.sandbox.limits import GuestClock, Limits
 from counterpoise.verifiers.sandbox.plain import Unsendable, load
 from counterpoise.verifiers.sandbox.process import Guest, Launcher, Level, SandboxFault
 
-__all__ = ["Examined", "Limits", "Sandbox", "Script"]
+__all__ = ["Examined", "Sandbox", "Script"]
 
 _CAP: Final = 64 << 20
 _HELLO_SECONDS: Final = 30.0
-_LOOK_SECONDS: Final = 0.25
 _KILLED: Final = (137, -9)
 _GONE: Final = b'["l","gone","the program has ended"]\n'
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a program gets."""
-
-    seconds: int = 4
-    """Of its own time, in all its calls together."""
-    memory_mb: int = 1024
-    """Mebibytes of address space, the interpreter's 20 included."""
-    overload_seconds: float = 60.0
-    """Of wall time, after which nothing is decided."""
-    file_mb: int = 16
-    """Largest file."""
-    files: int = 64
-    """Open files at most."""
-    threads: int = 64
-    """Threads at most; other processes cannot be made at all."""
-    output_mb: int = 16
-    """Most that may be printed to standard output where that is judged."""
-
-    def message(self, *, spare_threads: int = 0) -> dict[str, int]:
-        """As the guest reads them, in bytes."""
-        return {
-            "cpu": self.seconds,
-            "memory": self.memory_mb << 20,
-            "file": self.file_mb << 20,
-            "files": self.files,
-            "threads": self.threads + spare_threads,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,48 +55,6 @@ class Script:
     """What it wrote to standard output."""
     fault: str | None = None
     """Why nothing is known; not the program's fault."""
-
-
-class _Clock:
-    """Time that one guest has taken, and whether it has had its limit."""
-
-    def __init__(self, launcher: Launcher, guest: Guest, limits: Limits) -> None:
-        self._launcher, self._guest, self._limits = launcher, guest, limits
-        self._before, self._since = 0.0, time.monotonic()
-        self._running, self._next_look = True, float(limits.seconds)
-        self._looked_at, self._begun = 0.0, self._since
-
-    def start(self) -> None:
-        if not self._running:
-            self._since, self._running = time.monotonic(), True
-
-    def stop(self) -> None:
-        if self._running:
-            self._before, self._running = self.elapsed, False
-
-    @property
-    def elapsed(self) -> float:
-        return self._before + (time.monotonic() - self._since if self._running else 0.0)
-
-    @property
-    def overloaded(self) -> bool:
-        return time.monotonic() - self._begun > self._limits.overload_seconds
-
-    def spent(self) -> bool:
-        """Whether the limit is over, as far as is known; asks the kernel when it may be."""
-        if self._guest.inspected:
-            self._guest.inspected = False
-            if self._guest.waited is not None and self._looked_at - self._guest.waited >= self._limits.seconds:
-                return True
-        if self.elapsed >= self._next_look:
-            self._launcher.inspect(self._guest)
-            self._looked_at = self.elapsed
-            self._next_look = self._looked_at + _LOOK_SECONDS
-        return False
-
-    def patience(self) -> float:
-        """Seconds until something has to be looked at."""
-        return max(0.01, min(self._next_look - self.elapsed, 1.0)) if self._running else 1.0
 
 
 class Sandbox:
@@ -200,7 +122,7 @@ class Sandbox:
         stdout.cap = limits.output_mb << 20
         guest.channel.send(self._job(code, limits))
         stdin.send(data)
-        clock = _Clock(launcher, guest, limits)
+        clock = GuestClock(launcher, guest, limits)
         while guest.ending is None or not stdout.closed:
             if not stdin.waiting:
                 stdin.close()
@@ -250,7 +172,7 @@ class _Examination:
 
     def __init__(self, launcher: Launcher, program: Guest, tests: Guest, limits: Limits) -> None:
         self._launcher, self._program, self._tests, self._limits = launcher, program, tests, limits
-        self._clock = _Clock(launcher, program, limits)
+        self._clock = GuestClock(launcher, program, limits)
         self._loaded = self._asked = False
         self._gone: str | None = None
         self._fault: str | None = None

@@ -12,7 +12,8 @@ from functools import cache
 from typing import Any, Final, get_args
 
 from counterpoise.errors import VerifierError
-from counterpoise.verifiers.sandbox.job import Limits, Sandbox
+from counterpoise.verifiers.sandbox.job import Sandbox
+from counterpoise.verifiers.sandbox.limits import Limits
 from counterpoise.verifiers.sandbox.process import Level, SandboxFault
 
 __all__ = [

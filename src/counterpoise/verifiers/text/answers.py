@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from counterpoise.lazy import compiled
+
 __all__ = [
     "Link",
     "bare",
@@ -21,41 +23,41 @@ __all__ = [
     "without_about",
 ]
 
-_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
-_SPACE = re.compile(r"(?<![A-Za-z0-9])\s+|\s+(?![A-Za-z0-9])")
-_RELATION = re.compile(r"=|\\(?:approx|simeq|cong|doteq)(?![A-Za-z])")
+_TEXT = compiled(r"\\text\s*\{([^{}]*)\}")
+_SPACE = compiled(r"(?<![A-Za-z0-9])\s+|\s+(?![A-Za-z0-9])")
+_RELATION = compiled(r"=|\\(?:approx|simeq|cong|doteq)(?![A-Za-z])")
 _OPEN, _CLOSE = "([{", ")]}"
-_ARROW = re.compile(r"\\(?:Rightarrow|implies|therefore|Longrightarrow|iff|Leftrightarrow)(?![A-Za-z])")
-_ABOUT = re.compile(
+_ARROW = compiled(r"\\(?:Rightarrow|implies|therefore|Longrightarrow|iff|Leftrightarrow)(?![A-Za-z])")
+_ABOUT = compiled(
     r"(?:approximately|approx\.?|about|roughly|around|nearly|exactly|\\approx|\\sim(?:eq)?|=|:|≈)(?![A-Za-z])\s*"
     r"|(?:\\text\s*\{\s*)?(?:a total of"
     r"|(?:there|it|they|we|she|he) (?:are|is|have|has|will be|needs?)(?: a total of)?)\s*\}?\s*(?=[-+\\.]?\s?\d)"
     r"|(?:一共|总共|總共|共计|共|大约|大約|约|約)?(?:有|是|为|為|需要|等于)?(?<=[一-鿿])\s*(?=[-+\\.$]?\s?\d)",
     re.IGNORECASE,
 )
-_STATED = re.compile(r"\\text\s*\{[^{}]*(?:\b(?:is|are|equals?)|[:=])\s*\}\s*", re.IGNORECASE)
+_STATED = compiled(r"\\text\s*\{[^{}]*(?:\b(?:is|are|equals?)|[:=])\s*\}\s*", re.IGNORECASE)
 _VARIABLE = r"(?:[A-Za-z]|\\(?:alpha|beta|gamma|theta|lambda|phi|omega|mu|sigma|varphi|epsilon|delta)(?![A-Za-z]))"
 _INDEX = r"(?:\s*_\s*(?:\{[^{}]{1,12}\}|\w))?'*"
-_NAME = re.compile(
+_NAME = compiled(
     rf"(?:\\?[A-Za-z]+{_INDEX}|{_VARIABLE}{_INDEX}\s*\([^()=]{{1,24}}\)|\|[A-Z]{{1,3}}\|"
     rf"|\\(?:overline|vec|hat|bar|angle|triangle)\s*\{{?\s*[A-Za-z]{{1,4}}\s*\}}?"
     rf"|m?\s*\\angle\s*\{{?[A-Z]{{1,3}}\}}?|\\text\s*\{{[^{{}}]*\}}(?:\s*_\s*(?:\{{[^{{}}]*\}}|\w)|\s*\([^()]*\))?"
     r"|[A-Za-z]+(?: [A-Za-z]+){1,5}|[A-Z]{1,3})"
 )
-_FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt|frac|pi|infty|cdot|times)(?![A-Za-z])")
-_COMMAND = re.compile(r"\\[A-Za-z]+")
-_CONSTANT = re.compile(r"[0-9]|\\(?:pi|infty)(?![A-Za-z])|\be\b|\bi\b")
+_FUNCTION = compiled(r"\\(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt|frac|pi|infty|cdot|times)(?![A-Za-z])")
+_COMMAND = compiled(r"\\[A-Za-z]+")
+_CONSTANT = compiled(r"[0-9]|\\(?:pi|infty)(?![A-Za-z])|\be\b|\bi\b")
 _BAR = r"(?:\\mid(?![A-Za-z])|\\vert(?![A-Za-z])|\||:|\\colon(?![A-Za-z]))"
-_CONDITION = re.compile(
+_CONDITION = compiled(
     rf"\\\{{\s*{_VARIABLE}\s*(?:\\in\s*\\mathbb\s*\{{?R\}}?\s*)?{_BAR}\s*(?P<condition>.*[<>=\\].*)\\\}}", re.DOTALL
 )
 _REL = r"<|>|\\(?:leq?|geq?|lt|gt|leqslant|geqslant|neq?)(?![A-Za-z])"
-_RELATED = re.compile(_REL)
+_RELATED = compiled(_REL)
 _FLIPPED = {"<": ">", ">": "<", "le": "ge", "ge": "le", "ne": "ne"}
 
 
-_TO = re.compile(r"(?<=[\d}])\s*(?:\\text\s*\{\s*to\s*\}|(?<=\s)to(?=\s))\s*(?=[\d\\])|\\colon(?![A-Za-z])")
-_NO_TERM = re.compile(
+_TO = compiled(r"(?<=[\d}])\s*(?:\\text\s*\{\s*to\s*\}|(?<=\s)to(?=\s))\s*(?=[\d\\])|\\colon(?![A-Za-z])")
+_NO_TERM = compiled(
     r"[=<>,;{}[\](]\s*[A-Za-z]|\\text|[A-Za-z]{2}(?<!\\sqrt)(?<!\\frac)\s|[<>=,;]|\\(?:to|mid|in)(?![A-Za-z])"
 )
 

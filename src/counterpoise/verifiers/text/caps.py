@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
+from counterpoise.lazy import compiled
 from counterpoise.verifiers.compare.numeric import parse_number
 from counterpoise.verifiers.text import normalise
 
@@ -40,30 +41,30 @@ MAX_FACTORIALS = 300
 MAX_ORDER = 12
 """Order of a derivative."""
 
-_TOKEN = re.compile(
+_TOKEN = compiled(
     r"\\left\s*[.(\[|]?|\\right\s*[.)\]|]?|\\(?:begin|end)\s*\{[A-Za-z]*\*?\}|\\[A-Za-z]+|\\.|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|[A-Za-z]|\S"
 )
-_DETERMINANT = re.compile(
+_DETERMINANT = compiled(
     r"\\begin\{vmatrix\}(.*?)\\end\{vmatrix\}|\\det.*?\\begin\{[bpvB]?matrix\}(.*?)\\end\{", re.DOTALL
 )
-_MATRIX_POWER = re.compile(
+_MATRIX_POWER = compiled(
     r"\\begin\s*\{[bpB]?(?:matrix|array)\}(?P<body>(?:(?!\\begin).)*?)\\end\s*\{[bpB]?(?:matrix|array)\}[\s)\]]{0,4}"
     r"\^\s*\{?\s*-?\s*(?P<power>[0-9]{1,9})",
     re.DOTALL,
 )
-_RANGE = re.compile(
+_RANGE = compiled(
     r"\\(?P<kind>sum|prod)\s*(?:\\limits)?\s*_\s*\{?\s*[a-z]\s*=\s*(?P<first>[0-9]{1,9})\s*\}?\s*"
     r"\^\s*(?P<brace>\{)?\s*(?P<last>[0-9]{1,9})(?(brace)\s*\})"
 )
-_SLOW_TERMS = re.compile(
+_SLOW_TERMS = compiled(
     r"!|/|\\frac|\\binom|\\sqrt|\\(?:sin|cos|tan|ln|log|exp)(?![A-Za-z])|[0-9]\s*\^|\^\s*\{?\s*[a-z]"
 )
-_ORDER = re.compile(r"\\frac\s*\{\s*(?:d|\\partial)\s*\^\s*\{?\s*(?P<order>[0-9]{1,9})")
-_DIVISORS = re.compile(r"\\(?:gcd|operatorname\{lcm\}|operatorname\{gcd\})(?![A-Za-z])")
-_EXPONENT = re.compile(r"\^\s*\{?\s*([0-9]{1,9})")
-_LETTER = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?![A-Za-z])")
+_ORDER = compiled(r"\\frac\s*\{\s*(?:d|\\partial)\s*\^\s*\{?\s*(?P<order>[0-9]{1,9})")
+_DIVISORS = compiled(r"\\(?:gcd|operatorname\{lcm\}|operatorname\{gcd\})(?![A-Za-z])")
+_EXPONENT = compiled(r"\^\s*\{?\s*([0-9]{1,9})")
+_LETTER = compiled(r"(?<![\\A-Za-z])[A-Za-z](?![A-Za-z])")
 _DECIMAL = tuple("0123456789")  # `isdigit` is true of ² as well
-_SET = re.compile(r"\\\{(.*)\\\}", re.DOTALL)
+_SET = compiled(r"\\\{(.*)\\\}", re.DOTALL)
 _LARGEST_WRITTEN = 10**1000  # as many digits as `normalise.over_cap` lets through
 _OPEN = {"{": "}", "(": ")", "[": "]"}
 _FRACTIONS = (r"\frac", r"\dfrac", r"\tfrac", r"\cfrac")
@@ -72,7 +73,7 @@ _NAMED = {r"\pi": math.log10(math.pi), r"\infty": 0.0, "e": math.log10(math.e), 
 _ENDS_A_TERM = frozenset((*"+-−±,;=<>&", r"\\", r"\pm", r"\mp", r"\le", r"\ge", r"\leq", r"\geq", r"\cup", r"\cap"))
 _DIVIDES = frozenset(("/", ":", r"\div"))
 _NO_FACTOR = frozenset((r"\cdot", r"\times", r"\left", r"\right", r"\,", r"\ ", "*"))
-_MULTIFACTORIAL = re.compile(r"(?<![0-9.])(?:\(([0-9]{1,4})\)|([0-9]{1,4}))\s*(!(?:\s*!)+)")
+_MULTIFACTORIAL = compiled(r"(?<![0-9.])(?:\(([0-9]{1,4})\)|([0-9]{1,4}))\s*(!(?:\s*!)+)")
 
 
 class _TooLarge(Exception):

@@ -9,22 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from counterpoise.lazy import compiled
 from counterpoise.verifiers.text import answers
 
 __all__ = ["ends", "false_link", "is_collection", "is_equation", "is_worked", "same_name", "values"]
 
-_BRACKETED = re.compile(r"(?:[\[(]|\\\{)(?P<inside>.*)(?:[\])]|\\\})", re.DOTALL)
-_NAMED_SETS = re.compile(r"\\(?:emptyset|mathbb\s*\{?\s*[RQZNC]\s*\}?)")
-_NUMBERS = re.compile(r"[\[(\\].*\\(?:cup|cap|setminus)(?![A-Za-z]).*[\])}]", re.DOTALL)
-_ARITHMETIC = re.compile(
+_BRACKETED = compiled(r"(?:[\[(]|\\\{)(?P<inside>.*)(?:[\])]|\\\})", re.DOTALL)
+_NAMED_SETS = compiled(r"\\(?:emptyset|mathbb\s*\{?\s*[RQZNC]\s*\}?)")
+_NUMBERS = compiled(r"[\[(\\].*\\(?:cup|cap|setminus)(?![A-Za-z]).*[\])}]", re.DOTALL)
+_ARITHMETIC = compiled(
     r"(?:[\d\s.a-z+*/^(){}|!-]|\\(?:frac|sqrt|cdot|times|pi|sin|cos|tan|ln|log|exp|left|right)(?![A-Za-z]))+"
 )
-_LETTER = re.compile(r"(?<![\\A-Za-z])[a-z]")
-_COMMAND = re.compile(r"\\[A-Za-z]+")
+_LETTER = compiled(r"(?<![\\A-Za-z])[a-z]")
+_COMMAND = compiled(r"\\[A-Za-z]+")
 _SCALARS = frozenset("xyztnk")
-_OPERATES = re.compile(r"[-+*/^!\d]|\\[A-Za-z]|[a-z]\s*[a-z(]")
-_COLLECTS = re.compile(r",|\\\{|\\begin|\\c(?:up|ap)(?![A-Za-z])")
-_WORKED = re.compile(
+_OPERATES = compiled(r"[-+*/^!\d]|\\[A-Za-z]|[a-z]\s*[a-z(]")
+_COLLECTS = compiled(r",|\\\{|\\begin|\\c(?:up|ap)(?![A-Za-z])")
+_WORKED = compiled(
     r"[\])}]\s*(?:[-+]|\\c(?:up|ap)(?![A-Za-z]))\s*[\d(\[\\]|\A-?\d[\d./]*\s*(?:\\cdot\s*)?\(.*,"
     r"|,[^()]*\)\s*\\(?:cdot|times)\s*\(|\|\s*\(.*,",
     re.DOTALL,

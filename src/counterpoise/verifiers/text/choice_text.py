@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from counterpoise.lazy import compiled
 from counterpoise.verifiers.text.presentation import blanked
 
 __all__ = [
@@ -37,23 +38,23 @@ _PREFIX = (
     r"(?:(?:the|my|correct|right|best|final|either|both|between|option|choice|letter|answer|is)[\s:]+"
     r"|(?:选项|選項|答案|是)[\s:]{0,3}){0,5}"
 )
-_ONE = re.compile(rf"\s*(?:{_PREFIX}){_LETTER}(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
-_CUT = re.compile(r"\s*\(\s*([A-HJ-Z])\s*\Z")
-_JOINED = re.compile(
+_ONE = compiled(rf"\s*(?:{_PREFIX}){_LETTER}(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
+_CUT = compiled(r"\s*\(\s*([A-HJ-Z])\s*\Z")
+_JOINED = compiled(
     r"(?:\s{0,8}(?:[,;/&|+=]|\b(?:and|or|to|through|possibly|maybe|perhaps|also|even|then|option|choice)\b|[和或与及])){0,5}\s{0,8}"
     r"(?:\(\s*([A-Za-z])\s*\)|(?<![A-Za-z0-9'])([A-Z])(?![A-Za-z0-9'’]|\s(?!(?:and|or)\b)[a-z]))"
 )
-_RANGE = re.compile(r"\s*[-–—~]\s*\(?[A-Z]\)?\s*\Z")
-_CLAUSE_WORD = re.compile(r"\s+[a-z]+")
-_AFTER_LETTER = re.compile(
+_RANGE = compiled(r"\s*[-–—~]\s*\(?[A-Z]\)?\s*\Z")
+_CLAUSE_WORD = compiled(r"\s+[a-z]+")
+_AFTER_LETTER = compiled(
     r"\s+(?:because|since|as|which|and|or|for|with|by|so|is|in|here|given|due|based|not|rather|instead)\b"
 )
-_GOES_ON = re.compile(r"\s*(?:$|[-.:),;(–—]|\s)")
-_ITEM = re.compile(r"[ \t>*#-]{0,8}(?:\(\s*([A-Za-z])\s*\)|([A-Za-z])[).:])(?=\s(?![A-Z]\.)|$)")
-_ROMAN = re.compile(r"[ \t>*#-]{0,8}\(?[IVX]{2,4}[).:]\s")
-_SENTENCE = re.compile(r"\n|(?<=[.!?;])[ \t]")
-_ENDS = re.compile(r"[.!?\n]")
-_CLAUSE_ENDS = re.compile(r"[.!?\n,;:]")
+_GOES_ON = compiled(r"\s*(?:$|[-.:),;(–—]|\s)")
+_ITEM = compiled(r"[ \t>*#-]{0,8}(?:\(\s*([A-Za-z])\s*\)|([A-Za-z])[).:])(?=\s(?![A-Z]\.)|$)")
+_ROMAN = compiled(r"[ \t>*#-]{0,8}\(?[IVX]{2,4}[).:]\s")
+_SENTENCE = compiled(r"\n|(?<=[.!?;])[ \t]")
+_ENDS = compiled(r"[.!?\n]")
+_CLAUSE_ENDS = compiled(r"[.!?\n,;:]")
 
 _ADVERBS = (
     r"(?:therefore|thus|hence|clearly|simply|definitely|likely|probably|most likely|most probably|indeed|then|also)"
@@ -63,33 +64,33 @@ _IS = (
     rf"(?:is|was|(?:would|must|should|has to|have to|will|can only){_SPACE}be|(?:seems?|appears?|turns? out|looks)(?:{_SPACE}to{_SPACE}be)?"
     r"|[:=→⇒]|->|[-–—](?=[ \t]{0,8}\(?[A-Z]\b))"
 )
-_PHRASE = re.compile(
+_PHRASE = compiled(
     rf"\b(?:answer|ans\.?|option|choice|selection)(?:\b|(?<=\.))[ \t]{{0,8}}"
     rf"(?:to[ \t][^\n.:]{{1,60}}?[ \t])?(?:{_ADVERBS}{_SPACE})?{_IS}[ \t:]{{0,8}}"
     rf"(?:(?:{_ADVERBS}|the|option|choice|letter)[ \t,:]{{1,4}}){{0,4}}",
     re.IGNORECASE,
 )
-_CHOSEN = re.compile(
+_CHOSEN = compiled(
     rf"\b(?:I|we)(?:'d|'ll|{_SPACE}(?:would|will|must|should))?{_SPACE}(?:therefore{_SPACE})?"
     rf"(?:choose|chose|pick|picked|select|selected|go(?:{_SPACE}(?:with|for)))[ \t:]{{1,8}}"
     rf"(?=(?:(?:option|choice|answer|letter)[ \t]{{1,4}})?\(?[A-Z]\b)"
     rf"|\b(?:which|this|that|it){_SPACE}(?:is|matches|corresponds{_SPACE}to){_SPACE}(?=(?:option|choice){_SPACE}\(?[A-Z]\b)",
     re.IGNORECASE,
 )
-_CHINESE = re.compile(
+_CHINESE = compiled(
     r"(?:答案|正确(?:的)?选项|正確(?:的)?選項|选项|選項|正确的)(?:应该|应当|应|應|就|只能|显然)?"
     r"(?:[是为為:]|[选選](?![项項])){1,3}[ \t:]{0,8}"
     r"|(?<![不别非没未])(?<!不[能该可应])(?<!不应该)(?:选|選)(?:择|擇)?(?:(?:项|項)?[是为為:]{1,2})?[ \t:]{0,8}"
     r"(?=(?:答案|选项)?[ \t]{0,8}\(?[A-Z](?![A-Za-z]|[ \t)]{0,4}(?:选项)?是?(?:不|错|錯)))"
 )
-_ELSEWHERE_PHRASE = re.compile(
+_ELSEWHERE_PHRASE = compiled(
     r"\b(?:antwort|respuesta|réponse|resposta|risposta|ответ)\b(?:[ \t]\w{4,10})?[ \t]{0,8}(?:(?:ist|lautet|es|est|é|è|будет)\b|[:—-])"
     r"[ \t:]{0,8}(?:(?:la|le|el|il|a|o|die|der|das|opción|option|opção|opzione|вариант)[ \t]{1,4}){0,2}"
     r"|(?:正解|解答|答え|答|정답|답)[ \t]{0,4}(?:は|[은는이]|[:])[ \t:]{0,8}",
     re.IGNORECASE,
 )
 _UNBROKEN = r"(?:(?!\b(?:option|choice|is|are|was|(?-i:[A-Z]))\b)[^\n.?!:]){0,80}?"
-_CLAIM = re.compile(
+_CLAIM = compiled(
     rf"(?:(?:(?P<kind>\b(?:option|choice|answer|letter){_SPACE})(?P<named>[A-Za-z])(?![A-Za-z0-9'])|"
     rf"\([ \t]{{0,4}}(?P<round>[A-Za-z])[ \t]{{0,4}}\))(?:[).:]{{0,2}}[ \t]{_UNBROKEN})?"
     rf"|(?<![A-Za-z0-9'.])(?P<bare>[A-Z])(?![A-Za-z0-9'])(?:[).:][ \t]{_UNBROKEN})?)"
@@ -103,13 +104,13 @@ _CLAIM = re.compile(
     r"(?P<cn_what>正确(?:的)?(?:答案|选项)|最佳(?:答案|选项)|正确|正確)",
     re.IGNORECASE,
 )
-_OPENING = re.compile(
+_OPENING = compiled(
     r"(?:^|[.!?\n:;,(]|,[ \t]{1,4}and|\b(?:hence|thus|therefore|so|that|then|conclude|finally|believe|think|but|clearly))[ \t]{0,8}\Z",
     re.IGNORECASE,
 )
-_ONE_OF_TWO = re.compile(r"(?:(?<!,)(?<!, )\b(?:and|or|nor|not)|[和或])[ \t]{0,8}\Z", re.IGNORECASE)
-_SUPPOSED = re.compile(r"\b(?:if|suppose|supposing|assume|assuming|unless|whether)\b[^,;.\n]{0,200}", re.IGNORECASE)
-_ASIDE = re.compile(
+_ONE_OF_TWO = compiled(r"(?:(?<!,)(?<!, )\b(?:and|or|nor|not)|[和或])[ \t]{0,8}\Z", re.IGNORECASE)
+_SUPPOSED = compiled(r"\b(?:if|suppose|supposing|assume|assuming|unless|whether)\b[^,;.\n]{0,200}", re.IGNORECASE)
+_ASIDE = compiled(
     r"\b(?:if|suppose|supposing|assume|assuming|unless|whether|(?:might|may|could|would) (?:think|say|believe)|tempting|tempted|neither|"
     r"nor|not that|unlikely"
     r"|(?:not|\w+n't|hardly) (?:\w+ly )?(?:likely|probable|believe|think|true|the case)"
@@ -119,36 +120,36 @@ _ASIDE = re.compile(
     re.IGNORECASE,
 )
 _WRONG = r"(?:incorrect|wrong|false|untrue|ruled out|eliminated|excluded|unlikely|implausible|impossible)"
-_DENIED = re.compile(
+_DENIED = compiled(
     r"\b(?:not|cannot|isn't|aren't|eliminat\w{1,4}|rul\w{1,4} out|exclud\w{1,4}|except|neither|nor|reject\w{0,3}|unlike)\b[^()\n]{0,24}"
     r"\(\s?(?P<after>[A-Z])\s?\)"
     r"|\(\s?(?P<before>[A-Z])\s?\)\s(?:[\w']{1,20}\s){0,3}?(?:cannot|isn't|can't|couldn't|doesn't|does not|did not|"
     rf"(?:is|are|was|can|could|would|must|seems)\s(?:\w{{2,10}}ly\s|also\s|therefore\s|be\s|to be\s){{0,2}}(?:not\b|{_WRONG}))",
     re.IGNORECASE,
 )
-_DENIED_ITEM = re.compile(
+_DENIED_ITEM = compiled(
     rf"\b(?:is|are|was|seems|would be)\s+(?:also\s+|clearly\s+|therefore\s+)?(?:not\b|{_WRONG})"
     rf"|^\W*(?:{_WRONG}|not correct|no\b|cannot|can't|isn't|does not|doesn't)",
     re.IGNORECASE,
 )
-_LISTING = re.compile(
+_LISTING = compiled(
     r"\b(?:options|choices|each|following|consider|analy[sz]e|evaluate|examine|look at|go through|compare)\b",
     re.IGNORECASE,
 )
-_TAKEN_BACK = re.compile(
+_TAKEN_BACK = compiled(
     r"(?:^\W{0,12}|(?<=[.!?\n)>])|[-–—,;])[ \t]{0,8}(?:No\b(?=[,.!?]|[ \t]{0,2}[-–—]|[ \t](?:wait|it|the|actually)\b)|"
     r"no,|[Ww]ait\b|Hmm\b|Hold on\b|Actually\b|actually,|"
     r"On second thought|On reflection|Correction\b|Scratch that|Let me (?:re|double|check)|I was wrong|I made a mistake|Sorry\b|"
     r"不对|不對|等等|更正)"
 )
-_STANDALONE = re.compile(
+_STANDALONE = compiled(
     r"\(\s?([A-Z])\s?\)|(?<![A-Za-z0-9'])([B-HJ-Z])(?![A-Za-z0-9'])|\b(?:is|option|choice|be)[ \t]{1,4}([AI])\b(?![ \t][a-z])"
 )
-_BRACKETED = re.compile(r"\(\s{0,4}([A-Z])\s{0,4}\)")
-_EXPLAINS = re.compile(r"\W{0,8}(?:explanation|because|reason|rationale|justification|since)", re.IGNORECASE)
+_BRACKETED = compiled(r"\(\s{0,4}([A-Z])\s{0,4}\)")
+_EXPLAINS = compiled(r"\W{0,8}(?:explanation|because|reason|rationale|justification|since)", re.IGNORECASE)
 _MAX_FIRST = 20_000
-_ELSEWHERE = re.compile(r"(?<![A-Za-z0-9])([A-Z])(?:\)|\.(?=\s\S))")
-_ALONE = re.compile(
+_ELSEWHERE = compiled(r"(?<![A-Za-z0-9])([A-Z])(?:\)|\.(?=\s\S))")
+_ALONE = compiled(
     rf"(?:{_PREFIX})\(?\s{{0,4}}(?P<letter>[A-Za-z])\s{{0,4}}\)?\s{{0,4}}[.):]?\s{{0,4}}\.?", re.IGNORECASE
 )
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from counterpoise.lazy import compiled
+
 __all__ = ["Clock", "read_clock", "same_time"]
 
-_CLOCK = re.compile(
+_CLOCK = compiled(
     r"(?P<hour>\d{1,2})(?:\s*\{?:\}?\s*(?P<minute>\d\d)(?:\s*:\s*(?P<second>\d\d))?)?"
     r"\s*(?P<half>[ap]\.?\s?m\b\.{0,2}|noon|midnight|in the (?:morning|afternoon|evening)|at night)?\s*(?:o'?clock)?",
     re.IGNORECASE,
 )
-_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
+_TEXT = compiled(r"\\text\s*\{([^{}]*)\}")
 _WORDS = {"noon": (12, "p"), "midnight": (12, "a")}
 _HALVES = {
     "noon": "p",

@@ -2,10 +2,10 @@ r"""Sums of units that are written as one quantity: `3 hours 20 minutes`, `5 ft 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from counterpoise.lazy import compiled
 from counterpoise.verifiers.compare.numeric import parse_number
 from counterpoise.verifiers.text.measures import DEGREES, looks_compound
 from counterpoise.verifiers.text.normalise import normalise
@@ -15,11 +15,11 @@ from counterpoise.verifiers.text.units import Unit, units
 
 __all__ = ["Total", "compound", "total"]
 
-_PIECE = re.compile(
+_PIECE = compiled(
     r"(?P<number>\d+(?:\.\d+)?(?:/\d+)?|\d+ \d+/\d+)\s*(?P<unit>[A-Za-z'\"′″][A-Za-z.'\"′″]*(?:\^\d)?(?: ?/ ?[A-Za-z]+)?)"
 )
-_JOINT = re.compile(r"\s*(?:,|and\b|\+)?\s*(?:and\b)?\s*")
-_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
+_JOINT = compiled(r"\s*(?:,|and\b|\+)?\s*(?:and\b)?\s*")
+_TEXT = compiled(r"\\text\s*\{([^{}]*)\}")
 _MARKS = {"'": "feet", "′": "feet", '"': "inches", "″": "inches", "''": "inches"}
 _MARKS_OF_ARC = {"'": "arcminutes", "′": "arcminutes", '"': "arcseconds", "″": "arcseconds", "''": "arcseconds"}
 

@@ -5,8 +5,7 @@ A product of plain numbers is left alone: `65\cdot 9.81\cdot 4` restates the que
 
 from __future__ import annotations
 
-import re
-
+from counterpoise.lazy import compiled
 from counterpoise.verifiers.compare import symbolic
 from counterpoise.verifiers.text.normalise import normalise, over_cap
 from counterpoise.verifiers.text.quantity_text import EXACT, Written
@@ -14,10 +13,10 @@ from counterpoise.verifiers.text.unit_text import MAX_TEXT, tidy
 
 __all__ = ["constant_sides"]
 
-_UNIT = re.compile(r"\\(?:text|mathrm|textrm|mbox|rm|Omega|mu)(?![A-Za-z])")
-_NAMED = re.compile(r"\\?[A-Za-z][A-Za-z_{}\\ ]{0,30}=(?P<value>[^=]+)")
-_COMPUTATION = re.compile(r"\\times|\\cdot|[*!]|\d\s*[-+]\s*\d|\d\.\d|\)\s*\(|\d\s*\(|\^.*\^|\^\s*\{?\s*-?\s*\d{3}")
-_ROOTS = re.compile(r"\\(?:pi|sqrt|ln|log|sin|cos|tan|exp)(?![A-Za-z])|\be\b")
+_UNIT = compiled(r"\\(?:text|mathrm|textrm|mbox|rm|Omega|mu)(?![A-Za-z])")
+_NAMED = compiled(r"\\?[A-Za-z][A-Za-z_{}\\ ]{0,30}=(?P<value>[^=]+)")
+_COMPUTATION = compiled(r"\\times|\\cdot|[*!]|\d\s*[-+]\s*\d|\d\.\d|\)\s*\(|\d\s*\(|\^.*\^|\^\s*\{?\s*-?\s*\d{3}")
+_ROOTS = compiled(r"\\(?:pi|sqrt|ln|log|sin|cos|tan|exp)(?![A-Za-z])|\be\b")
 
 
 def constant_sides(answer: str) -> tuple[Written, ...] | None:

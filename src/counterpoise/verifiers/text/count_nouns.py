@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from counterpoise.lazy import compiled
 from counterpoise.verifiers.text.unit_text import factors
 
 __all__ = ["only_counts"]
@@ -34,9 +35,9 @@ _KNOWN = frozenset(_UNIT_WORDS.split()) | {
 _SHORT_NAMES = "men man box egg car cat dog pen way boy bag toy hat key set red big new old all the for top"
 _SHORT = frozenset(_SHORT_NAMES.split())
 _SMALL = frozenset(("in", "of", "to", "at", "on", "a"))
-_WORD = re.compile(r"[a-z]+|[A-Z][a-z]+")
-_EASTERN = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]+")
-_EASTERN_UNITS = re.compile(
+_WORD = compiled(r"[a-z]+|[A-Z][a-z]+")
+_EASTERN = compiled(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]+")
+_EASTERN_UNITS = compiled(
     r"[米克斤吨升秒分时時天日周週月年元角里亩尺寸丈顷瓦焦伏安欧赫帕度卡円圓元十百千万萬亿億半成倍双対对]|시간|분|초|원|년|월|일|미터|그램|리터|만|억|천|백"
 )
 _MAX_WORDS = 4

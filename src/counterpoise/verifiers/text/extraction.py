@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, NamedTuple
 
 from counterpoise.errors import UnknownNameError
+from counterpoise.lazy import compiled
 from counterpoise.ranges import Checked, Texts
 from counterpoise.thought import final_text
 from counterpoise.types import Extraction
@@ -52,7 +53,7 @@ MAX_ANSWER = 4096
 """Characters of an answer at most; a longer one is not an answer."""
 
 _MAX_BARE = 64
-_BOX = re.compile(r"\\f?box(?:ed)?[ \t]{0,8}\{")
+_BOX = compiled(r"\\f?box(?:ed)?[ \t]{0,8}\{")
 _IS = r"[*_]{0,3}(?:(?:[ \t]to[ \t][^\n.]{1,60}?)?[ \t]{1,4}is\b[ \t]{0,4}:?|[ \t]{0,4}:)"
 _OTHER_LANGUAGES = (
     r"(?:答案|正解|解答|答え|答)[*_]{0,3}[ \t]{0,4}(?:(?:应该|應該)?(?:就|便)?(?:是|为|為|等于|等於)|应为|應為|即为|は)?"
@@ -68,45 +69,45 @@ _HEADED = (
     r"^[ \t]{0,4}[#*_]{0,6}[ \t]{0,2}(?:final|correct)[ \t](?:answer|result)[*_]{0,4}[ \t]{0,4}(?:\n[ \t]{0,4}){1,3}"
     r"(?=[*_`]{0,3}[-+$\\(\[]{0,3}\d|\\[a-z(\[]|\$)"
 )
-_PHRASE = re.compile(rf"\banswer{_IS}|{_HEADED}|{_OTHER_LANGUAGES}", re.IGNORECASE | re.MULTILINE)
+_PHRASE = compiled(rf"\banswer{_IS}|{_HEADED}|{_OTHER_LANGUAGES}", re.IGNORECASE | re.MULTILINE)
 # A full stop ends the sentence unless a digit follows it ("3.5"); so does what explains the number ("18, because", "18 since").
-_SENTENCE_END = re.compile(
+_SENTENCE_END = compiled(
     r"\.(?=\s|$)|\.\*|\n|<\||</|[。；！]|，(?=[\u4e00-\u9fff])|(?:です|である|입니다|이다)(?=\W|$)|,\s(?!and\b|or\b)(?=[A-Za-z]{3})|\s(?=(?:because|since|which|as|so)\b)",
     re.IGNORECASE,
 )
-_PROSE = re.compile(r"(?<![\\{A-Za-z])[A-Za-z]{2,}")
-_HASH = re.compile(r"^[ \t]{0,8}####(?!#)[ \t]{0,8}(.*)$", re.MULTILINE)
-_HEADING = re.compile(r"(?![-+$\\(\d.]).*(?<![\\{A-Za-z])[A-Za-z]{2}")
-_FILLER = re.compile(r"(?:(?:therefore|thus|hence|then|simply|just|equal to)\b,?\s{1,4}){1,2}", re.IGNORECASE)
-_STATEMENT_END = re.compile(
+_PROSE = compiled(r"(?<![\\{A-Za-z])[A-Za-z]{2,}")
+_HASH = compiled(r"^[ \t]{0,8}####(?!#)[ \t]{0,8}(.*)$", re.MULTILINE)
+_HEADING = compiled(r"(?![-+$\\(\d.]).*(?<![\\{A-Za-z])[A-Za-z]{2}")
+_FILLER = compiled(r"(?:(?:therefore|thus|hence|then|simply|just|equal to)\b,?\s{1,4}){1,2}", re.IGNORECASE)
+_STATEMENT_END = compiled(
     r"\n|<\||</|。|\.[*_]|(?<!^),?\s(?=(?:because|since)\s)|,\s(?=(?:which|who|whose|where|as|so)\s)|(?<!\\left)(?P<stop>\.)\s+(?=[\"'“(]?[A-Z0-9])"
 )
-_ABBREVIATION = re.compile(
+_ABBREVIATION = compiled(
     r"(?:^|[\s.(\"'“-])(?:[A-Za-z]|Mr|Mrs|Ms|Dr|St|Ste|Jr|Sr|Mt|Ft|No|Nos|vs|Prof|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Sen|Gov)\Z"
 )
 # After "vitamin C. It" the initial was none.
-_SENTENCE_START = re.compile(r"(?:It|Its|This|That|These|He|She|They|The|In|I|We|However|But|So)\b")
-_OPENING_TAG = re.compile(
+_SENTENCE_START = compiled(r"(?:It|Its|This|That|These|He|She|They|The|In|I|We|However|But|So)\b")
+_OPENING_TAG = compiled(
     r"<answer>(?!\s{0,4}(?:and|tags?\b|\.\.\.|…|`(?!`{0,2}[^`<]{1,200}`{1,3}\s{0,4}</answer>)))", re.IGNORECASE
 )
-_CLOSING_TAG = re.compile(r"</answer>", re.IGNORECASE)
+_CLOSING_TAG = compiled(r"</answer>", re.IGNORECASE)
 _MAX_LEAD = 120
-_LEAD = re.compile(
+_LEAD = compiled(
     r"(?:[\s*_$~`\"“:：,，]|\\[A-Za-z]{2,14}[ \t]?\{|\\[(,;: ]"
     r"|(?:the|my|our|so|thus|therefore|hence|final|correct|right|and|die|la|le|el|il|a|o|richtige|endgültige)\b|最[终終后後]的?|所以|因此|故|正[确確]的?|最終的な|よって|따라서)*",
     re.IGNORECASE,
 )
 _RANKS = {"tagged": 0, "boxed": 0, "phrase": 1, "statement": 1, "hash": 1, "bare": 2, "last_line": 3, "last_number": 3}
-_NUMBER = re.compile(
+_NUMBER = compiled(
     r"(?<![\w.)\]])(?:[-+](?=[\d.]))?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?"
     r"|(?<=[\w)\]])(?<!\d)\d+(?:\.\d+)?|(?<![\w.])[-+]?\.\d+",
     re.ASCII,
 )
 # What stands in front of the last of several numbers: "12, ", "12 and ", "12 or ", "12; ", with markup between them.
-_ROW = re.compile(
+_ROW = compiled(
     r"\d[)\]}$*_`\s\\]{0,8}(?:[,;、/|&]|\b(?:and|or)\b|\\text\s?\{\s?(?:and|or)\s?\}|\n)[(\[{$*_`\s\\]{0,8}\Z"
 )
-_SIDE = re.compile(r"(?:^|[^\w.+*/-])([-+]?\d[\d,.]*\s{0,4}=\s{0,4})\Z")
+_SIDE = compiled(r"(?:^|[^\w.+*/-])([-+]?\d[\d,.]*\s{0,4}=\s{0,4})\Z")
 _WRAPPERS = "*_` \t\r\n\"'"
 
 

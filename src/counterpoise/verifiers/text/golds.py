@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import re
 
+from counterpoise.lazy import compiled
 from counterpoise.verifiers.text.extraction import extract
 from counterpoise.verifiers.text.normalise import normalise
 
 __all__ = ["no_mathematics", "unboxed"]
 
 _MISSING = frozenset(["none", "nan", "null", "nil", "inf", "-inf", "+inf", "n/a", "<na>", "nat"])
-_STATED = re.compile(r"\banswers?\b.{0,40}?(?:\bis\b|\bare\b|:)|####|答案", re.IGNORECASE | re.DOTALL)
-_TEXT = re.compile(r"\\(?:text|operatorname)\s*\{([^{}]*)\}")
-_COMMAND = re.compile(r"\\[A-Za-z]+")
-_WORD = re.compile(r"(?<![A-Za-z0-9_^{])[A-Za-z][A-Za-z']+(?![A-Za-z(])")
+_STATED = compiled(r"\banswers?\b.{0,40}?(?:\bis\b|\bare\b|:)|####|答案", re.IGNORECASE | re.DOTALL)
+_TEXT = compiled(r"\\(?:text|operatorname)\s*\{([^{}]*)\}")
+_COMMAND = compiled(r"\\[A-Za-z]+")
+_WORD = compiled(r"(?<![A-Za-z0-9_^{])[A-Za-z][A-Za-z']+(?![A-Za-z(])")
 _VERB_NAMES = """
     is are be was were has have had will can could should equals gives gave get gets got makes made sold bought left
 """
@@ -29,14 +30,14 @@ _OTHER_NAMES = """
     usd eur gbp rs approx no
 """
 _NAMES = frozenset(_OTHER_NAMES.split())
-_NUMBER_BEHIND_WORDS = re.compile(r"(?:[A-Z]?[a-z]{3,}|[A-Z][a-z]+) [-+$]?\d")
-_CLOSED = re.compile(r"[A-Z][a-z']*(?:,? [A-Za-z'-]+){2,}[.!?]")
-_PRINTED = re.compile(
+_NUMBER_BEHIND_WORDS = compiled(r"(?:[A-Z]?[a-z]{3,}|[A-Z][a-z]+) [-+$]?\d")
+_CLOSED = compiled(r"[A-Z][a-z']*(?:,? [A-Za-z'-]+){2,}[.!?]")
+_PRINTED = compiled(
     r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w{2,}\(\s*[\['\"{].*|\[object [A-Za-z]+\]|<[A-Za-z_][\w.]* [^<>]*>"
     r"|(?:[A-Za-z_]\w*\.)*(?:tensor|array|Fraction|Decimal|[u]?int\d{0,3}|float\d{0,3}|frozenset|set|tuple|list|dict|bytes)\(.*\)",
     re.DOTALL,
 )
-_HEADED = re.compile(r"(?:solution|proof|explanation|hint|note|step \d{1,2})\s*[:.].*", re.IGNORECASE | re.DOTALL)
+_HEADED = compiled(r"(?:solution|proof|explanation|hint|note|step \d{1,2})\s*[:.].*", re.IGNORECASE | re.DOTALL)
 _MAX_WORDS = 16
 
 

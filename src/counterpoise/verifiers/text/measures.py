@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from counterpoise.lazy import compiled
 from counterpoise.verifiers.text.unit_text import MAX_TEXT, factors, tidy
 
 __all__ = [
@@ -42,7 +43,7 @@ NUMBER_WORDS = frozenset(_WORDS.split())
 Not `sec`: behind a number it is seconds.
 """
 
-BINDS = re.compile(
+BINDS = compiled(
     r"\\(?:sum|prod|lim|i{0,3}nt|oint|(?:sup|inf|max|min)(?=\s*_))(?![A-Za-z])|\\frac\s*\{\s*(?:d|\\partial)(?![A-Za-z])"
 )
 """What binds a variable: letters that stand behind it are not units."""
@@ -50,29 +51,29 @@ BINDS = re.compile(
 _TEXT = r"\\text\s*\{[^{}]*\}"
 _POWER = r"\^\s*(?:\{\s*-?\d{1,2}\s*\}|-?\d)"
 _FRACTION = rf"\\frac\s*\{{\s*(?:{_TEXT}|[\s\d])+\s*\}}\s*\{{\s*(?:{_TEXT}|{_POWER}|\\cdot|[\s*])+\s*\}}"
-_TAIL = re.compile(
+_TAIL = compiled(
     rf"(?P<unit>(?:{_TEXT}|{_FRACTION})(?:{_TEXT}|{_FRACTION}|{_POWER}|\\cdot(?![A-Za-z])|[/()*\s]|(?<=[/\s*(])[A-Za-z]+)*)\Z"
 )
-_START = re.compile(r"\\text\s*\{|\\frac\s*\{\s*\\text")
-_ENDS_AS_VALUE = re.compile(r"(?:[\d})\]A-Za-z.]|\\!)\s*\Z")
+_START = compiled(r"\\text\s*\{|\\frac\s*\{\s*\\text")
+_ENDS_AS_VALUE = compiled(r"(?:[\d})\]A-Za-z.]|\\!)\s*\Z")
 _NAME = r"[A-Za-z]+(?:'s)?\.?"
-_PLAIN = re.compile(
+_PLAIN = compiled(
     rf"(?P<head>.*[\d}})])(?P<space>\s*)(?P<unit>{_NAME}(?:\s*{_POWER}\)?|[23](?![\d.])|\s*(?:[/*-]|\\cdot(?![A-Za-z]))\s*\(?\s*{_NAME}|\s+\(?{_NAME}\)?)*\)?)",
     re.DOTALL,
 )
-_GLUED = re.compile(
+_GLUED = compiled(
     r"(?:mm|cm|dm|km|kg|mg|ml|mL|cl|dl|hr|hrs|min|mins|sec|secs|ft|yd|yds|mi|lb|lbs|oz|kph|mph|kmh|kJ|kW|kWh|kPa|kHz|MHz|Hz|mol"
     r"|hours?|minutes?|seconds?|days?|weeks?|months?|years?|meters?|metres?|miles?|feet|inch(?:es)?|dollars?|cents?|euros?|degrees?|m/s|km/h)"
     rf"(?:\s*{_POWER}|[23])?(?:/(?:s|h|hr|min|m|L)(?:\s*{_POWER}|[23])?)?"
 )
-_UNIT_LETTERS = re.compile(r"(?:[mgshlLJNWVACKFT](?![A-Za-z])[\s/^*\d{}()-]*)+")
-_DEGREE = re.compile(
+_UNIT_LETTERS = compiled(r"(?:[mgshlLJNWVACKFT](?![A-Za-z])[\s/^*\d{}()-]*)+")
+_DEGREE = compiled(
     r"(?P<head>.*[\d)}A-Za-z])\s*\^\s*\{?\s*\\circ\s*\}?\s*(?:\\text\s*\{\s*)?(?P<scale>[CF]?)\s*\}?", re.DOTALL
 )
-_PERCENT = re.compile(r"(?P<head>.*[\d)}])\s*%", re.DOTALL)
+_PERCENT = compiled(r"(?P<head>.*[\d)}])\s*%", re.DOTALL)
 _MAX_PLAIN = 200
-DEGREES = re.compile(r"\s*\^\s*\{?\s*\\circ(?![A-Za-z])\s*\}?")
-_MARKED = re.compile(r"(?P<head>[-+]?\d[\d.,]*)\s*(?P<mark>''|'|\")")
+DEGREES = compiled(r"\s*\^\s*\{?\s*\\circ(?![A-Za-z])\s*\}?")
+_MARKED = compiled(r"(?P<head>[-+]?\d[\d.,]*)\s*(?P<mark>''|'|\")")
 MARKS = ("minute_mark", "second_mark")
 """`45'` and `45''`: minutes and seconds of arc, or feet and inches."""
 _AS_MARKS = {"ft": "minute_mark", "in": "second_mark"}
@@ -93,10 +94,10 @@ _ALIASES = {
     for alias in aliases.split()
 }  # fmt: skip
 _MONEY = frozenset(["dollar", "euro", "sterling", "yen", "yuan", "rupee"])
-_COMPOUND = re.compile(
+_COMPOUND = compiled(
     r"(?:\\text\s*\{|[^\\{}])*\d\s*(?:\\text\s*\{)?\s*[A-Za-z'\"′″][^=]*\d\s*(?:\\text\s*\{)?\s*[A-Za-z'\"′″][^=]*"
 )
-_NUMERALS = re.compile(r"\d")
+_NUMERALS = compiled(r"\d")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

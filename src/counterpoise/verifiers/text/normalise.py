@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from counterpoise.lazy import compiled
 from counterpoise.verifiers.text.presentation import SIZES, SPACES, uncovered
 
 __all__ = ["balanced", "normalise", "over_cap", "unwrap_text"]
@@ -59,8 +60,8 @@ _SYMBOLS = str.maketrans(
         "％": "%",
     }
 )
-_SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
-_SUBSCRIPT_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
+_SUPERSCRIPT_RUN = compiled("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
+_SUBSCRIPT_RUN = compiled("[₀₁₂₃₄₅₆₇₈₉]+")
 _NUMERAL = r"(?:\d{1,3}(?:(?:,|\{,\}|\\,|,\\!)\d{3})+|\d+)(?:\.\d+)?|\.\d+"
 _LARGE = r"(?:\s*(?:hundred|thousand|million|billion|trillion|bn|[kKMB](?![A-Za-z])))?"
 _MONEY = {"€": "euros", "£": "pounds_sterling", "¥": "yen", "￥": "yen", "₹": "rupees", "$": "dollars"}
@@ -83,54 +84,54 @@ _MONEY_COMMANDS = {
     "yen": "¥",
     "textyen": "¥",
 }
-_MONEY_COMMAND = re.compile(rf"\\({'|'.join(_MONEY_COMMANDS)})(?![A-Za-z])\s*")
-_SIGN_BEFORE = re.compile(
+_MONEY_COMMAND = compiled(rf"\\({'|'.join(_MONEY_COMMANDS)})(?![A-Za-z])\s*")
+_SIGN_BEFORE = compiled(
     rf"(?P<minus>-?)\s*(?P<sign>(?:(?<![A-Za-z])(?:US|AU|CA|A|C)\s?)?\\?\$|[€£¥￥₹]|(?<![A-Za-z])(?:{_CODE})(?=[\s\d]))[\s~]*(?P<inner>-?)(?P<number>(?:{_NUMERAL}){_LARGE})"
 )
-_SIGN_BEHIND = re.compile(
+_SIGN_BEHIND = compiled(
     rf"(?<![\d.,])(?P<number>(?:{_NUMERAL}){_LARGE})[\s~]*(?P<sign>\\\$|[€£¥￥₹¢]|(?:\\text\{{\s*)?(?:{_CODE})(?![A-Za-z])(?:\s*\}})?)"
 )
-_CODED = re.compile(_CODE)
-_CODE_IN_TEXT = re.compile(r"\\text\{\s*|\s*\}")
+_CODED = compiled(_CODE)
+_CODE_IN_TEXT = compiled(r"\\text\{\s*|\s*\}")
 _CHINESE = {
     "个小时": "hours", "小时": "hours", "小時": "hours", "時間": "hours", "分钟": "minutes", "分鐘": "minutes", "分": "minutes",
     "秒": "seconds", "天": "days", "日": "days", "周": "weeks", "厘米": "cm", "毫米": "mm", "千米": "km", "公里": "km", "米": "m",
     "平方厘米": "cm^2", "平方米": "m^2", "立方米": "m^3", "立方厘米": "cm^3", "千克": "kg", "公斤": "kg", "克": "g", "吨": "tonnes",
     "升": "L", "毫升": "mL", "元": "yuan", "美元": "dollars", "美分": "cents", "欧元": "euros", "度": "degrees",
 }  # fmt: skip
-_CHINESE_UNIT = re.compile(r"(?<=[\d})])\s*(?:\\text\{\s*)?([\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{1,8})\s*\}?\Z")
-_PRIMES = re.compile(r"\s*\^\s*(?:\{\s*(?:\\prime\s*){1,4}\}|\\prime(?![A-Za-z])\s*)")
-_OVER_DIGIT = re.compile("(\\d)\\s?([\u0304\u0305\u0307])")
+_CHINESE_UNIT = compiled(r"(?<=[\d})])\s*(?:\\text\{\s*)?([\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{1,8})\s*\}?\Z")
+_PRIMES = compiled(r"\s*\^\s*(?:\{\s*(?:\\prime\s*){1,4}\}|\\prime(?![A-Za-z])\s*)")
+_OVER_DIGIT = compiled("(\\d)\\s?([\u0304\u0305\u0307])")
 _EASTERN = {"万": 4, "萬": 4, "만": 4, "亿": 8, "億": 8, "억": 8, "千": 3, "천": 3, "百": 2, "백": 2}
 # 千米 and 千克 are kilometres and kilograms.
-_EASTERN_MULTIPLE = re.compile(r"(?<=\d)\s*([万萬만亿億억]|[千천](?![米克瓦焦帕卡])|[百백](?!分))")
+_EASTERN_MULTIPLE = compiled(r"(?<=\d)\s*([万萬만亿億억]|[千천](?![米克瓦焦帕卡])|[百백](?!分))")
 # `5!=120` is a factorial: nobody answers that two numbers differ.
-_FACTORIAL = re.compile(r"(?<=\d)!=(?=\s*\d)")
-_RAISED = re.compile(r"(?<=\d)\s*\\text\{\s*(squared|cubed)\s*\}|(?<=\d)\s+(squared|cubed)\Z", re.IGNORECASE)
-_AND_A_HALF = re.compile(
+_FACTORIAL = compiled(r"(?<=\d)!=(?=\s*\d)")
+_RAISED = compiled(r"(?<=\d)\s*\\text\{\s*(squared|cubed)\s*\}|(?<=\d)\s+(squared|cubed)\Z", re.IGNORECASE)
+_AND_A_HALF = compiled(
     r"(?<=\d)\s*(\\text\s*\{)?\s*and\s+(?:a|one)[\s-](?:half|(quarter))(?![A-Za-z])(?(1)\s*(?:(\})|(?=[^{}]*\})))"
 )
-_ROOT = re.compile(r"√\s*(\d+|[A-Za-z]|\([^()]*\))")
-_THIN_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,?\\[,!; ])(?=\d{3}(?!\d))")
-_COMMA_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
-_SPACED_THOUSANDS = re.compile(r"\A[-+]?[1-9]\d{0,2}(?: \d{3})+(?:\.\d+)?(?=\Z| ?\\text| [A-Za-z]|%)")
-_OUTSIDE_TEXT = re.compile(r"\\text\s*\{[^{}]*\}")
+_ROOT = compiled(r"√\s*(\d+|[A-Za-z]|\([^()]*\))")
+_THIN_THOUSANDS = compiled(r"(?<=\d)(?:\{,\}|,?\\[,!; ])(?=\d{3}(?!\d))")
+_COMMA_THOUSANDS = compiled(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_SPACED_THOUSANDS = compiled(r"\A[-+]?[1-9]\d{0,2}(?: \d{3})+(?:\.\d+)?(?=\Z| ?\\text| [A-Za-z]|%)")
+_OUTSIDE_TEXT = compiled(r"\\text\s*\{[^{}]*\}")
 # A full stop that ends the sentence, but not the last of three.
-_TRAILING = re.compile(r"(?:(?<!\.)|(?<=\.\.\.))\s*[.;]\Z|(?<=\S)\s*,\Z|\s*\\\\\s*\Z")
-_FRACTIONS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
-_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
+_TRAILING = compiled(r"(?:(?<!\.)|(?<=\.\.\.))\s*[.;]\Z|(?<=\S)\s*,\Z|\s*\\\\\s*\Z")
+_FRACTIONS = compiled(r"\\[dtc]frac(?![A-Za-z])")
+_TEXT = compiled(r"\\text\s*\{([^{}]*)\}")
 _JOINED = (
     r"\\text\s*\{\s*,?\s*(?:%(word)s)\s*:?\s*\}|(?<![A-Za-z]),?\s+(?:%(word)s)\s+(?![A-Za-z]{2}|an?\s)"
     r"|,?\s+(?:%(word)s)\s+(?=[A-Za-z]\w?\s*(?:=|<|>|\\[lgn]))|\\(?:%(commands)s)(?![A-Za-z])"
 )
-_OR = re.compile(_JOINED % {"word": "or", "commands": "lor|vee"})
-_AND = re.compile(_JOINED % {"word": "and", "commands": "land|wedge"})
-_INTERVALS = re.compile(r"[)\]]\s*(?:\\text\s*\{\s*)?(?:or|\\lor|\\vee)\s*\}?\s*[(\[]")
-_INEQUALITY = re.compile(r"[<>]|\\(?:l|g)(?:e|eq|t|eqslant)(?![A-Za-z])")
-_PERCENT = re.compile(r"(?<=[\d})])\s*(?:per ?cent|\\text\s*\{\s*(?:per ?cent|%)\s*\})(?![A-Za-z])", re.IGNORECASE)
-_EMPTY_SET = re.compile(r"\\varnothing(?![A-Za-z])")
-_RUN_OF_SPACE = re.compile(r"\s+")
-_DIGITS = re.compile(r"\d{1001}")
+_OR = compiled(_JOINED % {"word": "or", "commands": "lor|vee"})
+_AND = compiled(_JOINED % {"word": "and", "commands": "land|wedge"})
+_INTERVALS = compiled(r"[)\]]\s*(?:\\text\s*\{\s*)?(?:or|\\lor|\\vee)\s*\}?\s*[(\[]")
+_INEQUALITY = compiled(r"[<>]|\\(?:l|g)(?:e|eq|t|eqslant)(?![A-Za-z])")
+_PERCENT = compiled(r"(?<=[\d})])\s*(?:per ?cent|\\text\s*\{\s*(?:per ?cent|%)\s*\})(?![A-Za-z])", re.IGNORECASE)
+_EMPTY_SET = compiled(r"\\varnothing(?![A-Za-z])")
+_RUN_OF_SPACE = compiled(r"\s+")
+_DIGITS = compiled(r"\d{1001}")
 
 
 def normalise(text: str, *, dollars: bool = False) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from counterpoise.lazy import compiled
 from counterpoise.verifiers.text.wrappers import (
     ALPHABETS,
     COLOURED,
@@ -23,18 +24,18 @@ __all__ = ["SIZES", "SPACES", "TAGS", "blanked", "seen", "uncovered"]
 
 _ROUNDS = 12
 _SPACE_NAMES = "quad|qquad|enspace|enskip|thinspace|medspace|thickspace|negthinspace|nobreakspace|space|hfil|hfill"
-SPACES = re.compile(rf"(?<!\\)\\(?:[,;:! /@>]|(?:{_SPACE_NAMES})(?![A-Za-z])|\s|\Z)|~")
+SPACES = compiled(rf"(?<!\\)\\(?:[,;:! /@>]|(?:{_SPACE_NAMES})(?![A-Za-z])|\s|\Z)|~")
 r"""Commands that make a space, or end a space that was cut off (`\boxed{\ 5\ }`)."""
-SIZES = re.compile(r"\\(?:left|right)\s*\.|\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])\s*(?=[\\()\[\]{}|.])")
+SIZES = compiled(r"\\(?:left|right)\s*\.|\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])\s*(?=[\\()\[\]{}|.])")
 """Sizes of brackets."""
-_INLINE = re.compile(r"(?<!\\)\$(?!\d[\d,.]*[ ,.]|\s)([^$\\]*(?:\\.[^$\\]*)*)(?<![\s])\$")
-_DOLLAR = re.compile(r"(?<!\\)\$")
-_PARENTHESES = re.compile(r"\\\((.*?)\\\)", re.DOTALL)
-_PRESENTED = re.compile(r"[\\{$*_`\"'<~“”‘’]")
-_MARKED = re.compile(r"\A\{|[*_`<\"~“”]|\\begin")
-_WORDS = re.compile(rf"\\(?:text[a-z]{{0,8}}|operatorname|{'|'.join(sorted(ALPHABETS))})\s?\{{([^{{}}]*)\}}")
+_INLINE = compiled(r"(?<!\\)\$(?!\d[\d,.]*[ ,.]|\s)([^$\\]*(?:\\.[^$\\]*)*)(?<![\s])\$")
+_DOLLAR = compiled(r"(?<!\\)\$")
+_PARENTHESES = compiled(r"\\\((.*?)\\\)", re.DOTALL)
+_PRESENTED = compiled(r"[\\{$*_`\"'<~“”‘’]")
+_MARKED = compiled(r"\A\{|[*_`<\"~“”]|\\begin")
+_WORDS = compiled(rf"\\(?:text[a-z]{{0,8}}|operatorname|{'|'.join(sorted(ALPHABETS))})\s?\{{([^{{}}]*)\}}")
 _TAG = "|".join(TAG_NAMES.split())
-TAGS = re.compile(rf"</?(?:{_TAG})\b[^<>]{{0,120}}/?>", re.IGNORECASE)
+TAGS = compiled(rf"</?(?:{_TAG})\b[^<>]{{0,120}}/?>", re.IGNORECASE)
 """HTML that only presents, opening or closing."""
 
 
@@ -46,7 +47,7 @@ _GAP = r"[ \t]{0,4}"
 _HOW = rf"{_GAP}(?:\[[^\[\]{{}}\n]{{0,60}}\]{_GAP})?"
 _ARGUMENT = r"\{[^{}\n]{0,60}\}"
 _ENVIRONMENT = rf"(?:{_alternatives(ENVIRONMENTS)})\*?"
-_BLANK = re.compile(
+_BLANK = compiled(
     rf"\\(?:{_alternatives({name for name, count in COLOURED.items() if count == 1} | {'color'})}){_HOW}{_ARGUMENT}"
     rf"|\\(?:{_alternatives({name for name, count in COLOURED.items() if count == 2})}){_HOW}{_ARGUMENT}{_GAP}{_ARGUMENT}"
     rf"|\\(?:{_alternatives(SILENT)})\*?{_GAP}{_ARGUMENT}"
@@ -60,7 +61,7 @@ _BLANK = re.compile(
     r"|[*`$\"“”{}\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|\\(?:[()\[\],;:! ]|\Z)|~",
     re.IGNORECASE,
 )
-_RANGE = re.compile(r"(?:\A|[^A-Za-z])[A-Za-z]\)?\s?~\s?\(?[A-Za-z](?![A-Za-z])")
+_RANGE = compiled(r"(?:\A|[^A-Za-z])[A-Za-z]\)?\s?~\s?\(?[A-Za-z](?![A-Za-z])")
 
 
 def seen(text: str) -> str:

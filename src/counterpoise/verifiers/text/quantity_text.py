@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from counterpoise.lazy import compiled
 from counterpoise.verifiers.text.golds import unboxed
 from counterpoise.verifiers.text.normalise import normalise
 from counterpoise.verifiers.text.repeating import as_fractions
@@ -19,7 +20,7 @@ EXACT = (1, MAX_TEXT)
 _MAX_EXPONENT = 400
 _PLAIN = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+"
 _TEN = r"10\s*\^\s*\(?\s*"
-_NUMBER = re.compile(
+_NUMBER = compiled(
     rf"(?P<sign>[-+]?)\s*(?:"
     rf"{_TEN}(?P<only>[-+]?\s*\d{{1,4}})\s*\)?"
     r"|(?:(?P<whole>\d+)\s+)?\(?\s*(?P<top>\d+)\s*\)?\s*/\s*\(?\s*(?P<bottom>\d+)(?![\d.])\s*\)?"
@@ -27,14 +28,14 @@ _NUMBER = re.compile(
     rf"(?:(?:\s*[*x]\s*|\s+){_TEN}(?P<power>[-+]?\s*\d{{1,4}})\s*\)?)?"
     r")(?![\d^]|\.\d)"
 )
-_BRACKETED = re.compile(r"(?P<number>[^\[\]]*?)\s*(?<!\\)\[(?P<unit>[^\[\]]+)\]")
-_EQUALS = re.compile(r"=|\\(?:approx|simeq|cong|equiv)(?![A-Za-z])|≈|≃")
-_NAME = re.compile(r"(?!\d)[^\d=]{0,3}[A-Za-zΑ-ω\\][^=]{0,60}")
+_BRACKETED = compiled(r"(?P<number>[^\[\]]*?)\s*(?<!\\)\[(?P<unit>[^\[\]]+)\]")
+_EQUALS = compiled(r"=|\\(?:approx|simeq|cong|equiv)(?![A-Za-z])|≈|≃")
+_NAME = compiled(r"(?!\d)[^\d=]{0,3}[A-Za-zΑ-ω\\][^=]{0,60}")
 _SYMBOL = r"[kMGmcdnpuμµ]?(?:mol|Pa|Hz|eV|cal|bar|atm|ohm|Ω|[mgsJNWVAKCFTLh])"
 _PLAIN_UNIT = rf"(?:{_SYMBOL}(?:\s?\^?\{{?-?\d\}}?)?(?![A-Za-z])\s?[/·*]?\s?)+|°\s?[CF]?|\\?%"
 _LATEX_UNIT = r"(?:\\(?:text|mathrm|Omega|mu|circ|cdot|%|,|;| )|\{[^{}\n]{0,24}\}|\^|[/\s~-]|\d)+"
-_BEHIND = re.compile(rf"[\s$]*(?:\\[)\],;: ]\s*)*(?P<unit>{_LATEX_UNIT}|{_PLAIN_UNIT})(?=[\s$.,;)]|\\[)\]]|$)")
-_ABOUT = re.compile(r"(?:approximately|approx\.?|about|roughly|around|nearly|\\sim(?![A-Za-z]))\s*", re.IGNORECASE)
+_BEHIND = compiled(rf"[\s$]*(?:\\[)\],;: ]\s*)*(?P<unit>{_LATEX_UNIT}|{_PLAIN_UNIT})(?=[\s$.,;)]|\\[)\]]|$)")
+_ABOUT = compiled(r"(?:approximately|approx\.?|about|roughly|around|nearly|\\sim(?![A-Za-z]))\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from counterpoise.lazy import compiled
+
 __all__ = ["as_fractions", "repeating"]
 
 _MARK = (
@@ -21,11 +23,11 @@ _MARKED_DECIMAL = (
     rf"(?P<whole>{_WHOLE})\s?\.\s?(?:(?P<first>\d{{0,60}})\(\s*(?P<round>\d{{1,40}})\s*\)"
     rf"|\{{?(?P<digits>\d{{0,60}}(?:{_MARKED}\s*\d{{0,40}}\s*){{1,40}})\}}?){_DOTS}?"
 )
-_REPEATING = re.compile(rf"(?P<sign>[-+]?)\s*{_MARKED_DECIMAL}")
-_INSIDE = re.compile(rf"(?<![\d.,]){_MARKED_DECIMAL}(?!\d)")
-_DOTTED = re.compile(rf"(?P<sign>[-+]?)\s*(?P<whole>{_WHOLE})\.(?P<digits>\d{{2,60}})\s*{_DOTS}")
-_PERIOD = re.compile(r"(?P<first>\d*?)(?P<repeated>\d{1,12}?)(?P=repeated)+(?P<cut>\d{0,11})")
-_PIECE = re.compile(rf"(?P<mark>{_MARK})(?:\{{(?P<group>[\d\s]+)\}}|(?P<one>\d))|(?P<plain>\d)")
+_REPEATING = compiled(rf"(?P<sign>[-+]?)\s*{_MARKED_DECIMAL}")
+_INSIDE = compiled(rf"(?<![\d.,]){_MARKED_DECIMAL}(?!\d)")
+_DOTTED = compiled(rf"(?P<sign>[-+]?)\s*(?P<whole>{_WHOLE})\.(?P<digits>\d{{2,60}})\s*{_DOTS}")
+_PERIOD = compiled(r"(?P<first>\d*?)(?P<repeated>\d{1,12}?)(?P=repeated)+(?P<cut>\d{0,11})")
+_PIECE = compiled(rf"(?P<mark>{_MARK})(?:\{{(?P<group>[\d\s]+)\}}|(?P<one>\d))|(?P<plain>\d)")
 
 
 def repeating(text: str) -> Fraction | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from counterpoise.lazy import compiled
 from counterpoise.verifiers.text.presentation import TAGS, seen
 
 __all__ = ["ABSTENTIONS", "ShortGold", "abstains", "answer_tokens", "parse_short_gold"]
@@ -18,33 +19,31 @@ _TYPOGRAPHY = str.maketrans(
     {**dict.fromkeys("‐‑‒–—―−", "-"), **dict.fromkeys("‘’‚‛′`´", "'"), **dict.fromkeys("“”„‟″«»", '"'), "…": "..."}
 )
 _LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
-_ESCAPE = re.compile(r"\\([ %&$#,])")
-_JSON = re.compile(r"\[\s*[\"\]]|\{\s*[\"}]")
-_FOOTNOTE = re.compile(r"\[\d{1,3}\]")
+_ESCAPE = compiled(r"\\([ %&$#,])")
+_JSON = compiled(r"\[\s*[\"\]]|\{\s*[\"}]")
+_FOOTNOTE = compiled(r"\[\d{1,3}\]")
 _ORDINAL = r"(?:st|nd|rd|th)?"
 _MONTH_NAMES = "january february march april may june july august september october november december"
 _MONTHS = tuple(_MONTH_NAMES.split())
 _MONTH = "|".join(f"{month}|{month[:3]}" if month != "september" else "september|sept|sep" for month in _MONTHS)
-_MONTH_FIRST = re.compile(rf"\b(?P<month>{_MONTH})\.? (?:the )?(?P<day>\d{{1,2}}){_ORDINAL},? (?P<year>\d{{4}})\b")
-_DAY_FIRST = re.compile(
-    rf"\b(?:the )?(?P<day>\d{{1,2}}){_ORDINAL} (?:of )?(?P<month>{_MONTH})\.?,? (?P<year>\d{{4}})\b"
-)
-_ISO = re.compile(r"(?<![\d-])(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])(?![\d-])")
-_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_MONTH_FIRST = compiled(rf"\b(?P<month>{_MONTH})\.? (?:the )?(?P<day>\d{{1,2}}){_ORDINAL},? (?P<year>\d{{4}})\b")
+_DAY_FIRST = compiled(rf"\b(?:the )?(?P<day>\d{{1,2}}){_ORDINAL} (?:of )?(?P<month>{_MONTH})\.?,? (?P<year>\d{{4}})\b")
+_ISO = compiled(r"(?<![\d-])(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])(?![\d-])")
+_THOUSANDS = compiled(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 # Alone, because "18, 426" may be two numbers where more is said.
-_SPACED_THOUSANDS = re.compile(r"(?:[$€£] ?)?\d{1,3}(?:, \d{3})+(?: [^\d]*)?")
-_RANGE = re.compile(r"(?<=\d) ?-{2,3} ?(?=\d)")
-_PERCENT = re.compile(r"(?<=\d) ?(?:percent|per cent)\b")
-_AMPERSAND = re.compile(r"(?<=\w) ?& ?(?=\w)")
-_BETWEEN_DIGITS = re.compile(r"(?<=\d) ?([./:-]) ?(?=\d)")
-_SIGN = re.compile(r"(?<![\w)])-(?=\.?\d)")
-_LEADING_POINT = re.compile(r"(?<!\d)\.(?=\d)")
-_WHOLE = re.compile(r"(?<![.\d])(\d+)\.0+(?![\d.])")
-_GRADE = re.compile(r"(?<=[a-z])(\+{1,2}|#)(?!\w)|(?<=\b[a-z])-(?!\w)|(?<=\bab)-(?!\w)")
+_SPACED_THOUSANDS = compiled(r"(?:[$€£] ?)?\d{1,3}(?:, \d{3})+(?: [^\d]*)?")
+_RANGE = compiled(r"(?<=\d) ?-{2,3} ?(?=\d)")
+_PERCENT = compiled(r"(?<=\d) ?(?:percent|per cent)\b")
+_AMPERSAND = compiled(r"(?<=\w) ?& ?(?=\w)")
+_BETWEEN_DIGITS = compiled(r"(?<=\d) ?([./:-]) ?(?=\d)")
+_SIGN = compiled(r"(?<![\w)])-(?=\.?\d)")
+_LEADING_POINT = compiled(r"(?<!\d)\.(?=\d)")
+_WHOLE = compiled(r"(?<![.\d])(\d+)\.0+(?![\d.])")
+_GRADE = compiled(r"(?<=[a-z])(\+{1,2}|#)(?!\w)|(?<=\b[a-z])-(?!\w)|(?<=\bab)-(?!\w)")
 _GRADES = {"+": " plus", "++": " plus plus", "#": " sharp", "-": " minus"}
 _NAMES = {".": "point", "/": "over", ":": "colon", "-": "dash"}
-_HYPHEN = re.compile(r"(?<=[^\W\d])-(?=[^\W\d])")
-_NOT_WORD = re.compile(r"[^\w\s]|_")
+_HYPHEN = compiled(r"(?<=[^\W\d])-(?=[^\W\d])")
+_NOT_WORD = compiled(r"[^\w\s]|_")
 _ARTICLES = frozenset(("a", "an", "the"))
 _CARDINALS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
@@ -77,7 +76,7 @@ ABSTENTIONS: tuple[str, ...] = (
 )
 """Regular expressions; an answer that one of them matches wholly, after `answer_tokens` and an apology, declines to answer."""
 
-_ABSTENTION = re.compile(
+_ABSTENTION = compiled(
     r"(?:(?:sorry|im sorry|i am sorry|i apologize|i apologise|unfortunately|my apologies) )?(?:but )?(?:"
     + "|".join(ABSTENTIONS)
     + ")"

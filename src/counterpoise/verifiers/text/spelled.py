@@ -2,8 +2,7 @@ r"""Numbers in English words, `thirty-six`, `\text{one hundred and five}`, `minu
 
 from __future__ import annotations
 
-import re
-
+from counterpoise.lazy import compiled
 from counterpoise.verifiers.text.normalise import unwrap_text
 
 __all__ = ["figures"]
@@ -18,7 +17,7 @@ _PARTS = {
     "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4, "fifth": 5, "fifths": 5,
     "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8, "ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10,
 }  # fmt: skip
-_SPELLED = re.compile(r"[A-Za-z]+(?:[ -][A-Za-z]+){0,15}")
+_SPELLED = compiled(r"[A-Za-z]+(?:[ -][A-Za-z]+){0,15}")
 
 
 def figures(text: str) -> str:

@@ -5,15 +5,16 @@ Source: Rajpurkar et al. 2016 (arXiv:1606.05250), section 6.1, and its official 
 
 from __future__ import annotations
 
-import re
 import string
 from collections import Counter
 from collections.abc import Sequence
 
+from counterpoise.lazy import compiled
+
 __all__ = ["exact", "f1", "tokens"]
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
-_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_ARTICLES = compiled(r"\b(?:a|an|the)\b")
 
 
 def tokens(text: str) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 
+from counterpoise.lazy import compiled
+
 __all__ = ["MAX_TEXT", "Factors", "factors", "tidy"]
 
 MAX_TEXT = 256
@@ -23,18 +25,18 @@ _MAX_TOKENS = 64
 _MAX_DEPTH = 8
 _MAX_EXPONENT = 12
 _NAMED = r"\\(?:text|mathrm|textrm|textnormal|textbf|mathbf|mathit|mathsf|operatorname|mbox|unit|rm)\s*"
-_EXPONENT = re.compile(r"\^\s*\{\s*([-+]?\s*\d+)\s*\}")
-_WRAPPER = re.compile(_NAMED + r"\{([^{}]*)\}")
-_FRACTION = re.compile(r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
-_DEGREE = re.compile(r"(?:\{\s*\}\s*)?\^?\s*\{?\s*\\(?:circ|degree)(?![A-Za-z])\s*\}?\s*(?:([CFNSEW])(?![A-Za-z]))?")
-_DEGREE_WORDS = re.compile(r"\bdeg(?:rees?|\.)?\s+(?:(?P<c>celsius|centigrade|C)|fahrenheit|F)\b", re.IGNORECASE)
-_PREFIXED_OHM = re.compile(r"(?<![A-Za-z\\])([kKMmG])\s*(?=\\Omega|[ΩΩ])")
-_HAT = re.compile(r"\\(?:hat|vec|bar)\s*(?:\{[^{}]*\}|[A-Za-z])")
-_SQUARE = re.compile(r"\b(square|cubic)\s+([A-Za-z]+)", re.IGNORECASE)
-_SQUARED = re.compile(r"([A-Za-z])\s+(squared|cubed)\b", re.IGNORECASE)
-_FOOT_POUND = re.compile(r"\b(?:ft|foot|feet)\s*[-*.]?\s*(?:lbs?|lbf|pounds?)\b", re.IGNORECASE)
-_HYPHEN = re.compile(r"(?<=[A-Za-z])-(?=[A-Za-z])")
-_TRAILING_WORDS = re.compile(
+_EXPONENT = compiled(r"\^\s*\{\s*([-+]?\s*\d+)\s*\}")
+_WRAPPER = compiled(_NAMED + r"\{([^{}]*)\}")
+_FRACTION = compiled(r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
+_DEGREE = compiled(r"(?:\{\s*\}\s*)?\^?\s*\{?\s*\\(?:circ|degree)(?![A-Za-z])\s*\}?\s*(?:([CFNSEW])(?![A-Za-z]))?")
+_DEGREE_WORDS = compiled(r"\bdeg(?:rees?|\.)?\s+(?:(?P<c>celsius|centigrade|C)|fahrenheit|F)\b", re.IGNORECASE)
+_PREFIXED_OHM = compiled(r"(?<![A-Za-z\\])([kKMmG])\s*(?=\\Omega|[ΩΩ])")
+_HAT = compiled(r"\\(?:hat|vec|bar)\s*(?:\{[^{}]*\}|[A-Za-z])")
+_SQUARE = compiled(r"\b(square|cubic)\s+([A-Za-z]+)", re.IGNORECASE)
+_SQUARED = compiled(r"([A-Za-z])\s+(squared|cubed)\b", re.IGNORECASE)
+_FOOT_POUND = compiled(r"\b(?:ft|foot|feet)\s*[-*.]?\s*(?:lbs?|lbf|pounds?)\b", re.IGNORECASE)
+_HYPHEN = compiled(r"(?<=[A-Za-z])-(?=[A-Za-z])")
+_TRAILING_WORDS = compiled(
     r"\s(?:of|to the|in the|from|toward|towards|for|when|at|above|below|upwards?|downwards?|due|directed|per unit)\s[^\d=]*\Z"
 )
 _SYMBOLS: Mapping[str, str] = {
@@ -45,8 +47,8 @@ _SYMBOLS: Mapping[str, str] = {
     r"\\(?:alpha|beta|gamma)\s*-?\s*(?=particle|ray|photon)": " ",
     r"\\(?:cdot|times|ast|cdotp)(?![A-Za-z])|[∙•]": "*",
 }
-_SYMBOL_PATTERNS = [(re.compile(pattern), symbol) for pattern, symbol in _SYMBOLS.items()]
-_TOKEN = re.compile(
+_SYMBOL_PATTERNS = [(compiled(pattern), symbol) for pattern, symbol in _SYMBOLS.items()]
+_TOKEN = compiled(
     r"\s*(?:(?P<name>[A-Za-z%‰][A-Za-z_%‰]*|1(?![\d.]))(?P<glued>-?[1-9](?![\d.]))?"
     r"|\^\s*(?:\(\s*(?P<inner>[-+]?\s*\d{1,2})\s*\)|(?P<power>[-+]?\s*\d{1,2}))|(?P<symbol>[*/()]))"
 )

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 
+from counterpoise.lazy import compiled
 from counterpoise.verifiers.text.normalise import unwrap_text
 
 __all__ = ["same_date", "same_words"]
 
-_WRAPPED = re.compile(r"[A-Za-z]{2}[A-Za-z' -]*")
-_PLAIN = re.compile(r"[A-Za-z]{5,}|[A-Za-z']{2,}(?: [A-Za-z']{2,})+")
-_LETTER = re.compile(r"\(?([A-Z])\)?\.?")
+_WRAPPED = compiled(r"[A-Za-z]{2}[A-Za-z' -]*")
+_PLAIN = compiled(r"[A-Za-z]{5,}|[A-Za-z']{2,}(?: [A-Za-z']{2,})+")
+_LETTER = compiled(r"\(?([A-Z])\)?\.?")
 _MONTH_NAMES = "january february march april may june july august september october november december"
 _MONTHS = _MONTH_NAMES.split()
 _SPELLINGS = "|".join([*(rf"{month[:3]}(?:{month[3:]}|\.)?" for month in _MONTHS), "sept"])
-_MONTH = re.compile(rf"(?<![A-Za-z])(?P<month>{_SPELLINGS})(?![A-Za-z])", re.IGNORECASE)
-_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)(?![A-Za-z])|\bof\b|\bthe\b|[,.]|\\text|[{}~]", re.IGNORECASE)
-_ISO = re.compile(r"(\d{4})[-/.](0?[1-9]|1[0-2])[-/.](0?[1-9]|[12]\d|3[01])")
-_FIGURES = re.compile(r"(0?[1-9]|[12]\d|3[01])[-/.](0?[1-9]|[12]\d|3[01])[-/.](\d{4})")
-_WEEKDAY = re.compile(r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b", re.IGNORECASE)
+_MONTH = compiled(rf"(?<![A-Za-z])(?P<month>{_SPELLINGS})(?![A-Za-z])", re.IGNORECASE)
+_ORDINAL = compiled(r"(?<=\d)(?:st|nd|rd|th)(?![A-Za-z])|\bof\b|\bthe\b|[,.]|\\text|[{}~]", re.IGNORECASE)
+_ISO = compiled(r"(\d{4})[-/.](0?[1-9]|1[0-2])[-/.](0?[1-9]|[12]\d|3[01])")
+_FIGURES = compiled(r"(0?[1-9]|[12]\d|3[01])[-/.](0?[1-9]|[12]\d|3[01])[-/.](\d{4})")
+_WEEKDAY = compiled(r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b", re.IGNORECASE)
 
 
 def same_words(gold: str, answer: str) -> bool | None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 
+from counterpoise.lazy import compiled
+
 __all__ = ["ALPHABETS", "COLOURED", "DECLARED", "ENCLOSING", "ENVIRONMENTS", "SILENT", "TAG_NAMES", "unwrap"]
 
 _MAX_DEPTH = 50
@@ -60,24 +62,24 @@ _FUNCTIONS = _names(
     "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log exp lim max min gcd det dim ker deg arg sup inf"
 )
 _OPERATORS = _names("lcm sgn sign Re Im tr rank span lg arccot arcsec arccsc sech csch coth mod")
-_COMMAND = re.compile(r"\\([A-Za-z]+)\*?")
-_OPTION = re.compile(r"\s*\[[^\[\]{}]*\]")
-_BEGIN_OR_END = re.compile(r"\\(?:(begin)|end)\s*\{\s*([A-Za-z]+\*?)\s*\}")
-_COLUMNS = re.compile(r"(?:\s*\[[^\[\]{}]*\])?(?:\s*\{[clr|@.\d]+\})?")
-_WIDTH = re.compile(r"(?:\s*\[[^\[\]{}]*\])?\s*\{[^{}]*\}")
-_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}|[^\x00-\x7f]")
-_COMMANDS = re.compile(r"\\[A-Za-z]+")
-_BEGINS_AS_NUMBER = re.compile(r"\s*[-+]?\s*(?:\\?\$|[€£¥])?\s*[.]?\d")
-_HOLDS_MATHEMATICS = re.compile(r"[\d=<>]")
-_UNIT_LETTERS = re.compile(r"[mgshlLJNWVACKFTHkMd](?:\s*[/^*]\s*[-{}\dmgshlLJNWVACKFTH]+)*")
-_AFTER_NUMBER = re.compile(r"[\d}).%](?:\s|\\[,;:! ]|~)*\Z")
-_GOES_ON = re.compile(r"\s*[A-Za-z0-9(]|\s*\\(?!cdot|,|;|text|times|right|\)|\])[A-Za-z]")
-_STRONG = re.compile(r"(?<![\w)}*])(\*\*|__)(?=[^\s*_])((?:(?!\1).)+?)(?<=[^\s\\])\1(?![\w({*])", re.DOTALL)
-_ENCLOSED = re.compile(
+_COMMAND = compiled(r"\\([A-Za-z]+)\*?")
+_OPTION = compiled(r"\s*\[[^\[\]{}]*\]")
+_BEGIN_OR_END = compiled(r"\\(?:(begin)|end)\s*\{\s*([A-Za-z]+\*?)\s*\}")
+_COLUMNS = compiled(r"(?:\s*\[[^\[\]{}]*\])?(?:\s*\{[clr|@.\d]+\})?")
+_WIDTH = compiled(r"(?:\s*\[[^\[\]{}]*\])?\s*\{[^{}]*\}")
+_WORD = compiled(r"(?<![\\A-Za-z])[A-Za-z]{2,}|[^\x00-\x7f]")
+_COMMANDS = compiled(r"\\[A-Za-z]+")
+_BEGINS_AS_NUMBER = compiled(r"\s*[-+]?\s*(?:\\?\$|[€£¥])?\s*[.]?\d")
+_HOLDS_MATHEMATICS = compiled(r"[\d=<>]")
+_UNIT_LETTERS = compiled(r"[mgshlLJNWVACKFTHkMd](?:\s*[/^*]\s*[-{}\dmgshlLJNWVACKFTH]+)*")
+_AFTER_NUMBER = compiled(r"[\d}).%](?:\s|\\[,;:! ]|~)*\Z")
+_GOES_ON = compiled(r"\s*[A-Za-z0-9(]|\s*\\(?!cdot|,|;|text|times|right|\)|\])[A-Za-z]")
+_STRONG = compiled(r"(?<![\w)}*])(\*\*|__)(?=[^\s*_])((?:(?!\1).)+?)(?<=[^\s\\])\1(?![\w({*])", re.DOTALL)
+_ENCLOSED = compiled(
     r"(?P<mark>\*{1,3}|_{1,3}|`{1,3}|\"|“|”|'|‘|’|~~)(?P<inside>(?:(?!(?P=mark)).)+?)(?:(?P=mark)|(?<=[^\s])[”’])[.。]?",
     re.DOTALL,
 )
-_TAGGED = re.compile(
+_TAGGED = compiled(
     rf"<({'|'.join(TAG_NAMES.split())})\b[^<>]{{0,120}}>(.*)</\1>[.。]?",
     re.DOTALL | re.IGNORECASE,
 )

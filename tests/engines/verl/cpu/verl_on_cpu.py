@@ -107,18 +107,6 @@ os.environ.setdefault("VERL_PLATFORM", "cpu")
 os.environ.setdefault("VERL_ENGINE_DEVICE", "cuda")  # the FSDP engine is registered for that name alone
 
 
-def _value_model(local_path, torch_dtype, model_config, trust_remote_code):
-    from transformers import AutoModelForTokenClassification
-
-    return AutoModelForTokenClassification.from_pretrained(
-        local_path,
-        dtype=torch_dtype,
-        config=model_config,
-        attn_implementation="sdpa",
-        trust_remote_code=trust_remote_code,
-    )
-
-
 def _patch() -> None:
     from torch.distributed.fsdp import CPUOffloadPolicy
     from verl.utils import distributed
@@ -135,10 +123,6 @@ def _patch() -> None:
         original(self, pin_memory=False)
 
     CPUOffloadPolicy.__init__ = unpinned
-
-    from verl.utils import model
-
-    model.load_valuehead_model = _value_model  # verl's own names flash attention, whatever is configured
 
     from verl.workers.rollout.base import _ROLLOUT_REGISTRY
     from verl.workers.rollout.replica import RolloutReplicaRegistry

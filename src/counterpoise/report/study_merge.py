@@ -1,0 +1,238 @@
+"""Tables of one study, or of parts of it, put together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from counterpoise.errors import DataError
+from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
+from counterpoise.evaluation.statistics.cells import CellPoint, place_text
+from counterpoise.evaluation.statistics.differences import (
+    Difference,
+    MeasuredStudy,
+    Place,
+    from_runs,
+    grouped,
+    place_of,
+    turned,
+)
+from counterpoise.evaluation.statistics.seeds import SeededInterval
+from counterpoise.report.study_read import StoredTable
+from counterpoise.text import counted
+
+__all__ = ["merged_study"]
+
+_NEAR = 1e-8
+"""Numbers of a table have ten digits."""
+
+_Arm = tuple[Place, str]
+
+
+def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
+    """One study of tables that share beds, axes and bases, each with other places, arms, seeds or steps.
+
+    A run that two tables have is taken once. Where they have other numbers for it, that of the table with more seeds of this arm in this
+    place is taken, and what is left out is said in `notes`. Differences over seeds are those that a table holds for exactly these seeds;
+    otherwise those from a base have the interval `from_runs`, and those between arms have none.
+
+    Raises:
+        DataError: other axes, levels or bases; or two tables with as many seeds of an arm and other numbers.
+    """
+    axes = {table.axes for table in tables}
+    if len(axes) > 1:
+        said = "; ".join(f"{table.path}: {', '.join(table.axes) or 'none'}" for table in tables)
+        raise DataError(f"these are not tables of one study: their axes differ ({said})")
+    levels = {table.confidence for table in tables if table.confidence is not None}
+    if len(levels) > 1:
+        said = ", ".join(f"{table.path} {table.confidence:g}" for table in tables if table.confidence is not None)
+        raise DataError(
+            f"intervals at several levels cannot stand side by side: {said}; write them with one --confidence"
+        )
+    cells, notes = [*_bases(tables)], []
+    for key, sources in _by_arm(tables, trained=True).items():
+        taken, left_out = _taken(key, sources)
+        cells += taken
+        notes += left_out
+    cells = _ordered(cells, tables)
+    confidence = levels.pop() if levels else 0.95
+    found = list(_differences(cells, tables, confidence))
+    return MeasuredStudy(
+        cells=tuple(cells),
+        differences=tuple(found),
+        confidence=confidence,
+        notes=(*notes, *_missing(found, tables)),
+    )
+
+
+def _by_arm(tables: Sequence[StoredTable], *, trained: bool) -> dict[_Arm, list[tuple[StoredTable, list[CellPoint]]]]:
+    """Cells of runs, or of bases, by arm, table by table."""
+    found: dict[_Arm, list[tuple[StoredTable, list[CellPoint]]]] = {}
+    for table in tables:
+        own: dict[_Arm, list[CellPoint]] = {}
+        for cell in table.cells:
+            if (cell.seed is not None) == trained:
+                own.setdefault((place_of(cell), cell.arm), []).append(cell)
+        for key, cells in own.items():
+            found.setdefault(key, []).append((table, cells))
+    return found
+
+
+def _bases(tables: Sequence[StoredTable]) -> Iterator[CellPoint]:
+    for (place, arm), sources in _by_arm(tables, trained=False).items():
+        first, cells = sources[0]
+        for table, others in sources[1:]:
+            if len(cells) != len(others) or not all(map(_same, cells, others)):
+                raise DataError(
+                    f"{first.path} and {table.path} have another {arm} in {_named(place)}: they are not tables of one study"
+                )
+        yield from cells
+
+
+def _taken(key: _Arm, sources: Sequence[tuple[StoredTable, list[CellPoint]]]) -> tuple[list[CellPoint], list[str]]:
+    """The cells of an arm in a place, and a note on each table that is left out."""
+    ordered = sorted(sources, key=lambda source: (-_seeds(source[1]), -len(source[1])))
+    taken: dict[tuple[int | None, int], tuple[StoredTable, CellPoint, int]] = {}
+    notes = []
+    for table, cells in ordered:
+        clashes = [
+            (other, many)
+            for cell in cells
+            for other, there, many in filter(None, [taken.get((cell.seed, cell.step))])
+            if not _same(cell, there)
+        ]
+        where = f"{key[1]} in {_named(key[0])}"
+        if clashes:
+            other, many = clashes[0]
+            if many == _seeds(cells):
+                raise DataError(
+                    f"{other.path} and {table.path} both have {counted(many, 'seed')} of {where}, with other numbers; leave one out"
+                )
+            notes.append(
+                f"{where} is taken from {other.path} ({counted(many, 'seed')}) and not from {table.path} "
+                f"({counted(_seeds(cells), 'seed')}), which has other numbers"
+            )
+            continue
+        for cell in cells:
+            taken.setdefault((cell.seed, cell.step), (table, cell, _seeds(cells)))
+    return [cell for _, cell, _ in sorted(taken.values(), key=lambda one: (one[1].seed or 0, one[1].step))], notes
+
+
+def _ordered(cells: Sequence[CellPoint], tables: Sequence[StoredTable]) -> list[CellPoint]:
+    """Place by place, bases first, otherwise as they stand in the tables."""
+    known = [cell for table in tables for cell in table.cells]
+    places = {place: number for number, place in enumerate(dict.fromkeys(map(place_of, known)))}
+    at = {id(cell): number for number, cell in enumerate(known)}
+    return sorted(cells, key=lambda cell: (places[place_of(cell)], cell.seed is not None, at[id(cell)]))
+
+
+def _differences(cells: Sequence[CellPoint], tables: Sequence[StoredTable], confidence: float) -> Iterator[Difference]:
+    stored: dict[tuple[Place, int, str, str, tuple[int, ...], tuple[int, ...]], list[Difference]] = {}
+    for table in tables:
+        for one in table.differences:
+            key = (place_of(one), one.step, one.arm, one.against, one.seeds, one.ks)
+            stored.setdefault(key, []).append(one)
+            swapped = (place_of(one), one.step, one.against, one.arm, one.seeds, one.ks)
+            stored.setdefault(swapped, []).append(turned(one))
+    for place, by_step in grouped(cells).items():
+        for step, by_arm in sorted(by_step.items()):
+            for number, (arm, own) in enumerate(by_arm.items()):
+                for against, runs in _runs(own, list(by_arm.items())[:number]):
+                    seeds, ks = tuple(runs), own[0].ks
+                    columns = list(zip(*runs.values(), strict=True))
+                    candidates = stored.get((place, step, arm, against, seeds, ks), [])
+                    points = next(
+                        (_filled(one.points, columns) for one in candidates if _means(one.points, columns)),
+                        tuple(from_runs(column, confidence=confidence) for column in columns),
+                    )
+                    yield Difference(
+                        bed=place[0],
+                        axes=dict(place[1]),
+                        arm=arm,
+                        against=against,
+                        step=step,
+                        seeds=seeds,
+                        ks=ks,
+                        points=points,
+                    )
+
+
+def _runs(
+    own: Sequence[CellPoint], before: Sequence[tuple[str, Sequence[CellPoint]]]
+) -> Iterator[tuple[str, dict[int, tuple[SeededInterval, ...]]]]:
+    """By reference: what each seed's run is less it."""
+    for name in (BASE, SHARPENED):
+        if all(name in cell.less for cell in own):
+            yield name, {cell.seed or 0: cell.less[name] for cell in own}
+    for arm, others in before:
+        there = {(cell.seed, cell.ks): cell for cell in others}
+        paired = {cell.seed or 0: _less(cell, other) for cell in own if (other := there.get((cell.seed, cell.ks)))}
+        if paired and all(paired.values()):
+            yield arm, paired
+
+
+def _less(cell: CellPoint, other: CellPoint) -> tuple[SeededInterval, ...]:
+    """The difference of two runs on one base, which has no interval here; nothing where the bases differ."""
+    bases = [
+        [point.estimate - less.estimate for point, less in zip(one.points, one.less.get(BASE, ()), strict=False)]
+        for one in (cell, other)
+    ]
+    if not bases[0] or not all(math.isclose(a, b, abs_tol=_NEAR) for a, b in zip(*bases, strict=True)):
+        return ()
+    return tuple(
+        replace(point, estimate=difference, low=math.nan, high=math.nan, by_seed=(difference,))
+        for point, reference in zip(cell.points, other.points, strict=True)
+        for difference in [point.estimate - reference.estimate]
+    )
+
+
+def _means(points: Sequence[SeededInterval], columns: Sequence[Sequence[SeededInterval]]) -> bool:
+    """Whether a stored difference is that of these runs."""
+    return all(
+        _near(point.estimate, math.fsum(run.estimate for run in column) / len(column))
+        for point, column in zip(points, columns, strict=True)
+    )
+
+
+def _filled(
+    points: Sequence[SeededInterval], columns: Sequence[Sequence[SeededInterval]]
+) -> tuple[SeededInterval, ...]:
+    return tuple(
+        replace(point, by_seed=tuple(run.estimate for run in column))
+        for point, column in zip(points, columns, strict=True)
+    )
+
+
+def _missing(found: Sequence[Difference], tables: Sequence[StoredTable]) -> Iterator[str]:
+    older = [str(table.path) for table in tables if table.confidence is None]
+    if older:
+        yield (
+            f"{', '.join(older)} was written by an earlier release, without the level of its intervals (95% is taken) or intervals "
+            "over seeds and between arms"
+        )
+    bases = [one for one in found if one.against == BASE and len(one.seeds) > 1]
+    if len(tables) > 1 and any(not math.isnan(one.points[-1].low) for one in bases):
+        yield (
+            "where the seeds of an arm come from several tables, its interval takes the spread over problems at its largest, and what it "
+            "differs by from another arm has none"
+        )
+
+
+def _seeds(cells: Sequence[CellPoint]) -> int:
+    return len({cell.seed for cell in cells})
+
+
+def _same(one: CellPoint, other: CellPoint) -> bool:
+    return one.ks == other.ks and all(
+        _near(a.estimate, b.estimate) for a, b in zip(one.points, other.points, strict=True)
+    )
+
+
+def _near(a: float, b: float) -> bool:
+    return (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=0.0, abs_tol=_NEAR)
+
+
+def _named(place: Place) -> str:
+    bed, axes = place
+    return ", ".join(filter(None, [bed, place_text(dict(axes))])) or "the study"

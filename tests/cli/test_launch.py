@@ -1,0 +1,166 @@
+"""`counterpoise launch`: a dry run shows the command and writes nothing, a launch writes, runs it and hands its exit code on."""
+
+import json
+import sys
+
+import pytest
+
+from counterpoise.cli.commands import launch
+from counterpoise.engines.verl.rewards import judged
+from counterpoise.errors import ConfigError, DataError, UsageError
+from counterpoise.launch.plan import LaunchPlan
+
+
+@pytest.fixture
+def sums(tmp_path):
+    lines = [json.dumps({"question": f"{i},1={i + 1}", "answer": str(i + 1)}) for i in range(12)]
+    (tmp_path / "train.jsonl").write_text("\n".join(lines[:8]))
+    (tmp_path / "test.jsonl").write_text("\n".join(lines[8:]))
+    path = tmp_path / "sums.toml"
+    path.write_text(
+        '[run]\ndirectory = "runs"\n[model]\nname = "lab"\n[tasks]\nname = "jsonl"\ntrain = "train.jsonl"\ntest = "test.jsonl"\n'
+        '[tasks.settings]\nverifier = "math"\n[prompt]\ntemplate = "plain"\nresponse_prefix = "("\n'
+        "[rollout]\nprompts_per_step = 4\ngroup_size = 4\nmax_tokens = 16\n[evaluation]\nproblems = 2\n[learner]\nsteps = 2\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("engine", ["verl", "trl"])
+def test_a_dry_run_prints_the_command_and_writes_nothing(command, sums, engine):
+    before = sorted(sums.parent.iterdir())
+    done = command("launch", engine, str(sums), "credit.rule=nsr", "--cpu", "--gpus", "2", "--dry-run")
+    assert done.exit_code == 0, done.stderr
+    out, lines = done.stdout, done.stdout.splitlines()
+    folder = sums.parent / "runs" / "sums"
+    assert f"would write {folder / 'launch.toml'}" in out and "missing here: training with" in out
+    if engine == "verl":
+        assert lines[-1].startswith(
+            f"{sys.executable} -m counterpoise.engines.verl data.train_files={folder}/train.parquet "
+        )
+        assert "+algorithm.counterpoise.rule=nsr" in lines[-1] and "trainer.n_gpus_per_node=2" in lines[-1]
+        assert (
+            f"would write {folder}/test.parquet: 2 problems" in out
+            and "+ray_kwargs.ray_init.address=local" in lines[-1]
+        )
+    else:
+        assert " -m torch.distributed.run --nproc-per-node=2 --standalone -m counterpoise.engines.trl " in lines[-1]
+    assert done.stderr.splitlines()[-1] == "dry run: nothing was written"
+    assert sorted(sums.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["verl", "credit.rule=nrs"], "did you mean 'nsr'"),
+        (["verl", "--engine", "x"], "--engine x: give NAME=VALUE"),
+        (["verl"], "needs the package 'verl'"),
+        (["trl"], "needs the package 'trl'"),
+        (["trl", "credit.rule=ppo", "--dry-run"], "it needs a critic, and TRL's GRPOTrainer trains none"),
+        (
+            ["verl", "model.attn_implementation=flash_attention_2", "--cpu", "--dry-run"],
+            "flash attention needs a GPU; set sdpa or eager",
+        ),
+        (["verl", "--nodes", "2", "--dry-run"], "on a Ray cluster that is there; start Ray on each"),
+        (["verl", "--ray", "h:6379", "--dry-run"], "say how many GPUs each of its machines has with --gpus N"),
+        (["trl", "--nodes", "2", "--dry-run"], "give --head HOST:PORT where they meet"),
+        (["trl", "--nodes", "2", "--head", "node1", "--dry-run"], "--head node1: give HOST:PORT"),
+        (["trl", "model.name=./nowhere", "--dry-run"], "no model directory"),
+        (["verl", "tasks.train=none.jsonl"], "none.jsonl"),
+        (["verl", "rollout.max_tokens=600", "--gpus", "1", "--dry-run"], "do not fit into the model's 512 positions"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_one_line(command, sums, words, says):
+    done = command("launch", words[0], str(sums), *words[1:])
+    assert done.exit_code == 2 and says in done.stderr.splitlines()[-1], done.stderr
+    assert not (sums.parent / "runs").exists()
+
+
+@pytest.fixture
+def begun(sums, monkeypatch):
+    """A run that was begun for verl, with verl's environment taken for granted."""
+    pytest.importorskip("pyarrow")
+    from counterpoise.build.problems import problems_of
+    from counterpoise.cli.commands.launch import _anywhere
+    from counterpoise.engines.verl import plan
+    from counterpoise.launch.plan import LaunchRequest
+
+    for name in ("check_environment", "check_entry_point"):
+        monkeypatch.setattr(plan, name, lambda: None)
+
+    def make(*settings, **more):
+        config = _anywhere(sums, settings)
+        request = LaunchRequest(config=config, problems=problems_of(config), cpu=True, **more)
+        return config, plan.verl_plan(request)
+
+    config, made = make("credit.rule=nsr")
+    made.write()
+    return make, config
+
+
+def test_verls_rows_hold_the_whole_prompt_and_are_judged_as_here(begun):
+    import pyarrow.parquet
+
+    _, config = begun
+    said = (config.path / "command.sh").read_text()
+    assert "judged_by_node" in said and "hf_model" in said  # whole models, which eval, explain and export read
+    rows = pyarrow.parquet.read_table(config.path / "train.parquet").to_pylist()
+    assert len(rows) == 8 and pyarrow.parquet.read_table(config.path / "test.parquet").num_rows == 2
+    row = rows[0]
+    question = json.loads(row["extra_info"]["problem"])["question"]
+    assert row["prompt"] == [{"role": "user", "content": f"{question}\n("}]
+    assert row["data_source"] == json.loads(row["extra_info"]["problem"])["task_type"]
+    gold = row["reward_model"]["ground_truth"]
+    said = {"run": str(config.path / "launch.toml"), "wrong": -1.0}
+    right = judged(row["data_source"], f"it is \\boxed{{{gold}}}", gold, row["extra_info"], **said)
+    assert (right["score"], right["scored"], right["acc"]) == (1.0, True, 1.0)
+    assert judged(row["data_source"], "\\boxed{99}", gold, row["extra_info"], **said)["score"] == -1.0
+    with pytest.raises(DataError, match="not of the data that launch wrote"):
+        judged("x", "1", "1", {"index": 1}, **said)
+
+
+def test_the_same_command_goes_on_and_another_run_is_refused(begun, command):
+    make, config = begun
+    (config.path / "global_step_7").mkdir()
+    _, again = make("credit.rule=nsr", "learner.steps=9")  # further is the same run
+    assert f"{config.path}: goes on after step 7" in again.files
+    (config.path / "metrics.jsonl").write_text("{}\n")
+    again.write()
+    assert (config.path / "metrics-until-7.jsonl").is_file() and not (config.path / "metrics.jsonl").exists()
+    with pytest.raises(ConfigError, match=r"credit.rule is psr and was nsr"):
+        make("credit.rule=psr")
+    done = command("launch", "trl", config.path.parent.parent / "sums.toml", "credit.rule=nsr", "--cpu", "--dry-run")
+    assert (
+        done.exit_code == 2 and "is a run of verl, and trl cannot go on with it; give another run.name" in done.stderr
+    )
+    (config.path.parent / "other").mkdir()
+    (config.path.parent / "other" / "x").write_text("")
+    with pytest.raises(UsageError, match=r"holds something else .* run.name=other-verl"):
+        make("run.name=other")
+    (config.path / "identity.json").write_text("{")
+    with pytest.raises(UsageError, match="missing or damaged"):
+        make("credit.rule=nsr")
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code"), [("import sys; sys.exit(3)", 3), ("import os; os.kill(os.getpid(), 9)", 1), ("", 0)]
+)
+def test_what_was_planned_is_written_and_run_and_its_exit_code_handed_on(command, sums, monkeypatch, code, exit_code):
+    asked, found = [], sums.parent / "found"
+    code = f"import os; open({str(found)!r}, 'w').write(os.environ['PLANNED'] + os.environ['KEPT'])\n{code}"
+
+    def plan(request):
+        asked.append(request)
+        plan = LaunchPlan(command=[sys.executable, "-c", code], environment={"PLANNED": "4"}, remarks=["known"])
+        plan.write = lambda: (sums.parent / "written").write_text("")
+        return plan
+
+    monkeypatch.setattr(launch, "_trl_plan", plan)
+    monkeypatch.setenv("KEPT", "2")
+    words = ("--gpus", 3, "--nodes", 2, "--head", "h:1", "--cpu", "--engine", "bf16=true", "--no-memory-check")
+    done = command("launch", "trl", sums, "credit.rule=nsr", *words)
+    assert (done.exit_code, found.read_text(), (sums.parent / "written").exists()) == (exit_code, "42", True)
+    assert "known" in done.stderr and f"run: {sums.parent / 'runs' / 'sums'}" in done.stderr
+    (request,) = asked
+    assert (request.gpus, request.nodes, request.head, request.ray, request.cpu) == (3, 2, "h:1", None, True)
+    assert (dict(request.own), request.memory_check, request.dry_run) == ({"bf16": "true"}, False, False)
+    assert (request.config.credit.rule, len(request.problems.train)) == ("nsr", 8)

@@ -1,0 +1,192 @@
+"""A study's table read again, alone and with others: the same page, and nothing that it does not hold."""
+
+import math
+
+import pytest
+
+from counterpoise.errors import DataError
+from counterpoise.evaluation.statistics.arms import Arm
+from counterpoise.evaluation.statistics.cells import measured_cell
+from counterpoise.evaluation.statistics.counts import ProblemCounts
+from counterpoise.evaluation.statistics.differences import MeasuredStudy, differences
+from counterpoise.report.study_merge import merged_study
+from counterpoise.report.study_page import study_page
+from counterpoise.report.study_read import read_study_csv
+from counterpoise.report.study_table import write_study_csv
+
+BASE = (1, 2, 0, 3, 1, 2)
+COLDER = (4, 3, 1, 4, 3, 4)
+
+
+def counts(right):
+    return [ProblemCounts(problem_id=f"p{i}", n=4, c=c) for i, c in enumerate(right)]
+
+
+def cell(arm, right, *, seed=0, step=5, size=True, bed="=lab", before=BASE):
+    made = Arm(name=arm, after={seed or 0: counts(right)}, before=counts(before), colder=[counts(COLDER)])
+    trained = {} if seed is None else {"rollouts_per_problem": 2.0 * step, "success": 0.25}
+    return measured_cell(made, seed=seed, bed=bed, axes={"loss.x": size}, step=step, trained=trained)
+
+
+def bases(**place):
+    return [
+        cell("base", BASE, seed=None, step=0, **place),
+        cell("base at temperature 0.5", COLDER, seed=None, step=0, **place),
+    ]
+
+
+NSR = {0: (2, 2, 1, 4, 1, 3), 1: (2, 3, 0, 4, 2, 3), 2: (3, 2, 1, 3, 1, 4)}
+PSR = {0: (2, 1, 0, 4, 1, 2), 1: (1, 3, 0, 4, 0, 3), 2: (2, 2, 0, 4, 1, 2)}
+
+
+def runs(seeds=(0, 1, 2), arms=("nsr", "psr"), **place):
+    given = {"nsr": NSR, "psr": PSR}
+    return [cell(arm, given[arm][seed], seed=seed, **place) for seed in seeds for arm in arms]
+
+
+def measured(*cells):
+    return MeasuredStudy(cells=cells, differences=tuple(differences(cells)), confidence=0.95)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """`table(name, *cells)`: a table of them, read again."""
+
+    def write(name, *cells):
+        write_study_csv(measured(*cells), tmp_path / name)
+        return read_study_csv(tmp_path / name)
+
+    return write
+
+
+def by_key(study):
+    return {(one.arm, one.against, one.step, *one.axes.values()): one for one in study.differences}
+
+
+def test_a_table_read_again_has_the_same_page_and_is_written_the_same(table, tmp_path):
+    cells = [*bases(), *runs(step=5), *runs(step=10), *bases(size=False), *runs(seeds=[1], size=False)]
+    again = merged_study([table("a.csv", *cells)])
+    study = measured(*cells)
+    assert study_page(again, title="t") == study_page(study, title="t")
+    assert "<td>loss.x=true</td>" in study_page(again, title="t")  # as it stands in the study's own tables
+    write_study_csv(again, tmp_path / "b.csv")
+    assert (tmp_path / "b.csv").read_text() == (tmp_path / "a.csv").read_text()
+    assert again.notes == () and again.confidence == 0.95
+    nsr = by_key(again)["psr", "nsr", 5, "true"]
+    assert nsr.points[0].by_seed == pytest.approx((-3 / 24, -3 / 24, -3 / 24))  # sums of right ones over 6 x 4
+
+
+def test_other_places_and_arms_come_from_other_tables(table):
+    one, other = table("a.csv", *bases(), *runs(arms=["nsr"])), table("b.csv", *bases(), *runs(arms=["psr"]))
+    third = table("c.csv", *bases(bed="other"), *runs(bed="other"))
+    study = merged_study([one, other, third])
+    assert [(bed, len(axes)) for bed, axes in study.places] == [("=lab", 1), ("other", 1)]
+    whole = by_key(measured(*bases(), *runs()))
+    found = {(d.bed, d.arm, d.against): d for d in study.differences}
+    own = found["=lab", "psr", "base"].points[-1]
+    assert (own.low, own.high) == pytest.approx(
+        [getattr(whole["psr", "base", 5, True].points[-1], e) for e in ("low", "high")]
+    )
+    # the arms were in no table together: their difference is known, its interval is not
+    between = found["=lab", "psr", "nsr"].points[-1]
+    assert between.estimate == pytest.approx(whole["psr", "nsr", 5, True].points[-1].estimate) and math.isnan(
+        between.low
+    )
+    assert not math.isnan(found["other", "psr", "nsr"].points[-1].low)
+    assert "–" in study_page(study, title="t")
+
+
+def test_seeds_of_two_tables_have_a_mean_and_the_longest_interval_that_their_own_allow(table):
+    study = merged_study([table("a.csv", *bases(), *runs([0])), table("b.csv", *bases(), *runs([1, 2]))])
+    merged, whole = by_key(study), by_key(measured(*bases(), *runs()))
+    for against in ("base", "sharpened"):
+        own, true = merged["nsr", against, 5, "true"], whole["nsr", against, 5, True]
+        assert own.seeds == (0, 1, 2)
+        for point, exact in zip(own.points[1:], true.points[1:], strict=True):
+            assert point.estimate == pytest.approx(exact.estimate) and point.by_seed == pytest.approx(exact.by_seed)
+            assert point.high - point.low > 0.95 * (exact.high - exact.low) > 0
+    assert math.isnan(merged["psr", "nsr", 5, "true"].points[0].high)
+    assert "where the seeds of an arm come from several tables" in study.notes[0]
+
+
+def test_of_two_tables_with_other_numbers_the_one_with_more_seeds_is_taken_and_said(table):
+    more, less = (
+        table("a.csv", *bases(), *runs([0, 1])),
+        table("b.csv", *bases(), cell("nsr", (0,) * 6), *runs([0], ["psr"])),
+    )
+    study = merged_study([less, more])
+    assert by_key(study)["nsr", "base", 5, "true"].seeds == (0, 1)
+    (note,) = [note for note in study.notes if "b.csv" in note]
+    assert note.startswith("nsr in =lab, loss.x=true is taken from ") and "a.csv (2 seeds) and not from" in note
+    assert by_key(merged_study([more, more])) == by_key(merged_study([more]))
+    same = table("c.csv", *bases(), cell("nsr", (0,) * 6))
+    with pytest.raises(
+        DataError, match=r"both have 1 seed of nsr in =lab, loss\.x=true, with other numbers; leave one"
+    ):
+        merged_study([table("d.csv", *bases(), *runs([0])), same])
+
+
+def test_tables_of_other_studies_are_refused(table, tmp_path):
+    own = table("a.csv", *bases(), *runs())
+    with pytest.raises(DataError, match=r"have another base in =lab, loss\.x=true: they are not tables of one study"):
+        merged_study([own, table("b.csv", cell("base", (1,) * 6, seed=None, step=0), *runs([1], before=(1,) * 6))])
+    text = (tmp_path / "a.csv").read_text()
+    (tmp_path / "c.csv").write_text(text.replace("loss.x", "loss.y", 1))
+    with pytest.raises(DataError, match=r"their axes differ \(.*a\.csv: loss\.x; .*c\.csv: loss\.y\)"):
+        merged_study([own, read_study_csv(tmp_path / "c.csv")])
+    (tmp_path / "d.csv").write_text(text.replace(",0.95\n", ",0.9\n"))
+    with pytest.raises(DataError, match=r"intervals at several levels .*a\.csv 0\.95, .*d\.csv 0\.9"):
+        merged_study([own, read_study_csv(tmp_path / "d.csv")])
+
+
+def test_a_table_of_an_earlier_release_has_no_intervals_over_seeds(table, tmp_path):
+    table("a.csv", *bases(), *runs([0, 1], ["nsr"]), *runs([0], ["psr"]))
+    rows = [line.split(",") for line in (tmp_path / "a.csv").read_text().splitlines()]
+    (tmp_path / "old.csv").write_text(
+        "".join(",".join(row[:-4]) + "\n" for row in rows if "_less" not in ",".join(row[9:12]))
+    )
+    study = merged_study([read_study_csv(tmp_path / "old.csv")])
+    found = by_key(study)
+    several, one = (found[arm, "base", 5, "true"].points[-1] for arm in ("nsr", "psr"))
+    assert several.by_seed and math.isnan(several.low) and not math.isnan(one.low)
+    assert "old.csv was written by an earlier release" in study.notes[0]
+    page = study_page(study, title="t")
+    assert "<td>–</td>" in page and "earlier release" in page
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda t: "", r"has not the columns of a study's table"),
+        (lambda t: t.replace("quantity", "quality", 1), r"has not the columns of a study's table"),
+        (lambda t: t.replace("loss.x", "bed", 1), r"has not the columns of a study's table"),
+        (lambda t: t + "a,b\n", r":\d+: 2 cells under 25 columns"),
+        (lambda t: t.replace("area,,", "mean,,", 1), r":5: quantity 'mean' is none of pass_at_k, area"),
+        (lambda t: t.replace("pass_at_k,4,", "pass_at_k,1,", 1), r":5: the k before its area are \[1, 2, 1\]"),
+        (lambda t: t.replace("pass_at_k,4,", "pass_at_k,-4,", 1), r":4: k is '-4', not a whole number"),
+        (lambda t: t.replace("pass_at_k,4,", "pass_at_k,4,nan", 1), r":4: value is 'nan0\.\d+', not a number"),
+        (lambda t: t.replace("nsr,0,5", "nsr,0,1e9"), r":10: step is '1e9', not a whole number"),
+        (lambda t: t.replace("nsr,0,5,10", "nsr,0,5,inf", 1), r"the lines before it have no area"),
+        (lambda t: t.replace("nsr,0,5,10", "nsr,0,5,inf"), r"rollouts_per_problem is 'inf'; numbers are finite"),
+        (lambda t: t.replace("nsr,0,", "nsr,,"), r"the arm 'nsr' has no seed"),
+        (lambda t: t.replace(",0.95\n", ",2\n"), r"its intervals are at \[2\.0\]"),
+        (lambda t: "\n".join(t.splitlines()[:-1]), r"the lines up to it have no area"),
+        (lambda t: "\n".join(t.splitlines()[:9]) + "\n", r"has no line of a run"),
+        (lambda t: t + '"open', r"unexpected end of data; a table of a study"),
+        (lambda t: t.replace(",0 1,", ",,"), r"a difference without seeds"),
+    ],
+)
+def test_a_damaged_table_is_refused_by_its_line(table, tmp_path, change, says):
+    table("a.csv", *bases(), *runs([0, 1]))
+    path = tmp_path / "b.csv"
+    path.write_text(change((tmp_path / "a.csv").read_text()))
+    with pytest.raises(DataError, match=says):
+        read_study_csv(path)
+
+
+def test_no_table_and_no_text_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"cannot read the table .*none\.csv: No such file"):
+        read_study_csv(tmp_path / "none.csv")
+    (tmp_path / "bytes.csv").write_bytes(b"bed,\xff\n")
+    with pytest.raises(DataError, match=r"cannot read the table .*bytes\.csv: "):
+        read_study_csv(tmp_path / "bytes.csv")
