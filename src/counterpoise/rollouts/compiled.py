@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from counterpoise.rollouts.compiler import library
+from counterpoise.rollouts.compiler import load_library
 
 if TYPE_CHECKING:
     from counterpoise.rollouts.flat import FlatLayer, FlatWeights
 
-__all__ = ["CompiledAttention", "Operators", "operators_for"]
+__all__ = ["CompiledAttention", "CompiledOperators", "operators_for"]
 
 _BLOCK = 8
 """Tokens of a block of keys; numbers of a vector."""
@@ -29,7 +29,7 @@ _GROWTH = 2 * _BLOCK
 _SOURCE = Path(__file__).with_name("compiled.cpp")
 
 
-class Operators:
+class CompiledOperators:
     """The compiled library of one shape. Tensors are contiguous, float32, on the CPU."""
 
     def __init__(self, library: Any) -> None:
@@ -148,7 +148,7 @@ class CompiledAttention:
             self._own[number] = fresh
 
 
-def operators_for(config: Any, width: int) -> Operators | None:
+def operators_for(config: Any, width: int) -> CompiledOperators | None:
     """Compiled operators for a model, or None where its sizes are not whole vectors.
 
     Raises:
@@ -161,8 +161,8 @@ def operators_for(config: Any, width: int) -> Operators | None:
 
 
 @functools.cache
-def _compile(width: int, heads: int, shared: int) -> Operators:
-    return Operators(library(_SOURCE, (f"WIDTH={width}", f"HEADS={heads}", f"SHARED={shared}")))
+def _compile(width: int, heads: int, shared: int) -> CompiledOperators:
+    return CompiledOperators(load_library(_SOURCE, (f"WIDTH={width}", f"HEADS={heads}", f"SHARED={shared}")))
 
 
 @functools.cache

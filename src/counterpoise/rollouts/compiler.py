@@ -12,7 +12,7 @@ from pathlib import Path
 
 from counterpoise.errors import UsageError
 
-__all__ = ["find_compiler", "library"]
+__all__ = ["find_compiler", "load_library"]
 
 _FLAGS = (("-march=native",), ())
 """Tried in turn: some compilers know no native machine."""
@@ -34,7 +34,7 @@ def find_compiler() -> str:
     )
 
 
-def library(source: Path, definitions: Sequence[str]) -> ctypes.CDLL:
+def load_library(source: Path, definitions: Sequence[str]) -> ctypes.CDLL:
     """Compile a file with `NAME=VALUE` definitions, for this very machine, and load it; nothing is left on disk.
 
     Raises:
