@@ -102,6 +102,11 @@ class RunConfig(Section):
                 f"learner.mixed_precision=auto chooses between float32 and bf16, and model.dtype={self.model.dtype} leaves no float32 to "
                 "choose; set learner.mixed_precision=bf16 or no"
             )
+        if self.rollout.compiled_decode and not self.rollout.flat_decode:
+            raise ValueError(
+                "rollout.compiled_decode is a way of the flat pass, and rollout.flat_decode=false; set rollout.flat_decode=true, or leave "
+                "compiled_decode out"
+            )
         if self.rollout.sampler == "vllm":
             self._check_vllm()
         if self.loss.denominator != "constant" and self.loss.constant is not None:

@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
-import shutil
-import subprocess
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from counterpoise.errors import UsageError
+from counterpoise.rollouts.compiler import load_library
 
 if TYPE_CHECKING:
     from counterpoise.rollouts.flat import FlatLayer, FlatWeights
@@ -31,8 +27,6 @@ _BLOCK = 8
 """Tokens of a block of keys; numbers of a vector."""
 _GROWTH = 2 * _BLOCK
 _SOURCE = Path(__file__).with_name("compiled.cpp")
-_FLAGS = (("-march=native",), ())
-"""Tried in turn: some compilers know no native machine."""
 
 
 class CompiledOperators:
@@ -168,37 +162,7 @@ def operators_for(config: Any, width: int) -> CompiledOperators | None:
 
 @functools.cache
 def _compile(width: int, heads: int, shared: int) -> CompiledOperators:
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
-    if compiler is None or shutil.which(compiler) is None:
-        raise UsageError(
-            f"rollout.compiled_decode needs a C++ compiler, and there is no {compiler or 'g++ or clang++'} here; install one, name one in "
-            "CXX, or leave the setting out"
-        )
-    shape = (f"-DWIDTH={width}", f"-DHEADS={heads}", f"-DSHARED={shared}")
-    said = ""
-    with tempfile.TemporaryDirectory(prefix="counterpoise-") as folder:
-        library = Path(folder) / "operators.so"
-        for flags in _FLAGS:
-            words = [
-                compiler,
-                "-O3",
-                "-std=c++17",
-                *flags,
-                *shape,
-                "-shared",
-                "-fPIC",
-                str(_SOURCE),
-                "-o",
-                str(library),
-            ]
-            done = subprocess.run(words, capture_output=True, text=True)
-            if done.returncode == 0:
-                return CompiledOperators(ctypes.CDLL(str(library)))
-            said = said or done.stderr
-    why = (said.strip() or "it said nothing").splitlines()[0]
-    raise UsageError(
-        f"{compiler} could not compile {_SOURCE.name} ({why}); name another compiler in CXX, or leave rollout.compiled_decode out"
-    )
+    return CompiledOperators(load_library(_SOURCE, (f"WIDTH={width}", f"HEADS={heads}", f"SHARED={shared}")))
 
 
 @functools.cache
