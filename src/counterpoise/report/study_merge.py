@@ -11,8 +11,8 @@ from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
 from counterpoise.evaluation.statistics.cells import CellPoint, place_text
 from counterpoise.evaluation.statistics.differences import (
     ArmDifference,
+    GridPlace,
     MeasuredStudy,
-    StudyPlace,
     cells_by_place,
     from_runs,
     place_of,
@@ -27,7 +27,7 @@ __all__ = ["merged_study"]
 _NEAR = 1e-8
 """Numbers of a table have ten digits."""
 
-_Arm = tuple[StudyPlace, str]
+_Arm = tuple[GridPlace, str]
 
 
 def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
@@ -130,7 +130,7 @@ def _ordered(cells: Sequence[CellPoint], tables: Sequence[StoredTable]) -> list[
 def _differences(
     cells: Sequence[CellPoint], tables: Sequence[StoredTable], confidence: float
 ) -> Iterator[ArmDifference]:
-    stored: dict[tuple[StudyPlace, int, str, str, tuple[int, ...], tuple[int, ...]], list[ArmDifference]] = {}
+    stored: dict[tuple[GridPlace, int, str, str, tuple[int, ...], tuple[int, ...]], list[ArmDifference]] = {}
     for table in tables:
         for one in table.differences:
             key = (place_of(one), one.step, one.arm, one.against, one.seeds, one.ks)
@@ -235,6 +235,6 @@ def _near(a: float, b: float) -> bool:
     return (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=0.0, abs_tol=_NEAR)
 
 
-def _named(place: StudyPlace) -> str:
+def _named(place: GridPlace) -> str:
     bed, axes = place
     return ", ".join(filter(None, [bed, place_text(dict(axes))])) or "the study"

@@ -16,8 +16,8 @@ from counterpoise.evaluation.statistics.arms import BASE, SHARPENED, ArmRow, fro
 from counterpoise.evaluation.statistics.cells import CellPoint, place_text
 from counterpoise.evaluation.statistics.differences import (
     ArmDifference,
+    GridPlace,
     MeasuredStudy,
-    StudyPlace,
     cells_by_place,
     from_runs,
     place_of,
@@ -62,7 +62,7 @@ def print_stored(
         for one in study.differences
         if one.against not in (BASE, SHARPENED)
     }
-    places: dict[StudyPlace, list[ArmRow]] = {}
+    places: dict[GridPlace, list[ArmRow]] = {}
     pending: list[str] = []
     ks: set[tuple[int, ...]] = set()
     for place, by_step in cells_by_place(study.cells).items():
@@ -100,13 +100,13 @@ def _row(
     return ArmRow(name=name, seeds=seeds, points=tuple(points), differences=moved)
 
 
-def _pending(place: StudyPlace, cells: Sequence[CellPoint], there: set[tuple[str, int | None]]) -> list[str]:
+def _pending(place: GridPlace, cells: Sequence[CellPoint], there: set[tuple[str, int | None]]) -> list[str]:
     runs = dict.fromkeys((c.arm, c.seed) for c in cells if c.seed is not None and place_of(c) == place)
     where = _heading(place)
     return [", ".join(filter(None, [where, f"{arm} seed {seed}"])) for arm, seed in runs if (arm, seed) not in there]
 
 
-def _heading(place: StudyPlace) -> str:
+def _heading(place: GridPlace) -> str:
     bed, axes = place
     return ", ".join(filter(None, [bed, place_text(dict(axes))]))
 
@@ -126,7 +126,7 @@ def _print(
     files: Sequence[Path],
     at: At,
     against: str,
-    places: dict[StudyPlace, list[ArmRow]],
+    places: dict[GridPlace, list[ArmRow]],
     ks: Sequence[int],
     shown: Sequence[int],
     pending: Sequence[str],

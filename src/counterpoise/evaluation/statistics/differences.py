@@ -17,8 +17,8 @@ from counterpoise.lazy import special
 
 __all__ = [
     "ArmDifference",
+    "GridPlace",
     "MeasuredStudy",
-    "StudyPlace",
     "arm_differences",
     "cells_by_place",
     "from_runs",
@@ -26,7 +26,7 @@ __all__ = [
     "turned",
 ]
 
-StudyPlace = tuple[str, tuple[tuple[str, Any], ...]]
+GridPlace = tuple[str, tuple[tuple[str, Any], ...]]
 """Bed, and the value on each axis."""
 
 
@@ -71,19 +71,19 @@ class MeasuredStudy:
         return list(dict.fromkeys(cell.arm for cell in self.cells if cell.seed is not None))
 
     @property
-    def places(self) -> list[StudyPlace]:
+    def places(self) -> list[GridPlace]:
         """Beds with the values of their axes, in the order of the study."""
         return list(dict.fromkeys(place_of(cell) for cell in self.cells if cell.seed is not None))
 
 
-def place_of(found: CellPoint | ArmDifference) -> StudyPlace:
+def place_of(found: CellPoint | ArmDifference) -> GridPlace:
     """Bed and axes, as a key."""
     return found.bed, tuple(found.axes.items())
 
 
-def cells_by_place(cells: Sequence[CellPoint]) -> dict[StudyPlace, dict[int, dict[str, list[CellPoint]]]]:
+def cells_by_place(cells: Sequence[CellPoint]) -> dict[GridPlace, dict[int, dict[str, list[CellPoint]]]]:
     """Trained cells by place, step and arm; of an arm those seeds that have the fewest k, for others have another area."""
-    found: dict[StudyPlace, dict[int, dict[str, list[CellPoint]]]] = {}
+    found: dict[GridPlace, dict[int, dict[str, list[CellPoint]]]] = {}
     for cell in cells:
         if cell.seed is not None:
             found.setdefault(place_of(cell), {}).setdefault(cell.step, {}).setdefault(cell.arm, []).append(cell)

@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
 from counterpoise.evaluation.statistics.cells import CellPoint, rollouts_each
-from counterpoise.evaluation.statistics.differences import ArmDifference, StudyPlace, cells_by_place, place_of, turned
+from counterpoise.evaluation.statistics.differences import ArmDifference, GridPlace, cells_by_place, place_of, turned
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 
 __all__ = ["Turn", "turns"]
@@ -46,7 +46,7 @@ def turns(cells: Sequence[CellPoint], differences: Sequence[ArmDifference], *, a
         against: `base`, `sharpened`, or the name of an arm; a place where that was not measured has no turn, and the arm itself has none.
             A step after which the difference has no interval is passed over.
     """
-    walked: dict[tuple[StudyPlace, str], list[ArmDifference]] = {}
+    walked: dict[tuple[GridPlace, str], list[ArmDifference]] = {}
     for one in differences:
         both = one.against not in (BASE, SHARPENED)
         own = one if one.against == against else turned(one) if both and one.arm == against else None
@@ -61,7 +61,7 @@ def turns(cells: Sequence[CellPoint], differences: Sequence[ArmDifference], *, a
     return [_turn(sorted(steps, key=lambda one: one.step), trained) for steps in walked.values()]
 
 
-def _turn(steps: Sequence[ArmDifference], trained: Mapping[tuple[StudyPlace, str, int], float]) -> Turn:
+def _turn(steps: Sequence[ArmDifference], trained: Mapping[tuple[GridPlace, str, int], float]) -> Turn:
     side = _side(steps[-1])
     lasting = list(takewhile(lambda one: _side(one) == side, reversed(steps)))
     at = lasting[-1] if side else steps[-1]
