@@ -144,9 +144,9 @@ def test_five_steps_have_our_advantages_and_the_samplers_log_probabilities(train
         assert passes.exists() == (credited[-1] or whole)  # no pass is made for nothing
         if passes.exists():
             passed = torch.load(passes, weights_only=False)
-            own = passed["response_mask"].bool()
+            inside = passed["response_mask"].bool()
             assert (
-                parity_gap(passed["rollout_log_probs"], passed["old_log_probs"], own) < PARITY
+                parity_gap(passed["rollout_log_probs"], passed["old_log_probs"], inside) < PARITY
             )  # the weights were pushed
             assert 0 < step["actor/entropy"] < 6  # nats a token, whatever the loss does with tokens
         real = ~torch.tensor(seen["padding"])
