@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -40,13 +41,16 @@ class Bench:
 NUMBER = r"\D*?([\d,]+(?:\.\d+)?)"
 
 
-def decode(shape: str, rows: int, tokens: int, bar: float, rounds: int | None = None) -> Bench:
+def decode(
+    shape: str, rows: int, tokens: int, bar: float, rounds: int | None = None, *, way: str = "embedded"
+) -> Bench:
+    sizes = ("--shape", shape, "--prompts", str(rows // 8), "--tokens", str(tokens), "--repeats", "3")
     return Bench(
-        f"decode, {shape}, {rows} x {tokens}",
+        f"decode, {shape}, {rows} x {tokens}" + (", rollout.compiled_decode" if way == "compiled" else ""),
         "transformers generate",
         "s",
-        ("decode.py", "--shape", shape, "--prompts", str(rows // 8), "--tokens", str(tokens), "--repeats", "3"),
-        f"^embedded{NUMBER}",
+        ("decode.py", *sizes, "--only", way, "generate"),
+        f"^{way}{NUMBER}",
         f"^generate{NUMBER}",
         bar,
         rounds,
@@ -85,6 +89,11 @@ BENCHES = (
     decode("lab", 64, 64, 2.0),
     decode("lab", 256, 64, 2.0),
     decode("lab", 512, 16, 2.0),
+    *(
+        decode("lab", rows, tokens, 2.0, way="compiled")
+        for rows, tokens in ((64, 64), (256, 64), (512, 16))
+        if shutil.which("g++") or shutil.which("clang++")
+    ),
     judge("integers"),
     judge("polynomials"),
     Bench(

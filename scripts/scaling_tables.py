@@ -1,15 +1,11 @@
 """The tables of docs/scaling.md, computed: `python scripts/scaling_tables.py` prints them, and a test holds the page against them."""
 
-from counterpoise.launch.sizes import (
-    GIB,
-    Decoder,
-    Load,
-    draw_seconds,
-    rows_at_once,
-    sampler_ranks,
-    train_flops,
-    trainer_bytes,
-)
+import math
+
+from counterpoise.launch.sizes import GIB, Decoder, Load, sampler_ranks, trainer_bytes
+
+BF16 = 2
+"""Bytes of a number."""
 
 _ROWS = {  # hidden, layers, vocabulary, feed-forward, heads, heads of keys and values; every head is 128 wide
     "Qwen3-4B": (2560, 36, 151936, 9728, 32, 8),
@@ -33,6 +29,57 @@ CARD, SAMPLER, READ, COMPUTE = 80 * GIB, 40 * GIB, 2e12, 4e14
 def load(response=3072, microbatch=16384, **other):
     """A step of the paper's."""
     return Load(prompts=1024, group=8, prompt_tokens=1024, response_tokens=response, microbatch=microbatch, **other)
+
+
+def sampler_bytes(shape, load, *, ranks, rows):
+    """Bytes on one of `ranks` GPUs that hold a sampler together, with `rows` responses drawn at once.
+
+    `2 P / R` of bf16 weights and `2 * layers * kv heads * head * 2` bytes of cache for every token of prompt and response, over R. A prompt
+    is in the cache once for its whole group.
+    """
+    tokens = rows * (load.response_tokens + load.prompt_tokens / load.group)
+    return (BF16 * shape.parameters + shape.cache_bytes * tokens) / ranks
+
+
+def rows_at_once(shape, load, *, ranks, memory):
+    """Responses of full length that a sampler on `ranks` GPUs draws at once in `memory` bytes of each: what weights leave; 1 or more."""
+    each = sampler_bytes(shape, load, ranks=ranks, rows=1) - sampler_bytes(shape, load, ranks=ranks, rows=0)
+    return max(1, int((memory - sampler_bytes(shape, load, ranks=ranks, rows=0)) / each))
+
+
+def draw_seconds(shape, load, *, responses, gpus, ranks, memory, bandwidth):
+    """Seconds to draw so many responses of full length on `gpus` GPUs: decoding reads, it hardly computes.
+
+    A token of `r` rows reads `(2 P + r c s) / R` bytes on each of R GPUs, with c bytes of cache a token and the mean context
+    `s = prompt + response / 2`; a response takes as many of them as it has tokens, and what does not fit at once waits for its turn.
+
+    Args:
+        shape: the model.
+        load: lengths.
+        responses: all of them.
+        gpus: all of them, in `gpus / ranks` samplers.
+        ranks: GPUs that share a sampler.
+        memory: bytes of each GPU for weights and cache.
+        bandwidth: bytes a second that a GPU reads.
+    """
+    each = math.ceil(responses / (gpus // ranks))
+    rows = min(each, rows_at_once(shape, load, ranks=ranks, memory=memory))
+    context = load.prompt_tokens + load.response_tokens / 2
+    read = (BF16 * shape.parameters + rows * shape.cache_bytes * context) / ranks
+    return math.ceil(each / rows) * load.response_tokens * read / bandwidth
+
+
+def train_flops(shape, load):
+    """Floating-point operations of a step's passes, without drawing, if every response has its full length and credit.
+
+    `2 P` a token for old log-probabilities, `2 P` for a reference, `6 P` for forward and backward and `2 P` more where
+    activations are recomputed; as much as the policy's update and `2 P` for a critic. Attention's `4 h L s` a token with s the mean context
+    is left out (arXiv 2001.08361).
+    """
+    tokens = load.prompts * load.group * (load.prompt_tokens + load.response_tokens)
+    update = 8 if load.checkpointing else 6
+    values = 2 + update if load.critic else 0
+    return float(shape.parameters * tokens * (2 + (2 if load.reference else 0) + update + values))
 
 
 def words(seconds):

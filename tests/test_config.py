@@ -126,6 +126,18 @@ def test_a_run_that_was_begun_before_decoding_was_fused_goes_on_as_it_was():
     assert parse_config({"rollout": {"flat_decode": True}}, stored=True).rollout.flat_decode
 
 
+def test_compiled_operators_are_a_way_of_the_flat_pass():
+    assert parse_config({}, ["rollout.compiled_decode=true"]).rollout.compiled_decode
+    both = ["rollout.compiled_decode=true", "rollout.flat_decode=false"]
+    with pytest.raises(
+        ConfigError,
+        match=r"rollout.compiled_decode is a way of the flat pass.*; set rollout.flat_decode=true, or leave",
+    ):
+        parse_config({}, both)
+    with pytest.raises(ConfigError, match="compiled_decode is a way of the flat pass"):  # begun before either
+        parse_config({"rollout": {"max_tokens": 9}}, ["rollout.compiled_decode=true"], stored=True)
+
+
 def test_missing_and_malformed_files(tmp_path):
     with pytest.raises(ConfigError, match="cannot read the run file"):
         load_config(tmp_path / "absent.toml")

@@ -17,6 +17,7 @@ from counterpoise.files import (
     append_json_lines,
     atomic_write,
     atomic_write_text,
+    numbered_json_lines,
     parse_json,
     read_json,
     read_json_lines,
@@ -44,6 +45,12 @@ def test_a_torn_line_is_named_kept_and_not_glued_to_the_next(tmp_path):
     assert [d.line for d in damages] == [2]
     assert "not JSON" in str(damages[0])
     assert b'{"x": 2\n' in path.read_bytes()
+
+
+def test_a_line_keeps_its_number_behind_blank_and_damaged_ones(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b'\n{"x": 1}\nno\n\n{"x": 2}\n')
+    lines = numbered_json_lines(tmp_path / "a.jsonl", on_damage=lambda damage: None)
+    assert list(lines) == [(2, {"x": 1}), (5, {"x": 2})]
 
 
 def test_bad_bytes_and_other_json_are_named(tmp_path):

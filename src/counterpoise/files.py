@@ -37,6 +37,7 @@ __all__ = [
     "fsync_directory",
     "irregular",
     "json_lines",
+    "numbered_json_lines",
     "open_regular",
     "parse_json",
     "parse_line",
@@ -258,12 +259,17 @@ def read_json_lines(path: Path, *, on_damage: Callable[[Damage], None]) -> Itera
     Raises:
         OSError: see `open_regular`.
     """
+    return (record for _, record in numbered_json_lines(path, on_damage=on_damage))
+
+
+def numbered_json_lines(path: Path, *, on_damage: Callable[[Damage], None]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """`read_json_lines`, each object with its line from 1."""
     for number, found in json_lines(path):
         if isinstance(found, JsonFault):
             torn = " (torn by a kill while writing)" if found.torn else ""
             on_damage(Damage(path=Path(path), line=number, reason=f"{found}{torn}"))
         else:
-            yield found
+            yield number, found
 
 
 def _remove_abandoned(path: Path) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from counterpoise.errors import CounterpoiseError
 
 if TYPE_CHECKING:
+    import torch
     from accelerate import PartialState
 
-__all__ = ["Processes", "anywhere", "is_main", "on_main", "usable_cores", "use_threads"]
+__all__ = ["Processes", "anywhere", "is_main", "on_main", "own_device", "usable_cores", "use_threads"]
 
 T = TypeVar("T")
 
@@ -45,6 +46,12 @@ class Processes:
 def is_main() -> bool:
     """Whether this process writes files and talks to the user."""
     return bool(_processes().is_main_process)
+
+
+def own_device() -> torch.device:
+    """The device that this process computes on."""
+    device: torch.device = _processes().device
+    return device
 
 
 def anywhere(flag: bool) -> bool:

@@ -200,7 +200,9 @@ def _check_names(where: str, kind: Any, given: Mapping[str, Any]) -> None:
             raise ConfigError(f"{where}: unknown setting '{name}'{nearest(name, known, f'It takes: {takes}')}")
     for one in fields(kind):
         if one.init and _required(one) and setting_name(one.name) not in given:
-            raise ConfigError(f"{where}: the setting '{setting_name(one.name)}' is missing")
+            raise ConfigError(
+                f"{where}: the setting '{setting_name(one.name)}' is missing, and has no default; give it"
+            )
 
 
 def _required(one: Field[Any]) -> bool:

@@ -1,6 +1,7 @@
 """A slip of the pen costs half a second: what a command line names is looked up before torch is imported."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -48,6 +49,8 @@ NAMES = [
     ("model.name=labb", "unknown model 'labb'; did you mean 'lab'?"),
     ("model.name=/no/model", "no model directory /no/model"),
     ("model.name=nobody/nothing", "the Hugging Face hub could not provide it"),
+    ("rollout.compiled_decode=true", "rollout.compiled_decode needs a C++ compiler"),
+    ("rollout.compiled_decode=true rollout.flat_decode=false", "rollout.compiled_decode is a way of the flat pass"),
     ("model.dtype=bfloat16", "would round most updates away"),
 ]
 
@@ -57,7 +60,9 @@ def ask(tmp_path):
     def call(*commands, unwanted=HEAVY):
         arguments = json.dumps([[str(word) for word in command] for command in commands])
         script = [sys.executable, "-c", SCRIPT, arguments, json.dumps(unwanted)]
-        done = subprocess.run(script, capture_output=True, text=True, check=True, cwd=tmp_path)
+        done = subprocess.run(
+            script, capture_output=True, text=True, check=True, cwd=tmp_path, env={**os.environ, "CXX": "/nowhere/c++"}
+        )
         return json.loads(done.stdout)
 
     return call

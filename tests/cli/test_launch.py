@@ -75,6 +75,18 @@ def test_mistakes_on_the_command_line_are_one_line(command, sums, words, says):
     assert not (sums.parent / "runs").exists()
 
 
+def test_a_directory_that_cannot_be_written_is_one_line(command, sums, monkeypatch):
+    from counterpoise.engines.trl import plan
+
+    monkeypatch.setattr(plan, "check_package", lambda *_, **__: None)
+    (sums.parent / "file").write_text("")
+    for directory in ("file/runs", "/proc/runs"):
+        done = command("launch", "trl", str(sums), f"run.directory={directory}", "--cpu")
+        assert done.exit_code == 1, done.stderr
+        said = done.stderr.splitlines()[-1]
+        assert said.startswith("error: cannot write ") and said.endswith("; give another run.directory"), said
+
+
 @pytest.fixture
 def begun(sums, monkeypatch):
     """A run that was begun for verl, with verl's environment taken for granted."""

@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from counterpoise.credit import keep_rows, make_rule, signed_credit, tokens_saved
+from counterpoise.credit import keep_rows, make_rule, signed_credit
 from counterpoise.errors import UnknownNameError
-from counterpoise.types import Credit, Sum
+from counterpoise.types import Credit
 
 # groups: all wrong, all right, mixed with one unscored row
 CORRECT = torch.tensor([0, 0, 1, 1, 1, 0, 0]).bool()
@@ -40,10 +40,6 @@ def test_one_credited_token_keeps_a_row_of_per_token_credit() -> None:
     credit = Credit(plus=torch.tensor([[0.0, 0.0], [0.0, 1.0]]), minus=torch.zeros(2, 2))
     keep = keep_rows(credit, torch.ones(2).bool(), torch.zeros(2).long(), torch.ones(2))
     assert keep.tolist() == [False, True]
-
-
-def test_tokens_saved_are_those_of_the_dropped_rows() -> None:
-    assert tokens_saved(torch.tensor([True, False, False]), torch.tensor([10, 20, 30])) == Sum(total=50.0, count=60.0)
 
 
 def test_an_unknown_filter_gets_the_nearest_name() -> None:

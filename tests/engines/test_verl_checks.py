@@ -64,6 +64,15 @@ def test_a_cluster_that_is_not_there(running, port, nobody):
     assert check_ray({}, environment={"RAY_ADDRESS": f"127.0.0.1:{port}"}) == f"127.0.0.1:{port}"
 
 
+def test_auto_is_a_cluster_that_runs_here(running, port, nobody):
+    for address in (None, f"127.0.0.1:{nobody}"):
+        running(address)
+        with pytest.raises(UsageError, match=r"no Ray cluster runs on this machine, .* \(ray start --head\)"):
+            check_ray({"address": "auto"}, environment={})
+    running(f"127.0.0.1:{port}")
+    assert check_ray({"address": "auto"}, environment={}) == "auto"
+
+
 def test_sizes_are_for_a_new_cluster(running, port):
     with pytest.raises(UsageError, match=r"ray_init.num_gpus=8 is for a new cluster, and one runs"):
         check_ray({"address": f"127.0.0.1:{port}", "num_gpus": 8}, environment={})
@@ -84,6 +93,8 @@ def test_a_machine_with_too_few_accelerators():
 @pytest.fixture
 def loader(monkeypatch):
     def load(module_path, object_name):
+        if module_path == "pkg://number":
+            return 3
         if module_path != "pkg://ours":
             raise FileNotFoundError(f"Custom module file\n{module_path!r} not found.")
         return compute_score
@@ -98,6 +109,11 @@ def test_a_reward_function_that_is_not_there(loader):
         UsageError, match=r"f of gone.py cannot be loaded \(FileNotFoundError: Custom module file 'gone.py' not"
     ):
         check_function({"path": "gone.py", "name": "f"})
+
+
+def test_a_reward_function_that_is_none(loader):
+    with pytest.raises(UsageError, match=r"f of pkg://number is no function \(int\); name one that takes data_source"):
+        check_function({"path": "pkg://number", "name": "f"})
 
 
 def test_the_verifier_of_our_own_reward_function_is_looked_up(loader):

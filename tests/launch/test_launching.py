@@ -112,6 +112,8 @@ REFUSED = [
     ("verl", [*ROWS, 'rollout.stop=["x"]'], "rollout.stop=['x']: verl gives its sampler no stop strings"),
     ("verl", [*ROWS, "tracking.trackers=aim"], "verl's trackers are clearml"),
     ("verl", [*ROWS, "model.dtype=auto", "model.lora.rank=4"], "set model.dtype=float32 or bfloat16"),
+    ("verl", [*ROWS, "learner.mixed_precision=auto"], "learner.mixed_precision=auto: the local engine alone measures a precision"),
+    ("trl", ["learner.mixed_precision=auto"], "learner.mixed_precision=auto: the local engine alone measures a precision"),
     ("verl", [*ROWS, "credit.reward=random"], "credit.reward=random: only the local engine throws coins"),
     ("verl", [*ROWS, "rollout.prompts_per_step=8192"], "there are 7,500; lower it"),
     ("verl", ["credit.rule=ppo"], "verl's PPO divides by tokens_all"),
@@ -119,6 +121,8 @@ REFUSED = [
     ("verl", ["credit.rule=ppo", "loss.denominator=tokens_all", "credit.settings.ddof=0"], "verl's PPO has ddof=1 built in"),
     ("verl", ["credit.rule=ppo", "loss.denominator=tokens_all", "critic.trunk=policy"], "verl's critic is a model of its own"),
     ("trl", ["credit.rule=ppo"], "credit.rule=ppo: it needs a critic, and TRL's GRPOTrainer trains none"),
+    ("trl", [*ONE, "credit.rule=gdpo", "credit.settings={dimensions={verdict=1.0,closeness=0.5}}"],
+     "it reads parts of verdicts (closeness), and TRL's reward is one number"),
     ("trl", [], "so that there would be more updates; set credit.filter=none learner.minibatch_unit=prompts"),
     ("trl", [*ONE, "credit.token_weights=probability"], "TRL hands over no log-probabilities of the sampler"),
     ("trl", [*ONE, "loss.entropy=0.1"], "set credit.filter=none loss.denominator=tokens_all"),
@@ -251,6 +255,8 @@ def test_addresses_and_ports(monkeypatch):
         UsageError, match=rf"nobody answers at 127.0.0.1 port {port} .*; start Ray there with 'ray start --head"
     ):
         check_reachable(f"127.0.0.1:{port}")
+    with pytest.raises(UsageError, match=rf"with 'ray start --head --dashboard-port {port}', or leave --ray out"):
+        check_reachable(f"http://127.0.0.1:{port}")
     for address in ("head", "head:", "ftp://h:1", "h:99999", ""):
         with pytest.raises(UsageError, match="give HOST:6379"):
             check_reachable(address)

@@ -8,8 +8,9 @@ import torch
 
 from counterpoise.errors import MissingExtraError, ModelError
 from counterpoise.models import smollm2
+from counterpoise.models.converted import cache_directory
 from counterpoise.models.load import LoadedModel, load_model
-from counterpoise.models.smollm2 import cache_directory, smollm2_path
+from counterpoise.models.smollm2 import smollm2_path
 
 
 @pytest.fixture(scope="module")

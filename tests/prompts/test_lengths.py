@@ -67,7 +67,6 @@ def test_or_left_out_and_said() -> None:
     fitted = fit_prompts(PROBLEMS, tokenizer(), template="plain", limit=LIMIT, too_long="drop")
     assert [one.problem_id for one in fitted.problems] == ["p0", "p1"]  # exactly the limit stays
     np.testing.assert_array_equal(fitted.lengths, [5, 7])
-    assert fitted.left_out == 2
     assert fitted.said is not None
     assert fitted.said.startswith(
         "2 of 4 prompts (template plain) are longer than 7 tokens, which prompt.max_tokens sets, and their"
@@ -84,7 +83,7 @@ def test_when_none_is_left_both_choices_refuse() -> None:
 def test_nothing_is_said_where_all_fit_or_nothing_limits_them() -> None:
     for limit, problems in ((LIMIT, PROBLEMS[:2]), (None, PROBLEMS)):
         fitted = fit_prompts(problems, tokenizer(), template="plain", limit=limit)
-        assert (fitted.problems, fitted.left_out, fitted.said) == (problems, 0, None)
+        assert (fitted.problems, fitted.said) == (problems, None)
 
 
 def test_a_prompt_without_tokens_and_a_tokenizer_without_chat() -> None:

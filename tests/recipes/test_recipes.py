@@ -11,7 +11,8 @@ from counterpoise.cli.commands.demo import DEMO_FILE
 from counterpoise.engines.local.assemble import assemble
 from counterpoise.engines.local.loop import train
 from counterpoise.errors import MissingExtraError
-from counterpoise.models.smollm2 import cache_directory, gguf_path, smollm2_path
+from counterpoise.models.converted import cache_directory
+from counterpoise.models.smollm2 import gguf_path, smollm2_path
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.runfile import load_config
 from counterpoise.runs.directory import RunDirectory

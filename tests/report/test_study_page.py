@@ -10,7 +10,7 @@ import pytest
 from counterpoise.evaluation.statistics.arms import Arm
 from counterpoise.evaluation.statistics.cells import measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
-from counterpoise.evaluation.statistics.differences import MeasuredStudy, differences
+from counterpoise.evaluation.statistics.differences import MeasuredStudy, arm_differences
 from counterpoise.report.study_page import study_page
 from counterpoise.report.study_table import write_study_csv
 
@@ -31,7 +31,7 @@ def cell(arm, right, *, bed="lab", size=10, seed=0, step=5, intensity=8.0, colde
 
 
 def measured(cells, confidence=0.95):
-    found = tuple(differences(cells, confidence=confidence))
+    found = tuple(arm_differences(cells, confidence=confidence))
     return MeasuredStudy(cells=tuple(cells), differences=found, confidence=confidence)
 
 
@@ -113,7 +113,7 @@ def test_the_page_says_what_is_left_beyond_sharpening_or_how_to_measure_it(cells
     page = study_page(measured(reached), title="grid")
     assert page.count("<figcaption>Map, less sharpened</figcaption>") == 1 and "--html PAGE" not in page
     # nsr has 5/8 at k=1 and 11/12, 1 at 2 and 4; the base at half way 11/16, ... : as beyond_sharpening has it
-    (difference,) = (one for one in differences(reached) if one.against == "sharpened")
+    (difference,) = (one for one in arm_differences(reached) if one.against == "sharpened")
     assert f"<td>{100 * difference.points[-1].estimate:+.1f} [" in page
     beyond = [cell("base at temperature 0.5", (1, 1), seed=None, step=0), cell("nsr", (3, 2), colder=[(1, 1)])]
     page = study_page(measured(beyond), title="grid")

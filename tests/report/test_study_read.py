@@ -8,7 +8,7 @@ from counterpoise.errors import DataError
 from counterpoise.evaluation.statistics.arms import Arm
 from counterpoise.evaluation.statistics.cells import measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
-from counterpoise.evaluation.statistics.differences import MeasuredStudy, differences
+from counterpoise.evaluation.statistics.differences import MeasuredStudy, arm_differences
 from counterpoise.report.study_merge import merged_study
 from counterpoise.report.study_page import study_page
 from counterpoise.report.study_read import read_study_csv
@@ -45,7 +45,7 @@ def runs(seeds=(0, 1, 2), arms=("nsr", "psr"), **place):
 
 
 def measured(*cells):
-    return MeasuredStudy(cells=cells, differences=tuple(differences(cells)), confidence=0.95)
+    return MeasuredStudy(cells=cells, differences=tuple(arm_differences(cells)), confidence=0.95)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from counterpoise.errors import DataError, UnknownNameError
 from counterpoise.plugins import known_as
 from counterpoise.prompts.templates import PER_PROBLEM, TEMPLATES
 from counterpoise.prompts.wording import Wording
+from counterpoise.runfile import settled
 from counterpoise.tasks.base import HasKinds, Task
 from counterpoise.tasks.registry import make_task
 from counterpoise.types import Problem
@@ -34,6 +35,10 @@ class Problems:
     """How the questions are worded."""
     has_kinds: HasKinds | None = None
     """The task, where it tells kinds of responses apart."""
+
+    def are_of(self, config: RunConfig) -> bool:
+        """Whether a run is theirs, whose directory has its configuration with all paths absolute."""
+        return config in (self.config, settled(self.config))
 
 
 def problems_of(config: RunConfig, *, evaluates: bool = True) -> Problems:

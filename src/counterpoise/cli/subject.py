@@ -13,7 +13,7 @@ from counterpoise.targets import refuse_step, run_and_step
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig
 
-__all__ = ["model_subject", "refuse_contradictions", "subject_of"]
+__all__ = ["model_subject", "refuse_contradictions", "refuse_no_model", "subject_of"]
 
 _LAB_TASKS = {
     "lab": ("tasks.settings.count=3", "tasks.settings.largest=20"),
@@ -63,8 +63,24 @@ def model_subject(target: str, settings: Sequence[str], task: str | None) -> Run
         UsageError: it is a directory without a model, or has no task.
     """
     from counterpoise.cli.commands.demo import DEMO_FILE
-    from counterpoise.models.layout import holds_model
     from counterpoise.runfile import load_config, parse_config, quoted
+
+    own: list[str] = [quoted("model.name", target)]
+    packaged = target in _LAB_TASKS and task in (None, "countdown")
+    refuse_no_model(target, "countdown" if packaged else task)
+    if packaged:
+        return load_config(DEMO_FILE, [*own, *_LAB_TASKS[target], *settings])
+    sections: dict[str, Any] = {"run": {"threads": 1}} if target.startswith("lab") else {}
+    return parse_config(sections, [*own, *settings], source="command line")
+
+
+def refuse_no_model(target: str, task: str | None) -> None:
+    """Refuse a directory without a model, and a model without a task.
+
+    Raises:
+        UsageError: it is one of them.
+    """
+    from counterpoise.models.layout import holds_model
 
     path = Path(target)
     if path.is_dir() and not holds_model(path):
@@ -72,13 +88,8 @@ def model_subject(target: str, settings: Sequence[str], task: str | None) -> Run
             f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "
             "a directory that save_pretrained wrote, or a model's name"
         )
-    own: list[str] = [quoted("model.name", target)]
-    if target in _LAB_TASKS and task in (None, "countdown"):
-        return load_config(DEMO_FILE, [*own, *_LAB_TASKS[target], *settings])
     if task is None:
         raise UsageError(f"'{target}' is a model, so a task is needed: --task countdown (see: counterpoise tasks list)")
-    sections: dict[str, Any] = {"run": {"threads": 1}} if target.startswith("lab") else {}
-    return parse_config(sections, [*own, *settings], source="command line")
 
 
 def refuse_contradictions(

@@ -63,26 +63,19 @@ def _sections(model: type[BaseModel], prefix: str) -> list[tuple[str, type[Secti
 
 def keys_of(section: type[Section]) -> list[Key]:
     """The keys of a section but for the sections inside it."""
-    schema = section.model_json_schema()
-    defaults = section().model_dump(mode="json")
     inner = {name for name, _ in _sections(section, "")}
-    return [
-        Key(
-            name=name,
-            takes=taken_words(one),
-            default=defaults[name],
-            meaning=_line(one.get("description", "")),
-            table=one.get("type") == "object",
-        )
-        for name, one in schema["properties"].items()
-        if name not in inner
-    ]
+    keys = _keys(section.model_json_schema(), section().model_dump(mode="json"))
+    return [key for key in keys if key.name not in inner]
 
 
 def settings_of(part: Any) -> list[Key]:
     """The settings of a part: of a rule, a task, a verifier, …"""
-    schema = settings_schema(part)
-    defaults = {setting_name(field.name): _default_of(field) for field in dataclasses.fields(part)}
+    return _keys(
+        settings_schema(part), {setting_name(field.name): _default_of(field) for field in dataclasses.fields(part)}
+    )
+
+
+def _keys(schema: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Key]:
     return [
         Key(
             name=name,

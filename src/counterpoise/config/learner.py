@@ -82,8 +82,9 @@ class LearnerConfig(Section):
     """Compute each prompt once for all its responses, where the model is proven to allow it; false computes it with each."""
     old_log_probs: Literal["sampler", "learner"] = "sampler"
     """Who says what the sampling policy's log-probabilities were."""
-    mixed_precision: Literal["no", "bf16"] = "no"
-    """bf16 autocast where the device has it."""
+    mixed_precision: Literal["no", "bf16", "auto"] = "no"
+    """bf16 autocast where the device has it; `auto` takes it where a product in bf16 is measured to be 1.75 times as fast as in float32
+    when training begins, and keeps what it took in the run."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass."""
 

@@ -97,6 +97,16 @@ class RunConfig(Section):
                 "loss.name=reinforce has no importance ratio, so it is wrong for more than one update on the same batch "
                 "(learner.minibatch below rollout.prompts_per_step, or learner.epochs above 1); use ppo_clip, cispo, gspo or topr"
             )
+        if self.learner.mixed_precision == "auto" and self.model.dtype != "float32":
+            raise ValueError(
+                f"learner.mixed_precision=auto chooses between float32 and bf16, and model.dtype={self.model.dtype} leaves no float32 to "
+                "choose; set learner.mixed_precision=bf16 or no"
+            )
+        if self.rollout.compiled_decode and not self.rollout.flat_decode:
+            raise ValueError(
+                "rollout.compiled_decode is a way of the flat pass, and rollout.flat_decode=false; set rollout.flat_decode=true, or leave "
+                "compiled_decode out"
+            )
         if self.rollout.sampler == "vllm":
             self._check_vllm()
         if self.loss.denominator != "constant" and self.loss.constant is not None:

@@ -15,7 +15,7 @@ from counterpoise.credit.controllers import (
     step_statistics,
 )
 from counterpoise.credit.emphasis import EMPHASES, Emphasis, make_emphasis
-from counterpoise.credit.filters import FILTERS, keep_rows, tokens_saved
+from counterpoise.credit.filters import FILTERS, keep_rows
 from counterpoise.credit.groups import GroupStatistics, group_statistics
 from counterpoise.credit.registry import RULES, make_rule, needs_of
 from counterpoise.credit.rules.base import Rule, SignWeights
@@ -71,7 +71,6 @@ __all__ = [
     "step_statistics",
     "token_masses",
     "token_weight_metrics",
-    "tokens_saved",
     "two_balances",
     "weigh_tokens",
 ]

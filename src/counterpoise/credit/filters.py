@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from counterpoise.credit.groups import group_statistics
 from counterpoise.errors import UnknownNameError
 from counterpoise.lazy import torch
-from counterpoise.types import Credit, Sum
+from counterpoise.types import Credit
 
-__all__ = ["FILTERS", "keep_rows", "tokens_saved"]
+__all__ = ["FILTERS", "keep_rows"]
 
 Filter = Callable[[Credit, "torch.Tensor", "torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 
@@ -60,9 +60,3 @@ def keep_rows(
     if name not in FILTERS:
         raise UnknownNameError("credit.filter", name, FILTERS)
     return FILTERS[name](credit, scored, group_ids, rewards)
-
-
-def tokens_saved(keep: torch.Tensor, lengths: torch.Tensor) -> Sum:
-    """Response tokens that never reach the learner, out of all: (N,) bool and (N,) lengths; `.mean` is the share saved."""
-    kept, total = torch.stack([lengths[keep].sum(), lengths.sum()]).tolist()
-    return Sum(total=float(total - kept), count=float(total))

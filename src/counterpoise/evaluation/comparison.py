@@ -163,8 +163,7 @@ def compare(
         _check_same(base, other)
     interval = _Interval(confidence=confidence, resamples=resamples, seed=seed)
     curves = [pass_at_k_curve(run.counts, ks, **interval.of("curve")) for run in contenders]
-    compared = _paired if paired else _unpaired
-    return curves, [compared(base, other, ks, interval) for other in others]
+    return curves, [_compared(base, other, ks, interval, paired=paired) for other in others]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,51 +194,45 @@ class _Resampling(TypedDict):
     resamples: int
 
 
-def _paired(base: Contender, other: Contender, ks: Sequence[int], interval: _Interval) -> Comparison:
-    """Differences problem by problem."""
-    by_id = {problem.problem_id: problem for problem in other.counts}
-    matched = [by_id[problem.problem_id] for problem in base.counts]
+def _compared(base: Contender, other: Contender, ks: Sequence[int], interval: _Interval, *, paired: bool) -> Comparison:
     every = _every_k(base, other)
-    differences_PK = _values(matched, ks) - _values(base.counts, ks)
-    over_every = []
-    if every:
-        differences_PE = _values(matched, every) - _values(base.counts, every)
-        over_every = simultaneous_band(differences_PE, **interval.over_every(every))
-    points = simultaneous_band(differences_PK, **interval.of("band"))
-    critical = [point.critical for point in points]
-    lower, crossing = _crossing(base.name, other.name, ks, differences_PK, interval)
-    return Comparison(
+    band = _paired_band if paired else _unpaired_band
+    points = band(base, other, ks, interval.of("band"))
+    over_every = band(base, other, every, interval.over_every(every)) if every else []
+    found = Comparison(
         base=base.name,
         after=other.name,
         ks=tuple(ks),
         points=tuple(points),
-        detectable=tuple(minimum_detectable(differences_PK, confidence=interval.confidence, critical=critical)),
-        lower=lower,
-        crossing=crossing,
-        stretches=tuple(stretches(every, over_every)),
-        first_loss=first_loss(every, over_every),
-    )
-
-
-def _unpaired(base: Contender, other: Contender, ks: Sequence[int], interval: _Interval) -> Comparison:
-    """Differences of the means of each run's own problems."""
-    every = _every_k(base, other)
-    over_every = []
-    if every:
-        over_every = unpaired_band(
-            _values(base.counts, every), _values(other.counts, every), **interval.over_every(every)
-        )
-    return Comparison(
-        base=base.name,
-        after=other.name,
-        ks=tuple(ks),
-        points=tuple(unpaired_band(_values(base.counts, ks), _values(other.counts, ks), **interval.of("band"))),
         detectable=(),
         lower=other.name,
         crossing=None,
         stretches=tuple(stretches(every, over_every)),
         first_loss=first_loss(every, over_every),
     )
+    if not paired:
+        return found
+    differences_PK = _differences(base, other, ks)
+    critical = [point.critical for point in points]
+    detectable = minimum_detectable(differences_PK, confidence=interval.confidence, critical=critical)
+    lower, crossing = _crossing(base.name, other.name, ks, differences_PK, interval)
+    return replace(found, detectable=tuple(detectable), lower=lower, crossing=crossing)
+
+
+def _paired_band(base: Contender, other: Contender, ks: Sequence[int], resampling: _Resampling) -> list[BandPoint]:
+    return simultaneous_band(_differences(base, other, ks), **resampling)
+
+
+def _unpaired_band(base: Contender, other: Contender, ks: Sequence[int], resampling: _Resampling) -> list[BandPoint]:
+    return unpaired_band(_values(base.counts, ks), _values(other.counts, ks), **resampling)
+
+
+def _differences(
+    base: Contender, other: Contender, ks: Sequence[int]
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """(P, K) `after - base` of each problem."""
+    by_id = {problem.problem_id: problem for problem in other.counts}
+    return _values([by_id[problem.problem_id] for problem in base.counts], ks) - _values(base.counts, ks)
 
 
 def _every_k(base: Contender, other: Contender) -> list[int]:

@@ -14,6 +14,7 @@ from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS
 from counterpoise.evaluation.store.rollouts import RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.store.seen import Seen
 from counterpoise.evaluation.summary import EvaluationResult, summarise
+from counterpoise.iterating import in_batches
 from counterpoise.streams import stream
 from counterpoise.types import Judging, Problem, Prompt, Sampler, SamplingSettings, Verdict, Verify
 
@@ -231,7 +232,7 @@ def grade(
         for rollout in _wanted(store, by_id, n)
         if not judged[by_id[rollout.problem_id].verifier].has(rollout.problem_id, rollout.sample)
     )
-    for batch in _gather(pending, _GRADED_AT_ONCE):
+    for batch in in_batches(pending, _GRADED_AT_ONCE):
         verdicts = _judge(verify, by_id, batch)
         for rollout, verdict in zip(batch, verdicts, strict=True):
             name = by_id[rollout.problem_id].verifier
@@ -302,17 +303,6 @@ def _wanted(store: RolloutStore, by_id: Mapping[str, Problem], n: int) -> Iterat
 
 def _chunks(problems: Sequence[Problem], size: int) -> Iterator[Sequence[Problem]]:
     return (problems[start : start + size] for start in range(0, len(problems), size))
-
-
-def _gather(rollouts: Iterator[StoredRollout], size: int) -> Iterator[list[StoredRollout]]:
-    batch: list[StoredRollout] = []
-    for rollout in rollouts:
-        batch.append(rollout)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _tell(on_progress: OnProgress | None, stage: str, done: int, total: int) -> None:

@@ -22,6 +22,7 @@ from counterpoise.diagnostics.advice.result import Advice
 from counterpoise.diagnostics.advice.rules import SHARE
 from counterpoise.diagnostics.advice.screen import Screen
 from counterpoise.engines.local.assemble import Assembly, assemble, make_sampler, sampling_settings
+from counterpoise.engines.local.measured import with_precision
 from counterpoise.engines.local.order import ProblemOrder
 from counterpoise.engines.local.policy import load_policy
 from counterpoise.engines.local.precision import slow_precision
@@ -31,7 +32,7 @@ from counterpoise.jobs.drawing import Drawing
 from counterpoise.jobs.profile import STANDARD_RULES, Group, measure_profile
 from counterpoise.jobs.screen import COOLINGS, screen_policy
 from counterpoise.jobs.sizing import Pace, measure_pace
-from counterpoise.processes import use_threads
+from counterpoise.processes import own_device, use_threads
 from counterpoise.prompts import make_prompts
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.streams import stream
@@ -106,6 +107,7 @@ def advise(
     """
     note = say_line or (lambda line: None)
     use_threads(config.run.threads)
+    config = with_precision(config, own_device())
     # Without the test side, so that a task that has none can be advised on.
     assembly = assemble(config, problems_of(config, evaluates=False))
     accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)

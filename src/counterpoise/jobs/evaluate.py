@@ -16,6 +16,7 @@ from counterpoise.build.problems import check_verifiers, task_and_template
 from counterpoise.config import RunConfig
 from counterpoise.engines.local.assemble import make_sampler
 from counterpoise.engines.local.evaluation import evaluate_policy
+from counterpoise.engines.local.measured import with_precision
 from counterpoise.engines.local.policy import Policy, load_policy
 from counterpoise.engines.local.precision import slow_precision
 from counterpoise.engines.local.room import fit_problems
@@ -185,6 +186,7 @@ def open_evaluator(
         UnknownNameError: a problem names no known verifier.
     """
     use_threads(config.run.threads)
+    config = with_precision(config)
     task, template = task_and_template(config)
     pool = task.problems("test")
     check(pool)
@@ -227,7 +229,7 @@ def sweep_policy(
         policy = cache(lambda: bench.load(saved))
 
         def evaluate(arm: SweptSetting, directory: Path) -> tuple[EvaluationResult, bool]:
-            here = replace(bench, config=arm.config)
+            here = replace(bench, config=with_precision(arm.config))
             standing = here.standing(directory, step)
             if standing is not None:
                 return standing, True

@@ -21,6 +21,7 @@ from counterpoise.engines.local.assemble import (
     make_pipeline,
     make_sampler,
 )
+from counterpoise.engines.local.measured import with_precision
 from counterpoise.engines.local.policy import load_policy
 from counterpoise.engines.local.precision import slow_precision
 from counterpoise.engines.local.room import fit_problems
@@ -28,7 +29,7 @@ from counterpoise.errors import UsageError
 from counterpoise.jobs import OnStage
 from counterpoise.jobs.explain_bench import Bench, StepTaken
 from counterpoise.jobs.explain_request import Request, choose_problems, choose_rollout, given_rollout, one_step
-from counterpoise.processes import use_threads
+from counterpoise.processes import own_device, use_threads
 from counterpoise.prompts import make_prompts
 from counterpoise.rollouts.sampling import entropy_and_slope
 from counterpoise.streams import stream
@@ -68,6 +69,7 @@ def explain(
     total = 3 + 2 * len(request.rules)
     note = say_line or (lambda line: None)
     use_threads(config.run.threads)
+    config = with_precision(config, own_device())
     rules = {rule: one_step(config, rule) for rule in request.rules}
     accelerator = Accelerator(mixed_precision=config.learner.mixed_precision)
     assemblies = {rule: assemble(own, problems_of(own, evaluates=False)) for rule, own in rules.items()}

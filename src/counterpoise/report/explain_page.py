@@ -6,10 +6,9 @@ import math
 import secrets
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 import counterpoise
 from counterpoise.diagnostics.reading import chance, decisive, quoted_token, read_step, read_token
+from counterpoise.report.page import page_environment
 
 if TYPE_CHECKING:
     from counterpoise.diagnostics.explanation import Explanation
@@ -19,13 +18,7 @@ __all__ = ["explain_page"]
 
 def explain_page(found: Explanation) -> str:
     """An HTML document with its own style and script; all text of the model and of the user is escaped."""
-    environment = Environment(
-        loader=PackageLoader("counterpoise.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters |= {"percent": chance, "quoted": quoted_token, "number": _number, "interval": _interval}
     return environment.get_template("explain.html").render(
         found=found,

@@ -10,11 +10,11 @@ from counterpoise.errors import DataError
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
 from counterpoise.evaluation.statistics.cells import CellPoint, place_text
 from counterpoise.evaluation.statistics.differences import (
-    Difference,
+    ArmDifference,
+    GridPlace,
     MeasuredStudy,
-    Place,
+    cells_by_place,
     from_runs,
-    grouped,
     place_of,
     turned,
 )
@@ -27,7 +27,7 @@ __all__ = ["merged_study"]
 _NEAR = 1e-8
 """Numbers of a table have ten digits."""
 
-_Arm = tuple[Place, str]
+_Arm = tuple[GridPlace, str]
 
 
 def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
@@ -127,15 +127,17 @@ def _ordered(cells: Sequence[CellPoint], tables: Sequence[StoredTable]) -> list[
     return sorted(cells, key=lambda cell: (places[place_of(cell)], cell.seed is not None, at[id(cell)]))
 
 
-def _differences(cells: Sequence[CellPoint], tables: Sequence[StoredTable], confidence: float) -> Iterator[Difference]:
-    stored: dict[tuple[Place, int, str, str, tuple[int, ...], tuple[int, ...]], list[Difference]] = {}
+def _differences(
+    cells: Sequence[CellPoint], tables: Sequence[StoredTable], confidence: float
+) -> Iterator[ArmDifference]:
+    stored: dict[tuple[GridPlace, int, str, str, tuple[int, ...], tuple[int, ...]], list[ArmDifference]] = {}
     for table in tables:
         for one in table.differences:
             key = (place_of(one), one.step, one.arm, one.against, one.seeds, one.ks)
             stored.setdefault(key, []).append(one)
             swapped = (place_of(one), one.step, one.against, one.arm, one.seeds, one.ks)
             stored.setdefault(swapped, []).append(turned(one))
-    for place, by_step in grouped(cells).items():
+    for place, by_step in cells_by_place(cells).items():
         for step, by_arm in sorted(by_step.items()):
             for number, (arm, own) in enumerate(by_arm.items()):
                 for against, runs in _runs(own, list(by_arm.items())[:number]):
@@ -146,7 +148,7 @@ def _differences(cells: Sequence[CellPoint], tables: Sequence[StoredTable], conf
                         (_filled(one.points, columns) for one in candidates if _means(one.points, columns)),
                         tuple(from_runs(column, confidence=confidence) for column in columns),
                     )
-                    yield Difference(
+                    yield ArmDifference(
                         bed=place[0],
                         axes=dict(place[1]),
                         arm=arm,
@@ -204,7 +206,7 @@ def _filled(
     )
 
 
-def _missing(found: Sequence[Difference], tables: Sequence[StoredTable]) -> Iterator[str]:
+def _missing(found: Sequence[ArmDifference], tables: Sequence[StoredTable]) -> Iterator[str]:
     older = [str(table.path) for table in tables if table.confidence is None]
     if older:
         yield (
@@ -233,6 +235,6 @@ def _near(a: float, b: float) -> bool:
     return (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=0.0, abs_tol=_NEAR)
 
 
-def _named(place: Place) -> str:
+def _named(place: GridPlace) -> str:
     bed, axes = place
     return ", ".join(filter(None, [bed, place_text(dict(axes))])) or "the study"

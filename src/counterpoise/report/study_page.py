@@ -13,7 +13,7 @@ from typing import Any
 import counterpoise
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
 from counterpoise.evaluation.statistics.cells import CellPoint, place_text, rollouts_each
-from counterpoise.evaluation.statistics.differences import MeasuredStudy, grouped, place_of
+from counterpoise.evaluation.statistics.differences import MeasuredStudy, cells_by_place, place_of
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.evaluation.statistics.turns import Turn, turns
 from counterpoise.report.page import page_environment
@@ -157,7 +157,7 @@ def _said(turn: Turn) -> str:
 def _measured(study: MeasuredStudy) -> Iterator[_Measured]:
     over = {(place_of(one), one.arm, one.against, one.step): one.points[-1] for one in study.differences}
     drawn = {place_of(cell) for cell in study.cells if cell.seed is None and cell.arm != BASE}
-    for place, by_step in grouped(study.cells).items():
+    for place, by_step in cells_by_place(study.cells).items():
         last = {arm: step for step, by_arm in sorted(by_step.items()) for arm in by_arm}
         for step, by_arm in by_step.items():
             for arm, same in by_arm.items():

@@ -13,7 +13,7 @@ from typing import Any
 from counterpoise.errors import DataError
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
 from counterpoise.evaluation.statistics.cells import CellPoint
-from counterpoise.evaluation.statistics.differences import Difference
+from counterpoise.evaluation.statistics.differences import ArmDifference
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.files import JsonFault, read_text
 from counterpoise.report.study_table import AREA, ENDS, LESS, OF_RUN, PASS_AT_K, SINCE, TRAINED
@@ -35,7 +35,7 @@ class StoredTable:
     """Names of its axes."""
     cells: tuple[CellPoint, ...]
     """Its bases and runs, in the order of the file."""
-    differences: tuple[Difference, ...]
+    differences: tuple[ArmDifference, ...]
     """Its differences over seeds."""
     confidence: float | None
     """Level of its intervals; None in a file of an earlier release, which does not say."""
@@ -95,7 +95,7 @@ def read_study_csv(path: Path) -> StoredTable:
     lines = _lines(path, text)
     axes = next(lines).cells
     cells: list[CellPoint] = []
-    found: list[Difference] = []
+    found: list[ArmDifference] = []
     levels: set[float] = set()
     for block in _blocks(lines):
         levels |= {level for line in block if not math.isnan(level := line.number_in("confidence"))}
@@ -200,12 +200,12 @@ def _cell(block: Sequence[_Line], axes: Sequence[str]) -> CellPoint:
     )
 
 
-def _difference(block: Sequence[_Line], axes: Sequence[str]) -> Difference:
+def _difference(block: Sequence[_Line], axes: Sequence[str]) -> ArmDifference:
     first = block[0]
     seeds = tuple(first.whole("seeds", word) for word in first.cells["seeds"].split())
     if not seeds or not first.text("against"):
         raise first.fault("a difference without seeds, or without what it is from")
-    return Difference(
+    return ArmDifference(
         bed=first.text("bed"),
         axes=_place(first, axes),
         arm=first.text("arm"),

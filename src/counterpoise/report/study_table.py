@@ -13,7 +13,7 @@ from typing import Any
 
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
 from counterpoise.evaluation.statistics.cells import CellPoint
-from counterpoise.evaluation.statistics.differences import Difference, MeasuredStudy
+from counterpoise.evaluation.statistics.differences import ArmDifference, MeasuredStudy
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.files import atomic_write
 from counterpoise.report.tidy import Row, write_rows
@@ -76,7 +76,7 @@ def _differences(study: MeasuredStudy, axes: Sequence[str]) -> Iterator[Row]:
             yield *named, *nothing, f"{quantity}{LESS}", k, *_interval(point), *[None] * (2 * len(ENDS)), *since
 
 
-def _place(one: CellPoint | Difference, axes: Sequence[str]) -> tuple[Any, ...]:
+def _place(one: CellPoint | ArmDifference, axes: Sequence[str]) -> tuple[Any, ...]:
     return one.bed, *(one.axes.get(axis) for axis in axes)
 
 

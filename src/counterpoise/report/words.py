@@ -48,15 +48,15 @@ _ENDS = 10
 _UNDEFINED = "–"
 
 
-def percent(share: float, *, digits: int = 1) -> str:
+def percent(share: float) -> str:
     """`53.4`; a dash where it is undefined."""
     # Adding zero turns a rounded -0.0 into 0.0.
-    return _UNDEFINED if math.isnan(share) else f"{round(100 * share, digits) + 0.0:.{digits}f}"
+    return _UNDEFINED if math.isnan(share) else f"{round(100 * share, 1) + 0.0:.1f}"
 
 
-def points(share: float, *, digits: int = 1) -> str:
+def points(share: float) -> str:
     """`+4.9` percentage points; a dash where it is undefined."""
-    return _UNDEFINED if math.isnan(share) else f"{round(100 * share, digits) + 0.0:+.{digits}f}"
+    return _UNDEFINED if math.isnan(share) else f"{round(100 * share, 1) + 0.0:+.1f}"
 
 
 def direction(point: BandPoint) -> str:

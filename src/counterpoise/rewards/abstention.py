@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le
 
@@ -20,13 +20,10 @@ class Abstention:
     down like a wrong one. `hinge` reads it, where 0 means no credit, and so do rules with a group baseline and `scale="as_given"`.
     """
 
+    range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
     abstained: Annotated[float, Ge(-1.0), Le(0.999)] = 0.0
     """Worth of a declined answer, in [-1, 1)."""
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """-1 and +1."""
-        return -1.0, 1.0
 
     def __call__(self, verdict: Verdict) -> Reward:
         """Reward of one verdict."""

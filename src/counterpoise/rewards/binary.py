@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from counterpoise.settings import settings
 from counterpoise.types import Reward, Verdict
 
@@ -21,10 +23,7 @@ def binary(verdict: Verdict) -> Reward:
 class Binary:
     """`binary` as a registry entry; it has no settings."""
 
-    @property
-    def range(self) -> tuple[float, float]:
-        """-1 and +1."""
-        return -1.0, 1.0
+    range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
     def __call__(self, verdict: Verdict) -> Reward:
         """`binary(verdict)`."""

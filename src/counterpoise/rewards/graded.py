@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.settings import settings
@@ -19,17 +20,14 @@ class Graded:
     rules with a group baseline read it with `scale="as_given"`.
     """
 
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
     part: str = "score"
     """Name of the graded dimension, as the verifier writes it."""
 
     def __post_init__(self) -> None:
         if not self.part:
             raise ConfigError("reward graded: part is empty; write e.g. part = 'tests_passed'")
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """0 and 1."""
-        return 0.0, 1.0
 
     def __call__(self, verdict: Verdict) -> Reward:
         """Reward of one verdict.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from counterpoise.errors import UsageError
 from counterpoise.ranges import Share
@@ -24,14 +24,11 @@ class Random:
     Which responses are unscored still depends on them: keep that share small. Source: controls of arXiv 2506.10947 (spurious rewards).
     """
 
+    range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
     probability: Share | None = None
     """q in [0, 1]; none is the success rate of the step's scored responses, over all processes, so that both signs have the mass that
     true rewards would give them."""
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """-1 and +1."""
-        return -1.0, 1.0
 
     def __call__(self, verdict: Verdict) -> NoReturn:
         """Refused: a coin is drawn for a whole step.

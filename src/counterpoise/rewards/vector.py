@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import MinLen
 
@@ -36,6 +36,8 @@ class Vector:
     `hinge` reads as it is: one dimension named `verdict` is the binary reward. Source: our own.
     """
 
+    range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
     dimensions: _Rows
     """By name of the part, in order of importance, `{tau = 0.5, weight = 1.0}` or `{}`; the part `verdict` is 1 or 0."""
     aggregator: str = "and_or"
@@ -46,11 +48,6 @@ class Vector:
             raise UnknownNameError("reward vector aggregator", self.aggregator, AGGREGATORS)
         for name, given in self.dimensions.items():
             check_number(_WHERE, f"dimensions.{name}.tau", given.get("tau", 0.5), low=0.0, high=1.0, exclusive=True)
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """-1 and +1."""
-        return -1.0, 1.0
 
     def __call__(self, verdict: Verdict) -> Reward:
         """Reward of one verdict.

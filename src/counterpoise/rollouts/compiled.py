@@ -10,32 +10,26 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
-import shutil
-import subprocess
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from counterpoise.errors import UsageError
+from counterpoise.rollouts.compiler import load_library
 
 if TYPE_CHECKING:
     from counterpoise.rollouts.flat import FlatLayer, FlatWeights
 
-__all__ = ["CompiledAttention", "Operators", "operators_for"]
+__all__ = ["CompiledAttention", "CompiledOperators", "operators_for"]
 
 _BLOCK = 8
 """Tokens of a block of keys; numbers of a vector."""
 _GROWTH = 2 * _BLOCK
 _SOURCE = Path(__file__).with_name("compiled.cpp")
-_FLAGS = (("-march=native",), ())
-"""Tried in turn: some compilers know no native machine."""
 
 
-class Operators:
+class CompiledOperators:
     """The compiled library of one shape. Tensors are contiguous, float32, on the CPU."""
 
     def __init__(self, library: Any) -> None:
@@ -154,7 +148,7 @@ class CompiledAttention:
             self._own[number] = fresh
 
 
-def operators_for(config: Any, width: int) -> Operators | None:
+def operators_for(config: Any, width: int) -> CompiledOperators | None:
     """Compiled operators for a model, or None where its sizes are not whole vectors.
 
     Raises:
@@ -167,38 +161,8 @@ def operators_for(config: Any, width: int) -> Operators | None:
 
 
 @functools.cache
-def _compile(width: int, heads: int, shared: int) -> Operators:
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
-    if compiler is None or shutil.which(compiler) is None:
-        raise UsageError(
-            f"rollout.compiled_decode needs a C++ compiler, and there is no {compiler or 'g++ or clang++'} here; install one, name one in "
-            "CXX, or leave the setting out"
-        )
-    shape = (f"-DWIDTH={width}", f"-DHEADS={heads}", f"-DSHARED={shared}")
-    said = ""
-    with tempfile.TemporaryDirectory(prefix="counterpoise-") as folder:
-        library = Path(folder) / "operators.so"
-        for flags in _FLAGS:
-            words = [
-                compiler,
-                "-O3",
-                "-std=c++17",
-                *flags,
-                *shape,
-                "-shared",
-                "-fPIC",
-                str(_SOURCE),
-                "-o",
-                str(library),
-            ]
-            done = subprocess.run(words, capture_output=True, text=True)
-            if done.returncode == 0:
-                return Operators(ctypes.CDLL(str(library)))
-            said = said or done.stderr
-    why = (said.strip() or "it said nothing").splitlines()[0]
-    raise UsageError(
-        f"{compiler} could not compile {_SOURCE.name} ({why}); name another compiler in CXX, or leave rollout.compiled_decode out"
-    )
+def _compile(width: int, heads: int, shared: int) -> CompiledOperators:
+    return CompiledOperators(load_library(_SOURCE, (f"WIDTH={width}", f"HEADS={heads}", f"SHARED={shared}")))
 
 
 @functools.cache

@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 
 from counterpoise.rollouts.attention import BatchedAttention, normed
-from counterpoise.rollouts.compiled import CompiledAttention, Operators, operators_for
+from counterpoise.rollouts.compiled import CompiledAttention, CompiledOperators, operators_for
 from counterpoise.rollouts.rope import rope_boundary
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class FlatWeights:
     """Positions that a token sees, where some layer bounds them."""
     head_eps: torch.Tensor
     """sqrt(d eps), of the norms of queries and keys."""
-    operators: Operators | None = None
+    operators: CompiledOperators | None = None
     """Compiled operators, where they are asked for and the shape allows them."""
 
     def holds(self, positions: int) -> bool:

@@ -43,7 +43,10 @@ from counterpoise.runs.sampling import evaluations_folder
 from counterpoise.text import counted
 from counterpoise.types import Problem
 
-__all__ = ["RunDirectory"]
+__all__ = ["MEASURED", "RunDirectory"]
+
+MEASURED = ("threads", "precision")
+"""Kinds of the events that keep what was measured before a run began."""
 
 
 class RunDirectory:
@@ -374,11 +377,11 @@ class RunDirectory:
                 self.path.rmdir()
 
     def _noted(self) -> bool:
-        """Whether there is an event of the run; that its output was lost is none of what it did."""
+        """Whether there is an event of the run; that its output was lost, and what was measured, is none of what it did."""
         try:
             lines = [found for _, found in json_lines(self.path / "events.jsonl")]
         except FileNotFoundError:
             return False
         except OSError:
             return True
-        return any(isinstance(line, JsonFault) or line.get("kind") != "output_lost" for line in lines)
+        return any(isinstance(line, JsonFault) or line.get("kind") not in ("output_lost", *MEASURED) for line in lines)

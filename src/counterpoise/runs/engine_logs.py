@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from counterpoise.errors import StoreError
-from counterpoise.files import Damage, JsonFault, json_lines, parse_json, read_json_lines, read_text, why
+from counterpoise.files import Damage, JsonFault, json_lines, numbered_json_lines, parse_json, read_text, why
 
 __all__ = ["EngineLog", "engine_lines", "find_engine_log"]
 
@@ -145,17 +145,10 @@ def _trl_lines(path: Path, on_damage: Callable[[Damage], None]) -> Iterator[tupl
 
 
 def _verl_lines(path: Path, on_damage: Callable[[Damage], None]) -> Iterator[tuple[int, dict[str, float]]]:
-    skipped = 0
-
-    def note(damage: Damage) -> None:
-        nonlocal skipped
-        skipped += 1
-        on_damage(damage)
-
-    for number, record in enumerate(read_json_lines(path, on_damage=note), start=1):
+    for number, record in numbered_json_lines(path, on_damage=on_damage):
         step, data = _step(record), record.get("data")
         if step is None or not isinstance(data, dict):
-            on_damage(Damage(path=path, line=number + skipped, reason="not a line of verl's: it needs a step and data"))
+            on_damage(Damage(path=path, line=number, reason="not a line of verl's: it needs a step and data"))
         elif step > 0:  # step 0 is the evaluation before training
             yield step, _renamed(data, _VERL)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import StoreError
-from counterpoise.files import Damage, JsonFault, json_lines, read_json_lines
+from counterpoise.files import Damage, JsonFault, json_lines, numbered_json_lines, read_json_lines
 
 __all__ = ["metrics_lines", "read_metrics", "read_samples"]
 
@@ -35,21 +35,13 @@ def metrics_lines(path: Path, *, on_damage: Callable[[Damage], None]) -> Iterato
     Raises:
         StoreError: there is no such file, or it cannot be read.
     """
-    skipped = 0
-
-    def note(damage: Damage) -> None:
-        nonlocal skipped
-        skipped += 1
-        on_damage(damage)
-
     try:
-        for number, record in enumerate(read_json_lines(path, on_damage=note), start=1):
+        for number, record in numbered_json_lines(path, on_damage=on_damage):
             step = record.get("step")
             if type(step) is int and 0 < step < 2**53:
                 yield step, record
             else:
-                # A run writes no blank lines, so objects met and lines skipped add up to the line number.
-                on_damage(Damage(path=path, line=number + skipped, reason=f"a line of metrics with step {step!r}"))
+                on_damage(Damage(path=path, line=number, reason=f"a line of metrics with step {step!r}"))
     except FileNotFoundError as error:
         raise StoreError(f"{path} does not exist: the run has not finished its first step") from error
     except OSError as error:

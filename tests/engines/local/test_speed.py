@@ -87,4 +87,5 @@ def test_a_dry_run_says_it_and_writes_nothing(configure, rates):
     rates[0].update({1: 80.0, 2: 160.0})
     run = RunDirectory.planned(configure("run.threads=auto"))
     assert dry_run(run)[0] == "device: cpu, 2 threads (the fastest, by measurement)"
+    assert "measured: run.threads=auto: 2 (GFLOP/s by threads: 1: 80, 2: 160)" in dry_run(run)
     assert not run.path.exists()

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from counterpoise.cli.app import app
 from counterpoise.engines.trl.launch import TABLE
-from counterpoise.engines.trl.launched import credit_table, reward_of_prompts
+from counterpoise.engines.trl.launched import credit_table, reward_of_prompts, trl_arguments
+from counterpoise.errors import UsageError
 from counterpoise.launch.translation import Surroundings, translate
 from counterpoise.runfile import load_config
 from counterpoise.runs.engine_logs import engine_lines, find_engine_log
@@ -43,6 +44,33 @@ def test_every_argument_is_trls_and_together_they_are_taken(model, rule, tmp_pat
     assert (args.loss_type, args.epsilon, args.epsilon_high, args.entropy_coef) == ("dapo", 0.2, 0.2, 1e-4)
     assert args.beta == (1e-3 if rule == "grpo" else 0.0) and args.learning_rate == 1e-6
     assert (credit_table(config)["rule"], credit_table(config)["filter"]) == (rule, "none")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"max_steps": "abc"}, r"max_steps='abc': TRL takes int; check what is given with --engine"),
+        ({"beta": [1]}, r"beta=\[1\]: TRL takes float"),
+        ({"nonsense": 1}, r"GRPOConfig has no argument nonsense"),
+        ({"loss_type": "dapo", "num_generations": 1}, r"TRL does not take these arguments: "),
+    ],
+)
+def test_arguments_that_cannot_be_are_one_line(given, says, tmp_path):
+    with pytest.raises(UsageError, match=says) as refused:
+        trl_arguments(GRPOConfig, {"output_dir": str(tmp_path), "use_cpu": True, "bf16": False, **given})
+    assert "\n" not in str(refused.value)
+
+
+def test_arguments_of_every_kind_are_taken(tmp_path):
+    given = {
+        "use_cpu": True,
+        "bf16": False,
+        "save_strategy": "no",
+        "report_to": ["none"],
+        "model_init_kwargs": {"dtype": "float32"},
+    }
+    args = trl_arguments(GRPOConfig, {"output_dir": str(tmp_path), "top_k": 3, "lr_scheduler_type": "linear", **given})
+    assert args.max_steps == -1 and args.top_k == 3
 
 
 def launch(*words, cwd):

@@ -6,6 +6,7 @@ import sys
 import pytest
 from command import command, environment
 
+from counterpoise.engines.verl.__main__ import run_checked
 from counterpoise.errors import CounterpoiseError, UsageError
 
 MODULE = "counterpoise.engines.verl"
@@ -85,6 +86,11 @@ OURS = (
         (["algorithm.filter_groups.enable=True"], "drops the groups that nsr learns from"),
         (["actor_rollout_ref.actor.shufle=True"], "verl's settings: Could not override 'actor_rollout_ref.actor.shufle'."),
         (["=3"], "verl's settings: "),
+        (["data.train_batch_size=abc"], "data.train_batch_size=abc: give a whole number"),
+        (["data.max_response_length=8.5"], "data.max_response_length=8.5: give a whole number"),
+        (["trainer.n_gpus_per_node=0"], "trainer.n_gpus_per_node=0: give a whole number of at least 1"),
+        (["+algorithm.counterpoise=3"], "algorithm.counterpoise=3: give a table"),
+        (["+algorithm.counterpoise.rule=3"], "rule"),
         (["reward.custom_reward_function.path=gone.py"], "compute_score of gone.py cannot be loaded"),
         (["reward.custom_reward_function.name=score"], "cannot be loaded (AttributeError"),
         ([*OURS, "+reward.custom_reward_function.reward_kwargs.verifier=mth"], "did you mean 'math'"),
@@ -96,6 +102,16 @@ def test_what_cannot_be_is_refused_before_ray_starts(checked, overrides, says):
     with pytest.raises(CounterpoiseError) as refused:
         checked(*overrides)
     assert says in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_data_that_is_not_there_is_one_line_before_ray_starts(checked, tmp_path, capsys):
+    assert run_checked(command(tmp_path)[3:]) == 2
+    _out, err = capsys.readouterr()
+    assert (
+        err
+        == f"error: data.train_files={tmp_path / 'train.parquet'} is no file; give the Parquet files of prompts "
+        + ("(counterpoise launch verl writes them)\n")
+    )
 
 
 def test_verls_own_command_refuses_a_configuration_in_which_our_credit_would_not_be_called(tmp_path):

@@ -5,22 +5,11 @@ import pytest
 
 from counterpoise.errors import DataError, UsageError
 from counterpoise.evaluation.estimators.passk import pass_at_k
-from counterpoise.evaluation.statistics.intervals import (
-    bootstrap_intervals,
-    exact_interval,
-    paired_differences,
-    t_intervals,
-)
+from counterpoise.evaluation.statistics.intervals import bootstrap_intervals, exact_interval, paired_differences
 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
-
-
-def test_t_hand_worked():
-    # values 0, 1, 2, 3: mean 1.5, s = sqrt(5/3), half = 3.182446 * s / 2 = 2.054260
-    [interval] = t_intervals([0, 1, 2, 3])
-    assert (interval.low, interval.high) == pytest.approx((1.5 - 2.054260, 1.5 + 2.054260), abs=1e-6)
 
 
 def test_bootstrap_is_the_quantile_of_resampled_means():
@@ -53,17 +42,13 @@ def test_few_problems_cover_nearly_what_they_promise(problems, least):
     assert least <= hits / trials <= 0.98
 
 
-@pytest.mark.parametrize("method", ["bootstrap", "t"])
-def test_covers_what_it_promises(method):
+def test_covers_what_it_promises():
     # Problem rates ~ Beta(1, 3), pass@4 = 1 - E (1-p)^4 = 1 - 3/7 = 4/7; 200 problems, n=16.
     generator, hits, trials = rng(5), 0, 600
     for _ in range(trials):
         c = generator.binomial(16, generator.beta(1, 3, size=200))
         values = pass_at_k(np.full(200, 16), c, [4])
-        if method == "t":
-            [interval] = t_intervals(values)
-        else:
-            [interval] = bootstrap_intervals(values, generator=generator, resamples=600)
+        [interval] = bootstrap_intervals(values, generator=generator, resamples=600)
         hits += interval.low <= 4 / 7 <= interval.high
     assert 0.93 <= hits / trials <= 0.97  # the binomial error of 600 trials is 0.009
 
@@ -75,12 +60,10 @@ def test_undefined_values_take_no_part():
     assert two_rows.estimate == pytest.approx(0.7)
     assert (two_rows.low, two_rows.high) == pytest.approx((0.6, 0.8))
     assert np.isnan([none.estimate, none.low, none.high]).all()
-    assert [interval.problems for interval in t_intervals(values)] == [3, 2, 0]
 
 
-@pytest.mark.parametrize("intervals", [lambda v: bootstrap_intervals(v, generator=rng()), t_intervals])
-def test_one_problem_has_no_interval(intervals):
-    [interval] = intervals([0.5])
+def test_one_problem_has_no_interval():
+    [interval] = bootstrap_intervals([0.5], generator=rng())
     assert interval.estimate == 0.5
     assert np.isnan([interval.low, interval.high]).all()
 

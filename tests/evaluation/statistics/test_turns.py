@@ -7,7 +7,7 @@ import pytest
 from counterpoise.evaluation.statistics.arms import Arm
 from counterpoise.evaluation.statistics.cells import measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
-from counterpoise.evaluation.statistics.differences import differences
+from counterpoise.evaluation.statistics.differences import arm_differences
 from counterpoise.evaluation.statistics.turns import turns
 
 N = 16
@@ -27,7 +27,7 @@ def cell(arm, step, shift, *, seed=0, size=10, intensity=None, uneven=(0, 1)):
 
 
 def by_arm(cells, **settings):
-    return {(turn.arm, turn.axes["size"]): turn for turn in turns(cells, differences(cells), **settings)}
+    return {(turn.arm, turn.axes["size"]): turn for turn in turns(cells, arm_differences(cells), **settings)}
 
 
 @pytest.fixture
@@ -60,5 +60,5 @@ def test_arms_are_paired_by_seed_and_problem(cells):
 def test_a_side_that_was_left_again_is_not_said():
     cells = [cell("back", step, by) for step, by in ((1, -3), (2, 0), (3, 0))]
     cells.append(cell("back", 4, 0, intensity=math.nan, uneven=(-2, 2)))
-    (turn,) = turns(cells, differences(cells))
+    (turn,) = turns(cells, arm_differences(cells))
     assert turn.side == 0 and turn.step == 4 and math.isnan(turn.intensity)

@@ -133,7 +133,14 @@ def _compute() -> Iterable[Check]:
         return
     import torch
 
-    from counterpoise.engines.local.speed import candidates, chosen_threads, product_rate
+    from counterpoise.engines.local.speed import (
+        candidates,
+        chosen_precision,
+        chosen_threads,
+        precision_rates,
+        product_rate,
+        told_rates,
+    )
 
     threads = torch.get_num_threads()
     yield Check(
@@ -147,13 +154,15 @@ def _compute() -> Iterable[Check]:
     )
     rates = {count: product_rate(count, rows=512, width=512) for count in candidates()}
     told = ", ".join(f"{rate:.0f} with {count}" for count, rate in rates.items())
-    coarse = product_rate(1, rows=128, width=512, dtype=torch.bfloat16)
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    device = device or torch.device("cpu")
+    precisions = precision_rates(device, rows=512, width=512)
     yield Check(
         section="compute",
         name="products",
         status="info",
-        detail=f"{told} threads, float32; {coarse:.0f} with 1 in bf16 (GFLOP/s of 512 x 512 x 2048); run.threads=auto would take "
-        f"{chosen_threads(rates)} for a model of this width",
+        detail=f"GFLOP/s of 512 x 512 x 2048: {told} threads; run.threads=auto would take {chosen_threads(rates)} for a model of this "
+        f"width. {told_rates(precisions)} on {device.type}; learner.mixed_precision=auto would take {chosen_precision(precisions)}",
     )
     fast = sorted(cpu_flags() & BF16_FLAGS)
     yield Check(

@@ -13,7 +13,7 @@ from counterpoise.cli import completion, console
 from counterpoise.cli.commands.passk import EVERY_K, METRIC_HELP, parse_ks
 from counterpoise.cli.evaluated import evaluation_folder, result_json, sections_of, show_result
 from counterpoise.cli.served import ServedQuestion, evaluate_addresses, is_address
-from counterpoise.cli.subject import refuse_contradictions
+from counterpoise.cli.subject import refuse_contradictions, refuse_no_model
 from counterpoise.cli.sweep import SWEEP_HELP, refuse_swept
 from counterpoise.cli.sweep_local import sweep_model, sweep_run
 from counterpoise.errors import UsageError
@@ -157,7 +157,8 @@ def evaluate(
         else:
             _evaluate_run(target, path, step, checkpoints, settings, metrics, as_json=as_json)
     else:
-        _refuse_no_model(target, path, chosen, task)
+        refuse_step(target, path, chosen)
+        refuse_no_model(target, task)
         _refuse_checkpoints(step, checkpoints, f"{target} is not a run directory")
         if swept:
             sweep_model(target, given, settings, swept, metrics, out=out, as_json=as_json)
@@ -179,20 +180,6 @@ def _step_of_run(target: str, chosen: int | None, step: int | None, checkpoints:
     if step is not None and checkpoints is not None:
         raise UsageError("--step chooses one checkpoint and --checkpoints several; leave one of them away")
     return chosen if step is None else step
-
-
-def _refuse_no_model(target: str, path: Path, chosen: int | None, task: str | None) -> None:
-    """Refuse what is no model, or a model without a task."""
-    from counterpoise.models.layout import holds_model
-
-    refuse_step(target, path, chosen)
-    if path.is_dir() and not holds_model(path):
-        raise UsageError(
-            f"{target} is neither a run (no config.toml) nor a model (no config.json); give a run's directory, "
-            "a directory that save_pretrained wrote, or a model's name"
-        )
-    if task is None:
-        raise UsageError(f"'{target}' is a model, so a task is needed: --task countdown (see: counterpoise tasks list)")
 
 
 def _evaluate_run(

@@ -135,6 +135,7 @@ def _launch(
     from counterpoise.build.checks import check_names
     from counterpoise.build.problems import problems_of
     from counterpoise.config.parts import sources_in
+    from counterpoise.errors import StoreError
     from counterpoise.launch.plan import LaunchRequest
 
     # No torch up to here: names, files and problems are read first.
@@ -150,7 +151,11 @@ def _launch(
     if dry_run:
         _show(plan)
         return
-    plan.write()
+    try:
+        plan.write()
+    except OSError as error:
+        where = error.filename or config.path
+        raise StoreError(f"cannot write {where}: {error.strerror or error}; give another run.directory") from error
     console.note(f"run: {config.path}")
     done = subprocess.run(list(plan.command), env={**os.environ, **plan.environment}, check=False)
     if done.returncode:

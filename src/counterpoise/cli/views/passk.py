@@ -88,8 +88,6 @@ def comparison_table(
     after: EvaluationResult,
     *,
     names: tuple[str, str] = ("base", "after"),
-    title: str | None = None,
-    resamples: int = 10_000,
     common: bool = False,
 ) -> Table:
     """Table of k, pass@k of both runs, and `after - base` in percentage points with its paired bootstrap interval over problems.
@@ -120,9 +118,8 @@ def comparison_table(
         after_PK,
         generator=numpy_generator(base.manifest.seed, "evaluation", "paired"),
         confidence=base.confidence,
-        resamples=resamples,
     )
-    table = Table(title=None if title is None else Text(title), title_justify="left", caption_justify="left")
+    table = Table(caption_justify="left")
     for header in ("k", f"{names[0]} %", f"{names[1]} %", "difference", f"{100 * base.confidence:g}% interval"):
         table.add_column(Text(header), justify="right")
     for k, difference in zip(ks, differences, strict=True):

@@ -15,11 +15,11 @@ from counterpoise.errors import UsageError
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED, ArmRow, frontier
 from counterpoise.evaluation.statistics.cells import CellPoint, place_text
 from counterpoise.evaluation.statistics.differences import (
-    Difference,
+    ArmDifference,
+    GridPlace,
     MeasuredStudy,
-    Place,
+    cells_by_place,
     from_runs,
-    grouped,
     place_of,
     turned,
 )
@@ -62,10 +62,10 @@ def print_stored(
         for one in study.differences
         if one.against not in (BASE, SHARPENED)
     }
-    places: dict[Place, list[ArmRow]] = {}
+    places: dict[GridPlace, list[ArmRow]] = {}
     pending: list[str] = []
     ks: set[tuple[int, ...]] = set()
-    for place, by_step in grouped(study.cells).items():
+    for place, by_step in cells_by_place(study.cells).items():
         steps = sorted(by_step) if at.kind == "frontier" else [max(by_step) if at.step is None else at.step]
         found = [(step, arm, own) for step in steps for arm, own in by_step.get(step, {}).items()]
         found.sort(key=lambda one: (study.arms.index(one[1]), one[0]))
@@ -89,7 +89,9 @@ def print_stored(
     _print(study, files, at, against, places, common, shown, pending, markdown=markdown, as_json=as_json)
 
 
-def _row(name: str, own: Sequence[CellPoint], difference: Difference | None, against: str, confidence: float) -> ArmRow:
+def _row(
+    name: str, own: Sequence[CellPoint], difference: ArmDifference | None, against: str, confidence: float
+) -> ArmRow:
     points = [from_runs(column, confidence=confidence) for column in zip(*(c.points for c in own), strict=True)]
     moved: tuple[Any, ...] = difference.points if difference is not None else ()
     if difference is None and against in (BASE, SHARPENED):  # e.g. a pass@1 that the base has at no temperature
@@ -98,13 +100,13 @@ def _row(name: str, own: Sequence[CellPoint], difference: Difference | None, aga
     return ArmRow(name=name, seeds=seeds, points=tuple(points), differences=moved)
 
 
-def _pending(place: Place, cells: Sequence[CellPoint], there: set[tuple[str, int | None]]) -> list[str]:
+def _pending(place: GridPlace, cells: Sequence[CellPoint], there: set[tuple[str, int | None]]) -> list[str]:
     runs = dict.fromkeys((c.arm, c.seed) for c in cells if c.seed is not None and place_of(c) == place)
     where = _heading(place)
     return [", ".join(filter(None, [where, f"{arm} seed {seed}"])) for arm, seed in runs if (arm, seed) not in there]
 
 
-def _heading(place: Place) -> str:
+def _heading(place: GridPlace) -> str:
     bed, axes = place
     return ", ".join(filter(None, [bed, place_text(dict(axes))]))
 
@@ -124,7 +126,7 @@ def _print(
     files: Sequence[Path],
     at: At,
     against: str,
-    places: dict[Place, list[ArmRow]],
+    places: dict[GridPlace, list[ArmRow]],
     ks: Sequence[int],
     shown: Sequence[int],
     pending: Sequence[str],

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from counterpoise.errors import CheckpointError
 
-__all__ = ["Alarm", "Guard", "Relief", "Start", "Switch", "restore"]
+__all__ = ["Alarm", "Guard", "Relief", "Start", "Switch", "Switched", "restore"]
 
 _FIRST_STEPS = 5
 
@@ -103,6 +103,33 @@ class Switch:
     def load(self, state: Sequence[Any]) -> None:
         """Continue from `state()`'s result."""
         self.beyond, self.on, self.calm = state
+
+
+class Switched:
+    """What guards with one switch share: their past is that switch and the values of `past`."""
+
+    guard: ClassVar[str]
+    """Registry name."""
+    past: ClassVar[tuple[str, ...]]
+    """Names of those values in a checkpoint; with an underscore before them, their attributes."""
+
+    _switch: Switch
+
+    @property
+    def calm(self) -> bool:
+        """See `Guard`."""
+        return self._switch.calm
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Guard`."""
+        return {name: getattr(self, f"_{name}") for name in self.past} | {"switch": self._switch.state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Guard`."""
+        *values, switch = restore(self.guard, state, (*self.past, "switch"))
+        for name, value in zip(self.past, values, strict=True):
+            setattr(self, f"_{name}", value)
+        self._switch.load(switch)
 
 
 @dataclass(slots=True)

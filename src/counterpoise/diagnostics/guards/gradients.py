@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
 from counterpoise.columns import columns
-from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, restore
+from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, Switched
 from counterpoise.ranges import AboveOne, Positive
 from counterpoise.settings import settings
 
@@ -18,12 +18,15 @@ _LEAST = 0.05
 
 
 @settings("guards gradients", frozen=False)
-class Gradients:
+class Gradients(Switched):
     """Fires when the norm of the negatives' gradient is more than `ratio` times the positives', until it is below half of that.
 
     It asks for the negative weight that brings the ratio back to the limit, and never for less than 0.05. Measured every
     `diagnostics.every` steps; a rule without positives has no ratio.
     """
+
+    guard: ClassVar[str] = "gradients"
+    past: ClassVar[tuple[str, ...]] = ("last",)
 
     ratio: AboveOne = 20.0
     """Limit, > 1."""
@@ -47,17 +50,3 @@ class Gradients:
             excess=self._last,
             relief=Relief(minus=min(1.0, max(_LEAST, self.ratio / self._last))),
         )
-
-    @property
-    def calm(self) -> bool:
-        """See `Guard`."""
-        return self._switch.calm
-
-    def state_dict(self) -> dict[str, Any]:
-        """See `Guard`."""
-        return {"last": self._last, "switch": self._switch.state()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See `Guard`."""
-        self._last, switch = restore("gradients", state, ("last", "switch"))
-        self._switch.load(switch)

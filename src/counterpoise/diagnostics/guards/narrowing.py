@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge
 
 from counterpoise.columns import column
-from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, restore
+from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, Switched
 from counterpoise.ranges import Inside, PartialShare, Positive
 from counterpoise.settings import check_number, settings
 
 __all__ = ["Narrowing"]
 
 _COLUMN = column("held_out_pass_k")
-_STATE = ("best", "last", "switch")
 
 
 @settings("guards narrowing", frozen=False)
-class Narrowing:
+class Narrowing(Switched):
     """Fires when `held_out_pass_k` has been more than `drop` below its best for `patience` measurements running; ends within half of it.
 
     It asks for what it reads: every `every` steps, the first one included, `n` responses to each of `problems` held-out problems are
@@ -30,6 +29,8 @@ class Narrowing:
     returns, stops.
     """
 
+    guard: ClassVar[str] = "narrowing"
+    past: ClassVar[tuple[str, ...]] = ("best", "last")
     draws: ClassVar[bool] = True
 
     every: Positive = 25
@@ -69,17 +70,3 @@ class Narrowing:
             excess=-self._last,
             relief=Relief(share=self.share),
         )
-
-    @property
-    def calm(self) -> bool:
-        """See `Guard`."""
-        return self._switch.calm
-
-    def state_dict(self) -> dict[str, Any]:
-        """See `Guard`."""
-        return dict(zip(_STATE, (self._best, self._last, self._switch.state()), strict=True))
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See `Guard`."""
-        self._best, self._last, switch = restore("narrowing", state, _STATE)
-        self._switch.load(switch)

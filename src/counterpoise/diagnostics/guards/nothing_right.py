@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
 from counterpoise.columns import column
-from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, restore
+from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, Switched
 from counterpoise.ranges import PartialShare, Positive
 from counterpoise.settings import settings
 from counterpoise.text import counted
@@ -15,16 +15,18 @@ from counterpoise.text import counted
 __all__ = ["NothingRight"]
 
 _COLUMN = column("success_rate")
-_STATE = ("steps", "switch")
 
 
 @settings("guards nothing_right", frozen=False)
-class NothingRight:
+class NothingRight(Switched):
     """Fires when `success_rate` has been 0 for `patience` steps running, from the first step on; one right response ends it.
 
     `success` cannot see this: it needs a best that was lost. Without a right response a positive share can be had only by leaving the
     negatives out, so the relief stands the policy still instead of pushing down all that it writes.
     """
+
+    guard: ClassVar[str] = "nothing_right"
+    past: ClassVar[tuple[str, ...]] = ("steps",)
 
     patience: Positive = 10
     """Steps running without a right response, >= 1."""
@@ -50,17 +52,3 @@ class NothingRight:
             excess=0.0,
             relief=Relief(share=self.share),
         )
-
-    @property
-    def calm(self) -> bool:
-        """See `Guard`."""
-        return self._switch.calm
-
-    def state_dict(self) -> dict[str, Any]:
-        """See `Guard`."""
-        return dict(zip(_STATE, (self._steps, self._switch.state()), strict=True))
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See `Guard`."""
-        self._steps, switch = restore("nothing_right", state, _STATE)
-        self._switch.load(switch)

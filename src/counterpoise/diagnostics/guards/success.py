@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
 from counterpoise.columns import column
-from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, restore
+from counterpoise.diagnostics.guards.base import Alarm, Relief, Switch, Switched
 from counterpoise.ranges import Inside, PartialShare, Positive, Smoothing
 from counterpoise.settings import settings
 
 __all__ = ["Success"]
 
 _COLUMN = column("success_rate")
-_STATE = ("average", "best", "steps", "switch")
 
 
 @settings("guards success", frozen=False)
-class Success:
+class Success(Switched):
     """Fires when the smoothed `success_rate` has been below 1 - drop of its best for `patience` steps running.
 
     It ends above 1 - drop / 2 of the best.
     The average counts from its tenth step on: the best of a few noisy ones would be luck that is never matched again.
     """
+
+    guard: ClassVar[str] = "success"
+    past: ClassVar[tuple[str, ...]] = ("average", "best", "steps")
 
     drop: Inside = 0.3
     """Share of the best that is lost, in (0, 1)."""
@@ -58,18 +60,3 @@ class Success:
             excess=-self._average,
             relief=Relief(share=self.share),
         )
-
-    @property
-    def calm(self) -> bool:
-        """See `Guard`."""
-        return self._switch.calm
-
-    def state_dict(self) -> dict[str, Any]:
-        """See `Guard`."""
-        values = (self._average, self._best, self._steps, self._switch.state())
-        return dict(zip(_STATE, values, strict=True))
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See `Guard`."""
-        self._average, self._best, self._steps, switch = restore("success", state, _STATE)
-        self._switch.load(switch)

@@ -109,7 +109,7 @@ def assemble(
         started=started,
         world=world,
     )
-    if problems is None or problems.config != config:
+    if problems is None or not problems.are_of(config):
         problems = problems_of(config)
     check_best_by(config, problems.train)
     check_policy(config.model)

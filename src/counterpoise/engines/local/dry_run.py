@@ -8,9 +8,9 @@ from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import Problems
 from counterpoise.engines.local.assemble import assemble
 from counterpoise.engines.local.guarding import make_supervisor
+from counterpoise.engines.local.measured import measured_lines, prove_precision, settle
 from counterpoise.engines.local.messages.header import header
 from counterpoise.engines.local.ready import make_ready
-from counterpoise.engines.local.speed import settle_threads
 from counterpoise.engines.local.trackers import make_accelerator
 from counterpoise.errors import CheckpointError
 from counterpoise.learner.checkpoint import Checkpoint, CheckpointStore
@@ -32,17 +32,20 @@ def dry_run(run: RunDirectory, *, problems: Problems | None = None) -> list[str]
     Raises:
         ConfigError, DataError, ModelError, UsageError: the run cannot start as configured.
     """
-    settle_threads(run, keep=False)
     checkpoint = on_main(lambda: _newest(run))
     assembly = assemble(run.config, problems, started=checkpoint is not None, world=Processes())
     make_supervisor(run.config.guards)
+    chosen = run.config.learner.mixed_precision == "auto"
+    measured = settle(run, keep=False) or measured_lines(run)
     accelerator = make_accelerator(run, tracked=False)
     on_main(lambda: run.compare(assembly.train, assembly.test, checkpoint.path if checkpoint else None))
     with judge_of(run.config.verification):
         ready = make_ready(run.config, assembly, accelerator, saved=checkpoint.policy if checkpoint else None)
+        if chosen:
+            prove_precision(run.config, ready)
     step = 0 if checkpoint is None else checkpoint.step
     goes_on = [f"goes on after step {step} of {run.config.learner.steps}"] if step else []
-    return [*goes_on, *header(run.config, ready, accelerator, step=step), *assembly.notices, *ready.remarks]
+    return [*goes_on, *header(run.config, ready, accelerator, step=step), *measured, *assembly.notices, *ready.remarks]
 
 
 def _newest(run: RunDirectory) -> Checkpoint | None:

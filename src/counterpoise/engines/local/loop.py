@@ -21,6 +21,7 @@ from counterpoise.engines.local.evaluation import evaluate_policy
 from counterpoise.engines.local.guarding import guarded, make_supervisor
 from counterpoise.engines.local.held_out import HeldOut
 from counterpoise.engines.local.interrupt import Interrupt, RunInterruptedError, watching_interrupts
+from counterpoise.engines.local.measured import measured_lines, prove_measured, settle
 from counterpoise.engines.local.messages.header import header
 from counterpoise.engines.local.messages.outlook import Outlook
 from counterpoise.engines.local.messages.remarks import remark_on_evaluation, remark_on_step, remark_on_truncation
@@ -29,7 +30,6 @@ from counterpoise.engines.local.policy import restore_policy
 from counterpoise.engines.local.ready import make_ready
 from counterpoise.engines.local.refused import save_evidence
 from counterpoise.engines.local.saving import Saves
-from counterpoise.engines.local.speed import settle_threads
 from counterpoise.engines.local.step_record import intensity, step_record
 from counterpoise.engines.local.trackers import Trackers, make_accelerator
 from counterpoise.errors import CounterpoiseError, StoreError, TrainingError
@@ -79,11 +79,11 @@ def train(run: RunDirectory, *, observer: Observer | None = None, problems: Prob
     watcher = unfailing(observer if is_main() else None, lost=lambda step, line: run.note("output_lost", step, line))
     with run.locked(), watching_interrupts(watcher.said) as interrupt:
         run.reread()
-        settle_threads(run)
         # Names and files are checked before the model is read: a spelling mistake should cost a second.
         started = on_main(lambda: any(run.checkpoints.glob("step-*")))
         assembly = assemble(run.config, problems, started=started, world=Processes())
         guards = make_supervisor(run.config.guards)
+        settle(run)
         accelerator = make_accelerator(run)
         with judge_of(run.config.verification) as judge:
             return _Run(run, accelerator, assembly, guards, judge, watcher, interrupt).train()
@@ -115,8 +115,8 @@ class _Run:
         checkpoint = on_main(self.checkpoints.latest)
         identity = on_main(lambda: run.compare(assembly.train, assembly.test, checkpoint.path if checkpoint else None))
         ready = make_ready(self.config, assembly, accelerator, saved=checkpoint.policy if checkpoint else None)
-        self.policy, self.learner, self.sampler = ready.policy, ready.learner, ready.sampler
-        self.evaluator = ready.evaluator
+        self.policy, self.learner = ready.policy, ready.learner
+        self.sampler, self.evaluator = ready.sampler, ready.evaluator
         self.assembly, self.order, self.remarks = ready.assembly, ready.order, ready.remarks
         identity = with_base(identity, self.policy, self.learner, self.assembly, where=run.path)
         self.saves = Saves(run, self.checkpoints, ready, guards, identity, best_by=best_by, say=self._say)
@@ -124,6 +124,7 @@ class _Run:
             self.config, self.assembly, self.sampler, judge, guarded(self.assembly.credit, guards)
         )
         self.held_out = HeldOut(guards, self.config, self.pipeline, self.assembly.test, self._prompts)
+        prove_measured(run, ready, begun=checkpoint is not None)
         if checkpoint is not None:
             self.guards.load_state_dict(self.saves.load(checkpoint))
             self.step = checkpoint.step
@@ -136,7 +137,7 @@ class _Run:
             processes=accelerator.num_processes,
         )
         self.warned = False
-        self.header = header(self.config, ready, accelerator, step=self.step)
+        self.header = [*header(self.config, ready, accelerator, step=self.step), *measured_lines(run)]
         tested = first_problems(self.assembly.test, self.config.evaluation.problems)
         self.outlook = Outlook(self.config, problems=len(tested))
         on_main(lambda: run.record(identity))  # last: what is refused above changes nothing

@@ -5,6 +5,7 @@ from __future__ import annotations
 from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
+from counterpoise.engines.contract import PARITY_HALF
 from counterpoise.engines.local.assemble import make_sampler
 from counterpoise.engines.local.policy import Policy
 from counterpoise.errors import ConfigError
@@ -12,7 +13,7 @@ from counterpoise.types import Sampler
 
 __all__ = ["make_training_sampler"]
 
-_GAPS = {"float32": 1e-3, "half": 5e-2}
+_GAPS = {"float32": 1e-3, "half": PARITY_HALF}
 """Nats a token between sampler and learner that are rounding."""
 
 

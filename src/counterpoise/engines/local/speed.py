@@ -1,10 +1,17 @@
-"""How many threads a run computes with, where `run.threads=auto`: measured once, kept in the run, and taken from there when it goes on."""
+"""How fast this machine multiplies, and what follows for threads (`run.threads=auto`) and precision (`learner.mixed_precision=auto`).
+
+The number of threads is measured once, kept in the run, and taken from there when it goes on; of the precision see `measured`.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 
@@ -12,32 +19,53 @@ from counterpoise.config import RunConfig
 from counterpoise.files import read_json, read_json_lines
 from counterpoise.models.registry import resolve_model
 from counterpoise.processes import on_main, usable_cores, use_threads
-from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.directory import MEASURED, RunDirectory
 
-__all__ = ["candidates", "chosen_threads", "product_rate", "settle_threads"]
+__all__ = [
+    "Precision",
+    "candidates",
+    "chosen_precision",
+    "chosen_threads",
+    "kept_event",
+    "precision_rates",
+    "product_rate",
+    "product_shape",
+    "settle_threads",
+    "told_rates",
+]
 
-KIND = "threads"
-"""Kind of the event that keeps the number."""
+_KIND = MEASURED[0]
+
+Precision = Literal["no", "bf16"]
 
 _SECONDS = 0.05
 """Length of one measurement."""
 _WORTH = 1.15
 """Ratio of rates from which more threads are taken: a product is the part of a step that they help most."""
+_WORTH_ROUNDING = 1.75
+"""Ratio of rates from which bf16 is taken: products are the part of a step that it helps, and it rounds. At 1.6, the lab's on a CPU with
+a bf16 unit, its step took 1.4 times as long as in float32."""
+_CPU_ROWS, _CPU_WIDTH = 128, 256
+"""Largest product in which precisions are compared on a CPU: 1 to 10 ms, so that some are done undisturbed on a busy machine."""
 _ROWS = 512
 _WIDTH = 1024
 """Width of a model that is not on this machine yet."""
 
 
-def settle_threads(run: RunDirectory, *, keep: bool = True) -> None:
+def settle_threads(run: RunDirectory, *, keep: bool = True) -> str | None:
     """Give torch the threads that `[run]` says; with `auto` those that the run began with, or the fastest here, which are kept.
 
     A run that goes on computes with the number it began with, since another one changes the last digits. Of several processes the main
     one measures. With `keep` false nothing is written.
+
+    Returns:
+        What there is to say of the measurement.
     """
-    threads = run.config.run.threads
+    threads, said = run.config.run.threads, None
     if threads == "auto":
-        threads = on_main(lambda: _kept(run.path) or _measured(run, keep))
+        threads, said = on_main(lambda: _kept(run.path) or _measured(run, keep))
     use_threads(threads)
+    return said
 
 
 def chosen_threads(rates: dict[int, float]) -> int:
@@ -49,20 +77,66 @@ def chosen_threads(rates: dict[int, float]) -> int:
     return next(few for few in sorted(rates) if max(rates.values()) <= _WORTH * rates[few])
 
 
-def product_rate(threads: int, *, rows: int, width: int, dtype: torch.dtype = torch.float32) -> float:
-    """GFLOP/s, by the clock, of (rows, width) x (width, 4 width) in about 50 ms; torch's number of threads is as before afterwards."""
+def product_rate(
+    threads: int,
+    *,
+    rows: int,
+    width: int,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    fastest: bool = False,
+) -> float:
+    """GFLOP/s, by the clock, of (rows, width) x (width, 4 width) in about 50 ms; torch's number of threads is as before afterwards.
+
+    The left side is float32 and so is the result: another type is cast to and from, as in a step. With `fastest` the rate is that of the
+    fastest product in those 50 ms and not of all: what else runs on the machine does not show in it.
+
+    Raises:
+        RuntimeError, TypeError: the device has no such type.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        left, right = torch.ones(rows, width, dtype=dtype), torch.ones(width, 4 * width, dtype=dtype)
-        left @ right  # the first one starts the threads
-        started, done = time.perf_counter(), 0
-        while (taken := time.perf_counter() - started) < _SECONDS or not done:
-            left @ right
-            done += 1
-        return done * 8 * rows * width**2 / taken / 1e9 if taken else 0.0
+        left = torch.ones(rows, width, device=device)
+        right = torch.ones(width, 4 * width, dtype=dtype, device=device)
+        (left.to(dtype) @ right).float()  # the first one starts the threads
+        _wait(left.device)
+        ends = [time.perf_counter()]
+        while len(ends) == 1 or ends[-1] - ends[0] < _SECONDS:
+            (left.to(dtype) @ right).float()
+            _wait(left.device)
+            ends.append(time.perf_counter())
+        each = [after - before for before, after in pairwise(ends)]
+        seconds = min(each) if fastest else sum(each) / len(each)
+        return 8 * rows * width**2 / seconds / 1e9 if seconds else 0.0
     finally:
         torch.set_num_threads(before)
+
+
+def chosen_precision(rates: Mapping[str, float]) -> Precision:
+    """`bf16` where it is `_WORTH_ROUNDING` times as fast as float32, else `no`.
+
+    Args:
+        rates: GFLOP/s of `float32` and `bf16`; 0 where the device has none.
+    """
+    return "bf16" if rates["bf16"] > 0 and rates["bf16"] >= _WORTH_ROUNDING * rates["float32"] else "no"
+
+
+def precision_rates(device: torch.device, *, rows: int, width: int) -> dict[str, float]:
+    """GFLOP/s of the product of `product_rate` in both precisions, a tenth of a second together; 0 where there is no bfloat16."""
+    if device.type == "cpu":
+        rows, width = min(rows, _CPU_ROWS), min(width, _CPU_WIDTH)
+    rate = partial(product_rate, torch.get_num_threads(), rows=rows, width=width, device=device, fastest=True)
+    rates = {"float32": rate(), "bf16": 0.0}
+    if device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False):
+        with suppress(RuntimeError, TypeError):  # a device without bfloat16
+            rates["bf16"] = rate(dtype=torch.bfloat16)
+    return rates
+
+
+def told_rates(rates: Mapping[str, float]) -> str:
+    """`GFLOP/s: float32 80, bf16 5`."""
+    return "GFLOP/s: " + ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
 
 
 def candidates() -> Sequence[int]:
@@ -71,26 +145,43 @@ def candidates() -> Sequence[int]:
     return sorted({1, min(2, cores), cores})
 
 
-def _measured(run: RunDirectory, keep: bool) -> int:
-    rows = min(_ROWS, run.config.rollout.prompts_per_step * run.config.rollout.group_size)
-    rates = {threads: product_rate(threads, rows=rows, width=_width(run.config)) for threads in candidates()}
-    found = chosen_threads(rates)
-    if keep:
-        said = ", ".join(f"{threads}: {rate:.0f}" for threads, rate in rates.items())
-        run.note(KIND, 0, f"run.threads=auto: {found} (GFLOP/s by threads: {said})", threads=found)
-    return found
+def product_shape(config: RunConfig) -> tuple[int, int]:
+    """Rows and width of the product that stands for a step of this run."""
+    return min(_ROWS, config.rollout.prompts_per_step * config.rollout.group_size), _width(config)
 
 
-def _kept(path: Path) -> int | None:
-    """The number that the run began with; None for one that begins."""
+def kept_event(path: Path, kind: str) -> dict[str, Any] | None:
+    """The first event of this kind in a run's directory; None where there is none."""
     events = path / "events.jsonl"
     if not events.is_file():
         return None
-    found = [
-        event.get("threads") for event in read_json_lines(events, on_damage=lambda _: None) if event.get("kind") == KIND
-    ]
-    first = found[0] if found else None
-    return first if isinstance(first, int) and not isinstance(first, bool) and first > 0 else None
+    found = (event for event in read_json_lines(events, on_damage=lambda _: None) if event.get("kind") == kind)
+    return next(found, None)
+
+
+def _measured(run: RunDirectory, keep: bool) -> tuple[int, str]:
+    rows, width = product_shape(run.config)
+    rates = {threads: product_rate(threads, rows=rows, width=width) for threads in candidates()}
+    found = chosen_threads(rates)
+    told = ", ".join(f"{threads}: {rate:.0f}" for threads, rate in rates.items())
+    said = f"run.threads=auto: {found} (GFLOP/s by threads: {told})"
+    if keep:
+        run.note(_KIND, 0, said, threads=found)
+    return found, said
+
+
+def _kept(path: Path) -> tuple[int, str] | None:
+    """The number that the run began with; None for one that begins."""
+    event = kept_event(path, _KIND) or {}
+    first = event.get("threads")
+    if not isinstance(first, int) or isinstance(first, bool) or first < 1:
+        return None
+    return first, str(event.get("message"))
+
+
+def _wait(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
 
 
 def _width(config: RunConfig) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from counterpoise.config import RunConfig
@@ -21,6 +22,7 @@ from counterpoise.launch.translation import (
 from counterpoise.losses import LOSSES
 from counterpoise.losses.cispo import Cispo
 from counterpoise.losses.ppo_clip import PpoClip
+from counterpoise.rewards.vector import VERDICT
 from counterpoise.settings import construct
 
 __all__ = ["TABLE"]
@@ -96,6 +98,13 @@ def _rule(asked: Asked) -> Options:
     if needs_of(asked.value) & Needs.CRITIC:
         raise asked.refuse(
             "it needs a critic, and TRL's GRPOTrainer trains none; counterpoise launch verl has verl's own PPO"
+        )
+    given = asked.config.credit.settings.get("dimensions", {})
+    parts = set(given) - {VERDICT} if isinstance(given, Mapping) else set()
+    if needs_of(asked.value) & Needs.PARTS and parts:
+        raise asked.refuse(
+            f"it reads parts of verdicts ({', '.join(sorted(parts))}), and TRL's reward is one number; train with the local engine, or "
+            "with counterpoise launch verl"
         )
     return {}
 
@@ -190,6 +199,13 @@ def _warmup(asked: Asked) -> Options:
 def _gradient_clip(asked: Asked) -> Options:
     """Largest norm of a gradient."""
     return {"max_grad_norm": _OFF if asked.value is None else asked.value}
+
+
+def _precision(asked: Asked) -> Options:
+    """Of passes."""
+    if asked.value == "auto":
+        raise asked.refuse("the local engine alone measures a precision; set no or bf16")
+    return {"bf16": asked.value == "bf16"}
 
 
 def _old_log_probs(asked: Asked) -> Options:
@@ -308,7 +324,7 @@ TABLE: Final[Table] = {
     "learner.chunk_tokens": left("TRL computes a microbatch's logits at once"),
     "learner.share_prompts": left("TRL computes each prompt with each of its responses"),
     "learner.old_log_probs": by(_old_log_probs),
-    "learner.mixed_precision": to("bf16", change=lambda precision: precision == "bf16"),
+    "learner.mixed_precision": by(_precision),
     "learner.gradient_checkpointing": to("gradient_checkpointing"),
     "diagnostics.every": left(_SHOWN_ONLY),
     "diagnostics.rollouts": left(_SHOWN_ONLY),

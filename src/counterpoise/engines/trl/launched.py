@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +12,7 @@ from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import problems_of
 from counterpoise.config import LoraConfig, RunConfig
 from counterpoise.engines.trl.rewards import completion_text, worth
-from counterpoise.errors import MissingExtraError
+from counterpoise.errors import MissingExtraError, UsageError
 from counterpoise.files import parse_json, read_text
 from counterpoise.launch.directory import newest_step
 from counterpoise.launch.plan import engine_model
@@ -21,10 +23,12 @@ from counterpoise.runfile import load_config
 from counterpoise.types import Prompt
 from counterpoise.verifiers.judge import Judge
 
-__all__ = ["credit_table", "reward_of_prompts", "train_launched"]
+__all__ = ["credit_table", "reward_of_prompts", "train_launched", "trl_arguments"]
 
 _PLACE: Final = "problem"
 """Column with the number of a row's problem."""
+_NUMBERS: Final = frozenset({"int", "float", "bool", "None", "NoneType", "Optional", "Union", "typing"})
+"""Words of an annotation that takes a number or a truth value and nothing else."""
 _KIND: Final = "task_type"
 """Column with its kind of task."""
 
@@ -46,7 +50,7 @@ def train_launched(run: Path, arguments: Path) -> None:
 
     from counterpoise.engines.trl.trainer import SignedGRPOTrainer
 
-    args = GRPOConfig(**parse_json(read_text(arguments)))
+    args = trl_arguments(GRPOConfig, parse_json(read_text(arguments)))
     problems = problems_of(config, evaluates=False)
     # No run file says so, whose trust was typed: the arguments do.
     trusted = bool((args.model_init_kwargs or {}).get("trust_remote_code", False))
@@ -112,6 +116,25 @@ def reward_of_prompts(
         return [worth(verdict) for verdict in judge.verify([prompt.problem for prompt in ours], texts, cut)]
 
     return verdicts
+
+
+def trl_arguments(kind: Any, given: Mapping[str, Any]) -> Any:
+    """TRL's arguments, which take whatever they are given: text for a number ends a run much later.
+
+    Raises:
+        UsageError: one of them cannot be.
+    """
+    types = {one.name: one.type.__name__ if isinstance(one.type, type) else str(one.type) for one in fields(kind)}
+    for name, value in given.items():
+        if name not in types:
+            raise UsageError(f"TRL's {kind.__name__} has no argument {name}; check those given with --engine")
+        if isinstance(value, (str, list, dict)) and set(re.findall(r"\w+", types[name])) <= _NUMBERS:
+            raise UsageError(f"{name}={value!r}: TRL takes {types[name]}; check what is given with --engine")
+    try:
+        return kind(**given)
+    except (TypeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise UsageError(f"TRL does not take these arguments: {said}; check those given with --engine") from error
 
 
 def _ends(tokenizer: Any) -> frozenset[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from counterpoise.engines.verl.checks import (
     check_devices,
@@ -16,14 +17,18 @@ from counterpoise.engines.verl.checks import (
     check_plugin,
     check_ray,
 )
-from counterpoise.engines.verl.settings import adds_terms, check_config, is_ours, verl_settings
+from counterpoise.engines.verl.inputs import check_inputs, check_numbers
+from counterpoise.engines.verl.settings import check_whole
 from counterpoise.errors import CounterpoiseError, UsageError
 
 __all__ = ["check_overrides", "run_checked"]
 
 
-def check_overrides(overrides: Sequence[str]) -> None:
+def check_overrides(overrides: Sequence[str]) -> Any | None:
     """Compose verl's configuration and check in it what would end the run later, or train something else.
+
+    Returns:
+        The configuration, of which `check_inputs` says more; None where the run joins a cluster, whose machines are not looked at.
 
     Raises:
         CounterpoiseError: it says something that cannot be.
@@ -37,15 +42,15 @@ def check_overrides(overrides: Sequence[str]) -> None:
             config = compose("ppo_trainer", overrides=list(overrides))
     except (HydraException, ValueError) as error:  # it refuses some values in the words of Python
         raise UsageError(f"verl's settings: {' '.join(str(error).split())}") from error
-    table = config.algorithm.get("counterpoise", None)
-    if is_ours(config):
-        check_config(config)
-        asked = verl_settings(None if table is None else OmegaConf.to_container(table, resolve=True))
-        asked.compose(steps=1, length=int(config.data.max_response_length), terms=adds_terms(config))
+    check_numbers(config)
+    check_whole(config)
     check_function(OmegaConf.to_container(config.reward.custom_reward_function, resolve=True))
     address = check_ray(OmegaConf.to_container(config.ray_kwargs.ray_init, resolve=True))
-    if address is None and "VERL_PLATFORM" not in os.environ:
+    if address is not None:
+        return None
+    if "VERL_PLATFORM" not in os.environ:
         check_devices(int(config.trainer.n_gpus_per_node), _devices())
+    return config
 
 
 def _devices() -> int:
@@ -61,7 +66,9 @@ def run_checked(arguments: Sequence[str]) -> int:
         print(check_plugin(), flush=True)
         if not arguments:
             return 0
-        check_overrides([one for one in arguments if not one.startswith("-")])
+        config = check_overrides([one for one in arguments if not one.startswith("-")])
+        if config is not None:
+            check_inputs(config)
         from verl.trainer.main_ppo import main as train
 
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else it prints a traceback and exits itself

@@ -123,10 +123,16 @@ def check_function(function: Mapping[str, Any]) -> None:
         load = importlib.import_module("verl.utils.import_utils").load_extern_object
         found = load(module_path=path, object_name=name)
     except Exception as error:
+        cause = error.__cause__ or error  # what the file itself raised
         raise UsageError(
-            f"reward.custom_reward_function: {name} of {path} cannot be loaded ({type(error).__name__}: {_line(error)}); give the path "
+            f"reward.custom_reward_function: {name} of {path} cannot be loaded ({type(cause).__name__}: {_line(cause)}); give the path "
             "of a file, or pkg://package.module, and the name of a function in it"
         ) from error
+    if not callable(found):
+        raise UsageError(
+            f"reward.custom_reward_function: {name} of {path} is no function ({type(found).__name__}); name one that takes data_source, "
+            "solution_str, ground_truth and extra_info"
+        )
     given = dict(function.get("reward_kwargs") or {})
     if getattr(found, "__module__", "") in _OURS and given.get("verifier") is not None:
         from counterpoise.engines.verl.rewards import check_reward
@@ -166,7 +172,15 @@ def check_ray(settings: Mapping[str, Any], *, environment: Mapping[str, str] = o
             f"ray_kwargs.ray_init.{sized[0]}={settings[sized[0]]} is for a new cluster, and one runs already at {address}; set it to null "
             "to join that, or +ray_kwargs.ray_init.address=local for one of this run's own"
         )
-    if address != "auto" and "://" not in address and not _answers(address):
+    if address == "auto":
+        running = _running()
+        if running is None or not _answers(running):
+            raise UsageError(
+                "no Ray cluster runs on this machine, which the address auto means; start one (ray start --head), or leave the address out "
+                "for one of this run's own"
+            )
+        return address
+    if "://" not in address and not _answers(address):
         raise UsageError(
             f"no Ray cluster answers at {address}; start one there (ray start --head --port={address.rpartition(':')[2]}), or unset "
             "RAY_ADDRESS and ray_kwargs.ray_init.address for one of this run's own"

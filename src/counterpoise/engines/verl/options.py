@@ -216,6 +216,8 @@ def old_log_probs(asked: Asked) -> Options:
 
 def precision(asked: Asked) -> Options:
     """Of passes, sampler and reference."""
+    if asked.value == "auto":
+        raise asked.refuse("the local engine alone measures a precision; set no or bf16")
     unit = {"no": "fp32", "bf16": "bf16"}[asked.value]
     table = {"param_dtype": unit, "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
     places = [

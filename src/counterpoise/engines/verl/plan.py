@@ -15,8 +15,10 @@ from counterpoise.build.evaluation import first_problems
 from counterpoise.engines.verl.checks import check_entry_point, check_environment
 from counterpoise.engines.verl.data import check_parquet, rows_of, write_parquet
 from counterpoise.engines.verl.hydra import compose_config, overrides, with_own
+from counterpoise.engines.verl.inputs import check_numbers
 from counterpoise.engines.verl.launch import TABLE
 from counterpoise.engines.verl.options import ACTOR, REFERENCE, ROLLOUT, has_critic
+from counterpoise.engines.verl.settings import check_whole
 from counterpoise.errors import UsageError
 from counterpoise.files import read_json
 from counterpoise.launch.directory import RUN_FILE, begin_directory, check_launched, newest_step
@@ -67,7 +69,9 @@ def verl_plan(request: LaunchRequest) -> LaunchPlan:
     _measure(request, plan, facts, memory)
     words = overrides(with_own({**_fixed(request, facts, memory), **found.options}, request.own))
     if find_spec("hydra") is not None and find_spec("verl") is not None:
-        compose_config(words)
+        composed = compose_config(words)
+        check_numbers(composed)
+        check_whole(composed)
     plan.remarks += [*found.left, *_remarks(request)]
     plan.command = _command(request, words)
     _writes(request, plan, sides)

@@ -10,7 +10,7 @@ from counterpoise.config import RunConfig
 from counterpoise.engines.outside import OutsideCredit, compose
 from counterpoise.errors import ConfigError, UsageError
 
-__all__ = ["VerlSettings", "adds_terms", "check_config", "column_kinds", "is_ours", "verl_settings"]
+__all__ = ["VerlSettings", "adds_terms", "check_config", "check_whole", "column_kinds", "is_ours", "verl_settings"]
 
 _OWN = ("denominator", "max_unscored", "remove_rows", "reward_range", "reward_timeout", "task_key")
 _ENGINE = "verl's trainer"
@@ -129,6 +129,27 @@ def adds_terms(config: Any) -> bool:
     """Whether verl's loss has terms that act on rows without credit."""
     actor = config.actor_rollout_ref.actor
     return bool(actor.get("use_kl_loss", False)) or bool(actor.get("entropy_coeff", 0.0))
+
+
+def check_whole(config: Any) -> None:
+    """Hold verl's whole configuration against the credit that it asks for, where it asks for ours; nothing of verl's is imported.
+
+    Raises:
+        ConfigError, UnknownNameError: a name or a setting is unknown or out of range.
+        UsageError: a setting and our credit contradict each other, or verl cannot give what the rule needs.
+    """
+    if not is_ours(config):
+        return
+    from omegaconf import OmegaConf
+
+    table = config.algorithm.get("counterpoise", None)
+    found = (
+        None if table is None else OmegaConf.to_container(table, resolve=True) if OmegaConf.is_dict(table) else table
+    )
+    if found is not None and not isinstance(found, Mapping):
+        raise ConfigError(f"algorithm.counterpoise={found!r}: give a table, +algorithm.counterpoise.rule=nsr")
+    check_config(config)
+    verl_settings(found).compose(steps=1, length=int(config.data.max_response_length), terms=adds_terms(config))
 
 
 def check_config(config: Any) -> None:

@@ -15,14 +15,23 @@ from counterpoise.evaluation.statistics.cells import CellPoint
 from counterpoise.evaluation.statistics.seeds import SeededInterval, seeded_intervals
 from counterpoise.lazy import special
 
-__all__ = ["Difference", "MeasuredStudy", "Place", "differences", "from_runs", "grouped", "place_of", "turned"]
+__all__ = [
+    "ArmDifference",
+    "GridPlace",
+    "MeasuredStudy",
+    "arm_differences",
+    "cells_by_place",
+    "from_runs",
+    "place_of",
+    "turned",
+]
 
-Place = tuple[str, tuple[tuple[str, Any], ...]]
+GridPlace = tuple[str, tuple[tuple[str, Any], ...]]
 """Bed, and the value on each axis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class ArmDifference:
     """What an arm has more than a reference after a step, over the seeds that both have."""
 
     bed: str
@@ -49,8 +58,8 @@ class MeasuredStudy:
 
     cells: tuple[CellPoint, ...]
     """Place by place: bases, then every run at every step after which it was measured."""
-    differences: tuple[Difference, ...]
-    """Over seeds (`differences`)."""
+    differences: tuple[ArmDifference, ...]
+    """Over seeds (`arm_differences`)."""
     confidence: float
     """Level of all intervals."""
     notes: tuple[str, ...] = ()
@@ -62,19 +71,19 @@ class MeasuredStudy:
         return list(dict.fromkeys(cell.arm for cell in self.cells if cell.seed is not None))
 
     @property
-    def places(self) -> list[Place]:
+    def places(self) -> list[GridPlace]:
         """Beds with the values of their axes, in the order of the study."""
         return list(dict.fromkeys(place_of(cell) for cell in self.cells if cell.seed is not None))
 
 
-def place_of(found: CellPoint | Difference) -> Place:
+def place_of(found: CellPoint | ArmDifference) -> GridPlace:
     """Bed and axes, as a key."""
     return found.bed, tuple(found.axes.items())
 
 
-def grouped(cells: Sequence[CellPoint]) -> dict[Place, dict[int, dict[str, list[CellPoint]]]]:
+def cells_by_place(cells: Sequence[CellPoint]) -> dict[GridPlace, dict[int, dict[str, list[CellPoint]]]]:
     """Trained cells by place, step and arm; of an arm those seeds that have the fewest k, for others have another area."""
-    found: dict[Place, dict[int, dict[str, list[CellPoint]]]] = {}
+    found: dict[GridPlace, dict[int, dict[str, list[CellPoint]]]] = {}
     for cell in cells:
         if cell.seed is not None:
             found.setdefault(place_of(cell), {}).setdefault(cell.step, {}).setdefault(cell.arm, []).append(cell)
@@ -90,7 +99,7 @@ def _alike(cells: Sequence[CellPoint]) -> list[CellPoint]:
     return sorted((cell for cell in cells if cell.ks == ks), key=lambda cell: cell.seed or 0)
 
 
-def differences(cells: Sequence[CellPoint], *, confidence: float = 0.95) -> list[Difference]:
+def arm_differences(cells: Sequence[CellPoint], *, confidence: float = 0.95) -> list[ArmDifference]:
     """Each arm less the base, less that sharpened where it was measured colder, and less every arm before it, at equal steps.
 
     Two arms are paired by seed and problem; where they share no seed, or were measured at other k or on other numbers of problems, there is
@@ -101,12 +110,12 @@ def differences(cells: Sequence[CellPoint], *, confidence: float = 0.95) -> list
         confidence: level of the intervals.
     """
     found = []
-    for (bed, axes), by_step in grouped(cells).items():
+    for (bed, axes), by_step in cells_by_place(cells).items():
         for step, by_arm in sorted(by_step.items()):
             for arm, own in by_arm.items():
                 for against, seeds, moved in _moved(arm, own, by_arm):
                     found.append(
-                        Difference(
+                        ArmDifference(
                             bed=bed,
                             axes=dict(axes),
                             arm=arm,
@@ -139,7 +148,7 @@ def _moved(
             yield other, tuple(paired), list(paired.values())
 
 
-def turned(found: Difference) -> Difference:
+def turned(found: ArmDifference) -> ArmDifference:
     """The same difference from the other side: the reference less the arm."""
     points = tuple(
         SeededInterval(
@@ -151,7 +160,7 @@ def turned(found: Difference) -> Difference:
         )
         for point in found.points
     )
-    return Difference(
+    return ArmDifference(
         bed=found.bed,
         axes=found.axes,
         arm=found.against,

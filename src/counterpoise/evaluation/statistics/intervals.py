@@ -21,7 +21,6 @@ __all__ = [
     "paired_differences",
     "percentile_ends",
     "resampled_means",
-    "t_intervals",
 ]
 
 _DRAWS_AT_ONCE = 1 << 21
@@ -113,31 +112,6 @@ def resampled_means(
         weights = counts @ defined_PK.astype(np.float64)
         np.divide(counts @ filled_PK, weights, out=means_BK[start : start + size], where=weights > 0)
     return means_BK
-
-
-def t_intervals(values: npt.ArrayLike, *, confidence: float = 0.95) -> list[Interval]:
-    """Student's t interval of the mean over problems, one for each column.
-
-    `mean ± t(P - 1) * s / sqrt(P)` with s the standard deviation with ddof=1, over the P problems where the value is defined. Its ends may
-    leave [0, 1].
-
-    Args:
-        values: (P,) or (P, K) one value for each problem; NaN is undefined and takes no part.
-        confidence: coverage aimed at, in (0, 1).
-
-    Raises:
-        UsageError: no problems, or confidence outside (0, 1).
-    """
-    intervals = []
-    for column in _columns(values, confidence).T:
-        value = column[~np.isnan(column)]
-        mean, half = _mean(value), float("nan")
-        if value.size > 1:
-            half = float(
-                special.stdtrit(value.size - 1, (1 + confidence) / 2) * value.std(ddof=1) / np.sqrt(value.size)
-            )
-        intervals.append(Interval(estimate=mean, low=mean - half, high=mean + half, problems=int(value.size)))
-    return intervals
 
 
 def exact_interval(successes: int, problems: int, *, confidence: float = 0.95) -> Interval:

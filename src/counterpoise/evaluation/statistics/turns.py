@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
 from counterpoise.evaluation.statistics.cells import CellPoint, rollouts_each
-from counterpoise.evaluation.statistics.differences import Difference, Place, grouped, place_of, turned
+from counterpoise.evaluation.statistics.differences import ArmDifference, GridPlace, cells_by_place, place_of, turned
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 
 __all__ = ["Turn", "turns"]
@@ -35,7 +35,7 @@ class Turn:
     """After that step."""
 
 
-def turns(cells: Sequence[CellPoint], differences: Sequence[Difference], *, against: str = BASE) -> list[Turn]:
+def turns(cells: Sequence[CellPoint], differences: Sequence[ArmDifference], *, against: str = BASE) -> list[Turn]:
     """A turn for each arm in each place of one bed.
 
     The points of one run are read one after the other and not corrected for looking at several.
@@ -46,7 +46,7 @@ def turns(cells: Sequence[CellPoint], differences: Sequence[Difference], *, agai
         against: `base`, `sharpened`, or the name of an arm; a place where that was not measured has no turn, and the arm itself has none.
             A step after which the difference has no interval is passed over.
     """
-    walked: dict[tuple[Place, str], list[Difference]] = {}
+    walked: dict[tuple[GridPlace, str], list[ArmDifference]] = {}
     for one in differences:
         both = one.against not in (BASE, SHARPENED)
         own = one if one.against == against else turned(one) if both and one.arm == against else None
@@ -54,14 +54,14 @@ def turns(cells: Sequence[CellPoint], differences: Sequence[Difference], *, agai
             walked.setdefault((place_of(own), own.arm), []).append(own)
     trained = {
         (place, arm, step): rollouts_each(own)
-        for place, by_step in grouped(cells).items()
+        for place, by_step in cells_by_place(cells).items()
         for step, by_arm in by_step.items()
         for arm, own in by_arm.items()
     }
     return [_turn(sorted(steps, key=lambda one: one.step), trained) for steps in walked.values()]
 
 
-def _turn(steps: Sequence[Difference], trained: Mapping[tuple[Place, str, int], float]) -> Turn:
+def _turn(steps: Sequence[ArmDifference], trained: Mapping[tuple[GridPlace, str, int], float]) -> Turn:
     side = _side(steps[-1])
     lasting = list(takewhile(lambda one: _side(one) == side, reversed(steps)))
     at = lasting[-1] if side else steps[-1]
@@ -76,6 +76,6 @@ def _turn(steps: Sequence[Difference], trained: Mapping[tuple[Place, str, int], 
     )
 
 
-def _side(difference: Difference) -> int:
+def _side(difference: ArmDifference) -> int:
     area = difference.points[-1]
     return int(area.low > 0) - int(area.high < 0)

@@ -12,6 +12,7 @@ from counterpoise.errors import DataError, MissingExtraError, StoreError, UsageE
 from counterpoise.evaluation.store.golds import kept_problems
 from counterpoise.evaluation.store.rollouts import RolloutStore
 from counterpoise.files import atomic_write, read_json, why
+from counterpoise.iterating import in_batches
 from counterpoise.text import counted
 from counterpoise.types import VerdictValue
 
@@ -134,13 +135,7 @@ def _parquet(target: Path, rows: Iterator[dict[str, Any]]) -> None:
 
     def write(handle: BinaryIO) -> None:
         with parquet.ParquetWriter(handle, schema) as writer:
-            batch = []
-            for row in rows:
-                batch.append(row)
-                if len(batch) == _AT_ONCE:
-                    writer.write_batch(pyarrow.RecordBatch.from_pylist(batch, schema=schema))
-                    batch = []
-            if batch:
+            for batch in in_batches(rows, _AT_ONCE):
                 writer.write_batch(pyarrow.RecordBatch.from_pylist(batch, schema=schema))
 
     atomic_write(target, write)

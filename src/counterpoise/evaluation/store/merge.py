@@ -6,7 +6,7 @@ another, and its line then says in `drawn_as` which it had, so that merging agai
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from counterpoise.errors import StoreError, UsageError
 from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS
 from counterpoise.evaluation.store.golds import append_problems, kept_problems
 from counterpoise.evaluation.store.rollouts import Manifest, RolloutStore, StoredRollout, same_model
+from counterpoise.evaluation.store.stored import read_stored
 from counterpoise.evaluation.store.task_file import keep_task, kept_task
-from counterpoise.files import Damage, append_json_lines, read_json_lines
+from counterpoise.files import Damage, append_json_lines
 
 __all__ = ["DRAWN_AS", "HeldDraws", "Merged", "merge_stores"]
 
@@ -155,32 +156,17 @@ def _merge(source: RolloutStore, target: RolloutStore, held: HeldDraws) -> Merge
 
 def _lines(path: Path, damages: list[Damage]) -> Iterator[tuple[StoredRollout, int]]:
     """Each stored draw once, with the index it was made under; what cannot be read goes to `damages`."""
-    if not path.exists():
-        return
     seen: dict[str, int] = {}
-    skipped = 0
 
-    def skip(damage: Damage) -> None:
-        nonlocal skipped
-        skipped += 1
-        damages.append(damage)
+    def parse(data: Mapping[str, Any]) -> tuple[StoredRollout, int]:
+        rollout = StoredRollout.from_json(data)
+        return rollout, int(data.get(DRAWN_AS, rollout.sample))
 
-    try:
-        for met, data in enumerate(read_json_lines(path, on_damage=skip), start=1):
-            try:
-                rollout = StoredRollout.from_json(data)
-                drawn_as = int(data.get(DRAWN_AS, rollout.sample))
-            except (KeyError, TypeError, ValueError) as error:
-                # No blank lines are written, so objects met and lines skipped add up to the line number.
-                what = f"{type(error).__name__}: {error}"
-                damages.append(Damage(path=path, line=met + skipped, reason=f"fields missing or wrong: {what}"))
-                continue
-            samples = seen.get(rollout.problem_id, 0)
-            if not samples >> rollout.sample & 1:
-                seen[rollout.problem_id] = samples | 1 << rollout.sample
-                yield rollout, drawn_as
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+    for rollout, drawn_as in read_stored(path, parse, on_damage=damages.append):
+        samples = seen.get(rollout.problem_id, 0)
+        if not samples >> rollout.sample & 1:
+            seen[rollout.problem_id] = samples | 1 << rollout.sample
+            yield rollout, drawn_as
 
 
 def _check_same(reference: RolloutStore, store: RolloutStore) -> None:

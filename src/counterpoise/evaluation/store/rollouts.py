@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 from counterpoise.errors import StoreError
 from counterpoise.evaluation.store.checked import checked
 from counterpoise.evaluation.store.seen import Seen
-from counterpoise.evaluation.store.stored import StoredRollout, StoredVerdict
-from counterpoise.files import Damage, append_json_lines, atomic_write_text, read_json, read_json_lines, why
+from counterpoise.evaluation.store.stored import StoredRollout, StoredVerdict, read_stored
+from counterpoise.files import Damage, append_json_lines, atomic_write_text, read_json, why
 from counterpoise.types import SamplingSettings
 
 __all__ = ["Manifest", "RolloutStore", "StoredRollout", "StoredVerdict", "same_draws", "same_model"]
@@ -212,30 +212,12 @@ class RolloutStore:
         return self._index
 
     def _stream(self, path: Path, parse: Callable[[Mapping[str, Any]], _Line], seen: Seen) -> Iterator[_Line]:
-        if not path.exists():
-            return
-        skipped = 0
+        for line in read_stored(path, parse, on_damage=self._note):
+            if seen.add(line.problem_id, line.sample):
+                yield line
 
-        def note(damage: Damage) -> None:
-            nonlocal skipped
-            skipped += 1
-            self._damages.setdefault((damage.path, damage.line), damage)
-
-        try:
-            for number, data in enumerate(read_json_lines(path, on_damage=note), start=1):
-                try:
-                    line = parse(data)
-                except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-                    # The store writes no blank lines, so objects met and lines skipped add up to the line number.
-                    at, what = number + skipped, f"{type(error).__name__}: {error}"
-                    self._damages.setdefault(
-                        (path, at), Damage(path=path, line=at, reason=f"fields missing or wrong: {what}")
-                    )
-                    continue
-                if seen.add(line.problem_id, line.sample):
-                    yield line
-        except OSError as error:
-            raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+    def _note(self, damage: Damage) -> None:
+        self._damages.setdefault((damage.path, damage.line), damage)
 
     def _open(self, wanted: Manifest | None) -> Manifest:
         path = self.directory / "manifest.json"

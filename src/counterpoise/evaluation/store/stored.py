@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
+from counterpoise.errors import StoreError
 from counterpoise.evaluation.estimators.subsets import MAX_ROLLOUTS
+from counterpoise.files import Damage, numbered_json_lines, why
 from counterpoise.types import Rollout, StopReason, Verdict, VerdictValue
 
-__all__ = ["StoredRollout", "StoredVerdict"]
+__all__ = ["StoredRollout", "StoredVerdict", "read_stored"]
+
+_Line = TypeVar("_Line")
+
+
+def read_stored(
+    path: Path, parse: Callable[[Mapping[str, Any]], _Line], *, on_damage: Callable[[Damage], None]
+) -> Iterator[_Line]:
+    """The lines of a file as `parse` reads them, none where there is no file; what it cannot read goes to `on_damage`.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    if not path.exists():
+        return
+    try:
+        for number, data in numbered_json_lines(path, on_damage=on_damage):
+            try:
+                line = parse(data)
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+                said = f"fields missing or wrong: {type(error).__name__}: {error}"
+                on_damage(Damage(path=path, line=number, reason=said))
+                continue
+            yield line
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {why(error)}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

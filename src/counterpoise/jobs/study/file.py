@@ -104,6 +104,11 @@ def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
                 source = ", ".join([f"{path}", *([f"bed {bed}"] if bed else []), f"arm {arm}"])
                 merged = merge_tables(_placed(settings, place, path), own)
                 config = parse_config(merged, ["evaluation.after=true"], source=source)
+                if config.learner.mixed_precision == "auto":
+                    raise ConfigError(
+                        f"{source}: learner.mixed_precision=auto is measured by each run for itself, and runs that are compared need one "
+                        "precision; set bf16 or no"
+                    )
                 scored = _scored(config, in_grid=in_grid)
                 first = scored not in bases
                 base = bases.setdefault(scored, config.path)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from counterpoise.evaluation.statistics.arms import BASE, Arm
 from counterpoise.evaluation.statistics.cells import CellPoint, measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
-from counterpoise.evaluation.statistics.differences import MeasuredStudy, differences
+from counterpoise.evaluation.statistics.differences import MeasuredStudy, arm_differences
 from counterpoise.jobs.study.runs import Study, StudyRun
 from counterpoise.jobs.study.trajectory import metrics_of, success_after
 
@@ -33,7 +33,7 @@ def gather_study(
     """
     cells = _cells(study, temperatures, confidence)
     return MeasuredStudy(
-        cells=tuple(cells), differences=tuple(differences(cells, confidence=confidence)), confidence=confidence
+        cells=tuple(cells), differences=tuple(arm_differences(cells, confidence=confidence)), confidence=confidence
     )
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from counterpoise.errors import MissingExtraError, ModelError
+from counterpoise.errors import MissingExtraError
+from counterpoise.models.converted import cache_directory, keep_converted
 from counterpoise.models.gguf.architecture import Layout, layout_of
 from counterpoise.models.gguf.header import QUANTISATIONS, Header, TensorInfo, file_sha256, read_header
 from counterpoise.models.gguf.tokenizer import check_tokenizer, write_tokenizer
-from counterpoise.models.smollm2 import cache_directory, half_split_rows, publish
+from counterpoise.models.smollm2 import half_split_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,21 +60,7 @@ def gguf_directory(path: Path, *, cache: Path | None = None) -> Path:
     target = root / f"gguf-{file_sha256(path)[:32]}-{_VERSION}"
     if (target / "config.json").is_file():
         return target
-    place: Path | None = None
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(dir=root, prefix=f".{target.name}."))
-        place.chmod(0o755)
-        _convert(header, layout, place)
-        publish(place, target)
-    except OSError as error:
-        raise ModelError(
-            f"cannot write the converted {path} to {root}: {error.strerror or error}; free four bytes a parameter there, or set "
-            "COUNTERPOISE_CACHE to a directory you may write to"
-        ) from error
-    finally:
-        if place is not None:
-            shutil.rmtree(place, ignore_errors=True)
+    keep_converted(target, lambda place: _convert(header, layout, place), what=str(path), room="four bytes a parameter")
     return target
 
 

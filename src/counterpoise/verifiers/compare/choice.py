@@ -23,6 +23,7 @@ or an answer that is taken back for another letter ("The answer is (C). No, it i
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 from counterpoise.lazy import compiled
 from counterpoise.settings import settings
@@ -58,20 +59,10 @@ class ChoiceVerifier:
     A letter beyond the options is NO_ANSWER, rule `outside_options`, and so are two different letters.
     """
 
-    @property
-    def name(self) -> str:
-        """`choice`."""
-        return "choice"
-
-    @property
-    def version(self) -> str:
-        """Changes whenever a verdict could change."""
-        return "5"
-
-    @property
-    def isolated(self) -> bool:
-        """False: every step is linear in a capped length."""
-        return False
+    name: ClassVar[str] = "choice"
+    version: ClassVar[str] = "5"
+    isolated: ClassVar[bool] = False
+    """Every step is linear in a capped length."""
 
     def extract(self, response: str) -> Extraction:
         """The letter, upper case; rules as in the module's docstring."""

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from counterpoise.lazy import compiled
 from counterpoise.types import Judgement, VerdictValue
+from counterpoise.verifiers.compare.number_text import product_text, radians_text, rounding, times_text
 from counterpoise.verifiers.compare.numeric import numbers_agree, parse_number
 from counterpoise.verifiers.text import answers, chains
 from counterpoise.verifiers.text.clocks import read_clock, same_time
@@ -79,7 +80,7 @@ class Equality:
             return judgement(False, "ratio")
         return _all(
             [
-                self.decide(_product(one, right[0]), _product(other, left[0]), depth + 1)
+                self.decide(product_text(one, right[0]), product_text(other, left[0]), depth + 1)
                 for one, other in zip(left[1:], right[1:], strict=True)
             ]
         )
@@ -251,7 +252,7 @@ class Equality:
         known = value.value if value else self.constant(left.head) if self.constant else None
         if shown is None or known is None or alike(left.unit, right.unit) is None:
             return None
-        return abs(known * left.factor - shown.value * right.factor) <= _rounding(right.head) * right.factor
+        return abs(known * left.factor - shown.value * right.factor) <= rounding(right.head) * right.factor
 
     def _measures(self, gold: str, answer: str, depth: int) -> Judgement | None:
         if self.literal:
@@ -276,11 +277,11 @@ class Equality:
         elif "%" in (left.unit, right.unit) and not (left.unit and right.unit):
             return _percentage(left, right) or self.leaf(gold, answer)  # a percentage, or its fraction
         elif "degree" in (left.unit, right.unit) and r"\pi" in gold + answer and left.unit != right.unit:
-            heads = _radians(left), _radians(right)
+            heads = radians_text(left), radians_text(right)
         return self._scaled(heads[0], heads[1], left.factor, right.factor, depth)
 
     def _scaled(self, gold: str, answer: str, left: int, right: int, depth: int) -> Judgement | None:
-        return self.decide(_times(gold, left), _times(answer, right), depth + 1)
+        return self.decide(times_text(gold, left), times_text(answer, right), depth + 1)
 
     def _converted(
         self, gold: Measure, answer: Measure, converted: Fraction, value: Fraction | None, depth: int
@@ -336,11 +337,6 @@ def _percentage(gold: Measure, answer: Measure) -> Judgement | None:
     )
 
 
-def _radians(measure: Measure) -> str:
-    """An angle in degrees as a bare number, which is in radians."""
-    return rf"({measure.head})\cdot\frac{{\pi}}{{180}}" if measure.unit == "degree" else measure.head
-
-
 def _all(decided: Sequence[Judgement | None]) -> Judgement | None:
     for one in decided:
         if one is not None and one.value is not VerdictValue.CORRECT:
@@ -361,31 +357,3 @@ def _value(piece: str) -> str:
     """`5` of `x=5`."""
     match = _ASSIGNED.fullmatch(piece)
     return match[1].strip() if match else piece
-
-
-def _product(one: str, other: str) -> str:
-    numbers = parse_number(one), parse_number(other)
-    if numbers[0] is None or numbers[1] is None:
-        return rf"({one})\cdot ({other})"
-    value = numbers[0].value * numbers[1].value
-    return f"{value.numerator}/{value.denominator}"
-
-
-def _times(head: str, factor: int) -> str:
-    if factor == 1:
-        return head
-    number = parse_number(head)
-    if number is None:
-        return rf"({head})\cdot {factor}"
-    value = number.value * factor
-    return str(value.numerator) if value.denominator == 1 else f"{value.numerator}/{value.denominator}"
-
-
-def _rounding(text: str) -> Fraction:
-    """How far a number may be from what it was rounded from: one unit of its last decimal, half a unit of its last figure else."""
-    _, point, decimals = text.partition(".")
-    if point and decimals.isdigit():
-        return Fraction(1, 10 ** len(decimals))
-    digits = text.strip("+- ")
-    zeros = len(digits) - len(digits.rstrip("0"))
-    return Fraction(10 ** min(zeros, max(len(digits) - 2, 0)), 2)

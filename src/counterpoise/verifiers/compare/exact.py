@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from counterpoise.settings import settings
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.text.extraction import DEFAULT_RULES, Rules, extract, unstated
@@ -15,25 +17,19 @@ __all__ = ["ExactVerifier"]
 class ExactVerifier:
     r"""CORRECT when gold and answer are the same text after `normalise`, every `\text{…}` removed."""
 
+    name: ClassVar[str] = "exact"
+    isolated: ClassVar[bool] = False
+    """String equality is quick and safe."""
+
     ignore_case: bool = False
     """Compare casefolded texts."""
     rules: Rules = DEFAULT_RULES
     """Extraction rules that may find the answer."""
 
     @property
-    def name(self) -> str:
-        """`exact`."""
-        return "exact"
-
-    @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
         return "4" + ("+ignore-case" if self.ignore_case else "")
-
-    @property
-    def isolated(self) -> bool:
-        """False: string equality is quick and safe."""
-        return False
 
     def extract(self, response: str) -> Extraction:
         """The answer inside a response; see `counterpoise.verifiers.text.extraction`."""

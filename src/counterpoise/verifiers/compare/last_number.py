@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from counterpoise.settings import settings
 from counterpoise.verifiers.compare.numeric import NumericVerifier
 from counterpoise.verifiers.text.extraction import Rules
@@ -16,10 +18,7 @@ class LastNumberVerifier(NumericVerifier):
     Any number at the end counts, also one that is not an answer ("63, which I chose from 3"), so it suits short responses alone.
     """
 
+    name: ClassVar[str] = "last_number"
+
     rules: Rules = ("last_number",)
     """Extraction rules that may find the answer."""
-
-    @property
-    def name(self) -> str:
-        """`last_number`."""
-        return "last_number"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import cache, partial
 from importlib.metadata import version
+from typing import ClassVar
 
 from counterpoise.lazy import compiled
 from counterpoise.settings import settings
@@ -40,17 +41,18 @@ class MathVerifier:
     value.
     """
 
+    name: ClassVar[str] = "math"
+    isolated: ClassVar[bool] = True
+    """Computer algebra can hang, crash and fill the memory."""
+    prepares: ClassVar[str] = "counterpoise.verifiers.text.units"
+    """The module that loads pint, for units that differ."""
+
     literal: bool = False
     """Require the gold's form."""
     ordered: bool = False
     """The order of a list without brackets counts: `2,1` is not `1,2`. For sorting; the solutions of an equation have no order."""
     rules: Rules = DEFAULT_RULES
     """Extraction rules that may find the answer."""
-
-    @property
-    def name(self) -> str:
-        """`math`."""
-        return "math"
 
     @property
     def version(self) -> str:
@@ -61,19 +63,9 @@ class MathVerifier:
             + ("+ordered" if self.ordered else "")
         )
 
-    @property
-    def isolated(self) -> bool:
-        """True: computer algebra can hang, crash and fill the memory."""
-        return True
-
     def extract(self, response: str) -> Extraction:
         """The answer inside a response; see `counterpoise.verifiers.text.extraction`."""
         return extract(response, rules=self.rules)
-
-    @property
-    def prepares(self) -> str:
-        """The module that loads pint, for units that differ."""
-        return "counterpoise.verifiers.text.units"
 
     def shortcut(self, gold: str, answer: str) -> Judgement | None:
         """The judgement when it is certain without computer algebra, else None; quick and total."""

@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from typing import ClassVar
 
 from counterpoise.lazy import compiled
 from counterpoise.ranges import Tolerance
@@ -121,25 +122,19 @@ def numbers_agree(gold: Fraction, answer: Fraction) -> bool:
 class NumericVerifier:
     """CORRECT when both sides are the same number with the same unit."""
 
+    name: ClassVar[str] = "numeric"
+    isolated: ClassVar[bool] = False
+    """Digits and exponents are capped, so the arithmetic is."""
+
     relative_tolerance: Tolerance = 0.0
     """`|answer - gold| <= relative_tolerance * |gold|` counts as equal; 0 compares exactly."""
     rules: Rules = DEFAULT_RULES
     """Extraction rules that may find the answer."""
 
     @property
-    def name(self) -> str:
-        """`numeric`."""
-        return "numeric"
-
-    @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
         return "4" + (f"+rtol{self.relative_tolerance:g}" if self.relative_tolerance else "")
-
-    @property
-    def isolated(self) -> bool:
-        """False: digits and exponents are capped, so the arithmetic is."""
-        return False
 
     def extract(self, response: str) -> Extraction:
         """The answer inside a response; see `counterpoise.verifiers.text.extraction`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le
 
@@ -27,6 +27,10 @@ class QaVerifier:
     is ABSTAINED: not right for pass@k, separate for a reward.
     """
 
+    name: ClassVar[str] = "qa"
+    isolated: ClassVar[bool] = False
+    """Lengths are capped and every step is linear."""
+
     max_words: Positive = 16
     """An answer with more words is wrong, with F1 0: a list of names would hold the right one. Golds longer than this raise the limit."""
     withhold_from: Annotated[float, Ge(0.01), Le(1.0)] | None = None
@@ -35,20 +39,10 @@ class QaVerifier:
     """Extraction rules that may find the answer."""
 
     @property
-    def name(self) -> str:
-        """`qa`."""
-        return "qa"
-
-    @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
         words = f"+words{self.max_words}" if self.max_words != 16 else ""
         return "5" + words + (f"+withhold{self.withhold_from:g}" if self.withhold_from is not None else "")
-
-    @property
-    def isolated(self) -> bool:
-        """False: lengths are capped and every step is linear."""
-        return False
 
     def extract(self, response: str) -> Extraction:
         """The answer inside a response; see `counterpoise.verifiers.text.extraction`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from counterpoise.ranges import Tolerance
 from counterpoise.settings import settings
@@ -43,6 +43,12 @@ class QuantityVerifier:
         ConfigError: a setting is out of range.
     """
 
+    name: ClassVar[str] = "quantity"
+    isolated: ClassVar[bool] = True
+    """Pint has surprises (`9**9**9**9 m` does not end), though none that is known can be reached from here."""
+    prepares: ClassVar[str] = "counterpoise.verifiers.text.units"
+    """The module that loads pint, which takes a second."""
+
     relative_tolerance: Tolerance = 0.05
     """Share of the gold, in [0, 1); SciBench's is 0.05. With 0 the numbers must be equal, to 12 digits where a unit is converted."""
     unit: Literal["required", "optional"] = "required"
@@ -51,24 +57,9 @@ class QuantityVerifier:
     """Extraction rules that may find the answer."""
 
     @property
-    def name(self) -> str:
-        """`quantity`."""
-        return "quantity"
-
-    @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
         return f"3+rtol{self.relative_tolerance:g}" + ("+unit-optional" if self.unit == "optional" else "")
-
-    @property
-    def isolated(self) -> bool:
-        """True: pint has surprises (`9**9**9**9 m` does not end), though none that is known can be reached from here."""
-        return True
-
-    @property
-    def prepares(self) -> str:
-        """The module that loads pint, which takes a second."""
-        return "counterpoise.verifiers.text.units"
 
     def extract(self, response: str) -> Extraction:
         """The answer inside a response (see `counterpoise.verifiers.text.extraction`), with a unit that stands right behind its box."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from counterpoise.settings import settings
 from counterpoise.types import Judgement, VerdictValue
@@ -41,17 +41,14 @@ class CodeVerifier(Confined):
         ConfigError: a setting out of range. VerifierError: programs cannot be confined here.
     """
 
+    name: ClassVar[str] = "code"
+
     seconds: Seconds = 4
     """Of a program's own time, loading and all calls together; the tests get as much."""
     memory_mb: Megabytes = 1024
     """Mebibytes of address space of a program."""
     unsafe: bool = False
     """Accept resource limits alone where nothing better works."""
-
-    @property
-    def name(self) -> str:
-        """`code`."""
-        return "code"
 
     @property
     def deadline(self) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from abc import ABC, abstractmethod
+from abc import ABC
+from typing import ClassVar
 
 from counterpoise.types import Extraction
 from counterpoise.verifiers.guests.programs import extract_program
@@ -20,6 +21,10 @@ class Confined(ABC):
         VerifierError: programs cannot be confined here.
     """
 
+    name: ClassVar[str]
+    isolated: ClassVar[bool] = True
+    """It waits for other processes, and parses what they send."""
+
     __slots__ = ()
 
     seconds: int
@@ -28,11 +33,6 @@ class Confined(ABC):
 
     def __post_init__(self) -> None:
         best_level(unsafe=self.unsafe)
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """Registry name."""
 
     @property
     def announcement(self) -> str | None:
@@ -44,11 +44,6 @@ class Confined(ABC):
         """This module's version, Python's, the sandbox's level, and the limits."""
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         return f"2+python-{python}+{best_level(unsafe=self.unsafe)}+{self._limit_words()}"
-
-    @property
-    def isolated(self) -> bool:
-        """True: it waits for other processes, and parses what they send."""
-        return True
 
     def extract(self, response: str) -> Extraction:
         """The program inside a response; see `counterpoise.verifiers.guests.programs`."""

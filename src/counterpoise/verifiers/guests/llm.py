@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from annotated_types import Ge, Le
 
@@ -56,6 +56,10 @@ class LlmVerifier:
         ConfigError: no endpoint was named, or a setting is out of range.
     """
 
+    name: ClassVar[str] = "llm"
+    isolated: ClassVar[bool] = False
+    """Requests have a deadline of their own, and `judge_all` sends many at a time."""
+
     url: str = ""
     """Base address of an OpenAI-compatible endpoint, e.g. `http://localhost:8000/v1`; empty for $COUNTERPOISE_JUDGE_URL."""
     model: str = ""
@@ -95,11 +99,6 @@ class LlmVerifier:
         self._load()
 
     @property
-    def name(self) -> str:
-        """`llm`."""
-        return "llm"
-
-    @property
     def announcement(self) -> str | None:
         """Where questions go, and with which key."""
         return f"verifier llm: {self._endpoint.announcement('questions, golds and answers')}"
@@ -109,11 +108,6 @@ class LlmVerifier:
         """This module's version, the rules' and the model's name."""
         asked = f"+from{self.ask_from:g}" if self.ask_from else ""
         return f"{_VERSION}+qa-{self._rules.version}+{self._model}{asked}"
-
-    @property
-    def isolated(self) -> bool:
-        """False: requests have a deadline of their own, and `judge_all` sends many at a time."""
-        return False
 
     def extract(self, response: str) -> Extraction:
         """The answer inside a response, as `qa` finds it."""

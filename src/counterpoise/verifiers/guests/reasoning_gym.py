@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from counterpoise.errors import MissingExtraError, VerifierError
 from counterpoise.lazy import compiled
@@ -86,13 +86,14 @@ class ReasoningGymVerifier:
     neither read nor change the machine, nor another answer's score.
     """
 
+    name: ClassVar[str] = "reasoning_gym"
+    isolated: ClassVar[bool] = True
+    """The scorers are somebody else's, and some search or simplify."""
+    prepares: ClassVar[str] = __name__
+    """Module that a worker loads before its first job."""
+
     unsafe: bool = False
     """Accept resource limits alone where no sandbox works."""
-
-    @property
-    def name(self) -> str:
-        """`reasoning_gym`."""
-        return "reasoning_gym"
 
     @property
     def announcement(self) -> str | None:
@@ -106,16 +107,6 @@ class ReasoningGymVerifier:
             return f"4+reasoning-gym-{version('reasoning-gym')}"
         except PackageNotFoundError:
             return "4+reasoning-gym-absent"
-
-    @property
-    def isolated(self) -> bool:
-        """True: the scorers are somebody else's, and some search or simplify."""
-        return True
-
-    @property
-    def prepares(self) -> str:
-        """Module that a worker loads before its first job."""
-        return __name__
 
     def extract(self, response: str) -> Extraction:
         """The answer inside a response, at most 16,384 characters; see `counterpoise.verifiers.text.extraction`."""

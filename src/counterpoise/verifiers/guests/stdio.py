@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le
 
@@ -36,6 +36,8 @@ class StdioVerifier(Confined):
         ConfigError: a setting out of range. VerifierError: programs cannot be confined here.
     """
 
+    name: ClassVar[str] = "stdio"
+
     seconds: Seconds = 6
     """Of a program's own time for one input, whatever limit the problem names: those are for compiled languages."""
     memory_mb: Megabytes = 1024
@@ -44,11 +46,6 @@ class StdioVerifier(Confined):
     """Inputs that are tried at most, the first ones."""
     unsafe: bool = False
     """Accept resource limits alone where nothing better works."""
-
-    @property
-    def name(self) -> str:
-        """`stdio`."""
-        return "stdio"
 
     @property
     def deadline(self) -> float:

@@ -15,7 +15,6 @@ __all__ = ["OLDEST", "READ_DIR", "READ_FILE", "landlock_version", "make_ruleset"
 
 OLDEST: Final = 3
 """Least version of the kernel's interface that is good enough."""
-EXECUTE: Final = 1 << 0
 READ_FILE: Final = 1 << 2
 READ_DIR: Final = 1 << 3
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
