@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from counterpoise.errors import DataError
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
-from counterpoise.evaluation.statistics.cells import CellPoint, place_text
+from counterpoise.evaluation.statistics.cells import CellPoint
 from counterpoise.evaluation.statistics.differences import (
     ArmDifference,
     GridPlace,
@@ -18,6 +18,7 @@ from counterpoise.evaluation.statistics.differences import (
     place_of,
     turned,
 )
+from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.report.study_read import StoredTable
 from counterpoise.text import counted

@@ -12,8 +12,9 @@ from typing import Any
 
 import counterpoise
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
-from counterpoise.evaluation.statistics.cells import CellPoint, place_text, rollouts_each
+from counterpoise.evaluation.statistics.cells import CellPoint, rollouts_each
 from counterpoise.evaluation.statistics.differences import MeasuredStudy, cells_by_place, place_of
+from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.evaluation.statistics.turns import Turn, turns
 from counterpoise.report.page import page_environment

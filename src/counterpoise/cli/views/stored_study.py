@@ -13,7 +13,7 @@ from counterpoise.cli.commands.passk import parse_ks
 from counterpoise.cli.views.arms import cautions_of, default_ks, print_tables
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED, ArmRow, frontier
-from counterpoise.evaluation.statistics.cells import CellPoint, place_text
+from counterpoise.evaluation.statistics.cells import CellPoint
 from counterpoise.evaluation.statistics.differences import (
     ArmDifference,
     GridPlace,
@@ -23,6 +23,7 @@ from counterpoise.evaluation.statistics.differences import (
     place_of,
     turned,
 )
+from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.evaluation.store.inputs import hashes_of
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ from counterpoise.engines.verl.hydra import compose_config, overrides, with_own
 from counterpoise.engines.verl.inputs import check_numbers
 from counterpoise.engines.verl.launch import TABLE
 from counterpoise.engines.verl.options import ACTOR, REFERENCE, ROLLOUT, has_critic
-from counterpoise.engines.verl.settings import check_whole
 from counterpoise.errors import UsageError
 from counterpoise.files import read_json
 from counterpoise.launch.directory import RUN_FILE, begin_directory, check_launched, newest_step
@@ -71,6 +70,8 @@ def verl_plan(request: LaunchRequest) -> LaunchPlan:
     if find_spec("hydra") is not None and find_spec("verl") is not None:
         composed = compose_config(words)
         check_numbers(composed)
+        from counterpoise.engines.verl.settings import check_whole  # with torch, which no refusal above needs
+
         check_whole(composed)
     plan.remarks += [*found.left, *_remarks(request)]
     plan.command = _command(request, words)

@@ -15,7 +15,7 @@ from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.evaluation.statistics.seeds import SeededInterval, seeded_intervals
 from counterpoise.evaluation.statistics.sharpening import beyond_sharpening
 
-__all__ = ["CellPoint", "axis_text", "measured_cell", "place_text", "rollouts_each"]
+__all__ = ["CellPoint", "measured_cell", "rollouts_each"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +46,6 @@ class CellPoint:
     """(P, K + 1) pass@k and area of each problem; None where it was read from a table."""
     by_problem: Mapping[str, FloatArray] = field(default_factory=dict)
     """(P, K + 1) differences of each problem, by what they are from as in `less`; empty where it was read from a table."""
-
-
-def axis_text(value: object) -> str:
-    """A value of an axis as it stands in names and tables: as TOML writes it, texts without their quotes."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def place_text(axes: Mapping[str, Any]) -> str:
-    """Values of the axes in words, `tasks.max_train=200`; empty without an axis."""
-    return ", ".join(f"{key}={axis_text(value)}" for key, value in axes.items())
 
 
 def measured_cell(

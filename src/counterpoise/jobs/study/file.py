@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from counterpoise.config import RunConfig
 from counterpoise.config.base import Section, component_fault
 from counterpoise.errors import ConfigError, UsageError
-from counterpoise.evaluation.statistics.cells import axis_text
+from counterpoise.evaluation.statistics.places import axis_text
 from counterpoise.jobs.study.runs import Study, StudyRun
 from counterpoise.ranges import Count
 from counterpoise.runfile import parse_config

@@ -18,7 +18,7 @@ from counterpoise.build.checks import check_names, check_policy
 from counterpoise.build.problems import Problems, problems_of
 from counterpoise.config import RunConfig
 from counterpoise.errors import ConfigError, TrainingError, UsageError
-from counterpoise.evaluation.statistics.cells import place_text
+from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.jobs.study.pace import TimeLeft
 from counterpoise.runfile import settled
 from counterpoise.runs.directory import RunDirectory
