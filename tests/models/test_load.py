@@ -45,6 +45,16 @@ def test_bfloat16_halves_the_bytes_and_auto_keeps_what_is_stored(copied: Path) -
         load_model(copied, dtype="float8")  # type: ignore[arg-type]
 
 
+def test_auto_keeps_what_is_stored_where_the_configuration_says_otherwise(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16"}))  # as verl leaves it
+    loaded = load_model(copied, dtype="auto").model
+    assert loaded.dtype == loaded.config.dtype == torch.float32
+    weights = copied / "model.safetensors"
+    save_file({name: tensor.half() for name, tensor in load_file(weights).items()}, weights, metadata={"format": "pt"})
+    assert load_model(copied, dtype="auto").model.dtype == torch.float16
+
+
 def test_loading_prints_nothing(saved: Path, capfd: pytest.CaptureFixture[str]) -> None:
     load_model(saved)
     assert capfd.readouterr() == ("", "")

@@ -12,7 +12,7 @@ from counterpoise.errors import MissingExtraError, ModelError
 from counterpoise.files import read_json
 from counterpoise.text import counted
 
-__all__ = ["WEIGHTS", "base_of", "holds_model", "is_adapter", "model_directory"]
+__all__ = ["WEIGHTS", "base_of", "holds_model", "is_adapter", "model_directory", "stored_dtype"]
 
 WEIGHTS: Final = (
     "model.safetensors",
@@ -22,6 +22,7 @@ WEIGHTS: Final = (
 )
 """Files of which a whole model has at least one."""
 
+_FLOATING: Final = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _ADAPTER: Final = "adapter_config.json"
 _ADAPTER_WEIGHTS: Final = ("adapter_model.safetensors", "adapter_model.bin")
 _CHECKPOINT: Final = re.compile(r"(?:checkpoint-|global_step_)(\d+)")
@@ -120,3 +121,22 @@ def _checkpoints(path: Path) -> list[Path]:
     except OSError:
         return []
     return [entry for _, entry in sorted(found) if entry.is_dir()]
+
+
+def stored_dtype(path: Path) -> str | None:
+    """Name in torch of the one precision that a directory's floating-point tensors are stored in; None where it cannot be said.
+
+    Their files say it and not `config.json`, which is the base's own where a trainer has kept its weights in another precision: verl
+    writes float32 weights beside a configuration of bfloat16. Only safetensors are looked at, and only their headers.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    found: set[str] = set()
+    try:
+        for file in sorted(path.glob("model*.safetensors")):
+            with safe_open(file, framework="pt") as tensors:
+                found |= {tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118, no mapping
+    except (OSError, SafetensorError):
+        return None  # whoever loads it has the words
+    floating = [_FLOATING[name] for name in found if name in _FLOATING]
+    return floating[0] if len(floating) == 1 else None

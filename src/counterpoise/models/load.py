@@ -15,7 +15,7 @@ from counterpoise.models.gguf.convert import check_gguf
 from counterpoise.models.gguf.header import is_gguf
 from counterpoise.models.gguf.tokenizer import MADE_FROM
 from counterpoise.models.hub import ask_hub, not_on_hub
-from counterpoise.models.layout import WEIGHTS, base_of, is_adapter
+from counterpoise.models.layout import WEIGHTS, base_of, is_adapter, stored_dtype
 from counterpoise.models.lora import merged
 from counterpoise.models.registry import MODELS, resolve_model
 from counterpoise.models.smollm2 import check_smollm2
@@ -59,7 +59,7 @@ def load_model(
 
     Args:
         name_or_path: packaged name, directory, or hub id.
-        dtype: precision of the weights in memory; `auto` keeps the precision they are stored in.
+        dtype: precision of the weights in memory; `auto` keeps the precision they are stored in, whatever the configuration says.
         device: where to put them; None leaves them on the CPU (the engine places its own).
         revision: commit, branch or tag of a model of the hub; None takes its newest.
         attn_implementation: how attention is computed, e.g. `eager`; None keeps what transformers chooses.
@@ -80,13 +80,14 @@ def load_model(
     options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if isinstance(source, str):
         options |= {"local_files_only": not ask_hub(source, revision), "revision": revision}
+    stored = stored_dtype(source) if dtype == "auto" and isinstance(source, Path) else None
     attention = {} if attn_implementation is None else {"attn_implementation": attn_implementation}
     with quiet():
         # The tokenizer first: it is cheap, and a fault in it should not cost the loading of the weights.
         tokenizer = _tokenizer(_of_tokenizer(source, adapter), options)
         try:
             model, info = auto_model.from_pretrained(
-                str(source), dtype=dtype, output_loading_info=True, **options, **attention
+                str(source), dtype=stored or dtype, output_loading_info=True, **options, **attention
             )
         except Exception as error:
             raise _explain(source, "the weights", error) from error
