@@ -90,6 +90,9 @@ def test_ppo_is_verls_own_and_a_row_without_credit_goes_before_the_update_elsewh
         assert asked.items() <= cpu.items() and not asked.keys() & ppo.keys()
     nsr = options("verl", str(PAPER / "rules" / "nsr.toml"), file=PAPER / "qwen2.5-math-7b.toml").options
     assert nsr["+algorithm.counterpoise.remove_rows"] is True and nsr["algorithm.adv_estimator"] == "counterpoise"
+    # of one update a step nothing is dealt anew, or it would be filled up with what was removed
+    once = options("verl", "credit.rule=nsr", *ONE).options
+    assert not {"+algorithm.counterpoise.remove_rows", "+algorithm.counterpoise.filter"} & set(once)
 
 
 REFUSED = [

@@ -112,10 +112,11 @@ def row_filter(asked: Asked) -> Options:
         )
     if not several and has_terms(config):
         raise asked.refuse(
-            "verl fills its one mini-batch up with the rows that were removed, on which loss.kl and loss.entropy would act; set "
+            "verl fills its one mini-batch up with some rows without credit, on which loss.kl and loss.entropy would act; set "
             "credit.filter=none loss.denominator=tokens_all, or a learner.minibatch with learner.minibatch_unit=rows"
         )
-    return {f"{OURS}.remove_rows": True}
+    # One mini-batch drawn anew would be filled up with what was removed; our trainer leaves it out, where verl's own cut is kept.
+    return {f"{OURS}.remove_rows": True} if several else {}
 
 
 def loss_mode(asked: Asked) -> Options:
