@@ -138,6 +138,10 @@ def test_the_same_command_goes_on_and_another_run_is_refused(begun, command):
     (config.path / "metrics.jsonl").write_text("{}\n")
     again.write()
     assert (config.path / "metrics-until-7.jsonl").is_file() and not (config.path / "metrics.jsonl").exists()
+    (config.path / "metrics.jsonl").write_text("[]\n")
+    again.write()  # from the same step once more
+    assert (config.path / "metrics-until-7.jsonl").read_text() == "{}\n"
+    assert (config.path / "metrics-until-7-2.jsonl").read_text() == "[]\n"
     with pytest.raises(ConfigError, match=r"credit.rule is psr and was nsr"):
         make("credit.rule=psr")
     done = command("launch", "trl", config.path.parent.parent / "sums.toml", "credit.rule=nsr", "--cpu", "--dry-run")
@@ -151,6 +155,10 @@ def test_the_same_command_goes_on_and_another_run_is_refused(begun, command):
     (config.path / "identity.json").write_text("{")
     with pytest.raises(UsageError, match="missing or damaged"):
         make("credit.rule=nsr")
+    for damaged in ("{", "[]"):
+        (config.path / "engine.json").write_text(damaged)
+        with pytest.raises(UsageError, match="is a run of an unknown engine"):
+            make("credit.rule=nsr")
 
 
 @pytest.mark.parametrize(

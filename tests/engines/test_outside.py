@@ -1,5 +1,6 @@
 """What adapters share: rewards of another engine as a batch, shares of rows, and what cannot be said to TRL."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -152,6 +153,9 @@ def arguments(**other):
 
 @pytest.mark.parametrize("truncation", [{"top_p": 0.9}, {"top_k": 50}])
 def test_log_probabilities_of_a_truncated_distribution_are_refused(truncation):
+    for ends in ((0, math.inf), (math.nan, 1), (False, True), ("0", "1"), "01", 5, None):
+        with pytest.raises(ConfigError, match="reward_range="):
+            check_arguments(arguments(), denominator=None, reward_range=ends)
     check_arguments(arguments(**truncation), denominator=None, reward_range=(0, 1))  # generate's are of the whole
     with pytest.raises(UsageError, match="train with top_p=1 and top_k=0"):
         check_arguments(arguments(use_vllm=True, **truncation), denominator=None, reward_range=(0, 1))

@@ -3,6 +3,8 @@
 The trainer itself runs in tests/engines/verl, in an environment of its own (`make test-verl`).
 """
 
+import math
+
 import pytest
 import torch
 
@@ -142,7 +144,9 @@ def test_the_estimator_gives_what_the_trainer_made_and_nothing_else():
         ({"reward_range": [1, 0]}, ConfigError, r"as \[0,1\]"),
         ({"reward_range": [0, True]}, ConfigError, "reward_range"),
         ({"reward_range": "01"}, ConfigError, "reward_range"),
+        ({"reward_range": [0, math.inf]}, ConfigError, "reward_range"),
         ({"remove_rows": "yes"}, ConfigError, "give true or false"),
+        ({"remove_rows": True, "filter": "none"}, ConfigError, "leave one out"),
     ],
 )
 def test_settings_that_cannot_be(table, error, says):

@@ -11,6 +11,8 @@ import signal
 import sys
 import time
 
+__all__ = ["watch"]
+
 _LOOK = 30.0
 """Seconds after which it looks whether the parent is still there: a fork of the parent's may hold the pipe open."""
 

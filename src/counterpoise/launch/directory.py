@@ -12,6 +12,7 @@ from counterpoise.build.problems import Problems
 from counterpoise.config import RunConfig
 from counterpoise.errors import UsageError
 from counterpoise.files import atomic_write_text, read_json
+from counterpoise.json_text import JsonFault
 from counterpoise.runfile import dump_config
 from counterpoise.runs.identity import Identity, Side, identity_of, refuse_differing, same_problems, side_of
 
@@ -39,7 +40,10 @@ def check_launched(config: RunConfig, problems: Problems, *, engine: str) -> Non
         raise UsageError(
             f"{path} holds something else than a run that was launched; give another run.name, e.g. run.name={path.name}-{engine}"
         )
-    begun = read_json(path / _ENGINE).get("engine") if (path / _ENGINE).is_file() else None
+    try:
+        begun = read_json(path / _ENGINE).get("engine")
+    except (OSError, JsonFault):
+        begun = None
     if begun != engine:
         raise UsageError(
             f"{path} is a run of {begun or 'an unknown engine'}, and {engine} cannot go on with it; give another run.name"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,7 +44,7 @@ def check_arguments(args: Any, *, denominator: str | None, reward_range: Sequenc
         ConfigError: the range of the rewards is none.
         UsageError: the loss type cannot have the denominator, or log-probabilities are not the policy's.
     """
-    if len(reward_range) != 2 or not reward_range[0] < reward_range[1]:
+    if not _is_range(reward_range):
         raise ConfigError(
             f"reward_range={reward_range!r}: give the reward of a wrong response and the larger one of a right one, as (0, 1)"
         )
@@ -81,3 +82,10 @@ def remarks(args: Any) -> list[str]:
             "loss_type=dapo takes the denominator of counterpoise (tokens of responses with credit)"
         )
     return said
+
+
+def _is_range(ends: Any) -> bool:
+    if not isinstance(ends, (list, tuple)) or len(ends) != 2:
+        return False
+    numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) and math.isfinite(end) for end in ends)
+    return numbers and ends[0] < ends[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -250,9 +251,15 @@ def _writes(request: LaunchRequest, plan: LaunchPlan, sides: Mapping[str, _Side]
                 write_parquet(folder / f"{name}.parquet", side.rows)
         log = folder / "metrics.jsonl"
         if step is not None and log.is_file():  # verl begins its log anew with each start
-            log.rename(folder / f"metrics-until-{step}.jsonl")
+            log.rename(_free(folder, f"metrics-until-{step}"))
 
     plan.write = write
+
+
+def _free(folder: Path, stem: str) -> Path:
+    """A name that no log has: a run may go on from the same step more than once."""
+    names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+    return next(path for name in names if not (path := folder / f"{name}.jsonl").exists())
 
 
 def _remarks(request: LaunchRequest) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +78,10 @@ def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
     remove = own.get("remove_rows", False)
     if not isinstance(remove, bool):
         raise ConfigError(f"algorithm.counterpoise.remove_rows={remove!r}: give true or false")
+    if remove and table.get("filter") == "none":
+        raise ConfigError(
+            "algorithm.counterpoise.remove_rows=True with filter=none: one removes rows that the other keeps; leave one out"
+        )
     unscored = own.get("max_unscored", RunConfig().verification.max_unscored)
     if isinstance(unscored, bool) or not isinstance(unscored, (int, float)) or not 0.0 <= unscored <= 1.0:
         raise ConfigError(f"algorithm.counterpoise.max_unscored={unscored!r}: give a share in [0, 1]")
@@ -103,7 +108,8 @@ def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
 
 
 def _is_range(ends: Sequence[Any]) -> bool:
-    return all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in ends) and ends[0] < ends[1]
+    numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) and math.isfinite(end) for end in ends)
+    return numbers and ends[0] < ends[1]
 
 
 def column_kinds(rows: Any, key: str) -> tuple[str, ...]:
