@@ -115,12 +115,13 @@ check: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# A CSV line for the base in each of two places and for two arms there at two steps, at six k and for the area, and the heading.
+# A CSV line for the base in each of two places, for two arms there at two steps and for one less the other, at six k and for the area, and
+# the heading.
 study-smoke: $(VENV)/.runtime
 	@rm -rf build/smoke build/smoke.csv build/smoke.html
 	$(BIN)/counterpoise study studies/smoke.toml --jobs 2 --csv build/smoke.csv --html build/smoke.html $(ARGS)
 	$(BIN)/counterpoise study studies/smoke.toml --show --at frontier
-	@test $$(wc -l < build/smoke.csv) -eq 71 && grep -q '<figcaption>Map' build/smoke.html
+	@test $$(wc -l < build/smoke.csv) -eq 99 && grep -q '<figcaption>Map' build/smoke.html
 
 $(VENV)/.docs: $(VENV)/.pip pyproject.toml constraints.txt
 	@echo "installing counterpoise and what its site needs"
