@@ -232,6 +232,33 @@ def test_trls_function_that_cannot_be_interrupted_ends_its_process():
     assert done.stderr.strip().splitlines()[-1].endswith("and cannot be interrupted; its process is ended")
 
 
+CAUGHT = """
+import asyncio, threading, time
+from counterpoise.engines.trl.own_rewards import stopped, watched
+from counterpoise.engines.watch import Watch
+
+async def waits(completions, **_):
+    await asyncio.sleep(1000)
+
+watch = Watch()
+held = watched(waits, name="waits", seconds=0.3, watch=watch, grace=0.5)
+loop = asyncio.new_event_loop()
+threading.Thread(target=loop.run_forever, daemon=True).start()
+try:
+    asyncio.run_coroutine_threadsafe(held(completions=["1"]), loop).result()
+except KeyboardInterrupt as error:
+    said = stopped(watch, error)
+time.sleep(1.5)
+print(said)
+"""
+
+
+def test_whoever_catches_the_end_of_an_async_function_of_trls_is_not_killed_later():
+    done = subprocess.run([sys.executable, "-c", CAUGHT], capture_output=True, text=True, timeout=250, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("the reward function waits has not returned in 0.3 s on 1 completions")
+
+
 @pytest.mark.parametrize("value", [0, True, "60", float("nan"), 1e9])
 def test_a_limit_of_trls_that_cannot_be(value):
     with pytest.raises(ConfigError, match=r"reward_timeout=.*: give seconds in \[0\.1, 86400\], or None"):

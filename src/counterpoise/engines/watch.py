@@ -57,8 +57,16 @@ class Watch:
         try:
             yield
         finally:
+            self._end(number)
+
+    def forget(self) -> None:
+        """Hold no running call to its deadlines any more: the run they belong to has ended, though a coroutine may still wait."""
+        for number in list(self._running):
+            self._end(number)
+
+    def _end(self, number: int) -> None:
+        if self._running.pop(number, None) is not None:
             self._tell({"call": number})
-            del self._running[number]
 
     def close(self) -> None:
         """End it; the next call starts another one."""

@@ -10,6 +10,7 @@ import torch
 
 from counterpoise.engines.trl import verdict_reward
 from counterpoise.engines.trl.checks import check_version
+from counterpoise.engines.trl.own_rewards import WATCH
 from counterpoise.errors import CheckpointError, ConfigError, DataError, TrainingError, UnknownNameError, UsageError
 from counterpoise.runs.engine_logs import engine_lines, find_engine_log
 
@@ -280,6 +281,7 @@ def test_a_reward_function_that_never_returns_ends_the_run_in_one_line(make_trai
     assert said.endswith("start again with resume_from_checkpoint=True, which goes on from the last checkpoint")
     assert trainer.state.global_step == 1  # the first step was trained
     assert functions == [function]  # the caller's own list
+    assert WATCH.late is None  # nothing is held against the process that goes on
 
 
 def test_a_limit_that_cannot_be_is_refused_before_the_model_is_made(make_trainer):

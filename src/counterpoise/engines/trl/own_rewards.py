@@ -89,6 +89,7 @@ def stopped(watch: Watch, error: BaseException) -> BaseException:
     line = watch.late
     if line is None:
         return error
+    watch.forget()  # a coroutine in TRL's own loop goes on waiting, and whoever catches this would be killed with it
     return TrainingError(
         f"{line.removeprefix('counterpoise: ')}; fix it or give a longer reward_timeout=, and start again with "
         "resume_from_checkpoint=True, which goes on from the last checkpoint"
