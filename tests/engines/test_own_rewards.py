@@ -12,7 +12,8 @@ from functools import partial
 
 import pytest
 
-from counterpoise.engines.trl.own_rewards import check_timeout, watched
+from counterpoise.engines.arguments import check_timeout
+from counterpoise.engines.trl.own_rewards import watched
 from counterpoise.engines.verl.own_rewards import limited, limited_of
 from counterpoise.engines.verl.rewards import compute_score
 from counterpoise.engines.verl.settings import verl_settings

@@ -13,8 +13,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-__all__ = ["Due", "Watch", "is_own", "shortened"]
+__all__ = ["GRACE", "Due", "Watch", "is_own", "shortened"]
+
+GRACE: Final = 30.0
+"""Seconds beyond a limit after which a process that cannot even say so is ended: something holds its interpreter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

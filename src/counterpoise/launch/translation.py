@@ -25,6 +25,7 @@ __all__ = [
     "Translation",
     "by",
     "carried",
+    "fixed_precision",
     "has_terms",
     "left",
     "only",
@@ -190,6 +191,17 @@ def shown(value: Any) -> str:
 def updates_per_step(config: RunConfig) -> int:
     """Mini-batches of a step, all of its prompts counted."""
     return -(-config.rollout.prompts_per_step // (config.learner.minibatch or config.rollout.prompts_per_step))
+
+
+def fixed_precision(asked: Asked) -> str:
+    """The precision of passes, `no` or `bf16`.
+
+    Raises:
+        UsageError: a run of the local engine alone measures which is faster.
+    """
+    if asked.value == "auto":
+        raise asked.refuse("the local engine alone measures a precision; set no or bf16")
+    return str(asked.value)
 
 
 def has_terms(config: RunConfig) -> bool:

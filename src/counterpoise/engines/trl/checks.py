@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from counterpoise.errors import ConfigError, UsageError
+from counterpoise.engines.arguments import check_reward_range
+from counterpoise.errors import UsageError
 
 __all__ = ["GLOBAL_DIVISOR", "check_arguments", "check_version", "remarks"]
 
@@ -44,10 +44,7 @@ def check_arguments(args: Any, *, denominator: str | None, reward_range: Sequenc
         ConfigError: the range of the rewards is none.
         UsageError: the loss type cannot have the denominator, or log-probabilities are not the policy's.
     """
-    if not _is_range(reward_range):
-        raise ConfigError(
-            f"reward_range={reward_range!r}: give the reward of a wrong response and the larger one of a right one, as (0, 1)"
-        )
+    check_reward_range(reward_range)
     if denominator is not None and args.loss_type not in GLOBAL_DIVISOR:
         raise UsageError(
             f"denominator={denominator} with loss_type={args.loss_type}: TRL divides that loss by what each process sees, not by a number "
@@ -82,10 +79,3 @@ def remarks(args: Any) -> list[str]:
             "loss_type=dapo takes the denominator of counterpoise (tokens of responses with credit)"
         )
     return said
-
-
-def _is_range(ends: Any) -> bool:
-    if not isinstance(ends, (list, tuple)) or len(ends) != 2:
-        return False
-    numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) and math.isfinite(end) for end in ends)
-    return numbers and ends[0] < ends[1]

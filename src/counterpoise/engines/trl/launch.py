@@ -13,6 +13,7 @@ from counterpoise.launch.translation import (
     Table,
     by,
     carried,
+    fixed_precision,
     has_terms,
     left,
     only,
@@ -203,9 +204,7 @@ def _gradient_clip(asked: Asked) -> Options:
 
 def _precision(asked: Asked) -> Options:
     """Of passes."""
-    if asked.value == "auto":
-        raise asked.refuse("the local engine alone measures a precision; set no or bf16")
-    return {"bf16": asked.value == "bf16"}
+    return {"bf16": fixed_precision(asked) == "bf16"}
 
 
 def _old_log_probs(asked: Asked) -> Options:

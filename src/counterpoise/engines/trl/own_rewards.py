@@ -9,32 +9,17 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, Final
 
-from counterpoise.engines.watch import Due, Watch, shortened
-from counterpoise.errors import ConfigError, TrainingError
+from counterpoise.engines.watch import GRACE, Due, Watch, shortened
+from counterpoise.errors import TrainingError
 
-__all__ = ["WATCH", "check_timeout", "stopped", "watched"]
+__all__ = ["WATCH", "stopped", "watched"]
 
-_GRACE: Final = 30.0
-"""Seconds until a process that cannot be interrupted is ended: something holds its interpreter."""
 WATCH: Final = Watch()
 """Of all trainers of this process."""
-_LONGEST: Final = 86_400.0
-
-
-def check_timeout(seconds: Any) -> None:
-    """Refuse a limit that cannot be.
-
-    Raises:
-        ConfigError: it is none in [0.1, 86400] seconds.
-    """
-    if seconds is None:
-        return
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0.1 <= seconds <= _LONGEST:
-        raise ConfigError(f"reward_timeout={seconds!r}: give seconds in [0.1, {_LONGEST:g}], or None for no limit")
 
 
 def watched(
-    function: Callable[..., Any], *, name: str, seconds: float, watch: Watch, grace: float = _GRACE
+    function: Callable[..., Any], *, name: str, seconds: float, watch: Watch, grace: float = GRACE
 ) -> Callable[..., Any]:
     """The function, which ends the run where a call takes longer than so many seconds.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from counterpoise.engines.arguments import check_timeout
 from counterpoise.engines.outside import (
     OutsideCredit,
     compose,
@@ -19,7 +20,7 @@ from counterpoise.engines.outside import (
 )
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.trl.checks import GLOBAL_DIVISOR, check_arguments, check_version, remarks
-from counterpoise.engines.trl.own_rewards import WATCH, check_timeout, stopped, watched
+from counterpoise.engines.trl.own_rewards import WATCH, stopped, watched
 from counterpoise.engines.watch import is_own
 from counterpoise.errors import MissingExtraError
 from counterpoise.losses import counts

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from counterpoise.config import RunConfig
 from counterpoise.credit import Needs, needs_of
-from counterpoise.launch.translation import Asked, KeyRow, Options, by, updates_per_step
+from counterpoise.launch.translation import Asked, KeyRow, Options, by, fixed_precision, updates_per_step
 
 __all__ = [
     "ACTOR",
@@ -216,9 +216,7 @@ def old_log_probs(asked: Asked) -> Options:
 
 def precision(asked: Asked) -> Options:
     """Of passes, sampler and reference."""
-    if asked.value == "auto":
-        raise asked.refuse("the local engine alone measures a precision; set no or bf16")
-    unit = {"no": "fp32", "bf16": "bf16"}[asked.value]
+    unit = {"no": "fp32", "bf16": "bf16"}[fixed_precision(asked)]
     table = {"param_dtype": unit, "reduce_dtype": "fp32", "buffer_dtype": "fp32"}
     places = [
         f"{ACTOR}.fsdp_config",

@@ -16,13 +16,11 @@ from typing import Any, Final
 
 from counterpoise.engines.verl.rewards import unscored_score
 from counterpoise.engines.verl.settings import verl_settings
-from counterpoise.engines.watch import Due, Watch, is_own, shortened
+from counterpoise.engines.watch import GRACE, Due, Watch, is_own, shortened
 
 __all__ = ["limited", "limited_of"]
 
 _LOG = logging.getLogger(__name__)
-_GRACE: Final = 30.0
-"""Seconds beyond the limit after which a process that cannot even say so is ended: something holds its interpreter."""
 _AT_ONCE: Final = min(32, (os.cpu_count() or 1) + 4)
 """Calls of a plain function at a time, as in the threads that verl calls it in."""
 
@@ -49,7 +47,7 @@ def limited_of(function: Any, table: Mapping[str, Any] | None, *, name: str) -> 
 
 
 def limited(
-    function: Callable[..., Any], *, name: str, seconds: float, wrong: float, grace: float = _GRACE
+    function: Callable[..., Any], *, name: str, seconds: float, wrong: float, grace: float = GRACE
 ) -> Callable[..., Awaitable[Any]]:
     """The function with a limit for each call; what it returns, or raises, in time is what it returned or raised.
 

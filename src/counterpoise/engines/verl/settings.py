@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from counterpoise.config import RunConfig
+from counterpoise.engines.arguments import check_reward_range, check_timeout
 from counterpoise.engines.outside import OutsideCredit, compose
 from counterpoise.errors import ConfigError, UsageError
 
@@ -17,7 +17,6 @@ _OWN = ("denominator", "max_unscored", "remove_rows", "reward_range", "reward_ti
 _ENGINE = "verl's trainer"
 _PATIENCE = 600.0
 """Seconds for a response in which a reward function of the user's own has hung and does not only take long."""
-_LONGEST = 86_400.0
 _SCALED = ("token-mean", "token-sum")
 
 
@@ -71,10 +70,7 @@ def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
     table = dict(table or {})
     own = {name: table.pop(name) for name in _OWN if name in table}
     ends = own.get("reward_range", (0.0, 1.0))
-    if not isinstance(ends, (list, tuple)) or len(ends) != 2 or not _is_range(ends):
-        raise ConfigError(
-            f"algorithm.counterpoise.reward_range={ends!r}: give the reward of a wrong response and the larger one of a right one, as [0,1]"
-        )
+    check_reward_range(ends, name="algorithm.counterpoise.reward_range", example="[0,1]")
     remove = own.get("remove_rows", False)
     if not isinstance(remove, bool):
         raise ConfigError(f"algorithm.counterpoise.remove_rows={remove!r}: give true or false")
@@ -86,12 +82,7 @@ def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
     if isinstance(unscored, bool) or not isinstance(unscored, (int, float)) or not 0.0 <= unscored <= 1.0:
         raise ConfigError(f"algorithm.counterpoise.max_unscored={unscored!r}: give a share in [0, 1]")
     timeout = own.get("reward_timeout", _PATIENCE)
-    if timeout is not None and (
-        isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0.1 <= timeout <= _LONGEST
-    ):
-        raise ConfigError(
-            f"algorithm.counterpoise.reward_timeout={timeout!r}: give seconds in [0.1, {_LONGEST:g}], or null for no limit"
-        )
+    check_timeout(timeout, name="algorithm.counterpoise.reward_timeout", none="null")
     for name in ("denominator", "task_key"):
         if not isinstance(own.get(name), (str, type(None))):
             raise ConfigError(f"algorithm.counterpoise.{name}={own[name]!r}: give a name")
@@ -105,11 +96,6 @@ def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
         reward_timeout=None if timeout is None else float(timeout),
         task_key=own.get("task_key"),
     )
-
-
-def _is_range(ends: Sequence[Any]) -> bool:
-    numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) and math.isfinite(end) for end in ends)
-    return numbers and ends[0] < ends[1]
 
 
 def column_kinds(rows: Any, key: str) -> tuple[str, ...]:
