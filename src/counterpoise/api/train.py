@@ -15,6 +15,7 @@ from counterpoise.api.results import Evaluated, Trained
 from counterpoise.config import RunConfig
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.ended import last_step
 
 __all__ = ["train"]
 
@@ -109,7 +110,7 @@ def _run(config: RunConfig, *, began: bool, progress: bool) -> Trained:
         path=run.path,
         weights=done.checkpoint.policy,
         base=_evaluated(run, 0, done.base),
-        final=_evaluated(run, config.learner.steps, done.final),
+        final=_evaluated(run, last_step(run.path, config.learner.steps), done.final),
     )
 
 
@@ -136,7 +137,8 @@ def _finished(config: RunConfig) -> Trained | None:
     Raises:
         ConfigError: code that it was begun with has changed.
     """
-    run, steps = RunDirectory.open(config.path), config.learner.steps
+    run = RunDirectory.open(config.path)
+    steps = last_step(run.path, config.learner.steps)
     run.refuse_other_code(run.config)  # an edited reward would get what the old one found
     weights = run.checkpoints / f"step-{steps:06d}" / "policy"
     ended = (run.evaluation(steps) / "passk.json").is_file() or not config.evaluation.after

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from counterpoise.report import words
 from counterpoise.report.records import Breakdown, Report, Run
+from counterpoise.runs.ended import last_step
 
 __all__ = ["Card", "CardScore", "make_cards"]
 
@@ -66,7 +67,8 @@ def _facts(run: Run, *, engines: bool) -> list[tuple[str, str]]:
     if run.kind == "run":
         wanted = run.config.get("learner.steps")
         done = run.steps[-1] if run.steps else 0
-        facts.append(("steps", f"{done} of {wanted}" if wanted is not None else str(done)))
+        early = ", ended by its guards" if isinstance(wanted, int) and last_step(run.path, wanted) < wanted else ""
+        facts.append(("steps", f"{done} of {wanted}{early}" if wanted is not None else str(done)))
     elif run.kind == "log":
         facts += [("engine", run.engine), ("steps", str(run.steps[-1]) if run.steps else "0")]
     else:

@@ -1,6 +1,6 @@
 """One run on disk: its resolved configuration, metrics, events, checkpoints and evaluations.
 
-runs/NAME/config.toml  identity.json  metrics.jsonl  samples.jsonl  anchors.jsonl  events.jsonl
+runs/NAME/config.toml  identity.json  metrics.jsonl  samples.jsonl  anchors.jsonl  events.jsonl  ended.json
           checkpoints/step-…/  evaluation/step-…/  refused/step-….pt
           evaluation-t0.6-p0.95/step-…/            measured again at another sampling
 """

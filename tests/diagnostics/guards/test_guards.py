@@ -162,6 +162,15 @@ def test_narrowing_says_what_it_saw_and_asks_for_no_relief_of_its_own():
         _one("narrowing", k=9, n=8)
 
 
+def test_narrowing_that_finishes_is_calm_after_a_measurement_within_its_budget_alone():
+    guard = _one("narrowing", finish=True, drop=0.1)
+    seen = []
+    for value in [0.8, math.nan, 0.71, 0.69, math.nan, 0.69]:  # the limit is 0.7
+        alarm = guard.look({"held_out_pass_k": value})
+        seen.append((guard.calm, None if alarm is None else alarm.finish))
+    assert seen == [(True, None), (False, None), (True, None), (False, None), (False, None), (False, True)]
+
+
 def test_nothing_right_is_watched_by_default():
     assert "nothing_right" in GuardsConfig().names
     assert set(GUARDS) - set(GuardsConfig().names) == {"narrowing"}  # draws what it reads

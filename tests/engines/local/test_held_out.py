@@ -1,5 +1,8 @@
 """What guard `narrowing` reads, in whole runs: drawn when due, on its own stream, the same again after a return to a checkpoint."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -8,8 +11,10 @@ from counterpoise.build.evaluation import first_problems
 from counterpoise.build.problems import problems_of
 from counterpoise.engines.local.guarding import make_supervisor
 from counterpoise.engines.local.held_out import HeldOut, held_out_problems
+from counterpoise.engines.local.interrupt import RunInterruptedError
 from counterpoise.engines.local.loop import train
 from counterpoise.errors import DataError
+from counterpoise.jobs.study import StudyRun
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.runs.records import read_metrics
 
@@ -18,6 +23,10 @@ GUARD = ('guards.names=["narrowing"]', "guards.settings.narrowing={every = 2, pr
 
 def _metrics(run):
     return read_metrics(run.metrics, on_damage=lambda damage: pytest.fail(str(damage)))
+
+
+def _events(run):
+    return [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
 
 
 def _policy(result):
@@ -63,3 +72,75 @@ def test_without_held_out_problems_the_guard_is_refused(configure):
         DataError, match=r"narrowing, which draws held-out problems, and task 'countdown' has no test problems"
     ):
         HeldOut(guards, config, None, [], lambda problems: [])
+
+
+FINISHING = (
+    'guards.names=["narrowing"]',
+    "guards.settings.narrowing={every = 2, problems = 3, n = 4, k = 2, drop = 0.1, finish = true}",
+    "guards.act=true",
+    "learner.steps=12",
+    "evaluation.after=true",
+    "evaluation.every=3",
+)
+
+
+@pytest.fixture
+def loses_pass_at_k(monkeypatch):
+    """Measured after steps 1, 3, 5, …: within the budget up to step 5, then not."""
+    from counterpoise.engines.local import held_out
+
+    curve = {0: 0.8, 2: 0.85, 4: 0.78, 6: 0.5, 8: 0.5}
+    measure = held_out.HeldOut.measure
+
+    def measured(self, index, *, policy_version):
+        at = iter([np.array([[0.4, curve.get(index, 0.5)]])])
+        monkeypatch.setattr(held_out, "pass_at_k", lambda n, c, k: next(at))
+        return measure(self, index, policy_version=policy_version)
+
+    monkeypatch.setattr(held_out.HeldOut, "measure", measured)
+
+
+def test_a_run_that_loses_its_budget_of_pass_at_k_ends_with_the_weights_it_had_within_it(configure, loses_pass_at_k):
+    config = configure(*FINISHING, name="ended")
+    result = train(RunDirectory.create(config))
+    run = result.run
+    assert result.checkpoint.step == 9 and [record["step"] for record in _metrics(run)] == list(range(1, 10))
+    ended = json.loads((run.path / "ended.json").read_text())
+    assert (ended["step"], ended["weights_of"]) == (9, 5) and ended["why"].startswith(
+        "narrowing: held_out_pass_k is 50.0%"
+    )
+    kept = load_file(run.checkpoints / "step-000005" / "policy" / "model.safetensors")
+    final = _policy(result)
+    assert all(torch.equal(kept[name], final[name]) for name in kept)
+    assert result.final is not None and (run.evaluation(9) / "passk.json").is_file()
+
+    # the run of a study is at its end, and stays what it is at every later step
+    cell = StudyRun(arm="area", seed=0, config=config, base=config.path)
+    assert cell.trained and cell.last_step == 9 and cell.evaluated == [3, 6, 9]
+    assert cell.result().counts == cell.result(12).counts == cell.result(10).counts == result.final.counts
+    assert cell.result(6).counts != [] and cell.result(7) is None
+
+    # resumed, also where it was killed before it had written where it ended: not a step more, the same weights
+    (run.path / "ended.json").unlink()
+    for settings in ([], ["learner.steps=20"]):
+        again = train(RunDirectory.open(run.path, settings))
+        assert again.checkpoint.step == 9 and len(list(_metrics(run))) == 9
+        assert json.loads((run.path / "ended.json").read_text()) == ended
+
+
+def test_a_run_that_ends_early_ends_alike_when_it_was_interrupted_on_the_way(configure, loses_pass_at_k, stop_after):
+    whole = train(RunDirectory.create(configure(*FINISHING, name="whole")))
+    parts = RunDirectory.create(configure(*FINISHING, name="parts"))
+    for step in (6, 8):
+        with pytest.raises(RunInterruptedError):
+            train(RunDirectory.open(parts.path), observer=stop_after(step))
+    last = train(RunDirectory.open(parts.path))
+    one, other = _policy(whole), _policy(last)
+    assert last.checkpoint.step == 9 and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_guards_that_only_watch_end_no_run(configure, loses_pass_at_k):
+    run = RunDirectory.create(configure(*FINISHING[:2], "learner.steps=11", name="watched"))
+    assert train(run).checkpoint.step == 11 and not (run.path / "ended.json").exists()
+    said = [line["message"] for line in _events(run)]
+    assert any(line.endswith("nothing is done about it (guards.act=true would: the run ends)") for line in said)

@@ -111,7 +111,7 @@ def show_result(result: object) -> None:
 
     assert isinstance(result, TrainResult)
     config = result.run.config
-    title = f"\npass@k of {config.model.name} on {config.tasks.name}: {config.credit.rule}, {counted(config.learner.steps, 'step')}"
+    title = f"\npass@k of {config.model.name} on {config.tasks.name}: {config.credit.rule}, {counted(result.checkpoint.step, 'step')}"
     if result.base is not None and result.final is not None:
         # Not the table's own title, which would be folded to the table's width.
         console.stdout.print(title)

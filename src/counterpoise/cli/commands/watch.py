@@ -18,6 +18,7 @@ from counterpoise.cli.output import lost
 from counterpoise.cli.views.samples import show_samples
 from counterpoise.columns import columns
 from counterpoise.errors import UsageError
+from counterpoise.runs.ended import last_step
 from counterpoise.targets import run_and_step
 from counterpoise.text import counted, lasting
 
@@ -150,7 +151,8 @@ def _look(
 
 def _state(followed: FollowedRun, config: RunConfig, now: float) -> Iterator[str]:
     """How far the run is, and in a second line whatever is not plain progress."""
-    step, steps, seconds = followed.step, config.learner.steps, followed.step_seconds
+    step, seconds = followed.step, followed.step_seconds
+    steps = last_step(followed.path, config.learner.steps)
     again = f"continue it with: counterpoise train {followed.path}"
     # Before the first step there is no telling how long a step takes: then no silence is too long.
     patience = math.inf if math.isnan(seconds) else max(5 * seconds, _SILENCE)

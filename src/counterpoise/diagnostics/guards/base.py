@@ -54,6 +54,8 @@ class Alarm:
     """How bad it is, in units of its own: the larger the worse. It says whether relief helps."""
     relief: Relief
     """What it asks for."""
+    finish: bool = False
+    """Whether the run should come to its end here, with the weights of its last good checkpoint."""
 
 
 class Guard(Protocol):

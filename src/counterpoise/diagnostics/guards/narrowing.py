@@ -27,6 +27,10 @@ class Narrowing(Switched):
     first stands alone), so that one lucky one is none. No balance of the signs is known to bring back what a policy has lost, so by
     default it asks for no relief: where guards act, the run goes back to its last good checkpoint and, after `guards.rollbacks`
     returns, stops.
+
+    With `finish` it stops a run early instead: `drop` is what pass@k may cost, a checkpoint is good when it was measured and has lost no
+    more, and a run that has lost more ends with the weights of the last good one. That is early stopping as it is known from supervised
+    learning (Prechelt 1998), held to a budget of pass@k instead of the best loss.
     """
 
     guard: ClassVar[str] = "narrowing"
@@ -48,11 +52,17 @@ class Narrowing(Switched):
     """Measurements running, >= 1."""
     share: PartialShare = 0.0
     """Least positive share it asks for, in [0, 0.99]."""
+    finish: bool = False
+    """Whether the run ends, where guards act, with the weights of the last measurement that had lost no more than `drop`."""
 
     def __post_init__(self) -> None:
         check_number("guards narrowing", "k", self.k, low=2, high=self.n)
         self._switch = Switch(self.patience)
         self._best, self._last = -1.0, -1.0
+
+    def due(self, index: int) -> bool:
+        """Whether it wants a measurement after the step of this index."""
+        return index % self.every == 0
 
     def look(self, record: Mapping[str, float]) -> Alarm | None:
         """See `Guard`."""
@@ -61,7 +71,10 @@ class Narrowing(Switched):
             before = self._last if self._last >= 0.0 else value
             self._best, self._last = max(self._best, (before + value) / 2.0), value
             lost = self._best - value
-            self._switch.move(beyond=lost > self.drop, back=lost < 0.5 * self.drop)
+            back = lost <= self.drop if self.finish else lost < 0.5 * self.drop
+            self._switch.move(beyond=lost > self.drop, back=back)
+        elif self.finish:
+            self._switch.calm = False  # what was not measured is not known to be within the budget
         if not self._switch.on:
             return None
         return Alarm(
@@ -69,4 +82,5 @@ class Narrowing(Switched):
             seen={_COLUMN.name: self._last, "best": self._best},
             excess=-self._last,
             relief=Relief(share=self.share),
+            finish=self.finish,
         )

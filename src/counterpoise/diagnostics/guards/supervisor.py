@@ -16,7 +16,7 @@ __all__ = ["Decision", "Firing", "Supervisor"]
 _LONGEST = 1000.0
 """Times `hold` and `fade` that relief lasts at most."""
 
-_STATE = ("guards", "wanted", "left", "returned", "good", "firing", "standing", "excess", "alarms")
+_STATE = ("guards", "wanted", "left", "returned", "good", "firing", "standing", "excess", "alarms", "finished")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Firing:
     seen: Mapping[str, float]
     """The numbers."""
     action: str
-    """`watched`, `relieved` or `ended`."""
+    """`watched`, `relieved`, `finished` or `ended`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,8 @@ class Decision:
     """Step of the checkpoint to go back to."""
     stop: str | None = None
     """Why the run must not go on."""
+    finish: str | None = None
+    """Why the run is at its end, with the weights of its last good checkpoint."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,6 +84,16 @@ class Supervisor:
     _standing: int = 0
     _excess: dict[str, float] = field(default_factory=dict)
     _alarms: int = 0
+    _finished: dict[str, Any] | None = None
+
+    @property
+    def finished(self) -> Mapping[str, Any] | None:
+        """Where a guard has ended the run: after which `step`, with the weights of which (`weights_of`), and `why`; None before that."""
+        return self._finished
+
+    def finish(self, step: int, why: str) -> None:
+        """The run ends after this step with the weights of the last good checkpoint; it stays so where it is resumed."""
+        self._finished = {"step": step, "weights_of": self.good, "why": why}
 
     @property
     def relief(self) -> Relief:
@@ -108,6 +120,9 @@ class Supervisor:
         began = tuple(self._began(name, alarm) for name, alarm in alarms.items() if name not in self._firing)
         ended = tuple(self._ended(name) for name in self._firing if name not in alarms)
         self._firing = tuple(alarms)
+        ending = [f"{name}: {alarm.message}" for name, alarm in alarms.items() if alarm.finish]
+        if self.act and ending and self.good is not None:
+            return Decision(firings=began + ended, finish="; ".join(ending))
         in_vain = self._in_vain(alarms)
         if not (self.act and (in_vain or len(alarms) >= self.together)):
             return Decision(firings=began + ended)
@@ -145,16 +160,17 @@ class Supervisor:
                 self._wanted = Relief()
 
     def _began(self, name: str, alarm: Alarm) -> Firing:
+        what = "the run ends" if alarm.finish else str(alarm.relief)
         if self.act:
             return Firing(
                 guard=name,
-                message=f"{name}: {alarm.message}; {alarm.relief}",
+                message=f"{name}: {alarm.message}; {what}",
                 seen=alarm.seen,
-                action="relieved",
+                action="finished" if alarm.finish else "relieved",
             )
         return Firing(
             guard=name,
-            message=f"{name}: {alarm.message}; nothing is done about it (guards.act=true would: {alarm.relief})",
+            message=f"{name}: {alarm.message}; nothing is done about it (guards.act=true would: {what})",
             seen=alarm.seen,
             action="watched",
         )
@@ -194,6 +210,7 @@ class Supervisor:
             self._standing,
             dict(self._excess),
             self._alarms,
+            self._finished,
         )
         return dict(zip(_STATE, values, strict=True))
 
@@ -203,9 +220,20 @@ class Supervisor:
         Raises:
             CheckpointError: the state is of other guards.
         """
-        guards, (share, minus), self._left, self._returned, self.good, firing, self._standing, excess, self._alarms = (
-            restore("supervisor", state, _STATE)
-        )
+        # A run of before guards could finish one has not been finished.
+        (
+            guards,
+            (share, minus),
+            self._left,
+            self._returned,
+            self.good,
+            firing,
+            self._standing,
+            excess,
+            self._alarms,
+            ended,
+        ) = restore("supervisor", {"finished": None, **state}, _STATE)
+        self._finished = None if ended is None else dict(ended)
         self._load_guards(guards)
         self._wanted, self._firing, self._excess = Relief(share=share, minus=minus), tuple(firing), dict(excess)
 

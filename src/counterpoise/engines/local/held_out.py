@@ -51,6 +51,10 @@ class HeldOut:
                 "give it some, or leave the guard out"
             )
 
+    def keeps(self, index: int) -> bool:
+        """Whether the checkpoint of this step is one that the run may end with."""
+        return self._guard is not None and self._guard.finish and self._guard.due(index) and self._guard.calm
+
     def measure(self, index: int, *, policy_version: int) -> Mapping[str, float]:
         """`held_out_pass_1` and `held_out_pass_k` after the step of this index, if they are due; every process must call it.
 
@@ -58,7 +62,7 @@ class HeldOut:
         Problems with fewer than k scored responses are left out; without any other there is nothing.
         """
         guard, pipeline = self._guard, self._pipeline
-        if guard is None or index % guard.every:
+        if guard is None or not guard.due(index):
             return {}
         world = pipeline.world
         prompts = self._prompts(self._problems)[world.rank :: world.size]

@@ -43,6 +43,7 @@ from counterpoise.prompts import make_prompts
 from counterpoise.rollouts.stopping import decode_rows
 from counterpoise.runs.anchors import draw_anchors, load_anchors
 from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.ended import write_ended
 from counterpoise.streams import stream
 from counterpoise.types import Problem, Prompt, Rollout
 from counterpoise.verifiers.judge import Judge
@@ -128,7 +129,8 @@ class _Run:
         if checkpoint is not None:
             self.guards.load_state_dict(self.saves.load(checkpoint))
             self.step = checkpoint.step
-            self._say(f"resuming {run.path} after step {self.step} of {self.config.learner.steps}")
+            ended = "" if self.guards.finished is None else "; its guards have ended it, so it makes no step more"
+            self._say(f"resuming {run.path} after step {self.step} of {self.config.learner.steps}{ended}")
         self.diagnose = Diagnose(
             self.config.diagnostics,
             self.learner,
@@ -157,19 +159,29 @@ class _Run:
         if config.guards.act and not self.step:
             self.saves.save(0, {})  # the base is the first good checkpoint
         record: dict[str, float] = {}
-        while self.step < config.learner.steps:
+        while self.step < config.learner.steps and self.guards.finished is None:
             record = self._one_step()
-            self._heed(record)
+            if self._heed(record):
+                break
             every = config.evaluation.every
             if every and self.step % every == 0 and self.step < config.learner.steps:
                 self._evaluate(self.step)
-            if self.saves.due(self.step):
+            if self.saves.due(self.step) or self.held_out.keeps(self.step - 1):
                 self.saves.save(self.step, record)
             self._stop_if_wanted(record)
-        checkpoint = self.saves.save(self.step, record)
+        checkpoint = self._end(record)
         final = self._evaluate(self.step) if config.evaluation.after else None
         self.trackers.end()
         return TrainResult(run=self.run, checkpoint=checkpoint, base=base, final=final)
+
+    def _end(self, record: Mapping[str, float]) -> Checkpoint:
+        """The checkpoint of a run that makes no step more."""
+        ended = self.guards.finished
+        if ended is None:
+            return self.saves.save(self.step, record)
+        checkpoint = self.saves.save(self.step, {})  # the step's scores are not those of the weights it ends with
+        on_main(lambda: write_ended(self.run.path, ended))
+        return checkpoint
 
     def _one_step(self) -> dict[str, float]:
         started = time.perf_counter()
@@ -216,8 +228,8 @@ class _Run:
             self._say_all(said)
         return record
 
-    def _heed(self, record: Mapping[str, float]) -> None:
-        """What the guards make of the step that was just done."""
+    def _heed(self, record: Mapping[str, float]) -> bool:
+        """What the guards make of the step that was just done; whether it was the last one."""
         decision = self.guards.look(record)
         for firing in decision.firings:
             self._say(firing.message, kind="guard", guard=firing.guard, action=firing.action, seen=dict(firing.seen))
@@ -232,12 +244,23 @@ class _Run:
             if self.main:
                 self.run.note("guard_stopped", self.step, message)
             raise TrainingError(message)
+        if decision.finish is not None and self.guards.good is not None:
+            checkpoint, _ = self._go_back(self.guards.good)
+            self.guards.finish(self.step, decision.finish)
+            line = f"training ends after step {self.step} with the weights of step {checkpoint.step}: {decision.finish}"
+            self._say(line, kind="guard_finished", good=checkpoint.step)
         if decision.roll_back is not None:
-            checkpoint = self.checkpoints.at(decision.roll_back)
-            restore_policy(self.policy, self.config.model, checkpoint.policy)
-            why = self.guards.returned(self.saves.load(checkpoint))
+            checkpoint, state = self._go_back(decision.roll_back)
+            why = self.guards.returned(state)
             line = f"back to the weights, the optimiser and the controller of step {checkpoint.step}: {why}; {self.guards.relief}"
             self._say(line, kind="guard_rollback", good=checkpoint.step)
+        return self.guards.finished is not None
+
+    def _go_back(self, step: int) -> tuple[Checkpoint, Mapping[str, Any]]:
+        """Weights, optimiser and controller are those of this step's checkpoint again; it, and the guards' state in it."""
+        checkpoint = self.checkpoints.at(step)
+        restore_policy(self.policy, self.config.model, checkpoint.policy)
+        return checkpoint, self.saves.load(checkpoint)
 
     def _prompts(self, problems: Sequence[Problem]) -> list[Prompt]:
         tokenizer, longest = self.policy.tokenizer, self.config.prompt.max_tokens

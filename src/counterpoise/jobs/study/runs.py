@@ -22,6 +22,7 @@ from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.jobs.study.pace import TimeLeft
 from counterpoise.runfile import settled
 from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.ended import last_step
 from counterpoise.runs.identity import flat
 
 if TYPE_CHECKING:
@@ -80,11 +81,20 @@ class StudyRun:
     @property
     def trained(self) -> bool:
         """Whether the run has come to its end."""
-        return _store(self.config.path, self.config.learner.steps, ()) is not None
+        return _store(self.config.path, self.last_step, ()) is not None
+
+    @property
+    def last_step(self) -> int:
+        """The step that its final evaluation is named by: where its guards ended it early, else `learner.steps`."""
+        return last_step(self.config.path, self.config.learner.steps)
 
     def result(self, step: int | None = None) -> EvaluationResult | None:
-        """pass@k after a step, the last by default; None when the run has not come so far, or was not measured like this."""
-        return _evaluated(self.config.path, self.config.learner.steps if step is None else step, self.measured)
+        """pass@k after a step, the last by default; None when the run has not come so far, or was not measured like this.
+
+        One that was ended early stays what it then was.
+        """
+        last = self.last_step
+        return _evaluated(self.config.path, last if step is None else min(step, last), self.measured)
 
     def base_result(self) -> EvaluationResult | None:
         """pass@k of the base; None when it was not evaluated yet."""
@@ -141,7 +151,7 @@ class Study:
         found = [
             _store(run.base, 0, settings) for run in self.runs for settings in (run.measured, *map(_cold, temperatures))
         ]
-        found += [_store(run.config.path, run.config.learner.steps, run.measured) for run in self.runs]
+        found += [_store(run.config.path, run.last_step, run.measured) for run in self.runs]
         return list(dict.fromkeys(path for path in found if path is not None))
 
     def train(
@@ -239,7 +249,7 @@ class Study:
             ]
             if run.measured:
                 wanted.append((f"{_of_place(run)}base", run.base, 0, run.measured))
-                wanted.append((run.label, run.config.path, run.config.learner.steps, run.measured))
+                wanted.append((run.label, run.config.path, run.last_step, run.measured))
             for what, path, step, settings in wanted:
                 if (path, step, settings) in seen:
                     continue
