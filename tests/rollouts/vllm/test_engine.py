@@ -14,7 +14,7 @@ from counterpoise.rollouts.vllm.engine import VllmEngine
 from counterpoise.rollouts.vllm.sampler import EngineSampler
 from counterpoise.runfile import parse_config
 from counterpoise.runs.directory import RunDirectory
-from counterpoise.types import SamplingSettings, StopReason
+from counterpoise.types import Problem, Prompt, SamplingSettings, StopReason
 
 SETTINGS = SamplingSettings(temperature=0.7, max_tokens=24)
 
@@ -24,7 +24,7 @@ def engine():
     """One for all tests of one process: it takes half a minute to start, and is given weights by each test."""
     model, tokenizer = build_lab_model(seed=3, hidden_size=64, heads=2, layers=1), build_lab_tokenizer()
     state = torch.get_rng_state()
-    made = VllmEngine(model, tokenizer, dtype=torch.float32, max_rows=64, memory_share=0.4)
+    made = VllmEngine(model, tokenizer, dtype=torch.float32, max_length=None, max_rows=64, memory_share=0.4)
     assert torch.equal(state, torch.get_rng_state())  # vLLM seeds the global generator
     return made
 
@@ -80,6 +80,16 @@ def test_the_draws_have_the_policys_distribution(sampler, policy, prompts):
     found = np.bincount([int(r.token_ids[0]) for r in group], minlength=len(expected)) / len(group)
     # 54 tokens: the largest of their deviations in units of sqrt(p (1 - p) / n) is beyond 4.5 once in 3,000 times.
     assert (np.abs(found - expected) / np.sqrt(expected * (1 - expected) / len(group))).max() < 4.5
+
+
+def test_more_prompt_tokens_than_vllm_takes_in_one_batch(sampler, policy):
+    # 64 rows of 100 tokens are more than the 4,096 of a batch on a CPU, so that one prompt comes to lie across its end.
+    problem = Problem(problem_id="long", task_type="t", question="", gold="", verifier="exact")
+    ids = np.resize(policy[1]("3 + 4 = ", return_tensors="np")["input_ids"][0], 100)
+    [group] = sampler.sample(
+        [Prompt(problem=problem, text="", token_ids=ids)], group_size=96, settings=SETTINGS, seed=6
+    )
+    assert len(group) == 96 and sampler.gap < 1e-5
 
 
 def test_ends_are_recorded_as_the_embedded_sampler_records_them(sampler, policy, prompts):

@@ -70,7 +70,8 @@ def make_ready(config: RunConfig, assembly: Assembly, accelerator: Accelerator, 
     if assembly.critic is not None:
         assembly.critic.build(policy, accelerator)
     evaluator = make_sampler(config, policy, accelerator)
-    sampler = evaluator if config.rollout.sampler == "embedded" else make_training_sampler(config, policy, accelerator)
+    embedded = config.rollout.sampler == "embedded"
+    sampler = evaluator if embedded else make_training_sampler(config, policy, assembly, accelerator)
     return Ready(
         policy=policy,
         assembly=assembly,

@@ -6,9 +6,10 @@ from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
 from counterpoise.engines.contract import PARITY_HALF
-from counterpoise.engines.local.assemble import make_sampler
+from counterpoise.engines.local.assemble import Assembly, make_sampler
 from counterpoise.engines.local.policy import Policy
 from counterpoise.errors import ConfigError
+from counterpoise.prompts.lengths import prompt_lengths
 from counterpoise.types import Sampler
 
 __all__ = ["make_training_sampler"]
@@ -17,7 +18,7 @@ _GAPS = {"float32": 1e-3, "half": PARITY_HALF}
 """Nats a token between sampler and learner that are rounding."""
 
 
-def make_training_sampler(config: RunConfig, policy: Policy, accelerator: Accelerator) -> Sampler:
+def make_training_sampler(config: RunConfig, policy: Policy, assembly: Assembly, accelerator: Accelerator) -> Sampler:
     """The sampler that `rollout.sampler` names.
 
     Raises:
@@ -42,7 +43,17 @@ def make_training_sampler(config: RunConfig, policy: Policy, accelerator: Accele
         policy.model,
         policy.tokenizer,
         dtype=dtype,
+        max_length=_longest_prompt(policy, assembly) + config.rollout.max_tokens,
         max_rows=config.rollout.max_rows,
         memory_share=config.rollout.gpu_share,
     )
     return EngineSampler(engine, policy.model, policy.tokenizer, max_gap=gap, precision=accelerator.autocast)
+
+
+def _longest_prompt(policy: Policy, assembly: Assembly) -> int:
+    """Its tokens. Test problems are drawn with training's settings, too: anchors, and what a guard holds out."""
+    return max(
+        int(prompt_lengths(side, policy.tokenizer, template=assembly.template).max())
+        for side in (assembly.train, assembly.test)
+        if side
+    )

