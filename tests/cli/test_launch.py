@@ -130,9 +130,17 @@ def test_verls_rows_hold_the_whole_prompt_and_are_judged_as_here(begun):
         judged("x", "1", "1", {"index": 1}, **said)
 
 
+def verls_checkpoint(run, step):
+    """What verl leaves: all of it, and then the file that names it."""
+    (run / f"global_step_{step}" / "actor").mkdir(parents=True)
+    (run / f"global_step_{step}" / "actor" / "model.pt").write_text("weights")
+    (run / f"global_step_{step}" / "data.pt").write_text("order")
+    (run / "latest_checkpointed_iteration.txt").write_text(str(step))
+
+
 def test_the_same_command_goes_on_and_another_run_is_refused(begun, command):
     make, config = begun
-    (config.path / "global_step_7").mkdir()
+    verls_checkpoint(config.path, 7)
     _, again = make("credit.rule=nsr", "learner.steps=9")  # further is the same run
     assert f"{config.path}: goes on after step 7" in again.files
     (config.path / "metrics.jsonl").write_text("{}\n")

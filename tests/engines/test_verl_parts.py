@@ -228,9 +228,6 @@ def test_the_state_of_a_controller_comes_back_and_another_rule_is_refused(tmp_pa
         read_state(tmp_path / "global_step_1", other, **said)
     with pytest.raises(CheckpointError, match=r"has no counterpoise\.json"):
         read_state(tmp_path, other, **said)
-    (tmp_path / "counterpoise.json").write_text("{")
-    with pytest.raises(CheckpointError, match="cannot read"):
-        read_state(tmp_path, other, **said)
 
 
 def test_verdicts_as_verls_reward_function():

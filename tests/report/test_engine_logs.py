@@ -11,6 +11,7 @@ from counterpoise.report.cards import make_cards
 from counterpoise.report.collect import read_runs
 from counterpoise.report.page import render_page
 from counterpoise.runs.engine_logs import engine_lines, find_engine_log
+from counterpoise.runs.following import FollowedRun
 
 
 def trl(directory, history, step=2):
@@ -114,6 +115,65 @@ def test_lines_of_verl_that_cannot_be_read_are_named(tmp_path):
     lines, damages = read(path)
     assert list(lines) == [1, 3]
     assert [damage.split("v.jsonl:")[1][:2] for damage in damages] == ["2:", "3:", "5:"]
+
+
+def scored(step, value, **more):
+    """A line of verl's training."""
+    return {"step": step, "data": {"critic/score/mean": value, "training/global_step": step, **more}}
+
+
+def parts(run):
+    """A run of 8 steps that went on after 2, twice after 4 and after 6; each time it had done more than it could go on from."""
+    run.mkdir()
+    verl(run / "metrics-until-2.jsonl", {"step": 0, "data": {"val-core/x": 0.1}}, *(scored(s, 0.1) for s in (1, 2, 3)))
+    verl(run / "metrics-until-4.jsonl", *(scored(s, 0.2) for s in (3, 4, 5)))
+    verl(run / "metrics-until-4-2.jsonl", scored(5, 0.3))
+    verl(
+        run / "metrics-until-10.jsonl", *(scored(s, 0.5) for s in range(7, 12))
+    )  # 10 is after 4-2, though not in a dictionary
+    verl(run / "metrics-until-6.jsonl", *(scored(s, 0.4) for s in (5, 6, 7, 8)))
+    # An evaluation comes before training goes on: it stands at a step that was done before.
+    return {"step": 10, "data": {"val-core/x": 0.9}}
+
+
+def test_all_logs_of_a_verl_run_that_went_on_are_read_and_steps_done_twice_once(tmp_path):
+    run = tmp_path / "run"
+    evaluated = parts(run)
+    verl(run / "metrics.jsonl", evaluated, scored(11, 0.6), scored(12, 0.7))
+    verl(run / "metrics-until-x.jsonl", scored(99, 0.0))  # somebody else's
+    assert read(run)[1] == [] and [path.stem for path in find_engine_log(run).files] == [
+        "metrics-until-2", "metrics-until-4", "metrics-until-4-2", "metrics-until-6", "metrics-until-10", "metrics",
+    ]  # fmt: skip
+    (shown,) = read_runs([str(run)])
+    assert shown.steps == tuple(range(1, 13)) and shown.name == "run"
+    assert list(shown.columns["reward"]) == [0.1, 0.1, 0.2, 0.2, 0.4, 0.4, 0.5, 0.5, 0.5, 0.5, 0.6, 0.7]
+    assert "metrics.jsonl and 5 earlier logs beside it" in shown.notes[0]
+    followed = FollowedRun(run, ["reward"], log=find_engine_log(run))
+    followed.refresh()
+    assert (followed.step, followed.history.last("reward")) == (12, list(shown.columns["reward"])[2:])
+
+
+@pytest.mark.parametrize("newest", [None, [], ["evaluated"]])
+def test_a_run_that_has_just_gone_on_shows_what_was_done_before(tmp_path, newest):
+    run = tmp_path / "run"
+    evaluated = parts(run)
+    if newest is not None:
+        verl(run / "metrics.jsonl", *([evaluated] if newest else []))
+    followed = FollowedRun(run, ["reward"], log=find_engine_log(run))
+    followed.refresh()
+    assert (followed.step, followed.history.latest("reward")) == (11, 0.5)
+    verl(run / "metrics.jsonl", evaluated, scored(11, 0.75))
+    followed.refresh()
+    assert (followed.step, followed.history.latest("reward")) == (11, 0.75)
+
+
+def test_a_save_that_was_killed_does_not_hide_the_checkpoint_before(tmp_path):
+    whole = trl(tmp_path / "out", [logged(1), logged(2)])
+    torn = trl(tmp_path / "out", [logged(1)], step=4)
+    (torn / "trainer_state.json").write_text('{"log_history": [{"step"')
+    (tmp_path / "out" / "checkpoint-6").mkdir()
+    (tmp_path / "out" / "checkpoint-7").write_text("a file")
+    assert find_engine_log(tmp_path / "out").path == whole / "trainer_state.json"
 
 
 def test_what_is_no_log_is_none(tmp_path, make_run, disk):

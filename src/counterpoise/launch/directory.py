@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from counterpoise.build.problems import Problems
@@ -16,7 +14,7 @@ from counterpoise.json_text import JsonFault
 from counterpoise.runfile import dump_config
 from counterpoise.runs.identity import Identity, Side, identity_of, refuse_differing, same_problems, side_of
 
-__all__ = ["RUN_FILE", "begin_directory", "check_launched", "newest_step"]
+__all__ = ["RUN_FILE", "begin_directory", "check_launched"]
 
 RUN_FILE: Final = "launch.toml"
 """The run file, defaults included, in the run's directory."""
@@ -65,16 +63,6 @@ def begin_directory(config: RunConfig, problems: Problems, *, engine: str, comma
         atomic_write_text(path / _ENGINE, json.dumps({"engine": engine}))
     atomic_write_text(path / RUN_FILE, dump_config(config))
     atomic_write_text(path / "command.sh", "#!/bin/sh\nexec " + " \\\n    ".join(command) + "\n")
-
-
-def newest_step(path: Path, prefix: str) -> int | None:
-    """The largest N of what is called `prefixN` there; None where nothing is."""
-    steps = [
-        int(found[1])
-        for one in path.glob(f"{prefix}*")
-        if (found := re.fullmatch(rf"{re.escape(prefix)}(\d{{1,15}})", one.name))
-    ]
-    return max(steps, default=None)
 
 
 def _sides(problems: Problems) -> dict[str, Side]:

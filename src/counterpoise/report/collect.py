@@ -129,7 +129,8 @@ def _read_log(target: str, path: Path, log: EngineLog) -> Run:
     if log.run_file is not None:
         config, text = _read_config(log.run_file, told)
         missing = "no evaluation (make one of a checkpoint with counterpoise eval, and name it beside) and no rollouts"
-    notes = [f"of {log.engine}'s run there are the metrics of {log.path}: {missing}", *told]
+    where = str(log.path) if not log.earlier else f"{log.path} and {counted(len(log.earlier), 'earlier log')} beside it"
+    notes = [f"of {log.engine}'s run there are the metrics of {where}: {missing}", *told]
     updates = _updates(config) if log.engine == "TRL" else 1
     if updates > 1:
         notes.append(

@@ -16,10 +16,12 @@ from typing import Any, Final, Literal
 
 from counterpoise.errors import StoreError
 from counterpoise.files import Damage, JsonFault, json_lines, numbered_json_lines, parse_json, read_text, why
+from counterpoise.runs.engine_checkpoints import TRAINER_STATE, trl_fault, trl_states
 
-__all__ = ["EngineLog", "engine_lines", "find_engine_log"]
+__all__ = ["EARLIER_LOG", "EngineLog", "engine_lines", "find_engine_log"]
 
-_STATE: Final = "trainer_state.json"
+EARLIER_LOG: Final = "metrics-until-"
+"""What the log of a launched verl run is called, with the step that the run goes on from, once it is put away: verl begins its log anew."""
 _CREDIT: Final = "credit/"
 _LAUNCHED: Final = "launch.toml"
 
@@ -65,42 +67,45 @@ class EngineLog:
     """What the run is called: the directory of TRL's checkpoints, the stem of verl's file."""
     run_file: Path | None = None
     """The run file that `counterpoise launch` made it of."""
+    earlier: tuple[Path, ...] = ()
+    """Logs of verl from before the run went on, in order; a step that was done again counts as it was done last."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that is read, in order."""
+        return (*self.earlier, self.path)
 
 
 def find_engine_log(path: Path) -> EngineLog | None:
     """What is there: trainer_state.json, a directory that holds it or TRL's checkpoints, or lines of verl (also as metrics.jsonl).
 
-    Of checkpoints the one of the latest step is read: each holds the history up to its step.
+    Of checkpoints the newest whole one is read: each holds the history up to its step. Of a launched verl run all logs are.
     """
-    if path.name == _STATE and path.is_file():
+    if path.name == TRAINER_STATE and path.is_file():
         return _of_trl(path)
     if path.is_dir():
-        if (path / _STATE).is_file():
-            return _of_trl(path / _STATE)
-        steps = {
-            int(found[1]): directory
-            for directory in path.glob("checkpoint-*")
-            if (found := re.fullmatch(r"checkpoint-(\d{1,15})", directory.name)) and (directory / _STATE).is_file()
-        }
-        if steps:
-            return _of_trl(steps[max(steps)] / _STATE)
-        own = path / "metrics.jsonl"
-        if not _is_verl(own):
-            return None
-        return EngineLog(engine="verl", path=own, name=path.resolve().name, run_file=_run_file(path))
+        if (path / TRAINER_STATE).is_file():
+            return _of_trl(path / TRAINER_STATE)
+        states = list(trl_states(path))
+        if states:  # where none is whole the newest one says what is wrong with it
+            return _of_trl(next((state for state in states if trl_fault(state.parent) is None), states[0]))
+        return _of_verl_run(path)
     return EngineLog(engine="verl", path=path, name=path.stem) if _is_verl(path) else None
 
 
 def engine_lines(log: EngineLog, *, on_damage: Callable[[Damage], None]) -> Iterator[tuple[int, dict[str, float]]]:
-    """(step, its columns under our names) in order; TRL's lines of one step (training, evaluation) are one.
+    """(step, its columns under our names) as they were done; TRL's lines of one step (training, evaluation) are one.
+
+    A step of verl's that comes again (the run went on before it) takes back that step and all after it.
 
     Raises:
-        StoreError: the file cannot be read, or is not a log of this trainer.
+        StoreError: a file cannot be read, or is not a log of this trainer.
     """
-    try:
-        yield from _trl_lines(log.path, on_damage) if log.engine == "TRL" else _verl_lines(log.path, on_damage)
-    except OSError as error:
-        raise StoreError(f"cannot read {log.path}: {error.strerror or error}") from error
+    for path in log.files:
+        try:
+            yield from _trl_lines(path, on_damage) if log.engine == "TRL" else _verl_lines(path, on_damage)
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _of_trl(path: Path) -> EngineLog:
@@ -108,6 +113,25 @@ def _of_trl(path: Path) -> EngineLog:
     inside = re.fullmatch(r"checkpoint-\d+", directory.name) is not None
     run = directory.parent if inside else directory
     return EngineLog(engine="TRL", path=path, name=run.name, run_file=_run_file(run))
+
+
+def _of_verl_run(directory: Path) -> EngineLog | None:
+    """The logs of a launched run; the newest one is empty, or not there, until the first step after it went on."""
+    parts = (
+        (int(found[1]), int(found[2] or 1), part)
+        for part in directory.glob(f"{EARLIER_LOG}*.jsonl")
+        if (found := re.fullmatch(rf"{EARLIER_LOG}([0-9]{{1,15}})(?:-([0-9]{{1,15}}))?\.jsonl", part.name))
+    )
+    logs = [log for log in [*(part for _, _, part in sorted(parts)), directory / "metrics.jsonl"] if _is_verl(log)]
+    if not logs:
+        return None
+    return EngineLog(
+        engine="verl",
+        path=logs[-1],
+        name=directory.resolve().name,
+        run_file=_run_file(directory),
+        earlier=tuple(logs[:-1]),
+    )
 
 
 def _run_file(directory: Path) -> Path | None:
@@ -149,7 +173,8 @@ def _verl_lines(path: Path, on_damage: Callable[[Damage], None]) -> Iterator[tup
         step, data = _step(record), record.get("data")
         if step is None or not isinstance(data, dict):
             on_damage(Damage(path=path, line=number, reason="not a line of verl's: it needs a step and data"))
-        elif step > 0:  # step 0 is the evaluation before training
+        elif step > 0 and not (data and all(name.startswith("val") for name in data)):
+            # What is left out is the evaluation before training begins, or goes on: the step it stands at was done before it.
             yield step, _renamed(data, _VERL)
 
 

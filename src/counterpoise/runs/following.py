@@ -181,7 +181,7 @@ class FollowedRun:
     def __init__(self, path: Path, columns: Sequence[str], *, log: EngineLog | None = None) -> None:
         self.path = path
         self._outside = log
-        self._outside_seen: tuple[Path, int, int] | None = None
+        self._outside_seen: list[tuple[Path, int, int]] | None = None
         self.damages: list[Damage] = []
         """The first lines and files that could not be read; `damaged` counts all."""
         self.damaged = 0
@@ -225,12 +225,12 @@ class FollowedRun:
 
     def _refresh_outside(self, log: EngineLog) -> None:
         try:
-            found = log.path.stat()
+            found = [path.stat() for path in log.files]
         except OSError as error:  # a checkpoint that was removed: what was read of it is kept
             if self._outside_seen is None:
-                raise StoreError(f"cannot read {log.path}: {error.strerror or error}") from error
+                raise StoreError(f"cannot read {error.filename}: {error.strerror or error}") from error
             return
-        seen = (log.path, found.st_mtime_ns, found.st_size)
+        seen = [(path, one.st_mtime_ns, one.st_size) for path, one in zip(log.files, found, strict=True)]
         if seen == self._outside_seen:
             return
         self._outside_seen = seen
@@ -239,7 +239,7 @@ class FollowedRun:
         self.damaged = 0
         for step, record in engine_lines(log, on_damage=self._damage):
             self.history.add(step, record)
-        self.stepped_at = found.st_mtime
+        self.stepped_at = found[-1].st_mtime
 
     @property
     def step(self) -> int:

@@ -13,13 +13,13 @@ from counterpoise.build.problems import problems_of
 from counterpoise.config import LoraConfig, RunConfig
 from counterpoise.engines.trl.rewards import completion_text, worth
 from counterpoise.errors import MissingExtraError, UsageError
-from counterpoise.files import parse_json, read_text
-from counterpoise.launch.directory import newest_step
+from counterpoise.files import JsonFault, parse_json, read_text, why
 from counterpoise.launch.plan import engine_model
 from counterpoise.launch.prompts import engine_texts, fitting_prompts
 from counterpoise.models.load import load_tokenizer
 from counterpoise.processes import use_threads
 from counterpoise.runfile import load_config
+from counterpoise.runs.engine_checkpoints import newest_of_trl
 from counterpoise.types import Prompt
 from counterpoise.verifiers.judge import Judge
 
@@ -43,14 +43,14 @@ def train_launched(run: Path, arguments: Path) -> None:
     Raises:
         CounterpoiseError: something of it cannot be.
     """
-    config = load_config(run)
+    config, given = load_config(run), _read_arguments(arguments)
     use_threads(config.run.threads)
     from datasets import Dataset
     from trl import GRPOConfig
 
     from counterpoise.engines.trl.trainer import SignedGRPOTrainer
 
-    args = trl_arguments(GRPOConfig, parse_json(read_text(arguments)))
+    args = trl_arguments(GRPOConfig, given)
     problems = problems_of(config, evaluates=False)
     # No run file says so, whose trust was typed: the arguments do.
     trusted = bool((args.model_init_kwargs or {}).get("trust_remote_code", False))
@@ -82,11 +82,26 @@ def train_launched(run: Path, arguments: Path) -> None:
             denominator=config.loss.denominator,
             task_column=_KIND,
         )
-        step = newest_step(config.path, "checkpoint-")
+        newest = newest_of_trl(config.path)
+        step = newest.step
+        if newest.passed_over:
+            print(newest.passed_over, flush=True)
         if step is not None:
             print(f"goes on after update {step}, from the newest checkpoint", flush=True)
         trainer.train(resume_from_checkpoint=None if step is None else str(config.path / f"checkpoint-{step}"))
         trainer.save_model(str(config.path / "final"))
+
+
+def _read_arguments(path: Path) -> Mapping[str, Any]:
+    try:
+        given = parse_json(read_text(path))
+        if not isinstance(given, dict):
+            raise JsonFault(f"a JSON {type(given).__name__}, not an object")
+        return given
+    except (OSError, JsonFault) as error:
+        raise UsageError(
+            f"cannot read the arguments of GRPOConfig in {path}: {why(error)}; counterpoise launch trl writes them beside launch.toml"
+        ) from error
 
 
 def credit_table(config: RunConfig) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from counterpoise.build.checks import check_policy
 from counterpoise.engines.trl.launch import TABLE
 from counterpoise.errors import UsageError
 from counterpoise.files import atomic_write_text
-from counterpoise.launch.directory import RUN_FILE, begin_directory, check_launched, newest_step
+from counterpoise.launch.directory import RUN_FILE, begin_directory, check_launched
 from counterpoise.launch.machine import (
     check_gpus,
     check_memory,
@@ -27,6 +27,7 @@ from counterpoise.launch.prompts import engine_texts, fitting_prompts
 from counterpoise.launch.sizes import GIB, shape_of, trainer_bytes
 from counterpoise.launch.translation import Surroundings, translate, updates_per_step
 from counterpoise.models.load import load_tokenizer
+from counterpoise.runs.engine_checkpoints import newest_of_trl
 from counterpoise.settings import setting_value
 from counterpoise.text import counted
 
@@ -169,7 +170,9 @@ def _command(request: LaunchRequest, facts: Surroundings) -> list[str]:
 
 def _writes(request: LaunchRequest, plan: LaunchPlan, arguments: Mapping[str, Any]) -> None:
     config = request.config
-    folder, step = config.path, newest_step(config.path, "checkpoint-")
+    folder, newest = config.path, newest_of_trl(config.path)
+    step = newest.step
+    plan.remarks += [newest.passed_over] if newest.passed_over else []
     said = ", ".join(f"{name}={json.dumps(value)}" for name, value in arguments.items())
     plan.files += [
         f"{folder / RUN_FILE}: the run file, which the trainer reads: {counted(len(request.problems.train), 'problem')}",

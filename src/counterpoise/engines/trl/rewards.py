@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from counterpoise.errors import DataError
+from counterpoise.golds import gold_text
 from counterpoise.types import Problem, Verdict
 from counterpoise.verifiers.judge import Judge
 
-__all__ = ["verdict_reward"]
+__all__ = ["gold_column", "missing_gold", "verdict_reward"]
+
+_COLUMN: Final = "gold_column"
 
 
 def verdict_reward(
@@ -18,7 +21,8 @@ def verdict_reward(
     """A reward function for `GRPOTrainer`: the verdict of `verifier` on each completion, compared with the column `gold`.
 
     A time-out or a crash of the verifier is None, which TRL and `SignedGRPOTrainer` leave out of baselines; an answer that alone makes
-    the verifier hang is wrong (`verification.blame`).
+    the verifier hang is wrong (`verification.blame`). A row without a gold (null, an empty text) is None, too: other functions may judge
+    it. A gold is text, of which what follows `####` on the last line counts, a number, or a list of right answers.
 
     Args:
         verifier: a name of `counterpoise list verifiers`, e.g. `math`.
@@ -36,22 +40,40 @@ def verdict_reward(
     def reward(completions: Sequence[Any], **columns: Any) -> list[float | None]:
         golds = columns.get(gold)
         if golds is None:
-            held = ", ".join(sorted(name for name in columns if name not in _OWN))
-            raise DataError(
-                f"verdict_reward: the data set has no column {gold!r} for the golds; give gold=NAME of one of: {held}"
-            )
+            raise missing_gold(gold, columns)
+        texts = [gold_text(one) for one in golds]
+        judged = [place for place, text in enumerate(texts) if text is not None and text.strip()]
         problems = [
-            Problem(problem_id=str(index), task_type=verifier, question="", gold=str(one), verifier=verifier)
-            for index, one in enumerate(golds)
+            Problem(problem_id=str(place), task_type=verifier, question="", gold=str(texts[place]), verifier=verifier)
+            for place in judged
         ]
-        return [worth(verdict) for verdict in judging.verify(problems, [completion_text(one) for one in completions])]
+        found: list[float | None] = [None] * len(texts)
+        verdicts = judging.verify(problems, [completion_text(completions[place]) for place in judged])
+        for place, verdict in zip(judged, verdicts, strict=True):
+            found[place] = worth(verdict)
+        return found
 
     reward.__name__ = verifier
+    reward.__dict__[_COLUMN] = gold
     return reward
 
 
+def gold_column(function: Any) -> str | None:
+    """The column that a function of `verdict_reward` reads; None of any other."""
+    column = getattr(function, _COLUMN, None)
+    return column if isinstance(column, str) else None
+
+
+def missing_gold(gold: str, columns: Iterable[str]) -> DataError:
+    """That none of these columns holds the golds."""
+    held = ", ".join(sorted(name for name in columns if name not in _OWN))
+    return DataError(
+        f"verdict_reward: the data set has no column {gold!r} for the golds; give gold=NAME of one of: {held}"
+    )
+
+
 _OWN = frozenset(
-    {"prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric", "environments"}
+    {"prompt", "prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric", "environments"}
 )
 
 

@@ -20,11 +20,13 @@ from counterpoise.engines.outside import (
 )
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.trl.checks import GLOBAL_DIVISOR, check_arguments, check_version, remarks
-from counterpoise.engines.trl.own_rewards import WATCH, stopped, watched
+from counterpoise.engines.trl.columns import check_columns, kinds_of
+from counterpoise.engines.trl.own_rewards import WATCH, interruptible, stopped, watched
 from counterpoise.engines.watch import is_own
-from counterpoise.errors import MissingExtraError
+from counterpoise.errors import CheckpointError, MissingExtraError
 from counterpoise.losses import counts
 from counterpoise.processes import Processes
+from counterpoise.runs.engine_checkpoints import TRAINER_STATE, newest_of_trl, trl_fault
 from counterpoise.types import Batch, Credit
 
 try:
@@ -86,6 +88,14 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         self._compose(
             steps=max(1, args.max_steps), length=args.max_completion_length
         )  # refuses what is wrong before a model is loaded
+        train, evaluation = (*positional, None, None)[:2]
+        check_columns(
+            named.get("train_dataset", train),
+            named.get("eval_dataset", evaluation),
+            args=args,
+            task_column=task_column,
+            functions=reward_funcs if isinstance(reward_funcs, (list, tuple)) else [reward_funcs],
+        )
         for line in [*([said] if said else []), *remarks(args)]:
             _LOG.warning("%s", line)
         self._low, self._high = (float(end) for end in reward_range)
@@ -94,14 +104,13 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         self._restored: Mapping[str, Any] | None = None
         self._rewarded: tuple[torch.Tensor, list[str]] | None = None
         super().__init__(model, reward_funcs, args, *positional, **named)
-        if reward_timeout is not None:
-            functions: list[Any] = self.__dict__["reward_funcs"]
-            self.__dict__["reward_funcs"] = [  # TRL keeps the caller's own list
-                watched(one, name=name, seconds=reward_timeout, watch=WATCH)
-                if is_own(one) and not isinstance(one, torch.nn.Module)
-                else one
-                for one, name in zip(functions, self.reward_func_names, strict=True)
-            ]
+        functions: list[Any] = self.__dict__["reward_funcs"]
+        self.__dict__["reward_funcs"] = [  # TRL keeps the caller's own list
+            watched(one, name=name, seconds=reward_timeout, watch=WATCH)
+            if is_own(one) and not isinstance(one, torch.nn.Module)
+            else one
+            for one, name in zip(functions, self.reward_func_names, strict=True)
+        ]
 
     def _compose(self, *, steps: int, length: int) -> OutsideCredit:
         return compose(self._asked, engine=_ENGINE, steps=steps, length=length, denominator=self._denominator)
@@ -120,11 +129,14 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         return self._parts
 
     def _calculate_rewards(self, inputs: Any, *rest: Any) -> Any:
+        kinds = kinds_of(
+            inputs, self._task_column if self.model.training else None
+        )  # nothing reads them in an evaluation
         try:
-            rewards = super()._calculate_rewards(inputs, *rest)
+            with interruptible(WATCH):
+                rewards = super()._calculate_rewards(inputs, *rest)
         except KeyboardInterrupt as error:  # of an async function, which another thread runs
             raise stopped(WATCH, error) from error
-        kinds = ["all" if self._task_column is None else str(row.get(self._task_column)) for row in inputs]
         self._rewarded = (rewards, Processes().gather(kinds))
         return rewards
 
@@ -201,11 +213,34 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
             logged.pop()
         logged.extend(row)
 
+    def train(self, resume_from_checkpoint: Any = None, *rest: Any, **named: Any) -> Any:
+        """TRL's, from a whole checkpoint: True is the newest of those, where transformers takes what a killed save has left.
+
+        Raises:
+            CheckpointError: there is none, or the one that is named is not whole, or of another rule or controller.
+        """
+        if resume_from_checkpoint is True:
+            folder = Path(self.args.output_dir)
+            newest = newest_of_trl(folder)
+            if newest.step is None:
+                lacking = f" ({newest.passed_over})" if newest.left else ""
+                raise CheckpointError(
+                    f"{folder} holds no whole checkpoint of SignedGRPOTrainer{lacking}; leave resume_from_checkpoint out to begin anew"
+                )
+            if newest.passed_over:
+                _LOG.warning("%s: %s", folder, newest.passed_over)
+            resume_from_checkpoint = str(folder / f"checkpoint-{newest.step}")
+        elif resume_from_checkpoint and (fault := trl_fault(Path(resume_from_checkpoint))) is not None:
+            raise CheckpointError(f"{resume_from_checkpoint} is no whole checkpoint: {fault}; resume from another one")
+        return super().train(resume_from_checkpoint, *rest, **named)
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
         if self.args.should_save:
             directory = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
+            # What TRL writes last says that all is there, ours too; it then removes older ones, which takes its time.
+            (directory / TRAINER_STATE).unlink(missing_ok=True)
             write_state(directory, self.signed_credit)
+        super()._save_checkpoint(model, trial)
 
     def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)

@@ -21,13 +21,15 @@ from counterpoise.engines.verl.launch import TABLE
 from counterpoise.engines.verl.options import ACTOR, REFERENCE, ROLLOUT, has_critic
 from counterpoise.errors import UsageError
 from counterpoise.files import read_json
-from counterpoise.launch.directory import RUN_FILE, begin_directory, check_launched, newest_step
+from counterpoise.launch.directory import RUN_FILE, begin_directory, check_launched
 from counterpoise.launch.machine import check_gpus, check_memory, check_python, check_reachable, gpus_here
 from counterpoise.launch.plan import LaunchPlan, LaunchRequest, engine_model, load_of, parameters_of
 from counterpoise.launch.prompts import fitting_prompts
 from counterpoise.launch.sizes import GIB, sampler_ranks, shape_of, trainer_bytes
 from counterpoise.launch.translation import Surroundings, has_terms, translate, updates_per_step
 from counterpoise.models.load import load_tokenizer
+from counterpoise.runs.engine_checkpoints import newest_of_verl
+from counterpoise.runs.engine_logs import EARLIER_LOG
 from counterpoise.text import counted
 from counterpoise.types import Problem
 
@@ -229,7 +231,7 @@ def _command(request: LaunchRequest, words: list[str]) -> list[str]:
 
 def _writes(request: LaunchRequest, plan: LaunchPlan, sides: Mapping[str, _Side] | None) -> None:
     config, problems = request.config, request.problems
-    folder, step = config.path, newest_step(config.path, "global_step_")
+    folder, step = config.path, newest_of_verl(config.path)
     for side, ours in (("train", problems.train), ("test", problems.test)):
         count = len(ours) if sides is None else len(sides[side].rows)
         if count:
@@ -251,7 +253,7 @@ def _writes(request: LaunchRequest, plan: LaunchPlan, sides: Mapping[str, _Side]
                 write_parquet(folder / f"{name}.parquet", side.rows)
         log = folder / "metrics.jsonl"
         if step is not None and log.is_file():  # verl begins its log anew with each start
-            log.rename(_free(folder, f"metrics-until-{step}"))
+            log.rename(_free(folder, f"{EARLIER_LOG}{step}"))
 
     plan.write = write
 
