@@ -19,7 +19,7 @@ from counterpoise.engines.verl.checks import check_versions
 from counterpoise.engines.verl.estimator import given_advantages, giving
 from counterpoise.engines.verl.lost import refuse_lost
 from counterpoise.engines.verl.record import RECORD, record_of, verdict_of
-from counterpoise.engines.verl.settings import check_config, column_kinds, is_ours, verl_settings
+from counterpoise.engines.verl.settings import as_written, check_config, column_kinds, is_ours, verl_settings
 from counterpoise.engines.verl.updates import (
     dealt,
     fitting_micro,
@@ -223,6 +223,18 @@ def test_the_estimator_gives_what_the_trainer_made_and_nothing_else():
 def test_settings_that_cannot_be(table, error, says):
     with pytest.raises(error, match=says):
         verl_settings(table).compose(steps=2, length=8)
+
+
+def test_what_a_step_refuses_is_said_in_verls_words_too():
+    with (
+        pytest.raises(DataError, match=r"^algorithm\.counterpoise\.rule gdpo: an answer was called right"),
+        as_written(),
+    ):
+        verl_settings({"rule": "gdpo", "settings": {"dimensions": {"form": 1.0}}}).compose(steps=1, length=4).step(
+            session({})
+        )
+    with pytest.raises(TrainingError, match=r"^3 of"), as_written():  # of others nothing is changed
+        raise TrainingError("3 of")
 
 
 def test_settings_that_can():

@@ -12,7 +12,7 @@ from typing import Any
 
 from counterpoise.engines.verl.checks import check_devices, check_environment, check_plugin, check_ray
 from counterpoise.engines.verl.hydra import compose_config
-from counterpoise.engines.verl.inputs import check_inputs, check_names, check_numbers
+from counterpoise.engines.verl.inputs import check_inputs, check_numbers, check_paths
 from counterpoise.engines.verl.reward_function import check_function, check_reward_worth
 from counterpoise.engines.verl.settings import check_whole, is_ours
 from counterpoise.errors import CounterpoiseError
@@ -33,7 +33,7 @@ def check_overrides(overrides: Sequence[str]) -> Any | None:
 
     config = compose_config(overrides, check="check them (verl's names are in its trainer/config/ppo_trainer.yaml)")
     check_numbers(config)
-    check_names(config)
+    check_paths(config)
     check_whole(config)
     reward = OmegaConf.to_container(config.reward, resolve=True)
     assert isinstance(reward, dict)

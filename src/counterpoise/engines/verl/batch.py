@@ -122,8 +122,8 @@ def recorded(
     """
     if int((sessions.of_row >= 0).sum()) != len(sessions.final):
         raise UsageError(
-            "credit.token_weights reads the tokens of a response as one row, and an agent loop gave several outputs for a session; "
-            "leave it at none"
+            "algorithm.counterpoise.token_weights reads the tokens of a response as one row, and an agent loop gave several outputs for a "
+            "session; leave it at none"
         )
     made = []
     for row in sessions.final.tolist():

@@ -12,7 +12,7 @@ from typing import Any, Final
 from counterpoise.engines.verl.hydra import compose_config
 from counterpoise.errors import UsageError
 
-__all__ = ["check_inputs", "check_names", "check_numbers"]
+__all__ = ["check_inputs", "check_numbers", "check_paths"]
 
 _MODEL: Final = "a model's directory, or a hub id such as org/name"
 
@@ -75,7 +75,7 @@ def _hold_kinds(given: Any, usual: Any, key: str) -> None:
             raise UsageError(f"{key}={given}: give a number; without it it is {usual:g}")
 
 
-def check_names(config: Any) -> None:
+def check_paths(config: Any) -> None:
     """Refuse what is no name where verl wants a file or a directory: it would be taken for one that is called so, `None` for one.
 
     Raises:
@@ -96,7 +96,7 @@ def check_inputs(config: Any) -> None:
     Raises:
         UsageError: with the key and the path.
     """
-    check_names(config)
+    check_paths(config)
     for key in ("train_files", "val_files"):
         for file in _files_of(config, key):
             _check_file(f"data.{key}", file)

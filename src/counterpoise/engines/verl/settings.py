@@ -15,7 +15,16 @@ from counterpoise.engines.outside import OutsideCredit, compose
 from counterpoise.errors import ConfigError, UsageError, nearest
 from counterpoise.runfile import setting_places
 
-__all__ = ["VerlSettings", "adds_terms", "check_config", "check_whole", "column_kinds", "is_ours", "verl_settings"]
+__all__ = [
+    "VerlSettings",
+    "adds_terms",
+    "as_written",
+    "check_config",
+    "check_whole",
+    "column_kinds",
+    "is_ours",
+    "verl_settings",
+]
 
 _OWN = ("denominator", "max_unscored", "remove_rows", "reward_range", "reward_timeout", "task_key")
 _ENGINE = "verl's trainer"
@@ -54,7 +63,7 @@ class VerlSettings:
             ConfigError, UnknownNameError: a name or a setting is unknown or out of range.
             UsageError: verl cannot give what the rule needs.
         """
-        with _as_written():
+        with as_written():
             return compose(
                 self.credit,
                 engine=_ENGINE,
@@ -69,7 +78,7 @@ class VerlSettings:
 
 
 @contextmanager
-def _as_written() -> Iterator[None]:
+def as_written() -> Iterator[None]:
     """Have messages name the keys that a user of verl has written, and not those of a run file."""
     try:
         yield
