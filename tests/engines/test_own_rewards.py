@@ -228,13 +228,13 @@ asyncio.run(limited(holding, name="holding of r.py", seconds=0.3, wrong=0.0, gra
 """
 
 
-@pytest.mark.parametrize("program", [HOLDING, ASYNC])
-def test_what_holds_the_interpreter_ends_its_process_in_a_line_that_names_function_and_problem(program):
+@pytest.mark.parametrize(("program", "held"), [(HOLDING, "interpreter"), (ASYNC, "event loop")])
+def test_what_lets_nobody_act_ends_its_process_in_a_line_that_names_function_and_problem(program, held):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == -signal.SIGKILL
     assert done.stderr.strip().splitlines()[-1] == (
         "counterpoise: timeout: holding of r.py has not returned in 0.3 s on the response 'an answer' to a problem of d (gold '7'), and "
-        "holds the interpreter of its process, which is ended; the run stops"
+        f"holds the {held} of its process, which is ended; the run stops"
     )
 
 

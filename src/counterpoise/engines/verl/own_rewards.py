@@ -95,14 +95,11 @@ class _Limit:
     def reason(self) -> str:
         return f"timeout: {self.name} has not returned in {self.seconds:g} s"
 
-    def due(self, given: Mapping[str, Any]) -> list[Due]:
-        """When its process is ended, by which line; never without a limit."""
+    def due(self, given: Mapping[str, Any], *, holds: str) -> list[Due]:
+        """When its process is ended, by which line, that says what of it the call holds; never without a limit."""
         if self.seconds is None:
             return []
-        line = (
-            f"counterpoise: {self.reason}{_of(given)}, and holds the interpreter of its process, which is ended; "
-            "the run stops"
-        )
+        line = f"counterpoise: {self.reason}{_of(given)}, and holds the {holds} of its process, which is ended; the run stops"
         return [Due(after=self.seconds + self.grace, signal=signal.SIGKILL, line=line)]
 
     def late(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +139,7 @@ class _Plain:
         seconds = self.limit.seconds
         if seconds is None:
             return self.limit.rewarded(self.function(**given), given)
-        with _WATCH.call(self.limit.due(given)):
+        with _WATCH.call(self.limit.due(given, holds="interpreter")):
             call = _Call(partial(self.function, **given))
             if not call.ended.wait(seconds):
                 call.stop()
@@ -188,7 +185,7 @@ class _Turns:
 
 
 class _Steps(Awaitable[Any]):
-    """A coroutine that is watched while it has the loop, and no longer: it alone can then be what holds the interpreter."""
+    """A coroutine that is watched while it has the loop, and no longer: it alone can then be what nobody gets past."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], turns: _Turns, due: list[Due]) -> None:
         self._coroutine, self._turns, self._due = coroutine, turns, due
@@ -228,7 +225,7 @@ class _Steps(Awaitable[Any]):
 async def _awaited(coroutine: Coroutine[Any, Any, Any], limit: _Limit, turns: _Turns, given: Mapping[str, Any]) -> Any:
     if limit.seconds is None:
         return await coroutine
-    steps = _Steps(coroutine, turns, limit.due(given))
+    steps = _Steps(coroutine, turns, limit.due(given, holds="event loop"))
 
     async def whole() -> Any:
         return await steps
