@@ -169,6 +169,50 @@ def test_the_same_command_goes_on_and_another_run_is_refused(begun, command):
             make("credit.rule=nsr")
 
 
+def test_options_of_the_engine_are_part_of_what_a_run_is(begun, sums, monkeypatch):
+    make, config = begun
+    clip = {"actor_rollout_ref.actor.clip_ratio": "0.3"}
+    with pytest.raises(
+        UsageError,
+        match=r"other options of its engine's: actor_rollout_ref.actor.clip_ratio is 0.3 and was not given; give the same with",
+    ):
+        make("credit.rule=nsr", own=clip)
+    # how far it goes, what it says and where it runs may change
+    make(
+        "credit.rule=nsr",
+        own={"trainer.save_freq": "5", "+ray_kwargs.ray_init.address": "auto", "trainer.logger": "[console]"},
+    )
+    _, other = make("credit.rule=nsr", "run.name=other", own=clip)
+    other.write()
+    make("credit.rule=nsr", "run.name=other", own={f"++{name}": value for name, value in clip.items()})
+    for own, said in (
+        ({}, "is not given and was 0.3"),
+        ({"actor_rollout_ref.actor.clip_ratio": "0.2"}, "is 0.2 and was 0.3"),
+    ):
+        with pytest.raises(UsageError, match=rf"clip_ratio {said}"):
+            make("credit.rule=nsr", "run.name=other", own=own)
+    (config.path.parent / "other" / "engine.json").write_text('{"engine": "verl"}')  # begun by an earlier version
+    make("credit.rule=nsr", "run.name=other")
+
+
+def test_options_of_trl_are_part_of_what_a_run_is(sums, monkeypatch):
+    from counterpoise.build.problems import problems_of
+    from counterpoise.cli.commands.launch import _anywhere
+    from counterpoise.engines.trl import plan
+    from counterpoise.launch.plan import LaunchRequest
+
+    monkeypatch.setattr(plan, "check_package", lambda *_, **__: None)
+    config = _anywhere(sums, ["credit.rule=nsr"])
+
+    def made(**own):
+        return plan.trl_plan(LaunchRequest(config=config, problems=problems_of(config), cpu=True, own=own))
+
+    made(top_p="0.9").write()
+    made(top_p="0.9", max_steps="9", save_steps="3")
+    with pytest.raises(UsageError, match=r"top_p is not given and was 0\.9"):
+        made()
+
+
 @pytest.mark.parametrize(
     ("code", "exit_code"), [("import sys; sys.exit(3)", 3), ("import os; os.kill(os.getpid(), 9)", 1), ("", 0)]
 )

@@ -45,6 +45,15 @@ def test_a_reward_outside_its_range_names_its_row(reward):
         batch([0.0, reward])
 
 
+def test_an_infinite_part_names_its_row():
+    parts = {"form": torch.tensor([0.5, math.inf])}
+    ids, lengths = torch.zeros(2).long(), torch.ones(2).long()
+    with pytest.raises(
+        DataError, match=r"rollout 1 of the batch has inf as its part 'form'; give a finite number, or None"
+    ):
+        rewarded_batch(torch.tensor([1.0, 0.0]), low=0, high=1, group_ids=ids, lengths=lengths, parts=parts)
+
+
 @pytest.mark.parametrize(
     ("denominator", "wanted"),
     [

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -10,10 +11,13 @@ import threading
 import time
 from functools import partial
 
+import numpy as np
 import pytest
+import torch
 
 from counterpoise.engines.arguments import check_timeout
 from counterpoise.engines.trl.own_rewards import watched
+from counterpoise.engines.verl import own_rewards
 from counterpoise.engines.verl.own_rewards import limited, limited_of
 from counterpoise.engines.verl.rewards import compute_score
 from counterpoise.engines.verl.settings import verl_settings
@@ -45,8 +49,14 @@ async def waiting(data_source, solution_str, ground_truth, extra_info=None):
 def scores(function, *responses, seconds=0.3):
     held = limited(function, name="own of r.py", seconds=seconds, wrong=-1.0)
 
+    async def one_of(response):
+        if asyncio.iscoroutinefunction(held):
+            return await held(solution_str=response, **ROW)
+        # as verl's managers do
+        return await asyncio.get_running_loop().run_in_executor(None, partial(held, solution_str=response, **ROW))
+
     async def all_of():
-        return await asyncio.gather(*(held(solution_str=one, **ROW) for one in responses), return_exceptions=True)
+        return await asyncio.gather(*map(one_of, responses), return_exceptions=True)
 
     return asyncio.run(all_of())
 
@@ -91,24 +101,140 @@ def test_more_calls_that_hang_than_run_at_a_time_hold_nobody_up():
     assert found[-1]["score"] == 1.0 and not any(one["scored"] for one in found[:-1])
 
 
+async def blocking(data_source, solution_str, ground_truth, extra_info=None):
+    await asyncio.sleep(0)
+    time.sleep(0.05)  # as many do that are async by name
+    await asyncio.sleep(0)
+    return 1.0
+
+
+def test_coroutines_that_block_are_late_by_their_own_time_alone():
+    # 40 of 0.05 s each take 2 s, one after the other, and each of them its 0.05 s: the limit is 1 s, the process's end 0.3 s later
+    held = limited(blocking, name="blocking of r.py", seconds=1.0, wrong=0.0, grace=0.3)
+
+    async def all_of():
+        return await asyncio.gather(*(held(solution_str="7", **ROW) for _ in range(40)))
+
+    before = time.monotonic()
+    assert asyncio.run(all_of()) == [1.0] * 40
+    assert time.monotonic() - before >= 2.0
+
+
+def test_a_coroutine_that_waits_is_late_though_others_block():
+    async def either(data_source, solution_str, ground_truth, extra_info=None):
+        return await (waiting if solution_str == "sleep" else blocking)(data_source, solution_str, ground_truth)
+
+    late, *fine = scores(either, "sleep", *["7"] * 20, seconds=0.5)
+    assert late["reason"] == "timeout: own of r.py has not returned in 0.5 s" and fine == [1.0] * 20
+
+
+def test_so_many_coroutines_run_at_a_time(monkeypatch):
+    running, most = 0, 0
+
+    async def counting(data_source, solution_str, ground_truth, extra_info=None):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        return 1.0
+
+    monkeypatch.setattr(own_rewards, "_AT_ONCE", 3)
+    assert scores(counting, *["7"] * 10, seconds=60) == [1.0] * 10
+    assert most == 3
+
+
+def test_a_coroutine_is_what_it_was_in_all_else():
+    """Its values and errors come through, what cancels it does, and asyncio's own limits work within."""
+    seen = []
+
+    async def whole(data_source, solution_str, ground_truth, extra_info=None):
+        try:
+            async with asyncio.timeout(0.05):
+                await asyncio.sleep(1000)
+        except TimeoutError:
+            seen.append("inner")
+        if solution_str == "raise":
+            raise ZeroDivisionError("asked for")
+        try:
+            await asyncio.sleep(1000 if solution_str == "sleep" else 0)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+        return await asyncio.gather(asyncio.sleep(0, 1.0), asyncio.sleep(0, 2.0)) and 1.0
+
+    fine, raised, late = scores(whole, "7", "raise", "sleep", seconds=1)
+    assert fine == 1.0 and isinstance(raised, ZeroDivisionError) and late["scored"] is False
+    assert sorted(seen) == ["cancelled", "inner", "inner", "inner"]
+
+
+def test_a_plain_function_stays_plain_and_goes_to_other_processes():
+    held = limited(own, name="own of r.py", seconds=60, wrong=0.0)
+    assert not asyncio.iscoroutinefunction(held)  # verl's remote manager takes no other
+    assert pickle.loads(pickle.dumps(held))(solution_str="7", **ROW)["score"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("good", "the score 'good'"),
+        ([1.0], "the score '[1.0]'"),
+        (None, "the score 'None'"),
+        ({"score": "1"}, "the score '1'"),
+        ({"acc": 1.0}, "no score"),
+    ],
+)
+@pytest.mark.parametrize("seconds", [None, 60.0])
+def test_what_is_no_reward_is_unscored_with_its_reason(given, says, seconds):
+    async def waited(**_):
+        return given
+
+    for function in (lambda **_: given, waited):
+        [found] = scores(function, "7", seconds=seconds)
+        assert (found["score"], found["scored"]) == (-1.0, False)
+        assert found["reason"] == (
+            f"own of r.py gave {says}, not a number or a dict with one as score; scored: False is for what cannot be judged"
+        )
+
+
+@pytest.mark.parametrize("given", [1, True, np.float32(0.5), np.bool_(True), np.array([1.0]), torch.tensor(1.0)])
+def test_a_number_of_any_kind_is_a_reward(given):
+    for found in (given, {"score": given}):
+        assert scores(lambda found=found, **_: found, "7", seconds=60) == [found]
+
+
 HOLDING = """
-import asyncio, ctypes
+import ctypes
 from counterpoise.engines.verl.own_rewards import limited
 
 def holding(data_source, solution_str, ground_truth, extra_info=None):
     ctypes.PyDLL(None).sleep(1000)  # as a regular expression that backtracks: no other thread has the interpreter meanwhile
+
+limited(holding, name="holding of r.py", seconds=0.3, wrong=0.0, grace=0.3)(
+    data_source="d", solution_str="an answer", ground_truth="7")
+"""
+
+
+ASYNC = """
+import asyncio, time
+from counterpoise.engines.verl.own_rewards import limited
+
+async def holding(data_source, solution_str, ground_truth, extra_info=None):
+    await asyncio.sleep(0)
+    time.sleep(1000)
 
 asyncio.run(limited(holding, name="holding of r.py", seconds=0.3, wrong=0.0, grace=0.3)(
     data_source="d", solution_str="an answer", ground_truth="7"))
 """
 
 
-def test_what_holds_the_interpreter_ends_its_process_in_a_line_that_names_function_and_problem():
-    done = subprocess.run([sys.executable, "-c", HOLDING], capture_output=True, text=True, timeout=250, check=False)
+@pytest.mark.parametrize(("program", "held"), [(HOLDING, "interpreter"), (ASYNC, "event loop")])
+def test_what_lets_nobody_act_ends_its_process_in_a_line_that_names_function_and_problem(program, held):
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == -signal.SIGKILL
     assert done.stderr.strip().splitlines()[-1] == (
         "counterpoise: timeout: holding of r.py has not returned in 0.3 s on the response 'an answer' to a problem of d (gold '7'), and "
-        "holds the interpreter of its process, which is ended; the run stops"
+        f"holds the {held} of its process, which is ended; the run stops"
     )
 
 
@@ -116,10 +242,11 @@ def test_ours_have_limits_of_their_own_and_null_is_none():
     ours = partial(lambda raw, **given: raw(**given), compute_score)
     assert limited_of(ours, None, name="ours") is ours
     theirs = partial(lambda raw, **given: raw(**given), own)
-    assert limited_of(theirs, {"reward_timeout": None}, name="own") is theirs
+    without = limited_of(theirs, {"reward_timeout": None}, name="own")
+    assert without(solution_str="7", **ROW) == {"score": 1.0, "thread": threading.get_ident()}  # nobody waits beside it
     held = limited_of(theirs, {"reward_timeout": 60, "reward_range": [-1, 1]}, name="own")
-    assert asyncio.iscoroutinefunction(held)
-    assert asyncio.run(held(solution_str="7", **ROW))["score"] == 1.0
+    assert held(solution_str="7", **ROW)["score"] == 1.0
+    assert held(solution_str="7", **ROW)["thread"] != threading.get_ident()
     assert verl_settings(None).reward_timeout == 600.0
 
 

@@ -1,13 +1,11 @@
 """What is refused before verl starts Ray, or a worker of it: one line each with the remedy."""
 
 import socket
-import types
 
 import pytest
 
 from counterpoise.engines.verl import checks
-from counterpoise.engines.verl.checks import check_devices, check_function, check_ray
-from counterpoise.engines.verl.rewards import compute_score
+from counterpoise.engines.verl.checks import check_devices, check_ray
 from counterpoise.errors import UsageError
 
 
@@ -90,37 +88,15 @@ def test_a_machine_with_too_few_accelerators():
         check_devices(8, 2)
 
 
-@pytest.fixture
-def loader(monkeypatch):
-    def load(module_path, object_name):
-        if module_path == "pkg://number":
-            return 3
-        if module_path != "pkg://ours":
-            raise FileNotFoundError(f"Custom module file\n{module_path!r} not found.")
-        return compute_score
-
-    module = types.SimpleNamespace(load_extern_object=load)
-    monkeypatch.setattr(checks.importlib, "import_module", lambda _: module)
-
-
-def test_a_reward_function_that_is_not_there(loader):
-    check_function({"path": None})
-    with pytest.raises(
-        UsageError, match=r"f of gone.py cannot be loaded \(FileNotFoundError: Custom module file 'gone.py' not"
-    ):
-        check_function({"path": "gone.py", "name": "f"})
-
-
-def test_a_reward_function_that_is_none(loader):
-    with pytest.raises(UsageError, match=r"f of pkg://number is no function \(int\); name one that takes data_source"):
-        check_function({"path": "pkg://number", "name": "f"})
-
-
-def test_the_verifier_of_our_own_reward_function_is_looked_up(loader):
-    ours = {"path": "pkg://ours", "name": "compute_score"}
-    check_function(ours)
-    check_function(ours | {"reward_kwargs": {"verifier": "math"}})
-    with pytest.raises(UsageError, match=r"reward_kwargs: .*did you mean 'math'"):
-        check_function(ours | {"reward_kwargs": {"verifier": "mth"}})
-    with pytest.raises(UsageError, match=r"reward_kwargs: .*tolerence"):
-        check_function(ours | {"reward_kwargs": {"verifier": "numeric", "tolerence": 1}})
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"dashboard_port": "x"}, "dashboard_port=x: give the number of a port, or leave it out"),
+        ({"dashboard_port": 8265.5}, "dashboard_port=8265.5: give the number"),
+        ({"dashboard_port": 100000}, "dashboard_port=100000 is taken"),
+        ({"address": 3}, "address=3: give text, HOST:PORT"),
+    ],
+)
+def test_settings_of_ray_that_are_none(running, settings, says):
+    with pytest.raises(UsageError, match=says):
+        check_ray(settings, environment={})

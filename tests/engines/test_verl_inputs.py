@@ -51,6 +51,9 @@ def test_data_that_cannot_be_trained_on(asked, tmp_path):
         ({"train_files": [str(tmp_path / "0.parquet")]}, r"0.parquet has no rows; give a file with some"),
         ({"train_files": []}, r"data.train_files names no file"),
         ({"val_files": None}, r"data.val_files names no file"),
+        ({"train_files": 3}, r"data.train_files=3: give the Parquet files of prompts"),
+        ({"train_files": [3]}, r"data.train_files=3: give the Parquet files of prompts"),
+        ({"val_files": {"a": 1}}, r"data.val_files=\{'a': 1\}: give the Parquet"),
     ):
         with pytest.raises(UsageError, match=says) as refused:
             check_inputs(asked(**changed))
@@ -62,6 +65,16 @@ def test_a_model_that_is_not_there(asked, tmp_path):
         check_inputs(asked(model=tmp_path / "gone"))
     with pytest.raises(UsageError, match=r"has no config.json"):
         check_inputs(asked(model=tmp_path))
+
+
+def test_what_is_no_name_is_not_taken_for_one(asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given, shown in ((None, "null"), (3, "3"), (" ", " ")):
+        with pytest.raises(UsageError, match=rf"trainer.default_local_dir={shown}: give the directory of the run's"):
+            check_inputs(asked(directory=given))
+        with pytest.raises(UsageError, match=rf"model.path={shown}: give a model's directory, or a hub id"):
+            check_inputs(asked(model=given))
+    assert not (tmp_path / "None").exists()
 
 
 def test_a_directory_that_cannot_be_written(asked, tmp_path):

@@ -5,6 +5,7 @@ The trainer itself runs in tests/engines/verl, in an environment of its own (`ma
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,7 +19,7 @@ from counterpoise.engines.verl.checks import check_versions
 from counterpoise.engines.verl.estimator import given_advantages, giving
 from counterpoise.engines.verl.lost import refuse_lost
 from counterpoise.engines.verl.record import RECORD, record_of, verdict_of
-from counterpoise.engines.verl.settings import check_config, column_kinds, is_ours, verl_settings
+from counterpoise.engines.verl.settings import as_written, check_config, column_kinds, is_ours, verl_settings
 from counterpoise.engines.verl.updates import (
     dealt,
     fitting_micro,
@@ -41,14 +42,22 @@ class Table(dict):
     __getattr__ = dict.__getitem__
 
 
-def config(*, actor=(), algorithm=(), trainer=(), critic=None, function="rewards.py"):
+def config(*, actor=(), algorithm=(), trainer=(), critic=None, function="rewards.py", rollout=(), manager="naive"):
     return Table(
-        actor_rollout_ref=Table(actor=Table({"loss_agg_mode": "token-sum", "shuffle": False, **dict(actor)})),
+        actor_rollout_ref=Table(
+            actor=Table({"loss_agg_mode": "token-sum", "shuffle": False, **dict(actor)}),
+            rollout=Table({"calculate_log_probs": True, **dict(rollout)}),
+        ),
         algorithm=Table({"adv_estimator": "counterpoise", "use_kl_in_reward": False, **dict(algorithm)}),
         trainer=Table({"use_v1": True, "v1": Table(trainer_mode="counterpoise"), **dict(trainer)}),
         critic=Table(enable=critic),
-        reward=Table(custom_reward_function=Table(path=function)),
+        reward=Table(custom_reward_function=Table(path=function), reward_manager=Table(name=manager)),
     )
+
+
+def correction(*, filter="zero_credit", **settings):
+    """Changes of `config`."""
+    return {"algorithm": {"counterpoise": {"filter": filter}, "rollout_correction": settings}}
 
 
 def test_rows_are_dealt_as_verl_deals_them():
@@ -86,6 +95,45 @@ def test_the_outputs_of_a_session_are_one_rollout_and_padding_is_none():
     assert batch.group_ids.tolist() == [0, 0, 1] and batch.lengths.tolist() == [3, 9, 6]  # 9 = 4 + 5
     assert batch.parts["form"].isnan().tolist() == [False, True, True]
     assert list(batch.task_types) == ["x", "y", "v"] and batch.surprisal.tolist() == [1.0, 5.0, 4.0]
+
+
+def session(info, *, parts=("form",), score=1.0):
+    return session_batch(
+        sessions_of(["a_0_0"], [False]), scores=torch.tensor([score]), lengths=torch.tensor([3]), uids=["a"], infos=[info],
+        parts=parts, kinds=None, surprisal=None, low=0.0, high=1.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("info", "says"),
+    [
+        ({"scored": "False"}, "gave 'False' as 'scored', which is neither True nor False; give one of them"),
+        ({"scored": None}, "gave None as 'scored'"),
+        ({"scored": [True]}, r"gave \[True\] as 'scored'"),
+        ({"form": "good"}, r"gave 'good' as the part 'form'; give a number in \[0, 1\], or leave it out"),
+        ({"form": "0.5"}, "gave '0.5' as the part 'form'"),
+        ({"form": [0.5, 0.5]}, r"gave '\[0.5, 0.5\]' as the part 'form'"),
+        ({"form": 5}, "gave '5' as the part 'form'"),
+        ({"form": -0.1}, "gave '-0.1' as the part 'form'"),
+    ],
+)
+def test_what_a_reward_function_gave_is_read_strictly(info, says):
+    with pytest.raises(DataError, match=says):
+        session(info)
+
+
+def test_numbers_and_truths_of_any_kind_are_read():
+    for value in (True, 1, np.bool_(True)):
+        assert session({"scored": value}).scored.tolist() == [True]
+    for value in (False, 0, 0.0, np.bool_(False)):
+        assert session({"scored": value}).scored.tolist() == [False]
+    for value in (0.5, np.float32(0.5), torch.tensor(0.5)):
+        assert session({"form": value}).parts["form"].tolist() == [0.5]
+    assert session({"form": NAN}).parts["form"].isnan().tolist() == [True]
+    with pytest.raises(
+        DataError, match=r"algorithm.counterpoise.reward_range=\[wrong,right\], or scored: False beside the score"
+    ):
+        session({}, score=2.0)
 
 
 OUTSIDE = sorted(name for name in RULES if not needs_of(name) & (Needs.CRITIC | Needs.PARTS) and name != "passk")
@@ -138,8 +186,31 @@ def test_the_estimator_gives_what_the_trainer_made_and_nothing_else():
         ({"rule": "nsr", "settings": {"lamda": 1}}, ConfigError, "lamda"),
         ({"rule": "ppo"}, UsageError, "needs a critic, and verl's trainer trains none"),
         ({"rule": "nsr", "filter": "zero_varience"}, UnknownNameError, "did you mean 'zero_variance'"),
-        ({"token_weights": "entropy_safe"}, UsageError, "credit.token_weights=entropy_safe reads more than"),
-        ({"denominator": "tokens"}, UnknownNameError, "tokens"),
+        (
+            {"token_weights": "entropy_safe"},
+            UsageError,
+            "^algorithm.counterpoise.token_weights=entropy_safe reads more than",
+        ),
+        (
+            {"rle": "nsr"},
+            ConfigError,
+            r"^algorithm\.counterpoise\.rle: there is no such key; did you mean 'rule'\? It takes: rule, ",
+        ),
+        (
+            {"reward_rang": [0, 1]},
+            ConfigError,
+            r"counterpoise\.reward_rang: there is no such key; did you mean 'reward_range'\?",
+        ),
+        ({"lambda": 1}, ConfigError, r"did you mean 'algorithm\.counterpoise\.settings\.lambda'\? It takes: rule"),
+        ({"zzz": 1}, ConfigError, r"^algorithm\.counterpoise\.zzz: there is no such key; it takes: rule, "),
+        ({"rule": 3}, ConfigError, r"^algorithm\.counterpoise\.rule: "),
+        (
+            {"emphasis": "focl"},
+            UnknownNameError,
+            r"^unknown algorithm\.counterpoise\.emphasis 'focl'; did you mean 'focal'",
+        ),
+        ({"all_wrong_cap": "x"}, ConfigError, r"^algorithm\.counterpoise\.all_wrong_cap: "),
+        ({"denominator": "tokens"}, UnknownNameError, r"^unknown algorithm\.counterpoise\.denominator 'tokens'"),
         ({"denominator": 1}, ConfigError, "denominator=1: give a name"),
         ({"reward_range": [1, 0]}, ConfigError, r"as \[0,1\]"),
         ({"reward_range": [0, True]}, ConfigError, "reward_range"),
@@ -152,6 +223,18 @@ def test_the_estimator_gives_what_the_trainer_made_and_nothing_else():
 def test_settings_that_cannot_be(table, error, says):
     with pytest.raises(error, match=says):
         verl_settings(table).compose(steps=2, length=8)
+
+
+def test_what_a_step_refuses_is_said_in_verls_words_too():
+    with (
+        pytest.raises(DataError, match=r"^algorithm\.counterpoise\.rule gdpo: an answer was called right"),
+        as_written(),
+    ):
+        verl_settings({"rule": "gdpo", "settings": {"dimensions": {"form": 1.0}}}).compose(steps=1, length=4).step(
+            session({})
+        )
+    with pytest.raises(TrainingError, match=r"^3 of"), as_written():  # of others nothing is changed
+        raise TrainingError("3 of")
 
 
 def test_settings_that_can():
@@ -194,6 +277,26 @@ def test_settings_that_can():
             },
             "bypass_mode=True: verl then records no entropies",
         ),
+        (
+            correction(rollout_rs="token_k1"),
+            r"rollout_correction\.rollout_rs=token_k1: it takes tokens out when our denominator",
+        ),
+        (
+            correction(rollout_is="token") | {"rollout": {"calculate_log_probs": False}},
+            r"rollout_is=token: .*in silence.*; set actor_rollout_ref\.rollout\.calculate_log_probs=True",
+        ),
+        (
+            correction(rollout_is="token", bypass_mode=True),
+            "rollout_is=token with bypass_mode=True: .*makes no weights",
+        ),
+        (
+            correction(rollout_is="token", rollout_is_batch_normalize=True),
+            "batch_normalize=True: the mean would be that of the rows",
+        ),
+        (
+            {"manager": "rate_limited"},
+            "reward_manager.name=rate_limited: it gives 0 to a response that the reward function failed at",
+        ),
     ],
 )
 def test_settings_of_verl_that_change_the_objective_are_refused(changed, says):
@@ -201,6 +304,12 @@ def test_settings_of_verl_that_change_the_objective_are_refused(changed, says):
     check_config(config(actor={"loss_agg_mode": "token-mean", "entropy_coeff": 1e-4, "use_kl_loss": True}))
     with pytest.raises(UsageError, match=says):
         check_config(config(**changed))
+
+
+def test_weights_of_verls_correction_are_taken():
+    check_config(config(**correction(rollout_is="token", rollout_is_threshold="0.5_2.0")))
+    check_config(config(**correction(rollout_is="sequence", rollout_is_batch_normalize=True, filter="none")))
+    check_config(config(**correction(bypass_mode=True)))
 
 
 def test_the_mean_over_tokens_of_verl_is_undone_by_the_tokens_of_each_update():
@@ -238,6 +347,12 @@ def test_verdicts_as_verls_reward_function():
         compute_score("gsm", "1", "1")
     with pytest.raises(DataError, match="no gold"):
         compute_score("math", "1", None)
+    with pytest.raises(DataError, match=r"data_source=None is no verifier's name; give .*verifier=NAME"):
+        compute_score(None, "1", "1")
+    with pytest.raises(ConfigError, match=r"rules = \[1\]"):
+        compute_score("any", "1", "1", verifier="math", rules=[1])
+    with pytest.raises(ConfigError, match="unknown setting 'deep'"):
+        compute_score("math", "1", "1", deep=[{"a": [1.0]}])  # tables and lists are no keys either
 
 
 def test_verls_own_algorithms_are_left_alone():
@@ -247,6 +362,14 @@ def test_verls_own_algorithms_are_left_alone():
     assert is_ours(
         config(algorithm=plain | {"counterpoise": {"rule": "nsr"}}, trainer={"v1": Table(trainer_mode="sync")})
     )
+
+
+def test_a_table_that_is_called_nearly_so_is_read_by_nobody():
+    with pytest.raises(
+        ConfigError, match=r"algorithm\.counterpose: nobody reads that; did you mean algorithm\.counterpoise\?"
+    ):
+        is_ours(config(algorithm={"counterpose": {"rule": "nsr"}}))
+    assert not is_ours(Table(algorithm=Table(adv_estimator="gae")))  # of another command
 
 
 def test_a_part_that_is_called_as_a_field_of_verls_does_not_take_its_place(monkeypatch):

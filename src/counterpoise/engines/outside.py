@@ -155,6 +155,8 @@ def rewarded_batch(
     parts: Mapping[str, torch.Tensor] | None = None,
     surprisal: torch.Tensor | None = None,
     rollouts: Sequence[Rollout] = (),
+    range_option: str = "reward_range=(wrong, right)",
+    unscored_option: str = "None",
 ) -> Batch:
     """The batch of N rollouts with the rewards that an outside engine gave them.
 
@@ -169,9 +171,11 @@ def rewarded_batch(
             0 where not.
         surprisal: (N,) sum of -log p of each response's tokens, in nats.
         rollouts: (N,) records of their tokens, which token weights read.
+        range_option: how the range is said to the engine.
+        unscored_option: how a reward function says that nobody could score a response.
 
     Raises:
-        DataError: a reward is infinite or outside the range.
+        DataError: a reward is infinite or outside the range, or a part is infinite.
     """
     rewards = rewards.double()
     scored = ~torch.isnan(rewards) & (lengths > 0)
@@ -181,8 +185,15 @@ def rewarded_batch(
         first = int(torch.nonzero(outside)[0])
         raise DataError(
             f"rollout {first} of the batch has reward {rewards[first].item():g}, and rewards were said to lie in [{low:g}, {high:g}]; "
-            "give their range with reward_range=(wrong, right), or None for a response that nobody scored"
+            f"give their range with {range_option}, or {unscored_option} for a response that nobody scored"
         )
+    for name, values in (parts or {}).items():
+        if bool(values.isinf().any()):
+            first = int(torch.nonzero(values.isinf())[0])
+            raise DataError(
+                f"rollout {first} of the batch has {values[first].item():g} as its part {name!r}; give a finite number, or "
+                f"{unscored_option} for a response that nobody scored"
+            )
     unit = ((rewards - low) / span).clamp(0.0, 1.0)
     correct = scored & (unit >= 1.0 - _NEAR)
     verdict = torch.where(scored, correct.double(), torch.nan)

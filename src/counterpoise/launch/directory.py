@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from counterpoise.build.problems import Problems
@@ -22,11 +22,20 @@ _IDENTITY: Final = "identity.json"
 _ENGINE: Final = "engine.json"
 
 
-def check_launched(config: RunConfig, problems: Problems, *, engine: str) -> None:
+def check_launched(
+    config: RunConfig, problems: Problems, *, engine: str, own: Mapping[str, str], free: Sequence[str]
+) -> None:
     """Refuse a directory that holds something else than this run; nothing is written.
 
+    Args:
+        config: the run file.
+        problems: both sides.
+        engine: the engine's name.
+        own: options of the engine's own, which are as much of the run as the run file is.
+        free: what the names of options begin with that may change: how far it goes, and where.
+
     Raises:
-        UsageError: it holds something else, or a run of another engine.
+        UsageError: it holds something else, a run of another engine, or one with other options.
         ConfigError, DataError: a run was begun there with other settings or problems.
     """
     path = config.path
@@ -39,9 +48,10 @@ def check_launched(config: RunConfig, problems: Problems, *, engine: str) -> Non
             f"{path} holds something else than a run that was launched; give another run.name, e.g. run.name={path.name}-{engine}"
         )
     try:
-        begun = read_json(path / _ENGINE).get("engine")
+        written = read_json(path / _ENGINE)
+        begun, options = written.get("engine"), written.get("options")
     except (OSError, JsonFault):
-        begun = None
+        begun, options = None, None
     if begun != engine:
         raise UsageError(
             f"{path} is a run of {begun or 'an unknown engine'}, and {engine} cannot go on with it; give another run.name"
@@ -51,16 +61,39 @@ def check_launched(config: RunConfig, problems: Problems, *, engine: str) -> Non
         raise UsageError(f"{path / _IDENTITY} is missing or damaged; give another run.name")
     refuse_differing(before, config, where=path / RUN_FILE, copy=None)
     same_problems(before, _sides(problems), where=path)
+    if isinstance(options, dict):  # one that an earlier version began says nothing of them
+        _refuse_other_options(options, _bare(own), tuple(free), where=path)
 
 
-def begin_directory(config: RunConfig, problems: Problems, *, engine: str, command: Sequence[str]) -> None:
+def _bare(own: Mapping[str, str]) -> dict[str, str]:
+    """By name, whatever pluses stand before it."""
+    return {name.lstrip("+"): str(value) for name, value in own.items()}
+
+
+def _refuse_other_options(
+    before: Mapping[str, object], now: Mapping[str, str], free: tuple[str, ...], *, where: Path
+) -> None:
+    changed = [
+        f"{name} is {now.get(name, 'not given')} and was {before.get(name, 'not given')}"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name) and not name.startswith(free)
+    ]
+    if changed:
+        raise UsageError(
+            f"{where} is a run with other options of its engine's: {', '.join(changed)}; give the same with --engine, or another run.name"
+        )
+
+
+def begin_directory(
+    config: RunConfig, problems: Problems, *, engine: str, own: Mapping[str, str], command: Sequence[str]
+) -> None:
     """Write the run file, what the run is, and the command that starts it and goes on with it."""
     path = config.path
     path.mkdir(parents=True, exist_ok=True)
     if not (path / _IDENTITY).is_file():
         sides = _sides(problems)
         atomic_write_text(path / _IDENTITY, identity_of(config, sides).to_text())
-        atomic_write_text(path / _ENGINE, json.dumps({"engine": engine}))
+        atomic_write_text(path / _ENGINE, json.dumps({"engine": engine, "options": _bare(own)}))
     atomic_write_text(path / RUN_FILE, dump_config(config))
     atomic_write_text(path / "command.sh", "#!/bin/sh\nexec " + " \\\n    ".join(command) + "\n")
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from driving import STEP
 
-from counterpoise.engines.contract import answer_of, breaches
+from counterpoise.engines.contract import Answer, answer_of, breaches, gradients
 from counterpoise.engines.outside import compose
+from counterpoise.learner.forward import response_log_probs
 
 ROWS = len(STEP.rewards)
 MEASURED = ("old_log_probs", "entropy")
@@ -52,11 +53,12 @@ def step(engine, monkeypatch):
 
     from counterpoise.engines.verl import trainer as ours
 
-    def run(credit):
+    def run(credit, shifts=(0.0,) * ROWS, **correction):
         config = copy.deepcopy(engine.config)
         with open_dict(config):
             config.algorithm.counterpoise = {**credit, "task_key": "data_source"}
             config.actor_rollout_ref.actor.loss_agg_mode = "token-sum"
+            config.algorithm.rollout_correction.update(correction)
             for name in ("rollout", "ref"):  # more than are passed, and no divisor of their number
                 config.actor_rollout_ref[name].log_prob_micro_batch_size_per_gpu = 16
         passes = {"old": [], "reference": [], "update": []}
@@ -96,6 +98,7 @@ def step(engine, monkeypatch):
                 "old_log_probs",
                 "advantages",
                 "returns",
+                "rollout_is_weights",
             ]
             data = queue.kv_batch_get(batch.keys, None, names)
             for key, value in batch.extra_info.items():
@@ -111,6 +114,8 @@ def step(engine, monkeypatch):
         batch = engine.stored()
         fields = {name: value for name, value in engine.queue.fields.items() if name not in MEASURED}
         queue = RowQueue(batch.keys, fields)
+        for row, shift in zip(queue.rows.values(), shifts, strict=True):  # the sampler's were so much less
+            row["rollout_log_probs"] = row["rollout_log_probs"] - shift
         monkeypatch.setattr(trainer_base, "tq", queue)
         monkeypatch.setattr(ours, "tq", queue)
         monkeypatch.setattr(queue, "kv_batch_put", _returning(queue.kv_batch_put, batch))
@@ -165,6 +170,36 @@ def test_no_pass_is_made_over_rows_without_credit(engine, step, credit):
     assert breaches(found, wanted) == []  # weights of every row, the loss and the gradient
     assert metrics["credit/entropy_sampled"] > 0 and 0 < metrics["actor/entropy"] < 6
     assert metrics["credit/coverage"] == pytest.approx(float(parts.step(_batch())[1]["coverage"].mean))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "weight"),
+    [
+        (2.0, 1.6487212707),  # e^0.5
+        (1.5, 1.5),  # cut off there
+        ("0.5_1.5", 0.0),  # outside of both
+    ],
+)
+@pytest.mark.parametrize("level", ["token", "sequence"])
+def test_verls_importance_weights_multiply_the_loss_and_leave_the_denominator(engine, step, level, threshold, weight):
+    credit = {"rule": "nsr"}
+    parts = compose(credit, engine="here", steps=4, length=12, kinds=("a", "b"))
+    plain = answer_of(engine.policy, STEP, parts, loss=engine.loss)
+    odd = torch.arange(ROWS) % 2
+    # nats of each token of every other row; those of a response are added up
+    shifts = [
+        0.5 * one / (length if level == "sequence" else 1)
+        for one, length in zip(odd.tolist(), STEP.lengths, strict=True)
+    ]
+    _, metrics, found = step(credit, shifts, rollout_is=level, rollout_is_threshold=threshold)
+    out = response_log_probs(engine.policy, STEP.rollouts(), temperature=1.0)
+    weighed = plain.weights * torch.where(odd == 1, weight, 1.0).unsqueeze(1)
+    torch.autograd.backward(-(weighed * out.log_probs * out.mask).sum())  # the ratio is 1
+    wanted = Answer(weights=plain.weights, loss=-float(weighed.sum()), gradient=gradients(engine.policy))
+    engine.policy.zero_grad()
+    assert breaches(found, wanted) == []
+    assert breaches(found, plain) != []
+    assert 0 < metrics["rollout_corr/rollout_is_mean"] < 2
 
 
 def _batch():

@@ -223,6 +223,27 @@ def test_rows_without_credit_are_removed_and_updates_and_passes_are_fewer(train,
         assert step["actor/kl_loss"] >= 0
 
 
+def test_verls_remote_manager_and_its_importance_weights(train, folder):
+    settings = {
+        "reward.reward_manager.name": "remote",  # takes plain functions alone, and pickles them
+        "+reward.custom_reward_function.reward_kwargs.hangs": True,
+        "+algorithm.counterpoise.reward_timeout": 1.0,
+        "+algorithm.counterpoise.max_unscored": 0.6,
+        "algorithm.rollout_correction.rollout_is": "token",
+    }
+    code, log, steps = train({"rule": "nsr"}, out="remote", steps=2, settings=settings)
+    assert code == 0, log[-3000:]
+    parts, reasons = compose("nsr", engine="here", steps=2, length=8, token_weights=True), []
+    for number, step in enumerate(steps, start=1):
+        seen = torch.load(folder / "remote.dump" / f"{number}.pt", weights_only=False)
+        wanted = by_hand(seen, parts, minibatch=32)
+        torch.testing.assert_close(seen["advantages"].double(), wanted, rtol=1e-6, atol=1e-9)
+        reasons += [str(extra["reward_extra_info"].get("reason", "")) for extra in seen["extra_fields"]]
+        # sampler and learner agree
+        assert step["rollout_corr/rollout_is_mean"] == pytest.approx(1.0, abs=1e-4) and step["actor/grad_norm"] > 0
+    assert any(one.startswith("timeout: compute_score of ") for one in reasons)
+
+
 def test_a_reward_function_that_raises_ends_the_run_in_one_line(train):
     settings = {"+reward.custom_reward_function.reward_kwargs.broken": True}
     code, log, steps = train(

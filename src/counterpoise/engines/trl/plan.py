@@ -34,6 +34,11 @@ from counterpoise.text import counted
 __all__ = ["trl_plan"]
 
 _ENGINE: Final = "trl"
+_FREE: Final = (
+    "max_steps", "logging_", "log_", "report_to", "save_", "eval_", "disable_tqdm", "dataloader_num_workers", "ddp_timeout",
+    "vllm_gpu_memory_utilization", "vllm_server_", "vllm_group_port",
+)  # fmt: skip
+"""Options that leave a run what it is: how far it goes, what it says, and where its sampler is."""
 
 
 def trl_plan(request: LaunchRequest) -> LaunchPlan:
@@ -54,7 +59,7 @@ def trl_plan(request: LaunchRequest) -> LaunchPlan:
         problems=len(request.problems.train), prompt_tokens=config.prompt.max_tokens or 1, directory=config.path,
     )  # fmt: skip
     translate(TABLE, config, facts)  # refuses what cannot be done before a tokenizer is read
-    check_launched(config, request.problems, engine=_ENGINE)
+    check_launched(config, request.problems, engine=_ENGINE, own=request.own, free=_FREE)
     facts = _measured(request, plan, facts)
     found = translate(TABLE, config, facts)
     _hold(request, plan, facts, memory)
@@ -183,7 +188,8 @@ def _writes(request: LaunchRequest, plan: LaunchPlan, arguments: Mapping[str, An
     ]
 
     def write() -> None:
-        begin_directory(config, request.problems, engine=_ENGINE, command=[shlex.quote(word) for word in plan.command])
+        words = [shlex.quote(word) for word in plan.command]
+        begin_directory(config, request.problems, engine=_ENGINE, own=request.own, command=words)
         atomic_write_text(folder / "arguments.json", json.dumps(dict(arguments), indent=1))
 
     plan.write = write

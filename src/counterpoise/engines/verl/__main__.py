@@ -10,16 +10,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from counterpoise.engines.verl.checks import (
-    check_devices,
-    check_environment,
-    check_function,
-    check_plugin,
-    check_ray,
-)
-from counterpoise.engines.verl.inputs import check_inputs, check_numbers
-from counterpoise.engines.verl.settings import check_whole
-from counterpoise.errors import CounterpoiseError, UsageError
+from counterpoise.engines.verl.checks import check_devices, check_environment, check_plugin, check_ray
+from counterpoise.engines.verl.hydra import compose_config
+from counterpoise.engines.verl.inputs import check_inputs, check_numbers, check_paths
+from counterpoise.engines.verl.reward_function import check_function, check_reward_worth
+from counterpoise.engines.verl.settings import check_whole, is_ours
+from counterpoise.errors import CounterpoiseError
 
 __all__ = ["check_overrides", "run_checked"]
 
@@ -33,18 +29,21 @@ def check_overrides(overrides: Sequence[str]) -> Any | None:
     Raises:
         CounterpoiseError: it says something that cannot be.
     """
-    from hydra import compose, initialize_config_module
-    from hydra.errors import HydraException
     from omegaconf import OmegaConf
 
-    try:
-        with initialize_config_module("verl.trainer.config", version_base=None):
-            config = compose("ppo_trainer", overrides=list(overrides))
-    except (HydraException, ValueError) as error:  # it refuses some values in the words of Python
-        raise UsageError(f"verl's settings: {' '.join(str(error).split())}") from error
+    config = compose_config(overrides, check="check them (verl's names are in its trainer/config/ppo_trainer.yaml)")
     check_numbers(config)
+    check_paths(config)
     check_whole(config)
-    check_function(OmegaConf.to_container(config.reward.custom_reward_function, resolve=True))
+    reward = OmegaConf.to_container(config.reward, resolve=True)
+    assert isinstance(reward, dict)
+    function = check_function(
+        reward["custom_reward_function"],
+        manager=str(reward["reward_manager"].get("name")),
+        model=bool(reward["reward_model"].get("enable")),
+    )
+    if is_ours(config):
+        check_reward_worth(function, str((config.algorithm.get("counterpoise", None) or {}).get("reward", "binary")))
     address = check_ray(OmegaConf.to_container(config.ray_kwargs.ray_init, resolve=True))
     if address is not None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,8 @@ import torch
 
 from counterpoise.engines.outside import rewarded_batch
 from counterpoise.engines.verl.record import RECORD, verdict_of
-from counterpoise.errors import UsageError
+from counterpoise.engines.watch import shortened
+from counterpoise.errors import DataError, UsageError
 from counterpoise.types import Batch, Rollout, StopReason, Verdict
 
 __all__ = [
@@ -70,11 +72,14 @@ def session_batch(
 
     A row is unscored where its reward function said `scored: False` (`compute_score` does), and `parts` are read from what it gave
     beside the score.
+
+    Raises:
+        DataError: `scored` is neither true nor false, a part is no number in [0, 1], or a reward is outside its range.
     """
     final = sessions.final.tolist()
     own = [infos[row] for row in final]
     rewards = scores.double()[sessions.final]
-    rewards[torch.tensor([not info.get("scored", True) for info in own], dtype=torch.bool)] = torch.nan
+    rewards[torch.tensor([not _scored(info) for info in own], dtype=torch.bool)] = torch.nan
     groups = {uid: place for place, uid in enumerate(dict.fromkeys(uids[row] for row in final))}
     real = sessions.of_row >= 0
 
@@ -89,12 +94,14 @@ def session_batch(
         lengths=summed(lengths),
         task_types=None if kinds is None else [kinds[row] for row in final],
         parts={
-            name: torch.tensor([_number(info.get(name)) for info in own], dtype=torch.float64)
+            name: torch.tensor([_part(info, name) for info in own], dtype=torch.float64)
             for name in parts
             if any(name in info for info in own)
         },
         surprisal=None if surprisal is None else summed(surprisal),
         rollouts=rollouts,
+        range_option="algorithm.counterpoise.reward_range=[wrong,right]",
+        unscored_option="scored: False beside the score",
     )
 
 
@@ -115,8 +122,8 @@ def recorded(
     """
     if int((sessions.of_row >= 0).sum()) != len(sessions.final):
         raise UsageError(
-            "credit.token_weights reads the tokens of a response as one row, and an agent loop gave several outputs for a session; "
-            "leave it at none"
+            "algorithm.counterpoise.token_weights reads the tokens of a response as one row, and an agent loop gave several outputs for a "
+            "session; leave it at none"
         )
     made = []
     for row in sessions.final.tolist():
@@ -138,8 +145,30 @@ def recorded(
     return made
 
 
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)
+def _scored(info: Mapping[str, Any]) -> bool:
+    value = info.get("scored", True)
+    if isinstance(value, (bool, np.bool_)) or (isinstance(value, (int, float)) and value in (0, 1)):
+        return bool(value)
+    raise DataError(
+        f"the reward function gave {value!r} as 'scored', which is neither True nor False; give one of them, or leave it out where every "
+        "response is scored"
+    )
+
+
+def _part(info: Mapping[str, Any], name: str) -> float:
+    value = info.get(name)
+    if value is None:
+        return math.nan
+    try:
+        number = math.inf if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        number = math.inf
+    if not (math.isnan(number) or 0.0 <= number <= 1.0):
+        raise DataError(
+            f"the reward function gave {shortened(value)} as the part {name!r}; give a number in [0, 1], or leave it out where a response "
+            "has not got it"
+        )
+    return number
 
 
 def verdicts_of(sessions: Sessions, infos: Sequence[Mapping[str, Any]]) -> list[Verdict] | None:

@@ -10,13 +10,12 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.util import find_spec
 from typing import Any
 
-from counterpoise.errors import CounterpoiseError, MissingExtraError, UsageError
+from counterpoise.errors import MissingExtraError, UsageError
 
 __all__ = [
     "check_devices",
     "check_entry_point",
     "check_environment",
-    "check_function",
     "check_plugin",
     "check_ray",
     "check_versions",
@@ -24,7 +23,6 @@ __all__ = [
 
 _VERL = "0.9.1"
 _CEILING = (5, 11)
-_OURS = ("counterpoise.engines.verl.rewards", "counterpoise.engines.verl.judging")
 _SWITCHED_OFF = (
     "verl did not load the plugin counterpoise; unset VERL_USE_EXTERNAL_PLUGINS, or add counterpoise to the names in it"
 )
@@ -107,43 +105,6 @@ def check_plugin() -> str:
     raise UsageError(_SWITCHED_OFF)
 
 
-def check_function(function: Mapping[str, Any]) -> None:
-    """Load the reward function, which verl does in its workers, and look up the verifier that it names where it is ours.
-
-    Args:
-        function: verl's `reward.custom_reward_function`: path, name and reward_kwargs.
-
-    Raises:
-        UsageError: it cannot be loaded, or ours takes no such verifier or setting.
-    """
-    path, name = function.get("path"), function.get("name")
-    if not path:
-        return
-    try:
-        load = importlib.import_module("verl.utils.import_utils").load_extern_object
-        found = load(module_path=path, object_name=name)
-    except Exception as error:
-        cause = error.__cause__ or error  # what the file itself raised
-        raise UsageError(
-            f"reward.custom_reward_function: {name} of {path} cannot be loaded ({type(cause).__name__}: {_line(cause)}); give the path "
-            "of a file, or pkg://package.module, and the name of a function in it"
-        ) from error
-    if not callable(found):
-        raise UsageError(
-            f"reward.custom_reward_function: {name} of {path} is no function ({type(found).__name__}); name one that takes data_source, "
-            "solution_str, ground_truth and extra_info"
-        )
-    given = dict(function.get("reward_kwargs") or {})
-    if getattr(found, "__module__", "") in _OURS and given.get("verifier") is not None:
-        from counterpoise.engines.verl.rewards import check_reward
-
-        own = {key: value for key, value in given.items() if key not in ("verifier", "workers_per_node")}
-        try:
-            check_reward("", "", str(given["verifier"]), own)
-        except (CounterpoiseError, TypeError) as error:  # a list cannot be a key
-            raise UsageError(f"reward.custom_reward_function.reward_kwargs: {error}") from error
-
-
 def check_ray(settings: Mapping[str, Any], *, environment: Mapping[str, str] = os.environ) -> str | None:
     """The address of the Ray cluster that would be joined; None where verl starts one of its own.
 
@@ -154,10 +115,13 @@ def check_ray(settings: Mapping[str, Any], *, environment: Mapping[str, str] = o
     Raises:
         UsageError: nobody answers there, it is given what only a new cluster takes, or the port of its dashboard is taken.
     """
+    for name, kind, what in (("address", str, "text, HOST:PORT"), ("dashboard_port", int, "the number of a port")):
+        if settings.get(name) is not None and type(settings[name]) is not kind:
+            raise UsageError(f"ray_kwargs.ray_init.{name}={settings[name]}: give {what}, or leave it out")
     address = str(settings.get("address") or environment.get("RAY_ADDRESS", ""))
     if address in ("", "local"):
         port = settings.get("dashboard_port")
-        if port is not None and settings.get("include_dashboard", True) and not _is_free(int(port)):
+        if port is not None and settings.get("include_dashboard", True) and not _is_free(port):
             raise UsageError(
                 f"ray_kwargs.ray_init.dashboard_port={port} is taken on this machine; give another one, or "
                 "+ray_kwargs.ray_init.include_dashboard=False"
@@ -201,10 +165,6 @@ def check_devices(needed: int, found: int) -> None:
         )
 
 
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
-
-
 def _running() -> str | None:
     """Where Ray says that a cluster was last started on this machine."""
     found: str | None = importlib.import_module("ray._private.utils").read_ray_address()
@@ -224,6 +184,6 @@ def _is_free(port: int) -> bool:
     with socket.socket() as tried:
         try:
             tried.bind(("127.0.0.1", port))
-        except OSError:
+        except (OSError, OverflowError):
             return False
     return True

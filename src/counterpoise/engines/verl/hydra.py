@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -56,14 +56,19 @@ def overrides(options: Mapping[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in options.items()]
 
 
-def compose_config(words: list[str]) -> Any:
-    """Verl's whole configuration under these overrides; its files are read, its code is not imported.
+def compose_config(words: Sequence[str], *, check: str = "check those given with --engine") -> Any:
+    """Verl's whole configuration under these overrides, whose references are there; its files are read, its code is not imported.
+
+    Args:
+        words: overrides.
+        check: what there is to do about one that is none.
 
     Raises:
-        UsageError: one of them is not an option of verl's.
+        UsageError: one of them is not an option of verl's, or refers to what is not there.
     """
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     spec = find_spec("verl")
@@ -71,8 +76,12 @@ def compose_config(words: list[str]) -> Any:
     folder = Path(next(iter(spec.submodule_search_locations))) / "trainer" / "config"
     try:
         with initialize_config_dir(str(folder), version_base=None):
-            return compose("ppo_trainer", overrides=words)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UsageError(
-            f"verl does not take these options: {' '.join(str(error).split())}; check those given with --engine"
-        ) from error
+            config = compose("ppo_trainer", overrides=list(words))
+        OmegaConf.to_container(config, resolve=True)
+    except (
+        HydraException,
+        OmegaConfBaseException,
+        ValueError,
+    ) as error:  # it refuses some values in the words of Python
+        raise UsageError(f"verl does not take these options: {' '.join(str(error).split())}; {check}") from error
+    return config

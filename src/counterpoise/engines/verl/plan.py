@@ -36,6 +36,13 @@ from counterpoise.types import Problem
 __all__ = ["verl_plan"]
 
 _ENGINE: Final = "verl"
+_FREE: Final = (
+    "ray_kwargs.", "transfer_queue.", "global_profiler.", "trainer.total_", "trainer.save_", "trainer.test_", "trainer.val_",
+    "trainer.log", "trainer.max_", "trainer.resume_", "data.val_", "data.dataloader_num_workers", "reward.num_workers",
+    f"{ROLLOUT}.agent.num_workers", f"{ROLLOUT}.gpu_memory_utilization", f"{ROLLOUT}.max_num_", f"{ROLLOUT}.val_kwargs.",
+    f"{ROLLOUT}.log_prob_", f"{REFERENCE}.log_prob_", f"{ACTOR}.ppo_micro_batch_size_per_gpu", f"{ACTOR}.ppo_max_token_len_per_gpu",
+)  # fmt: skip
+"""Options that leave a run what it is: how far it goes, what it says, and how its work is cut up; as `runs.identity.RESUMABLE`."""
 _CARD: Final = 80 * GIB
 """Memory that is reckoned with where no card is seen."""
 
@@ -57,7 +64,7 @@ def verl_plan(request: LaunchRequest) -> LaunchPlan:
         tests=len(request.problems.test), prompt_tokens=config.prompt.max_tokens or 1, directory=config.path,
     )  # fmt: skip
     translate(TABLE, config, facts)  # refuses what cannot be done before a tokenizer is read
-    check_launched(config, request.problems, engine=_ENGINE)
+    check_launched(config, request.problems, engine=_ENGINE, own=request.own, free=_FREE)
     sides = _sides(request, plan, model)
     if sides is not None:
         longest = max(side.longest for side in sides.values())
@@ -247,7 +254,8 @@ def _writes(request: LaunchRequest, plan: LaunchPlan, sides: Mapping[str, _Side]
 
     def write() -> None:
         assert sides is not None
-        begin_directory(config, problems, engine=_ENGINE, command=[shlex.quote(word) for word in plan.command])
+        words = [shlex.quote(word) for word in plan.command]
+        begin_directory(config, problems, engine=_ENGINE, own=request.own, command=words)
         for name, side in sides.items():
             if side.rows:
                 write_parquet(folder / f"{name}.parquet", side.rows)

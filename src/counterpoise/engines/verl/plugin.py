@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -16,7 +17,7 @@ import torch
 
 from counterpoise.engines.verl.critic import attending
 from counterpoise.engines.verl.estimator import given_advantages
-from counterpoise.errors import MissingExtraError
+from counterpoise.errors import CounterpoiseError, MissingExtraError
 
 try:
     from verl.trainer.ppo.core_algos import register_adv_est
@@ -59,14 +60,25 @@ def _hold_configurations(module: ModuleType) -> None:
 
     @wraps(theirs)
     def validate_config(config: Any, *arguments: Any, **named: Any) -> Any:
-        # Other commands of verl's have other keys: what does not name us is nobody's business here.
-        if config.algorithm.get("counterpoise", None) is not None or config.algorithm.adv_estimator == NAME:
-            from counterpoise.engines.verl.settings import check_config
+        from counterpoise.engines.verl.settings import check_whole
 
-            check_config(config)
+        try:
+            check_whole(config)  # what does not name us is nobody's business there
+        except CounterpoiseError as error:
+            _end_command(error)
+            raise
         return theirs(config, *arguments, **named)
 
     vars(module)["validate_config"] = validate_config
+
+
+def _end_command(error: CounterpoiseError) -> None:
+    """Where it is Hydra that runs, end with our line: it would print a traceback over it. Whoever calls verl by hand gets the error."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if HydraConfig.initialized() and not os.environ.get("COUNTERPOISE_TRACEBACK"):
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(error.exit_code) from None
 
 
 def _replace_attention(module: ModuleType) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 from counterpoise.build.judge import judge_of
 from counterpoise.engines.verl.data import problem_of
@@ -16,9 +16,19 @@ from counterpoise.runfile import load_config
 from counterpoise.types import Problem, Verdict, VerdictValue
 from counterpoise.verifiers.judge import Judge
 
-__all__ = ["check_reward", "compute_score", "judged", "launched_row", "score_of", "score_of_run", "unscored_score"]
+__all__ = [
+    "check_reward",
+    "compute_score",
+    "judged",
+    "launched_row",
+    "plain_settings",
+    "score_of",
+    "score_of_run",
+    "unscored_score",
+]
 
 _LOCK = Lock()
+_JUDGES: Final[dict[str, Judge]] = {}
 
 
 def compute_score(
@@ -56,21 +66,40 @@ def compute_score(
 
 
 def check_reward(
-    data_source: str, ground_truth: Any, verifier: str | None, settings: Mapping[str, Any]
+    data_source: Any, ground_truth: Any, verifier: Any, settings: Mapping[str, Any]
 ) -> tuple[str, tuple[tuple[str, Any], ...]]:
     """Name and settings of the verifier that judges a row of verl's.
 
     Raises:
         UnknownNameError: no verifier has that name.
         ConfigError: a setting is unknown or out of range.
-        DataError: there is no gold.
+        DataError: there is no gold, or no name.
     """
     if ground_truth is None:
         raise DataError(f"a problem of {data_source} has no gold: give reward_model.ground_truth in the data set")
     name = data_source if verifier is None else verifier
-    chosen = tuple(sorted(settings.items()))
+    if not isinstance(name, str):
+        what = f"data_source={name!r}" if verifier is None else f"verifier={name!r}"
+        raise DataError(
+            f"{what} is no verifier's name; give reward.custom_reward_function.reward_kwargs.verifier=NAME (counterpoise list verifiers), "
+            "or rows whose data_source is one"
+        )
+    chosen = tuple(sorted(plain_settings(settings).items()))
     _judge(name, chosen, 1)
     return name, chosen
+
+
+def plain_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings in plain tables and lists: verl hands over those of its configuration."""
+    return {str(key): _plain(value) for key, value in given.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return plain_settings(value)
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [_plain(one) for one in value]
+    return value
 
 
 def score_of(
@@ -147,12 +176,11 @@ def _judge_of_run(run: str, workers: int) -> Judge:
 
 
 def _judge(name: str, settings: tuple[tuple[str, Any], ...], workers: int) -> Judge:
+    asked = f"{name} {workers} {settings!r}"  # a setting may be a list, which is no key
     with _LOCK:  # of threads that ask at the same time one makes it
-        return _made(name, settings, workers)
-
-
-@cache
-def _made(name: str, settings: tuple[tuple[str, Any], ...], workers: int) -> Judge:
-    judge = Judge(workers=workers, settings={name: dict(settings)} if settings else None)
-    judge.verifier(name)
+        judge = _JUDGES.get(asked)
+        if judge is None:
+            judge = Judge(workers=workers, settings={name: dict(settings)} if settings else None)
+            judge.verifier(name)
+            _JUDGES[asked] = judge
     return judge

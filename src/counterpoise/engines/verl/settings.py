@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from counterpoise.config import RunConfig
+from counterpoise.config import CreditConfig, RunConfig
 from counterpoise.engines.arguments import check_reward_range, check_timeout
 from counterpoise.engines.outside import OutsideCredit, compose
-from counterpoise.errors import ConfigError, UsageError
+from counterpoise.errors import ConfigError, UsageError, nearest
+from counterpoise.runfile import setting_places
 
-__all__ = ["VerlSettings", "adds_terms", "check_config", "check_whole", "column_kinds", "is_ours", "verl_settings"]
+__all__ = [
+    "VerlSettings",
+    "adds_terms",
+    "as_written",
+    "check_config",
+    "check_whole",
+    "column_kinds",
+    "is_ours",
+    "verl_settings",
+]
 
 _OWN = ("denominator", "max_unscored", "remove_rows", "reward_range", "reward_timeout", "task_key")
 _ENGINE = "verl's trainer"
+_TABLE = "algorithm.counterpoise"
 _PATIENCE = 600.0
 """Seconds for a response in which a reward function of the user's own has hung and does not only take long."""
+_CORRECTION = "algorithm.rollout_correction"
 _SCALED = ("token-mean", "token-sum")
 
 
@@ -48,17 +63,47 @@ class VerlSettings:
             ConfigError, UnknownNameError: a name or a setting is unknown or out of range.
             UsageError: verl cannot give what the rule needs.
         """
-        return compose(
-            self.credit,
-            engine=_ENGINE,
-            steps=steps,
-            length=length,
-            denominator=self.denominator,
-            kinds=kinds,
-            token_weights=True,
-            verdicts=True,
-            terms=terms,
-        )
+        with as_written():
+            return compose(
+                self.credit,
+                engine=_ENGINE,
+                steps=steps,
+                length=length,
+                denominator=self.denominator,
+                kinds=kinds,
+                token_weights=True,
+                verdicts=True,
+                terms=terms,
+            )
+
+
+@contextmanager
+def as_written() -> Iterator[None]:
+    """Have messages name the keys that a user of verl has written, and not those of a run file."""
+    try:
+        yield
+    except UsageError as error:
+        said = str(error).removeprefix("credit: ")
+        said = re.sub(r"(?<![\w.])credit\.(?=[a-z])", f"{_TABLE}.", said)
+        said = re.sub(r"(?<![\w.])loss\.denominator", f"{_TABLE}.denominator", said)
+        error.args = (said,)
+        raise
+
+
+def _check_keys(table: Mapping[str, Any]) -> None:
+    """Refuse keys that are none, with the nearest one: the run file's own message would name a section that stands nowhere in a command."""
+    known = [*CreditConfig.model_fields, *_OWN]
+    for key in table:
+        if key in known:
+            continue
+        inside = [
+            place.replace("credit.", f"{_TABLE}.", 1)
+            for place in setting_places(str(key), {"credit": table})
+            if place.startswith("credit.settings.")
+        ]
+        takes = f"It takes: {', '.join(known)}"
+        meant = f"; did you mean '{inside[0]}'? {takes}" if inside else nearest(str(key), known, takes)
+        raise ConfigError(f"{_TABLE}.{key}: there is no such key{meant}")
 
 
 def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
@@ -68,6 +113,7 @@ def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
         ConfigError: a value is none of those that it may be.
     """
     table = dict(table or {})
+    _check_keys(table)
     own = {name: table.pop(name) for name in _OWN if name in table}
     ends = own.get("reward_range", (0.0, 1.0))
     check_reward_range(ends, name="algorithm.counterpoise.reward_range", example="[0,1]")
@@ -112,9 +158,18 @@ def column_kinds(rows: Any, key: str) -> tuple[str, ...]:
 
 
 def is_ours(config: Any) -> bool:
-    """Whether verl's configuration asks for anything of ours; verl's own algorithms are nobody's business here."""
-    algorithm, mode = config.algorithm, config.trainer.v1.trainer_mode
-    return "counterpoise" in (algorithm.adv_estimator, mode) or algorithm.get("counterpoise", None) is not None
+    """Whether verl's configuration asks for anything of ours; verl's own algorithms are nobody's business here.
+
+    Raises:
+        ConfigError: a table beside `algorithm.counterpoise` is called nearly so, and would be read by nobody.
+    """
+    algorithm = config.get("algorithm", None) or {}
+    mode = ((config.get("trainer", None) or {}).get("v1", None) or {}).get("trainer_mode", None)
+    for key in algorithm:
+        if key != "counterpoise" and difflib.get_close_matches(str(key), ["counterpoise"], cutoff=0.75):
+            raise ConfigError(f"algorithm.{key}: nobody reads that; did you mean algorithm.counterpoise?")
+    named = algorithm.get("adv_estimator", None), mode
+    return "counterpoise" in named or algorithm.get("counterpoise", None) is not None
 
 
 def adds_terms(config: Any) -> bool:
@@ -152,7 +207,13 @@ def check_config(config: Any) -> None:
     """
     actor, algorithm, mode = config.actor_rollout_ref.actor, config.algorithm, config.trainer.v1.trainer_mode
     table = dict(algorithm.get("counterpoise", None) or {})
-    correction = algorithm.get("rollout_correction", None) or {}
+    correction, rollout = (
+        algorithm.get("rollout_correction", None) or {},
+        config.actor_rollout_ref.get("rollout", None) or {},
+    )
+    weighs, rejects = correction.get("rollout_is", None), correction.get("rollout_rs", None)
+    bypass, every = bool(correction.get("bypass_mode", False)), str(table.get("filter", "")) == "none"
+    manager = (config.reward.get("reward_manager", None) or {}).get("name", None)
     reward = str(table.get("reward", "binary"))
     function = config.reward.custom_reward_function.path
     terms = adds_terms(config)
@@ -177,7 +238,21 @@ def check_config(config: Any) -> None:
          "it drops the groups that nsr learns from; set False: rows without credit are left out of updates anyway"),
         (reward == "binary" or function is not None, f"algorithm.counterpoise.reward={reward}",
          "it is what a verdict of ours is worth; set reward.custom_reward_function.path=pkg://counterpoise.engines.verl.rewards"),
-        (str(table.get("token_weights", "none")) == "none" or not correction.get("bypass_mode", False),
+        (rejects is None, f"{_CORRECTION}.rollout_rs={rejects}",
+         "it takes tokens out when our denominator has counted them, so that updates shrink with what is rejected; set null, and "
+         "rollout_is=token with a threshold such as '0.5_2.0' to give tokens outside of it the weight 0"),
+        (weighs is None or bool(rollout.get("calculate_log_probs", False)), f"{_CORRECTION}.rollout_is={weighs}",
+         "verl leaves the weights out in silence without the sampler's log-probabilities; set "
+         "actor_rollout_ref.rollout.calculate_log_probs=True"),
+        (weighs is None or not bypass, f"{_CORRECTION}.rollout_is={weighs} with bypass_mode=True",
+         "this trainer of verl's makes no weights then; set bypass_mode=False, or leave rollout_is out"),
+        (weighs is None or every or not correction.get("rollout_is_batch_normalize", False),
+         f"{_CORRECTION}.rollout_is_batch_normalize=True",
+         "the mean would be that of the rows that are sent, not of all; set False, or algorithm.counterpoise.filter=none"),
+        (manager != "rate_limited", "reward.reward_manager.name=rate_limited",
+         "it gives 0 to a response that the reward function failed at, and that would count as wrong; set naive, and hold the rate in the "
+         "function"),
+        (str(table.get("token_weights", "none")) == "none" or not bypass,
          "algorithm.rollout_correction.bypass_mode=True", "verl then records no entropies, which token weights read; set False"),
     )  # fmt: skip
     for fine, what, why in wanted:

@@ -20,7 +20,7 @@ from counterpoise.engines.verl.chat_format import give_back
 from counterpoise.engines.verl.estimator import giving
 from counterpoise.engines.verl.lost import refuse_lost
 from counterpoise.engines.verl.options import PASS_THROUGH
-from counterpoise.engines.verl.settings import adds_terms, check_config, column_kinds, verl_settings
+from counterpoise.engines.verl.settings import adds_terms, as_written, check_config, column_kinds, verl_settings
 from counterpoise.engines.verl.updates import Updates, fitting_micro, plan_updates, shares_of, tokens_of_updates
 from counterpoise.errors import DataError, MissingExtraError, TrainingError, error_line
 from counterpoise.models.load import load_tokenizer
@@ -213,7 +213,8 @@ class SignedPPOTrainer(PPOTrainerSync):  # type: ignore[misc,unused-ignore]
             limit=self._asked.max_unscored,
         )
         ours = self._rewarded(ours, verdicts_of(sessions, infos))
-        credit, columns = self.signed_credit.step(ours)
+        with as_written():
+            credit, columns = self.signed_credit.step(ours)
         columns |= rollout_columns(ours)
         metrics.update({f"credit/{name}": one.mean for name, one in columns.items() if not math.isnan(one.mean)})
         advantages = self._weighed(credit, ours, sessions, mask.sum(dim=1), batch)
