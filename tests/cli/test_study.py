@@ -164,10 +164,27 @@ def test_a_grid_from_plan_to_page(command, refused, grid, tmp_path):
     shown = command("study", grid, "--show", "--at", "frontier").stdout
     assert shown.count("tasks.max_train=") == 2 and shown.count("psr @1") == 2 and "best of psr" in shown
     assert "after step 1" in command("study", grid, "--show", "--at", "steps=1").stdout
+    _the_mean_over_places(command, refused, grid)
     refused("study", grid, "--show", "--at", "steps=9", says="no run was measured after step 9; evaluation.every")
     refused("study", grid, "--show", "--at", "success=0.999", says="no run has a training success of 0.999 between")
     refused("study", grid, "--show", "--at", "frontier", "--against", "nsr", says="nsr is not a single step")
     refused("study", grid, "--at", "later", says="--at later: runs are compared at steps")
+
+
+def _the_mean_over_places(command, refused, grid):
+    """Each place once, under the tables of the places; of the table's file it cannot be had."""
+    asked = ("study", grid, "--show", "--mean")
+    assert (
+        "mean over 2 places: pass@k %, in brackets the difference from nsr"
+        in command(*asked, "--against", "nsr").stdout
+    )
+    told = json.loads(command(*asked, "--json").stdout)
+    rows = [[arm["points"][0]["estimate"] for arm in place["arms"]] for place in told["places"]]
+    assert [arm["points"][0]["estimate"] for arm in told["mean"]] == pytest.approx(
+        [sum(pair) / 2 for pair in zip(*rows, strict=True)]
+    )
+    refused("study", "all.csv", "--mean", says="--mean needs the runs, and all.csv is a table of them")
+    refused("study", grid, "--mean", "--at", "frontier", says="--mean is of one row for each arm")
 
 
 def _a_table_is_the_study(command, refused, grid, told):

@@ -3,7 +3,7 @@
 import pytest
 
 from counterpoise.errors import DataError, UsageError
-from counterpoise.evaluation.statistics.arms import Arm, arm_rows
+from counterpoise.evaluation.statistics.arms import Arm, arm_rows, mean_rows
 from counterpoise.evaluation.statistics.counts import ProblemCounts
 
 KS = (1, 2)
@@ -69,3 +69,31 @@ def test_sharpening_needs_pass_at_1_and_another_temperature():
         arm_rows([UP], (2, 4), against="sharpened")
     with pytest.raises(UsageError, match="at least two temperatures"):
         arm_rows([UP], KS, against="sharpened")
+
+
+def test_the_mean_over_places_counts_each_place_once():
+    # two places share their problems, a third has others: their means of pass@1 are 5/8, 1/4 and 1
+    again = Arm(name="up", after={0: BASE, 1: BASE}, before=BASE)
+    other = Arm(
+        name="up", after={0: counts(2, 2, names="cd"), 1: counts(2, 2, names="cd")}, before=counts(0, 0, names="cd")
+    )
+    row, *rest = mean_rows([[UP, FLAT], [again], [other]], KS)
+    assert (row.name, row.seeds, rest) == ("up", (0, 1), [])  # `flat` is not in all of them
+    assert row.points[0].estimate == pytest.approx((5 / 8 + 1 / 4 + 1) / 3)
+    assert row.differences[0].estimate == pytest.approx((3 / 8 + 0 + 1) / 3)
+    assert row.differences[0].by_seed == pytest.approx(((1 / 4 + 1) / 3, (1 / 2 + 1) / 3))
+    assert row.points[0].problems == 4  # the two that share theirs have them once
+
+
+def test_the_mean_over_one_place_is_its_row_and_arms_are_paired_in_every_place():
+    assert mean_rows([[UP, FLAT]], KS) == arm_rows([UP, FLAT], KS)
+    up, flat = mean_rows([[UP, FLAT], [UP, FLAT]], KS, against="flat")
+    assert up.differences[0].estimate == pytest.approx(0.5)  # seed 1 alone is in both
+    assert flat.differences == ()
+
+
+def test_the_mean_over_places_takes_the_seeds_that_all_have():
+    late = Arm(name="up", after={1: counts(1, 2)}, before=BASE)
+    (row,) = mean_rows([[UP], [late]], KS)
+    assert row.seeds == (1,)
+    assert mean_rows([[UP], [Arm(name="up", after={7: BASE}, before=BASE)]], KS) == []

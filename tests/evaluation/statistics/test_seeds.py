@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import t
 
 from counterpoise.errors import UsageError
-from counterpoise.evaluation.statistics.seeds import seeded_intervals
+from counterpoise.evaluation.statistics.seeds import pooled_intervals, seeded_intervals
 
 
 def test_a_worked_example():
@@ -56,6 +56,45 @@ def test_coverage(seed, problem, noise):
     values = sum(scale * generator.normal(size=shape) for shape, scale in shapes.items())
     covered = np.mean([found.low <= 0.0 <= found.high for found in seeded_intervals(values)])
     assert 0.915 <= covered <= 0.995
+
+
+def test_a_pooled_worked_example():
+    # the worked example with weight 1/4 beside (1, 2) and (3, 6) with 3/4: v_S = 25/16, v_P = 1, each df 1
+    groups = [
+        (np.array([[[0.0], [2.0], [4.0]], [[2.0], [4.0], [6.0]]]), 0.25),
+        (np.array([[[1.0], [2.0]], [[3.0], [6.0]]]), 0.75),
+    ]
+    (found,) = pooled_intervals(groups)
+    parts = [(1 / 16, 1), (4 / 3 / 16, 2), (9 / 16 * 9 / 4, 1), (9 / 16 * 1, 1)]
+    variance = sum(part for part, _ in parts)
+    df = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+    half = float(t.ppf(0.975, df)) * math.sqrt(variance)
+    assert found.estimate == pytest.approx(0.25 * 3 + 0.75 * 3)
+    assert found.by_seed == pytest.approx((0.25 * 2 + 0.75 * 1.5, 0.25 * 4 + 0.75 * 4.5))
+    assert (found.low, found.high, found.problems) == (pytest.approx(3 - half), pytest.approx(3 + half), 5)
+
+
+def test_one_pooled_group_is_the_interval_itself():
+    values = np.random.default_rng(3).normal(size=(3, 20, 4))
+    assert pooled_intervals([(values, 1.0)]) == seeded_intervals(values)
+
+
+def test_pooled_coverage():
+    # 2,000 studies of two groups with 3 seeds each, of other sizes and spreads
+    generator = np.random.default_rng(8)
+    groups = []
+    for size, seed, weight in ((40, 0.1, 0.5), (120, 0.3, 0.5)):
+        shapes = {(3, 1, 2000): seed, (1, size, 2000): 0.5, (3, size, 2000): 1.0}
+        groups.append((sum(scale * generator.normal(size=shape) for shape, scale in shapes.items()), weight))
+    covered = np.mean([found.low <= 0.0 <= found.high for found in pooled_intervals(groups)])
+    assert 0.915 <= covered <= 0.995
+
+
+def test_pooled_groups_of_other_seeds_are_refused():
+    with pytest.raises(UsageError, match=r"expected one pair of numbers"):
+        pooled_intervals([(np.zeros((2, 3, 1)), 0.5), (np.zeros((3, 3, 1)), 0.5)])
+    with pytest.raises(UsageError, match="confidence is 95"):
+        pooled_intervals([(np.zeros((2, 3, 1)), 1.0)], confidence=95)
 
 
 def test_bad_input_is_refused():

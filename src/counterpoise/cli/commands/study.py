@@ -64,6 +64,9 @@ def study(
     confidence: Annotated[
         float | None, typer.Option(help="Level of the intervals. Default: 0.95; of tables their own.")
     ] = None,
+    mean: Annotated[
+        bool, typer.Option("--mean", help="Also the mean over beds and values of the axes, each counted once.")
+    ] = False,
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Also write every run at every evaluated step.")
     ] = None,
@@ -80,6 +83,7 @@ def study(
     counterpoise study studies/rules_strong.toml --against sharpened
     counterpoise study studies/intensity_200.toml --show --at success=0.8
     counterpoise study studies/intensity_map.toml --jobs 4 --csv map.csv --html map.html
+    counterpoise study studies/stopping.toml --show --mean --against maxrl
     counterpoise study map.csv other_seeds.csv --html map.html
 
     A kill or Ctrl-C loses no finished step: the same command goes on. Intervals are over seeds and problems together.
@@ -91,6 +95,7 @@ def study(
                 "--dry-run": dry_run,
                 "--jobs": jobs > 1,
                 "--temperature": bool(temperature),
+                "--mean": mean,
             },
             at=at,
             against=against,
@@ -110,11 +115,16 @@ def study(
         found.check()
     from counterpoise.cli.views.arms import print_arms
     from counterpoise.cli.views.plan import plan_records, print_plan
+    from counterpoise.errors import UsageError
     from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
     from counterpoise.jobs.study.trajectory import parse_at
 
     where = parse_at(at)
     against = _reference(against, found, where)
+    if mean and where.kind == "frontier":
+        raise UsageError(
+            "--mean is of one row for each arm, and --at frontier has one for every step; leave one of them away"
+        )
     if dry_run:
         if as_json:
             console.print_json({"directory": str(found.directory), "runs": plan_records(found)})
@@ -131,7 +141,9 @@ def study(
         asked = _temperatures(temperature) if temperature else colder or None
         _write(gather_study(found, temperatures=asked, confidence=confidence), found.directory.name, file, csv, html)
     control = found.placebo if against == BASE else None
-    print_arms(found, where, against, colder, k, confidence, control=control, markdown=markdown, as_json=as_json)
+    print_arms(
+        found, where, against, colder, k, confidence, control=control, mean=mean, markdown=markdown, as_json=as_json
+    )
     for run, reason in failed:
         console.error(f"{run.config.path}: {reason}")
     if failed:

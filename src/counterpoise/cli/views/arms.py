@@ -11,10 +11,11 @@ from counterpoise.cli import console
 from counterpoise.cli.commands.passk import parse_ks
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.estimators.passk import k_sweep
-from counterpoise.evaluation.statistics.arms import BASE, SHARPENED, Arm, ArmRow, arm_rows, frontier
+from counterpoise.evaluation.statistics.arms import BASE, SHARPENED, Arm, ArmRow, arm_rows, frontier, mean_rows
 from counterpoise.evaluation.statistics.cautions import few_problems, few_seeds
 from counterpoise.evaluation.store.inputs import hashes_of
 from counterpoise.jobs.study.trajectory import At, arms_at
+from counterpoise.text import counted
 
 if TYPE_CHECKING:
     from counterpoise.evaluation.statistics.counts import ProblemCounts
@@ -36,10 +37,11 @@ def print_arms(
     confidence: float,
     *,
     control: str | None,
+    mean: bool,
     markdown: bool,
     as_json: bool,
 ) -> None:
-    """Print what is finished; differences from `against`, and from the arm `control` where it is finished.
+    """Print what is finished; differences from `against`, and from the arm `control` where it is finished; with `mean` that over places.
 
     Raises:
         UsageError: nothing is finished, or the base was not measured at a temperature.
@@ -91,10 +93,21 @@ def print_arms(
         if not as_json:
             heading = f"{place}: " if place else ""
             print_tables(heading, tables, at, shown, ks, confidence, control=control, markdown=markdown)
+    over: list[ArmRow] = []
+    if mean:
+        of_places = [arms for arms, _ in places.values()]
+        over = mean_rows(of_places, ks, against=against, confidence=confidence, area_ks=octaves)
+        cautions += [caution for caution in cautions_of(over) if caution not in cautions]
+    if over and not as_json:
+        heading = f"mean over {counted(len(places), 'place')}: "
+        print_tables(heading, {against: over}, at, shown, ks, confidence, control=control, markdown=markdown)
     if as_json:
         inputs = {str(path): hashes_of(path) for path in found.stores(temperatures)}
         beside = {"pending": pending, "cautions": cautions, "inputs": inputs}
-        whole = {"places": told} if found.in_grid else {key: v for key, v in told[0].items() if key != "place"}
+        averaged = {"mean": [asdict(row) for row in over]} if mean else {}
+        whole = (
+            {"places": told, **averaged} if found.in_grid else {key: v for key, v in told[0].items() if key != "place"}
+        )
         console.print_json({"against": against, "ks": ks, **whole, **beside})
         return
     for caution in cautions:

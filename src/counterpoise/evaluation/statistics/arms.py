@@ -12,10 +12,10 @@ from counterpoise.evaluation.estimators.area import area_over_log_k
 from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.evaluation.estimators.subsets import FloatArray
 from counterpoise.evaluation.statistics.counts import ProblemCounts
-from counterpoise.evaluation.statistics.seeds import SeededInterval, seeded_intervals
+from counterpoise.evaluation.statistics.seeds import SeededInterval, pooled_intervals, seeded_intervals
 from counterpoise.evaluation.statistics.sharpening import beyond_sharpening
 
-__all__ = ["BASE", "SHARPENED", "Arm", "ArmRow", "arm_rows", "frontier"]
+__all__ = ["BASE", "SHARPENED", "Arm", "ArmRow", "arm_rows", "frontier", "mean_rows"]
 
 
 BASE = "base"
@@ -86,28 +86,69 @@ def arm_rows(
         DataError: the problems of two runs differ, or the reference has no finished run.
         UsageError: `sharpened` with `ks` that do not begin with 1, or without the base at another temperature.
     """
-    if against == SHARPENED and ks[0] != 1:
-        raise UsageError(f"the base is sharpened to equal pass@1, so ks begin with 1; got {list(ks)}")
-    known = {arm.name: arm for arm in arms if arm.after}
-    if against not in (BASE, SHARPENED, *known):
-        raise DataError(f"no arm '{against}' with a finished run; there are: {', '.join([BASE, SHARPENED, *known])}")
-    asked = (ks, ks if area_ks is None else area_ks)
     rows = []
-    for arm in known.values():
-        values = arm.values(*asked)
-        differences: list[SeededInterval] = []
-        moved = _moved(arm, values, known.get(against), against, asked)
-        if moved:
-            differences = seeded_intervals(np.stack(moved), confidence=confidence)
+    for name, (values, moved) in _samples(arms, ks, against=against, area_ks=area_ks).items():
+        differences = seeded_intervals(np.stack(list(moved.values())), confidence=confidence) if moved else []
         rows.append(
             ArmRow(
-                name=arm.name,
-                seeds=tuple(sorted(values)),
-                points=tuple(seeded_intervals(np.stack([values[s] for s in sorted(values)]), confidence=confidence)),
+                name=name,
+                seeds=tuple(values),
+                points=tuple(seeded_intervals(np.stack(list(values.values())), confidence=confidence)),
                 differences=tuple(differences),
             )
         )
     return rows
+
+
+def mean_rows(
+    places: Sequence[Sequence[Arm]],
+    ks: Sequence[int],
+    *,
+    against: str = BASE,
+    confidence: float = 0.95,
+    area_ks: Sequence[int] | None = None,
+) -> list[ArmRow]:
+    """The mean over places, each counted once, of every arm that has a run in all of them, by the seeds that it has in all of them.
+
+    Places that evaluate the same problems are averaged problem by problem, others are independent (`pooled_intervals`). Which places
+    there are is part of the study, not of chance: the interval says nothing about another place.
+
+    Args:
+        places: the arms of each.
+        ks: at least two numbers of tries.
+        against: see `arm_rows`.
+        confidence: level of the intervals.
+        area_ks: see `arm_rows`.
+
+    Raises:
+        DataError, UsageError: as `arm_rows`.
+    """
+    found = [_samples(arms, ks, against=against, area_ks=area_ks) for arms in places]
+    problems = [frozenset(problem.problem_id for problem in arms[0].before) for arms in places]
+    rows = []
+    for name in found[0] if found else ():
+        own = [place[name] for place in found if name in place]
+        if len(own) < len(found):
+            continue
+        values, moved = (_pooled([samples[part] for samples in own], problems, confidence) for part in (0, 1))
+        if values is not None:
+            seeds, points = values
+            rows.append(ArmRow(name=name, seeds=seeds, points=points, differences=() if moved is None else moved[1]))
+    return rows
+
+
+def _pooled(
+    places: Sequence[Mapping[int, FloatArray]], problems: Sequence[frozenset[str]], confidence: float
+) -> tuple[tuple[int, ...], tuple[SeededInterval, ...]] | None:
+    """The seeds that all places have, and the intervals of the mean over places; None where they share no seed."""
+    seeds = sorted(set.intersection(*(set(place) for place in places)))
+    if not seeds:
+        return None
+    alike: dict[frozenset[str], list[FloatArray]] = {}
+    for place, ids in zip(places, problems, strict=True):
+        alike.setdefault(ids, []).append(np.stack([place[seed] for seed in seeds]))
+    groups = [(np.mean(arrays, axis=0), len(arrays) / len(places)) for arrays in alike.values()]
+    return tuple(seeds), tuple(pooled_intervals(groups, confidence=confidence))
 
 
 def frontier(rows: Sequence[ArmRow]) -> list[bool]:
@@ -123,24 +164,41 @@ _Asked = tuple[Sequence[int], Sequence[int]]
 """Numbers of tries, and those that the area runs over."""
 
 
+def _samples(
+    arms: Sequence[Arm], ks: Sequence[int], *, against: str, area_ks: Sequence[int] | None
+) -> dict[str, tuple[dict[int, FloatArray], dict[int, FloatArray]]]:
+    """By arm with a finished run: (P, K + 1) values by seed, and differences from the reference."""
+    if against == SHARPENED and ks[0] != 1:
+        raise UsageError(f"the base is sharpened to equal pass@1, so ks begin with 1; got {list(ks)}")
+    known = {arm.name: arm for arm in arms if arm.after}
+    if against not in (BASE, SHARPENED, *known):
+        raise DataError(f"no arm '{against}' with a finished run; there are: {', '.join([BASE, SHARPENED, *known])}")
+    asked = (ks, ks if area_ks is None else area_ks)
+    found = {}
+    for arm in known.values():
+        values = arm.values(*asked)
+        found[arm.name] = values, _moved(arm, values, known.get(against), against, asked)
+    return found
+
+
 def _moved(
     arm: Arm, values: Mapping[int, FloatArray], other: Arm | None, against: str, asked: _Asked
-) -> list[FloatArray]:
-    """(P, K + 1) differences of every seed from the reference; empty where that is the arm itself or shares no seed with it."""
+) -> dict[int, FloatArray]:
+    """(P, K + 1) differences by seed from the reference; empty where that is the arm itself or shares no seed with it."""
     if other is arm:
-        return []
+        return {}
     if other is not None:
         reference = other.values(*asked)
         paired = sorted(values.keys() & reference.keys())
         if paired:
             _check_same(arm, other)
-        return [values[seed] - reference[seed] for seed in paired]
+        return {seed: values[seed] - reference[seed] for seed in paired}
     _check_same(arm, None)
     before = _values(arm.before, asked)
     if against == BASE:
-        return [values[seed] - before for seed in sorted(values)]
+        return {seed: values[seed] - before for seed in values}
     base = [before, *(_values(counts, asked) for counts in arm.colder)]
-    return [beyond_sharpening(values[seed], base) for seed in sorted(values)]
+    return {seed: beyond_sharpening(values[seed], base) for seed in values}
 
 
 def _values(counts: Sequence[ProblemCounts], asked: _Asked) -> FloatArray:

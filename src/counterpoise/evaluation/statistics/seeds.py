@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from counterpoise.errors import UsageError
 from counterpoise.lazy import special
 
-__all__ = ["SeededInterval", "seeded_intervals"]
+__all__ = ["SeededInterval", "pooled_intervals", "seeded_intervals"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,25 +57,53 @@ def seeded_intervals(values: npt.ArrayLike, *, confidence: float = 0.95) -> list
     if not 0.0 < confidence < 1.0:
         raise UsageError(f"confidence is {confidence}; expected a number in (0, 1)")
     values_SPK = array if array.ndim == 3 else array[:, :, None]
-    return [_interval(values_SPK[:, :, column], confidence) for column in range(values_SPK.shape[2])]
+    return [_interval([(values_SPK[:, :, column], 1.0)], confidence) for column in range(values_SPK.shape[2])]
 
 
-def _interval(values_SP: npt.NDArray[np.float64], confidence: float) -> SeededInterval:
-    mean, by_seed, by_problem = float(values_SP.mean()), values_SP.mean(axis=1), values_SP.mean(axis=0)
+def pooled_intervals(
+    groups: Sequence[tuple[npt.NDArray[np.float64], float]], *, confidence: float = 0.95
+) -> list[SeededInterval]:
+    """`seeded_intervals` of a weighted mean over groups that share no problem, one for each column.
+
+    With `m_g`, `v_P,g`, `v_S,g` of group g as above and its weight w_g (they sum to 1), `m = sum w_g m_g` has the variance
+    `sum w_g^2 (v_P,g + v_S,g)`; df by Satterthwaite over all of these parts. The groups are taken as they are, not as drawn from others.
+
+    Args:
+        groups: (S, P_g, K) and weight of each; the seeds are the same, the problems others.
+        confidence: coverage aimed at, in (0, 1).
+
+    Raises:
+        UsageError: confidence outside (0, 1), no group, or groups of other seeds or columns.
+    """
+    if not 0.0 < confidence < 1.0:
+        raise UsageError(f"confidence is {confidence}; expected a number in (0, 1)")
+    shapes = {(values.shape[0], values.shape[2]) for values, _ in groups}
+    if len(shapes) != 1:
+        raise UsageError(f"groups have (seeds, columns) {sorted(shapes)}; expected one pair of numbers")
+    ((_, columns),) = shapes
+    return [_interval([(values[:, :, k], weight) for values, weight in groups], confidence) for k in range(columns)]
+
+
+def _interval(groups: Sequence[tuple[npt.NDArray[np.float64], float]], confidence: float) -> SeededInterval:
+    mean = sum(weight * float(values_SP.mean()) for values_SP, weight in groups)
+    by_seed = np.sum([weight * values_SP.mean(axis=1) for values_SP, weight in groups], axis=0)
     parts = [
-        (float(group.var(ddof=1)) / len(group), len(group) - 1) for group in (by_seed, by_problem) if len(group) > 1
+        (weight * weight * float(means.var(ddof=1)) / len(means), len(means) - 1)
+        for values_SP, weight in groups
+        for means in (values_SP.mean(axis=1), values_SP.mean(axis=0))
+        if len(means) > 1
     ]
     half = np.nan
-    if len(by_problem) > 1:
+    if all(values_SP.shape[1] > 1 for values_SP, _ in groups):
         variance = sum(part for part, _ in parts)
         spread = sum(part * part / degrees for part, degrees in parts)
         # without any spread every df gives the same interval of length 0
-        degrees = variance * variance / spread if spread else len(by_problem) - 1
+        degrees = variance * variance / spread if spread else sum(values_SP.shape[1] - 1 for values_SP, _ in groups)
         half = float(special.stdtrit(degrees, (1 + confidence) / 2)) * np.sqrt(variance)
     return SeededInterval(
         estimate=mean,
         low=float(mean - half),
         high=float(mean + half),
         by_seed=tuple(by_seed.tolist()),
-        problems=len(by_problem),
+        problems=sum(values_SP.shape[1] for values_SP, _ in groups),
     )

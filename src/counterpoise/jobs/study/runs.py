@@ -94,7 +94,8 @@ class StudyRun:
         One that was ended early stays what it then was.
         """
         last = self.last_step
-        return _evaluated(self.config.path, last if step is None else min(step, last), self.measured)
+        early = last < self.config.learner.steps
+        return _evaluated(self.config.path, last if step is None or (early and step > last) else step, self.measured)
 
     def base_result(self) -> EvaluationResult | None:
         """pass@k of the base; None when it was not evaluated yet."""
