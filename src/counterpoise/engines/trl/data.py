@@ -12,13 +12,13 @@ from counterpoise.engines.trl.rewards import gold_column, missing_gold
 from counterpoise.errors import DataError, UsageError
 from counterpoise.text import counted
 
-__all__ = ["check_data", "kinds_of"]
+__all__ = ["check_data", "row_kinds"]
 
 
 def check_data(train: Any, evaluation: Any, *, args: Any, task_column: str | None, functions: Sequence[Any]) -> None:
     """Refuse data without a column that is read, with an empty prompt, or of too few rows for a step.
 
-    A streamed data set may not know its columns; then the first batch is asked (`kinds_of`, and the reward functions themselves).
+    A streamed data set may not know its columns; then the first batch is asked (`row_kinds`, and the reward functions themselves).
 
     Args:
         train: the data that is trained on.
@@ -82,7 +82,7 @@ def _check_rows(train: Any, args: Any, golds: Sequence[str]) -> None:
             )
 
 
-def kinds_of(rows: Sequence[Mapping[str, Any]], task_column: str | None) -> list[str]:
+def row_kinds(rows: Sequence[Mapping[str, Any]], task_column: str | None) -> list[str]:
     """The kind of each row's task; `all` where nobody names them.
 
     Raises:

@@ -20,7 +20,7 @@ from counterpoise.engines.outside import (
 )
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.trl.checks import GLOBAL_DIVISOR, check_arguments, check_version, remarks
-from counterpoise.engines.trl.data import check_data, kinds_of
+from counterpoise.engines.trl.data import check_data, row_kinds
 from counterpoise.engines.trl.own_rewards import WATCH, interruptible, stopped, watched
 from counterpoise.engines.watch import is_own
 from counterpoise.errors import CheckpointError, MissingExtraError
@@ -129,7 +129,7 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         return self._parts
 
     def _calculate_rewards(self, inputs: Any, *rest: Any) -> Any:
-        kinds = kinds_of(
+        kinds = row_kinds(
             inputs, self._task_column if self.model.training else None
         )  # nothing reads them in an evaluation
         try:
