@@ -100,7 +100,7 @@ def test_a_run_file_trains_goes_on_and_is_read_by_a_report(tmp_path, read_by_oth
     assert "left out: checkpoint-7 (it has no trainer_state.json)" in again.stdout
     assert list(dict(engine_lines(find_engine_log(run), on_damage=print))) == [1, 2, 3]
     assert "from the newest checkpoint" in again.stdout
-    read_by_other_commands(run / "checkpoint-2", run / "checkpoint-2", tmp_path / "model")
+    read_by_other_commands(run / "checkpoint-3", run / "checkpoint-3", tmp_path / "model")
     other = launch("run.toml", "credit.rule=psr", "--cpu", cwd=tmp_path)
     assert other.returncode == 2 and "credit.rule is psr and was nsr" in other.stderr.splitlines()[-1]
 
