@@ -67,6 +67,11 @@ def test_a_dry_run_prints_the_command_and_writes_nothing(command, sums, engine):
         (["trl", "model.name=./nowhere", "--dry-run"], "no model directory"),
         (["verl", "tasks.train=none.jsonl"], "none.jsonl"),
         (["verl", "rollout.max_tokens=600", "--gpus", "1", "--dry-run"], "do not fit into the model's 512 positions"),
+        (["trl", "rollout.max_tokens=600", "--cpu", "--dry-run"], "positions; set rollout.max_tokens=505 or less"),
+        (
+            ["verl", "prompt.max_tokens=512", "--gpus", "1", "--dry-run"],
+            "512 positions; leave long ones out with prompt.max_tokens=256 prompt.too_long=drop, and lower rollout.max_",
+        ),
     ],
 )
 def test_mistakes_on_the_command_line_are_one_line(command, sums, words, says):

@@ -55,6 +55,10 @@ def test_an_adapter_is_merged_into_the_base_that_it_names(adapter: Path, base: P
     assert load_tokenizer(adapter).eos_token == "<eos>"  # the base's: the adapter came without
 
 
+def test_a_model_with_an_adapter_in_it_can_be_trained_like_any_other(adapter: Path) -> None:
+    assert all(parameter.requires_grad for parameter in load_model(adapter).model.parameters())
+
+
 def test_checkpoints_beside_one_another_are_named(adapter: Path) -> None:
     (adapter.parent / "checkpoint-9").mkdir(exist_ok=True)
     assert holds_model(adapter.parent)

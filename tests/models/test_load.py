@@ -183,14 +183,6 @@ def test_missing_shard_is_named(copied: Path) -> None:
         load_model(copied)
 
 
-def test_damaged_config_is_a_message(copied: Path) -> None:
-    (copied / "config.json").write_text('{"model_type": "llama"')
-    with pytest.raises(
-        ModelError, match=r"cannot load the (tokenizer|weights) of .*; save or copy the model there again"
-    ):
-        load_model(copied)
-
-
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "generation_config.json"])
 def test_a_named_pipe_is_refused_and_never_waited_for(copied: Path, name: str) -> None:
     (copied / name).unlink()
@@ -224,3 +216,28 @@ def test_packaged_names_and_hub_ids() -> None:
     assert set(MODELS) == {"lab", "lab:graded", "lab:paths", "lab:strong", "lab:weak", "smollm2"}
     assert resolve_model("Qwen/Qwen2.5-Math-7B") == "Qwen/Qwen2.5-Math-7B"
     assert resolve_model("gpt2") == "gpt2"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[]", r"config.json is damaged \(a JSON list, not an object\); copy it again"),
+        ('{"model_type": "llama"', r"config.json is damaged \(not JSON"),
+        (b"\xff", r"config.json is damaged \(not UTF-8"),
+    ],
+)
+def test_a_damaged_configuration_is_named_before_anything_heavy_is_imported(
+    copied: Path, text: str | bytes, says: str
+) -> None:
+    (copied / "config.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ModelError, match=says):
+        check_model(str(copied))
+
+
+def test_weights_of_another_vocabulary_than_the_configuration_says(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps(config | {"vocab_size": 7}))
+    with pytest.raises(
+        ModelError, match=r"the weights of .*model have other shapes than its config.json says \(as with an"
+    ):
+        load_model(copied)

@@ -9,11 +9,11 @@ from pathlib import Path
 from counterpoise.build.problems import Problems
 from counterpoise.config import RunConfig
 from counterpoise.errors import ModelError, UsageError
-from counterpoise.launch.sizes import Load, parameters_named, shape_of
+from counterpoise.launch.sizes import Decoder, Load, parameters_named, shape_of
 from counterpoise.models.layout import is_adapter
 from counterpoise.models.registry import resolve_model
 
-__all__ = ["LaunchPlan", "LaunchRequest", "engine_model", "load_of", "parameters_of"]
+__all__ = ["LaunchPlan", "LaunchRequest", "check_positions", "engine_model", "load_of", "parameters_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +81,25 @@ def engine_model(name: str, *, engine: str) -> str:
             f"model.name={name} is an adapter, and {engine} starts from a whole model: counterpoise model export {name} -o DIR"
         )
     return str(source.resolve()) if isinstance(source, Path) else source
+
+
+def check_positions(shape: Decoder, config: RunConfig, *, prompt_tokens: int) -> None:
+    """Hold the longest prompt and response against the model's positions.
+
+    Raises:
+        UsageError: they have not got enough.
+    """
+    tokens, most = config.rollout.max_tokens, shape.positions
+    if most is None or prompt_tokens + tokens <= most:
+        return
+    remedy = (
+        f"set rollout.max_tokens={most - prompt_tokens} or less"
+        if prompt_tokens < most
+        else f"leave long ones out with prompt.max_tokens={most // 2} prompt.too_long=drop, and lower rollout.max_tokens"
+    )
+    raise UsageError(
+        f"prompts of {prompt_tokens} and responses of {tokens} tokens do not fit into the model's {most} positions; {remedy}"
+    )
 
 
 def parameters_of(model: str) -> int | None:

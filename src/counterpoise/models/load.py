@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from counterpoise.errors import ModelError, error_line
-from counterpoise.files import irregular, read_json
+from counterpoise.files import JsonFault, irregular, parse_json, read_json, read_text, why
 from counterpoise.models.gguf.convert import check_gguf
 from counterpoise.models.gguf.header import is_gguf
 from counterpoise.models.gguf.tokenizer import MADE_FROM
@@ -218,6 +218,7 @@ def check_directory(path: Path) -> None:
                 "counterpoise model export, or merge_and_unload of peft"
             )
         raise ModelError(f"{path} is not a model directory: no config.json; it holds {listing}")
+    _check_configuration(path / "config.json")
     if not any(name in names for name in WEIGHTS):
         raise ModelError(
             f"{path} has no weights: expected model.safetensors (or its index), found {listing}; "
@@ -230,6 +231,15 @@ def check_directory(path: Path) -> None:
         )
     for shard in _safetensors_files(path):
         _check_safetensors(shard)
+
+
+def _check_configuration(path: Path) -> None:
+    try:
+        fields = parse_json(read_text(path))  # some have an infinite bound
+        if not isinstance(fields, dict):
+            raise JsonFault(f"a JSON {type(fields).__name__}, not an object")
+    except (OSError, JsonFault) as error:
+        raise ModelError(f"{path} is damaged ({why(error)}); copy it again") from error
 
 
 def _safetensors_files(path: Path) -> list[Path]:
@@ -293,6 +303,11 @@ def _explain(source: Path | str, part: str, error: Exception) -> ModelError:
         )
     if "attn_implementation" in str(error):
         return ModelError(f"{source} cannot have this model.attn_implementation ({detail}); use eager, or drop it")
+    if "ignore_mismatched_sizes" in str(error):  # transformers puts the shapes into its log
+        return ModelError(
+            f"{part} of {source} have other shapes than its config.json says (as with another vocabulary); put the config.json there "
+            "that they were saved with, or save the model there again"
+        )
     if isinstance(source, Path):
         return ModelError(f"cannot load {part} of {source}: {detail}; save or copy the model there again")
     return not_on_hub(source, error, part=part)

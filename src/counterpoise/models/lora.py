@@ -96,13 +96,15 @@ def merged(base: Any, adapter: Path) -> Any:
     except ImportError as error:
         raise MissingExtraError("peft", extra="lora", purpose="loading a LoRA adapter") from error
     try:
-        return peft.PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
+        whole = peft.PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
     except Exception as error:  # of peft, safetensors or torch
         detail = error_line(error)
         raise ModelError(
             f"cannot put the adapter {adapter} into its base ({detail}); copy the adapter again, or see that its "
             "adapter_config.json names the model it was trained on"
         ) from error
+    # peft has frozen the base, which is a model like any other now: it is trained, or explained by its gradient.
+    return whole.requires_grad_(True)
 
 
 def _is_linear(module: object) -> bool:

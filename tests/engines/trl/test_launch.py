@@ -10,11 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from trl import GRPOConfig
-from typer.testing import CliRunner
 
-from counterpoise.cli.app import app
 from counterpoise.engines.trl.launch import TABLE
 from counterpoise.engines.trl.launched import credit_table, reward_of_prompts, trl_arguments
 from counterpoise.errors import UsageError
@@ -78,31 +75,7 @@ def launch(*words, cwd):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=280)
 
 
-def read_by_other_commands(checkpoint, out):
-    """`explain` and `model export` in this process, which has imported what they need."""
-    words = [
-        "--task",
-        "countdown",
-        "--problems",
-        "1",
-        "--rollouts",
-        "2",
-        "--rule",
-        "nsr",
-        "--json",
-        "rollout.max_tokens=8",
-    ]
-    looked = CliRunner().invoke(app, ["explain", str(checkpoint), *words])
-    assert looked.exit_code == 0, looked.output
-    found = json.loads(looked.stdout)
-    assert [one["rule"] for one in found["rules"]] == ["nsr"]
-    done = CliRunner().invoke(app, ["model", "export", str(checkpoint), "-o", str(out)])
-    assert done.exit_code == 0, done.output
-    trained, exported = (load_file(one / "model.safetensors") for one in (checkpoint, out))
-    assert set(trained) == set(exported) and all(torch.equal(trained[name], exported[name]) for name in trained)
-
-
-def test_a_run_file_trains_goes_on_and_is_read_by_a_report(tmp_path):
+def test_a_run_file_trains_goes_on_and_is_read_by_a_report(tmp_path, read_by_other_commands):
     problems = [
         json.dumps({"question": f"{i},{j},{i + j}=", "answer": str(i * j)}) for i in range(2, 6) for j in range(2, 6)
     ]
@@ -121,11 +94,13 @@ def test_a_run_file_trains_goes_on_and_is_read_by_a_report(tmp_path):
     assert list(lines) == [1, 2]
     # Products of numbers are not what the lab's policy was taught: all is wrong, and goes down.
     assert all(line["plus"] == 0 and line["minus"] > 0 and line["gradient_norm"] > 0 for line in lines.values())
+    (run / "checkpoint-7").mkdir()  # what a save leaves that was killed at once
     again = launch("run.toml", "learner.steps=3", "--cpu", cwd=tmp_path)
     assert again.returncode == 0, again.stderr[-2000:]
+    assert "left out: checkpoint-7 (it has no trainer_state.json)" in again.stdout
     assert list(dict(engine_lines(find_engine_log(run), on_damage=print))) == [1, 2, 3]
     assert "from the newest checkpoint" in again.stdout
-    read_by_other_commands(run / "checkpoint-2", tmp_path / "model")
+    read_by_other_commands(run / "checkpoint-3", run / "checkpoint-3", tmp_path / "model")
     other = launch("run.toml", "credit.rule=psr", "--cpu", cwd=tmp_path)
     assert other.returncode == 2 and "credit.rule is psr and was nsr" in other.stderr.splitlines()[-1]
 

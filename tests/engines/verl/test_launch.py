@@ -10,10 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from command import command, environment
-from safetensors.torch import load_file
-from typer.testing import CliRunner
 
-from counterpoise.cli.app import app
 from counterpoise.credit.gae import gae, moments, token_rewards, whiten
 
 ROOT = Path(__file__).parents[3]
@@ -37,29 +34,6 @@ def on_the_cpu(folder):
         name = word.partition("=")[0].lstrip("+")
         if name.startswith(OURS) or name in SINGLE:
             yield from ("--engine", word)
-
-
-def read_by_other_commands(checkpoint, out):
-    """`explain` and `model export` in this process, which has imported what they need."""
-    words = [
-        "--task",
-        "countdown",
-        "--problems",
-        "1",
-        "--rollouts",
-        "2",
-        "--rule",
-        "nsr",
-        "--json",
-        "rollout.max_tokens=8",
-    ]
-    looked = CliRunner().invoke(app, ["explain", str(checkpoint), *words])
-    assert looked.exit_code == 0, looked.output
-    assert [one["rule"] for one in json.loads(looked.stdout)["rules"]] == ["nsr"]
-    done = CliRunner().invoke(app, ["model", "export", str(checkpoint), "-o", str(out)])
-    assert done.exit_code == 0, done.output
-    trained, exported = (load_file(one / "model.safetensors") for one in (checkpoint / "actor" / "huggingface", out))
-    assert set(trained) == set(exported) and all(torch.equal(trained[name], exported[name]) for name in trained)
 
 
 SETTINGS = (
@@ -104,7 +78,7 @@ def seen_of(folder):
     ]
 
 
-def test_the_labs_run_file_trains_in_verl(launched, tmp_path):
+def test_the_labs_run_file_trains_in_verl(launched, tmp_path, read_by_other_commands):
     run = tmp_path / "runs" / "lab"
     steps = launched("credit.rule=weighted_reinforce", "learner.minibatch_unit=rows", "loss.entropy=1e-3", gpus=2)
     assert len(steps) == 2
@@ -122,7 +96,7 @@ def test_the_labs_run_file_trains_in_verl(launched, tmp_path):
         assert set(passed["keys"]) == set(seen["keys"])
         gap = (passed["old_log_probs"] - passed["rollout_log_probs"])[passed["response_mask"].bool()]
         assert float(gap.abs().max()) < 1e-4
-    read_by_other_commands(run / "global_step_2", tmp_path / "model")
+    read_by_other_commands(run / "global_step_2", run / "global_step_2" / "actor" / "huggingface", tmp_path / "model")
     out = tmp_path / "eval"
     words = [
         "eval",

@@ -22,7 +22,7 @@ from counterpoise.launch.machine import (
     check_port,
     gpus_here,
 )
-from counterpoise.launch.plan import LaunchPlan, LaunchRequest, engine_model, load_of
+from counterpoise.launch.plan import LaunchPlan, LaunchRequest, check_positions, engine_model, load_of
 from counterpoise.launch.prompts import engine_texts, fitting_prompts
 from counterpoise.launch.sizes import GIB, shape_of, trainer_bytes
 from counterpoise.launch.translation import Surroundings, translate, updates_per_step
@@ -127,11 +127,14 @@ def _measured(request: LaunchRequest, plan: LaunchPlan, facts: Surroundings) -> 
 
 
 def _hold(request: LaunchRequest, plan: LaunchPlan, facts: Surroundings, memory: float | None) -> None:
-    """Hold the estimate of memory against the card."""
+    """Hold positions against the model, and the estimate of memory against the card."""
     shape = shape_of(facts.model)
     if shape is None:
-        plan.remarks.append(f"the config.json of {facts.model} is not on this machine: memory is not checked")
+        plan.remarks.append(
+            f"the config.json of {facts.model} is not on this machine: memory and positions are not checked"
+        )
         return
+    check_positions(shape, request.config, prompt_tokens=facts.prompt_tokens)
     load = load_of(request.config, prompt_tokens=facts.prompt_tokens, critic=False)
     needed = trainer_bytes(shape, load, ranks=facts.processes)
     found = gpus_here()

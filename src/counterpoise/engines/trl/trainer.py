@@ -20,7 +20,7 @@ from counterpoise.engines.outside import (
 )
 from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.trl.checks import GLOBAL_DIVISOR, check_arguments, check_version, remarks
-from counterpoise.engines.trl.columns import check_columns, kinds_of
+from counterpoise.engines.trl.data import check_data, row_kinds
 from counterpoise.engines.trl.own_rewards import WATCH, interruptible, stopped, watched
 from counterpoise.engines.watch import is_own
 from counterpoise.errors import CheckpointError, MissingExtraError
@@ -89,7 +89,7 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
             steps=max(1, args.max_steps), length=args.max_completion_length
         )  # refuses what is wrong before a model is loaded
         train, evaluation = (*positional, None, None)[:2]
-        check_columns(
+        check_data(
             named.get("train_dataset", train),
             named.get("eval_dataset", evaluation),
             args=args,
@@ -129,7 +129,7 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         return self._parts
 
     def _calculate_rewards(self, inputs: Any, *rest: Any) -> Any:
-        kinds = kinds_of(
+        kinds = row_kinds(
             inputs, self._task_column if self.model.training else None
         )  # nothing reads them in an evaluation
         try:

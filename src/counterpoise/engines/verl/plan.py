@@ -23,7 +23,14 @@ from counterpoise.errors import UsageError
 from counterpoise.files import read_json
 from counterpoise.launch.directory import RUN_FILE, begin_directory, check_launched
 from counterpoise.launch.machine import check_gpus, check_memory, check_python, check_reachable, gpus_here
-from counterpoise.launch.plan import LaunchPlan, LaunchRequest, engine_model, load_of, parameters_of
+from counterpoise.launch.plan import (
+    LaunchPlan,
+    LaunchRequest,
+    check_positions,
+    engine_model,
+    load_of,
+    parameters_of,
+)
 from counterpoise.launch.prompts import fitting_prompts
 from counterpoise.launch.sizes import GIB, sampler_ranks, shape_of, trainer_bytes
 from counterpoise.launch.translation import Surroundings, has_terms, translate, updates_per_step
@@ -161,12 +168,7 @@ def _measure(request: LaunchRequest, plan: LaunchPlan, facts: Surroundings, memo
             f"the config.json of {facts.model} is not on this machine: memory and positions are not checked"
         )
         return
-    tokens = facts.prompt_tokens + config.rollout.max_tokens
-    if shape.positions is not None and tokens > shape.positions:
-        raise UsageError(
-            f"prompts of {facts.prompt_tokens} and responses of {config.rollout.max_tokens} tokens do not fit into the model's "
-            f"{shape.positions} positions; set rollout.max_tokens={max(1, shape.positions - facts.prompt_tokens)} or less"
-        )
+    check_positions(shape, config, prompt_tokens=facts.prompt_tokens)
     load = load_of(config, prompt_tokens=facts.prompt_tokens, critic=has_critic(config))
     needed = trainer_bytes(shape, load, ranks=facts.processes)
     found = gpus_here()
