@@ -6,6 +6,7 @@ given back else. Modules are a million objects that live as long as the process,
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ _MANY = 100_000
 
 @contextmanager
 def seldom_collected() -> Iterator[None]:
-    """Walk every 100,000 objects alone inside: a message about a mistake is written before."""
+    """Walk every 100,000 objects alone inside, before which a message about a mistake is written, and not once more when Python ends."""
+    atexit.register(gc.disable)
     before = gc.get_threshold()
     gc.set_threshold(_MANY, *before[1:])
     try:
