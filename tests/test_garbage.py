@@ -65,6 +65,12 @@ def test_modules_are_never_walked_through(tmp_path):
     assert _said(ENGINE, cwd=tmp_path) == ["0", "0", "True", "True", "True"]
 
 
+def test_a_command_ends_without_another_walk(tmp_path):
+    # What is registered first runs last.
+    last = "import atexit, gc; atexit.register(lambda: print(gc.isenabled()))\nfrom counterpoise.cli.app import main\nmain()"
+    assert _said(last, "--version", cwd=tmp_path) == ["False"]
+
+
 def test_nothing_is_frozen_where_torch_is_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", sys)
     frozen = gc.get_freeze_count()
