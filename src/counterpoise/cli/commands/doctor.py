@@ -127,8 +127,7 @@ def _python() -> Iterable[Check]:
 
 def _bytecode() -> Check:
     """Whether modules are compiled once or at each start, seen on the largest one (or on ours, where it is missing)."""
-    spec = find_spec("torch") or find_spec("counterpoise")
-    source = Path(spec.origin) if spec is not None and spec.origin is not None else Path(__file__)
+    source = Path(getattr(find_spec("torch"), "origin", None) or __file__)
     kept, remedy = Path(cache_from_source(source)), ""
     folder = next(parent for parent in kept.parents if parent.exists())
     if kept.exists():
