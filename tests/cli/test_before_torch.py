@@ -144,7 +144,11 @@ OF_VERIFIERS = [
     ["launch", "verl", "FILE", "tasks.name=cuntdown", "--dry-run"],
     ["config", "creditt"],
 ]
-FOR_NONE = (*HEAVY, "scipy", "asyncio", "pebble", "datasets", "huggingface_hub", "plotly")
+FOR_NONE = (
+    *HEAVY,
+    *("scipy", "asyncio", "pebble", "datasets", "huggingface_hub", "plotly", "pandas", "sklearn"),
+    *("ssl", "http.client", "jsonschema"),
+)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +162,7 @@ FOR_NONE = (*HEAVY, "scipy", "asyncio", "pebble", "datasets", "huggingface_hub",
             ],
             (*FOR_NONE, "counterpoise.tasks.sources.files", "counterpoise.tasks.generators.facts"),
         ),
+        ([["--help"]], (*FOR_NONE, "numpy", "pydantic", "counterpoise.config", "counterpoise.credit")),
         (OTHERS, FOR_NONE),
         (OF_VERIFIERS, (*HEAVY, "counterpoise.verifiers.compare.math", "counterpoise.verifiers.guests.code")),
         ([["passk", "no.jsonl"]], ("counterpoise.cli.commands.eval", "counterpoise.cli.commands.doctor")),

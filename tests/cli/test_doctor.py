@@ -1,4 +1,8 @@
 import json
+import os
+import sys
+from importlib.util import cache_from_source, find_spec
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -32,6 +36,38 @@ def test_json_holds_the_same_checks():
     assert [(check["section"], check["name"]) for check in json.loads(result.stdout)] == [
         (check.section, check.name) for check in examine()
     ]
+
+
+@pytest.mark.parametrize(
+    ("refused", "kept", "writable", "status", "says", "remedy"),
+    [
+        (False, True, True, "yes", "compiled once", ""),
+        (True, True, True, "yes", "compiled once", ""),  # made when it was installed, and read all the same
+        (
+            True,
+            False,
+            True,
+            "no",
+            "PYTHONDONTWRITEBYTECODE is set",
+            "unset PYTHONDONTWRITEBYTECODE, or python -m compileall",
+        ),
+        (False, False, False, "no", "cannot be written", "export PYTHONPYCACHEPREFIX="),
+        (False, False, True, "info", "when a module is first imported", ""),
+    ],
+)
+def test_whether_modules_are_compiled_at_each_start(
+    monkeypatch, tmp_path, refused, kept, writable, status, says, remedy
+):
+    monkeypatch.setattr(sys, "dont_write_bytecode", refused)
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
+    monkeypatch.setattr(os, "access", lambda *_: writable)
+    if kept:
+        file = Path(cache_from_source(find_spec("torch").origin))
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"")
+    found = doctor_module._bytecode()
+    assert (found.section, found.name, found.status) == ("python", "bytecode", status)
+    assert says in found.detail and found.remedy.startswith(remedy) and bool(found.remedy) == bool(remedy)
 
 
 def test_the_local_engine_is_usable_here():

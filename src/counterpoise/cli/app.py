@@ -29,6 +29,7 @@ from counterpoise import __version__
 from counterpoise.cli import console
 from counterpoise.cli.output import guarded_streams, lost
 from counterpoise.errors import CounterpoiseError
+from counterpoise.garbage import seldom_collected
 
 __all__ = ["COMMANDS", "GROUPS", "TRACEBACK_VARIABLE", "app", "main"]
 
@@ -214,7 +215,7 @@ app = _make_app()
 
 def main() -> None:
     """Console entry point: run the command of `sys.argv` and exit with its code."""
-    with guarded_streams():
+    with guarded_streams(), seldom_collected():
         code = _with_output(_run())
     sys.exit(code)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from counterpoise.cli import completion, console
+from counterpoise.garbage import importing_the_engine
 
 if TYPE_CHECKING:
     from counterpoise.config import RunConfig
@@ -75,7 +76,9 @@ def demo(
     problems = [check_run(config) for config in configs]  # all of them before an hour of the first
     from counterpoise.cli.commands.train import show_result
     from counterpoise.cli.live import LiveObserver
-    from counterpoise.engines.local import train
+
+    with importing_the_engine():
+        from counterpoise.engines.local import train
     from counterpoise.runs.directory import RunDirectory
 
     results = []

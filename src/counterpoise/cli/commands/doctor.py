@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
+from importlib.util import cache_from_source, find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -122,6 +122,31 @@ def _python() -> Iterable[Check]:
             detail=version or "missing",
             remedy="" if version else "pip install counterpoise",
         )
+    yield _bytecode()
+
+
+def _bytecode() -> Check:
+    """Whether modules are compiled once or at each start, seen on the largest one (or on ours, where it is missing)."""
+    source = Path(getattr(find_spec("torch"), "origin", None) or __file__)
+    kept, remedy = Path(cache_from_source(source)), ""
+    folder = next(parent for parent in kept.parents if parent.exists())
+    if kept.exists():
+        status, detail = "yes", "kept: modules are compiled once"
+    elif sys.dont_write_bytecode:
+        status, detail = (
+            "no",
+            "PYTHONDONTWRITEBYTECODE is set: each start compiles what it imports, and takes twice as long",
+        )
+        remedy = f"unset PYTHONDONTWRITEBYTECODE, or python -m compileall -q {source.parents[1]}"
+    elif not os.access(folder, os.W_OK):
+        status, detail = (
+            "no",
+            f"{folder} cannot be written: each start compiles what it imports, and takes twice as long",
+        )
+        remedy = "export PYTHONPYCACHEPREFIX=$HOME/.cache/python (a folder where modules are kept compiled)"
+    else:
+        status, detail = "info", "written when a module is first imported; the next start is twice as fast"
+    return Check(section="python", name="bytecode", status=status, detail=detail, remedy=remedy)
 
 
 def _compute() -> Iterable[Check]:

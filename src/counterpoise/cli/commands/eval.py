@@ -17,6 +17,7 @@ from counterpoise.cli.subject import refuse_contradictions, refuse_no_model
 from counterpoise.cli.sweep import SWEEP_HELP, refuse_swept
 from counterpoise.cli.sweep_local import sweep_model, sweep_run
 from counterpoise.errors import UsageError
+from counterpoise.garbage import importing_the_engine
 from counterpoise.targets import refuse_step, run_and_step
 
 if TYPE_CHECKING:
@@ -203,7 +204,9 @@ def _evaluate_run(
         _checkpoints(run, checkpoints, metrics, as_json=as_json)
         return
     from counterpoise.cli.live import LazyProgress
-    from counterpoise.jobs.evaluate import evaluate_run
+
+    with importing_the_engine():
+        from counterpoise.jobs.evaluate import evaluate_run
 
     with LazyProgress(f"evaluating {target}") as show:
         step, result = evaluate_run(run, step=step, on_progress=show, say=console.note)
@@ -226,7 +229,9 @@ def _evaluate_model(
     config = parse_config({"model": {"name": target}, **sections_of(given)}, settings, source="command line")
     check_evaluation(config)
     from counterpoise.cli.live import LazyProgress
-    from counterpoise.jobs.evaluate import evaluate_model
+
+    with importing_the_engine():
+        from counterpoise.jobs.evaluate import evaluate_model
 
     with LazyProgress(f"evaluating {target}") as show:
         directory = out or evaluation_folder(target, config)
@@ -254,7 +259,9 @@ def _checkpoints(run: RunDirectory, which: str, metrics: Sequence[str], *, as_js
     from counterpoise.cli.live import LazyProgress
     from counterpoise.cli.views.passk import estimates_table
     from counterpoise.cli.views.progression import progression_table
-    from counterpoise.jobs.checkpoints import chosen_steps, evaluate_checkpoints
+
+    with importing_the_engine():
+        from counterpoise.jobs.checkpoints import chosen_steps, evaluate_checkpoints
 
     steps = chosen_steps(run, [word.strip() for word in which.split(",")], say=console.note)
     with ExitStack() as stack:

@@ -12,6 +12,7 @@ from rich.text import Text
 from counterpoise.cli import completion, console
 from counterpoise.cli.named import named_config
 from counterpoise.errors import UsageError
+from counterpoise.garbage import importing_the_engine
 from counterpoise.text import counted
 
 if TYPE_CHECKING:
@@ -79,8 +80,10 @@ def train(
             "--samples prints the rollouts that a run keeps, and diagnostics.samples_every=0 keeps none; set it to a number of steps"
         )
     from counterpoise.cli.live import LiveObserver
-    from counterpoise.engines.local import train as run_training
-    from counterpoise.processes import is_main
+
+    with importing_the_engine():
+        from counterpoise.engines.local import train as run_training
+        from counterpoise.processes import is_main
 
     if dry_run:
         _try(opened if run.is_dir() else RunDirectory.planned(config), problems)

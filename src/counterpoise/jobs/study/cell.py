@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from counterpoise.errors import CounterpoiseError, TrainingError
+from counterpoise.garbage import importing_the_engine
 
 __all__ = ["train_cell"]
 
@@ -50,8 +51,9 @@ class _Teller:
 
 def train_cell(path: Path, out: TextIO, *, new: bool) -> int:
     """Train the run in `path`, just made where it is `new`, and report how it ended; the exit code is 0 where the report was written."""
-    from counterpoise.engines.local import train  # torch
-    from counterpoise.engines.local.interrupt import RunInterruptedError
+    with importing_the_engine():
+        from counterpoise.engines.local import train
+        from counterpoise.engines.local.interrupt import RunInterruptedError
     from counterpoise.runs.directory import RunDirectory
 
     teller = _Teller(out)

@@ -19,6 +19,7 @@ from counterpoise.build.problems import Problems, problems_of
 from counterpoise.config import RunConfig
 from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.statistics.places import place_text
+from counterpoise.garbage import importing_the_engine
 from counterpoise.jobs.study.pace import TimeLeft
 from counterpoise.runfile import settled
 from counterpoise.runs.directory import RunDirectory
@@ -178,7 +179,8 @@ class Study:
             ConfigError: a run of an earlier study by this name was made with other settings.
             RunInterruptedError: Ctrl-C; the same call goes on from there.
         """
-        from counterpoise.engines.local import train  # torch
+        with importing_the_engine():
+            from counterpoise.engines.local import train
 
         failed: list[tuple[StudyRun, str]] = []
         pace = TimeLeft()
