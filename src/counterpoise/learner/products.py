@@ -41,8 +41,8 @@ def onednn_pays() -> bool:
 
 
 @contextmanager
-def multiplying(model: nn.Module, products: ProductsName) -> Iterator[None]:
-    """Let products of the model's linear modules, and of `times`, be made as `products` says.
+def multiplying(model: nn.Module | None, products: ProductsName) -> Iterator[None]:
+    """Let products of the model's linear modules, if there is one, and of `times` be made as `products` says.
 
     Modules of other classes, or with a `forward` of their own, are left alone; so is everything under autocast, in another type than
     float32 or on another device than the CPU. Gradients must be taken before it ends where layers are recomputed for them.
@@ -54,9 +54,10 @@ def multiplying(model: nn.Module, products: ProductsName) -> Iterator[None]:
         raise UsageError(
             "learner.products=onednn, and this torch is built without oneDNN; set learner.products=auto, or install a torch that has it"
         )
-    linear = [module for module in model.modules() if type(module) is nn.Linear and "forward" not in vars(module)]
+    modules = [] if model is None else model.modules()
+    linear = [module for module in modules if type(module) is nn.Linear and "forward" not in vars(module)]
     on_cpu = any(module.weight.device.type == "cpu" and module.weight.dtype == torch.float32 for module in linear)
-    if not on_cpu or products == "torch" or (products == "auto" and not onednn_pays()):
+    if not (on_cpu or model is None) or products == "torch" or (products == "auto" and not onednn_pays()):
         yield
         return
     token = _ACTIVE.set(True)
