@@ -120,6 +120,12 @@ def test_a_run_that_was_begun_before_prompts_were_shared_goes_on_as_it_was():
     assert parse_config({"learner": {"share_prompts": True}}, stored=True).learner.share_prompts
 
 
+def test_a_run_that_was_begun_before_products_were_chosen_goes_on_as_it_was():
+    assert parse_config({}).learner.products == "auto"
+    assert parse_config({"learner": {"share_prompts": True}}, stored=True).learner.products == "torch"
+    assert parse_config({"learner": {"products": "onednn"}}, stored=True).learner.products == "onednn"
+
+
 def test_a_run_that_was_begun_before_decoding_was_fused_goes_on_as_it_was():
     assert parse_config({}).rollout.flat_decode
     assert not parse_config({"rollout": {"max_tokens": 9}}, stored=True).rollout.flat_decode

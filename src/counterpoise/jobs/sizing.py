@@ -104,7 +104,7 @@ def measure_pace(
         return time.perf_counter() - begun
 
     model.train()
-    with updating(model):
+    with updating(model, config.learner.products):
         taken = once()
         if taken < _SHORT:
             taken = min(taken, once())

@@ -151,7 +151,7 @@ class Critic:
         span = max(lengths, default=0)
         tokens, after = torch.zeros(len(rollouts), span + 1), torch.zeros(len(rollouts))
         mask = torch.zeros(len(rollouts), span, dtype=torch.bool)
-        with evaluating(self._decoder):
+        with evaluating(self._decoder, self._settings.products):
             for part in self._parts(read, np.arange(len(read))):
                 found, _ = self._forward(read, part)
                 tokens[torch.from_numpy(part.rows), : found.shape[1]] = found.cpu()
@@ -193,7 +193,7 @@ class Critic:
         process, processes = self._accelerator.process_index, self._processes
         deck = make_deck(group_ids, live, settings, process=process, processes=processes)
         generator = np.random.default_rng(seed)
-        with updating(self._decoder):
+        with updating(self._decoder, settings.products):
             for _ in range(settings.epochs):
                 for rows in deck.deal(generator):
                     self._step(rollouts, rows[live[rows]], values, returns, sums)

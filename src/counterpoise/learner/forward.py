@@ -14,6 +14,8 @@ from torch import nn
 from counterpoise.errors import UsageError
 from counterpoise.learner.batches import pad_rows
 from counterpoise.learner.logprob import automatic_chunk, statistics_from_hidden, statistics_from_logits
+from counterpoise.learner.products import multiplying
+from counterpoise.learner.settings import ProductsName
 from counterpoise.learner.states import predicting_states, proven_window
 from counterpoise.types import Rollout
 
@@ -157,21 +159,22 @@ def response_log_probs(
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Run without dropout, and put every module's mode back afterwards."""
+def evaluating(model: nn.Module, products: ProductsName = "torch") -> Iterator[None]:
+    """Run without dropout, multiplying as `products` says, and put every module's mode back afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        yield
+        with multiplying(model, products):
+            yield
     finally:
         for module, was_training in modes:
             module.training = was_training
 
 
 @contextmanager
-def updating(model: nn.Module) -> Iterator[None]:
+def updating(model: nn.Module, products: ProductsName = "torch") -> Iterator[None]:
     """No dropout; layers that recompute their activations do so in training mode alone, so they alone get it."""
-    with evaluating(model):
+    with evaluating(model, products):
         for module in model.modules():
             if getattr(module, "gradient_checkpointing", False):
                 module.training = True

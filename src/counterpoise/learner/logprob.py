@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
+from counterpoise.learner.products import times
+
 __all__ = ["automatic_chunk", "statistics_from_hidden", "statistics_from_logits"]
 
 _CHUNK_ELEMENTS = 2**25
@@ -127,9 +129,9 @@ class _HeadStatistics(torch.autograd.Function):
             to_z.scatter_add_(1, targets[part, None], g)
             to_z = to_z.div_(temperature).to(kind)
             if to_hidden is not None:
-                to_hidden[part] = to_z @ cast[0]
+                to_hidden[part] = times(to_z, cast[0].T, rows=len(to_z))
             if to_weight is not None:
-                to_weight += to_z.T @ hidden[part].to(kind)
+                to_weight += times(to_z.T, hidden[part].to(kind).T, rows=len(to_z))
             if to_bias is not None:
                 to_bias += to_z.sum(dim=0)
         return to_hidden, to_weight, to_bias, None, None, None, None, None
@@ -144,5 +146,7 @@ def _cast(
 def _logits(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, temperature: float) -> torch.Tensor:
     """(rows, V) fresh float32 logits over the temperature, safe to overwrite."""
     with torch.autocast(hidden.device.type, enabled=False):
-        z = F.linear(hidden.to(weight.dtype), weight, bias).float()
+        hidden = hidden.to(weight.dtype)
+        z = times(hidden, weight, rows=len(hidden)) if bias is None else F.linear(hidden, weight, bias)
+    z = z.float()
     return z.div_(temperature) if temperature != 1.0 else z

@@ -8,10 +8,12 @@ from typing import Literal
 
 from counterpoise.errors import UsageError
 
-__all__ = ["LearnerSettings", "OldLogProbs", "ScheduleName"]
+__all__ = ["LearnerSettings", "OldLogProbs", "ProductsName", "ScheduleName"]
 
 ScheduleName = Literal["constant", "linear", "cosine"]
 OldLogProbs = Literal["sampler", "learner"]
+ProductsName = Literal["auto", "torch", "onednn"]
+"""Who multiplies: torch as it is, oneDNN, or the faster of the two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,8 @@ class LearnerSettings:
     """Response tokens whose logits exist at once; None picks the number that keeps float32 logits under 128 MiB."""
     share_prompts: bool = True
     """Compute each prompt once for all its responses, forward and backward, where the model is proven to allow it."""
+    products: ProductsName = "auto"
+    """Who multiplies float32 matrices on a CPU; `auto` takes oneDNN where it is measured to be much faster (`learner.products`)."""
     old_log_probs: OldLogProbs = "sampler"
     """Denominator of the importance ratio: what the sampler recorded, or the learner's own weights before the first step."""
     needs_entropy: bool = False

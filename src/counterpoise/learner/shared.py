@@ -42,14 +42,17 @@ class _Block:
     """Some tokens that lie end to end, as rows of equal width."""
 
     cells: torch.Tensor
-    """(R, W) int64 token of each cell; padding repeats some token."""
+    """(R, W) int64 token of each cell; padding is the first blank token."""
     places: torch.Tensor
     """(n,) int64 cell of each token in the flattened (R * W)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedLayout:
-    """Where the tokens of B rows with G prompts lie: prompts end to end, then responses without their last tokens."""
+    """Where the tokens of B rows with G prompts lie: prompts end to end, then responses without their last tokens, then blank ones.
+
+    A blank token, of which there is at least one, is read by nobody and nothing flows back to it.
+    """
 
     input_ids: torch.Tensor
     """(1, N) int64."""
@@ -57,8 +60,8 @@ class SharedLayout:
     """(1, N) int64 place of each token in its own row."""
     predicting: torch.Tensor
     """(M,) int64 token from whose state each masked-in response token is predicted, in row-major order."""
-    prompt_tokens: int
-    """The first so many of the N are prompts'."""
+    blanks: int
+    """Tokens at the end that are nobody's."""
     prompts: _Block
     """(G, P)."""
     responses: _Block | None
@@ -66,7 +69,7 @@ class SharedLayout:
     keys: torch.Tensor
     """(B, L) int64 token of each place of a row, prompt and response."""
     own: torch.Tensor
-    """(N - prompt_tokens,) int64 cell in the flattened (B * L) of each response token."""
+    """(n,) int64 cell in the flattened (B * L) of each response token."""
     member: torch.Tensor
     """(G, B) 1 where the row has the prompt."""
     seen: torch.Tensor
@@ -75,8 +78,8 @@ class SharedLayout:
     """The window that each attention layer asked for in the last pass."""
 
 
-def shared_layout(rollouts: Sequence[Rollout], rows: PaddedRows) -> SharedLayout:
-    """Lay out rollouts, of which `rows` is the padded form."""
+def shared_layout(rollouts: Sequence[Rollout], rows: PaddedRows, *, block: int = 1) -> SharedLayout:
+    """Lay out rollouts, of which `rows` is the padded form, as a multiple of `block` tokens."""
     device = rows.input_ids.device
     number, first = numbered_prompts(rollouts)
     sizes = np.array([len(rollouts[row].prompt_ids) for row in first])
@@ -88,9 +91,10 @@ def shared_layout(rollouts: Sequence[Rollout], rows: PaddedRows) -> SharedLayout
     own_prompt = sizes[number][:, None]
     keys = np.where(column < own_prompt, starts[number][:, None] + column, begins[:, None] + column - own_prompt)
     real = column < (own_prompt + rests[:, None])
-    keys = np.where(real, keys, 0)
+    keys = np.where(real, keys, total)
     is_response = real & (column >= own_prompt)
-    ids, at = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64)
+    blanks = block - total % block
+    ids, at = (np.zeros(total + blanks, dtype=np.int64) for _ in range(2))
     padded = rows.input_ids.cpu().numpy()
     ids[keys[real]] = padded[real]
     at[keys[real]] = np.broadcast_to(column, keys.shape)[real]
@@ -103,9 +107,9 @@ def shared_layout(rollouts: Sequence[Rollout], rows: PaddedRows) -> SharedLayout
         input_ids=put(ids)[None],
         positions=put(at)[None],
         predicting=put(keys.reshape(-1))[rows.positions],
-        prompt_tokens=prompts,
-        prompts=_block(sizes, put),
-        responses=_block(rests, put) if rests.any() else None,
+        blanks=blanks,
+        prompts=_block(sizes, starts, total, put),
+        responses=_block(rests, begins, total, put) if rests.any() else None,
         keys=put(keys),
         own=put(np.flatnonzero(is_response)),
         member=put((np.arange(len(first))[:, None] == number[None, :]).astype(np.float32)),
@@ -168,113 +172,118 @@ def _attention(
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     if shared_prompts is None or asked or attention_mask is not None or dropout or not causal:
         raise UnsharedError
-    layout, first = shared_prompts, shared_prompts.prompt_tokens
+    layout = shared_prompts
     layout.calls.append(sliding_window)
     queries, keys, values = (part.transpose(1, 2)[0] for part in (query, key, value))
-    flat_q, flat_k, flat_v = (part.flatten(1) for part in (queries, keys, values))
     shapes = [part.shape[1:] for part in (queries, keys, values)]
+    own_queries, queries = _applied(_Queries, queries.flatten(1), layout)
+    (own_keys, keys), (own_values, values) = (_applied(_HandOut, part.flatten(1), layout) for part in (keys, values))
 
     def heads(part: torch.Tensor, index: int) -> torch.Tensor:
         return part.view(*part.shape[:2], *shapes[index]).transpose(1, 2)
 
-    own = layout.prompts
     grouped = shapes[0][0] != shapes[1][0]
     found = F.scaled_dot_product_attention(
-        heads(_pad(flat_q[:first], own), 0),
-        heads(_pad(flat_k[:first], own), 1),
-        heads(_pad(flat_v[:first], own), 2),
+        heads(own_queries, 0),
+        heads(own_keys, 1),
+        heads(own_values, 2),
         is_causal=True,
         scale=scaling,
         enable_gqa=grouped,
     )
-    out = [_unpad(found.transpose(1, 2).flatten(2), own)]
+    read = [found.transpose(1, 2).flatten(2)]
     if layout.responses is not None:
         found = F.scaled_dot_product_attention(
-            heads(_pad(flat_q[first:], layout.responses), 0),
-            heads(_hand_out(flat_k, layout), 1),
-            heads(_hand_out(flat_v, layout), 2),
+            heads(queries, 0),
+            heads(keys, 1),
+            heads(values, 2),
             attn_mask=layout.seen,
             scale=scaling,
             enable_gqa=grouped,
         )
-        out.append(_unpad(found.transpose(1, 2).flatten(2), layout.responses))
-    return torch.cat(out).view(1, -1, shapes[0][0], shapes[2][1]), None
+        read.append(found.transpose(1, 2).flatten(2))
+    return _applied(_Collect, layout, *read).view(1, -1, shapes[0][0], shapes[2][1]), None
 
 
-class _Pad(torch.autograd.Function):
-    """(n, D) tokens -> (R, W, D) cells."""
+class _Queries(torch.autograd.Function):
+    """(N, D) tokens -> (G, P, D) cells of the prompts and (B, T, D) of the responses."""
 
     @staticmethod
-    def forward(ctx: Any, tokens: torch.Tensor, cells: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(places)
-        return tokens.index_select(0, cells.flatten()).view(*cells.shape, -1)
+    def forward(ctx: Any, tokens: torch.Tensor, layout: SharedLayout) -> tuple[torch.Tensor, torch.Tensor]:
+        ctx.layout = layout
+        rest = tokens.new_empty(0) if layout.responses is None else _spread(tokens, layout.responses.cells)
+        return _spread(tokens, layout.prompts.cells), rest
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         # padded queries are read by nobody and padded keys seen by nobody: their gradient is zero
-        return grad.reshape(-1, grad.shape[-1]).index_select(0, *ctx.saved_tensors), None, None
-
-
-class _Unpad(torch.autograd.Function):
-    """(R, W, D) cells -> (n, D) tokens."""
-
-    @staticmethod
-    def forward(ctx: Any, cells: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(places)
-        ctx.shape = cells.shape
-        return cells.reshape(-1, cells.shape[-1]).index_select(0, places)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        rows, width, size = ctx.shape
-        (places,) = ctx.saved_tensors
-        blank = grad.new_zeros(rows * width, size)
-        return blank.index_copy_(0, places, grad).view(rows, width, size), None
+        layout: SharedLayout = ctx.layout
+        blocks = [layout.prompts] if layout.responses is None else [layout.prompts, layout.responses]
+        return _together([(grad, block.places) for grad, block in zip(grads, blocks, strict=False)], layout), None
 
 
 class _HandOut(torch.autograd.Function):
-    """(N, D) tokens -> (B, L, D) rows, a prompt's tokens to each of its rows; back come the sums over them."""
+    """(N, D) tokens -> (G, P, D) prompts, and (B, L, D) rows, a prompt's tokens in each of its rows; back come the sums over them."""
 
     @staticmethod
-    def forward(ctx: Any, tokens: torch.Tensor, layout: SharedLayout) -> torch.Tensor:
+    def forward(ctx: Any, tokens: torch.Tensor, layout: SharedLayout) -> tuple[torch.Tensor, torch.Tensor]:
         ctx.layout = layout
-        return tokens.index_select(0, layout.keys.flatten()).view(*layout.keys.shape, -1)
+        rest = tokens.new_empty(0) if layout.responses is None else _spread(tokens, layout.keys)
+        return _spread(tokens, layout.prompts.cells), rest
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, own: torch.Tensor, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        layout: SharedLayout = ctx.layout
+        if layout.responses is None:
+            return _together([(own, layout.prompts.places)], layout), None
+        prompts, span = layout.prompts.cells.shape
+        # a product with ones and zeros, for its order of sums is the same every time, which atomic additions' is not
+        parts = grad[:, :span].reshape(grad.shape[0], -1)
+        sums = (layout.member.to(parts.dtype) @ parts).view(prompts, span, -1)
+        return _together([(sums.add_(own), layout.prompts.places), (grad, layout.own)], layout), None
+
+
+class _Collect(torch.autograd.Function):
+    """(G, P, D) cells of the prompts and (B, T, D) of the responses -> (N, D) tokens."""
+
+    @staticmethod
+    def forward(ctx: Any, layout: SharedLayout, *cells: torch.Tensor) -> torch.Tensor:
+        ctx.layout = layout
+        blocks = [layout.prompts] if layout.responses is None else [layout.prompts, layout.responses]
+        return _together([(part, block.places) for part, block in zip(cells, blocks, strict=True)], layout)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         layout: SharedLayout = ctx.layout
-        rows, width, size = grad.shape
-        prompts, span = layout.prompts.cells.shape
-        # a product with ones and zeros, for its order of sums is the same every time, which atomic additions' is not
-        parts = grad[:, :span].reshape(rows, -1)
-        sums = (layout.member.to(parts.dtype) @ parts).view(prompts * span, size)
-        own = grad.reshape(rows * width, size).index_select(0, layout.own)
-        return torch.cat([sums.index_select(0, layout.prompts.places), own]), None
+        # padding gets the gradient of the blank token, which is zero
+        found = [_spread(grad, layout.prompts.cells)]
+        return None, *found, *([] if layout.responses is None else [_spread(grad, layout.responses.cells)])
 
 
-def _pad(tokens: torch.Tensor, block: _Block) -> torch.Tensor:
-    found: torch.Tensor = _Pad.apply(tokens, block.cells, block.places)  # type: ignore[no-untyped-call]
-    return found
+def _applied(function: type[torch.autograd.Function], *given: Any) -> Any:
+    return function.apply(*given)  # type: ignore[no-untyped-call]
 
 
-def _unpad(cells: torch.Tensor, block: _Block) -> torch.Tensor:
-    found: torch.Tensor = _Unpad.apply(cells, block.places)  # type: ignore[no-untyped-call]
-    return found
+def _spread(tokens: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+    """(N, D) tokens -> (R, W, D) cells."""
+    return tokens.index_select(0, cells.flatten()).view(*cells.shape, -1)
 
 
-def _hand_out(tokens: torch.Tensor, layout: SharedLayout) -> torch.Tensor:
-    found: torch.Tensor = _HandOut.apply(tokens, layout)  # type: ignore[no-untyped-call]
-    return found
+def _together(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], layout: SharedLayout) -> torch.Tensor:
+    """(N, D) tokens from (R, W, D) cells and the places of the tokens among them, part by part, zeros behind them."""
+    size = parts[0][0].shape[-1]
+    found = [cells.reshape(-1, size).index_select(0, places) for cells, places in parts]
+    return torch.cat([*found, found[0].new_zeros(layout.blanks, size)])
 
 
 def _starts(sizes: Any) -> Any:
     return np.cumsum(sizes) - sizes
 
 
-def _block(sizes: Any, put: Any) -> _Block:
+def _block(sizes: Any, starts: Any, blank: int, put: Any) -> _Block:
     column = np.arange(int(sizes.max()))[None, :]
     real = column < sizes[:, None]
-    return _Block(cells=put(np.where(real, _starts(sizes)[:, None] + column, 0)), places=put(np.flatnonzero(real)))
+    return _Block(cells=put(np.where(real, starts[:, None] + column, blank)), places=put(np.flatnonzero(real)))

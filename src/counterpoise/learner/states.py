@@ -18,6 +18,7 @@ from counterpoise.learner.batches import (
     shared_batches,
     sharing_gain,
 )
+from counterpoise.learner.products import row_block
 from counterpoise.learner.shared import UNBOUNDED, UnsharedError, dropless, shared_layout, shared_states
 from counterpoise.types import Rollout, StopReason
 
@@ -41,7 +42,7 @@ def predicting_states(trunk: nn.Module, rollouts: Sequence[Rollout], rows: Padde
         shared: compute each prompt once. A trunk in training mode is passed plainly all the same (`shared.dropless`).
     """
     if shared and dropless(trunk):
-        return shared_states(trunk, shared_layout(rollouts, rows))
+        return shared_states(trunk, shared_layout(rollouts, rows, block=row_block()))
     hidden: torch.Tensor = trunk(input_ids=rows.input_ids, use_cache=False)[0]
     return hidden.flatten(0, 1).index_select(0, rows.positions)
 

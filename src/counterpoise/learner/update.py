@@ -171,7 +171,7 @@ class Learner:
             generator = np.random.default_rng(seed)
         taken = skipped = 0
         planned = deck.hands * settings.epochs
-        with updating(self._model):
+        with updating(self._model, self._settings.products):
             batch = self._frozen_log_probs(batch, sums, one_step=planned == 1)
             for epoch in range(settings.epochs):
                 for index, rows in enumerate(deck.deal(generator)):
@@ -207,7 +207,7 @@ class Learner:
             UsageError: the rollouts were drawn at different temperatures.
         """
         rows = np.flatnonzero([rollout.mask.any() for rollout in rollouts])
-        with updating(self._model):
+        with updating(self._model, self._settings.products):
             table = self._passes.table(rollouts, rows, temperature=common_temperature(rollouts)).cpu().numpy()
         return [row[: len(rollout.mask)][rollout.mask] for row, rollout in zip(table, rollouts, strict=True)]
 

@@ -49,6 +49,7 @@ RESUMABLE = (
     "learner.tokens_per_microbatch",
     "learner.chunk_tokens",
     "learner.share_prompts",
+    "learner.products",
     "rollout.max_rows",
     "rollout.flat_decode",
     "rollout.compiled_decode",

@@ -26,6 +26,7 @@ CONFIG = parse_config(
             "tokens_per_microbatch": 64,
             "chunk_tokens": 32,
             "share_prompts": False,
+            "products": "onednn",
             "old_log_probs": "learner",
         },
     }
@@ -45,6 +46,7 @@ POLICY = {
     "tokens_per_microbatch": 64,
     "chunk_tokens": 32,
     "share_prompts": False,
+    "products": "onednn",
     "old_log_probs": "learner",
     "needs_entropy": True,
     "needs_reference": False,

@@ -128,7 +128,7 @@ def _with(config: RunConfig, precision: Precision) -> RunConfig:
 
 def _rates(config: RunConfig, device: torch.device) -> dict[str, float]:
     rows, width = product_shape(config)
-    return precision_rates(device, rows=rows, width=width)
+    return precision_rates(device, rows=rows, width=width, products=config.learner.products)
 
 
 def _measured(run: RunDirectory, keep: bool) -> tuple[Precision, str]:

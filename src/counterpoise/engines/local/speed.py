@@ -17,6 +17,8 @@ import torch
 
 from counterpoise.config import RunConfig
 from counterpoise.files import read_json, read_json_lines
+from counterpoise.learner.products import multiplying, times
+from counterpoise.learner.settings import ProductsName
 from counterpoise.models.registry import resolve_model
 from counterpoise.processes import on_main, usable_cores, use_threads
 from counterpoise.runs.directory import MEASURED, RunDirectory
@@ -88,7 +90,8 @@ def product_rate(
 ) -> float:
     """GFLOP/s, by the clock, of (rows, width) x (width, 4 width) in about 50 ms; torch's number of threads is as before afterwards.
 
-    The left side is float32 and so is the result: another type is cast to and from, as in a step. With `fastest` the rate is that of the
+    The left side is float32 and so is the result: another type is cast to and from, as in a step. oneDNN multiplies where it was told to
+    (`learner.products`). With `fastest` the rate is that of the
     fastest product in those 50 ms and not of all: what else runs on the machine does not show in it.
 
     Raises:
@@ -99,11 +102,11 @@ def product_rate(
     try:
         left = torch.ones(rows, width, device=device)
         right = torch.ones(width, 4 * width, dtype=dtype, device=device)
-        (left.to(dtype) @ right).float()  # the first one starts the threads
+        times(left.to(dtype), right.T, rows=rows).float()  # the first one starts the threads
         _wait(left.device)
         ends = [time.perf_counter()]
         while len(ends) == 1 or ends[-1] - ends[0] < _SECONDS:
-            (left.to(dtype) @ right).float()
+            times(left.to(dtype), right.T, rows=rows).float()
             _wait(left.device)
             ends.append(time.perf_counter())
         each = [after - before for before, after in pairwise(ends)]
@@ -122,12 +125,18 @@ def chosen_precision(rates: Mapping[str, float]) -> Precision:
     return "bf16" if rates["bf16"] > 0 and rates["bf16"] >= _WORTH_ROUNDING * rates["float32"] else "no"
 
 
-def precision_rates(device: torch.device, *, rows: int, width: int) -> dict[str, float]:
-    """GFLOP/s of the product of `product_rate` in both precisions, a tenth of a second together; 0 where there is no bfloat16."""
+def precision_rates(
+    device: torch.device, *, rows: int, width: int, products: ProductsName = "auto"
+) -> dict[str, float]:
+    """GFLOP/s of the product of `product_rate` in both precisions, a tenth of a second together; 0 where there is no bfloat16.
+
+    float32 is multiplied as `products` says, as the learner does.
+    """
     if device.type == "cpu":
         rows, width = min(rows, _CPU_ROWS), min(width, _CPU_WIDTH)
     rate = partial(product_rate, torch.get_num_threads(), rows=rows, width=width, device=device, fastest=True)
-    rates = {"float32": rate(), "bf16": 0.0}
+    with multiplying(None, products):
+        rates = {"float32": rate(), "bf16": 0.0}
     if device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False):
         with suppress(RuntimeError, TypeError):  # a device without bfloat16
             rates["bf16"] = rate(dtype=torch.bfloat16)
