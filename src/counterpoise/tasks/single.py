@@ -19,6 +19,8 @@ PLACES: Final[Mapping[str, str]] = {
     "arithmetic": "counterpoise.tasks.generators.arithmetic:Arithmetic",
     "lengths": "counterpoise.tasks.generators.lengths:Lengths",
     "paths": "counterpoise.tasks.generators.paths:Paths",
+    "recall": "counterpoise.tasks.generators.recall:Recall",
+    "units": "counterpoise.tasks.generators.units:Units",
     "ranks": "counterpoise.tasks.generators.ranks:Ranks",
     "jsonl": "counterpoise.tasks.sources.files:JsonlTask",
     "parquet": "counterpoise.tasks.sources.files:ParquetTask",
