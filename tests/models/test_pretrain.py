@@ -131,4 +131,6 @@ def test_bad_settings_are_refused(setting, message):
 
 
 def test_presets_cover_the_packaged_sizes_and_those_that_are_made():
-    assert set(PRESETS) - {"questions", "units"} == set(get_args(LabSize)) == {"graded", "paths", "strong", "weak"}
+    assert (
+        set(PRESETS) - {"code", "questions", "units"} == set(get_args(LabSize)) == {"graded", "paths", "strong", "weak"}
+    )

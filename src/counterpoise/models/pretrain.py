@@ -6,6 +6,7 @@ point: a base that knows many answers has a pass@k far above its pass@1, and it 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ __all__ = [
     "PATHS",
     "PRESETS",
     "SMALL",
+    "SMALL_SHORT",
     "STRONG",
     "WEAK",
     "PretrainReport",
@@ -98,8 +100,18 @@ SMALL: Final = (
     PretrainSettings(seed=1, hidden_size=64, layers=3, mlp_size=176, steps=900, learning_rate=4e-3, warmup_steps=60),
 )
 """A fifth of the parameters: for bases that are made and not packaged, in two minutes each."""
+SMALL_SHORT: Final = (dataclasses.replace(SMALL[0], steps=500),)
+"""The same, for texts that follow a few patterns."""
 PRESETS: Final = MappingProxyType[str, tuple[PretrainSettings, ...]](
-    {"strong": STRONG, "weak": WEAK, "graded": GRADED, "paths": PATHS, "questions": SMALL, "units": SMALL}
+    {
+        "strong": STRONG,
+        "weak": WEAK,
+        "graded": GRADED,
+        "paths": PATHS,
+        "questions": SMALL,
+        "units": SMALL,
+        "code": SMALL_SHORT,
+    }
 )
 """Stages of each lab model, packaged (`lab.LabSize`) or not: each starts from the weights the one before ended with, with a new optimiser
 and schedule."""

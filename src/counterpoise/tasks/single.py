@@ -21,6 +21,7 @@ PLACES: Final[Mapping[str, str]] = {
     "paths": "counterpoise.tasks.generators.paths:Paths",
     "recall": "counterpoise.tasks.generators.recall:Recall",
     "units": "counterpoise.tasks.generators.units:Units",
+    "snippets": "counterpoise.tasks.generators.snippets:Snippets",
     "ranks": "counterpoise.tasks.generators.ranks:Ranks",
     "jsonl": "counterpoise.tasks.sources.files:JsonlTask",
     "parquet": "counterpoise.tasks.sources.files:ParquetTask",

@@ -24,17 +24,18 @@ if TYPE_CHECKING:
     from counterpoise.tasks.generators.countdown import Countdown
     from counterpoise.tasks.generators.paths import Paths
     from counterpoise.tasks.generators.recall import Recall
+    from counterpoise.tasks.generators.snippets import Snippets
     from counterpoise.tasks.generators.units import Units
     from counterpoise.tasks.mixture import Mixture
     from counterpoise.tasks.shared.identity import Split
     from counterpoise.types import Problem
 
-    _Shown = Paths | Recall | Units
+    _Shown = Paths | Recall | Snippets | Units
     _Learnt = Countdown | Mixture | _Shown
 
 __all__ = ["pretrain", "task_of"]
 
-_Size = Literal["strong", "weak", "graded", "paths", "questions", "units"]
+_Size = Literal["strong", "weak", "graded", "paths", "questions", "units", "code"]
 
 
 def task_of(size: _Size) -> _Learnt:
@@ -42,6 +43,7 @@ def task_of(size: _Size) -> _Learnt:
     from counterpoise.tasks.generators.countdown import Countdown
     from counterpoise.tasks.generators.paths import Paths
     from counterpoise.tasks.generators.recall import Recall
+    from counterpoise.tasks.generators.snippets import Snippets
     from counterpoise.tasks.generators.units import Units
     from counterpoise.tasks.mixture import Mixture
 
@@ -51,6 +53,8 @@ def task_of(size: _Size) -> _Learnt:
         return Recall()
     if size == "units":
         return Units()
+    if size == "code":
+        return Snippets()
     if size == "graded":
         return Mixture(sources=({"name": "arithmetic", "verifier": "steps"}, {"name": "lengths"}))
     return Countdown(count=3, largest=20) if size == "strong" else Countdown(count=4, largest=10)
@@ -69,7 +73,7 @@ def pretrain(
         int, typer.Option(help="CPU threads; other numbers than 1 are rarely faster and round differently.", min=1)
     ] = 1,
 ) -> None:
-    """Train a tiny base model from scratch on worked answers, ten to twenty-five minutes on one idle core; `questions`, `units` take two.
+    """Train a tiny base model from scratch on worked answers, on one idle core: two minutes (`questions`, `units`, `code`) to twenty-five.
 
     The model learns the format and a wide guess at the answer; making it reason better is what `counterpoise train` is for.
 
