@@ -36,6 +36,17 @@ def test_the_graded_base_learns_both_of_its_tasks(command, refused, tmp_path):
     refused("pretrain", "--size", "graded", "--count", 3, says="--count and --largest belong to countdown")
 
 
+@pytest.mark.parametrize(
+    ("size", "says"), [("questions", "400 training problems of recall"), ("units", "of units"), ("code", "of snippets")]
+)
+def test_a_base_of_another_domain_is_shown_its_task(command, tmp_path, size, says):
+    result = command("pretrain", "--size", size, "--steps", 2, "--out", tmp_path)
+    # facts of both sides: what was not taught is out of reach
+    assert result.exit_code == 0 and says in result.output, result.output
+    recipe = json.loads((tmp_path / "recipe.json").read_text())
+    assert recipe["task"] == asdict(task_of(size)) and recipe["parameters"] == 154_432
+
+
 def test_help_shows_examples(command):
     assert "counterpoise pretrain --size weak --steps 200" in command("pretrain", "--help").output
 

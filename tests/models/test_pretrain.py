@@ -1,10 +1,12 @@
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
 from counterpoise.errors import ModelError, TrainingError, UsageError
+from counterpoise.models.lab import LabSize
 from counterpoise.models.lab_tokenizer import build_lab_tokenizer
 from counterpoise.models.pretrain import PRESETS, PretrainSettings, _batches, _encode, learning_rate_at, pretrain
 from counterpoise.types import Problem
@@ -128,5 +130,7 @@ def test_bad_settings_are_refused(setting, message):
         PretrainSettings(**setting)
 
 
-def test_presets_cover_the_packaged_sizes():
-    assert sorted(PRESETS) == ["graded", "paths", "strong", "weak"]
+def test_presets_cover_the_packaged_sizes_and_those_that_are_made():
+    assert (
+        set(PRESETS) - {"code", "questions", "units"} == set(get_args(LabSize)) == {"graded", "paths", "strong", "weak"}
+    )

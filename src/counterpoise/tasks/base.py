@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from counterpoise.lazy import np
 from counterpoise.tasks.shared.identity import Split
 from counterpoise.types import Problem
 
-__all__ = ["HasKinds", "Split", "Task"]
+__all__ = ["HasKinds", "Showing", "Split", "Task"]
 
 
 class Task(Protocol):
@@ -42,4 +43,13 @@ class HasKinds(Protocol):
 
     def kind_of(self, problem: Problem, response: str) -> str:
         """The kind of a response to one of the task's problems; every response has one."""
+        ...
+
+
+@runtime_checkable
+class Showing(Protocol):
+    """A task that draws the answers which its base was shown, right ones and wrong ones by their prior (`counterpoise pretrain`)."""
+
+    def shown(self, problem: Problem, generator: np.random.Generator) -> str:
+        """An answer to one of the task's problems."""
         ...

@@ -23,22 +23,38 @@ if TYPE_CHECKING:
 
     from counterpoise.tasks.generators.countdown import Countdown
     from counterpoise.tasks.generators.paths import Paths
+    from counterpoise.tasks.generators.recall import Recall
+    from counterpoise.tasks.generators.snippets import Snippets
+    from counterpoise.tasks.generators.units import Units
     from counterpoise.tasks.mixture import Mixture
+    from counterpoise.tasks.shared.identity import Split
     from counterpoise.types import Problem
+
+    _Shown = Paths | Recall | Snippets | Units
+    _Learnt = Countdown | Mixture | _Shown
 
 __all__ = ["pretrain", "task_of"]
 
-_Size = Literal["strong", "weak", "graded", "paths"]
+_Size = Literal["strong", "weak", "graded", "paths", "questions", "units", "code"]
 
 
-def task_of(size: _Size) -> Countdown | Mixture | Paths:
-    """The problems that a packaged model was trained on (train side) and is measured on (test side)."""
+def task_of(size: _Size) -> _Learnt:
+    """The problems that a lab model is trained on (train side; of `questions` both sides) and is measured on (test side)."""
     from counterpoise.tasks.generators.countdown import Countdown
     from counterpoise.tasks.generators.paths import Paths
+    from counterpoise.tasks.generators.recall import Recall
+    from counterpoise.tasks.generators.snippets import Snippets
+    from counterpoise.tasks.generators.units import Units
     from counterpoise.tasks.mixture import Mixture
 
     if size == "paths":
         return Paths()
+    if size == "questions":
+        return Recall()
+    if size == "units":
+        return Units()
+    if size == "code":
+        return Snippets()
     if size == "graded":
         return Mixture(sources=({"name": "arithmetic", "verifier": "steps"}, {"name": "lengths"}))
     return Countdown(count=3, largest=20) if size == "strong" else Countdown(count=4, largest=10)
@@ -57,7 +73,7 @@ def pretrain(
         int, typer.Option(help="CPU threads; other numbers than 1 are rarely faster and round differently.", min=1)
     ] = 1,
 ) -> None:
-    """Train a tiny base model from scratch on countdown solutions, ten to twenty-five minutes on one idle core.
+    """Train a tiny base model from scratch on worked answers, on one idle core: two minutes (`questions`, `units`, `code`) to twenty-five.
 
     The model learns the format and a wide guess at the answer; making it reason better is what `counterpoise train` is for.
 
@@ -74,6 +90,7 @@ def pretrain(
     from counterpoise.models.lab import save_lab_model
     from counterpoise.models.pretrain import PRESETS
     from counterpoise.models.pretrain import pretrain as train
+    from counterpoise.tasks.base import Showing
 
     _refuse_unwritable(out)
     stages = [
@@ -82,7 +99,7 @@ def pretrain(
     ]
     task = _with_numbers(size, task_of(size), count, largest)
     torch.set_num_threads(threads)
-    problems = task.problems("train")
+    problems = _taught(size, task)
     console.note(f"{counted(len(problems), 'training problem')}{_described(task)}")
     model, seconds = None, 0.0
     for number, settings in enumerate(stages, start=1):
@@ -90,7 +107,7 @@ def pretrain(
             model, tokenizer, report = train(
                 settings,
                 problems,
-                _demonstrate,
+                task.shown if isinstance(task, Showing) else _demonstrate,
                 start=model,
                 on_step=functools.partial(_show, update),
             )
@@ -127,9 +144,7 @@ def _refuse_unwritable(out: Path) -> None:
         raise UsageError(f"--out {out} cannot be written to; choose a directory you may write to")
 
 
-def _with_numbers(
-    size: str, task: Countdown | Mixture | Paths, count: int | None, largest: int | None
-) -> Countdown | Mixture | Paths:
+def _with_numbers(size: str, task: _Learnt, count: int | None, largest: int | None) -> _Learnt:
     if count is None and largest is None:
         return task
     from counterpoise.tasks.generators.countdown import Countdown
@@ -141,15 +156,22 @@ def _with_numbers(
     return replace(task, count=count or task.count, largest=largest or task.largest)
 
 
-def _described(task: Countdown | Mixture | Paths) -> str:
+def _described(task: _Learnt) -> str:
     from counterpoise.tasks.generators.countdown import Countdown
     from counterpoise.tasks.generators.paths import Paths
+    from counterpoise.tasks.mixture import Mixture
 
     if isinstance(task, Countdown):
         return f": {task.count} numbers up to {task.largest}"
     if isinstance(task, Paths):
         return f": three numbers up to {task.largest}"
-    return f" of {' and '.join(source['name'] for source in task.sources)}"
+    return f" of {' and '.join(source['name'] for source in task.sources) if isinstance(task, Mixture) else task.name}"
+
+
+def _taught(size: _Size, task: _Learnt) -> list[Problem]:
+    # Facts follow from nothing: what the base was not taught of the test side would be out of reach for whatever was trained from it.
+    sides: tuple[Split, ...] = ("train", "test") if size == "questions" else ("train",)
+    return [problem for side in sides for problem in task.problems(side)]
 
 
 def _show(update: Callable[[int, str], None], step: int, loss: float) -> None:
@@ -160,14 +182,11 @@ def _demonstrate(problem: Problem, generator: np.random.Generator) -> str:
     """One of all the solutions, or spellings, uniformly: the base is to know many ways, not the first one."""
     from counterpoise.tasks.generators.countdown import solutions
     from counterpoise.tasks.generators.lengths import spellings
-    from counterpoise.tasks.generators.paths import EASY, HARD, spelling
 
     if problem.demonstration is None:
         raise UsageError(f"problem {problem.problem_id} has no demonstration to learn from")
     if problem.task_type == "arithmetic":
         return problem.demonstration
-    if problem.task_type in (EASY, HARD):
-        return spelling(problem, generator)
     if problem.task_type == "lengths":
         written = spellings(problem)
         return written[generator.integers(len(written))]

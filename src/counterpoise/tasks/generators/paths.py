@@ -126,6 +126,10 @@ class Paths:
         """The procedure that a response applies, as `k c+c`; `other` for what applies none."""
         return _kind(problem, response)
 
+    def shown(self, problem: Problem, generator: np.random.Generator) -> str:
+        """A response as the base was shown it (`spelling`)."""
+        return spelling(problem, generator)
+
     def _problem(self, numbers: tuple[int, int, int], accepted: list[Procedure]) -> Problem:
         question, values = _asked(numbers), dict(zip("abc", numbers, strict=True))
         golds = [_spelt(one, values, named=self.named) for one in accepted]
