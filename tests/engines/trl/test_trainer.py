@@ -57,6 +57,34 @@ def test_none_is_unscored_and_moves_nothing(make_trainer):
         assert advantages[1::2].abs().max() == 0 and advantages[::2].abs().min() > 0
 
 
+@pytest.mark.parametrize(("weights", "unscored"), [([1.0, 0.0], 0.5), ([0.0, 1.0], 0.0), ([1.0, 0.5], 0.5)])
+def test_of_several_functions_one_that_counts_and_cannot_judge_leaves_a_response_unscored(
+    make_trainer, weights, unscored
+):
+    def verdict(completions, **_):
+        return [None if index % 2 else float(index % 4 == 0) for index in range(len(completions))]
+
+    def neat(completions, **_):
+        return [float(index % 8 < 4) for index in range(len(completions))]
+
+    arguments = {"reward_weights": weights, "max_steps": 1}
+    trainer = make_trainer([verdict, neat], credit="grpo", arguments=arguments, reward_range=(0, sum(weights)))
+    trainer.train()
+    assert history(trainer, "credit/unscored") == [unscored]
+    if unscored:
+        assert set(list(trainer._logs["advantages"])[1::2]) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [(None, "2 reward functions are summed.*reward_weights=.1, 0.*reward_range="), ([0, 0], "all 0")],
+)
+def test_a_sum_of_functions_whose_range_is_unknown_is_refused(make_trainer, weights, says):
+    functions = [verdict_reward("countdown"), lambda completions, **_: [1.0] * len(completions)]
+    with pytest.raises(UsageError, match=says):
+        make_trainer(functions, credit="nsr", arguments={"reward_weights": weights})
+
+
 def test_a_response_that_is_masked_because_it_was_cut_off_is_unscored(make_trainer):
     trainer = make_trainer(
         lambda completions, **_: [0.0] * len(completions),

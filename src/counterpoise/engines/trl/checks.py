@@ -8,7 +8,7 @@ from typing import Any
 from counterpoise.engines.arguments import check_reward_range
 from counterpoise.errors import UsageError
 
-__all__ = ["GLOBAL_DIVISOR", "check_arguments", "check_version", "remarks"]
+__all__ = ["GLOBAL_DIVISOR", "check_arguments", "check_version", "check_weights", "remarks"]
 
 GLOBAL_DIVISOR = frozenset({"dapo", "cispo", "vespo"})
 """TRL's loss types that divide by `num_items_in_batch`, a number that the adapter sets; the others divide by what each process sees."""
@@ -54,6 +54,27 @@ def check_arguments(args: Any, *, denominator: str | None, reward_range: Sequenc
         raise UsageError(
             f"vLLM gives log-probabilities of the truncated distribution (top_p={args.top_p:g}, top_k={args.top_k}), so that ratios to the "
             "policy are biased by the mass that is kept; train with top_p=1 and top_k=0, and truncate in evaluation only"
+        )
+
+
+def check_weights(weights: Sequence[float] | None, *, functions: int, ranged: bool) -> None:
+    """Refuse several reward functions whose sum nobody has said the range of: a wrong answer in good format would be a right one.
+
+    Args:
+        weights: TRL's `reward_weights`; None is 1 for each.
+        functions: how many there are.
+        ranged: whether the rewards of a wrong and of a right response were given.
+
+    Raises:
+        UsageError: more than one has a weight other than 0 and no range was given, or none has.
+    """
+    counted = functions if weights is None else sum(weight != 0 for weight in weights)
+    if functions and not counted:
+        raise UsageError("reward_weights are all 0, so that nothing is judged; give the verdict a weight, as [1, 0]")
+    if counted > 1 and not ranged:
+        raise UsageError(
+            f"{counted} reward functions are summed, and one of them alone could make a wrong response right; give "
+            "reward_weights=[1, 0] to count the verdict alone, or reward_range=(wrong, right) of their weighted sum"
         )
 
 
