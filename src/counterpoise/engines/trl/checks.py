@@ -42,9 +42,24 @@ def check_arguments(args: Any, *, denominator: str | None, reward_range: Sequenc
 
     Raises:
         ConfigError: the range of the rewards is none.
-        UsageError: the loss type cannot have the denominator, or log-probabilities are not the policy's.
+        UsageError: the loss type cannot have the denominator, log-probabilities are not the policy's, or tokens, rewards or the loss
+            would be others.
     """
     check_reward_range(reward_range)
+    if args.top_entropy_quantile != 1.0:
+        raise UsageError(
+            f"top_entropy_quantile={args.top_entropy_quantile}: TRL takes the other tokens out of the loss, and they stay in its "
+            "denominator; leave it out, or train with credit.token_weights=entropy_top of the local engine"
+        )
+    if args.multi_objective_aggregation != "sum_then_normalize":
+        raise UsageError(
+            f"multi_objective_aggregation={args.multi_objective_aggregation}: rewards reach the rule as they are, and TRL's normalisation "
+            "is not done; leave it out, and take credit=gdpo for parts that are normalised each by itself"
+        )
+    if args.use_liger_kernel:
+        raise UsageError(
+            "use_liger_kernel=True: its loss divides by what it sees itself and ignores the denominator of the credit; leave it out"
+        )
     if denominator is not None and args.loss_type not in GLOBAL_DIVISOR:
         raise UsageError(
             f"denominator={denominator} with loss_type={args.loss_type}: TRL divides that loss by what each process sees, not by a number "
@@ -84,6 +99,14 @@ def remarks(args: Any) -> list[str]:
     if args.beta:
         said.append(
             f"beta={args.beta:g}: responses without credit have a KL gradient too; beta=0 trains on what carries credit alone"
+        )
+    if getattr(args, "entropy_coef", 0.0) or getattr(args, "use_adaptive_entropy", False):  # not in every TRL
+        # TRL's bonus is no sum over a common count: a token of a short microbatch weighs more than one of a long microbatch.
+        parts = args.gradient_accumulation_steps * args.world_size
+        cut = f", here {parts}, so that it changes with how a batch is cut" if parts > 1 else ""
+        said.append(
+            f"entropy_coef: responses without credit have an entropy gradient too, and TRL's bonus is the mean over microbatches{cut} of "
+            "their means over tokens; entropy_coef=0 trains on what carries credit alone"
         )
     if args.use_vllm and args.vllm_importance_sampling_correction:
         said.append(

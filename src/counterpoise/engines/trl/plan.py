@@ -206,7 +206,10 @@ def _remarks(request: LaunchRequest) -> list[str]:
             "a step makes several updates: TRL divides each by its share of the whole step's count, the local engine by each one's own"
         )
     if config.loss.entropy:
-        said.append("loss.entropy: TRL's bonus is the mean over microbatches of their means over tokens")
+        said.append(
+            "loss.entropy: TRL's bonus is the mean over microbatches of their means over tokens, so that it changes with "
+            "learner.tokens_per_microbatch and the number of processes"
+        )
     if config.learner.warmup_steps:
         said.append("TRL's first update has the rate 0: its warm-up is ours an update later")
     if config.learner.schedule != "constant" and updates_per_step(config) * config.learner.epochs > 1:
