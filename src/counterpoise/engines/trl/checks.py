@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, Final
 
 from counterpoise.engines.arguments import check_reward_range
 from counterpoise.errors import UsageError
 
-__all__ = ["GLOBAL_DIVISOR", "check_arguments", "check_version", "check_weights", "remarks"]
+__all__ = ["GLOBAL_DIVISOR", "check_arguments", "check_given", "check_version", "check_weights", "remarks"]
 
 GLOBAL_DIVISOR = frozenset({"dapo", "cispo", "vespo"})
 """TRL's loss types that divide by `num_items_in_batch`, a number that the adapter sets; the others divide by what each process sees."""
 
 _TESTED = ((1, 15), (1, 16))
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "loss_type": "dapo", "use_vllm": False, "top_p": 1.0, "top_k": 0, "top_entropy_quantile": 1.0,
+    "multi_objective_aggregation": "sum_then_normalize", "use_liger_kernel": False,
+}  # fmt: skip
+"""What `check_arguments` reads of a `GRPOConfig`, as TRL has it."""
 
 
 def check_version(version: str) -> str | None:
@@ -70,6 +76,24 @@ def check_arguments(args: Any, *, denominator: str | None, reward_range: Sequenc
             f"vLLM gives log-probabilities of the truncated distribution (top_p={args.top_p:g}, top_k={args.top_k}), so that ratios to the "
             "policy are biased by the mass that is kept; train with top_p=1 and top_k=0, and truncate in evaluation only"
         )
+
+
+def check_given(given: Mapping[str, Any], *, denominator: str) -> None:
+    """`check_arguments` of what a `GRPOConfig` would be made of, without TRL.
+
+    Args:
+        given: arguments by name; the others are TRL's defaults.
+        denominator: as there.
+
+    Raises:
+        UsageError: as there, or one is of another kind.
+    """
+    for name, default in _DEFAULTS.items():
+        kind = (int, float) if isinstance(default, float) else type(default)
+        value = given.get(name, default)
+        if not isinstance(value, kind) or isinstance(value, bool) != isinstance(default, bool):
+            raise UsageError(f"{name}={value!r}: TRL's is {default!r} where it is left out; give one of that kind")
+    check_arguments(SimpleNamespace(**{**_DEFAULTS, **given}), denominator=denominator, reward_range=(0.0, 1.0))
 
 
 def check_weights(weights: Sequence[float] | None, *, functions: int, ranged: bool) -> None:
