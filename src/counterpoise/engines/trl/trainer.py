@@ -22,6 +22,7 @@ from counterpoise.engines.state import read_state, write_state
 from counterpoise.engines.trl.checks import GLOBAL_DIVISOR, check_arguments, check_version, check_weights, remarks
 from counterpoise.engines.trl.data import check_data, row_kinds
 from counterpoise.engines.trl.own_rewards import WATCH, interruptible, stopped, watched
+from counterpoise.engines.trl.resumed import check_resumed, resuming
 from counterpoise.engines.watch import is_own
 from counterpoise.errors import CheckpointError, MissingExtraError
 from counterpoise.losses import counts
@@ -223,7 +224,8 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         """TRL's, from a whole checkpoint: True is the newest of those, where transformers takes what a killed save has left.
 
         Raises:
-            CheckpointError: there is none, or the one that is named is not whole, or of another rule or controller.
+            CheckpointError: there is none, or the one that is named is not whole, damaged, or of another rule or controller.
+            ModelError: its weights are damaged.
         """
         if resume_from_checkpoint is True:
             folder = Path(self.args.output_dir)
@@ -238,7 +240,17 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
             resume_from_checkpoint = str(folder / f"checkpoint-{newest.step}")
         elif resume_from_checkpoint and (fault := trl_fault(Path(resume_from_checkpoint))) is not None:
             raise CheckpointError(f"{resume_from_checkpoint} is no whole checkpoint: {fault}; resume from another one")
+        if resume_from_checkpoint:
+            check_resumed(Path(resume_from_checkpoint))
         return super().train(resume_from_checkpoint, *rest, **named)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, *rest: Any, **named: Any) -> None:
+        with resuming(resume_from_checkpoint, "the weights"):
+            super()._load_from_checkpoint(resume_from_checkpoint, *rest, **named)
+
+    def _load_rng_state(self, checkpoint: Any) -> None:
+        with resuming(checkpoint, "the random state"):
+            super()._load_rng_state(checkpoint)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         if self.args.should_save:
@@ -249,7 +261,8 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         super()._save_checkpoint(model, trial)
 
     def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)
+        with resuming(checkpoint, "the optimizer"):
+            super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is None:
             return
         self._restored = read_state(
