@@ -219,6 +219,25 @@ def test_options_of_trl_are_part_of_what_a_run_is(sums, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("loss_type=grpo", "denominator=tokens_signed with loss_type=grpo"),
+        ("num_generations=1", "--engine num_generations=1: rollout.group_size=1: TRL wants at least two responses"),
+        ("beta=0.1", "set loss.denominator=tokens_all"),
+        ("entropy_coef=0.1", "set loss.denominator=tokens_all"),
+        ("beta=abc", "--engine beta=abc: give a number"),
+        ("use_liger_kernel=true", "use_liger_kernel=True"),
+        ("use_vllm=yes", "use_vllm='yes': TRL's is False"),
+    ],
+)
+def test_options_of_trl_are_held_to_what_the_trainer_takes_before_anything_is_written(command, sums, given, says):
+    done = command("launch", "trl", sums, "credit.rule=nsr", "--cpu", "--dry-run", "--engine", given)
+    assert done.exit_code == 2 and says in done.stderr and "Traceback" not in done.stderr
+    fine = ("loss.denominator=tokens_all", "credit.filter=none", "loss.kl_clamp=none", "--engine", "beta=0.1")
+    assert command("launch", "trl", sums, "credit.rule=nsr", "--cpu", "--dry-run", *fine).exit_code == 0
+
+
+@pytest.mark.parametrize(
     ("code", "exit_code"), [("import sys; sys.exit(3)", 3), ("import os; os.kill(os.getpid(), 9)", 1), ("", 0)]
 )
 def test_what_was_planned_is_written_and_run_and_its_exit_code_handed_on(command, sums, monkeypatch, code, exit_code):

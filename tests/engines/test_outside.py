@@ -155,7 +155,9 @@ def arguments(**other):
     return SimpleNamespace(
         **{
             "loss_type": "dapo", "use_vllm": False, "top_p": 1.0, "top_k": 0, "beta": 0.0, "mask_truncated_completions": True,
-            "vllm_importance_sampling_correction": True, **other,
+            "vllm_importance_sampling_correction": True, "entropy_coef": 0.0, "use_adaptive_entropy": False,
+            "gradient_accumulation_steps": 1, "world_size": 1, "top_entropy_quantile": 1.0, "use_liger_kernel": False,
+            "multi_objective_aggregation": "sum_then_normalize", **other,
         }
     )  # fmt: skip
 
@@ -169,6 +171,27 @@ def test_log_probabilities_of_a_truncated_distribution_are_refused(truncation):
     with pytest.raises(UsageError, match="train with top_p=1 and top_k=0"):
         check_arguments(arguments(use_vllm=True, **truncation), denominator=None, reward_range=(0, 1))
     assert remarks(arguments()) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"top_entropy_quantile": 0.2},
+        {"multi_objective_aggregation": "normalize_then_sum"},
+        {"use_liger_kernel": True},
+    ],
+)
+def test_what_would_be_another_loss_or_nothing_is_refused(given):
+    with pytest.raises(UsageError, match=f"^{next(iter(given))}=.*leave it out") as refused:
+        check_arguments(arguments(**given), denominator=None, reward_range=(0, 1))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("bonus", [{"entropy_coef": 0.01}, {"use_adaptive_entropy": True}])
+def test_an_entropy_bonus_is_said_to_depend_on_microbatches(bonus):
+    (whole,) = remarks(arguments(**bonus))
+    (cut,) = remarks(arguments(**bonus, gradient_accumulation_steps=4, world_size=2))
+    assert "entropy gradient" in whole and "cut" not in whole and "here 8, so that it changes with how a batch" in cut
 
 
 def test_a_verifier_as_a_reward_function():

@@ -326,6 +326,32 @@ def test_somebodys_interruption_stays_one():
         watch.close()
 
 
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [
+        (lambda: sys.exit(3), "raised SystemExit: 3 on 2 completions"),
+        (lambda: [1.0], "gave 1 reward for 2 completions; let it return one for each"),
+        (lambda: [1.0] * 3, "gave 3 rewards for 2 completions"),
+    ],
+)
+def test_trls_function_that_exits_or_gives_a_list_of_another_length_is_one_line(act, says):
+    def plain(prompts, completions, **_):
+        return act()
+
+    async def awaited(prompts, completions, **_):
+        return act()
+
+    given = {"prompts": ["1+1=", "2+2="], "completions": ["2", "5"]}
+    watch = Watch()
+    for function in (plain, awaited):
+        with pytest.raises(TrainingError, match=f"the reward function f {says}") as found:
+            held = watched(function, name="f", seconds=None, watch=watch)
+            asyncio.run(held(**given)) if function is awaited else held(**given)
+        assert str(found.value).endswith(
+            "start again with resume_from_checkpoint=True, which goes on from the last checkpoint"
+        )
+
+
 def test_an_async_function_of_trls_stays_async():
     async def judged(completions, **_):
         return [1.0]

@@ -24,14 +24,20 @@ def test_what_a_killed_save_of_trls_has_left_is_passed_over_and_said(tmp_path):
     trl(tmp_path, 11, state='{"log_history": [')
     trl(tmp_path, 4, credit=None)  # of plain GRPOTrainer
     trl(tmp_path, 5, state="[]")
+    trl(tmp_path, 6, credit="{")
+    trl(tmp_path, 7, credit="[]")
     (tmp_path / "checkpoint-99").write_text("a file")
     (tmp_path / "checkpoint-100-old").mkdir()
     (tmp_path / "checkpoint-13").mkdir()
     found = newest_of_trl(tmp_path)
     assert found.step == 3
-    assert [one.partition(" ")[0] for one in found.left] == [f"checkpoint-{step}" for step in (13, 12, 11, 5, 4)]
+    assert [one.partition(" ")[0] for one in found.left] == [f"checkpoint-{step}" for step in (13, 12, 11, 7, 6, 5, 4)]
     assert found.passed_over.startswith("not whole and left out: checkpoint-13 (it has no trainer_state.json), ")
     assert "checkpoint-11 (its trainer_state.json is not JSON" in found.passed_over
+    assert (
+        "checkpoint-7 (its counterpoise.json is no JSON object), checkpoint-6 (its counterpoise.json is not JSON"
+        in (found.passed_over)
+    )
     assert found.passed_over.endswith("checkpoint-4 (it has no counterpoise.json)")
     trl(tmp_path, 20, state=json.dumps({"log_history": [{"loss": float("nan")}]}))  # as transformers writes it
     assert (newest_of_trl(tmp_path).step, newest_of_trl(tmp_path).passed_over) == (20, None)

@@ -230,7 +230,7 @@ def check_directory(path: Path) -> None:
             "save it there with tokenizer.save_pretrained"
         )
     for shard in _safetensors_files(path):
-        _check_safetensors(shard)
+        check_safetensors(shard)
 
 
 def _check_configuration(path: Path) -> None:
@@ -260,7 +260,12 @@ def _safetensors_files(path: Path) -> list[Path]:
     return [path / name for name in names]
 
 
-def _check_safetensors(path: Path) -> None:
+def check_safetensors(path: Path) -> None:
+    """Hold a file's header against its size.
+
+    Raises:
+        ModelError: it is damaged.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:

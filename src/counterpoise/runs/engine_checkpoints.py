@@ -51,9 +51,7 @@ def newest_of_trl(folder: Path) -> NewestCheckpoint:
     """The newest of `checkpoint-N` that `SignedGRPOTrainer` can go on from."""
     left: list[str] = []
     for step, checkpoint in _numbered(folder):
-        fault = trl_fault(checkpoint)
-        if fault is None and not (checkpoint / CREDIT_STATE).is_file():
-            fault = f"it has no {CREDIT_STATE}"
+        fault = trl_fault(checkpoint) or _fault(checkpoint / CREDIT_STATE)
         if fault is None:
             return NewestCheckpoint(step=step, left=tuple(left))
         left.append(f"{checkpoint.name} ({fault})")
@@ -62,14 +60,18 @@ def newest_of_trl(folder: Path) -> NewestCheckpoint:
 
 def trl_fault(checkpoint: Path) -> str | None:
     """Why TRL's trainer cannot go on from a checkpoint; None where its save was ended."""
-    path = checkpoint / TRAINER_STATE
+    return _fault(checkpoint / TRAINER_STATE)
+
+
+def _fault(path: Path) -> str | None:
+    """Why a file of a checkpoint is no JSON object."""
     try:
-        state = parse_json(read_text(path))  # a step without a value is NaN there
+        state = parse_json(read_text(path))  # a value that was not measured is NaN there
     except FileNotFoundError:
-        return f"it has no {TRAINER_STATE}"
+        return f"it has no {path.name}"
     except (OSError, JsonFault) as error:
-        return f"its {TRAINER_STATE} is {why(error)}"
-    return None if isinstance(state, dict) else f"its {TRAINER_STATE} is no JSON object"
+        return f"its {path.name} is {why(error)}"
+    return None if isinstance(state, dict) else f"its {path.name} is no JSON object"
 
 
 def trl_states(folder: Path) -> Iterator[Path]:

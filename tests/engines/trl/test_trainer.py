@@ -11,7 +11,15 @@ import torch
 from counterpoise.engines.trl import verdict_reward
 from counterpoise.engines.trl.checks import check_version
 from counterpoise.engines.trl.own_rewards import WATCH
-from counterpoise.errors import CheckpointError, ConfigError, DataError, TrainingError, UnknownNameError, UsageError
+from counterpoise.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    ModelError,
+    TrainingError,
+    UnknownNameError,
+    UsageError,
+)
 from counterpoise.runs.engine_logs import engine_lines, find_engine_log
 
 
@@ -55,6 +63,34 @@ def test_none_is_unscored_and_moves_nothing(make_trainer):
     assert history(trainer, "credit/unscored") == [0.5, 0.5]
     for advantages in seen:
         assert advantages[1::2].abs().max() == 0 and advantages[::2].abs().min() > 0
+
+
+@pytest.mark.parametrize(("weights", "unscored"), [([1.0, 0.0], 0.5), ([0.0, 1.0], 0.0), ([1.0, 0.5], 0.5)])
+def test_of_several_functions_one_that_counts_and_cannot_judge_leaves_a_response_unscored(
+    make_trainer, weights, unscored
+):
+    def verdict(completions, **_):
+        return [None if index % 2 else float(index % 4 == 0) for index in range(len(completions))]
+
+    def neat(completions, **_):
+        return [float(index % 8 < 4) for index in range(len(completions))]
+
+    arguments = {"reward_weights": weights, "max_steps": 1}
+    trainer = make_trainer([verdict, neat], credit="grpo", arguments=arguments, reward_range=(0, sum(weights)))
+    trainer.train()
+    assert history(trainer, "credit/unscored") == [unscored]
+    if unscored:
+        assert set(list(trainer._logs["advantages"])[1::2]) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [(None, "2 reward functions are summed.*reward_weights=.1, 0.*reward_range="), ([0, 0], "all 0")],
+)
+def test_a_sum_of_functions_whose_range_is_unknown_is_refused(make_trainer, weights, says):
+    functions = [verdict_reward("countdown"), lambda completions, **_: [1.0] * len(completions)]
+    with pytest.raises(UsageError, match=says):
+        make_trainer(functions, credit="nsr", arguments={"reward_weights": weights})
 
 
 def test_a_response_that_is_masked_because_it_was_cut_off_is_unscored(make_trainer):
@@ -167,6 +203,32 @@ def test_what_a_killed_save_left_is_not_gone_on_from(make_trainer, tmp_path, cap
         CheckpointError, match=r"checkpoint-9 is no whole checkpoint: it has no trainer_state.json; resu"
     ):
         again.train(resume_from_checkpoint=str(out / "checkpoint-9"))
+
+
+def test_a_damaged_file_of_a_checkpoint_is_named_with_the_way_on(make_trainer, tmp_path):
+    arguments = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
+    checkpoint = tmp_path / "out" / "checkpoint-2"
+    make_trainer(credit="nsr", arguments=arguments).train()
+    again = make_trainer(credit="nsr", arguments={**arguments, "max_steps": 3})
+
+    def said(name, change):
+        path = checkpoint / name
+        whole = path.read_bytes()
+        path.write_bytes(change(whole))
+        with pytest.raises((CheckpointError, ModelError)) as refused:
+            again.train(resume_from_checkpoint=True)
+        path.write_bytes(whole)
+        assert "\n" not in str(refused.value) and "the checkpoint before it" in str(refused.value)
+        return str(refused.value)
+
+    for name in ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"):
+        assert said(name, lambda whole: whole[: len(whole) // 2]).startswith(f"{checkpoint / name} is damaged (")
+    # of whole files, what they hold
+    other = (checkpoint / "rng_state.pth").read_bytes()
+    assert said("optimizer.pt", lambda _: other).startswith(f"cannot load the optimizer of {checkpoint}: ")
+    (checkpoint / "counterpoise.json").write_text("{")
+    again.train(resume_from_checkpoint=True)  # from the one before
+    assert again.state.global_step == 3 and len(history(again, "loss")) == 3
 
 
 def test_adapters_are_trained_and_go_on_as_if_nothing_had_been(make_trainer, tmp_path):

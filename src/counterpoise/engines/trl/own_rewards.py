@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from counterpoise.engines.watch import GRACE, Due, Watch, shortened
 from counterpoise.errors import CounterpoiseError, TrainingError
+from counterpoise.text import counted
 
 __all__ = ["WATCH", "interruptible", "stopped", "watched"]
 
@@ -38,7 +39,7 @@ def watched(
         grace: seconds between the interruption and the end.
 
     Raises:
-        TrainingError: it was interrupted, raised, or gave no list of numbers and None.
+        TrainingError: it was interrupted, raised, or gave no list with a number or None for each completion.
     """
 
     def on(given: Any) -> str:
@@ -57,7 +58,7 @@ def watched(
             ]
         )
 
-    def raised(error: Exception, given: Any) -> TrainingError:
+    def raised(error: BaseException, given: Any) -> TrainingError:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         return TrainingError(
             f"the reward function {name} raised {said} {on(given)}; fix it, or give None for what it cannot judge, and {_AGAIN}"
@@ -69,10 +70,10 @@ def watched(
         async def awaited(**given: Any) -> Any:
             with limit(given):
                 try:
-                    return _rewards(await function(**given), name)
+                    return _rewards(await function(**given), name, given)
                 except CounterpoiseError:
                     raise
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     raise raised(error, given) from error
 
         return awaited
@@ -81,35 +82,41 @@ def watched(
     def called(**given: Any) -> Any:
         with limit(given):
             try:
-                return _rewards(function(**given), name)
+                return _rewards(function(**given), name, given)
             except KeyboardInterrupt as error:
                 raise stopped(watch, error) from error
             except CounterpoiseError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # sys.exit would end the run without a word
                 raise raised(error, given) from error
 
     return called
 
 
-def _rewards(found: Any, name: str) -> list[Any]:
-    """What a function gave, as numbers and None.
+def _rewards(found: Any, name: str, given: Any) -> list[Any]:
+    """What a function gave for what it was given, as numbers and None.
 
     Raises:
-        TrainingError: it is something else, of which TRL's message would name neither the function nor the place.
+        TrainingError: it is something else, or of another length, of which TRL's message would name neither the function nor the place.
     """
     values = found.tolist() if hasattr(found, "tolist") else found
     if isinstance(values, (str, bytes, dict)) or not isinstance(values, Sequence):
         raise TrainingError(
             f"the reward function {name} gave {shortened(found)}; let it return a list with a number for each completion, or None for one "
-            "that it cannot judge"
+            f"that it cannot judge, and {_AGAIN}"
+        )
+    wanted = len(given["completions"]) if "completions" in given else len(values)
+    if len(values) != wanted:
+        raise TrainingError(
+            f"the reward function {name} gave {counted(len(values), 'reward')} for {counted(wanted, 'completion')}; let it return one for "
+            f"each, None for one that it cannot judge, and {_AGAIN}"
         )
     plain = [one.item() if hasattr(one, "item") and getattr(one, "ndim", 0) == 0 else one for one in values]
     for place, one in enumerate(plain):
         if one is not None and not isinstance(one, numbers.Real):
             raise TrainingError(
                 f"the reward function {name} gave {shortened(one)} for completion {place}; let it return a number, or None for one that it "
-                "cannot judge"
+                f"cannot judge, and {_AGAIN}"
             )
     return plain
 

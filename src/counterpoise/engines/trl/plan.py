@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from counterpoise.build.checks import check_policy
+from counterpoise.engines.trl.checks import check_given
 from counterpoise.engines.trl.launch import TABLE
 from counterpoise.errors import UsageError
 from counterpoise.files import atomic_write_text
@@ -40,6 +41,13 @@ _FREE: Final = (
 )  # fmt: skip
 """Options that leave a run what it is: how far it goes, what it says, and where its sampler is."""
 
+_KEYS: Final = {
+    "num_generations": ("rollout", "group_size"),
+    "beta": ("loss", "kl"),
+    "entropy_coef": ("loss", "entropy"),
+}
+"""Options that the table has conditions on, and the section and key of a run file that say the same."""
+
 
 def trl_plan(request: LaunchRequest) -> LaunchPlan:
     """Everything that can be refused without starting anything, and the command.
@@ -63,11 +71,30 @@ def trl_plan(request: LaunchRequest) -> LaunchPlan:
     facts = _measured(request, plan, facts)
     found = translate(TABLE, config, facts)
     _hold(request, plan, facts, memory)
-    arguments = {**_fixed(facts), **found.options, **{name: setting_value(text) for name, text in request.own.items()}}
+    own = {name: setting_value(text) for name, text in request.own.items()}
+    arguments = {**_fixed(facts), **found.options, **own}
+    _check_own(request, facts, own)
+    check_given(arguments, denominator=config.loss.denominator)
     plan.remarks += [*found.left, *_remarks(request)]
     plan.command = _command(request, facts)
     _writes(request, plan, arguments)
     return plan
+
+
+def _check_own(request: LaunchRequest, facts: Surroundings, own: Mapping[str, Any]) -> None:
+    """Hold options that go before the run file's to the table's conditions, as if the run file said so."""
+    for name, (section, key) in _KEYS.items():
+        if name not in own:
+            continue
+        value, config = own[name], request.config
+        whole = name == "num_generations"
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise UsageError(f"--engine {name}={value}: give a {'whole ' if whole else ''}number")
+        changed = getattr(config, section).model_copy(update={key: value})
+        try:
+            translate(TABLE, config.model_copy(update={section: changed}), facts)
+        except UsageError as error:
+            raise UsageError(f"--engine {name}={value}: {error}") from error
 
 
 def _look(request: LaunchRequest, plan: LaunchPlan) -> float | None:
@@ -206,7 +233,10 @@ def _remarks(request: LaunchRequest) -> list[str]:
             "a step makes several updates: TRL divides each by its share of the whole step's count, the local engine by each one's own"
         )
     if config.loss.entropy:
-        said.append("loss.entropy: TRL's bonus is the mean over microbatches of their means over tokens")
+        said.append(
+            "loss.entropy: TRL's bonus is the mean over microbatches of their means over tokens, so that it changes with "
+            "learner.tokens_per_microbatch and the number of processes"
+        )
     if config.learner.warmup_steps:
         said.append("TRL's first update has the rate 0: its warm-up is ours an update later")
     if config.learner.schedule != "constant" and updates_per_step(config) * config.learner.epochs > 1:

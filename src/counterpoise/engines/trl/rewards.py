@@ -21,8 +21,8 @@ def verdict_reward(
     """A reward function for `GRPOTrainer`: the verdict of `verifier` on each completion, compared with the column `gold`.
 
     A time-out or a crash of the verifier is None, which TRL and `SignedGRPOTrainer` leave out of baselines; an answer that alone makes
-    the verifier hang is wrong (`verification.blame`). A row without a gold (null, an empty text) is None, too: other functions may judge
-    it. A gold is text, of which what follows `####` on the last line counts, a number, or a list of right answers.
+    the verifier hang is wrong (`verification.blame`). A row without a gold (null, an empty text) is None, too. A gold is text, of which
+    what follows `####` on the last line counts, a number, or a list of right answers.
 
     Args:
         verifier: a name of `counterpoise list verifiers`, e.g. `math`.

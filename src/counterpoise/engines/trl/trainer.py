@@ -19,9 +19,10 @@ from counterpoise.engines.outside import (
     row_shares,
 )
 from counterpoise.engines.state import read_state, write_state
-from counterpoise.engines.trl.checks import GLOBAL_DIVISOR, check_arguments, check_version, remarks
+from counterpoise.engines.trl.checks import GLOBAL_DIVISOR, check_arguments, check_version, check_weights, remarks
 from counterpoise.engines.trl.data import check_data, row_kinds
 from counterpoise.engines.trl.own_rewards import WATCH, interruptible, stopped, watched
+from counterpoise.engines.trl.resumed import check_resumed, resuming
 from counterpoise.engines.watch import is_own
 from counterpoise.errors import CheckpointError, MissingExtraError
 from counterpoise.losses import counts
@@ -47,9 +48,10 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         trainer = SignedGRPOTrainer(model, reward_funcs=verdict_reward("math"), train_dataset=rows, credit="nsr")
 
     Rewards go to the rule as they are, in no group normalisation of TRL's (`scale_rewards` has no effect). A reward of None is
-    unscored: no advantage, no part in a baseline. Several reward functions are summed with `reward_weights`, and each is a part for
-    rules that read parts. With `loss_type` dapo, cispo or vespo the loss is divided by the denominator of `counterpoise.losses`, counted
-    over the generation batch; the others keep TRL's divisor. Columns of the credit stand in TRL's log under `credit/`.
+    unscored: no advantage, no part in a baseline. Several reward functions are summed with `reward_weights`, which is unscored where one
+    of a weight other than 0 gave None; each is a part for rules that read parts. With `loss_type` dapo, cispo or vespo the loss is
+    divided by the denominator of `counterpoise.losses`, counted over the generation batch; the others keep TRL's divisor. Columns of the
+    credit stand in TRL's log under `credit/`.
 
     Args:
         model: as `GRPOTrainer`'s; further arguments are passed on.
@@ -57,7 +59,8 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         args: TRL's `GRPOConfig`.
         credit: the name of a rule, or the table `[credit]` of a run file, `{"rule": "grpo", "emphasis": "focal"}`.
         denominator: a name of `counterpoise.losses.DENOMINATORS`; None is `tokens_signed` where TRL's divisor can be set.
-        reward_range: rewards of a wrong and of a right response; only the larger one is right.
+        reward_range: rewards of a wrong and of a right response, of several functions their weighted sums; only the larger one is right.
+            None is (0, 1), of one function.
         task_column: column that names a prompt's kind of task, for rules and controllers that treat kinds apart; None is one kind.
         reward_timeout: seconds that a call of a reward function of your own may take; more ends the run in one line (as long as TRL's
             processes wait for one another, `ddp_timeout`). None waits for ever, as `GRPOTrainer` does.
@@ -75,13 +78,16 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         *positional: Any,
         credit: str | Mapping[str, Any] = "weighted_reinforce",
         denominator: str | None = None,
-        reward_range: Sequence[float] = (0.0, 1.0),
+        reward_range: Sequence[float] | None = None,
         task_column: str | None = None,
         reward_timeout: float | None = 1800.0,
         **named: Any,
     ) -> None:
         args = GRPOConfig("counterpoise") if args is None else args
         said = check_version(trl.__version__)
+        functions = list(reward_funcs) if isinstance(reward_funcs, (list, tuple)) else [reward_funcs]
+        check_weights(args.reward_weights, functions=len(functions), ranged=reward_range is not None)
+        reward_range = (0.0, 1.0) if reward_range is None else reward_range
         check_arguments(args, denominator=denominator, reward_range=reward_range)
         check_timeout(reward_timeout)
         self._asked, self._denominator = credit, denominator
@@ -94,7 +100,7 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
             named.get("eval_dataset", evaluation),
             args=args,
             task_column=task_column,
-            functions=reward_funcs if isinstance(reward_funcs, (list, tuple)) else [reward_funcs],
+            functions=functions,
         )
         for line in [*([said] if said else []), *remarks(args)]:
             _LOG.warning("%s", line)
@@ -104,12 +110,12 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         self._restored: Mapping[str, Any] | None = None
         self._rewarded: tuple[torch.Tensor, list[str]] | None = None
         super().__init__(model, reward_funcs, args, *positional, **named)
-        functions: list[Any] = self.__dict__["reward_funcs"]
+        held: list[Any] = self.__dict__["reward_funcs"]
         self.__dict__["reward_funcs"] = [  # TRL keeps the caller's own list
             watched(one, name=name, seconds=reward_timeout, watch=WATCH)
             if is_own(one) and not isinstance(one, torch.nn.Module)
             else one
-            for one, name in zip(functions, self.reward_func_names, strict=True)
+            for one, name in zip(held, self.reward_func_names, strict=True)
         ]
 
     def _compose(self, *, steps: int, length: int) -> OutsideCredit:
@@ -173,8 +179,9 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         self._rewarded = None
         values = rewards_per_function.detach().double().cpu()
         weights = self.reward_weights.detach().double().cpu()
-        total = (values * weights).nansum(dim=1)
-        total[torch.isnan(values).all(dim=1)] = torch.nan
+        # A function that could not judge leaves the sum unknown: left out of it, it would be a 0. One of weight 0 is not in the sum.
+        counted = weights != 0
+        total = (values[:, counted] * weights[counted]).sum(dim=1)
         groups = torch.arange(len(total)) // self.num_generations
         return rewarded_batch(
             total,
@@ -217,7 +224,8 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         """TRL's, from a whole checkpoint: True is the newest of those, where transformers takes what a killed save has left.
 
         Raises:
-            CheckpointError: there is none, or the one that is named is not whole, or of another rule or controller.
+            CheckpointError: there is none, or the one that is named is not whole, damaged, or of another rule or controller.
+            ModelError: its weights are damaged.
         """
         if resume_from_checkpoint is True:
             folder = Path(self.args.output_dir)
@@ -232,7 +240,17 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
             resume_from_checkpoint = str(folder / f"checkpoint-{newest.step}")
         elif resume_from_checkpoint and (fault := trl_fault(Path(resume_from_checkpoint))) is not None:
             raise CheckpointError(f"{resume_from_checkpoint} is no whole checkpoint: {fault}; resume from another one")
+        if resume_from_checkpoint:
+            check_resumed(Path(resume_from_checkpoint))
         return super().train(resume_from_checkpoint, *rest, **named)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, *rest: Any, **named: Any) -> None:
+        with resuming(resume_from_checkpoint, "the weights"):
+            super()._load_from_checkpoint(resume_from_checkpoint, *rest, **named)
+
+    def _load_rng_state(self, checkpoint: Any) -> None:
+        with resuming(checkpoint, "the random state"):
+            super()._load_rng_state(checkpoint)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         if self.args.should_save:
@@ -243,7 +261,8 @@ class SignedGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         super()._save_checkpoint(model, trial)
 
     def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)
+        with resuming(checkpoint, "the optimizer"):
+            super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is None:
             return
         self._restored = read_state(
