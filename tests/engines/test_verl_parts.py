@@ -306,6 +306,19 @@ def test_settings_of_verl_that_change_the_objective_are_refused(changed, says):
         check_config(config(**changed))
 
 
+@pytest.mark.parametrize("mode", ["bypass_mode", "clip_cov", "dro", "geo_mean", "kl_cov", "sapo", "vanila"])
+def test_a_loss_that_divides_otherwise_or_adds_its_own_terms_is_refused(mode):
+    with pytest.raises(
+        UsageError, match=f"policy_loss.loss_mode={mode}: our denominator .*; set one of cispo, dppo_kl"
+    ):
+        check_config(config(actor={"policy_loss": {"loss_mode": mode}}))
+
+
+@pytest.mark.parametrize("mode", ["cispo", "dppo_kl", "dppo_tv", "gpg", "gspo", "vanilla"])
+def test_losses_that_reduce_as_they_are_told_are_taken(mode):
+    check_config(config(actor={"policy_loss": {"loss_mode": mode}}))
+
+
 def test_weights_of_verls_correction_are_taken():
     check_config(config(**correction(rollout_is="token", rollout_is_threshold="0.5_2.0")))
     check_config(config(**correction(rollout_is="sequence", rollout_is_batch_normalize=True, filter="none")))

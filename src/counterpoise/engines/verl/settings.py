@@ -33,6 +33,8 @@ _PATIENCE = 600.0
 """Seconds for a response in which a reward function of the user's own has hung and does not only take long."""
 _CORRECTION = "algorithm.rollout_correction"
 _SCALED = ("token-mean", "token-sum")
+_LOSSES = ("cispo", "dppo_kl", "dppo_tv", "gpg", "gspo", "vanilla")
+"""Losses of verl's that only reduce by `loss_agg_mode`, so that an advantage is a token's weight in the update."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +219,7 @@ def check_config(config: Any) -> None:
     reward = str(table.get("reward", "binary"))
     function = config.reward.custom_reward_function.path
     terms = adds_terms(config)
+    loss = str((actor.get("policy_loss", None) or {}).get("loss_mode", "vanilla"))
     wanted = (
         (algorithm.adv_estimator == "counterpoise", f"algorithm.adv_estimator={algorithm.adv_estimator}",
          "no rule of ours would be called; set algorithm.adv_estimator=counterpoise, or leave algorithm.counterpoise out"),
@@ -229,6 +232,9 @@ def check_config(config: Any) -> None:
          "our denominator is in the advantages; set token-sum, which divides by nothing, or token-mean"),
         (not (terms and actor.loss_agg_mode == "token-sum"), "actor_rollout_ref.actor.loss_agg_mode=token-sum",
          "verl adds the KL and entropy terms up over a mini-batch's tokens, undivided; set token-mean, which divides them"),
+        (loss in _LOSSES, f"actor_rollout_ref.actor.policy_loss.loss_mode={loss}",
+         "our denominator is in the advantages, and only a loss that reduces by loss_agg_mode and adds nothing of its own keeps it; set "
+         f"one of {', '.join(_LOSSES)}"),
         (not actor.shuffle, "actor_rollout_ref.actor.shuffle=True",
          "the denominator counts each mini-batch, whose rows would not be known; set False"),
         (not algorithm.use_kl_in_reward, "algorithm.use_kl_in_reward=True",
