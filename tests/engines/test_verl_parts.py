@@ -319,6 +319,21 @@ def test_losses_that_reduce_as_they_are_told_are_taken(mode):
     check_config(config(actor={"policy_loss": {"loss_mode": mode}}))
 
 
+@pytest.mark.parametrize("rule", [name for name in RULES if Needs.BASELINE in needs_of(name)])
+def test_a_rule_that_compares_with_the_group_is_refused_under_verls_groups_of_one(rule):
+    check_config(config(algorithm={"counterpoise": {"rule": rule}}, rollout={"n": 2}))
+    with pytest.raises(UsageError) as refused:
+        check_config(config(algorithm={"counterpoise": {"rule": rule}}, rollout={"n": 1}))
+    assert str(refused.value).startswith(
+        f"algorithm.counterpoise.rule={rule} compares a rollout with its group, and actor_rollout_ref.rollout.n=1 has nothing to compare"
+    )
+
+
+@pytest.mark.parametrize("rule", ["nsr", "psr", "reinforce", "weighted_reinforce"])
+def test_a_rule_that_looks_at_each_rollout_alone_is_taken_with_groups_of_one(rule):
+    check_config(config(algorithm={"counterpoise": {"rule": rule}}, rollout={"n": 1}))
+
+
 def test_weights_of_verls_correction_are_taken():
     check_config(config(**correction(rollout_is="token", rollout_is_threshold="0.5_2.0")))
     check_config(config(**correction(rollout_is="sequence", rollout_is_batch_normalize=True, filter="none")))

@@ -22,7 +22,15 @@ from counterpoise.errors import ConfigError, UnknownNameError
 from counterpoise.rewards.registry import RewardFunction, make_reward
 from counterpoise.world import ALONE, World
 
-__all__ = ["credit_of", "reward_of"]
+__all__ = ["alone_in_group", "credit_of", "reward_of"]
+
+
+def alone_in_group(rule: str, option: str) -> str:
+    """What is wrong with a rule that needs a baseline where groups are of one, which an engine says with an option of its own."""
+    return (
+        f"credit.rule={rule} compares a rollout with its group, and {option}=1 has nothing to compare: every credit would be zero; "
+        f"raise {option}, or use psr, nsr, weighted_reinforce or reinforce"
+    )
 
 
 def reward_of(config: RunConfig) -> RewardFunction:

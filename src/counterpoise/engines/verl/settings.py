@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from counterpoise.build.credit import alone_in_group
 from counterpoise.config import CreditConfig, RunConfig
+from counterpoise.credit import RULES, Needs, needs_of
 from counterpoise.engines.arguments import check_reward_range, check_timeout
 from counterpoise.engines.outside import OutsideCredit, compose
 from counterpoise.errors import ConfigError, UsageError, nearest
@@ -264,3 +266,8 @@ def check_config(config: Any) -> None:
     for fine, what, why in wanted:
         if not fine:
             raise UsageError(f"{what}: {why}")
+    rule = str(table.get("rule", RunConfig().credit.rule))
+    # A name that is none is refused where the rule is made, with the nearest one.
+    if rollout.get("n", None) == 1 and rule in RULES and Needs.BASELINE in needs_of(rule):
+        with as_written():
+            raise UsageError(alone_in_group(rule, "actor_rollout_ref.rollout.n"))
