@@ -42,7 +42,9 @@ class Table(dict):
     __getattr__ = dict.__getitem__
 
 
-def config(*, actor=(), algorithm=(), trainer=(), critic=None, function="rewards.py", rollout=(), manager="naive"):
+def config(
+    *, actor=(), algorithm=(), trainer=(), critic=None, function="rewards.py", rollout=(), manager="naive", shaping=None
+):
     return Table(
         actor_rollout_ref=Table(
             actor=Table({"loss_agg_mode": "token-sum", "shuffle": False, **dict(actor)}),
@@ -51,7 +53,11 @@ def config(*, actor=(), algorithm=(), trainer=(), critic=None, function="rewards
         algorithm=Table({"adv_estimator": "counterpoise", "use_kl_in_reward": False, **dict(algorithm)}),
         trainer=Table({"use_v1": True, "v1": Table(trainer_mode="counterpoise"), **dict(trainer)}),
         critic=Table(enable=critic),
-        reward=Table(custom_reward_function=Table(path=function), reward_manager=Table(name=manager)),
+        reward=Table(
+            custom_reward_function=Table(path=function),
+            reward_manager=Table(name=manager),
+            reward_kwargs=Table(overlong_buffer_cfg=shaping),
+        ),
     )
 
 
@@ -297,11 +303,17 @@ def test_settings_that_can():
             {"manager": "rate_limited"},
             "reward_manager.name=rate_limited: it gives 0 to a response that the reward function failed at",
         ),
+        (
+            {"manager": "dapo", "shaping": {"enable": True, "len": 4, "penalty_factor": 1.0}},
+            "overlong_buffer_cfg.enable=True: it takes from the reward of a long response",
+        ),
+        ({"shaping": {"enable": True}}, "overlong_buffer_cfg.enable=True"),  # another manager does not read it
     ],
 )
 def test_settings_of_verl_that_change_the_objective_are_refused(changed, says):
     check_config(config())
     check_config(config(actor={"loss_agg_mode": "token-mean", "entropy_coeff": 1e-4, "use_kl_loss": True}))
+    check_config(config(manager="dapo", shaping={"enable": False}))
     with pytest.raises(UsageError, match=says):
         check_config(config(**changed))
 

@@ -221,6 +221,7 @@ def check_config(config: Any) -> None:
     reward = str(table.get("reward", "binary"))
     function = config.reward.custom_reward_function.path
     terms = adds_terms(config)
+    shaped = (config.reward.get("reward_kwargs", None) or {}).get("overlong_buffer_cfg", None) or {}
     loss = str((actor.get("policy_loss", None) or {}).get("loss_mode", "vanilla"))
     wanted = (
         (algorithm.adv_estimator == "counterpoise", f"algorithm.adv_estimator={algorithm.adv_estimator}",
@@ -260,6 +261,9 @@ def check_config(config: Any) -> None:
         (manager != "rate_limited", "reward.reward_manager.name=rate_limited",
          "it gives 0 to a response that the reward function failed at, and that would count as wrong; set naive, and hold the rate in the "
          "function"),
+        (not shaped.get("enable", False), "reward.reward_kwargs.overlong_buffer_cfg.enable=True",
+         "it takes from the reward of a long response, and a right one would count as wrong, or nothing would come of it; set False, and "
+         "judge the length in a reward function of your own that gives it as a part"),
         (str(table.get("token_weights", "none")) == "none" or not bypass,
          "algorithm.rollout_correction.bypass_mode=True", "verl then records no entropies, which token weights read; set False"),
     )  # fmt: skip
