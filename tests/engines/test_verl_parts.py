@@ -260,6 +260,7 @@ def test_settings_that_can():
         ({"actor": {"entropy_coeff": 1e-4}}, "loss_agg_mode=token-sum: verl adds the KL and entropy terms up"),
         ({"actor": {"use_kl_loss": True}}, "undivided; set token-mean"),
         ({"actor": {"shuffle": True}}, "shuffle=True"),
+        ({"actor": {"clip_ratio_c": 1.0}}, "clip_ratio_c=1.0: .* verl's loss vanilla wants more than 1; set 3.0"),
         ({"algorithm": {"use_kl_in_reward": True}}, "use_kl_in_reward=True"),
         ({"algorithm": {"use_pf_ppo": True}}, "use_pf_ppo=True"),
         ({"algorithm": {"adv_estimator": "grpo"}}, "adv_estimator=grpo: no rule of ours would be called"),
@@ -410,6 +411,24 @@ def test_a_table_that_is_called_nearly_so_is_read_by_nobody():
     ):
         is_ours(config(algorithm={"counterpose": {"rule": "nsr"}}))
     assert not is_ours(Table(algorithm=Table(adv_estimator="gae")))  # of another command
+
+
+@pytest.mark.parametrize(
+    "place", ["", "trainer", "actor_rollout_ref", "actor_rollout_ref.actor", "reward", "trainer.v1"]
+)
+@pytest.mark.parametrize("name", ["counterpoise", "counterpose"])
+def test_a_table_that_stands_elsewhere_is_read_by_nobody(place, name):
+    made = config()
+    section = made
+    for key in filter(None, place.split(".")):
+        section = section[key]
+    section[name] = {"rule": "nsr"}
+    where = f"{place}.{name}".lstrip(".")
+    with pytest.raises(ConfigError) as refused:
+        is_ours(made)
+    assert str(refused.value) == (
+        f"{where}: nobody reads that; our table stands below algorithm, write +algorithm.counterpoise in its place"
+    )
 
 
 def test_a_part_that_is_called_as_a_field_of_verls_does_not_take_its_place(monkeypatch):

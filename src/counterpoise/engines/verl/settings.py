@@ -35,8 +35,14 @@ _PATIENCE = 600.0
 """Seconds for a response in which a reward function of the user's own has hung and does not only take long."""
 _CORRECTION = "algorithm.rollout_correction"
 _SCALED = ("token-mean", "token-sum")
+_PLACES = (
+    "", "actor_rollout_ref", "actor_rollout_ref.actor", "actor_rollout_ref.model", "actor_rollout_ref.ref", "actor_rollout_ref.rollout",
+    "critic", "data", "reward", "trainer", "trainer.v1",
+)  # fmt: skip
 _LOSSES = ("cispo", "dppo_kl", "dppo_tv", "gpg", "gspo", "vanilla")
 """Losses of verl's that only reduce by `loss_agg_mode`, so that an advantage is a token's weight in the update."""
+_BOUNDED = ("dppo_kl", "dppo_tv", "vanilla")
+"""Those that read `clip_ratio_c`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,13 +171,23 @@ def is_ours(config: Any) -> bool:
     """Whether verl's configuration asks for anything of ours; verl's own algorithms are nobody's business here.
 
     Raises:
-        ConfigError: a table beside `algorithm.counterpoise` is called nearly so, and would be read by nobody.
+        ConfigError: a table is called nearly so, or stands elsewhere, and would be read by nobody.
     """
     algorithm = config.get("algorithm", None) or {}
     mode = ((config.get("trainer", None) or {}).get("v1", None) or {}).get("trainer_mode", None)
     for key in algorithm:
         if key != "counterpoise" and difflib.get_close_matches(str(key), ["counterpoise"], cutoff=0.75):
             raise ConfigError(f"algorithm.{key}: nobody reads that; did you mean algorithm.counterpoise?")
+    for place in _PLACES:
+        section: Any = config
+        for name in filter(None, place.split(".")):
+            section = (section.get(name, None) if isinstance(section, Mapping) else None) or {}
+        for key in section if isinstance(section, Mapping) else ():
+            if difflib.get_close_matches(str(key), ["counterpoise"], cutoff=0.75):
+                where = f"{place}.{key}".lstrip(".")
+                raise ConfigError(
+                    f"{where}: nobody reads that; our table stands below algorithm, write +{_TABLE} in its place"
+                )
     named = algorithm.get("adv_estimator", None), mode
     return "counterpoise" in named or algorithm.get("counterpoise", None) is not None
 
@@ -223,6 +239,7 @@ def check_config(config: Any) -> None:
     terms = adds_terms(config)
     shaped = (config.reward.get("reward_kwargs", None) or {}).get("overlong_buffer_cfg", None) or {}
     loss = str((actor.get("policy_loss", None) or {}).get("loss_mode", "vanilla"))
+    bounded = float(actor.get("clip_ratio_c", 3.0))
     wanted = (
         (algorithm.adv_estimator == "counterpoise", f"algorithm.adv_estimator={algorithm.adv_estimator}",
          "no rule of ours would be called; set algorithm.adv_estimator=counterpoise, or leave algorithm.counterpoise out"),
@@ -238,6 +255,9 @@ def check_config(config: Any) -> None:
         (loss in _LOSSES, f"actor_rollout_ref.actor.policy_loss.loss_mode={loss}",
          "our denominator is in the advantages, and only a loss that reduces by loss_agg_mode and adds nothing of its own keeps it; set "
          f"one of {', '.join(_LOSSES)}"),
+        (loss not in _BOUNDED or not bounded <= 1.0, f"actor_rollout_ref.actor.clip_ratio_c={bounded}",
+         f"it bounds the ratio of what is pushed down, and verl's loss {loss} wants more than 1; set 3.0, which is verl's own, or 1e9 for "
+         "no bound"),
         (not actor.shuffle, "actor_rollout_ref.actor.shuffle=True",
          "the denominator counts each mini-batch, whose rows would not be known; set False"),
         (not algorithm.use_kl_in_reward, "algorithm.use_kl_in_reward=True",
