@@ -347,6 +347,22 @@ def test_a_rule_that_looks_at_each_rollout_alone_is_taken_with_groups_of_one(rul
     check_config(config(algorithm={"counterpoise": {"rule": rule}}, rollout={"n": 1}))
 
 
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        ("custom_reward_function", {"path": "own.py", "name": None}),
+        ("reward_model", {"reward_manager": "dapo", "model": {"path": None}}),
+        ("reward_model", {"reward_kwargs": {"max_resp_len": 4}}),
+    ],
+)
+def test_older_keys_of_rewards_that_verl_reads_no_more_are_refused(section, values):
+    with pytest.raises(
+        UsageError, match=rf"{section}\.\w+=.*: verl's trainer reads this older key no more; write what stands below"
+    ):
+        check_config(Table(config() | {section: values}))
+    check_config(Table(config() | {section: dict.fromkeys(values)}))
+
+
 def test_weights_of_verls_correction_are_taken():
     check_config(config(**correction(rollout_is="token", rollout_is_threshold="0.5_2.0")))
     check_config(config(**correction(rollout_is="sequence", rollout_is_batch_normalize=True, filter="none")))

@@ -239,6 +239,12 @@ def check_config(config: Any) -> None:
     terms = adds_terms(config)
     shaped = (config.reward.get("reward_kwargs", None) or {}).get("overlong_buffer_cfg", None) or {}
     loss = str((actor.get("policy_loss", None) or {}).get("loss_mode", "vanilla"))
+    older = [
+        f"{section}.{key}={value}"
+        for section in ("custom_reward_function", "reward_model")
+        for key, value in (config.get(section, None) or {}).items()
+        if value is not None and (key == "reward_kwargs" or not isinstance(value, Mapping))
+    ]
     bounded = float(actor.get("clip_ratio_c", 3.0))
     wanted = (
         (algorithm.adv_estimator == "counterpoise", f"algorithm.adv_estimator={algorithm.adv_estimator}",
@@ -278,6 +284,9 @@ def check_config(config: Any) -> None:
         (weighs is None or every or not correction.get("rollout_is_batch_normalize", False),
          f"{_CORRECTION}.rollout_is_batch_normalize=True",
          "the mean would be that of the rows that are sent, not of all; set False, or algorithm.counterpoise.filter=none"),
+        (not older, next(iter(older), ""),
+         "verl's trainer reads this older key no more; write what stands below reward in its place (reward.custom_reward_function, "
+         "reward.reward_manager.name, reward.reward_model, reward.reward_kwargs)"),
         (manager != "rate_limited", "reward.reward_manager.name=rate_limited",
          "it gives 0 to a response that the reward function failed at, and that would count as wrong; set naive, and hold the rate in the "
          "function"),
