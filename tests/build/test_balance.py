@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from counterpoise.build import credit as build_credit
-from counterpoise.build.balance import balance_set_twice
+from counterpoise.build.balance import balance_refused
 from counterpoise.engines.local.assemble import assemble
 from counterpoise.engines.local.loop import train
 from counterpoise.engines.local.observer import Silent
@@ -59,6 +59,13 @@ def test_a_balance_set_in_two_places_is_refused_before_anything_starts(configure
         assemble(configure(*overrides))
 
 
+def test_a_controller_without_the_sign_that_it_needs_is_refused_before_anything_starts(configure):
+    with pytest.raises(
+        ConfigError, match=r"credit\.controller=share would bring every credit to zero; set credit\.controller=constant"
+    ):
+        assemble(configure("credit.rule=nsr", "credit.controller=share"))
+
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -67,7 +74,7 @@ def test_no_run_file_and_no_study_of_the_repository_sets_it_twice():
     configs = [load_config(path) for path in files]
     configs += [run.config for path in sorted((REPOSITORY / "studies").glob("*.toml")) for run in load_study(path).runs]
     assert len(configs) > 50
-    assert [config.run.name for config in configs if balance_set_twice(config)] == []
+    assert [config.run.name for config in configs if balance_refused(config)] == []
 
 
 # (weight_plus, weight_minus) at the first step and at the last
@@ -114,7 +121,7 @@ def test_a_run_that_began_with_two_places_goes_on_and_says_so(configure, monkeyp
     overrides = ("credit.controller=linear", "credit.controller_settings.steps=4", "learner.steps=2")
     run = RunDirectory.create(configure(*overrides))
     with monkeypatch.context() as patch:  # as it was made before they were refused
-        patch.setattr(build_credit, "balance_set_twice", lambda config: None)
+        patch.setattr(build_credit, "balance_refused", lambda config: None)
         train(run)
     listener = Listener()
     train(RunDirectory.open(run.path, ["learner.steps=3"]), observer=listener)

@@ -380,7 +380,7 @@ def test_combinations_that_cannot_train(refused, run_file):
         file,
         "credit.rule=grpo",
         "rollout.group_size=1",
-        says="every credit would be zero; raise the group size",
+        says="every credit would be zero; raise rollout.group_size",
     )
     refused(
         "train",

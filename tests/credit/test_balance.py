@@ -1,6 +1,6 @@
 import pytest
 
-from counterpoise.credit import RULES, SignWeights, make_controller, make_rule, sign_weights, two_balances
+from counterpoise.credit import RULES, SignWeights, lacking_sign, make_controller, make_rule, sign_weights, two_balances
 
 NEEDED = {"passk": {"k": 2}}
 CHANGING = {
@@ -83,3 +83,33 @@ def test_every_rule_has_sign_weights(name):
     own = sign_weights(make_rule(name, **NEEDED.get(name, {})))
     expected = {"psr": (1.0, 0.0), "nsr": (0.0, 1.0), "weighted_reinforce": (0.1, 1.0), "asymmetric": (0.5, 0.5)}
     assert (own.plus, own.minus) == expected.get(name, (1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("rule", "controller", "settings", "says"),
+    [
+        ("nsr", "share", {}, "credit.rule=nsr only pushes down here, and credit.controller=share would bring every credit to zero; set "),
+        ("psr", "share", {}, "credit.rule=psr only pushes up here, and credit.controller=share would have no share to hold; set "),
+        ("weighted_reinforce", "share", {}, None),
+        ("nsr", "warmup_psr", {"steps": 4}, "the first steps would train nothing"),
+        ("nsr", "warmup_psr", {"steps": 4, "share": 0.0}, None),
+        ("psr", "warmup_psr", {"steps": 4}, None),
+        ("nsr", "entropy_step", {}, "would do nothing"),
+        ("psr", "entropy_step", {}, None),
+        ("nsr", "constant", {"lambda_minus": 0.0}, "weighs pushes down 0, so that every credit would be zero"),
+        ("psr", "constant", {"lambda_plus": 0.0}, "weighs pushes up 0"),
+        ("nsr", "constant", {"lambda_plus": 0.0}, None),
+        ("nsr", "linear", {"steps": 4}, None),
+        ("nsr", "accuracy", {}, None),
+        ("reinforce", "share", {}, None),
+    ],
+)  # fmt: skip
+def test_a_controller_that_needs_both_signs_is_refused_where_a_rule_has_one(rule, controller, settings, says):
+    own = sign_weights(make_rule(rule))
+    said = lacking_sign(rule, own, controller, make_controller(controller, **settings))
+    assert said is None if says is None else says in said
+
+
+def test_a_weight_of_zero_makes_a_rule_of_one_sign():
+    own = sign_weights(make_rule("weighted_reinforce", lambda_=0.0))
+    assert "only pushes down here" in lacking_sign("weighted_reinforce", own, "share", make_controller("share"))

@@ -42,7 +42,9 @@ class Table(dict):
     __getattr__ = dict.__getitem__
 
 
-def config(*, actor=(), algorithm=(), trainer=(), critic=None, function="rewards.py", rollout=(), manager="naive"):
+def config(
+    *, actor=(), algorithm=(), trainer=(), critic=None, function="rewards.py", rollout=(), manager="naive", shaping=None
+):
     return Table(
         actor_rollout_ref=Table(
             actor=Table({"loss_agg_mode": "token-sum", "shuffle": False, **dict(actor)}),
@@ -51,7 +53,11 @@ def config(*, actor=(), algorithm=(), trainer=(), critic=None, function="rewards
         algorithm=Table({"adv_estimator": "counterpoise", "use_kl_in_reward": False, **dict(algorithm)}),
         trainer=Table({"use_v1": True, "v1": Table(trainer_mode="counterpoise"), **dict(trainer)}),
         critic=Table(enable=critic),
-        reward=Table(custom_reward_function=Table(path=function), reward_manager=Table(name=manager)),
+        reward=Table(
+            custom_reward_function=Table(path=function),
+            reward_manager=Table(name=manager),
+            reward_kwargs=Table(overlong_buffer_cfg=shaping),
+        ),
     )
 
 
@@ -254,6 +260,7 @@ def test_settings_that_can():
         ({"actor": {"entropy_coeff": 1e-4}}, "loss_agg_mode=token-sum: verl adds the KL and entropy terms up"),
         ({"actor": {"use_kl_loss": True}}, "undivided; set token-mean"),
         ({"actor": {"shuffle": True}}, "shuffle=True"),
+        ({"actor": {"clip_ratio_c": 1.0}}, "clip_ratio_c=1.0: .* verl's loss vanilla wants more than 1; set 3.0"),
         ({"algorithm": {"use_kl_in_reward": True}}, "use_kl_in_reward=True"),
         ({"algorithm": {"use_pf_ppo": True}}, "use_pf_ppo=True"),
         ({"algorithm": {"adv_estimator": "grpo"}}, "adv_estimator=grpo: no rule of ours would be called"),
@@ -297,13 +304,63 @@ def test_settings_that_can():
             {"manager": "rate_limited"},
             "reward_manager.name=rate_limited: it gives 0 to a response that the reward function failed at",
         ),
+        (
+            {"manager": "dapo", "shaping": {"enable": True, "len": 4, "penalty_factor": 1.0}},
+            "overlong_buffer_cfg.enable=True: it takes from the reward of a long response",
+        ),
+        ({"shaping": {"enable": True}}, "overlong_buffer_cfg.enable=True"),  # another manager does not read it
     ],
 )
 def test_settings_of_verl_that_change_the_objective_are_refused(changed, says):
     check_config(config())
     check_config(config(actor={"loss_agg_mode": "token-mean", "entropy_coeff": 1e-4, "use_kl_loss": True}))
+    check_config(config(manager="dapo", shaping={"enable": False}))
     with pytest.raises(UsageError, match=says):
         check_config(config(**changed))
+
+
+@pytest.mark.parametrize("mode", ["bypass_mode", "clip_cov", "dro", "geo_mean", "kl_cov", "sapo", "vanila"])
+def test_a_loss_that_divides_otherwise_or_adds_its_own_terms_is_refused(mode):
+    with pytest.raises(
+        UsageError, match=f"policy_loss.loss_mode={mode}: our denominator .*; set one of cispo, dppo_kl"
+    ):
+        check_config(config(actor={"policy_loss": {"loss_mode": mode}}))
+
+
+@pytest.mark.parametrize("mode", ["cispo", "dppo_kl", "dppo_tv", "gpg", "gspo", "vanilla"])
+def test_losses_that_reduce_as_they_are_told_are_taken(mode):
+    check_config(config(actor={"policy_loss": {"loss_mode": mode}}))
+
+
+@pytest.mark.parametrize("rule", [name for name in RULES if Needs.BASELINE in needs_of(name)])
+def test_a_rule_that_compares_with_the_group_is_refused_under_verls_groups_of_one(rule):
+    check_config(config(algorithm={"counterpoise": {"rule": rule}}, rollout={"n": 2}))
+    with pytest.raises(UsageError) as refused:
+        check_config(config(algorithm={"counterpoise": {"rule": rule}}, rollout={"n": 1}))
+    assert str(refused.value).startswith(
+        f"algorithm.counterpoise.rule={rule} compares a rollout with its group, and actor_rollout_ref.rollout.n=1 has nothing to compare"
+    )
+
+
+@pytest.mark.parametrize("rule", ["nsr", "psr", "reinforce", "weighted_reinforce"])
+def test_a_rule_that_looks_at_each_rollout_alone_is_taken_with_groups_of_one(rule):
+    check_config(config(algorithm={"counterpoise": {"rule": rule}}, rollout={"n": 1}))
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        ("custom_reward_function", {"path": "own.py", "name": None}),
+        ("reward_model", {"reward_manager": "dapo", "model": {"path": None}}),
+        ("reward_model", {"reward_kwargs": {"max_resp_len": 4}}),
+    ],
+)
+def test_older_keys_of_rewards_that_verl_reads_no_more_are_refused(section, values):
+    with pytest.raises(
+        UsageError, match=rf"{section}\.\w+=.*: verl's trainer reads this older key no more; write what stands below"
+    ):
+        check_config(Table(config() | {section: values}))
+    check_config(Table(config() | {section: dict.fromkeys(values)}))
 
 
 def test_weights_of_verls_correction_are_taken():
@@ -370,6 +427,24 @@ def test_a_table_that_is_called_nearly_so_is_read_by_nobody():
     ):
         is_ours(config(algorithm={"counterpose": {"rule": "nsr"}}))
     assert not is_ours(Table(algorithm=Table(adv_estimator="gae")))  # of another command
+
+
+@pytest.mark.parametrize(
+    "place", ["", "trainer", "actor_rollout_ref", "actor_rollout_ref.actor", "reward", "trainer.v1"]
+)
+@pytest.mark.parametrize("name", ["counterpoise", "counterpose"])
+def test_a_table_that_stands_elsewhere_is_read_by_nobody(place, name):
+    made = config()
+    section = made
+    for key in filter(None, place.split(".")):
+        section = section[key]
+    section[name] = {"rule": "nsr"}
+    where = f"{place}.{name}".lstrip(".")
+    with pytest.raises(ConfigError) as refused:
+        is_ours(made)
+    assert str(refused.value) == (
+        f"{where}: nobody reads that; our table stands below algorithm, write +algorithm.counterpoise in its place"
+    )
 
 
 def test_a_part_that_is_called_as_a_field_of_verls_does_not_take_its_place(monkeypatch):

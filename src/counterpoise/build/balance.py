@@ -1,4 +1,4 @@
-"""What a run file says of the weights of the two signs: settings of rule and controller, and whether both tilt the balance."""
+"""What a run file says of the weights of the two signs: settings of rule and controller, and whether they go together."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from counterpoise.credit import (
     RULES,
     Needs,
     SignWeights,
+    lacking_sign,
     make_controller,
     make_rule,
     needs_of,
@@ -20,7 +21,7 @@ from counterpoise.credit import (
 from counterpoise.rewards.registry import RewardFunction, make_reward
 from counterpoise.settings import names_of
 
-__all__ = ["balance_set_twice", "controller_settings", "own_weights", "rule_settings"]
+__all__ = ["balance_refused", "controller_settings", "own_weights", "rule_settings"]
 
 
 def rule_settings(credit: CreditConfig, reward: RewardFunction) -> Mapping[str, Any]:
@@ -42,12 +43,18 @@ def _taken(registry: Mapping[str, Callable[..., Any]], name: str, known: Mapping
     return {key: value for key, value in known.items() if key in taken}
 
 
-def balance_set_twice(config: RunConfig) -> str | None:
-    """What is wrong where the rule and the controller of a run both tilt the balance of the signs, and the ways out; None where not."""
+def balance_refused(config: RunConfig) -> str | None:
+    """What is wrong with a run's rule and controller together, and the ways out; None where nothing is.
+
+    Both tilt the balance of the signs, or the controller needs a sign of which the rule has no credit.
+    """
     credit = config.credit
     own = own_weights(credit, make_reward(credit.reward, **credit.reward_settings))
     controller = make_controller(credit.controller, **controller_settings(config))
-    return two_balances(credit.rule, own, credit.controller, controller)
+    # A weight of 0 beside a controller is a balance set twice first; its way out is the nearer one.
+    return two_balances(credit.rule, own, credit.controller, controller) or lacking_sign(
+        credit.rule, own, credit.controller, controller
+    )
 
 
 def own_weights(credit: CreditConfig, reward: RewardFunction) -> SignWeights:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from counterpoise.build.credit import credit_of
+from counterpoise.build.credit import alone_in_group, credit_of
 from counterpoise.build.loss import loss_of
 from counterpoise.build.problems import Problems, check_verifiers, problems_of, task_and_template
 from counterpoise.columns import COLUMNS, find_scored
@@ -100,10 +100,7 @@ def check_needs(config: RunConfig) -> None:
     """
     rule, needs = config.credit.rule, needs_of(config.credit.rule)
     if config.rollout.group_size == 1 and Needs.BASELINE in needs:
-        raise ConfigError(
-            f"credit.rule={rule} compares a rollout with its group, and rollout.group_size=1 has nothing to compare: every credit "
-            "would be zero; raise the group size, or use psr, nsr, weighted_reinforce or reinforce"
-        )
+        raise ConfigError(alone_in_group(rule, "rollout.group_size"))
     if config.critic != CriticConfig() and Needs.CRITIC not in needs:
         raise ConfigError(
             f"the section critic is set and credit.rule={rule} has no critic; drop the section, or set credit.rule=ppo"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from counterpoise.build.balance import balance_set_twice, controller_settings, own_weights, rule_settings
+from counterpoise.build.balance import balance_refused, controller_settings, own_weights, rule_settings
 from counterpoise.config import RunConfig
 from counterpoise.credit import (
     FILTERS,
@@ -22,7 +22,15 @@ from counterpoise.errors import ConfigError, UnknownNameError
 from counterpoise.rewards.registry import RewardFunction, make_reward
 from counterpoise.world import ALONE, World
 
-__all__ = ["credit_of", "reward_of"]
+__all__ = ["alone_in_group", "credit_of", "reward_of"]
+
+
+def alone_in_group(rule: str, option: str) -> str:
+    """What is wrong with a rule that needs a baseline where groups are of one, which an engine says with an option of its own."""
+    return (
+        f"credit.rule={rule} compares a rollout with its group, and {option}=1 has nothing to compare: every credit would be zero; "
+        f"raise {option}, or use psr, nsr, weighted_reinforce or reinforce"
+    )
 
 
 def reward_of(config: RunConfig) -> RewardFunction:
@@ -51,12 +59,12 @@ def credit_of(
         kinds: task types of the training problems.
         for_steps: makes of the rule what a step calls; an engine has its own way for a rule that needs a critic.
         terms: the loss has terms that act on rows without credit, too.
-        started: the run has steps behind it. It goes on as what it was: a balance set in two places is refused otherwise.
+        started: the run has steps behind it. It goes on as what it was: rule and controller that do not go together are refused otherwise.
         world: the processes that share each step.
 
     Raises:
         UnknownNameError: a rule, emphasis, token weight, controller or filter has no such name.
-        ConfigError: a setting is unknown or out of range, or rule and controller both tilt the balance.
+        ConfigError: a setting is unknown or out of range, or rule and controller do not go together.
     """
     credit, reward = config.credit, reward_of(config)
     rule = make_rule(credit.rule, **rule_settings(credit, reward))
@@ -64,9 +72,9 @@ def credit_of(
     check_emphasis(rule, emphasis)
     token_weight = make_token_weights(credit.token_weights, **credit.token_weight_settings)
     controller = make_controller(credit.controller, **controller_settings(config))
-    twice = balance_set_twice(config)
-    if twice is not None and not started:
-        raise ConfigError(twice)
+    refused = balance_refused(config)
+    if refused is not None and not started:
+        raise ConfigError(refused)
     if credit.filter not in FILTERS:
         raise UnknownNameError("credit.filter", credit.filter, FILTERS)
     return CreditStep(

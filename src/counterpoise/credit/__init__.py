@@ -4,7 +4,7 @@ Everything here is a function of plain tensors, so that any trainer can call it.
 """
 
 from counterpoise.credit.advantages import Advantages, StepRule, step_rule
-from counterpoise.credit.balance import sign_weights, two_balances
+from counterpoise.credit.balance import lacking_sign, sign_weights, two_balances
 from counterpoise.credit.controllers import (
     CONTROLLERS,
     Controller,
@@ -58,6 +58,7 @@ __all__ = [
     "credit_metrics",
     "group_statistics",
     "keep_rows",
+    "lacking_sign",
     "lambdas_for_rows",
     "make_controller",
     "make_emphasis",

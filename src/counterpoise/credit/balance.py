@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from counterpoise.credit.controllers.base import Controller
 from counterpoise.credit.controllers.constant import Constant
+from counterpoise.credit.controllers.entropy_step import EntropyStep
+from counterpoise.credit.controllers.schedules import WarmupPsr
 from counterpoise.credit.controllers.share import PolarityShare
 from counterpoise.credit.rules.base import SignWeights
 
-__all__ = ["sign_weights", "two_balances"]
+__all__ = ["lacking_sign", "sign_weights", "two_balances"]
 
 
 def sign_weights(rule: object) -> SignWeights:
@@ -37,4 +39,31 @@ def two_balances(rule_name: str, own: SignWeights, controller_name: str, control
         f"credit.controller={controller_name} weighs the two signs{theirs}, and credit.rule={rule_name} multiplies weights of its own onto "
         f"them ({own.plus:g} on what is pushed up, {own.minus:g} on what is pushed down); set the balance in one place: {to_controller} "
         f"leaves it to the controller; or {to_rule}, which leaves it to the rule"
+    )
+
+
+def lacking_sign(rule_name: str, own: SignWeights, controller_name: str, controller: Controller) -> str | None:
+    """What is wrong where a rule has credit of one sign and the controller needs the other one; None where it does not.
+
+    `share` brings the sign that is there to nothing where no push up can be held against it; without a push down it holds nothing.
+    `warmup_psr` begins with pushes up alone, `entropy_step` moves their weight, and `constant` may have the weight 0 for the only sign.
+    """
+    if (own.plus > 0) == (own.minus > 0):
+        return None
+    has, lacks = ("up", "down") if own.plus > 0 else ("down", "up")
+    if isinstance(controller, PolarityShare):
+        why = "would bring every credit to zero" if lacks == "up" else "would have no share to hold"
+    elif isinstance(controller, WarmupPsr) and lacks == "up" and controller.share > 0:
+        why = "begins with pushes up alone, so that the first steps would train nothing"
+    elif isinstance(controller, EntropyStep) and lacks == "up":
+        why = "moves the weight of pushes up alone, and would do nothing"
+    elif isinstance(controller, Constant) and not (
+        controller.lambda_plus * own.plus + controller.lambda_minus * own.minus
+    ):
+        why = f"weighs pushes {has} 0, so that every credit would be zero"
+    else:
+        return None
+    return (
+        f"credit.rule={rule_name} only pushes {has} here, and credit.controller={controller_name} {why}; set credit.controller=constant "
+        "without credit.controller_settings, or a rule with both signs, such as credit.rule=reinforce"
     )

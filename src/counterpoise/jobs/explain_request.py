@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from counterpoise.build.balance import balance_set_twice
+from counterpoise.build.balance import balance_refused
 from counterpoise.config import CriticConfig, RunConfig
 from counterpoise.errors import DataError, UsageError
 from counterpoise.lazy import np
@@ -81,7 +81,7 @@ def one_step(config: RunConfig, rule: str) -> RunConfig:
     if named and weights != config.credit.token_weights:
         credit |= {"token_weights": weights, "token_weight_settings": {}}
     own = config.changed(**changed)
-    if name != config.credit.rule and balance_set_twice(own):
+    if name != config.credit.rule and balance_refused(own):
         own = own.changed(credit={"controller": "constant", "controller_settings": {}})
     return own
 

@@ -83,6 +83,13 @@ OURS = (
     [
         (["+algorithm.counterpoise.rule=nrs"], "did you mean 'nsr'"),
         (["actor_rollout_ref.actor.shuffle=True"], "actor_rollout_ref.actor.shuffle=True: the denominator"),
+        (["actor_rollout_ref.actor.policy_loss.loss_mode=sapo"], "policy_loss.loss_mode=sapo: our denominator is in the advantages"),
+        (["+algorithm.counterpoise.rule=grpo", "actor_rollout_ref.rollout.n=1"], "actor_rollout_ref.rollout.n=1 has nothing to compare"),
+        (["reward.reward_manager.name=dapo", "+reward.reward_kwargs.overlong_buffer_cfg.enable=True"],
+         "overlong_buffer_cfg.enable=True: it takes"),
+        (["actor_rollout_ref.actor.clip_ratio_c=0.5"], "clip_ratio_c=0.5: it bounds"),
+        (["+trainer.counterpoise.rule=nsr"], "trainer.counterpoise: nobody reads that"),
+        (["reward_model.reward_manager=dapo"], "reward_model.reward_manager=dapo: verl's trainer reads this older key no more"),
         (["critic.enable=True"], "critic.enable=True: no rule here reads values"),
         (["trainer.v1.trainer_mode=sync"], "trainer.v1.trainer_mode=sync: that trainer shows an estimator no verdicts"),
         (["algorithm.adv_estimator=grpo"], "no rule of ours would be called"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from counterpoise.build.balance import balance_set_twice
+from counterpoise.build.balance import balance_refused
 from counterpoise.build.checks import check_best_by, check_needs, check_policy, check_precision
 from counterpoise.build.credit import credit_of, reward_of
 from counterpoise.build.loss import loss_of
@@ -113,7 +113,7 @@ def assemble(
         problems = problems_of(config)
     check_best_by(config, problems.train)
     check_policy(config.model)
-    notice = balance_set_twice(config) if started else cut_draws(config.rollout)
+    notice = balance_refused(config) if started else cut_draws(config.rollout)
     return Assembly(
         train=problems.train,
         test=problems.test,

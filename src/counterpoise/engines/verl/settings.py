@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from counterpoise.build.credit import alone_in_group
 from counterpoise.config import CreditConfig, RunConfig
+from counterpoise.credit import RULES, Needs, needs_of
 from counterpoise.engines.arguments import check_reward_range, check_timeout
 from counterpoise.engines.outside import OutsideCredit, compose
 from counterpoise.errors import ConfigError, UsageError, nearest
@@ -33,6 +35,14 @@ _PATIENCE = 600.0
 """Seconds for a response in which a reward function of the user's own has hung and does not only take long."""
 _CORRECTION = "algorithm.rollout_correction"
 _SCALED = ("token-mean", "token-sum")
+_PLACES = (
+    "", "actor_rollout_ref", "actor_rollout_ref.actor", "actor_rollout_ref.model", "actor_rollout_ref.ref", "actor_rollout_ref.rollout",
+    "critic", "data", "reward", "trainer", "trainer.v1",
+)  # fmt: skip
+_LOSSES = ("cispo", "dppo_kl", "dppo_tv", "gpg", "gspo", "vanilla")
+"""Losses of verl's that only reduce by `loss_agg_mode`, so that an advantage is a token's weight in the update."""
+_BOUNDED = ("dppo_kl", "dppo_tv", "vanilla")
+"""Those that read `clip_ratio_c`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,13 +171,23 @@ def is_ours(config: Any) -> bool:
     """Whether verl's configuration asks for anything of ours; verl's own algorithms are nobody's business here.
 
     Raises:
-        ConfigError: a table beside `algorithm.counterpoise` is called nearly so, and would be read by nobody.
+        ConfigError: a table is called nearly so, or stands elsewhere, and would be read by nobody.
     """
     algorithm = config.get("algorithm", None) or {}
     mode = ((config.get("trainer", None) or {}).get("v1", None) or {}).get("trainer_mode", None)
     for key in algorithm:
         if key != "counterpoise" and difflib.get_close_matches(str(key), ["counterpoise"], cutoff=0.75):
             raise ConfigError(f"algorithm.{key}: nobody reads that; did you mean algorithm.counterpoise?")
+    for place in _PLACES:
+        section: Any = config
+        for name in filter(None, place.split(".")):
+            section = (section.get(name, None) if isinstance(section, Mapping) else None) or {}
+        for key in section if isinstance(section, Mapping) else ():
+            if difflib.get_close_matches(str(key), ["counterpoise"], cutoff=0.75):
+                where = f"{place}.{key}".lstrip(".")
+                raise ConfigError(
+                    f"{where}: nobody reads that; our table stands below algorithm, write +{_TABLE} in its place"
+                )
     named = algorithm.get("adv_estimator", None), mode
     return "counterpoise" in named or algorithm.get("counterpoise", None) is not None
 
@@ -217,6 +237,15 @@ def check_config(config: Any) -> None:
     reward = str(table.get("reward", "binary"))
     function = config.reward.custom_reward_function.path
     terms = adds_terms(config)
+    shaped = (config.reward.get("reward_kwargs", None) or {}).get("overlong_buffer_cfg", None) or {}
+    loss = str((actor.get("policy_loss", None) or {}).get("loss_mode", "vanilla"))
+    older = [
+        f"{section}.{key}={value}"
+        for section in ("custom_reward_function", "reward_model")
+        for key, value in (config.get(section, None) or {}).items()
+        if value is not None and (key == "reward_kwargs" or not isinstance(value, Mapping))
+    ]
+    bounded = float(actor.get("clip_ratio_c", 3.0))
     wanted = (
         (algorithm.adv_estimator == "counterpoise", f"algorithm.adv_estimator={algorithm.adv_estimator}",
          "no rule of ours would be called; set algorithm.adv_estimator=counterpoise, or leave algorithm.counterpoise out"),
@@ -229,6 +258,12 @@ def check_config(config: Any) -> None:
          "our denominator is in the advantages; set token-sum, which divides by nothing, or token-mean"),
         (not (terms and actor.loss_agg_mode == "token-sum"), "actor_rollout_ref.actor.loss_agg_mode=token-sum",
          "verl adds the KL and entropy terms up over a mini-batch's tokens, undivided; set token-mean, which divides them"),
+        (loss in _LOSSES, f"actor_rollout_ref.actor.policy_loss.loss_mode={loss}",
+         "our denominator is in the advantages, and only a loss that reduces by loss_agg_mode and adds nothing of its own keeps it; set "
+         f"one of {', '.join(_LOSSES)}"),
+        (loss not in _BOUNDED or not bounded <= 1.0, f"actor_rollout_ref.actor.clip_ratio_c={bounded}",
+         f"it bounds the ratio of what is pushed down, and verl's loss {loss} wants more than 1; set 3.0, which is verl's own, or 1e9 for "
+         "no bound"),
         (not actor.shuffle, "actor_rollout_ref.actor.shuffle=True",
          "the denominator counts each mini-batch, whose rows would not be known; set False"),
         (not algorithm.use_kl_in_reward, "algorithm.use_kl_in_reward=True",
@@ -249,12 +284,23 @@ def check_config(config: Any) -> None:
         (weighs is None or every or not correction.get("rollout_is_batch_normalize", False),
          f"{_CORRECTION}.rollout_is_batch_normalize=True",
          "the mean would be that of the rows that are sent, not of all; set False, or algorithm.counterpoise.filter=none"),
+        (not older, next(iter(older), ""),
+         "verl's trainer reads this older key no more; write what stands below reward in its place (reward.custom_reward_function, "
+         "reward.reward_manager.name, reward.reward_model, reward.reward_kwargs)"),
         (manager != "rate_limited", "reward.reward_manager.name=rate_limited",
          "it gives 0 to a response that the reward function failed at, and that would count as wrong; set naive, and hold the rate in the "
          "function"),
+        (not shaped.get("enable", False), "reward.reward_kwargs.overlong_buffer_cfg.enable=True",
+         "it takes from the reward of a long response, and a right one would count as wrong, or nothing would come of it; set False, and "
+         "judge the length in a reward function of your own that gives it as a part"),
         (str(table.get("token_weights", "none")) == "none" or not bypass,
          "algorithm.rollout_correction.bypass_mode=True", "verl then records no entropies, which token weights read; set False"),
     )  # fmt: skip
     for fine, what, why in wanted:
         if not fine:
             raise UsageError(f"{what}: {why}")
+    rule = str(table.get("rule", RunConfig().credit.rule))
+    # A name that is none is refused where the rule is made, with the nearest one.
+    if rollout.get("n", None) == 1 and rule in RULES and Needs.BASELINE in needs_of(rule):
+        with as_written():
+            raise UsageError(alone_in_group(rule, "actor_rollout_ref.rollout.n"))
