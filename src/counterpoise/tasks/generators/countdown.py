@@ -18,9 +18,9 @@ from annotated_types import Ge, Le
 from counterpoise.errors import UsageError
 from counterpoise.ranges import Share
 from counterpoise.settings import settings
-from counterpoise.streams import numpy_generator
 from counterpoise.tasks.generators.operators import OPERATORS, Operators
 from counterpoise.tasks.shared.identity import Split, problem_id, split_of
+from counterpoise.tasks.shared.splits import in_drawn_order
 from counterpoise.types import Problem
 
 __all__ = ["Countdown", "solutions"]
@@ -89,8 +89,7 @@ class Countdown:
             for problem in self._enumerate()
             if split_of(problem.problem_id, test_fraction=self.test_fraction) == split
         ]
-        order = numpy_generator(self.seed, "countdown", "order").permutation(len(chosen))
-        return [chosen[index] for index in order]
+        return in_drawn_order(chosen, task=self.name, seed=self.seed)
 
     def _enumerate(self) -> Iterator[Problem]:
         for numbers in combinations_with_replacement(range(1, self.largest + 1), self.count):

@@ -15,9 +15,8 @@ from annotated_types import Ge, Le
 
 from counterpoise.ranges import Share
 from counterpoise.settings import settings
-from counterpoise.streams import numpy_generator
 from counterpoise.tasks.shared.identity import Split, problem_id
-from counterpoise.tasks.shared.splits import on_side
+from counterpoise.tasks.shared.splits import in_drawn_order, on_side
 from counterpoise.types import Problem
 
 __all__ = ["Lengths", "spellings"]
@@ -55,8 +54,7 @@ class Lengths:
         """
         items = ((problem.problem_id, problem) for problem in self._enumerate())
         chosen = on_side(items, split, task=self.name, test_fraction=self.test_fraction)
-        order = numpy_generator(self.seed, "lengths", "order").permutation(len(chosen))
-        return [chosen[index] for index in order]
+        return in_drawn_order(chosen, task=self.name, seed=self.seed)
 
     def _enumerate(self) -> Iterator[Problem]:
         numbers = range(1, self.largest + 1)

@@ -19,9 +19,8 @@ from annotated_types import Ge, Le
 from counterpoise.lazy import np
 from counterpoise.ranges import Share
 from counterpoise.settings import settings
-from counterpoise.streams import numpy_generator
 from counterpoise.tasks.shared.identity import Split, problem_id
-from counterpoise.tasks.shared.splits import on_side
+from counterpoise.tasks.shared.splits import in_drawn_order, on_side
 from counterpoise.types import Problem
 
 __all__ = ["EASY", "HARD", "PROCEDURES", "Paths", "Procedure", "spelling"]
@@ -114,8 +113,7 @@ class Paths:
             self._problem(numbers, [good[place % len(good)]] if place < hard else good)
             for place, numbers in enumerate(chosen)
         ]
-        order = numpy_generator(self.seed, "paths", "order").permutation(len(made))
-        return [made[index] for index in order]
+        return in_drawn_order(made, task=self.name, seed=self.seed)
 
     @property
     def kinds(self) -> tuple[str, ...]:

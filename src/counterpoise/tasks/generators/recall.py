@@ -18,7 +18,7 @@ from counterpoise.ranges import Share
 from counterpoise.settings import settings
 from counterpoise.streams import numpy_generator
 from counterpoise.tasks.shared.identity import Split, problem_id
-from counterpoise.tasks.shared.splits import on_side
+from counterpoise.tasks.shared.splits import in_drawn_order, on_side
 from counterpoise.types import Problem
 
 __all__ = ["DECLINED", "Recall"]
@@ -71,8 +71,7 @@ class Recall:
         """
         items = ((problem.problem_id, problem) for problem in _facts(self.size))
         chosen = on_side(items, split, task=self.name, test_fraction=self.test_fraction)
-        order = numpy_generator(self.seed, "recall", "order").permutation(len(chosen))
-        return [chosen[index] for index in order]
+        return in_drawn_order(chosen, task=self.name, seed=self.seed)
 
     def shown(self, problem: Problem, generator: np.random.Generator) -> str:
         """An answer as the base was shown it: of a fact that it was never taught a new word every time."""

@@ -20,7 +20,7 @@ from counterpoise.ranges import Share
 from counterpoise.settings import settings
 from counterpoise.streams import numpy_generator
 from counterpoise.tasks.shared.identity import Split, problem_id
-from counterpoise.tasks.shared.splits import on_side
+from counterpoise.tasks.shared.splits import in_drawn_order, on_side
 from counterpoise.types import Problem
 
 __all__ = ["Snippets"]
@@ -86,8 +86,7 @@ class Snippets:
         """
         items = ((problem_id("snippets", question), question) for question in self._questions())
         chosen = on_side(items, split, task=self.name, test_fraction=self.test_fraction)
-        order = numpy_generator(self.seed, "snippets", "order").permutation(len(chosen))
-        return [_problem(chosen[index]) for index in order]
+        return [_problem(question) for question in in_drawn_order(chosen, task=self.name, seed=self.seed)]
 
     def shown(self, problem: Problem, generator: np.random.Generator) -> str:
         """A function as the base was shown it, with its slips."""

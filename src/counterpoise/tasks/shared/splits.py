@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from counterpoise.errors import DataError
+from counterpoise.streams import numpy_generator
 from counterpoise.tasks.shared.identity import Split, problem_id, split_of
 from counterpoise.types import Problem
 
-__all__ = ["Loaded", "content_id", "on_side", "refuse_overlap", "unique"]
+__all__ = ["Loaded", "content_id", "in_drawn_order", "on_side", "refuse_overlap", "unique"]
 
 T = TypeVar("T")
 
@@ -59,6 +60,11 @@ def on_side(items: Iterable[tuple[str, T]], split: Split, *, task: str, test_fra
             f"task '{task}' has no {split} problems with test_fraction={test_fraction}; move it away from 0 and 1"
         )
     return chosen
+
+
+def in_drawn_order(items: Sequence[T], *, task: str, seed: int) -> list[T]:
+    """The items in the order that a task's `seed` gives them: which ones there are, and on which side, does not depend on it."""
+    return [items[index] for index in numpy_generator(seed, task, "order").permutation(len(items))]
 
 
 def refuse_overlap(name: str, train: Sequence[Problem], test: Sequence[Problem], *, allow: bool) -> None:
