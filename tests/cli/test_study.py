@@ -189,7 +189,9 @@ def _the_mean_over_places(command, refused, grid):
 
 def _a_table_is_the_study(command, refused, grid, told):
     """all.csv gives the tables and the page of the runs, and says what takes the runs."""
-    ours = json.loads(command("study", "all.csv", "--csv", "again.csv", "--html", "again.html", "--json").stdout)
+    files = ("--csv", "again.csv", "--html", "again.html", "--png", "again.png")
+    ours = json.loads(command("study", "all.csv", *files, "--json").stdout)
+    assert Path("again.png").read_bytes().startswith(b"\x89PNG")
     assert Path("again.csv").read_text() == Path("all.csv").read_text()
     page, again = (Path(name).read_text().replace("two", "all") for name in ("map.html", "again.html"))
     assert again == page  # but for its title
@@ -244,3 +246,9 @@ def test_a_grid_side_by_side_says_a_line_for_each_cell(command, grid, monkeypatc
     assert "cell 4 of 4: tasks.max_train=8, psr, seed 0: trained after" in done.stderr
     assert "for the 1 cell to come" in done.stderr
     assert "nothing to show" in done.stderr
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_trained(refused, grid, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    refused("study", grid, "--png", "map.png", says="writing pictures needs the package 'matplotlib'")
+    assert not Path("runs").exists()

@@ -7,7 +7,8 @@ import pytest
 
 from counterpoise.errors import MissingExtraError
 from counterpoise.report.build import build_report
-from counterpoise.report.png import COLOURS, write_png
+from counterpoise.report.figures import COLOURS
+from counterpoise.report.png import write_png
 
 
 def test_pictures(make_run, disk, tmp_path):

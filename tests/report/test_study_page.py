@@ -7,11 +7,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from counterpoise.errors import DataError
 from counterpoise.evaluation.statistics.arms import Arm
 from counterpoise.evaluation.statistics.cells import measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.evaluation.statistics.differences import MeasuredStudy, arm_differences
 from counterpoise.report.study_page import study_page
+from counterpoise.report.study_png import write_study_png
 from counterpoise.report.study_table import write_study_csv
 
 HOSTILE = "<script>alert(1)</script>"
@@ -118,3 +120,21 @@ def test_the_page_says_what_is_left_beyond_sharpening_or_how_to_measure_it(cells
     beyond = [cell("base at temperature 0.5", (1, 1), seed=None, step=0), cell("nsr", (3, 2), colder=[(1, 1)])]
     page = study_page(measured(beyond), title="grid")
     assert "<td>undefined</td></tr>" in page and "Map, less sharpened" not in page
+
+
+def test_the_picture_has_a_map_and_a_frontier_for_each_bed(cells, tmp_path):
+    import struct
+
+    def size(path):
+        head = path.read_bytes()[:24]
+        assert head.startswith(b"\x89PNG")
+        return struct.unpack(">II", head[16:])
+
+    two = size(write_study_png(measured(cells), tmp_path / "two.png", title="grid"))
+    one = size(write_study_png(measured([each for each in cells if each.bed == "lab"]), tmp_path / "one.png", title=""))
+    assert two[0] == one[0] and two[1] > 1.7 * one[1]  # a row of two for each bed
+    unseen = [cell("base", (1, 2), seed=None, step=0), cell("a$b", (2, 2), intensity=None)]
+    frontier = size(write_study_png(measured(unseen), tmp_path / "unseen.png", title=HOSTILE))
+    assert frontier[0] < 0.6 * one[0]  # nobody knows how often problems were seen, so there is no map
+    with pytest.raises(DataError, match="no arm of the study was measured beside its base yet"):
+        write_study_png(measured(cells[:1]), tmp_path / "none.png", title="grid")

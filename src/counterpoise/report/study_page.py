@@ -6,47 +6,25 @@ The pictures are SVG in the page itself, so that it needs neither a script nor a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import counterpoise
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
-from counterpoise.evaluation.statistics.cells import CellPoint, rollouts_each
-from counterpoise.evaluation.statistics.differences import MeasuredStudy, cells_by_place, place_of
+from counterpoise.evaluation.statistics.cells import CellPoint
+from counterpoise.evaluation.statistics.differences import MeasuredStudy
 from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.evaluation.statistics.turns import Turn, turns
 from counterpoise.report.page import page_environment
+from counterpoise.report.study_points import StudyPoint, bed_parts, study_points
 
 __all__ = ["study_page"]
 
 _WIDTH, _HEIGHT = 680.0, 380.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 14.0, 14.0, 46.0
 _STEPS = (1.0, 2.0, 5.0)
-_UNDEFINED = SeededInterval(estimate=math.nan, low=math.nan, high=math.nan, by_seed=(), problems=0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Measured:
-    """An arm in one place after one step, over its seeds."""
-
-    arm: str
-    place: str
-    step: int
-    seeds: int
-    intensity: float
-    """Rollouts per training problem; NaN where it is not known."""
-    first: float
-    """pass@1."""
-    last: float
-    """pass@k at the largest k."""
-    area: SeededInterval
-    """Less the base's."""
-    colder: SeededInterval | None
-    """Less that of the base drawn so cold that it has this pass@1; None where the base was not measured colder."""
-    final: bool
-    """Whether no later step of this arm in this place was measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +66,8 @@ def study_page(study: MeasuredStudy, *, title: str) -> str:
     """
     styles = {arm: number for number, arm in enumerate(study.arms, start=1)}
     beds: list[dict[str, Any]] = []
-    for bed in dict.fromkeys(bed for bed, _ in study.places):
-        part = replace(
-            study,
-            cells=tuple(cell for cell in study.cells if cell.bed == bed),
-            differences=tuple(one for one in study.differences if one.bed == bed),
-        )
-        measured = list(_measured(part))
+    for bed, part in bed_parts(study):
+        measured = list(study_points(part))
         bases = [cell for cell in part.cells if cell.seed is None]
         beds.append(
             {
@@ -155,32 +128,8 @@ def _said(turn: Turn) -> str:
     return f"{word} {where}: {_points(turn.difference)}"
 
 
-def _measured(study: MeasuredStudy) -> Iterator[_Measured]:
-    over = {(place_of(one), one.arm, one.against, one.step): one.points[-1] for one in study.differences}
-    drawn = {place_of(cell) for cell in study.cells if cell.seed is None and cell.arm != BASE}
-    for place, by_step in cells_by_place(study.cells).items():
-        last = {arm: step for step, by_arm in sorted(by_step.items()) for arm in by_arm}
-        for step, by_arm in by_step.items():
-            for arm, same in by_arm.items():
-                area = over.get((place, arm, BASE, step))
-                if area is None:
-                    continue  # a run without its base
-                yield _Measured(
-                    arm=arm,
-                    place=place_text(dict(place[1])),
-                    step=step,
-                    seeds=len(same),
-                    intensity=rollouts_each(same),
-                    first=math.fsum(cell.points[0].estimate for cell in same) / len(same),
-                    last=math.fsum(cell.points[-2].estimate for cell in same) / len(same),
-                    area=area,
-                    colder=over.get((place, arm, SHARPENED, step), _UNDEFINED if place in drawn else None),
-                    final=step == last[arm],
-                )
-
-
 def _map(
-    measured: Sequence[_Measured], styles: Mapping[str, int], of: Callable[[_Measured], SeededInterval | None]
+    measured: Sequence[StudyPoint], styles: Mapping[str, int], of: Callable[[StudyPoint], SeededInterval | None]
 ) -> dict[str, Any] | None:
     """An area less another, in points, against rollouts per problem; None without a point."""
     found = [(one, area) for one in measured if one.intensity > 0 and (area := of(one)) is not None]
@@ -201,7 +150,7 @@ def _map(
     }
 
 
-def _frontier(measured: Sequence[_Measured], styles: Mapping[str, int], bases: Sequence[CellPoint]) -> dict[str, Any]:
+def _frontier(measured: Sequence[StudyPoint], styles: Mapping[str, int], bases: Sequence[CellPoint]) -> dict[str, Any]:
     """pass@k at the largest k against pass@1: the base and it drawn colder, and the training of each arm in each place."""
     untrained = {cell.arm: (100 * cell.points[0].estimate, 100 * cell.points[-2].estimate) for cell in bases}
     x = _across([*(100 * one.first for one in measured), *(first for first, _ in untrained.values())])
@@ -213,8 +162,8 @@ def _frontier(measured: Sequence[_Measured], styles: Mapping[str, int], bases: S
     return found | {"bars": [], "zero": None}
 
 
-def _picture(measured: Sequence[_Measured], styles: Mapping[str, int], x: _Axis, y: _Axis, of: Any) -> dict[str, Any]:
-    lines: dict[tuple[str, str], list[_Measured]] = {}
+def _picture(measured: Sequence[StudyPoint], styles: Mapping[str, int], x: _Axis, y: _Axis, of: Any) -> dict[str, Any]:
+    lines: dict[tuple[str, str], list[StudyPoint]] = {}
     for one in sorted(measured, key=lambda one: one.step):
         lines.setdefault((one.arm, one.place), []).append(one)
     return {
@@ -228,7 +177,7 @@ def _picture(measured: Sequence[_Measured], styles: Mapping[str, int], x: _Axis,
     }
 
 
-def _told(one: _Measured) -> str:
+def _told(one: StudyPoint) -> str:
     where = ", ".join(filter(None, [one.arm, one.place, f"step {one.step}"]))
     return f"{where}: area {_points(one.area)} points from the base, pass@1 {100 * one.first:.1f}%"
 

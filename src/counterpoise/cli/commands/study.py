@@ -71,6 +71,9 @@ def study(
         Path | None, typer.Option("--csv", metavar="FILE", help="Also write every run at every evaluated step.")
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with the map.")] = None,
+    png: Annotated[
+        Path | None, typer.Option("--png", metavar="FILE", help="Also write a picture with the map (extra plot).")
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
@@ -84,10 +87,15 @@ def study(
     counterpoise study studies/intensity_200.toml --show --at success=0.8
     counterpoise study studies/intensity_map.toml --jobs 4 --csv map.csv --html map.html
     counterpoise study studies/stopping.toml --show --mean --against maxrl
-    counterpoise study map.csv other_seeds.csv --html map.html
+    counterpoise study map.csv other_seeds.csv --html map.html --png map.png
 
     A kill or Ctrl-C loses no finished step: the same command goes on. Intervals are over seeds and problems together.
     """
+    wanted = {"csv": csv, "html": html, "png": png}
+    if png is not None:
+        from counterpoise.report.figures import check_matplotlib
+
+        check_matplotlib()  # before hours of training, and not after
     if file.suffix.lower() == _TABLE:
         _of_tables(
             [file, *map(Path, overrides or [])],
@@ -101,8 +109,7 @@ def study(
             against=against,
             k=k,
             confidence=confidence,
-            csv=csv,
-            html=html,
+            files=wanted,
             markdown=markdown,
             as_json=as_json,
         )
@@ -135,11 +142,11 @@ def study(
     failed = [] if show else _train(found, jobs)
     if (overrides or colder) and not show:
         failed += _measure(found, colder)
-    if csv is not None or html is not None:
+    if any(wanted.values()):
         from counterpoise.jobs.study.gather import gather_study
 
         asked = _temperatures(temperature) if temperature else colder or None
-        _write(gather_study(found, temperatures=asked, confidence=confidence), found.directory.name, file, csv, html)
+        _write(gather_study(found, temperatures=asked, confidence=confidence), found.directory.name, file, wanted)
     control = found.placebo if against == BASE else None
     print_arms(
         found, where, against, colder, k, confidence, control=control, mean=mean, markdown=markdown, as_json=as_json
@@ -151,15 +158,14 @@ def study(
 
 
 def _of_tables(
-    files: Sequence[Path],
+    tables: Sequence[Path],
     *,
     refused: Mapping[str, bool],
     at: str,
     against: str,
     k: list[str] | None,
     confidence: float | None,
-    csv: Path | None,
-    html: Path | None,
+    files: Mapping[str, Path | None],
     markdown: bool,
     as_json: bool,
 ) -> None:
@@ -170,7 +176,7 @@ def _of_tables(
     from counterpoise.report.study_merge import merged_study
     from counterpoise.report.study_read import read_study_csv
 
-    others = [str(file) for file in files if file.suffix.lower() != _TABLE]
+    others = [str(file) for file in tables if file.suffix.lower() != _TABLE]
     if others:
         raise UsageError(
             f"{others[0]} stands behind a table of a study, where only more tables can; they end in {_TABLE}"
@@ -179,29 +185,35 @@ def _of_tables(
     for option in [f"--at {at}" for _ in [0] if where.kind == "success"] + [
         one for one, given in refused.items() if given
     ]:
-        raise UsageError(f"{option} needs the runs, and {files[0]} is a table of them; give the study file instead")
-    found = merged_study([read_study_csv(file) for file in dict.fromkeys(files)])
+        raise UsageError(f"{option} needs the runs, and {tables[0]} is a table of them; give the study file instead")
+    found = merged_study([read_study_csv(file) for file in dict.fromkeys(tables)])
     if confidence not in (None, found.confidence):
         raise UsageError(
-            f"--confidence {confidence:g}: the intervals of {files[0]} are at {found.confidence:g}; others take the runs"
+            f"--confidence {confidence:g}: the intervals of {tables[0]} are at {found.confidence:g}; others take the runs"
         )
-    if csv is not None or html is not None:
-        _write(found, files[0].stem, None, csv, html)
-    print_stored(found, files, where, against, k, markdown=markdown, as_json=as_json)
+    if any(files.values()):
+        _write(found, tables[0].stem, None, files)
+    print_stored(found, tables, where, against, k, markdown=markdown, as_json=as_json)
 
 
-def _write(found: MeasuredStudy, title: str, file: Path | None, csv: Path | None, html: Path | None) -> None:
-    """Write the table and the page; `file` is the study's, where it has one."""
+def _write(found: MeasuredStudy, title: str, file: Path | None, files: Mapping[str, Path | None]) -> None:
+    """Write the table, the page and the picture; `file` is the study's, where it has one."""
     from counterpoise.evaluation.statistics.arms import SHARPENED
-    from counterpoise.files import atomic_write_text
-    from counterpoise.report.study_page import study_page
-    from counterpoise.report.study_table import write_study_csv
 
-    if csv is not None:
+    if (csv := files["csv"]) is not None:
+        from counterpoise.report.study_table import write_study_csv
+
         console.note(f"{write_study_csv(found, csv)} lines: {csv}")
-    if html is not None:
+    if (html := files["html"]) is not None:
+        from counterpoise.files import atomic_write_text
+        from counterpoise.report.study_page import study_page
+
         atomic_write_text(html, study_page(found, title=title))
         console.note(f"page: {html}")
+    if (png := files["png"]) is not None:
+        from counterpoise.report.study_png import write_study_png
+
+        console.note(f"picture: {write_study_png(found, png, title=title)}")
     if file is not None and not any(one.against == SHARPENED for one in found.differences):
         console.note(
             f"nothing is said of the base drawn colder (less_sharpened): counterpoise study {file} --against {SHARPENED} measures it"
