@@ -55,6 +55,8 @@ def configured(given: argparse.Namespace, folder: Path) -> Any:
         "checkpoint.every_steps=1000000",
         "evaluation.before=false",
         "evaluation.after=false",
+        "diagnostics.every=0",  # passes of a first step that TRL has nothing like
+        "diagnostics.samples_every=0",
     ]
     return parse_config({}, words, source=COMMAND_LINE)
 
