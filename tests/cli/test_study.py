@@ -43,7 +43,7 @@ def test_a_study_from_file_to_table(command, refused, file):
     assert "(" in lines[3]
 
 
-def test_json_names_what_is_missing(command, file):
+def test_json_names_what_is_missing(command, refused, file):
     command("study", file)
     file.write_text(file.read_text().replace("seeds = [\n    0,\n    1,\n]", "seeds = [0, 1, 2]"))
     data = json.loads(command("study", file, "--show", "--json").stdout)
@@ -62,6 +62,10 @@ def test_json_names_what_is_missing(command, file):
     # The area stays that over the powers of two.
     assert every["arms"][0]["points"][-1] == data["arms"][0]["points"][-1]
     assert "k=3" in command("study", file, "--show", "--k", "3").stdout
+    # no table of runs under the name of an arm that they are not of
+    file.write_text(file.read_text().replace('rule = "psr"', 'rule = "grpo"'))
+    refused("study", file, "--show", says="psr-seed0 was made with other settings (credit.rule psr -> grpo)")
+    refused("study", file, "--dry-run", says="psr-seed0 was made with other settings (credit.rule psr -> grpo)")
 
 
 def test_each_arm_is_shown_less_the_placebo(command, refused, file):

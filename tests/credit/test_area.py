@@ -208,7 +208,7 @@ def test_only_a_moving_prior_has_a_past() -> None:
     assert isinstance(step_rule(area(prior="fixed")), EveryStep)
 
 
-@pytest.mark.parametrize("key", ["0", "x", "-1", "4097", "1.5", "²", ""])
+@pytest.mark.parametrize("key", ["0", "x", "-1", "4097", "1.5", "²", "", "01"])
 def test_mistakes_are_refused_with_the_way_out(key: str) -> None:
     with pytest.raises(ConfigError, match=r"area: weights has the key .*; expected a table of weights > 0 by k from 1"):
         area(weights={key: 1.0})

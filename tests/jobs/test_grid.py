@@ -106,6 +106,13 @@ def test_the_base_of_a_bed_is_evaluated_once_whatever_the_number_of_training_pro
         ({"grid": {"tasks.max_train": []}}, r"grid\.tasks\.max_train is \[\]; an axis is a list of values"),
         ({"grid": {"tasks.max_train": 3}}, r"grid\.tasks\.max_train is 3; an axis is a list"),
         ({"grid": {"tasks.max_train": [1, 1]}}, r"grid\.tasks\.max_train has a value twice: \[1, 1\]"),
+        (
+            {"grid": {"guards.act": [True, 1]}},
+            r"guards\.act=true, nsr, seed 0 and guards\.act=1, nsr, seed 0 are the same run",
+        ),
+        ({"grid": {"loss.kl": [0, 0.0]}}, r"loss\.kl=0, nsr, seed 0 and loss\.kl=0\.0, nsr, seed 0 are the same run"),
+        # which a study always does, whatever is asked for
+        ({"grid": {"evaluation.after": [True, False]}}, r"evaluation\.after=true, .* are the same run; leave one"),
         ({"grid": {"run.seed": [1, 2]}}, r"grid\.run\.seed: a study names, places and seeds its runs itself"),
         ({"grid": {"tasks.train": ["../a"]}}, r"'\.\./a' cannot stand on an axis: it holds a slash"),
         ({"grid": {"credit.settings": [{"a": 1}]}}, r"cannot stand on an axis: it is not one value; write arms"),

@@ -165,8 +165,15 @@ def test_a_run_that_fails_does_not_stop_the_others(write, monkeypatch):
 def test_an_arm_that_was_changed_is_refused(write):
     load_study(write()).train()
     changed = load_study(write({"nsr": {"credit": {"rule": "psr"}}}, seeds=[0, 1, 2]))
-    with pytest.raises(ConfigError, match=r"nsr-seed0 was made with other settings \(credit.rule nsr -> psr\)"):
+    says = r"nsr-seed0 was made with other settings \(credit.rule nsr -> psr\)"
+    with pytest.raises(ConfigError, match=says):
         changed.train()
+    with pytest.raises(ConfigError, match=says):
+        changed.check_made()
+    # more seeds, and the arms in another order, by which another run has the base's evaluation: nothing to refuse
+    load_study(
+        write({"psr": {"credit": {"rule": "psr"}}, "nsr": {"credit": {"rule": "nsr"}}}, seeds=[0, 5])
+    ).check_made()
 
 
 @pytest.mark.parametrize(
@@ -176,6 +183,10 @@ def test_an_arm_that_was_changed_is_refused(write):
         ({"seed": 3}, "two.toml: seed: Extra inputs are not permitted; a study has: run, seeds"),
         ({"arms": {"a": {"credit": {"rul": "nsr"}}}}, "two.toml, arm a: unknown key 'credit.rul'"),
         ({"run": "none.toml"}, "cannot read .*none.toml"),
+        ({"seeds": [0, 1, 0]}, r"two.toml: seeds has a seed twice: \[0, 1, 0\]"),
+        ({"arms": {"base": {}}}, "two.toml: arm base: what arms are compared with is called so; give it another name"),
+        ({"arms": {"sharpened": {}}}, "two.toml: arm sharpened: what arms are compared with is called so"),
+        ({"arms": {"base at temperature 0.4": {}}}, "arm base at temperature 0.4: what arms are compared with"),
     ],
 )
 def test_mistakes(write, changes, says):

@@ -154,6 +154,11 @@ def test_a_table_of_an_earlier_release_has_no_intervals_over_seeds(table, tmp_pa
     assert "<td>–</td>" in page and "earlier release" in page
 
 
+def without(text, *words):
+    """The text without the lines that hold all of the words."""
+    return "".join(line for line in text.splitlines(keepends=True) if not all(word in line for word in words))
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -163,12 +168,33 @@ def test_a_table_of_an_earlier_release_has_no_intervals_over_seeds(table, tmp_pa
         (lambda t: t + "a,b\n", r":\d+: 2 cells under 25 columns"),
         (lambda t: t.replace("area,,", "mean,,", 1), r":5: quantity 'mean' is none of pass_at_k, area"),
         (lambda t: t.replace("pass_at_k,4,", "pass_at_k,1,", 1), r":5: the k before its area are \[1, 2, 1\]"),
+        # a line that went missing: another area, and the seed would be left out of its arm's row
+        (
+            lambda t: without(t, "nsr,0,", "pass_at_k,2,"),
+            r":12: the k before its area are \[1, 4\], and not the powers of two",
+        ),
         (lambda t: t.replace("pass_at_k,4,", "pass_at_k,-4,", 1), r":4: k is '-4', not a whole number"),
         (lambda t: t.replace("pass_at_k,4,", "pass_at_k,4,nan", 1), r":4: value is 'nan0\.\d+', not a number"),
         (lambda t: t.replace("nsr,0,5", "nsr,0,1e9"), r":10: step is '1e9', not a whole number"),
         (lambda t: t.replace("nsr,0,5,10", "nsr,0,5,inf", 1), r"the lines before it have no area"),
         (lambda t: t.replace("nsr,0,5,10", "nsr,0,5,inf"), r"rollouts_per_problem is 'inf'; numbers are finite"),
         (lambda t: t.replace("nsr,0,", "nsr,,"), r"the arm 'nsr' has no seed"),
+        (lambda t: t.replace("nsr,0,", "base,0,"), r":10: 'base' with a seed: what arms are compared with is no run"),
+        (lambda t: t.replace("psr,1,", "nsr,1,"), r":22: nsr, seed 1, step 5 stands in line 18 already"),
+        (lambda t: t.replace("pass_at_k,1,0.", "pass_at_k,1,7.", 1), r":2: value is 7\.\d+, which is not in \[0, 1\]"),
+        (
+            lambda t: t.replace("pass_at_k,1,0.", "pass_at_k,1,0.00", 1),
+            r":2: value is 0\.00\d+, which is not between its ends",
+        ),
+        (
+            lambda t: t.replace("nsr,0,5,10", "nsr,0,5,-10"),
+            r"rollouts_per_problem is -10, which is not in \[0, 1e\+18\]",
+        ),
+        (
+            lambda t: t.replace("nsr,0,5,10", "nsr,0,5,1e99"),
+            r"rollouts_per_problem is '1e99'; numbers are finite and below 1e\+18",
+        ),
+        (lambda t: t.replace(",0.25,", ",1.25,"), r"success is 1\.25, which is not in \[0, 1\]"),
         (lambda t: t.replace(",0.95\n", ",2\n"), r"its intervals are at \[2\.0\]"),
         (lambda t: "\n".join(t.splitlines()[:-1]), r"the lines up to it have no area"),
         (lambda t: "\n".join(t.splitlines()[:9]) + "\n", r"has no line of a run"),

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from counterpoise.errors import DataError
-from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
+from counterpoise.evaluation.estimators.passk import k_sweep
+from counterpoise.evaluation.statistics.arms import BASE, SHARPENED, stands_for_base
 from counterpoise.evaluation.statistics.cells import CellPoint
 from counterpoise.evaluation.statistics.differences import ArmDifference
 from counterpoise.evaluation.statistics.seeds import SeededInterval
@@ -23,6 +24,10 @@ __all__ = ["StoredTable", "read_study_csv"]
 
 _LARGEST = 1 << 31
 """Whole numbers are below it."""
+_HUGE = 1e18
+"""Numbers are below it: no count of tokens comes near, and their squares are no infinities."""
+_ROUNDED = 1e-9
+"""By how much ten digits may put an end of an interval on the wrong side of its value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +63,23 @@ class _Line:
         return without_apostrophe(self.cells.get(column) or "")
 
     def number_in(self, column: str) -> float:
-        """A finite number, or NaN of an empty cell."""
+        """A finite number below 1e18, or NaN of an empty cell."""
         text = self.cells.get(column) or ""
         try:
             value = float(text) if text else math.nan
         except ValueError:
             raise self.fault(f"{column} is {text!r}, not a number") from None
-        if text and not math.isfinite(value):
-            raise self.fault(f"{column} is {text!r}; numbers are finite, and an undefined one is an empty cell")
+        if text and not abs(value) < _HUGE:
+            raise self.fault(
+                f"{column} is {text!r}; numbers are finite and below {_HUGE:g}, and an undefined one is an empty cell"
+            )
+        return value
+
+    def number_from(self, column: str, low: float, high: float) -> float:
+        """A number in [low, high], or NaN of an empty cell."""
+        value = self.number_in(column)
+        if value < low or value > high:
+            raise self.fault(f"{column} is {value:g}, which is not in [{low:g}, {high:g}]")
         return value
 
     def whole(self, column: str, text: str | None = None) -> int:
@@ -75,8 +89,12 @@ class _Line:
             raise self.fault(f"{column} is {text!r}, not a whole number")
         return int(text)
 
-    def interval(self, names: Sequence[str], by_seed: int = 1) -> SeededInterval:
-        value, low, high = (self.number_in(name) for name in names)
+    def interval(self, names: Sequence[str], by_seed: int = 1, *, least: float = -1.0) -> SeededInterval:
+        """A value from `least` to 1, pass@k or what it differs by, between its ends."""
+        value = self.number_from(names[0], least, 1.0)
+        low, high = (self.number_in(name) for name in names[1:])
+        if low > value + _ROUNDED or high < value - _ROUNDED:
+            raise self.fault(f"{names[0]} is {value:g}, which is not between its ends {low:g} and {high:g}")
         problems = self.whole("problems") if self.cells.get("problems") else 0
         values = (value,) if by_seed == 1 else (math.nan,) * by_seed
         return SeededInterval(estimate=value, low=low, high=high, by_seed=values, problems=problems)
@@ -97,12 +115,14 @@ def read_study_csv(path: Path) -> StoredTable:
     cells: list[CellPoint] = []
     found: list[ArmDifference] = []
     levels: set[float] = set()
+    runs: dict[tuple[str, ...], int] = {}
     for block in _blocks(lines):
         levels |= {level for line in block if not math.isnan(level := line.number_in("confidence"))}
         if block[0].cells["quantity"].endswith(LESS):
             found.append(_difference(block, tuple(axes)))
         else:
             cells.append(_cell(block, tuple(axes)))
+            _refuse_twice(block[0], tuple(axes), runs)
     if not any(cell.seed is not None for cell in cells):
         raise DataError(f"{path} has no line of a run; a table of a study is what counterpoise study --csv wrote")
     if len(levels) > 1 or not all(0.0 < level < 1.0 for level in levels):
@@ -166,9 +186,19 @@ def _of(line: _Line) -> list[str]:
 
 def _ks(block: Sequence[_Line]) -> tuple[int, ...]:
     ks = tuple(line.whole("k") for line in block[:-1])
-    if not ks or ks[0] < 1 or sorted(set(ks)) != list(ks):
-        raise block[-1].fault(f"the k before its area are {list(ks)}, and not ascending from 1")
+    if not ks or list(ks) != k_sweep(ks[-1]):
+        raise block[-1].fault(f"the k before its area are {list(ks)}, and not the powers of two from 1")
     return ks
+
+
+def _refuse_twice(first: _Line, axes: Sequence[str], runs: dict[tuple[str, ...], int]) -> None:
+    """Bases may stand twice, for a place may have several; a run after a step has one line of each quantity, or none is known to be its."""
+    if not first.cells["seed"]:
+        return
+    before = runs.setdefault(tuple(first.text(name) for name in ("bed", *axes, "arm", "seed", "step")), first.number)
+    if before != first.number:
+        named = f"{first.text('arm')}, seed {first.text('seed')}, step {first.text('step')}"
+        raise first.fault(f"{named} stands in line {before} already")
 
 
 def _place(line: _Line, axes: Sequence[str]) -> dict[str, Any]:
@@ -177,7 +207,10 @@ def _place(line: _Line, axes: Sequence[str]) -> dict[str, Any]:
 
 def _cell(block: Sequence[_Line], axes: Sequence[str]) -> CellPoint:
     first = block[0]
-    trained = {name: value for name in TRAINED if not math.isnan(value := first.number_in(name))}
+    most = {"success": 1.0}
+    trained = {
+        name: value for name in TRAINED if not math.isnan(value := first.number_from(name, 0.0, most.get(name, _HUGE)))
+    }
     less = {}
     for name in (BASE, SHARPENED):
         intervals = tuple(line.interval([f"less_{name}{end}" for end in ENDS]) for line in block)
@@ -185,8 +218,10 @@ def _cell(block: Sequence[_Line], axes: Sequence[str]) -> CellPoint:
         if not all(math.isnan(interval.estimate) for interval in intervals):
             less[name] = intervals
     seed = first.whole("seed") if first.cells["seed"] else None
-    if seed is None and not first.text("arm").startswith(BASE):
+    if seed is None and not stands_for_base(first.text("arm")):
         raise first.fault(f"the arm {first.text('arm')!r} has no seed")
+    if seed is not None and stands_for_base(first.text("arm")):
+        raise first.fault(f"{first.text('arm')!r} with a seed: what arms are compared with is no run")
     return CellPoint(
         bed=first.text("bed"),
         axes=_place(first, axes),
@@ -195,7 +230,7 @@ def _cell(block: Sequence[_Line], axes: Sequence[str]) -> CellPoint:
         step=first.whole("step"),
         trained=trained,
         ks=_ks(block),
-        points=tuple(line.interval(("value", "low", "high")) for line in block),
+        points=tuple(line.interval(("value", "low", "high"), least=0.0) for line in block),
         less=less,
     )
 

@@ -17,6 +17,7 @@ from counterpoise.errors import DataError
 from counterpoise.jobs.study import StudyRun
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.runs.records import read_metrics
+from counterpoise.types import Problem
 
 GUARD = ('guards.names=["narrowing"]', "guards.settings.narrowing={every = 2, problems = 3, n = 4, k = 2}")
 
@@ -63,6 +64,19 @@ def test_the_problems_are_neither_trained_on_nor_evaluated_while_there_are_other
     assert not set(ids) & {problem.problem_id for problem in problems.train}
     # where all are evaluated, those
     assert held_out_problems(problems.test, evaluated=None, wanted=3) == first_problems(problems.test, 3)
+
+
+def test_a_task_type_whose_problems_are_all_evaluated_is_watched_beside_one_that_has_others():
+    test = [
+        Problem(problem_id=f"{kind}{i}", task_type=kind, question="", gold="", verifier="toy")
+        for kind, many in (("few", 2), ("many", 6))
+        for i in range(many)
+    ]
+    found = held_out_problems(test, evaluated=3, wanted=2)
+    assert [problem.task_type for problem in found].count("few") == 2  # both of its problems, evaluated as they are
+    own = [problem for problem in test if problem.task_type == "many"]
+    many = {problem.problem_id for problem in found if problem.task_type == "many"}
+    assert len(many) == 2 and not many & {problem.problem_id for problem in first_problems(own, 3)}
 
 
 def test_without_held_out_problems_the_guard_is_refused(configure):

@@ -118,6 +118,8 @@ def study(
 
     found = load_study(file, overrides or [])
     confidence = 0.95 if confidence is None else confidence
+    if show or dry_run:
+        found.check_made()
     if not show:
         found.check()
     from counterpoise.cli.views.arms import print_arms

@@ -63,7 +63,8 @@ class Area:
 
     def __post_init__(self) -> None:
         for k in self.weights or ():
-            if not (k.isdecimal() and k.isascii() and 1 <= int(k) <= _LARGEST):
+            # "01" is refused, too: beside "1" one of the two weights would be lost
+            if not (k.isdecimal() and k.isascii() and k == str(int(k)) and 1 <= int(k) <= _LARGEST):
                 raise ConfigError(f"credit.rule area: weights has the key {k!r}; expected {_WEIGHTS}")
 
     @property

@@ -18,10 +18,11 @@ __all__ = ["HeldOut", "held_out_problems"]
 
 
 def held_out_problems(test: Sequence[Problem], *, evaluated: int | None, wanted: int) -> list[Problem]:
-    """The first `wanted` of each task type that are not among the evaluated ones; of all of them where no others are left."""
+    """The first `wanted` of each task type that are not among the evaluated ones; of all of a type's where no others are left of it."""
     taken = {problem.problem_id for problem in first_problems(test, evaluated)}
-    rest = [problem for problem in test if problem.problem_id not in taken]
-    return first_problems(rest or test, wanted)
+    others = {problem.task_type for problem in test if problem.problem_id not in taken}
+    rest = [problem for problem in test if problem.problem_id not in taken or problem.task_type not in others]
+    return first_problems(rest, wanted)
 
 
 class HeldOut:

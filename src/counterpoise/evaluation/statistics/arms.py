@@ -15,7 +15,7 @@ from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.evaluation.statistics.seeds import SeededInterval, pooled_intervals, seeded_intervals
 from counterpoise.evaluation.statistics.sharpening import beyond_sharpening
 
-__all__ = ["BASE", "SHARPENED", "Arm", "ArmRow", "arm_rows", "frontier", "mean_rows"]
+__all__ = ["BASE", "SHARPENED", "Arm", "ArmRow", "arm_rows", "colder_base", "frontier", "mean_rows", "stands_for_base"]
 
 
 BASE = "base"
@@ -23,6 +23,19 @@ BASE = "base"
 
 SHARPENED = "sharpened"
 """Name of the base at the temperature that gives it each run's pass@1 (`beyond_sharpening`)."""
+
+
+def colder_base(temperature: float) -> str:
+    """Name of the base at one other temperature: `base at temperature 0.4`."""
+    return f"{_COLDER}{temperature:g}"
+
+
+def stands_for_base(name: str) -> bool:
+    """Whether what arms are compared with is called so; no arm can be."""
+    return name in (BASE, SHARPENED) or name.startswith(_COLDER)
+
+
+_COLDER = f"{BASE} at temperature "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,13 @@ def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
         where = ".".join(map(str, found["loc"])) or "the file"
         said = str(found["msg"]).removeprefix("Value error, ")
         raise ConfigError(f"{path}: {where}: {said}; a study has: {', '.join(StudyFile.model_fields)}") from error
+    if len(set(file.seeds)) < len(file.seeds):
+        raise ConfigError(f"{path}: seeds has a seed twice: {file.seeds}; a run of an arm and a seed is one run")
+    from counterpoise.evaluation.statistics.arms import stands_for_base  # numpy
+
+    for arm in file.arms:
+        if stands_for_base(arm):
+            raise ConfigError(f"{path}: arm {arm}: what arms are compared with is called so; give it another name")
     for name in (path.stem, *file.beds, *file.arms):
         fault = component_fault(name)
         if fault is not None:
@@ -94,7 +101,8 @@ def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
     tables = {bed: list(_of_arms(file, own, path)) for bed, own in beds.items()}
     in_grid = bool(axes or file.beds)
     bases: dict[str, Path] = {}
-    runs = []
+    known: dict[tuple[str, str, int, str], StudyRun] = {}
+    runs: list[StudyRun] = []
     for seed in file.seeds:
         for bed, values in itertools.product(beds, itertools.product(*axes.values())):
             place = dict(zip(axes, values, strict=True))
@@ -114,11 +122,11 @@ def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
                 base = bases.setdefault(scored, config.path)
                 evaluation = config.evaluation.model_copy(update={"before": first})
                 config = config.model_copy(update={"evaluation": evaluation})
-                runs.append(
-                    StudyRun(
-                        arm=arm, seed=seed, config=config, base=base, measured=tuple(measured), bed=bed, axes=place
-                    )
+                run = StudyRun(
+                    arm=arm, seed=seed, config=config, base=base, measured=tuple(measured), bed=bed, axes=place
                 )
+                _refuse_alike(run, known, path)
+                runs.append(run)
     return Study(directory=directory, runs=runs)
 
 
@@ -181,6 +189,14 @@ def _put(tables: dict[str, Any], changes: Mapping[str, Any]) -> None:
             _put(tables[key], value)
         else:
             tables[key] = value
+
+
+def _refuse_alike(run: StudyRun, known: dict[tuple[str, str, int, str], StudyRun], path: Path) -> None:
+    """Two places are one where the run file takes their values for the same, as 1 and true, or a study decides the setting itself."""
+    left_out = {"run": {"name", "directory"}, "evaluation": {"before"}}
+    same = known.setdefault((run.bed, run.arm, run.seed, str(run.config.model_dump(exclude=left_out))), run)
+    if same is not run:
+        raise ConfigError(f"{path}: {same.label} and {run.label} are the same run; leave one of the values away")
 
 
 def _scored(config: RunConfig, *, in_grid: bool) -> str:

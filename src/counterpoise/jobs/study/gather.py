@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from counterpoise.evaluation.statistics.arms import BASE, Arm
+from counterpoise.evaluation.statistics.arms import BASE, Arm, colder_base
 from counterpoise.evaluation.statistics.cells import CellPoint, measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.evaluation.statistics.differences import MeasuredStudy, arm_differences
@@ -49,7 +49,7 @@ def _cells(study: Study, temperatures: Sequence[float] | None, confidence: float
             wanted = run.base_temperatures if temperatures is None else temperatures
             at = {t: found.counts for t in wanted if t != own and (found := run.base_at(t)) is not None}
             colder: list[Sequence[ProblemCounts]] = list(at.values())
-            named = {BASE: before.counts} | {f"{BASE} at temperature {t:g}": counts for t, counts in at.items()}
+            named = {BASE: before.counts} | {colder_base(t): counts for t, counts in at.items()}
             for name, counts in named.items():
                 if str(run.base) not in bases:
                     arm = Arm(name=name, after={0: counts}, before=before.counts)

@@ -204,6 +204,18 @@ class Study:
                 on_left(seconds, len(rest))
         return failed
 
+    def check_made(self) -> None:
+        """Hold every run that was begun to what its arm is now, so that no table names a run what it is not.
+
+        Raises:
+            ConfigError: one was made with other settings.
+        """
+        for run in self.runs:
+            if (run.config.path / "config.toml").is_file():
+                made = RunDirectory.read(run.config.path).config
+                # Which run has the base's evaluation follows from the order of the arms and says nothing about them.
+                _refuse_changed(run, made, (*_ELSEWHERE, "evaluation.before"))
+
     def check(self) -> None:
         """Look up every name of the runs that are still to be trained, and read each task once; torch is not imported for it.
 
@@ -242,13 +254,14 @@ class Study:
         Raises:
             DataError, ConfigError: a task cannot be loaded.
         """
+        from counterpoise.evaluation.statistics.arms import colder_base  # numpy
         from counterpoise.jobs.checkpoints import evaluate_checkpoints  # torch
 
         failed = []
         seen = set()
         for run in (run for run in self.runs if run.trained):
             wanted: list[tuple[str, Path, int, Sequence[str]]] = [
-                (f"{_of_place(run)}base at temperature {t:g}", run.base, 0, (_at(t),)) for t in temperatures
+                (f"{_of_place(run)}{colder_base(t)}", run.base, 0, (_at(t),)) for t in temperatures
             ]
             if run.measured:
                 wanted.append((f"{_of_place(run)}base", run.base, 0, run.measured))
@@ -268,6 +281,8 @@ class Study:
         return failed
 
 
+_ELSEWHERE = ("run.directory",)
+"""Where the runs are is not a setting of a run: a study may be looked at from another directory, or moved."""
 _STEP = "step-"
 _COLDER = "evaluation-t"
 """What the folder of evaluations at another temperature begins with (`runs.sampling`); the number and what else differs follow."""
@@ -284,22 +299,24 @@ def run_directory(run: StudyRun) -> RunDirectory:
     if not (path / "config.toml").is_file():
         return RunDirectory.create(run.config)
     directory = RunDirectory.open(path)
-    watching = directory.config.guards
-    ours, theirs = (flat(settled(config)) for config in (run.config, directory.config))
-    # Where the runs are is not a setting of a run: a study may be looked at from another directory, or moved.
+    _refuse_changed(run, directory.config, _ELSEWHERE)
+    return directory
+
+
+def _refuse_changed(run: StudyRun, made: RunConfig, left_out: Sequence[str]) -> None:
+    ours, theirs = (flat(settled(config)) for config in (run.config, made))
     changed = [
         f"{key} {theirs.get(key)} -> {ours.get(key)}"
         for key in sorted(ours.keys() | theirs.keys())
-        if ours.get(key) != theirs.get(key) and key != "run.directory"
+        if ours.get(key) != theirs.get(key) and key not in left_out
     ]
-    if not watching.act and not run.config.guards.act:
+    if not made.guards.act and not run.config.guards.act:
         # Guards that only watch change nothing that is trained, so those of an earlier release are as good.
         changed = [line for line in changed if not line.startswith("guards.")]
     if changed:
         raise ConfigError(
-            f"{path} was made with other settings ({', '.join(changed[:3])}); name the arm differently, or remove that run"
+            f"{run.config.path} was made with other settings ({', '.join(changed[:3])}); name the arm differently, or remove that run"
         )
-    return directory
 
 
 def _about(what: str, on_progress: Callable[[str, int, int], None]) -> Callable[[int, int, int], None]:
