@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from counterpoise.rollouts.compiler import load_library
+from counterpoise.compiler import load_library
 
 if TYPE_CHECKING:
     from counterpoise.rollouts.flat import FlatLayer, FlatWeights
@@ -27,6 +27,7 @@ _BLOCK = 8
 """Tokens of a block of keys; numbers of a vector."""
 _GROWTH = 2 * _BLOCK
 _SOURCE = Path(__file__).with_name("compiled.cpp")
+_SETTING = "rollout.compiled_decode"
 
 
 class CompiledOperators:
@@ -162,7 +163,7 @@ def operators_for(config: Any, width: int) -> CompiledOperators | None:
 
 @functools.cache
 def _compile(width: int, heads: int, shared: int) -> CompiledOperators:
-    return CompiledOperators(load_library(_SOURCE, (f"WIDTH={width}", f"HEADS={heads}", f"SHARED={shared}")))
+    return CompiledOperators(load_library(_SOURCE, (f"WIDTH={width}", f"HEADS={heads}", f"SHARED={shared}"), _SETTING))
 
 
 @functools.cache
