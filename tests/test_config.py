@@ -126,6 +126,16 @@ def test_a_run_that_was_begun_before_products_were_chosen_goes_on_as_it_was():
     assert parse_config({"learner": {"products": "onednn"}}, stored=True).learner.products == "onednn"
 
 
+def test_a_run_that_was_begun_before_operators_were_compiled_goes_on_as_it_was():
+    assert parse_config({}).learner.compiled == "auto"
+    assert parse_config({"learner": {"products": "auto"}}, stored=True).learner.compiled is False
+    assert (
+        parse_config({"learner": {"products": "auto"}}, ["learner.compiled=true"], stored=True).learner.compiled is True
+    )
+    with pytest.raises(ConfigError, match=r"learner.compiled: expected true, false or auto \(given: 'always'\)"):
+        parse_config({}, ["learner.compiled=always"])
+
+
 def test_a_run_that_was_begun_before_decoding_was_fused_goes_on_as_it_was():
     assert parse_config({}).rollout.flat_decode
     assert not parse_config({"rollout": {"max_tokens": 9}}, stored=True).rollout.flat_decode

@@ -1,16 +1,20 @@
-// Vectors of eight floats, for the operators that are compiled where they run (compiler.py).
+// Vectors of floats, eight unless LANES says otherwise, for the operators that are compiled where they run (compiler.py).
 #pragma once
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 
+#ifndef LANES
+#define LANES 8
+#endif
+
 namespace {
 
-constexpr int kBlock = 8;
-typedef float Floats __attribute__((vector_size(32), aligned(4), may_alias));
-typedef int32_t Ints __attribute__((vector_size(32)));
+constexpr int kBlock = LANES;
+typedef float Floats __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
 
-inline Floats all(float x) { return Floats{x, x, x, x, x, x, x, x}; }
+inline Floats all(float x) { return x - Floats{}; }  // not +, which would make 0 of -0
 inline Floats &at(float *x) { return *reinterpret_cast<Floats *>(x); }
 inline const Floats &at(const float *x) { return *reinterpret_cast<const Floats *>(x); }
 inline int64_t whole(int64_t count) { return (count + kBlock - 1) / kBlock * kBlock; }

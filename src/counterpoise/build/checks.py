@@ -43,12 +43,14 @@ def check_run(config: RunConfig, *, evaluates: bool = True, started: bool = Fals
     Raises:
         UnknownNameError, ConfigError, DataError, ModelError, MissingExtraError: see `check_names`, `check_model` and
             `problems_of`.
-        UsageError: `rollout.compiled_decode` without a compiler.
+        UsageError: `rollout.compiled_decode` or `learner.compiled` without a compiler.
     """
     sources_in(config.model_dump(mode="json"))  # read, not imported: that each is there, and two have not one name
     check_names(config, started=started)
     if config.rollout.compiled_decode:
         find_compiler("rollout.compiled_decode")
+    if config.learner.compiled is True:
+        find_compiler("learner.compiled")
     check_policy(config.model)
     problems = problems_of(config, evaluates=evaluates)
     check_best_by(config, problems.train)

@@ -50,6 +50,7 @@ RESUMABLE = (
     "learner.chunk_tokens",
     "learner.share_prompts",
     "learner.products",
+    "learner.compiled",
     "rollout.max_rows",
     "rollout.flat_decode",
     "rollout.compiled_decode",
