@@ -16,7 +16,7 @@ from counterpoise.credit.advantages import EveryStep
 from counterpoise.diagnostics.guards.registry import make_guards
 from counterpoise.errors import ConfigError, MissingExtraError, UnknownNameError
 from counterpoise.models.load import check_model
-from counterpoise.rollouts.compiler import find_compiler
+from counterpoise.rollouts.compiler import require_compiler
 from counterpoise.types import Problem
 
 __all__ = [
@@ -43,12 +43,12 @@ def check_run(config: RunConfig, *, evaluates: bool = True, started: bool = Fals
     Raises:
         UnknownNameError, ConfigError, DataError, ModelError, MissingExtraError: see `check_names`, `check_model` and
             `problems_of`.
-        UsageError: `rollout.compiled_decode` without a compiler.
+        UsageError: `rollout.compiled_decode=true` without a compiler.
     """
     sources_in(config.model_dump(mode="json"))  # read, not imported: that each is there, and two have not one name
     check_names(config, started=started)
-    if config.rollout.compiled_decode:
-        find_compiler()
+    if config.rollout.compiled_decode is True:
+        require_compiler()
     check_policy(config.model)
     problems = problems_of(config, evaluates=evaluates)
     check_best_by(config, problems.train)

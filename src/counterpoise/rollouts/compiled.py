@@ -10,23 +10,27 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from counterpoise.errors import UsageError
 from counterpoise.rollouts.compiler import load_library
 
 if TYPE_CHECKING:
     from counterpoise.rollouts.flat import FlatLayer, FlatWeights
 
-__all__ = ["CompiledAttention", "CompiledOperators", "operators_for"]
+__all__ = ["CompiledAttention", "CompiledOperators", "compiled_operators", "operators_for"]
 
 _BLOCK = 8
 """Tokens of a block of keys; numbers of a vector."""
 _GROWTH = 2 * _BLOCK
 _SOURCE = Path(__file__).with_name("compiled.cpp")
+_COMPILING = threading.Lock()
+"""Two threads that begin at once compile one library."""
 
 
 class CompiledOperators:
@@ -157,12 +161,29 @@ def operators_for(config: Any, width: int) -> CompiledOperators | None:
     sizes = (width, config.hidden_size, config.intermediate_size)
     if any(size % _BLOCK for size in sizes):
         return None
-    return _compile(width, config.num_attention_heads, config.num_key_value_heads)
+    return compiled_operators(width, config.num_attention_heads, config.num_key_value_heads)
+
+
+def compiled_operators(width: int, heads: int, shared: int) -> CompiledOperators:
+    """Operators of heads of so many dimensions, compiled once in a process; a compiler that refused is not asked again.
+
+    Raises:
+        UsageError: there is no C++ compiler, or it refuses.
+    """
+    with _COMPILING:
+        found = _compile(width, heads, shared)
+    if isinstance(found, str):
+        raise UsageError(found)
+    return found
 
 
 @functools.cache
-def _compile(width: int, heads: int, shared: int) -> CompiledOperators:
-    return CompiledOperators(load_library(_SOURCE, (f"WIDTH={width}", f"HEADS={heads}", f"SHARED={shared}")))
+def _compile(width: int, heads: int, shared: int) -> CompiledOperators | str:
+    """The operators, or why there are none."""
+    try:
+        return CompiledOperators(load_library(_SOURCE, (f"WIDTH={width}", f"HEADS={heads}", f"SHARED={shared}")))
+    except UsageError as error:
+        return str(error)
 
 
 @functools.cache

@@ -5,17 +5,21 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from counterpoise.errors import UsageError
 
-__all__ = ["find_compiler", "load_library"]
+__all__ = ["asked_for", "find_compiler", "load_library", "require_compiler"]
 
 _FLAGS = (("-march=native",), ())
 """Tried in turn: some compilers know no native machine."""
+_SECONDS = 60.0
+"""That a compiler may take by the clock, where a third of a processor second is usual: one that hangs never stops a run."""
 
 
 def find_compiler() -> str:
@@ -28,30 +32,73 @@ def find_compiler() -> str:
     for name in (asked,) if asked else ("g++", "clang++"):
         if found := shutil.which(name):
             return found
-    raise UsageError(
-        f"rollout.compiled_decode needs a C++ compiler, and there is no {asked or 'g++ or clang++'} here; install one, name one in CXX, or "
-        "leave the setting out"
+    raise UsageError(f"there is no {asked or 'g++ or clang++'} here; install one, or name one in CXX")
+
+
+def require_compiler() -> None:
+    """See that there is a compiler, for `rollout.compiled_decode=true`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    try:
+        find_compiler()
+    except UsageError as error:
+        raise asked_for(error) from error
+
+
+def asked_for(error: UsageError) -> UsageError:
+    """What was said of a compiler, where `rollout.compiled_decode=true` asks for one."""
+    return UsageError(
+        f"rollout.compiled_decode=true needs a C++ compiler, and {error}, or set rollout.compiled_decode=auto"
     )
 
 
 def load_library(source: Path, definitions: Sequence[str]) -> ctypes.CDLL:
     """Compile a file with `NAME=VALUE` definitions, for this very machine, and load it; nothing is left on disk.
 
+    Every call has a folder of its own, so that any number of processes may do so at once.
+
     Raises:
-        UsageError: there is no compiler, or it refuses.
+        UsageError: there is no compiler, or it refuses or takes too long, or what it made cannot be kept or loaded.
     """
     compiler, said = find_compiler(), ""
-    with tempfile.TemporaryDirectory(prefix="counterpoise-") as folder:
-        made = Path(folder) / "operators.so"
-        for flags in _FLAGS:
-            words = [compiler, "-O3", "-std=c++17", *flags, *(f"-D{each}" for each in definitions), "-shared", "-fPIC"]
-            done = subprocess.run(
-                [*words, str(source), "-o", str(made)], capture_output=True, text=True, errors="replace"
-            )
-            if done.returncode == 0:
-                return ctypes.CDLL(str(made))
-            said = said or done.stderr.strip()
-    why = (said or "it said nothing").splitlines()[0]
-    raise UsageError(
-        f"{compiler} could not compile {source.name} ({why}); name another compiler in CXX, or leave rollout.compiled_decode out"
-    )
+    try:
+        with tempfile.TemporaryDirectory(prefix="counterpoise-") as folder:
+            made = Path(folder) / "operators.so"
+            for flags in _FLAGS:
+                words = [compiler, "-O3", "-std=c++17", *flags, *(f"-D{each}" for each in definitions)]
+                fault = _fault([*words, "-shared", "-fPIC", str(source), "-o", str(made)], made.with_suffix(".txt"))
+                if fault is None:
+                    return ctypes.CDLL(str(made))
+                said = said or fault
+    except subprocess.TimeoutExpired:
+        said = f"it was not done after {_SECONDS:.0f} s"
+    except OSError as error:  # no room, a folder that nothing may be run from, a file that is no program
+        raise UsageError(
+            f"what {compiler} makes of {source.name} cannot be used ({error}); name another folder in TMPDIR, or another compiler in CXX"
+        ) from error
+    raise UsageError(f"{compiler} could not compile {source.name} ({said}); name another compiler in CXX")
+
+
+def _fault(words: Sequence[str], complaints: Path) -> str | None:
+    """The first line of what a compiler complains of, which is kept in a file; None where it is done.
+
+    Raises:
+        TimeoutExpired: it was not done in time, and has been ended with all that it started.
+    """
+    # a file and no pipe, which the compiler's children would hold open
+    with complaints.open("wb") as kept:
+        started = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=kept, start_new_session=True
+        )
+        try:
+            started.wait(_SECONDS)
+        except BaseException:
+            with suppress(OSError, AttributeError):
+                os.killpg(started.pid, signal.SIGKILL)
+            started.kill()
+            started.wait()
+            raise
+    said = complaints.read_text(encoding="utf-8", errors="replace").strip()
+    return None if started.returncode == 0 else (said or "it said nothing").splitlines()[0]
