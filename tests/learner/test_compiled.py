@@ -22,6 +22,7 @@ from transformers import (
     SmolLM3Config,
 )
 
+from counterpoise import compiler
 from counterpoise.errors import UsageError
 from counterpoise.learner import compiled
 from counterpoise.learner.compiled import TrainingOperators, compiling, operators_of
@@ -122,7 +123,7 @@ def _close(ours, theirs):
 @pytest.mark.parametrize("shape", [(1, 40, 24), (2, 3, 5, 37), (1, 1, 3)])
 def test_a_norm_and_its_gradients(shape, offset):
     x, weight = _draw(*shape), _draw(shape[-1])
-    ours = _slopes(applied(compiled._Norm, x, weight, compiled._load(8), offset, 1e-3), x, weight)
+    ours = _slopes(applied(compiled._Norm, x, weight, _operators(8), offset, 1e-3), x, weight)
     wide, heavy = x.double(), weight.double()
     theirs = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + 1e-3) * (offset + heavy)
     _close(ours, _slopes(theirs, x, weight))
@@ -133,8 +134,12 @@ def test_a_gate_and_its_gradients(shape):
     gates, ups = _draw(*shape), _draw(*shape, 1)[..., 0]
     with torch.no_grad():
         gates.view(-1)[:3] = torch.tensor([-120.0, 120.0, 0.0])  # e^120 has no float32
-    ours = _slopes(applied(compiled._Gate, gates, ups, compiled._load(8)), gates, ups)
+    ours = _slopes(applied(compiled._Gate, gates, ups, _operators(8)), gates, ups)
     _close(ours, _slopes(F.silu(gates.double()) * ups.double(), gates, ups))
+
+
+def _operators(width):
+    return operators_of(_model(LlamaConfig(**{**SMALL, "head_dim": width})))
 
 
 def _plan(groups):
@@ -174,7 +179,7 @@ def test_attention_and_its_gradients(width, heads, shared, groups, turns):
     value = value[:, :, :shared]
     tables = [_draw(1, tokens + 2, width).detach() for _ in range(2)] if turns else [None, None]
     given = (query, key, value)
-    ours = applied(compiled._Attend, *given, *tables, layout, compiled._load(width), 0.3)
+    ours = applied(compiled._Attend, *given, *tables, layout, _operators(width), 0.3)
     assert not ours[:, tokens:].any()
 
     def turned(x):
@@ -198,10 +203,10 @@ def test_what_a_token_does_not_see_changes_no_bit_and_NaN_is_shown():
         given = [_draw(1, 10, 1, 8).detach() for _ in range(3)]
         for part in given:
             part[0, 6] = last
-        found.append(applied(compiled._Attend, *given, None, None, layout, compiled._load(8), 1.0)[0])
+        found.append(applied(compiled._Attend, *given, None, None, layout, _operators(8), 1.0)[0])
     assert (found[0] == found[1]).all(1).tolist() == [True] * 6 + [False] + [True] * 3
     given[1][0, 2] = torch.nan  # a key of the prompt
-    read = applied(compiled._Attend, *given, None, None, layout, compiled._load(8), 1.0)[0]
+    read = applied(compiled._Attend, *given, None, None, layout, _operators(8), 1.0)[0]
     assert read.isnan().all(1)[[2, 3, 4, 6, 7, 9]].all() and read[[0, 1]].isfinite().all()
 
 
@@ -336,7 +341,7 @@ def test_modules_are_as_before_whatever_happens():
 
 @pytest.mark.parametrize("broken", ["missing", "refusing"])
 def test_without_a_compiler_the_library_computes_unless_it_is_asked_for(monkeypatch, tmp_path, broken):
-    compiled._load.cache_clear()
+    compiler._made.cache_clear()
     refusing = tmp_path / "c++"
     if broken == "refusing":
         refusing.write_text(f"#!{sys.executable}\nimport sys\nsys.exit('no room')\n", encoding="utf-8")
@@ -345,13 +350,13 @@ def test_without_a_compiler_the_library_computes_unless_it_is_asked_for(monkeypa
     model = _model(FAMILIES["llama"])
     assert find_route(model, compiled="auto").operators is None
     says = {
-        "missing": r"learner.compiled needs a C\+\+ compiler, and there is no .*; install one, name one in CXX, or leave",
-        "refusing": r"could not compile compiled.cpp \(no room\); name another compiler in CXX, or leave learner.compiled out",
+        "missing": r"learner.compiled=true needs a C\+\+ compiler, and there is no .*; install one, .* or set learner.compiled=auto",
+        "refusing": r"could not compile compiled.cpp \(no room\); name another compiler in CXX, or set learner.compiled=auto",
     }
     with pytest.raises(UsageError, match=says[broken]):
         find_route(model, compiled=True)
     assert find_route(model, compiled=False).operators is None
-    compiled._load.cache_clear()
+    compiler._made.cache_clear()
 
 
 @pytest.mark.parametrize("epochs", [1, 2])

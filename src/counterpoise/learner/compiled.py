@@ -26,7 +26,6 @@ from counterpoise.learner.shared import SharedLayout, applied
 __all__ = ["TrainingOperators", "compiling", "operators_of"]
 
 _SOURCE = Path(__file__).with_name("compiled.cpp")
-_SETTING = "learner.compiled"
 _BLOCK = 8
 """What the width of a head must be a multiple of."""
 _VECTOR = 16
@@ -78,11 +77,6 @@ class TrainingOperators:
             part(0)
 
 
-@functools.cache
-def _load(width: int) -> TrainingOperators:
-    return TrainingOperators(load_library(_SOURCE, (f"WIDTH={width}",), _SETTING), width)
-
-
 def operators_of(trunk: nn.Module) -> TrainingOperators | None:
     """Compiled operators for a trunk whose layers are Llama's; None for another, elsewhere than on the CPU or in another type.
 
@@ -93,7 +87,7 @@ def operators_of(trunk: nn.Module) -> TrainingOperators | None:
     kinds = {(parameter.device.type, parameter.dtype) for parameter in trunk.parameters()}
     if len(widths) != 1 or kinds != {("cpu", torch.float32)} or (width := int(widths.pop())) % _BLOCK:
         return None
-    return _load(width)
+    return TrainingOperators(load_library(_SOURCE, (f"WIDTH={width}",)), width)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from counterpoise.compiler import asked_for
 from counterpoise.errors import UsageError
 from counterpoise.learner.batches import (
     PaddedRows,
@@ -109,9 +110,9 @@ def proven_operators(
         return None
     try:
         operators = operators_of(trunk)
-    except UsageError:
+    except UsageError as error:
         if compiled is True:
-            raise
+            raise asked_for(error, "learner.compiled") from error
         return None
     if operators is None:
         return None

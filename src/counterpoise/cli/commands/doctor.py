@@ -19,7 +19,7 @@ from rich.text import Text
 from counterpoise import __version__
 from counterpoise.cli import console
 from counterpoise.engines.local.precision import BF16_FLAGS, cpu_flags
-from counterpoise.errors import install_command
+from counterpoise.errors import UsageError, install_command
 
 __all__ = ["Check", "doctor", "examine"]
 
@@ -189,6 +189,7 @@ def _compute() -> Iterable[Check]:
         detail=f"GFLOP/s of 512 x 512 x 2048: {told} threads; run.threads=auto would take {chosen_threads(rates)} for a model of this "
         f"width. {told_rates(precisions)} on {device.type}; learner.mixed_precision=auto would take {chosen_precision(precisions)}",
     )
+    yield _compiled()
     fast = sorted(cpu_flags() & BF16_FLAGS)
     yield Check(
         section="compute",
@@ -208,6 +209,22 @@ def _compute() -> Iterable[Check]:
         yield Check(section="compute", name="mps", status="yes", detail="Apple GPU")
     else:
         yield Check(section="compute", name="gpu", status="no", detail="none that this torch can use; the cpu is used")
+
+
+def _compiled() -> Check:
+    """Whether operators can be compiled here, by compiling those of the lab's heads."""
+    from counterpoise.compiler import find_compiler
+    from counterpoise.rollouts.compiled import compiled_operators
+
+    try:
+        compiled_operators(32, 4, 2)
+        found = find_compiler()
+    except UsageError as error:
+        reason, _, remedy = str(error).partition("; ")
+        status, detail = "no", f"{reason}: rollout.compiled_decode=auto decodes by batched products"
+    else:
+        status, detail, remedy = "yes", f"by {found}: rollout.compiled_decode=auto compiles operators", ""
+    return Check(section="compute", name="compiled decoding", status=status, detail=detail, remedy=remedy)
 
 
 def _storage() -> Iterable[Check]:

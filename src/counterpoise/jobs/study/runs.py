@@ -21,10 +21,9 @@ from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.garbage import importing_the_engine
 from counterpoise.jobs.study.pace import TimeLeft
-from counterpoise.runfile import settled
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.runs.ended import last_step
-from counterpoise.runs.identity import flat
+from counterpoise.runs.identity import changed_settings, pinned, told_changes
 
 if TYPE_CHECKING:
     from counterpoise.engines.local.observer import Observer
@@ -285,19 +284,15 @@ def run_directory(run: StudyRun) -> RunDirectory:
         return RunDirectory.create(run.config)
     directory = RunDirectory.open(path)
     watching = directory.config.guards
-    ours, theirs = (flat(settled(config)) for config in (run.config, directory.config))
     # Where the runs are is not a setting of a run: a study may be looked at from another directory, or moved.
-    changed = [
-        f"{key} {theirs.get(key)} -> {ours.get(key)}"
-        for key in sorted(ours.keys() | theirs.keys())
-        if ours.get(key) != theirs.get(key) and key != "run.directory"
-    ]
+    changed = changed_settings(directory.config, run.config, besides=("run.directory",))
     if not watching.act and not run.config.guards.act:
         # Guards that only watch change nothing that is trained, so those of an earlier release are as good.
-        changed = [line for line in changed if not line.startswith("guards.")]
+        changed = [change for change in changed if not change[0].startswith("guards.")]
     if changed:
         raise ConfigError(
-            f"{path} was made with other settings ({', '.join(changed[:3])}); name the arm differently, or remove that run"
+            f"{path} was made with other settings ({told_changes(changed)}); to go on with it, {pinned(changed)}, else name the arm "
+            "differently, or remove that run"
         )
     return directory
 
