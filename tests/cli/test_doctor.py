@@ -76,11 +76,11 @@ def test_whether_modules_are_compiled_at_each_start(
 @pytest.mark.parametrize(
     ("fault", "status", "says", "remedy"),
     [
-        (None, "yes", "by /usr/bin/c++: rollout.compiled_decode=auto compiles operators", ""),
+        (None, "yes", "by /usr/bin/c++, for rollout.compiled_decode=auto and learner.compiled=auto", ""),
         (
             UsageError("there is no g++ or clang++ here; install one, or name one in CXX"),
             "no",
-            "there is no g++ or clang++ here: rollout.compiled_decode=auto decodes by batched products",
+            "there is no g++ or clang++ here: rollout.compiled_decode=auto and learner.compiled=auto do without",
             "install one, or name one in CXX",
         ),
     ],
@@ -93,7 +93,7 @@ def test_whether_operators_can_be_compiled(monkeypatch, fault, status, says, rem
     monkeypatch.setattr(compiled, "compiled_operators", compile_them)
     monkeypatch.setattr(compiler, "find_compiler", lambda: "/usr/bin/c++")
     found = doctor_module._compiled()
-    assert (found.name, found.status, found.detail, found.remedy) == ("compiled decoding", status, says, remedy)
+    assert (found.name, found.status, found.detail, found.remedy) == ("compiled operators", status, says, remedy)
 
 
 def test_the_local_engine_is_usable_here():

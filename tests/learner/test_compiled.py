@@ -25,7 +25,7 @@ from transformers import (
 from counterpoise import compiler
 from counterpoise.errors import UsageError
 from counterpoise.learner import compiled
-from counterpoise.learner.compiled import TrainingOperators, compiling, operators_of
+from counterpoise.learner.compiled import TrainingOperators, compiling, operators_of, training_operators
 from counterpoise.learner.critic import Critic
 from counterpoise.learner.forward import evaluating, find_route, response_log_probs, updating
 from counterpoise.learner.settings import LearnerSettings
@@ -123,7 +123,7 @@ def _close(ours, theirs):
 @pytest.mark.parametrize("shape", [(1, 40, 24), (2, 3, 5, 37), (1, 1, 3)])
 def test_a_norm_and_its_gradients(shape, offset):
     x, weight = _draw(*shape), _draw(shape[-1])
-    ours = _slopes(applied(compiled._Norm, x, weight, _operators(8), offset, 1e-3), x, weight)
+    ours = _slopes(applied(compiled._Norm, x, weight, training_operators(8), offset, 1e-3), x, weight)
     wide, heavy = x.double(), weight.double()
     theirs = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + 1e-3) * (offset + heavy)
     _close(ours, _slopes(theirs, x, weight))
@@ -134,12 +134,8 @@ def test_a_gate_and_its_gradients(shape):
     gates, ups = _draw(*shape), _draw(*shape, 1)[..., 0]
     with torch.no_grad():
         gates.view(-1)[:3] = torch.tensor([-120.0, 120.0, 0.0])  # e^120 has no float32
-    ours = _slopes(applied(compiled._Gate, gates, ups, _operators(8)), gates, ups)
+    ours = _slopes(applied(compiled._Gate, gates, ups, training_operators(8)), gates, ups)
     _close(ours, _slopes(F.silu(gates.double()) * ups.double(), gates, ups))
-
-
-def _operators(width):
-    return operators_of(_model(LlamaConfig(**{**SMALL, "head_dim": width})))
 
 
 def _plan(groups):
@@ -179,7 +175,7 @@ def test_attention_and_its_gradients(width, heads, shared, groups, turns):
     value = value[:, :, :shared]
     tables = [_draw(1, tokens + 2, width).detach() for _ in range(2)] if turns else [None, None]
     given = (query, key, value)
-    ours = applied(compiled._Attend, *given, *tables, layout, _operators(width), 0.3)
+    ours = applied(compiled._Attend, *given, *tables, layout, training_operators(width), 0.3)
     assert not ours[:, tokens:].any()
 
     def turned(x):
@@ -203,10 +199,10 @@ def test_what_a_token_does_not_see_changes_no_bit_and_NaN_is_shown():
         given = [_draw(1, 10, 1, 8).detach() for _ in range(3)]
         for part in given:
             part[0, 6] = last
-        found.append(applied(compiled._Attend, *given, None, None, layout, _operators(8), 1.0)[0])
+        found.append(applied(compiled._Attend, *given, None, None, layout, training_operators(8), 1.0)[0])
     assert (found[0] == found[1]).all(1).tolist() == [True] * 6 + [False] + [True] * 3
     given[1][0, 2] = torch.nan  # a key of the prompt
-    read = applied(compiled._Attend, *given, None, None, layout, _operators(8), 1.0)[0]
+    read = applied(compiled._Attend, *given, None, None, layout, training_operators(8), 1.0)[0]
     assert read.isnan().all(1)[[2, 3, 4, 6, 7, 9]].all() and read[[0, 1]].isfinite().all()
 
 
@@ -398,6 +394,20 @@ def test_the_critic_reads_the_same_states(build, calls):
         calls.clear()
         found.append(critic.values(rows).tokens)
     assert "attend" in calls and torch.allclose(*found, atol=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"compiled": True, "products": "torch"}, "compiled operators"),
+        ({"compiled": False, "products": "torch"}, "torch's operators"),
+        ({"compiled": True, "products": "onednn"}, "compiled operators and oneDNN's products"),
+    ],
+)
+def test_a_learner_says_who_computes(build, given, says):
+    if given["products"] == "onednn" and not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch has no oneDNN")
+    assert build.learner(_model(FAMILIES["llama"]), **given).way() == says
 
 
 def test_a_pass_without_gradient_is_computed_there_too(calls):

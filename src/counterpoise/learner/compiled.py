@@ -23,7 +23,7 @@ from torch.autograd.function import once_differentiable
 from counterpoise.compiler import load_library
 from counterpoise.learner.shared import SharedLayout, applied
 
-__all__ = ["TrainingOperators", "compiling", "operators_of"]
+__all__ = ["TrainingOperators", "compiling", "operators_of", "training_operators"]
 
 _SOURCE = Path(__file__).with_name("compiled.cpp")
 _BLOCK = 8
@@ -87,6 +87,15 @@ def operators_of(trunk: nn.Module) -> TrainingOperators | None:
     kinds = {(parameter.device.type, parameter.dtype) for parameter in trunk.parameters()}
     if len(widths) != 1 or kinds != {("cpu", torch.float32)} or (width := int(widths.pop())) % _BLOCK:
         return None
+    return training_operators(width)
+
+
+def training_operators(width: int) -> TrainingOperators:
+    """Operators for heads of so many dimensions (`compiler.load_library`).
+
+    Raises:
+        UsageError: there is no C++ compiler, or it refuses.
+    """
     return TrainingOperators(load_library(_SOURCE, (f"WIDTH={width}",)), width)
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from counterpoise.learner.batches import Part
 from counterpoise.learner.forward import ResponseLogProbs, evaluating, find_route, response_log_probs, updating
+from counterpoise.learner.products import row_block
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.learner.states import parts_of
 from counterpoise.types import Rollout
@@ -31,6 +32,12 @@ class Passes:
         self._accelerator = accelerator
         self._settings = settings
         self._route = find_route(model, share_prompts=settings.share_prompts, compiled=settings.compiled)
+
+    def way(self) -> str:
+        """Who computes, in words that follow "trained by"; accelerators and other types than float32 have their own products."""
+        with self.evaluating():
+            multiplied = " and oneDNN's products" if row_block() > 1 else ""
+        return ("torch's operators" if self._route.operators is None else "compiled operators") + multiplied
 
     def evaluating(self) -> AbstractContextManager[None]:
         """What passes without gradient run in (`forward.evaluating`)."""

@@ -100,6 +100,10 @@ class Learner:
         """The model that the KL term compares with, where it is one of its own."""
         return None if self._reference is None else self._reference.model
 
+    def way(self) -> str:
+        """Who computes, in words that follow "trained by"."""
+        return self._passes.way()
+
     @property
     def updates(self) -> int:
         """Optimiser steps taken so far."""

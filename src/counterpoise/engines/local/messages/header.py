@@ -59,7 +59,7 @@ def _model(config: RunConfig, ready: Ready) -> str:
     kinds = " and ".join(sorted({str(parameter.dtype).removeprefix("torch.") for parameter in parameters}))
     mixed = "" if config.learner.mixed_precision == "no" else f" under {config.learner.mixed_precision} autocast"
     decoded = f"; decoded by {ready.evaluator.way()}" if config.rollout.sampler == "embedded" else ""
-    return f"{config.model.name}, {counted(total, 'parameter')}{of_these}, {kinds}{mixed}{decoded}"
+    return f"{config.model.name}, {counted(total, 'parameter')}{of_these}, {kinds}{mixed}{decoded}; trained by {ready.learner.way()}"
 
 
 def _prompt(config: RunConfig, ready: Ready, step: int) -> str:
