@@ -55,6 +55,8 @@ def configured(given: argparse.Namespace, folder: Path) -> Any:
         "checkpoint.every_steps=1000000",
         "evaluation.before=false",
         "evaluation.after=false",
+        # a look costs two more passes at the first step, which TRL's does not make
+        "diagnostics.every=0",
     ]
     return parse_config({}, words, source=COMMAND_LINE)
 

@@ -5,7 +5,7 @@ rows, every row is drawn to its full length and credited; one update is one opti
 one that warms up. The row of 64 x 64 stands first, and what is asked for is every other one within 1.5 of it.
 
 Run: `OMP_NUM_THREADS=1 python benchmarks/token_growth.py [--repeats 3] [--sizes 64x32 …] [--shape smollm2] [--sampler] [--batched]
-[--csv FILE]`
+[--library] [--csv FILE]`
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from decode import SHAPES, build
 from shared_prompts import make_learner, make_prompts
 from written import write_csv
 
-from counterpoise.learner.settings import LearnerSettings
+from counterpoise.learner.settings import CompiledName, LearnerSettings
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.types import Credit, SamplingSettings
 
@@ -34,28 +34,35 @@ GROUP = 8
 LIMIT = 1.5
 
 
-def one(shape: str, rows: int, tokens: int, repeats: int, batched: bool, trains: bool) -> dict[str, float]:
+def one(
+    shape: str, rows: int, tokens: int, repeats: int, batched: bool, trains: bool, library: bool
+) -> dict[str, float]:
     """Microseconds a token of each, and MiB."""
     model, tokenizer = build(shape, max_position_embeddings=4096)
     prompts = make_prompts(tokenizer, rows // GROUP, 13)
     samplers = {"sampler": EmbeddedSampler(model, tokenizer, eos_token_ids=())}
     if batched:
         samplers["batched"] = EmbeddedSampler(model, tokenizer, eos_token_ids=(), compiled=False)
-    learner = make_learner(model, True, rows // GROUP, LearnerSettings().tokens_per_microbatch) if trains else None
+    ways: dict[str, CompiledName] = ({"library": False} if library else {}) | {"learner": "auto"}
+    learners = {
+        name: make_learner(model, True, rows // GROUP, LearnerSettings().tokens_per_microbatch, compiled=way)
+        for name, way in ways.items()
+        if trains
+    }
     sign = torch.where(torch.rand(rows, generator=torch.Generator().manual_seed(0)) < 0.5, 1.0, -1.0)
     credit = Credit(plus=sign.clamp(min=0.0), minus=(-sign).clamp(min=0.0))
     scored, groups = torch.ones(rows, dtype=torch.bool), np.arange(rows) // GROUP
-    taken: dict[str, list[float]] = {name: [] for name in (*samplers, *(["learner"] if trains else []))}
+    taken: dict[str, list[float]] = {name: [] for name in (*samplers, *learners)}
     for repeat in range(repeats + 1):
         for name, sampler in samplers.items():
             started = time.process_time()
             drawn = sampler.sample(prompts, group_size=GROUP, settings=SamplingSettings(max_tokens=tokens), seed=repeat)
             taken[name].append(time.process_time() - started)
-        if learner is not None:
-            rollouts = [rollout for group in drawn for rollout in group]
-            resumed = time.process_time()
+        rollouts = [rollout for group in drawn for rollout in group]
+        for name, learner in learners.items():
+            started = time.process_time()
             learner.update(rollouts, credit, scored, groups, seed=repeat)
-            taken["learner"].append(time.process_time() - resumed)
+            taken[name].append(time.process_time() - started)
     found = {name: 1e6 * statistics.median(seconds[1:]) / (rows * tokens) for name, seconds in taken.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     return {**found, "mib": peak}
@@ -69,20 +76,23 @@ def main() -> None:
         "--sizes", nargs="*", default=SIZES, help="rows x tokens, the first is what others are held against"
     )
     parser.add_argument("--batched", action="store_true", help="draw without compiled operators, too, in turn")
+    parser.add_argument("--library", action="store_true", help="train by the library's operators, too, in turn")
     parser.add_argument("--sampler", action="store_true", help="train nothing")
     parser.add_argument("--csv", type=Path)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         rows, tokens = map(int, given.one.split("x"))
-        print(json.dumps(one(given.shape, rows, tokens, given.repeats, given.batched, not given.sampler)))
+        print(
+            json.dumps(one(given.shape, rows, tokens, given.repeats, given.batched, not given.sampler, given.library))
+        )
         return
     lines: list[tuple[object, ...]] = []
     first: dict[str, float] = {}
     names: list[str] = []
     for size in given.sizes:
         words = [sys.executable, __file__, "--one", size, "--shape", given.shape, "--repeats", str(given.repeats)]
-        words += ["--batched"] * given.batched + ["--sampler"] * given.sampler
+        words += ["--batched"] * given.batched + ["--sampler"] * given.sampler + ["--library"] * given.library
         done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
         found = json.loads(done.stdout.splitlines()[-1])
         first = first or found

@@ -43,16 +43,9 @@ def onednn_pays() -> bool:
 
 def library_rates() -> dict[str, float]:
     """GFLOP/s of torch's own products and, if there is one, of oneDNN's, at that look."""
-    names = ["torch", "onednn"]
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        names = names[:1]
-    return dict(
-        zip(
-            names,
-            (2e-9 * math.prod(_SHAPE) / max(seconds, 1e-9) for seconds in _seconds(torch.get_num_threads())),
-            strict=False,
-        )
-    )
+    seconds = _seconds(torch.get_num_threads())
+    rates = (2e-9 * math.prod(_SHAPE) / max(each, 1e-9) for each in seconds)
+    return dict(zip(("torch", "onednn"), rates, strict=False))
 
 
 @contextmanager
