@@ -4,8 +4,8 @@ Usage: OMP_NUM_THREADS=1 python benchmarks/decode.py [--shape lab|smollm2] [--pr
 
 All draw the full number of tokens (no end id), at temperature 1, from the same prompts, in turn; the median of `--repeats`
 rounds counts. The embedded sampler records log-probabilities besides, and `with entropy` what some token weights need; `generate` neither.
-`modules` is the embedded sampler without its fused operators, `compiled` the one with `rollout.compiled_decode`, which is compiled in the
-round that warms up; `--only` leaves others out.
+`batched` is the embedded sampler without compiled operators, `modules` without any of its own (`rollout.compiled_decode=false`,
+`rollout.flat_decode=false`); what is compiled is in the round that warms up; `--only` leaves others out.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def main() -> None:
         mask[index, width - len(row) :] = 1
     ids, mask = ids.to(options.device), mask.to(options.device)
     sampler = EmbeddedSampler(model, tokenizer, max_rows=options.max_rows, eos_token_ids=())
+    batched = EmbeddedSampler(model, tokenizer, max_rows=options.max_rows, eos_token_ids=(), compiled=False)
     modules = EmbeddedSampler(model, tokenizer, max_rows=options.max_rows, eos_token_ids=(), flat=False)
-    compiled = EmbeddedSampler(model, tokenizer, max_rows=options.max_rows, eos_token_ids=(), compiled=True)
     plain = SamplingSettings(max_tokens=options.tokens)
     generation = GenerationConfig(
         do_sample=True,
@@ -114,7 +114,7 @@ def main() -> None:
     contenders = {
         "embedded": partial(embedded, plain),
         "with entropy": partial(embedded, replace(plain, with_entropy=True)),
-        "compiled": partial(embedded, plain, compiled),
+        "batched": partial(embedded, plain, batched),
         "modules": partial(embedded, plain, modules),
         "generate": generate,
     }
@@ -132,7 +132,7 @@ def main() -> None:
         print(
             f"{name:12s} {seconds:7.3f} s  {drawn / seconds:10.0f} tokens/s  {seconds / first:6.2f} x {next(iter(typical))}"
         )
-    print(f"{options.shape}, {torch.get_num_threads()} thread")
+    print(f"{options.shape}, {torch.get_num_threads()} thread; embedded: {sampler.way()}")
 
 
 def timed(run: Callable[[], None], device: str) -> float:

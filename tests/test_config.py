@@ -126,18 +126,35 @@ def test_a_run_that_was_begun_before_products_were_chosen_goes_on_as_it_was():
     assert parse_config({"learner": {"products": "onednn"}}, stored=True).learner.products == "onednn"
 
 
+def test_a_run_that_was_begun_before_the_learner_compiled_goes_on_as_it_was():
+    assert parse_config({}).learner.compiled == "auto"
+    assert parse_config({"learner": {"products": "auto"}}, stored=True).learner.compiled is False
+    assert (
+        parse_config({"learner": {"products": "auto"}}, ["learner.compiled=true"], stored=True).learner.compiled is True
+    )
+    with pytest.raises(ConfigError, match=r"learner.compiled: expected true, false or auto \(given: 'always'\)"):
+        parse_config({}, ["learner.compiled=always"])
+
+
 def test_a_run_that_was_begun_before_decoding_was_fused_goes_on_as_it_was():
     assert parse_config({}).rollout.flat_decode
     assert not parse_config({"rollout": {"max_tokens": 9}}, stored=True).rollout.flat_decode
     assert parse_config({"rollout": {"flat_decode": True}}, stored=True).rollout.flat_decode
 
 
+def test_a_run_that_was_begun_before_operators_were_compiled_goes_on_as_it_was():
+    assert parse_config({}).rollout.compiled_decode == "auto"
+    assert parse_config({"rollout": {"flat_decode": True}}, stored=True).rollout.compiled_decode is False
+    assert parse_config({"rollout": {"compiled_decode": "auto"}}, stored=True).rollout.compiled_decode == "auto"
+
+
 def test_compiled_operators_are_a_way_of_the_flat_pass():
-    assert parse_config({}, ["rollout.compiled_decode=true"]).rollout.compiled_decode
+    assert parse_config({}, ["rollout.compiled_decode=true"]).rollout.compiled_decode is True
+    assert parse_config({}, ["rollout.flat_decode=false"]).rollout.compiled_decode == "auto"
     both = ["rollout.compiled_decode=true", "rollout.flat_decode=false"]
     with pytest.raises(
         ConfigError,
-        match=r"rollout.compiled_decode is a way of the flat pass.*; set rollout.flat_decode=true, or leave",
+        match=r"rollout.compiled_decode is a way of the flat pass.*; set rollout.flat_decode=true, or rollout.compiled_decode=auto",
     ):
         parse_config({}, both)
     with pytest.raises(ConfigError, match="compiled_decode is a way of the flat pass"):  # begun before either

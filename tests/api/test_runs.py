@@ -30,9 +30,8 @@ def test_other_settings_are_another_run_and_the_line_says_which(call, capsys):
     capsys.readouterr()
     second = counterpoise.train(**{**call, "steps": 2})
     assert second.path.name == f"{first.path.name}-2"
-    assert f"{first.path} has other settings (learner.steps 1 -> 2), so this one is {second.path}" in (
-        capsys.readouterr().err
-    )
+    says = f"{first.path} has other settings (learner.steps 1 -> 2), so this one is {second.path}"
+    assert f"{says}; to go on with that one, set learner.steps=1\n" in capsys.readouterr().err
     assert counterpoise.train(**{**call, "steps": 2}).path == second.path
     compared = counterpoise.compare(first, second, k=[1, 4])
     assert [row["k"] for row in compared.table.rows] == [1, 4]

@@ -49,7 +49,10 @@ NAMES = [
     ("model.name=labb", "unknown model 'labb'; did you mean 'lab'?"),
     ("model.name=/no/model", "no model directory /no/model"),
     ("model.name=nobody/nothing", "the Hugging Face hub could not provide it"),
-    ("rollout.compiled_decode=true", "rollout.compiled_decode needs a C++ compiler"),
+    ("learner.compiled=true", "learner.compiled=true needs a C++ compiler, and there is no "),
+    ("learner.compiled=maybe", "learner.compiled: expected true, false or auto (given: 'maybe')"),
+    ("rollout.compiled_decode=true", "rollout.compiled_decode=true needs a C++ compiler, and there is no "),
+    ("rollout.compiled_decode=maybe", "rollout.compiled_decode: expected true, false or auto (given: 'maybe')"),
     ("rollout.compiled_decode=true rollout.flat_decode=false", "rollout.compiled_decode is a way of the flat pass"),
     ("model.dtype=bfloat16", "would round most updates away"),
 ]

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from counterpoise import compiler
 from counterpoise.cli.app import app
 from counterpoise.cli.commands import doctor as doctor_module
 from counterpoise.cli.commands.doctor import examine
+from counterpoise.errors import UsageError
+from counterpoise.rollouts import compiled
 from counterpoise.verifiers.sandbox import levels
 
 
@@ -68,6 +71,29 @@ def test_whether_modules_are_compiled_at_each_start(
     found = doctor_module._bytecode()
     assert (found.section, found.name, found.status) == ("python", "bytecode", status)
     assert says in found.detail and found.remedy.startswith(remedy) and bool(found.remedy) == bool(remedy)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "says", "remedy"),
+    [
+        (None, "yes", "by /usr/bin/c++, for rollout.compiled_decode=auto and learner.compiled=auto", ""),
+        (
+            UsageError("there is no g++ or clang++ here; install one, or name one in CXX"),
+            "no",
+            "there is no g++ or clang++ here: rollout.compiled_decode=auto and learner.compiled=auto do without",
+            "install one, or name one in CXX",
+        ),
+    ],
+)
+def test_whether_operators_can_be_compiled(monkeypatch, fault, status, says, remedy):
+    def compile_them(*heads):
+        if fault is not None:
+            raise fault
+
+    monkeypatch.setattr(compiled, "compiled_operators", compile_them)
+    monkeypatch.setattr(compiler, "find_compiler", lambda: "/usr/bin/c++")
+    found = doctor_module._compiled()
+    assert (found.name, found.status, found.detail, found.remedy) == ("compiled operators", status, says, remedy)
 
 
 def test_the_local_engine_is_usable_here():

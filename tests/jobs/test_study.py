@@ -176,6 +176,19 @@ def test_an_arm_that_was_changed_is_refused(write):
     ).check_made()
 
 
+def test_a_study_begun_under_another_default_is_refused_with_what_keeps_it(write):
+    old = {"learner": {"products": "torch", "steps": 2}, "rollout": {"compiled_decode": False}}
+    load_study(write(settings=old, seeds=[0])).train()
+    now = {"learner": {"steps": 2}}
+    says = (
+        r"nsr-seed0 was made with other settings \(learner.products torch -> auto, rollout.compiled_decode false -> auto\); to go on with "
+        r"it, set learner.products=torch rollout.compiled_decode=false, else name the arm differently, or remove that run"
+    )
+    with pytest.raises(ConfigError, match=says):
+        load_study(write(settings=now, seeds=[0])).train()
+    assert load_study(write(settings=old, seeds=[0])).train() == []
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

@@ -175,11 +175,11 @@ def test_auto_takes_what_is_measured(monkeypatch, pays, block):
 
 def test_oneDNN_is_taken_from_1_4_times_on(monkeypatch):
     for theirs, ours, pays in ((1.4, 1.0, True), (1.39, 1.0, False), (1.0, 1.0, False)):
-        products._pays.cache_clear()
+        products._seconds.cache_clear()
         seconds = iter((theirs, ours))
         monkeypatch.setattr(products, "_fastest", lambda work, seconds=seconds: next(seconds))
         assert onednn_pays() is pays and onednn_pays() is pays  # measured once
-    products._pays.cache_clear()
+    products._seconds.cache_clear()
 
 
 def test_a_torch_without_it_is_refused_where_it_is_asked_for(monkeypatch):

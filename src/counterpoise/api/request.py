@@ -9,18 +9,15 @@ from typing import Any
 from counterpoise.api.data import Rows, kept_rows, reference_of
 from counterpoise.config import RunConfig
 from counterpoise.errors import UsageError, nearest
-from counterpoise.runfile import parse_config, settled
-from counterpoise.runs.identity import flat
+from counterpoise.runfile import parse_config
 from counterpoise.settings import names_of
 from counterpoise.tasks.registry import TASKS
 
-__all__ = ["configured", "differing_lines", "places", "shown"]
+__all__ = ["configured", "kept_name", "places"]
 
 _DATA = ".python"
 """Folder beside the runs in which rows and functions of callers are kept."""
 _ROWS_TASK = "jsonl"
-_PLACE = ("run.name", "run.directory")
-_SHOWN = 3
 
 
 def configured(
@@ -105,23 +102,7 @@ def places(first: Path) -> Iterator[Path]:
         number += 1
 
 
-def differing_lines(asked: RunConfig, there: RunConfig) -> list[str]:
-    """Settings in which two runs differ, as `learner.steps 3 -> 4`; their names and places are none."""
-    ours, theirs = (flat(settled(config)) for config in (asked, there))
-    return [
-        f"{key} {_kept_name(theirs.get(key))} -> {_kept_name(ours.get(key))}"
-        for key in sorted(ours.keys() | theirs.keys())
-        if ours.get(key) != theirs.get(key) and key not in _PLACE
-    ]
-
-
-def shown(changed: list[str]) -> str:
-    """The first of them, and how many more there are."""
-    more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-    return f"{', '.join(changed[:_SHOWN])}{more}"
-
-
-def _kept_name(value: Any) -> Any:
+def kept_name(value: Any) -> Any:
     """What rows and functions of a caller were kept as, without the folder."""
     path, colon, name = (
         value.rpartition(":") if isinstance(value, str) and not value.endswith(".jsonl") else (value, "", "")

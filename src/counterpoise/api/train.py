@@ -10,12 +10,13 @@ from typing import Any
 
 from counterpoise.api.data import Rows
 from counterpoise.api.progress import tell, watching
-from counterpoise.api.request import configured, differing_lines, places, shown
+from counterpoise.api.request import configured, kept_name, places
 from counterpoise.api.results import Evaluated, Trained
 from counterpoise.config import RunConfig
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.runs.ended import last_step
+from counterpoise.runs.identity import PLACE, changed_settings, pinned, told_changes
 
 __all__ = ["train"]
 
@@ -116,15 +117,18 @@ def _run(config: RunConfig, *, began: bool, progress: bool) -> Trained:
 
 def _placed(config: RunConfig, *, progress: bool) -> tuple[RunConfig, bool]:
     """The configuration with the name of the run it belongs to, and whether that run is there."""
-    changed: list[str] = []
+    changed: list[tuple[str, Any, Any]] = []
     for path in places(config.path):
         named = config.changed(run={"name": path.name})
         if not (path / "config.toml").is_file():
             if changed:
-                line = f"{config.path} has other settings ({shown(changed)}), so this one is {path}"
+                told = told_changes([(key, kept_name(old), kept_name(new)) for key, old, new in changed])
+                line = f"{config.path} has other settings ({told}), so this one is {path}"
+                if all(kept_name(old) == old for _, old, _ in changed):
+                    line += f"; to go on with that one, {pinned(changed)}"
                 tell(line, progress=progress)
             return named, False
-        found = differing_lines(named, RunDirectory.open(path).config)
+        found = changed_settings(RunDirectory.open(path).config, named, besides=PLACE)
         if not found:
             return named, True
         changed = changed or found

@@ -9,6 +9,7 @@ from counterpoise.build.credit import alone_in_group, credit_of
 from counterpoise.build.loss import loss_of
 from counterpoise.build.problems import Problems, check_verifiers, problems_of, task_and_template
 from counterpoise.columns import COLUMNS, find_scored
+from counterpoise.compiler import require_compiler
 from counterpoise.config import CriticConfig, ModelConfig, RunConfig
 from counterpoise.config.parts import sources_in
 from counterpoise.credit import Needs, needs_of
@@ -16,7 +17,6 @@ from counterpoise.credit.advantages import EveryStep
 from counterpoise.diagnostics.guards.registry import make_guards
 from counterpoise.errors import ConfigError, MissingExtraError, UnknownNameError
 from counterpoise.models.load import check_model
-from counterpoise.rollouts.compiler import find_compiler
 from counterpoise.types import Problem
 
 __all__ = [
@@ -43,12 +43,14 @@ def check_run(config: RunConfig, *, evaluates: bool = True, started: bool = Fals
     Raises:
         UnknownNameError, ConfigError, DataError, ModelError, MissingExtraError: see `check_names`, `check_model` and
             `problems_of`.
-        UsageError: `rollout.compiled_decode` without a compiler.
+        UsageError: `rollout.compiled_decode=true` or `learner.compiled=true` without a compiler.
     """
     sources_in(config.model_dump(mode="json"))  # read, not imported: that each is there, and two have not one name
     check_names(config, started=started)
-    if config.rollout.compiled_decode:
-        find_compiler()
+    if config.rollout.compiled_decode is True:
+        require_compiler("rollout.compiled_decode")
+    if config.learner.compiled is True:
+        require_compiler("learner.compiled")
     check_policy(config.model)
     problems = problems_of(config, evaluates=evaluates)
     check_best_by(config, problems.train)

@@ -6,13 +6,14 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     GetJsonSchemaHandler,
+    PlainValidator,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -22,6 +23,7 @@ from pydantic_core import CoreSchema
 
 __all__ = [
     "STORED",
+    "Compiling",
     "Component",
     "Folder",
     "Section",
@@ -31,6 +33,16 @@ __all__ = [
 
 STORED = "stored"
 """Key of the validation context of what a run directory holds: names that earlier versions allowed are read, not made."""
+
+
+def _compiling(value: object) -> object:
+    if value == "auto" or isinstance(value, bool):
+        return value
+    raise ValueError("expected true, false or auto")
+
+
+Compiling = Annotated[bool | Literal["auto"], PlainValidator(_compiling, json_schema_input_type=bool | Literal["auto"])]
+"""Whether operators are compiled; `auto`: where there is a compiler that does it."""
 
 _LONGEST = 255
 """Bytes of a file's name on the usual file systems."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from counterpoise.config.base import STORED, Section
+from counterpoise.config.base import STORED, Compiling, Section
 from counterpoise.ranges import AboveZero, Count, Positive, Probability
 
 __all__ = ["RolloutConfig", "TasksConfig", "VerificationConfig"]
@@ -53,8 +53,9 @@ class RolloutConfig(Section):
     """Rows decoded together at most."""
     flat_decode: bool = True
     """Decode by fused operators, where the model is proven to allow it; false runs its own modules at every token."""
-    compiled_decode: bool = False
-    """Let that pass attend, norm and gate by operators compiled for this machine at the first step; asks for g++ or clang++."""
+    compiled_decode: Compiling = "auto"
+    """Let that pass attend, norm and gate by operators compiled for this machine at the first step, by g++ or clang++; `auto` does so
+    where one is there and does it, `true` refuses the run elsewhere."""
     overlap: bool = True
     """Judge responses that have ended while others are still being decoded; the numbers are the same. Verifiers that need a worker or an
     endpoint gain by it."""
@@ -68,9 +69,9 @@ class RolloutConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _begun_before(cls, data: Any, info: ValidationInfo) -> Any:
-        # A run that was begun before decoding was fused goes on as it was, to the last bit.
-        if (info.context or {}).get(STORED) and isinstance(data, Mapping) and "flat_decode" not in data:
-            return {**data, "flat_decode": False}
+        # A run that was begun before decoding was fused, or compiled, goes on as it was, to the last bit.
+        if (info.context or {}).get(STORED) and isinstance(data, Mapping):
+            return {"flat_decode": False, "compiled_decode": False, **data}
         return data
 
     @field_validator("sampler", mode="before")

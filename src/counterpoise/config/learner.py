@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from counterpoise.columns import find_scored
-from counterpoise.config.base import STORED, Section
+from counterpoise.config.base import STORED, Compiling, Section
 from counterpoise.errors import ConfigError
 from counterpoise.ranges import AboveZero, Count, NonNegative, Positive
 
@@ -83,6 +83,9 @@ class LearnerConfig(Section):
     products: Literal["auto", "torch", "onednn"] = "auto"
     """Who multiplies float32 matrices on a CPU: `auto` takes oneDNN where a product is measured to be 1.4 times as fast as torch's own,
     as on processors with AVX-512 that are not Intel's."""
+    compiled: Compiling = "auto"
+    """Compile norms, gates and attention of float32 on a CPU at the first update, where the model's layers are Llama's: `auto` where there
+    is a C++ compiler and the model is proven to have the same numbers; true refuses the run where there is no compiler."""
     old_log_probs: Literal["sampler", "learner"] = "sampler"
     """Who says what the sampling policy's log-probabilities were."""
     mixed_precision: Literal["no", "bf16", "auto"] = "no"
@@ -94,9 +97,10 @@ class LearnerConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _begun_before(cls, data: Any, info: ValidationInfo) -> Any:
-        # A run that was begun before prompts were shared, or multiplied by another library, goes on as it was, to the last bit.
+        # A run that was begun before prompts were shared, multiplied by another library, or operators compiled, goes on as it was, to the
+        # last bit.
         if (info.context or {}).get(STORED) and isinstance(data, Mapping):
-            return {"share_prompts": False, "products": "torch", **data}
+            return {"share_prompts": False, "products": "torch", "compiled": False, **data}
         return data
 
     @model_validator(mode="after")

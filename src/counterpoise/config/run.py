@@ -102,10 +102,10 @@ class RunConfig(Section):
                 f"learner.mixed_precision=auto chooses between float32 and bf16, and model.dtype={self.model.dtype} leaves no float32 to "
                 "choose; set learner.mixed_precision=bf16 or no"
             )
-        if self.rollout.compiled_decode and not self.rollout.flat_decode:
+        if self.rollout.compiled_decode is True and not self.rollout.flat_decode:
             raise ValueError(
-                "rollout.compiled_decode is a way of the flat pass, and rollout.flat_decode=false; set rollout.flat_decode=true, or leave "
-                "compiled_decode out"
+                "rollout.compiled_decode is a way of the flat pass, and rollout.flat_decode=false; set rollout.flat_decode=true, or "
+                "rollout.compiled_decode=auto"
             )
         if self.rollout.sampler == "vllm":
             self._check_vllm()

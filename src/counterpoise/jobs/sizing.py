@@ -82,7 +82,7 @@ def measure_pace(
     training = model.training
     if config.learner.gradient_checkpointing:
         model.gradient_checkpointing_enable()
-    route = find_route(model, share_prompts=config.learner.share_prompts)
+    route = find_route(model, share_prompts=config.learner.share_prompts, compiled=config.learner.compiled)
     part = parts_of(rollouts, np.arange(len(rollouts)), config.learner.tokens_per_microbatch, window=route.window)[0]
     rows = [rollouts[row] for row in part.rows]
 
@@ -104,7 +104,7 @@ def measure_pace(
         return time.perf_counter() - begun
 
     model.train()
-    with updating(model, config.learner.products):
+    with updating(model, config.learner.products, route.operators):
         taken = once()
         if taken < _SHORT:
             taken = min(taken, once())

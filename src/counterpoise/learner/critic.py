@@ -23,7 +23,7 @@ from counterpoise.learner.optimiser import make_optimiser, trainable_parameters
 from counterpoise.learner.report import UpdateSums
 from counterpoise.learner.schedules import learning_rate
 from counterpoise.learner.settings import LearnerSettings
-from counterpoise.learner.states import parts_of, predicting_states, proven_window
+from counterpoise.learner.states import parts_of, predicting_states, proven_operators, proven_window
 from counterpoise.types import Counts, Divide, LossOutput, Rollout, StopReason, Sum
 
 if TYPE_CHECKING:
@@ -95,6 +95,9 @@ class Critic:
         self._decoder.to(accelerator.device)
         with evaluating(self._decoder):
             self._window = proven_window(self._decoder) if settings.share_prompts else None
+            self._operators = proven_operators(
+                self._decoder, model.get_output_embeddings(), settings.compiled, shared=self._window is not None
+            )
         self._trains_trunk = trunk == "separate"
         self._accelerator = accelerator
         self._processes = int(accelerator.num_processes)
@@ -151,7 +154,7 @@ class Critic:
         span = max(lengths, default=0)
         tokens, after = torch.zeros(len(rollouts), span + 1), torch.zeros(len(rollouts))
         mask = torch.zeros(len(rollouts), span, dtype=torch.bool)
-        with evaluating(self._decoder, self._settings.products):
+        with evaluating(self._decoder, self._settings.products, self._operators):
             for part in self._parts(read, np.arange(len(read))):
                 found, _ = self._forward(read, part)
                 tokens[torch.from_numpy(part.rows), : found.shape[1]] = found.cpu()
@@ -193,7 +196,7 @@ class Critic:
         process, processes = self._accelerator.process_index, self._processes
         deck = make_deck(group_ids, live, settings, process=process, processes=processes)
         generator = np.random.default_rng(seed)
-        with updating(self._decoder, settings.products):
+        with updating(self._decoder, settings.products, self._operators):
             for _ in range(settings.epochs):
                 for rows in deck.deal(generator):
                     self._step(rollouts, rows[live[rows]], values, returns, sums)

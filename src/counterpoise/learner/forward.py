@@ -13,10 +13,11 @@ from torch import nn
 
 from counterpoise.errors import UsageError
 from counterpoise.learner.batches import pad_rows
+from counterpoise.learner.compiled import TrainingOperators, compiling
 from counterpoise.learner.logprob import automatic_chunk, statistics_from_hidden, statistics_from_logits
 from counterpoise.learner.products import multiplying
-from counterpoise.learner.settings import ProductsName
-from counterpoise.learner.states import predicting_states, proven_window
+from counterpoise.learner.settings import CompiledName, ProductsName
+from counterpoise.learner.states import predicting_states, proven_operators, proven_window
 from counterpoise.types import Rollout
 
 __all__ = ["ResponseLogProbs", "Route", "causal_model", "evaluating", "find_route", "response_log_probs", "updating"]
@@ -48,9 +49,11 @@ class Route:
     """The model takes `logits_to_keep`, so prompt logits can be left out on the second way too."""
     window: int | None = None
     """Longest row that may share its prompt with the others of its group; None where none may."""
+    operators: TrainingOperators | None = None
+    """Compiled operators that are proven to give the trunk's numbers; None where there are none."""
 
 
-def find_route(model: nn.Module, *, share_prompts: bool = True) -> Route:
+def find_route(model: nn.Module, *, share_prompts: bool = True, compiled: CompiledName = False) -> Route:
     """Find trunk and head, and prove on eight tokens that `head(trunk(ids))` is `model(ids).logits`.
 
     Two things are checked: the head is fed exactly what the trunk returns, and what the head returns is exactly what the
@@ -58,7 +61,11 @@ def find_route(model: nn.Module, *, share_prompts: bool = True) -> Route:
     scaled (Cohere, Granite) logits differ from the ramp visibly, while on a fresh model's small logits they might not.
     A model that fails either check is asked for its own logits instead: right for all of them, only with more memory.
 
-    With `share_prompts` it is proven, too, that prompts may be computed once for all their rows (`states.proven_window`).
+    With `share_prompts` it is proven, too, that prompts may be computed once for all their rows (`states.proven_window`), and
+    with `compiled` that compiled operators have the model's numbers (`states.proven_operators`).
+
+    Raises:
+        UsageError: `compiled` is true, and there is no C++ compiler, or it refuses.
     """
     forward = inspect.signature(causal_model(model).forward).parameters
     fallback = Route(trunk=None, head=None, keeps="logits_to_keep" in forward)
@@ -92,7 +99,8 @@ def find_route(model: nn.Module, *, share_prompts: bool = True) -> Route:
         return fallback
     with evaluating(model):
         window = proven_window(trunk) if share_prompts else None
-    return Route(trunk=trunk, head=head, keeps=fallback.keeps, window=window)
+        operators = proven_operators(trunk, head, compiled, shared=window is not None)
+    return Route(trunk=trunk, head=head, keeps=fallback.keeps, window=window, operators=operators)
 
 
 def response_log_probs(
@@ -159,12 +167,14 @@ def response_log_probs(
 
 
 @contextmanager
-def evaluating(model: nn.Module, products: ProductsName = "torch") -> Iterator[None]:
-    """Run without dropout, multiplying as `products` says, and put every module's mode back afterwards."""
+def evaluating(
+    model: nn.Module, products: ProductsName = "torch", operators: TrainingOperators | None = None
+) -> Iterator[None]:
+    """Run without dropout, multiplying as `products` says and by `operators`, and put every module's mode back afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with multiplying(model, products):
+        with multiplying(model, products), compiling(model, operators):
             yield
     finally:
         for module, was_training in modes:
@@ -172,9 +182,11 @@ def evaluating(model: nn.Module, products: ProductsName = "torch") -> Iterator[N
 
 
 @contextmanager
-def updating(model: nn.Module, products: ProductsName = "torch") -> Iterator[None]:
+def updating(
+    model: nn.Module, products: ProductsName = "torch", operators: TrainingOperators | None = None
+) -> Iterator[None]:
     """No dropout; layers that recompute their activations do so in training mode alone, so they alone get it."""
-    with evaluating(model, products):
+    with evaluating(model, products, operators):
         for module in model.modules():
             if getattr(module, "gradient_checkpointing", False):
                 module.training = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from torch import nn
 
 from counterpoise.learner.batches import Part
-from counterpoise.learner.forward import ResponseLogProbs, find_route, response_log_probs
+from counterpoise.learner.forward import ResponseLogProbs, evaluating, find_route, response_log_probs, updating
+from counterpoise.learner.products import row_block
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.learner.states import parts_of
 from counterpoise.types import Rollout
@@ -29,7 +31,21 @@ class Passes:
         self._model = model
         self._accelerator = accelerator
         self._settings = settings
-        self._route = find_route(model, share_prompts=settings.share_prompts)
+        self._route = find_route(model, share_prompts=settings.share_prompts, compiled=settings.compiled)
+
+    def way(self) -> str:
+        """Who computes, in words that follow "trained by"; accelerators and other types than float32 have their own products."""
+        with self.evaluating():
+            multiplied = " and oneDNN's products" if row_block() > 1 else ""
+        return ("torch's operators" if self._route.operators is None else "compiled operators") + multiplied
+
+    def evaluating(self) -> AbstractContextManager[None]:
+        """What passes without gradient run in (`forward.evaluating`)."""
+        return evaluating(self._model, self._settings.products, self._route.operators)
+
+    def updating(self) -> AbstractContextManager[None]:
+        """What passes with gradient, and the gradients, run in (`forward.updating`)."""
+        return updating(self._model, self._settings.products, self._route.operators)
 
     def parts(self, rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64]) -> list[Part]:
         """The rows in micro-batches of at most `tokens_per_microbatch` tokens."""

@@ -8,6 +8,7 @@ that small products pay only where their numbers of rows come back: those in who
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from torch.autograd.function import once_differentiable
 from counterpoise.errors import UsageError
 from counterpoise.learner.settings import ProductsName
 
-__all__ = ["multiplying", "onednn_pays", "row_block", "times"]
+__all__ = ["library_rates", "multiplying", "onednn_pays", "row_block", "times"]
 
 _WORTH = 1.4
 """Ratio of rates from which oneDNN is taken: below it what it costs to make its kernels counts, and two measurements may differ."""
@@ -38,6 +39,13 @@ _ACTIVE: ContextVar[bool] = ContextVar("onednn", default=False)
 def onednn_pays() -> bool:
     """Whether oneDNN is `_WORTH` times as fast as torch with the threads that there are, by a look of some milliseconds, once."""
     return torch.backends.mkldnn.is_available() and _pays(torch.get_num_threads())  # type: ignore[no-untyped-call]
+
+
+def library_rates() -> dict[str, float]:
+    """GFLOP/s of torch's own products and, if there is one, of oneDNN's, at that look."""
+    seconds = _seconds(torch.get_num_threads())
+    rates = (2e-9 * math.prod(_SHAPE) / max(each, 1e-9) for each in seconds)
+    return dict(zip(("torch", "onednn"), rates, strict=False))
 
 
 @contextmanager
@@ -139,12 +147,21 @@ class _Product(torch.autograd.Function):
         return to_x, to_weight, to_bias
 
 
-@functools.cache
 def _pays(threads: int) -> bool:
+    theirs, ours = _seconds(threads)
+    return theirs >= _WORTH * ours
+
+
+@functools.cache
+def _seconds(threads: int) -> tuple[float, ...]:
+    """Of one product by torch and, if there is one, by oneDNN."""
     rows, inner, outer = _SHAPE
     left, right = torch.ones(rows, inner), torch.ones(outer, inner)
+    works: list[Callable[[], object]] = [lambda: left @ right.T]
+    if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        works.append(lambda: _onednn(left, right))
     with torch.no_grad():
-        return _fastest(lambda: left @ right.T) >= _WORTH * _fastest(lambda: _onednn(left, right))
+        return tuple(map(_fastest, works))
 
 
 def _fastest(work: Callable[[], object]) -> float:

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from counterpoise.errors import UsageError
-from counterpoise.learner.forward import evaluating
 from counterpoise.learner.passes import Passes
 from counterpoise.learner.settings import LearnerSettings
 from counterpoise.types import Rollout
@@ -47,7 +46,6 @@ class Reference:
             )
         self._policy = policy
         self._model = None if reference is None else reference.to(accelerator.device)
-        self._products = settings.products
         self._passes = Passes(policy if self._model is None else self._model, accelerator, settings)
 
     @property
@@ -58,9 +56,9 @@ class Reference:
     def table(self, rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64], *, temperature: float) -> torch.Tensor:
         """(N, T) log-probabilities of the rows, zero elsewhere."""
         if self._model is None:
-            with evaluating(self._policy, self._products), self._policy.disable_adapter():  # type: ignore[operator]
+            with self._passes.evaluating(), self._policy.disable_adapter():  # type: ignore[operator]
                 return self._passes.table(rollouts, rows, temperature=temperature)
-        with evaluating(self._model, self._products):
+        with self._passes.evaluating():
             return self._passes.table(rollouts, rows, temperature=temperature)
 
 

@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 from counterpoise.learner.batches import PaddedRows, numbered_prompts
 from counterpoise.types import Rollout
 
-__all__ = ["UNBOUNDED", "SharedLayout", "UnsharedError", "dropless", "shared_layout", "shared_states"]
+__all__ = ["UNBOUNDED", "SharedLayout", "UnsharedError", "applied", "dropless", "shared_layout", "shared_states"]
 
 UNBOUNDED = 2**62
 """Window of a model whose tokens see everything before them."""
@@ -74,6 +74,9 @@ class SharedLayout:
     """(G, B) 1 where the row has the prompt."""
     seen: torch.Tensor
     """(B, 1, T, L) bool keys that a response's token sees."""
+    plan: tuple[torch.Tensor, ...]
+    """int64, what compiled attention reads: (G,) first token and (G,) number of each prompt's, (G + 1,) where its rows begin among all; of
+    rows in that order (B,) first token and (B,) number of each response's."""
     calls: list[int | None] = field(default_factory=list)
     """The window that each attention layer asked for in the last pass."""
 
@@ -99,6 +102,7 @@ def shared_layout(rollouts: Sequence[Rollout], rows: PaddedRows, *, block: int =
     ids[keys[real]] = padded[real]
     at[keys[real]] = np.broadcast_to(column, keys.shape)[real]
     query = own_prompt + np.arange(span)[None, :]
+    order = np.argsort(number, kind="stable")
 
     def put(values: Any) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(device)
@@ -114,6 +118,11 @@ def shared_layout(rollouts: Sequence[Rollout], rows: PaddedRows, *, block: int =
         own=put(np.flatnonzero(is_response)),
         member=put((np.arange(len(first))[:, None] == number[None, :]).astype(np.float32)),
         seen=put((column[:, None] <= query[:, :, None])[:, None]),
+        plan=tuple(
+            map(
+                put, (starts, sizes, np.searchsorted(number[order], range(len(first) + 1)), begins[order], rests[order])
+            )
+        ),
     )
 
 
@@ -176,8 +185,8 @@ def _attention(
     layout.calls.append(sliding_window)
     queries, keys, values = (part.transpose(1, 2)[0] for part in (query, key, value))
     shapes = [part.shape[1:] for part in (queries, keys, values)]
-    own_queries, queries = _applied(_Queries, queries.flatten(1), layout)
-    (own_keys, keys), (own_values, values) = (_applied(_HandOut, part.flatten(1), layout) for part in (keys, values))
+    own_queries, queries = applied(_Queries, queries.flatten(1), layout)
+    (own_keys, keys), (own_values, values) = (applied(_HandOut, part.flatten(1), layout) for part in (keys, values))
 
     def heads(part: torch.Tensor, index: int) -> torch.Tensor:
         return part.view(*part.shape[:2], *shapes[index]).transpose(1, 2)
@@ -202,7 +211,7 @@ def _attention(
             enable_gqa=grouped,
         )
         read.append(found.transpose(1, 2).flatten(2))
-    return _applied(_Collect, layout, *read).view(1, -1, shapes[0][0], shapes[2][1]), None
+    return applied(_Collect, layout, *read).view(1, -1, shapes[0][0], shapes[2][1]), None
 
 
 class _Queries(torch.autograd.Function):
@@ -263,7 +272,8 @@ class _Collect(torch.autograd.Function):
         return None, *found, *([] if layout.responses is None else [_spread(grad, layout.responses.cells)])
 
 
-def _applied(function: type[torch.autograd.Function], *given: Any) -> Any:
+def applied(function: type[torch.autograd.Function], *given: Any) -> Any:
+    """`function.apply(*given)`, which has no type."""
     return function.apply(*given)  # type: ignore[no-untyped-call]
 
 

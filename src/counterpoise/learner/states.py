@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
+from counterpoise.compiler import asked_for
+from counterpoise.errors import UsageError
 from counterpoise.learner.batches import (
     PaddedRows,
     Part,
@@ -18,11 +21,14 @@ from counterpoise.learner.batches import (
     shared_batches,
     sharing_gain,
 )
+from counterpoise.learner.compiled import TrainingOperators, compiling, operators_of
+from counterpoise.learner.logprob import statistics_from_hidden
 from counterpoise.learner.products import row_block
+from counterpoise.learner.settings import CompiledName
 from counterpoise.learner.shared import UNBOUNDED, UnsharedError, dropless, shared_layout, shared_states
 from counterpoise.types import Rollout, StopReason
 
-__all__ = ["parts_of", "predicting_states", "proven_window"]
+__all__ = ["parts_of", "predicting_states", "proven_operators", "proven_window"]
 
 _WORTH = 1.1
 """Tokens of a plain pass over those of a shared one, from which on sharing pays: below it packing only costs memory."""
@@ -30,6 +36,8 @@ _WORTH = 1.1
 _ALIKE = {torch.float32: 1e-4, torch.float64: 1e-9}
 """2-norm of the difference of two states over that of the state, at most; for narrower types `_ALIKE_NARROW`."""
 _ALIKE_NARROW = 3e-2
+_SAME = (5e-5, 1e-5)
+"""Largest difference of log-probabilities, and of the gradient over its norm, that compiled operators may make."""
 
 
 def predicting_states(trunk: nn.Module, rollouts: Sequence[Rollout], rows: PaddedRows, *, shared: bool) -> torch.Tensor:
@@ -60,7 +68,7 @@ def proven_window(trunk: nn.Module) -> int | None:
         return None
     device = next(trunk.parameters()).device
     vocabulary = getattr(config, "vocab_size", 2)
-    rollouts = [_example(prompt, response, vocabulary) for prompt, response in ((5, 4), (3, 1), (5, 2), (3, 3))]
+    rollouts = _examples(vocabulary)
     rows = pad_rows(rollouts, device)
     layout = shared_layout(rollouts, rows)
     plain = predicting_states(trunk, rollouts, rows, shared=False).float()
@@ -81,6 +89,39 @@ def proven_window(trunk: nn.Module) -> int | None:
     return window if window > rows.input_ids.shape[1] and bool((off <= alike).all()) else None
 
 
+def proven_operators(
+    trunk: nn.Module, head: nn.Linear, compiled: CompiledName, *, shared: bool
+) -> TrainingOperators | None:
+    """Compiled operators that give this trunk's numbers; None where there are none, or they do not.
+
+    Log-probabilities of two groups must be those of the library's modules, and so must the gradients of what the trunk makes of its tokens
+    and of its norms and biases. The trunk must be in evaluation mode.
+
+    Args:
+        trunk: decoder without its head.
+        head: output embedding that reads it.
+        compiled: whether they are wanted.
+        shared: whether prompts are computed once.
+
+    Raises:
+        UsageError: `compiled` is true, and there is no C++ compiler, or it refuses.
+    """
+    if compiled is False:
+        return None
+    try:
+        operators = operators_of(trunk)
+    except UsageError as error:
+        if compiled is True:
+            raise asked_for(error, "learner.compiled") from error
+        return None
+    if operators is None:
+        return None
+    (plain, slopes), (ours, own) = (_looked(trunk, head, given, shared) for given in (None, operators))
+    close, steep = _SAME
+    same = bool((ours - plain).abs().max() <= close) and bool((own - slopes).norm() <= steep * slopes.norm())
+    return operators if same else None
+
+
 def parts_of(
     rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64], token_budget: int, *, window: int | None
 ) -> list[Part]:
@@ -97,6 +138,43 @@ def parts_of(
     shared = window is not None and max(widths, default=0) <= window and sharing_gain(chosen) >= _WORTH
     batches = shared_batches(chosen, token_budget) if shared else micro_batches(widths, token_budget)
     return [Part(rows=rows[batch], shared=shared) for batch in batches]
+
+
+def _looked(
+    trunk: nn.Module, head: Any, operators: TrainingOperators | None, shared: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(M,) log-probabilities of the examples' tokens, and the gradient of a weighted sum of them, end to end."""
+    leaves: list[torch.Tensor] = []
+
+    def leaf(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
+        leaves.append(output.detach().requires_grad_())
+        return leaves[-1]
+
+    rollouts = _examples(head.out_features)
+    rows = pad_rows(rollouts, head.weight.device)
+    few = [parameter for parameter in trunk.parameters() if parameter.requires_grad and parameter.dim() == 1]
+    hook = trunk.get_input_embeddings().register_forward_hook(leaf)  # type: ignore[operator]
+    try:
+        with torch.enable_grad(), compiling(trunk, operators):
+            log_probs, _ = statistics_from_hidden(
+                predicting_states(trunk, rollouts, rows, shared=shared),
+                head.weight.detach(),
+                None if head.bias is None else head.bias.detach(),
+                rows.targets,
+                temperature=1.0,
+                chunk_tokens=len(rows.targets),
+                with_entropy=False,
+            )
+            total = (log_probs * torch.linspace(-1.0, 1.0, len(log_probs))).sum()
+            slopes = torch.autograd.grad(total, [*few, *leaves], allow_unused=True)
+    finally:
+        hook.remove()
+    return log_probs.detach(), torch.cat([slope.flatten() for slope in filter(torch.is_tensor, slopes)])
+
+
+def _examples(vocabulary: int) -> list[Rollout]:
+    """Two groups of two."""
+    return [_example(prompt, response, vocabulary) for prompt, response in ((5, 4), (3, 1), (5, 2), (3, 3))]
 
 
 def _example(prompt: int, response: int, vocabulary: int) -> Rollout:

@@ -15,7 +15,7 @@ from torch import nn
 from counterpoise.errors import CheckpointError, UsageError
 from counterpoise.learner.credited import CreditedRows, common_temperature, credited_rows
 from counterpoise.learner.dealing import make_deck
-from counterpoise.learner.forward import ResponseLogProbs, updating
+from counterpoise.learner.forward import ResponseLogProbs
 from counterpoise.learner.gradients import (
     broadcast_parameters,
     clip_gradients,
@@ -100,6 +100,10 @@ class Learner:
         """The model that the KL term compares with, where it is one of its own."""
         return None if self._reference is None else self._reference.model
 
+    def way(self) -> str:
+        """Who computes, in words that follow "trained by"."""
+        return self._passes.way()
+
     @property
     def updates(self) -> int:
         """Optimiser steps taken so far."""
@@ -171,7 +175,7 @@ class Learner:
             generator = np.random.default_rng(seed)
         taken = skipped = 0
         planned = deck.hands * settings.epochs
-        with updating(self._model, self._settings.products):
+        with self._passes.updating():
             batch = self._frozen_log_probs(batch, sums, one_step=planned == 1)
             for epoch in range(settings.epochs):
                 for index, rows in enumerate(deck.deal(generator)):
@@ -207,7 +211,7 @@ class Learner:
             UsageError: the rollouts were drawn at different temperatures.
         """
         rows = np.flatnonzero([rollout.mask.any() for rollout in rollouts])
-        with updating(self._model, self._settings.products):
+        with self._passes.updating():
             table = self._passes.table(rollouts, rows, temperature=common_temperature(rollouts)).cpu().numpy()
         return [row[: len(rollout.mask)][rollout.mask] for row, rollout in zip(table, rollouts, strict=True)]
 

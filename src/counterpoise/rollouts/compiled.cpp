@@ -2,44 +2,12 @@
 //
 // Keys lie in blocks of eight tokens, (WIDTH, 8) each, so that eight scores are one vector and no sum runs across it; values lie token by
 // token. NaN and infinity go through to what is returned. Rows are computed one by one: none depends on another.
-#include <cmath>
-#include <cstdint>
-#include <cstring>
+#include "vectors.h"
 
 namespace {
 
-constexpr int kWidth = WIDTH, kShared = SHARED, kGroup = HEADS / SHARED, kBlock = 8;
+constexpr int kWidth = WIDTH, kShared = SHARED, kGroup = HEADS / SHARED;
 static_assert(kWidth % kBlock == 0 && HEADS % SHARED == 0, "whole vectors, whole groups");
-typedef float Floats __attribute__((vector_size(32), aligned(4), may_alias));
-typedef int32_t Ints __attribute__((vector_size(32)));
-
-inline Floats all(float x) { return Floats{x, x, x, x, x, x, x, x}; }
-inline Floats &at(float *x) { return *reinterpret_cast<Floats *>(x); }
-inline const Floats &at(const float *x) { return *reinterpret_cast<const Floats *>(x); }
-inline int64_t whole(int64_t count) { return (count + kBlock - 1) / kBlock * kBlock; }
-
-inline float sum(Floats x) {
-  float total = 0;
-  for (int i = 0; i < kBlock; i++) total += x[i];
-  return total;
-}
-
-// e^x for x <= 0, by Cephes' polynomial (about 1e-7 relative); below -87 it stays at e^-87.
-inline Floats exponential(Floats x) {
-  x = x < all(-87.f) ? all(-87.f) : x;
-  const Floats round = all(12582912.f);
-  const Floats n = (x * all(1.44269504f) + round) - round;
-  Floats r = x - n * all(0.693359375f);
-  r = r - n * all(-2.12194440e-4f);
-  Floats p = all(1.9875691500e-4f);
-  const float rest[] = {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
-  for (float c : rest) p = p * r + all(c);
-  p = p * (r * r) + r + all(1.f);
-  const Ints bits = (__builtin_convertvector(n, Ints) + 127) * (1 << 23);
-  Floats power;
-  std::memcpy(&power, &bits, sizeof power);
-  return p * power;
-}
 
 // Products of a group's queries with `count` keys, rounded up to whole blocks.
 inline void score(const float *queries, const float *keys, int64_t count, float *scores, int64_t stride) {

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from counterpoise.rollouts.compiler import load_library
+from counterpoise.compiler import load_library
 
 if TYPE_CHECKING:
     from counterpoise.rollouts.flat import FlatLayer, FlatWeights
 
-__all__ = ["CompiledAttention", "CompiledOperators", "operators_for"]
+__all__ = ["CompiledAttention", "CompiledOperators", "compiled_operators", "operators_for"]
 
 _BLOCK = 8
 """Tokens of a block of keys; numbers of a vector."""
@@ -157,11 +157,15 @@ def operators_for(config: Any, width: int) -> CompiledOperators | None:
     sizes = (width, config.hidden_size, config.intermediate_size)
     if any(size % _BLOCK for size in sizes):
         return None
-    return _compile(width, config.num_attention_heads, config.num_key_value_heads)
+    return compiled_operators(width, config.num_attention_heads, config.num_key_value_heads)
 
 
-@functools.cache
-def _compile(width: int, heads: int, shared: int) -> CompiledOperators:
+def compiled_operators(width: int, heads: int, shared: int) -> CompiledOperators:
+    """Operators of heads of so many dimensions (`compiler.load_library`).
+
+    Raises:
+        UsageError: there is no C++ compiler, or it refuses.
+    """
     return CompiledOperators(load_library(_SOURCE, (f"WIDTH={width}", f"HEADS={heads}", f"SHARED={shared}")))
 
 

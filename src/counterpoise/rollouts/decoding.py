@@ -211,14 +211,20 @@ def decode(
     hand_over(everyone[live], step)
 
 
-def proven(model: PreTrainedModel, device: torch.device, *, compiled: bool = False) -> bool:
-    """Whether the flat pass decodes this model: two padded prompts go both ways, and all logits must be those of the library's modules."""
+def proven(model: PreTrainedModel, device: torch.device, *, compiled: bool = False) -> FlatWeights | None:
+    """The model's fused weights, where the flat pass decodes it; None where it does not.
+
+    Two padded prompts go both ways, and all logits must be those of the library's modules.
+
+    Raises:
+        UsageError: operators are to be `compiled`, and there is no C++ compiler, or it refuses.
+    """
     vocabulary = int(model.config.get_text_config(decoder=True).vocab_size)
     prompts = [np.arange(size, dtype=np.int64) * 7 % vocabulary for size in (5, 3)]
     steps = 3
     weights = flat_weights(model, compiled=compiled)
     if weights is None or not weights.holds(len(prompts[0]) + steps):
-        return False
+        return None
     batch = prefill(model, prompts, device)
     plain, ours = _State(batch, 2, steps, None), FlatState(weights, batch, 2, steps, None)
     tokens = torch.arange(4, device=device) * 11 % vocabulary
@@ -231,9 +237,9 @@ def proven(model: PreTrainedModel, device: torch.device, *, compiled: bool = Fal
         expected = plain.advance(tokens)
         off = (ours.advance(tokens) - expected).norm(dim=1) / expected.norm(dim=1)
         if not bool((off <= _ALIKE).all()):
-            return False
+            return None
         tokens = (tokens + 5) % vocabulary
-    return True
+    return weights
 
 
 class _State:

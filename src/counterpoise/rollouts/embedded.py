@@ -11,11 +11,12 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from counterpoise.errors import TrainingError, UsageError
-from counterpoise.rollouts.decoding import Decoded, PromptBatch, decode, inferring, prefill, proven
+from counterpoise.rollouts.decoding import Decoded, PromptBatch, decode, inferring, prefill
 from counterpoise.rollouts.flat import FlatWeights, flat_weights
 from counterpoise.rollouts.rope import check_rope
 from counterpoise.rollouts.sampling import check_prompt, check_request, row_uniforms
 from counterpoise.rollouts.stopping import StopStrings, decode_rows, end_of_sequence_ids
+from counterpoise.rollouts.ways import Compiled, DecodingWay, find_way
 from counterpoise.types import OnRollouts, Prompt, Rollout, SamplingSettings, StopReason
 
 __all__ = ["EmbeddedSampler"]
@@ -44,7 +45,7 @@ class EmbeddedSampler:
         device: torch.device | str | None = None,
         eos_token_ids: Sequence[int] | None = None,
         flat: bool = True,
-        compiled: bool = False,
+        compiled: Compiled = "auto",
     ) -> None:
         """Keep a model and its tokenizer; neither is copied.
 
@@ -57,7 +58,8 @@ class EmbeddedSampler:
             device: where the model is; None asks its parameters.
             eos_token_ids: ids that end a response, in place of those of the generation configuration and tokenizer.
             flat: decode by fused operators (`rollouts.flat`) where the model is proven to allow it; False always runs its modules.
-            compiled: let that flat pass attend, norm and gate by operators that a C++ compiler makes at the first call.
+            compiled: let that flat pass attend, norm and gate by operators that a C++ compiler makes at the first call; "auto" where one is
+                there and does it, True or not at all.
 
         Raises:
             UsageError: a bound is not positive.
@@ -70,7 +72,7 @@ class EmbeddedSampler:
         self._batch_tokens = batch_tokens
         self._flat = flat
         self._compiled = compiled
-        self._proven: bool | None = None
+        self._way: DecodingWay | None = None
         self._device = torch.device(device) if device is not None else next(model.parameters()).device
         self.eos_token_ids: tuple[int, ...] = (
             tuple(sorted(eos_token_ids))
@@ -110,6 +112,17 @@ class EmbeddedSampler:
             policy_version=policy_version,
             ended=lambda places, rollouts: None,
         )
+
+    def way(self) -> DecodingWay:
+        """How tokens are decoded, which the first call finds out.
+
+        Raises:
+            UsageError: operators are to be compiled, and there is no C++ compiler, or it refuses.
+        """
+        if self._way is None:
+            with inferring(self._model):
+                self._way = find_way(self._model, self._device, flat=self._flat, compiled=self._compiled)
+        return self._way
 
     def sample_telling(
         self,
@@ -156,10 +169,9 @@ class EmbeddedSampler:
         return [[drawn[index, number] for number in range(group_size)] for index in range(len(prompts))]
 
     def _fuse(self) -> FlatWeights | None:
-        """The weights of this call, for the next update changes them; the first call proves that they may be used."""
-        if self._flat and self._proven is None:
-            self._proven = proven(self._model, self._device, compiled=self._compiled)
-        return flat_weights(self._model, compiled=self._compiled) if self._proven else None
+        """The weights of this call, for the next update changes them."""
+        way = self.way()
+        return flat_weights(self._model, compiled=way.compiled) if way.flat else None
 
     def _rows_at(self, width: int, max_tokens: int) -> int:
         return max(1, min(self._max_rows, self._batch_tokens // (width + max_tokens)))

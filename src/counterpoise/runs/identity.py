@@ -21,7 +21,8 @@ from counterpoise.config.paths import is_path_key
 from counterpoise.errors import ConfigError, DataError
 from counterpoise.files import parse_json, read_text
 from counterpoise.models.gguf.header import file_sha256, is_gguf
-from counterpoise.runfile import dump_config
+from counterpoise.runfile import dump_config, quoted, settled
+from counterpoise.settings import setting_value
 from counterpoise.text import counted
 from counterpoise.types import Problem
 
@@ -31,13 +32,16 @@ __all__ = [
     "TRACKING_ID",
     "Identity",
     "Side",
+    "changed_settings",
     "differing",
     "flat",
     "identity_of",
+    "pinned",
     "refuse_differing",
     "same_base",
     "same_problems",
     "side_of",
+    "told_changes",
     "with_file",
 ]
 
@@ -50,6 +54,7 @@ RESUMABLE = (
     "learner.chunk_tokens",
     "learner.share_prompts",
     "learner.products",
+    "learner.compiled",
     "rollout.max_rows",
     "rollout.flat_decode",
     "rollout.compiled_decode",
@@ -74,6 +79,8 @@ PLACE = ("run.directory", "run.name")
 _NOT_SET = "not set"
 _SHOWN = 8
 """Settings that one message names."""
+_TOLD = 3
+"""The same where the way back stands behind them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +205,39 @@ def differing(before: Identity, config: RunConfig) -> list[tuple[str, Any, Any]]
     return changed
 
 
+def changed_settings(there: RunConfig, asked: RunConfig, *, besides: Sequence[str]) -> list[tuple[str, Any, Any]]:
+    """(key, value there, value asked for) of every setting in which two runs differ, wherever they are read from.
+
+    Args:
+        there: of a run.
+        asked: of what is to go on with it.
+        besides: settings that are not compared.
+
+    Raises:
+        ConfigError: a file of `[prompt]` cannot be read.
+    """
+    theirs, ours = (flat(settled(config)) for config in (there, asked))
+    return [
+        (key, theirs.get(key, _NOT_SET), ours.get(key, _NOT_SET))
+        for key in sorted(theirs.keys() | ours.keys())
+        if theirs.get(key) != ours.get(key) and key not in besides
+    ]
+
+
+def told_changes(changed: Sequence[tuple[str, Any, Any]]) -> str:
+    """The first of them as `learner.steps 3 -> 4`, and how many more there are."""
+    more = f" and {len(changed) - _TOLD} more" if len(changed) > _TOLD else ""
+    return ", ".join(f"{key} {_word(old)} -> {_word(new)}" for key, old, new in changed[:_TOLD]) + more
+
+
+def pinned(changed: Sequence[tuple[str, Any, Any]]) -> str:
+    """What to set for the values that a run was begun with, e.g. those that were the default then: `learner.products=torch`."""
+    unset = [key for key, old, _ in changed if old == _NOT_SET]
+    given = [_override(key, old) for key, old, _ in changed if key not in unset]
+    ways = ([f"set {' '.join(given)}"] if given else []) + ([f"leave out {', '.join(unset)}"] if unset else [])
+    return " and ".join(ways)
+
+
 def refuse_differing(before: Identity, config: RunConfig, *, where: Path, copy: Path | None) -> None:
     """Compare a configuration with the one that the run was trained with.
 
@@ -304,6 +344,12 @@ def _resumable(key: str) -> bool:
 
 def _moved(old: str, new: str) -> bool:
     return os.path.isabs(old) and not os.path.exists(old) and os.path.isabs(new) and os.path.exists(new)
+
+
+def _override(key: str, value: Any) -> str:
+    """What sets `key` to a value on a command line."""
+    plain = not isinstance(value, str) or (value.isprintable() and " " not in value and setting_value(value) == value)
+    return f"{key}={_word(value)}" if plain else quoted(key, value)
 
 
 def _word(value: Any) -> str:

@@ -27,6 +27,7 @@ CONFIG = parse_config(
             "chunk_tokens": 32,
             "share_prompts": False,
             "products": "onednn",
+            "compiled": False,
             "old_log_probs": "learner",
         },
     }
@@ -47,6 +48,7 @@ POLICY = {
     "chunk_tokens": 32,
     "share_prompts": False,
     "products": "onednn",
+    "compiled": False,
     "old_log_probs": "learner",
     "needs_entropy": True,
     "needs_reference": False,

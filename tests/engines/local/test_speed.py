@@ -8,6 +8,7 @@ import torch
 from counterpoise.engines.local import speed
 from counterpoise.engines.local.dry_run import dry_run
 from counterpoise.engines.local.speed import chosen_threads, product_rate, settle_threads
+from counterpoise.learner import products as library
 from counterpoise.runs.directory import RunDirectory
 
 
@@ -23,8 +24,8 @@ def rates(monkeypatch):
     """What is measured, by number of threads; the shapes that were asked for."""
     made, asked = {}, []
 
-    def rate(threads, *, rows, width):
-        asked.append((rows, width))
+    def rate(threads, *, rows, width, products):
+        asked.append((rows, width, products))
         return made[threads]
 
     monkeypatch.setattr(speed, "product_rate", rate)
@@ -53,13 +54,24 @@ def test_a_measurement_leaves_the_threads_alone():
     assert torch.get_num_threads() == 1
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
+@pytest.mark.parametrize(("products", "shape"), [("onednn", [(32, 256, 1024)]), ("torch", [])])
+def test_products_are_those_that_the_learner_takes(monkeypatch, products, shape):
+    made, real = [], library._onednn
+    monkeypatch.setattr(
+        library, "_onednn", lambda left, right: made.append((*left.shape, len(right))) or real(left, right)
+    )
+    assert product_rate(1, rows=20, width=256, products=products) > 0
+    assert sorted(set(made)) == shape  # 20 rows are filled up to 32, as a pass is
+
+
 def test_a_run_goes_on_with_the_threads_it_began_with(configure, rates):
     made, asked = rates
     made.update({1: 80.0, 2: 160.0})
     run = RunDirectory.create(configure("run.threads=auto"))
     settle_threads(run)
     assert torch.get_num_threads() == 2
-    assert asked == [(16, 32)] * 2  # 4 prompts x 4 rollouts, the hidden size of the policy
+    assert asked == [(16, 32, "auto")] * 2  # 4 prompts x 4 rollouts, the hidden size of the policy, learner.products
     (event,) = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
     assert (event["kind"], event["threads"]) == ("threads", 2)
     assert event["message"] == "run.threads=auto: 2 (GFLOP/s by threads: 1: 80, 2: 160)"

@@ -19,7 +19,8 @@ from rich.text import Text
 from counterpoise import __version__
 from counterpoise.cli import console
 from counterpoise.engines.local.precision import BF16_FLAGS, cpu_flags
-from counterpoise.errors import install_command
+from counterpoise.errors import UsageError, install_command
+from counterpoise.text import counted
 
 __all__ = ["Check", "doctor", "examine"]
 
@@ -166,6 +167,7 @@ def _compute() -> Iterable[Check]:
         product_rate,
         told_rates,
     )
+    from counterpoise.learner.products import library_rates, onednn_pays
 
     threads = torch.get_num_threads()
     yield Check(
@@ -177,7 +179,9 @@ def _compute() -> Iterable[Check]:
         if threads <= cores
         else f"export OMP_NUM_THREADS={cores} (more threads than cores slow each other down)",
     )
-    rates = {count: product_rate(count, rows=512, width=512) for count in candidates()}
+    rates = {count: product_rate(count, rows=512, width=512, products="auto") for count in candidates()}
+    libraries = library_rates()
+    taken = "onednn" if onednn_pays() else "torch"
     told = ", ".join(f"{rate:.0f} with {count}" for count, rate in rates.items())
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     device = device or torch.device("cpu")
@@ -187,8 +191,10 @@ def _compute() -> Iterable[Check]:
         name="products",
         status="info",
         detail=f"GFLOP/s of 512 x 512 x 2048: {told} threads; run.threads=auto would take {chosen_threads(rates)} for a model of this "
-        f"width. {told_rates(precisions)} on {device.type}; learner.mixed_precision=auto would take {chosen_precision(precisions)}",
+        f"width. {told_rates(libraries)} with {counted(threads, 'thread')}; learner.products=auto would take {taken}. "
+        f"{told_rates(precisions)} on {device.type}; learner.mixed_precision=auto would take {chosen_precision(precisions)}",
     )
+    yield _compiled()
     fast = sorted(cpu_flags() & BF16_FLAGS)
     yield Check(
         section="compute",
@@ -208,6 +214,24 @@ def _compute() -> Iterable[Check]:
         yield Check(section="compute", name="mps", status="yes", detail="Apple GPU")
     else:
         yield Check(section="compute", name="gpu", status="no", detail="none that this torch can use; the cpu is used")
+
+
+def _compiled() -> Check:
+    """Whether operators can be compiled here, by compiling those of the lab's heads."""
+    from counterpoise.compiler import find_compiler
+    from counterpoise.learner.compiled import training_operators
+    from counterpoise.rollouts.compiled import compiled_operators
+
+    try:
+        compiled_operators(32, 4, 2)
+        training_operators(32)
+        found = find_compiler()
+    except UsageError as error:
+        reason, _, remedy = str(error).partition("; ")
+        status, detail = "no", f"{reason}: rollout.compiled_decode=auto and learner.compiled=auto do without"
+    else:
+        status, detail, remedy = "yes", f"by {found}, for rollout.compiled_decode=auto and learner.compiled=auto", ""
+    return Check(section="compute", name="compiled operators", status=status, detail=detail, remedy=remedy)
 
 
 def _storage() -> Iterable[Check]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from accelerate import Accelerator
 
@@ -28,6 +29,7 @@ from counterpoise.prompts import Wording
 from counterpoise.rewards.random import Random
 from counterpoise.rewards.response_parts import with_response_parts
 from counterpoise.rollouts.embedded import EmbeddedSampler
+from counterpoise.rollouts.ways import DecodingWay
 from counterpoise.runs.identity import Identity, same_base
 from counterpoise.tasks.base import HasKinds
 from counterpoise.types import (
@@ -47,6 +49,7 @@ from counterpoise.world import ALONE, World
 
 __all__ = [
     "Assembly",
+    "DecodingSampler",
     "assemble",
     "make_learner",
     "make_pipeline",
@@ -159,7 +162,15 @@ def make_pipeline(
     )
 
 
-def make_sampler(config: RunConfig, policy: Policy, accelerator: Accelerator) -> Sampler:
+class DecodingSampler(Sampler, Protocol):
+    """A sampler that decodes here, and says how."""
+
+    def way(self) -> DecodingWay:
+        """How tokens are decoded."""
+        ...
+
+
+def make_sampler(config: RunConfig, policy: Policy, accelerator: Accelerator) -> DecodingSampler:
     """The embedded sampler on the weights that are trained, under the precision they are trained in."""
     sampler = EmbeddedSampler(
         policy.model,
@@ -203,6 +214,10 @@ class _Autocast:
     def __init__(self, sampler: EmbeddedSampler, accelerator: Accelerator) -> None:
         self._sampler = sampler
         self._accelerator = accelerator
+
+    def way(self) -> DecodingWay:
+        with self._accelerator.autocast():
+            return self._sampler.way()
 
     def sample(
         self,

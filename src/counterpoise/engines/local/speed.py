@@ -17,7 +17,7 @@ import torch
 
 from counterpoise.config import RunConfig
 from counterpoise.files import read_json, read_json_lines
-from counterpoise.learner.products import multiplying, times
+from counterpoise.learner.products import multiplying, row_block, times
 from counterpoise.learner.settings import ProductsName
 from counterpoise.models.registry import resolve_model
 from counterpoise.processes import on_main, usable_cores, use_threads
@@ -87,12 +87,13 @@ def product_rate(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
     fastest: bool = False,
+    products: ProductsName = "torch",
 ) -> float:
     """GFLOP/s, by the clock, of (rows, width) x (width, 4 width) in about 50 ms; torch's number of threads is as before afterwards.
 
-    The left side is float32 and so is the result: another type is cast to and from, as in a step. oneDNN multiplies where it was told to
-    (`learner.products`). With `fastest` the rate is that of the
-    fastest product in those 50 ms and not of all: what else runs on the machine does not show in it.
+    The left side is float32 and so is the result: another type is cast to and from, as in a step. float32 is multiplied as `products`
+    says, in as many rows as the learner fills a pass up to. With `fastest` the rate is that of the fastest product in those 50 ms and not
+    of all: what else runs on the machine does not show in it.
 
     Raises:
         RuntimeError, TypeError: the device has no such type.
@@ -100,15 +101,17 @@ def product_rate(
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        left = torch.ones(rows, width, device=device)
-        right = torch.ones(width, 4 * width, dtype=dtype, device=device)
-        times(left.to(dtype), right.T, rows=rows).float()  # the first one starts the threads
-        _wait(left.device)
-        ends = [time.perf_counter()]
-        while len(ends) == 1 or ends[-1] - ends[0] < _SECONDS:
-            times(left.to(dtype), right.T, rows=rows).float()
+        with multiplying(None, products):
+            rows += -rows % row_block()
+            left = torch.ones(rows, width, device=device)
+            right = torch.ones(width, 4 * width, dtype=dtype, device=device)
+            times(left.to(dtype), right.T, rows=rows).float()  # the first one starts the threads
             _wait(left.device)
-            ends.append(time.perf_counter())
+            ends = [time.perf_counter()]
+            while len(ends) == 1 or ends[-1] - ends[0] < _SECONDS:
+                times(left.to(dtype), right.T, rows=rows).float()
+                _wait(left.device)
+                ends.append(time.perf_counter())
         each = [after - before for before, after in pairwise(ends)]
         seconds = min(each) if fastest else sum(each) / len(each)
         return 8 * rows * width**2 / seconds / 1e9 if seconds else 0.0
@@ -135,8 +138,7 @@ def precision_rates(
     if device.type == "cpu":
         rows, width = min(rows, _CPU_ROWS), min(width, _CPU_WIDTH)
     rate = partial(product_rate, torch.get_num_threads(), rows=rows, width=width, device=device, fastest=True)
-    with multiplying(None, products):
-        rates = {"float32": rate(), "bf16": 0.0}
+    rates = {"float32": rate(products=products), "bf16": 0.0}
     if device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False):
         with suppress(RuntimeError, TypeError):  # a device without bfloat16
             rates["bf16"] = rate(dtype=torch.bfloat16)
@@ -170,7 +172,8 @@ def kept_event(path: Path, kind: str) -> dict[str, Any] | None:
 
 def _measured(run: RunDirectory, keep: bool) -> tuple[int, str]:
     rows, width = product_shape(run.config)
-    rates = {threads: product_rate(threads, rows=rows, width=width) for threads in candidates()}
+    products = run.config.learner.products
+    rates = {threads: product_rate(threads, rows=rows, width=width, products=products) for threads in candidates()}
     found = chosen_threads(rates)
     told = ", ".join(f"{threads}: {rate:.0f}" for threads, rate in rates.items())
     said = f"run.threads=auto: {found} (GFLOP/s by threads: {told})"

@@ -322,6 +322,7 @@ TABLE: Final[Table] = {
     "learner.tokens_per_microbatch": carried("rollout.prompts_per_step"),
     "learner.chunk_tokens": left("TRL computes a microbatch's logits at once"),
     "learner.products": left("TRL multiplies as torch does"),
+    "learner.compiled": left("TRL computes as torch does"),
     "learner.share_prompts": left("TRL computes each prompt with each of its responses"),
     "learner.old_log_probs": by(_old_log_probs),
     "learner.mixed_precision": by(_precision),

@@ -106,6 +106,7 @@ TABLE: Final[Table] = {
     "learner.tokens_per_microbatch": by(options.microbatch),
     "learner.chunk_tokens": left("verl computes a microbatch's logits at once"),
     "learner.products": left("verl multiplies as torch does"),
+    "learner.compiled": left("verl computes as torch does"),
     "learner.share_prompts": left("verl computes each prompt with each of its responses"),
     "learner.old_log_probs": by(options.old_log_probs),
     "learner.mixed_precision": by(options.precision),

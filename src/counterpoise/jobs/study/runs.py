@@ -21,10 +21,9 @@ from counterpoise.errors import ConfigError, TrainingError, UsageError
 from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.garbage import importing_the_engine
 from counterpoise.jobs.study.pace import TimeLeft
-from counterpoise.runfile import settled
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.runs.ended import last_step
-from counterpoise.runs.identity import flat
+from counterpoise.runs.identity import changed_settings, pinned, told_changes
 
 if TYPE_CHECKING:
     from counterpoise.engines.local.observer import Observer
@@ -304,18 +303,14 @@ def run_directory(run: StudyRun) -> RunDirectory:
 
 
 def _refuse_changed(run: StudyRun, made: RunConfig, left_out: Sequence[str]) -> None:
-    ours, theirs = (flat(settled(config)) for config in (run.config, made))
-    changed = [
-        f"{key} {theirs.get(key)} -> {ours.get(key)}"
-        for key in sorted(ours.keys() | theirs.keys())
-        if ours.get(key) != theirs.get(key) and key not in left_out
-    ]
+    changed = changed_settings(made, run.config, besides=left_out)
     if not made.guards.act and not run.config.guards.act:
         # Guards that only watch change nothing that is trained, so those of an earlier release are as good.
-        changed = [line for line in changed if not line.startswith("guards.")]
+        changed = [change for change in changed if not change[0].startswith("guards.")]
     if changed:
         raise ConfigError(
-            f"{run.config.path} was made with other settings ({', '.join(changed[:3])}); name the arm differently, or remove that run"
+            f"{run.config.path} was made with other settings ({told_changes(changed)}); to go on with it, {pinned(changed)}, else "
+            "name the arm differently, or remove that run"
         )
 
 

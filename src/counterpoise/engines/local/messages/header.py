@@ -23,6 +23,7 @@ def header(config: RunConfig, ready: Ready, accelerator: Accelerator, *, step: i
 
     Raises:
         DataError: the first prompt is empty.
+        UsageError: `rollout.compiled_decode=true`, and the compiler refuses.
     """
     assembly = ready.assembly
     chosen = first_problems(assembly.test, config.evaluation.problems)
@@ -57,7 +58,8 @@ def _model(config: RunConfig, ready: Ready) -> str:
     of_these = "" if trained == total else f", {trained:,} of them trained"
     kinds = " and ".join(sorted({str(parameter.dtype).removeprefix("torch.") for parameter in parameters}))
     mixed = "" if config.learner.mixed_precision == "no" else f" under {config.learner.mixed_precision} autocast"
-    return f"{config.model.name}, {counted(total, 'parameter')}{of_these}, {kinds}{mixed}"
+    decoded = f"; decoded by {ready.evaluator.way()}" if config.rollout.sampler == "embedded" else ""
+    return f"{config.model.name}, {counted(total, 'parameter')}{of_these}, {kinds}{mixed}{decoded}; trained by {ready.learner.way()}"
 
 
 def _prompt(config: RunConfig, ready: Ready, step: int) -> str:

@@ -1,0 +1,125 @@
+"""The C++ compiler of this machine, for operators that are made where they run. No torch."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from counterpoise.errors import UsageError
+
+__all__ = ["asked_for", "find_compiler", "load_library", "require_compiler"]
+
+_FLAGS = (("-march=native",), ())
+"""Tried in turn: some compilers know no native machine."""
+_SECONDS = 60.0
+"""That a compiler may take by the clock, where a processor second is usual: one that hangs never stops a run."""
+_HEADERS = Path(__file__).parent
+_COMPILING = threading.Lock()
+"""Two threads that begin at once compile one library."""
+
+
+def find_compiler() -> str:
+    """The path of what `CXX` names, else of g++, else of clang++.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    asked = os.environ.get("CXX")
+    for name in (asked,) if asked else ("g++", "clang++"):
+        if found := shutil.which(name):
+            return found
+    raise UsageError(f"there is no {asked or 'g++ or clang++'} here; install one, or name one in CXX")
+
+
+def require_compiler(setting: str) -> None:
+    """See that there is a compiler, for a `setting=true`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    try:
+        find_compiler()
+    except UsageError as error:
+        raise asked_for(error, setting) from error
+
+
+def asked_for(error: UsageError, setting: str) -> UsageError:
+    """What was said of a compiler, where `setting=true` asks for one."""
+    return UsageError(f"{setting}=true needs a C++ compiler, and {error}, or set {setting}=auto")
+
+
+def load_library(source: Path, definitions: Sequence[str]) -> ctypes.CDLL:
+    """Compile a file with `NAME=VALUE` definitions, for this very machine, and load it; nothing is left on disk.
+
+    It may include what lies beside this module. It is compiled once in a process, and a compiler that refused is not asked again; each
+    process has a folder of its own, so that any number of them may compile at once.
+
+    Raises:
+        UsageError: there is no compiler, or it refuses or takes too long, or what it made cannot be kept or loaded.
+    """
+    with _COMPILING:
+        found = _made(source, tuple(definitions))
+    if isinstance(found, str):
+        raise UsageError(found)
+    return found
+
+
+@functools.cache
+def _made(source: Path, definitions: tuple[str, ...]) -> ctypes.CDLL | str:
+    """The library, or why there is none."""
+    try:
+        return _compile(source, definitions)
+    except UsageError as error:
+        return str(error)
+
+
+def _compile(source: Path, definitions: Sequence[str]) -> ctypes.CDLL:
+    compiler, said = find_compiler(), ""
+    try:
+        with tempfile.TemporaryDirectory(prefix="counterpoise-") as folder:
+            made = Path(folder) / "operators.so"
+            for flags in _FLAGS:
+                words = [compiler, "-O3", "-std=c++17", *flags, f"-I{_HEADERS}", *(f"-D{each}" for each in definitions)]
+                fault = _fault([*words, "-shared", "-fPIC", str(source), "-o", str(made)], made.with_suffix(".txt"))
+                if fault is None:
+                    return ctypes.CDLL(str(made))
+                said = said or fault
+    except subprocess.TimeoutExpired:
+        said = f"it was not done after {_SECONDS:.0f} s"
+    except OSError as error:  # no room, a folder that nothing may be run from, a file that is no program
+        raise UsageError(
+            f"what {compiler} makes of {source.name} cannot be used ({error}); name another folder in TMPDIR, or another compiler in CXX"
+        ) from error
+    raise UsageError(f"{compiler} could not compile {source.name} ({said}); name another compiler in CXX")
+
+
+def _fault(words: Sequence[str], complaints: Path) -> str | None:
+    """The first line of what a compiler complains of, which is kept in a file; None where it is done.
+
+    Raises:
+        TimeoutExpired: it was not done in time, and has been ended with all that it started.
+    """
+    # a file and no pipe, which the compiler's children would hold open
+    with complaints.open("wb") as kept:
+        started = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=kept, start_new_session=True
+        )
+        try:
+            started.wait(_SECONDS)
+        except BaseException:
+            with suppress(OSError, AttributeError):
+                os.killpg(started.pid, signal.SIGKILL)
+            started.kill()
+            started.wait()
+            raise
+    said = complaints.read_text(encoding="utf-8", errors="replace").strip()
+    return None if started.returncode == 0 else (said or "it said nothing").splitlines()[0]
