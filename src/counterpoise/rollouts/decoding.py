@@ -20,6 +20,7 @@ from transformers.cache_utils import Cache
 
 from counterpoise.errors import ModelError
 from counterpoise.rollouts.cache import PreallocatedCache, expand, new_cache, select_rows
+from counterpoise.rollouts.factors import spare_rows
 from counterpoise.rollouts.flat import FlatState, FlatWeights, flat_weights
 from counterpoise.rollouts.sampling import draw, entropy_and_slope
 from counterpoise.rollouts.stopping import StopStrings
@@ -201,8 +202,10 @@ def decode(
             if done == count:
                 break
             if done >= _COMPACT_SHARE * count:
-                index = torch.nonzero(~finished)[:, 0]
-                hand_over(everyone[live][finished], step)
+                leaving = finished.nonzero()[:, 0]
+                leaving = leaving[0 if flat is None else spare_rows(count - done) :]
+                hand_over(everyone[live][leaving], step)
+                index = torch.ones_like(finished).index_fill_(0, leaving, False).nonzero()[:, 0]
                 live, count = everyone[live][index], len(index)
                 finished, drawn, allowed = finished[index], drawn[index], allowed[index]
                 state.keep(index)
