@@ -202,12 +202,29 @@ class FlatState:
     """
 
     def __init__(
-        self, weights: FlatWeights, batch: PromptBatch, repeats: int, steps: int, positions: int | None
+        self,
+        weights: FlatWeights,
+        batch: PromptBatch,
+        repeats: int,
+        steps: int,
+        positions: int | None,
+        widest: int | None = None,
     ) -> None:
+        """Start with nothing said.
+
+        Args:
+            weights: of the model.
+            batch: its prompts.
+            repeats: rows of each.
+            steps: tokens a row may say.
+            positions: largest number of positions the model has; None when unbounded.
+            widest: tokens of the longest prompt that will ever come; None where it is in the batch.
+        """
         self._weights = weights
         self._next = batch.lengths.repeat_interleave(repeats)
-        self._last = batch.width + steps if positions is None else positions - 1
-        rotations = _rotations(weights, min(self._last, batch.width + steps) + 1)
+        most = (widest or batch.width) + steps
+        self._last = most if positions is None else positions - 1
+        rotations = _rotations(weights, min(self._last, most) + 1)
         given = (weights, _prompt_states(batch.caches, weights), batch.width - batch.lengths, repeats, steps, rotations)
         self._operators = weights.operators
         self._attention = BatchedAttention(*given) if self._operators is None else CompiledAttention(*given)
@@ -220,6 +237,18 @@ class FlatState:
         """Drop every row but those at `index`, which ascends."""
         self._attention.keep(index)
         self._next = self._next[index]
+
+    def rest(self, rows: torch.Tensor) -> None:
+        """Spare (R,) rows that are true, of which nobody reads what they say; with compiled operators."""
+        assert isinstance(self._attention, CompiledAttention)
+        self._attention.rest(rows)
+
+    def refill(self, places: torch.Tensor, batch: PromptBatch, repeats: int) -> None:
+        """Let the rows at `places` be ones of other prompts, which have said nothing; with compiled operators."""
+        assert isinstance(self._attention, CompiledAttention)
+        pads = batch.width - batch.lengths
+        self._attention.refill(places, _prompt_states(batch.caches, self._weights), pads, repeats)
+        self._next[places] = batch.lengths.repeat_interleave(repeats)
 
     def advance(self, tokens: torch.Tensor) -> torch.Tensor:
         """(B, V) logits after appending one token to each row."""
