@@ -101,7 +101,7 @@ def test_the_measured_runs_are_those_of_the_log_and_rise():
 @pytest.mark.parametrize(
     ("problems", "bed", "below"),
     [
-        (200, "strong base, 200 problems, three seeds", "psr last"),
+        (200, "strong base, 200 problems, five seeds", "reinforce -2.8"),
         (5_000, "lab:paths, 9 times each, three seeds", "psr is last"),
     ],
 )
@@ -113,15 +113,10 @@ def test_which_rule_pays_names_its_bed_seeds_and_intervals(few, problems, bed, b
 
 def test_what_is_said_of_a_rule_at_512_is_what_its_own_row_of_the_document_says(few):
     _, which = intensity_findings(few, THRESHOLDS)
-    sources = (MEASURED[-1].source, "2026-11-29-it-is-pace.md")
-    documents = [(ROOT / "docs" / "log" / source).read_text(encoding="utf-8") for source in sources]
+    document = (ROOT / "docs" / "log" / "2026-11-30-eight-rules-over-five-seeds.md").read_text(encoding="utf-8")
     said = re.findall(r"[+-][\d.]+ \[[^]]+\]", " ".join(which.text.split()))
-    assert len(said) == 7
-    assert (
-        [one for one in said[:5] if one not in documents[0]]
-        == [one for one in said[5:] if one not in documents[1]]
-        == []
-    )
+    assert len(said) == 9
+    assert [one for one in said if one not in document] == []
 
 
 def test_the_limits_lie_where_the_runs_say():
