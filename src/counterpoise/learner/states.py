@@ -36,8 +36,9 @@ _WORTH = 1.1
 _ALIKE = {torch.float32: 1e-4, torch.float64: 1e-9}
 """2-norm of the difference of two states over that of the state, at most; for narrower types `_ALIKE_NARROW`."""
 _ALIKE_NARROW = 3e-2
-_SAME = (5e-5, 1e-5)
-"""Largest difference of log-probabilities, and of the gradient over its norm, that compiled operators may make."""
+_SAME = (5e-5, 3e-4)
+"""Largest difference of log-probabilities, and of the gradient over its norm, that compiled operators may make: on thirty layers (SmolLM2)
+torch's own float32 is 7e-5 of the norm away from float64, and one library's products 1e-4 from the other's."""
 
 
 def predicting_states(trunk: nn.Module, rollouts: Sequence[Rollout], rows: PaddedRows, *, shared: bool) -> torch.Tensor:
