@@ -19,6 +19,7 @@ class LastNumberVerifier(NumericVerifier):
     """
 
     name: ClassVar[str] = "last_number"
+    version_of_rules: ClassVar[str] = "+rule2"
 
     rules: Rules = ("last_number",)
     """Extraction rules that may find the answer."""

@@ -126,6 +126,9 @@ class NumericVerifier:
     isolated: ClassVar[bool] = False
     """Digits and exponents are capped, so the arithmetic is."""
 
+    version_of_rules: ClassVar[str] = ""
+    """Behind the version, where what finds the answer has one of its own."""
+
     relative_tolerance: Tolerance = 0.0
     """`|answer - gold| <= relative_tolerance * |gold|` counts as equal; 0 compares exactly."""
     rules: Rules = DEFAULT_RULES
@@ -134,7 +137,7 @@ class NumericVerifier:
     @property
     def version(self) -> str:
         """Changes whenever a verdict could change."""
-        return "4" + (f"+rtol{self.relative_tolerance:g}" if self.relative_tolerance else "")
+        return "4" + (f"+rtol{self.relative_tolerance:g}" if self.relative_tolerance else "") + self.version_of_rules
 
     def extract(self, response: str) -> Extraction:
         """The answer inside a response; see `counterpoise.verifiers.text.extraction`."""

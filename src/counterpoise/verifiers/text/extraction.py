@@ -16,7 +16,7 @@ Rules used only where a verifier names them:
 - `statement`: `phrase` for names and titles: commas and full stops after initials and abbreviations (`R. H. Thomson`) do not end it;
 - `last_line`: the last line that is not blank;
 - `last_number`: the last number, with its sign where nothing stands close in front of it (`3-5` ends in 5), commas between thousands, a
-  fraction or a decimal part; the last of several in a row (`12, 63 or 5`) is not an answer, and of `5 = 63` both sides are.
+  fraction, a decimal part or an exponent; the last of several in a row (`12, 63 or 5`) is not an answer, and of `5 = 63` both sides are.
 
 A box goes before everything; of a phrase and a hash line the later one decides, because GSM8K's worked answers say "the answer is" on the
 way. A marker that is there and damaged gives no answer, and nothing is looked for elsewhere: the model did not finish.
@@ -98,9 +98,14 @@ _LEAD = compiled(
     re.IGNORECASE,
 )
 _RANKS = {"tagged": 0, "boxed": 0, "phrase": 1, "statement": 1, "hash": 1, "bare": 2, "last_line": 3, "last_number": 3}
+_MINUS = "−–‐‑‒﹣－"
+"""A minus as it is printed; a long dash is none, it parts sentences."""
+_POWER = rf"(?:\s{{0,2}}\^\s{{0,2}}\{{?[-+{_MINUS}]?\d{{1,6}}\}}?|[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{{1,6}})"
+# An exponent is a part of its number, of `1.5e3` and `1.5 × 10^3` and of `2^5`: it is no answer by itself.
 _NUMBER = compiled(
-    r"(?<![\w.)\]])(?:[-+](?=[\d.]))?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?"
-    r"|(?<=[\w)\]])(?<!\d)\d+(?:\.\d+)?|(?<![\w.])[-+]?\.\d+",
+    rf"(?<![\w.)\]^])(?:[-+{_MINUS}](?=[\d.]))?(?:(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
+    rf"(?:[eE][-+{_MINUS}]?\d{{1,6}}(?!\w)|\s{{0,2}}(?:[×*·⋅x]|\\times|\\cdot)\s{{0,2}}10{_POWER}|/\d+|{_POWER})?"
+    r"|(?<=[\w)\]])(?<!\d)\d+(?:\.\d+)?",
     re.ASCII,
 )
 # What stands in front of the last of several numbers: "12, ", "12 and ", "12 or ", "12; ", with markup between them.
@@ -108,6 +113,8 @@ _ROW = compiled(
     r"\d[)\]}$*_`\s\\]{0,8}(?:[,;、/|&]|\b(?:and|or)\b|\\text\s?\{\s?(?:and|or)\s?\}|\n)[(\[{$*_`\s\\]{0,8}\Z"
 )
 _SIDE = compiled(r"(?:^|[^\w.+*/-])([-+]?\d[\d,.]*\s{0,4}=\s{0,4})\Z")
+# The number before the sign of equality is then a part of a sum, and not the answer said twice.
+_OPERATOR = compiled(r"(?:[-+*/×·⋅÷^−–]|\d\s{0,4}x|\\(?:times|cdot|div))[\s{]{0,4}\Z")
 _WRAPPERS = "*_` \t\r\n\"'"
 
 
@@ -295,6 +302,8 @@ def _last_number(text: str) -> _Found | None:
     if _ROW.search(before):
         return _Found(last.start(), "", "of_several")
     side = _SIDE.search(before)
+    if side is not None and _OPERATOR.search(before, 0, side.start(1)):
+        side = None
     return _Found(last.start(), side[1] + last[0] if side else last[0])
 
 
