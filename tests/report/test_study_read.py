@@ -179,6 +179,10 @@ def without(text, *words):
         (lambda t: t.replace("nsr,0,5,10", "nsr,0,5,inf", 1), r"the lines before it have no area"),
         (lambda t: t.replace("nsr,0,5,10", "nsr,0,5,inf"), r"rollouts_per_problem is 'inf'; numbers are finite"),
         (lambda t: t.replace("nsr,0,", "nsr,,"), r"the arm 'nsr' has no seed"),
+        (
+            lambda t: t.replace("nsr,0,", '"n\nsr",0,'),
+            r":11: arm is 'n\\nsr', which holds a character that cannot be shown",
+        ),
         (lambda t: t.replace("nsr,0,", "base,0,"), r":10: 'base' with a seed: what arms are compared with is no run"),
         (lambda t: t.replace("psr,1,", "nsr,1,"), r":22: nsr, seed 1, step 5 stands in line 18 already"),
         (lambda t: t.replace("pass_at_k,1,0.", "pass_at_k,1,7.", 1), r":2: value is 7\.\d+, which is not in \[0, 1\]"),

@@ -60,7 +60,11 @@ class _Line:
         )
 
     def text(self, column: str) -> str:
-        return without_apostrophe(self.cells.get(column) or "")
+        """A name, in one line wherever it is shown."""
+        text = without_apostrophe(self.cells.get(column) or "")
+        if not text.isprintable():
+            raise self.fault(f"{column} is {text!r}, which holds a character that cannot be shown")
+        return text
 
     def number_in(self, column: str) -> float:
         """A finite number below 1e18, or NaN of an empty cell."""
