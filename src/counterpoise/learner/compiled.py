@@ -133,7 +133,10 @@ def _own(module: Any, operators: TrainingOperators) -> Callable[..., Any] | None
 
 
 def _is(module: nn.Module, names: Container[str]) -> bool:
-    return type(module).__name__ in names and type(module).__module__.startswith("transformers.models.")
+    kind = type(module)
+    known = kind.__name__ in names and kind.__module__.startswith("transformers.models.")
+    # a class may be given another forward at any time, by kernels of others or by a user
+    return known and kind.forward.__module__ == kind.__module__
 
 
 def _silu() -> type[nn.Module]:
@@ -151,11 +154,12 @@ def _norm(module: Any, operators: TrainingOperators, offset: float, eps: float, 
 
 
 def _gated(module: Any, operators: TrainingOperators, x: torch.Tensor) -> torch.Tensor:
-    found: torch.Tensor
-    if _fits(x) and x.numel() // x.shape[-1] * module.config.intermediate_size >= _VECTOR:
-        found = module.down_proj(applied(_Gate, module.gate_proj(x), module.up_proj(x), operators))
-    else:
-        found = type(module).forward(module, x)
+    gates, ups = module.gate_proj(x), module.up_proj(x)
+    # their own shape and not the configuration's, which a pruned model may not have
+    fits = _fits(gates) and _fits(ups) and gates.shape == ups.shape and gates.numel() >= _VECTOR
+    found: torch.Tensor = module.down_proj(
+        applied(_Gate, gates, ups, operators) if fits else module.act_fn(gates) * ups
+    )
     return found
 
 
