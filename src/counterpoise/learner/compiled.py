@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Callable, Container, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from counterpoise.compiler import load_library
+from counterpoise.compiler import load_library, worker_pool
 from counterpoise.learner.shared import SharedLayout, applied
 
 __all__ = ["TrainingOperators", "compiling", "operators_of", "training_operators"]
@@ -72,7 +71,7 @@ class TrainingOperators:
             function(_long(cuts[number]), _long(cuts[number + 1]), *words)
 
         if threads > 1:
-            list(_pool(threads).map(part, range(threads)))
+            list(worker_pool(threads).map(part, range(threads)))
         else:
             part(0)
 
@@ -265,11 +264,6 @@ class _Attend(torch.autograd.Function):
         given = (*ctx.plan, query, key, value, read, masses, grad.contiguous(), *found)
         ctx.operators.call("attend_back", ctx.units, query.numel() // ctx.units, *given)
         return (*found, None, None, None, None, None)
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="learner")
 
 
 _long, _float = ctypes.c_int64, ctypes.c_float

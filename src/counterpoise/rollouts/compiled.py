@@ -9,14 +9,12 @@ The numbers are those of `attention.BatchedAttention` up to rounding; `decoding.
 from __future__ import annotations
 
 import ctypes
-import functools
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from counterpoise.compiler import load_library
+from counterpoise.compiler import load_library, worker_pool
 
 if TYPE_CHECKING:
     from counterpoise.rollouts.flat import FlatLayer, FlatWeights
@@ -48,7 +46,7 @@ class CompiledOperators:
         if threads == 1:
             part(0)
         else:
-            list(_pool(threads).map(part, range(threads)))
+            list(worker_pool(threads).map(part, range(threads)))
 
     def added(self, x: torch.Tensor, delta: torch.Tensor | None, eps: float) -> torch.Tensor:
         """(R, H) `x / sqrt(|x|^2 + eps^2)` after (R, H) `delta` was added to `x` in place."""
@@ -167,11 +165,6 @@ def compiled_operators(width: int, heads: int, shared: int) -> CompiledOperators
         UsageError: there is no C++ compiler, or it refuses.
     """
     return CompiledOperators(load_library(_SOURCE, (f"WIDTH={width}", f"HEADS={heads}", f"SHARED={shared}")))
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="decode")
 
 
 def _whole(count: int) -> int:
