@@ -9,6 +9,7 @@ The numbers are those of `attention.BatchedAttention` up to rounding; `decoding.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,14 +147,18 @@ class CompiledAttention:
             self._own[number] = fresh
 
 
-def operators_for(config: Any, width: int) -> CompiledOperators | None:
+def operators_for(config: Any, width: int, gates: Sequence[int]) -> CompiledOperators | None:
     """Compiled operators for a model, or None where its sizes are not whole vectors.
+
+    Args:
+        config: the model's.
+        width: dimensions of a head.
+        gates: of each layer, which a pruned model's configuration does not tell.
 
     Raises:
         UsageError: there is no C++ compiler, or it refuses.
     """
-    sizes = (width, config.hidden_size, config.intermediate_size)
-    if any(size % _BLOCK for size in sizes):
+    if any(size % _BLOCK for size in (width, config.hidden_size, *gates)):
         return None
     return compiled_operators(width, config.num_attention_heads, config.num_key_value_heads)
 
