@@ -5,18 +5,21 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 from counterpoise.errors import UsageError
 
-__all__ = ["asked_for", "find_compiler", "load_library", "require_compiler"]
+__all__ = ["asked_for", "find_compiler", "load_library", "require_compiler", "worker_pool"]
 
 _FLAGS = (("-march=native",), ())
 """Tried in turn: some compilers know no native machine."""
@@ -28,15 +31,19 @@ _COMPILING = threading.Lock()
 
 
 def find_compiler() -> str:
-    """The path of what `CXX` names, else of g++, else of clang++.
+    """The command that `CXX` names, which may have words behind its program (`ccache g++`), else g++, else clang++; with the whole path.
 
     Raises:
         UsageError: it is not there.
     """
-    asked = os.environ.get("CXX")
+    asked = os.environ.get("CXX", "").strip()
     for name in (asked,) if asked else ("g++", "clang++"):
         if found := shutil.which(name):
-            return found
+            return shlex.quote(found)
+    with suppress(ValueError):  # a quotation without end
+        first, *more = shlex.split(asked) or [""]
+        if found := shutil.which(first):
+            return shlex.join([found, *more])
     raise UsageError(f"there is no {asked or 'g++ or clang++'} here; install one, or name one in CXX")
 
 
@@ -74,6 +81,16 @@ def load_library(source: Path, definitions: Sequence[str]) -> ctypes.CDLL:
 
 
 @functools.cache
+def worker_pool(threads: int) -> ThreadPoolExecutor:
+    """So many threads that call a library, which lets others run meanwhile; one pool in a process."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="compiled")
+
+
+if hasattr(os, "register_at_fork"):  # a forked child has the pools and none of their threads, and would wait for ever
+    os.register_at_fork(after_in_child=worker_pool.cache_clear)
+
+
+@functools.cache
 def _made(source: Path, definitions: tuple[str, ...]) -> ctypes.CDLL | str:
     """The library, or why there is none."""
     try:
@@ -88,10 +105,17 @@ def _compile(source: Path, definitions: Sequence[str]) -> ctypes.CDLL:
         with tempfile.TemporaryDirectory(prefix="counterpoise-") as folder:
             made = Path(folder) / "operators.so"
             for flags in _FLAGS:
-                words = [compiler, "-O3", "-std=c++17", *flags, f"-I{_HEADERS}", *(f"-D{each}" for each in definitions)]
+                words = [
+                    *shlex.split(compiler),
+                    "-O3",
+                    "-std=c++17",
+                    *flags,
+                    f"-I{_HEADERS}",
+                    *(f"-D{each}" for each in definitions),
+                ]
                 fault = _fault([*words, "-shared", "-fPIC", str(source), "-o", str(made)], made.with_suffix(".txt"))
                 if fault is None:
-                    return ctypes.CDLL(str(made))
+                    return _loaded(made, source)
                 said = said or fault
     except subprocess.TimeoutExpired:
         said = f"it was not done after {_SECONDS:.0f} s"
@@ -100,6 +124,19 @@ def _compile(source: Path, definitions: Sequence[str]) -> ctypes.CDLL:
             f"what {compiler} makes of {source.name} cannot be used ({error}); name another folder in TMPDIR, or another compiler in CXX"
         ) from error
     raise UsageError(f"{compiler} could not compile {source.name} ({said}); name another compiler in CXX")
+
+
+def _loaded(made: Path, source: Path) -> ctypes.CDLL:
+    """The library, with all that its source offers.
+
+    Raises:
+        OSError: it is none, or lacks some of it.
+    """
+    library = ctypes.CDLL(str(made))
+    for name in re.findall(r'^extern "C" \w+ (\w+)\(', source.read_text(encoding="utf-8"), re.MULTILINE):
+        if not hasattr(library, name):
+            raise OSError(f"it has no {name}")
+    return library
 
 
 def _fault(words: Sequence[str], complaints: Path) -> str | None:

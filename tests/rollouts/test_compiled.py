@@ -74,6 +74,16 @@ def test_sizes_that_are_no_whole_vectors_take_batched_products(make_model) -> No
             assert weights is not None and (weights.operators is not None) == fits
 
 
+def test_a_layer_with_a_gate_of_its_own_width_takes_batched_products(make_model) -> None:
+    """A gate of 44 was written as one of 48, behind the end of its tensor."""
+    model = make_model("llama")
+    for name, sizes in (("gate_proj", (32, 44)), ("up_proj", (32, 44)), ("down_proj", (44, 32))):
+        setattr(model.model.layers[1].mlp, name, torch.nn.Linear(*sizes, bias=False))
+    with inferring(model):
+        weights = flat_weights(model, compiled=True)
+    assert weights is not None and weights.operators is None
+
+
 @pytest.fixture
 def asked_anew():
     """Nothing is compiled, or refused, before or after."""

@@ -15,6 +15,7 @@
 namespace {
 
 constexpr int kWidth = WIDTH, kParts = kWidth / kBlock, kRows = 4, kTile = 2, kChunk = kBlock == 16 ? 4 : 2, kTogether = 32;
+constexpr int64_t kSummed = 256;
 static_assert(kWidth % kBlock == 0 && kWidth % 2 == 0, "whole vectors, whole pairs");
 
 // scores[r][t] = queries[r] . keys[t] for a block or two of keys, which lie in blocks of (WIDTH, kBlock).
@@ -332,11 +333,17 @@ extern "C" void norm_back(int64_t from, int64_t to, int64_t size, const float *x
   }
 }
 
-// The gradient of `norm` at columns from..to of the weight, which comes as zeros: the sum of grad n over the rows.
+// The gradient of `norm` at columns from..to of the weight, which comes as zeros: the sum of grad n over the rows, some at a time, for a sum
+// of all one by one loses digits where there are many.
 extern "C" void norm_sums(int64_t from, int64_t to, int64_t rows, int64_t size, const float *x, const float *scales, const float *grad,
                           float *to_weight) {
-  for (int64_t row = 0; row < rows; row++)
-    for (int64_t i = from; i < to; i++) to_weight[i] += grad[row * size + i] * (x[row * size + i] * scales[row]);
+  std::vector<float> part(to - from);
+  for (int64_t begin = 0; begin < rows; begin += kSummed) {
+    std::fill(part.begin(), part.end(), 0.f);
+    for (int64_t row = begin; row < std::min(begin + kSummed, rows); row++)
+      for (int64_t i = from; i < to; i++) part[i - from] += grad[row * size + i] * (x[row * size + i] * scales[row]);
+    for (int64_t i = from; i < to; i++) to_weight[i] += part[i - from];
+  }
 }
 
 namespace {

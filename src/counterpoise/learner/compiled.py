@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Callable, Container, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from counterpoise.compiler import load_library
+from counterpoise.compiler import load_library, worker_pool
 from counterpoise.learner.shared import SharedLayout, applied
 
 __all__ = ["TrainingOperators", "compiling", "operators_of", "training_operators"]
@@ -72,7 +71,7 @@ class TrainingOperators:
             function(_long(cuts[number]), _long(cuts[number + 1]), *words)
 
         if threads > 1:
-            list(_pool(threads).map(part, range(threads)))
+            list(worker_pool(threads).map(part, range(threads)))
         else:
             part(0)
 
@@ -133,7 +132,10 @@ def _own(module: Any, operators: TrainingOperators) -> Callable[..., Any] | None
 
 
 def _is(module: nn.Module, names: Container[str]) -> bool:
-    return type(module).__name__ in names and type(module).__module__.startswith("transformers.models.")
+    kind = type(module)
+    known = kind.__name__ in names and kind.__module__.startswith("transformers.models.")
+    # a class may be given another forward at any time, by kernels of others or by a user
+    return known and kind.forward.__module__ == kind.__module__
 
 
 def _silu() -> type[nn.Module]:
@@ -151,11 +153,12 @@ def _norm(module: Any, operators: TrainingOperators, offset: float, eps: float, 
 
 
 def _gated(module: Any, operators: TrainingOperators, x: torch.Tensor) -> torch.Tensor:
-    found: torch.Tensor
-    if _fits(x) and x.numel() // x.shape[-1] * module.config.intermediate_size >= _VECTOR:
-        found = module.down_proj(applied(_Gate, module.gate_proj(x), module.up_proj(x), operators))
-    else:
-        found = type(module).forward(module, x)
+    gates, ups = module.gate_proj(x), module.up_proj(x)
+    # their own shape and not the configuration's, which a pruned model may not have
+    fits = _fits(gates) and _fits(ups) and gates.shape == ups.shape and gates.numel() >= _VECTOR
+    found: torch.Tensor = module.down_proj(
+        applied(_Gate, gates, ups, operators) if fits else module.act_fn(gates) * ups
+    )
     return found
 
 
@@ -261,11 +264,6 @@ class _Attend(torch.autograd.Function):
         given = (*ctx.plan, query, key, value, read, masses, grad.contiguous(), *found)
         ctx.operators.call("attend_back", ctx.units, query.numel() // ctx.units, *given)
         return (*found, None, None, None, None, None)
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="learner")
 
 
 _long, _float = ctypes.c_int64, ctypes.c_float

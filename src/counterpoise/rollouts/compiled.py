@@ -9,14 +9,13 @@ The numbers are those of `attention.BatchedAttention` up to rounding; `decoding.
 from __future__ import annotations
 
 import ctypes
-import functools
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from counterpoise.compiler import load_library
+from counterpoise.compiler import load_library, worker_pool
 
 if TYPE_CHECKING:
     from counterpoise.rollouts.flat import FlatLayer, FlatWeights
@@ -48,7 +47,7 @@ class CompiledOperators:
         if threads == 1:
             part(0)
         else:
-            list(_pool(threads).map(part, range(threads)))
+            list(worker_pool(threads).map(part, range(threads)))
 
     def added(self, x: torch.Tensor, delta: torch.Tensor | None, eps: float) -> torch.Tensor:
         """(R, H) `x / sqrt(|x|^2 + eps^2)` after (R, H) `delta` was added to `x` in place."""
@@ -198,14 +197,18 @@ class _Prompts:
         self.room = int(self.tables[0][:, 2].max())
 
 
-def operators_for(config: Any, width: int) -> CompiledOperators | None:
+def operators_for(config: Any, width: int, gates: Sequence[int]) -> CompiledOperators | None:
     """Compiled operators for a model, or None where its sizes are not whole vectors.
+
+    Args:
+        config: the model's.
+        width: dimensions of a head.
+        gates: of each layer, which a pruned model's configuration does not tell.
 
     Raises:
         UsageError: there is no C++ compiler, or it refuses.
     """
-    sizes = (width, config.hidden_size, config.intermediate_size)
-    if any(size % _BLOCK for size in sizes):
+    if any(size % _BLOCK for size in (width, config.hidden_size, *gates)):
         return None
     return compiled_operators(width, config.num_attention_heads, config.num_key_value_heads)
 
@@ -217,11 +220,6 @@ def compiled_operators(width: int, heads: int, shared: int) -> CompiledOperators
         UsageError: there is no C++ compiler, or it refuses.
     """
     return CompiledOperators(load_library(_SOURCE, (f"WIDTH={width}", f"HEADS={heads}", f"SHARED={shared}")))
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="decode")
 
 
 def _whole(count: int) -> int:

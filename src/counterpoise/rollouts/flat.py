@@ -107,6 +107,7 @@ def flat_weights(model: Any, *, compiled: bool = False) -> FlatWeights | None:
         return None
     factor = partial(Factor, twice=size <= _TWICE)
     first = trunk.layers[0].self_attn
+    gates = [layer.mlp.gate_proj.out_features for layer in trunk.layers]
     return FlatWeights(
         model=model,
         layers=tuple(_fused(layer, offset, factor) for layer in trunk.layers),
@@ -119,7 +120,7 @@ def flat_weights(model: Any, *, compiled: bool = False) -> FlatWeights | None:
         head_bias=head.bias,
         window=text.sliding_window if getattr(text, "sliding_window", None) else None,
         head_eps=torch.tensor(math.sqrt(first.head_dim * text.rms_norm_eps)),
-        operators=operators_for(text, first.head_dim) if compiled else None,
+        operators=operators_for(text, first.head_dim, gates) if compiled else None,
     )
 
 
