@@ -234,6 +234,21 @@ def test_a_pass_has_the_plain_one_s_numbers(build, calls, name, shared):
     assert set(calls) == {"norm", "norm_back", "norm_sums"} | gates | attention
 
 
+@pytest.mark.parametrize(("kind", "shared"), [(True, [True]), (False, [False])])
+def test_rows_lie_end_to_end_even_where_no_prompt_is_shared(build, kind, shared):
+    rows = [build.rollout(4, 6 + 9 * row, seed=row) for row in range(3)]
+    passes = build.learner(_model(FAMILIES["llama"]), compiled=kind)._passes
+    with passes.updating():
+        parts = passes.parts(rows, np.arange(3))
+        assert [part.shared for part in parts] == shared
+        found = passes.forward(rows, parts[0], temperature=1.0)
+    alone = response_log_probs(_model(FAMILIES["llama"]), rows, temperature=1.0)
+    order = parts[0].rows
+    for place, row in enumerate(order):
+        size = len(rows[row].token_ids)
+        assert torch.allclose(found.log_probs[place, :size], alone.log_probs[row, :size], atol=5e-5)
+
+
 def test_responses_of_one_token_and_groups_of_one(build):
     model = _model(FAMILIES["llama"])
     operators = find_route(model, compiled=True).operators

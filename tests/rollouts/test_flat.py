@@ -10,9 +10,10 @@ import torch
 from scipy import stats
 from torch import nn
 
-from counterpoise.rollouts import decoding
+from counterpoise.rollouts import decoding, factors
 from counterpoise.rollouts.decoding import FlatState, inferring, proven
 from counterpoise.rollouts.embedded import EmbeddedSampler
+from counterpoise.rollouts.factors import Factor
 from counterpoise.rollouts.flat import flat_weights
 from counterpoise.types import Rollout, SamplingSettings, StopReason
 
@@ -289,12 +290,9 @@ def test_rows_leave_prompts_unequally_and_prompts_leave(make_model, compiled) ->
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
 @pytest.mark.parametrize("family", ["qwen2", "gemma3"])
 def test_packed_weights_give_the_same(make_model, tokenizer, prompts, flat_steps, monkeypatch, family) -> None:
-    from counterpoise.rollouts import flat as module
-
-    monkeypatch.setattr(module, "_PACKED", 1)
+    monkeypatch.setattr(factors, "_LARGE", 1)
     model = unequal(make_model(family))
-    weights = flat_weights(model)
-    assert weights is not None and weights.head.is_mkldnn and weights.layers[0].gate_up.is_mkldnn
+    assert Factor(torch.ones(2, 3), twice=False)._plain is None
     ours, plain = (
         flat(EmbeddedSampler(model, tokenizer, flat=way).sample(prompts, group_size=4, settings=SETTINGS, seed=0))
         for way in (True, False)
@@ -303,3 +301,38 @@ def test_packed_weights_give_the_same(make_model, tokenizer, prompts, flat_steps
     for one, other in zip(ours, plain, strict=True):
         assert one.token_ids.tolist() == other.token_ids.tolist()
         np.testing.assert_allclose(one.log_probs, other.log_probs, atol=5e-5, rtol=0)
+
+
+def test_small_weights_are_packed_for_many_rows_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factors, "_WIDE", True)
+    generator = torch.Generator().manual_seed(0)
+    weight, x = (torch.randn(rows, 24, generator=generator) for rows in (16, 128))
+    for twice in (True, False):
+        factor = Factor(weight, twice=twice)
+        for rows, packed in ((127, False), (128, twice), (5, twice)):  # few rows take the plain form again
+            torch.testing.assert_close(factor.times(x[:rows]), x[:rows] @ weight.t(), atol=1e-5, rtol=1e-5)
+            assert (factor._packed is not None) == packed
+    assert torch.equal(factor.times(x[:5]), x[:5] @ weight.t())
+
+
+def test_rollouts_of_many_rows_are_those_of_few(make_model, tokenizer, prompts, flat_steps, monkeypatch) -> None:
+    model, settings = make_model("llama"), replace(SETTINGS, stop=("ab",), with_entropy=True)
+    monkeypatch.setattr(factors, "_ROWS", 16)
+    monkeypatch.setattr(factors, "_BLOCK", 8)
+    found = []
+    for wide in (True, False):
+        monkeypatch.setattr(factors, "_WIDE", wide)
+        flat_steps.clear()
+        told: list[tuple[int, int]] = []
+        sampler = EmbeddedSampler(model, tokenizer, eos_token_ids=range(1, 5), compiled=False)
+        groups = sampler.sample_telling(
+            prompts, group_size=8, settings=settings, seed=0, ended=lambda places, _, told=told: told.extend(places)
+        )
+        assert sorted(told) == [(prompt, number) for prompt in range(5) for number in range(8)]
+        sizes = {rows for rows in flat_steps if rows >= 16}
+        assert all(rows % 8 == 0 for rows in sizes) == wide and len(sizes) > 1
+        found.append(flat(groups))
+    for one, other in zip(*found, strict=True):
+        assert one.token_ids.tolist() == other.token_ids.tolist() and one.stop_reason == other.stop_reason
+        np.testing.assert_allclose(one.log_probs, other.log_probs, atol=5e-5, rtol=0)
+        np.testing.assert_allclose(one.entropy, other.entropy, atol=5e-5, rtol=0)

@@ -83,7 +83,9 @@ def measure_pace(
     if config.learner.gradient_checkpointing:
         model.gradient_checkpointing_enable()
     route = find_route(model, share_prompts=config.learner.share_prompts, compiled=config.learner.compiled)
-    part = parts_of(rollouts, np.arange(len(rollouts)), config.learner.tokens_per_microbatch, window=route.window)[0]
+    packed = route.operators is not None and not config.learner.gradient_checkpointing
+    budget = config.learner.tokens_per_microbatch
+    part = parts_of(rollouts, np.arange(len(rollouts)), budget, window=route.window, packed=packed)[0]
     rows = [rollouts[row] for row in part.rows]
 
     def once() -> float:

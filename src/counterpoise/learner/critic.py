@@ -23,6 +23,7 @@ from counterpoise.learner.optimiser import make_optimiser, trainable_parameters
 from counterpoise.learner.report import UpdateSums
 from counterpoise.learner.schedules import learning_rate
 from counterpoise.learner.settings import LearnerSettings
+from counterpoise.learner.shared import dropless
 from counterpoise.learner.states import parts_of, predicting_states, proven_operators, proven_window
 from counterpoise.types import Counts, Divide, LossOutput, Rollout, StopReason, Sum
 
@@ -249,7 +250,8 @@ class Critic:
             sums.once("value_gradient_norm", norm)
 
     def _parts(self, rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64]) -> list[Part]:
-        return parts_of(rollouts, rows, self._settings.tokens_per_microbatch, window=self._window)
+        packed = self._operators is not None and dropless(self._decoder)
+        return parts_of(rollouts, rows, self._settings.tokens_per_microbatch, window=self._window, packed=packed)
 
     def _forward(self, rollouts: Sequence[Rollout], part: Part) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, T) values, float32 whatever the precision of the trunk, and (B, T) mask."""

@@ -15,6 +15,7 @@ from counterpoise.learner.batches import Part
 from counterpoise.learner.forward import ResponseLogProbs, evaluating, find_route, response_log_probs, updating
 from counterpoise.learner.products import row_block
 from counterpoise.learner.settings import LearnerSettings
+from counterpoise.learner.shared import dropless
 from counterpoise.learner.states import parts_of
 from counterpoise.types import Rollout
 
@@ -49,7 +50,10 @@ class Passes:
 
     def parts(self, rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64]) -> list[Part]:
         """The rows in micro-batches of at most `tokens_per_microbatch` tokens."""
-        return parts_of(rollouts, rows, self._settings.tokens_per_microbatch, window=self._route.window)
+        # layers that recompute their activations pass plainly, padded
+        packed = self._route.operators is not None and dropless(self._model)
+        budget = self._settings.tokens_per_microbatch
+        return parts_of(rollouts, rows, budget, window=self._route.window, packed=packed)
 
     def forward(
         self,

@@ -72,13 +72,24 @@ class SharedLayout:
     """(n,) int64 cell in the flattened (B * L) of each response token."""
     member: torch.Tensor
     """(G, B) 1 where the row has the prompt."""
-    seen: torch.Tensor
-    """(B, 1, T, L) bool keys that a response's token sees."""
+    last: torch.Tensor
+    """(B, T) int64 the last of its row's keys that a response's token sees."""
     plan: tuple[torch.Tensor, ...]
     """int64, what compiled attention reads: (G,) first token and (G,) number of each prompt's, (G + 1,) where its rows begin among all; of
     rows in that order (B,) first token and (B,) number of each response's."""
     calls: list[int | None] = field(default_factory=list)
     """The window that each attention layer asked for in the last pass."""
+    masks: list[torch.Tensor] = field(default_factory=list)
+    """What `seen` has made."""
+
+    @property
+    def seen(self) -> torch.Tensor:
+        """(B, 1, T, L) bool keys that a response's token sees; made when first asked for, which compiled attention never does."""
+        if not self.masks:
+            self.masks.append(
+                (torch.arange(self.keys.shape[1], device=self.keys.device) <= self.last[..., None])[:, None]
+            )
+        return self.masks[0]
 
 
 def shared_layout(rollouts: Sequence[Rollout], rows: PaddedRows, *, block: int = 1) -> SharedLayout:
@@ -117,7 +128,7 @@ def shared_layout(rollouts: Sequence[Rollout], rows: PaddedRows, *, block: int =
         keys=put(keys),
         own=put(np.flatnonzero(is_response)),
         member=put((np.arange(len(first))[:, None] == number[None, :]).astype(np.float32)),
-        seen=put((column[:, None] <= query[:, :, None])[:, None]),
+        last=put(query),
         plan=tuple(
             map(
                 put, (starts, sizes, np.searchsorted(number[order], range(len(first) + 1)), begins[order], rests[order])

@@ -124,7 +124,12 @@ def proven_operators(
 
 
 def parts_of(
-    rollouts: Sequence[Rollout], rows: npt.NDArray[np.int64], token_budget: int, *, window: int | None
+    rollouts: Sequence[Rollout],
+    rows: npt.NDArray[np.int64],
+    token_budget: int,
+    *,
+    window: int | None,
+    packed: bool = False,
 ) -> list[Part]:
     """Rows in micro-batches within a budget: groups that share their prompts where it pays, rows of like length elsewhere.
 
@@ -133,10 +138,11 @@ def parts_of(
         rows: indices of those that go through the model.
         token_budget: tokens of one pass, at most; padding counts where nothing is shared.
         window: what `proven_window` says of the trunk; None shares nothing.
+        packed: whether attention reads rows where they lie (`learner.compiled`), so that nothing is lost where little is shared.
     """
     chosen = [rollouts[row] for row in rows]
     widths = [row_width(rollout) for rollout in chosen]
-    shared = window is not None and max(widths, default=0) <= window and sharing_gain(chosen) >= _WORTH
+    shared = window is not None and max(widths, default=0) <= window and (packed or sharing_gain(chosen) >= _WORTH)
     batches = shared_batches(chosen, token_budget) if shared else micro_batches(widths, token_budget)
     return [Part(rows=rows[batch], shared=shared) for batch in batches]
 

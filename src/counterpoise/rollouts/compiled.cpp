@@ -48,13 +48,12 @@ inline void softmax(float *scores, int64_t end) {
 
 }  // namespace
 
-// Rows from..to: norm (where `norms` are given) and turn queries and keys, keep keys and values as token `said`, attend.
+// Rows from..to: norm (where `norms` are given) and turn queries and keys, keep keys and values as token `said[row]`, attend. A prompt has the
+// addresses of its keys and values, the tokens they have room for, and its length. `stride` floats hold the scores of a head.
 extern "C" void attend(int64_t from, int64_t to, float *out, const float *flat, const float *rotations, const int64_t *positions,
-                       const float *norms, float eps, float *keys, float *values, int64_t capacity, int64_t said,
-                       const float *prompt_keys, const float *prompt_values, int64_t room, const int64_t *prompt_of,
-                       const int64_t *lengths, float *scratch) {
+                       const float *norms, float eps, float *keys, float *values, int64_t capacity, const int64_t *all_said,
+                       const int64_t *prompts, const int64_t *prompt_of, int64_t stride, float *scratch) {
   constexpr int both = HEADS + kShared, all_heads = both + kShared;
-  const int64_t own = said + 1, stride = room + whole(own);
   for (int64_t row = from; row < to; row++) {
     float pairs[both * kWidth];
     std::memcpy(pairs, flat + row * all_heads * kWidth, sizeof pairs);
@@ -73,14 +72,17 @@ extern "C" void attend(int64_t from, int64_t to, float *out, const float *flat, 
         x[i] = real;
       }
     }
-    const int64_t prompt = prompt_of[row], length = lengths[prompt], first = whole(length), end = first + whole(own);
+    const int64_t *prompt = prompts + 4 * prompt_of[row];
+    const float *prompt_keys = reinterpret_cast<const float *>(prompt[0]), *prompt_values = reinterpret_cast<const float *>(prompt[1]);
+    const int64_t room = prompt[2], length = prompt[3], said = all_said[row], own = said + 1;
+    const int64_t first = whole(length), end = first + whole(own);
     for (int head = 0; head < kShared; head++) {
       float *my_keys = keys + (row * kShared + head) * capacity * kWidth, *my_values = values + (row * kShared + head) * capacity * kWidth;
       float *cell = my_keys + said / kBlock * kBlock * kWidth + said % kBlock;
       for (int i = 0; i < kWidth; i++) cell[i * kBlock] = pairs[(HEADS + head) * kWidth + i];
       std::memcpy(my_values + said * kWidth, flat + (row * all_heads + both + head) * kWidth, kWidth * sizeof(float));
       const float *queries = pairs + head * kGroup * kWidth;
-      const int64_t shared = (prompt * kShared + head) * room * kWidth;
+      const int64_t shared = head * room * kWidth;
       score(queries, prompt_keys + shared, length, scratch, stride);
       score(queries, my_keys, own, scratch + first, stride);
       for (int g = 0; g < kGroup; g++) {

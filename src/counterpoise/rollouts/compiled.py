@@ -81,34 +81,42 @@ class CompiledAttention:
         assert weights.operators is not None
         self._operators, self._weights = weights.operators, weights
         self._heads, self._shared, self._width = weights.heads, weights.shared, weights.width
-        size = prompts[0][0].shape[1]
-        self._room = _whole(size)
-        # padding goes behind, so that a prompt's tokens begin with a block
-        order = pads[:, None] + torch.arange(self._room)
-        order = order.where(order < size, 0).repeat_interleave(self._shared, 0)[..., None]
-        moved = ((part.gather(1, order.expand(-1, -1, self._width)) for part in pair) for pair in prompts)
-        self._prompts = [(_blocked(keys), values) for keys, values in moved]
-        self._lengths = size - pads
-        self._prompt_of = torch.arange(len(pads)).repeat_interleave(repeats)
+        self._prompts = _Prompts(len(prompts))
+        self._prompt_of = self._taken(prompts, pads).repeat_interleave(repeats)
         self._rotations = {kind: torch.view_as_real(table) for kind, table in rotations.items()}
         self._positions = torch.zeros(0, dtype=torch.int64)
         self._limit = _whole(steps)
-        self._said = -1
-        self._capacity = 0
+        self._said = torch.full((len(self._prompt_of),), -1)
+        """(R,) number of the token that a row has said last."""
+        self._longest, self._capacity = -1, 0
         self._own = [(torch.empty(0), torch.empty(0)) for _ in prompts]
         """Of each layer (R, kv heads, capacity / 8, d, 8) keys and (R, kv heads, capacity, d) values."""
 
     def keep(self, index: torch.Tensor) -> None:
         """Drop every row but those at `index`."""
-        self._prompt_of = self._prompt_of[index]
+        self._prompt_of, self._said = self._prompt_of[index], self._said[index]
         if self._capacity:
             self._own = [(keys.index_select(0, index), values.index_select(0, index)) for keys, values in self._own]
+
+    def rest(self, rows: torch.Tensor) -> None:
+        """Let (R,) rows that are true begin anew with their next token, which nobody reads: they cost least so."""
+        self._said.masked_fill_(rows, -1)
+
+    def refill(
+        self, places: torch.Tensor, prompts: list[tuple[torch.Tensor, torch.Tensor]], pads: torch.Tensor, repeats: int
+    ) -> None:
+        """Let the rows at `places` be ones of other prompts, which have said nothing; arguments as of `attention.BatchedAttention`."""
+        self._prompt_of[places] = self._taken(prompts, pads).repeat_interleave(repeats)
+        self._said[places] = -1
+        left, self._prompt_of = torch.unique(self._prompt_of, return_inverse=True)
+        self._prompts.keep(left)
 
     def turn_to(self, positions: torch.Tensor) -> None:
         """Say at which (R,) positions the next token stands."""
         self._positions = positions
-        self._said += 1
-        if self._said == self._capacity:
+        self._said = self._said + 1
+        self._longest = int(self._said.max())
+        if self._longest >= self._capacity:
             self._grow()
 
     def read(self, number: int, layer: FlatLayer, flat: torch.Tensor) -> torch.Tensor:
@@ -126,13 +134,22 @@ class CompiledAttention:
             *self._own[number],
             self._capacity,
             self._said,
-            *self._prompts[number],
-            self._room,
+            self._prompts.tables[number],
             self._prompt_of,
-            self._lengths,
-            scratch=self._heads // self._shared * (self._room + _whole(self._said + 1)),
+            stride := self._prompts.room + _whole(self._longest + 1),
+            scratch=self._heads // self._shared * stride,
         )
         return out
+
+    def _taken(self, prompts: list[tuple[torch.Tensor, torch.Tensor]], pads: torch.Tensor) -> torch.Tensor:
+        """Numbers of prompts that are kept from now on."""
+        size = prompts[0][0].shape[1]
+        room = _whole(size)
+        # padding goes behind, so that a prompt's tokens begin with a block
+        order = pads[:, None] + torch.arange(room)
+        order = order.where(order < size, 0).repeat_interleave(self._shared, 0)[..., None]
+        moved = ((part.gather(1, order.expand(-1, -1, self._width)) for part in pair) for pair in prompts)
+        return self._prompts.add([(_blocked(keys), values) for keys, values in moved], size - pads, room)
 
     def _grow(self) -> None:
         """Reserve a quarter more, 16 tokens at least."""
@@ -145,6 +162,39 @@ class CompiledAttention:
                 for new, old in zip(fresh, pair, strict=True):
                     new[:, :, :blocks] = old.view(rows, self._shared, blocks, -1)
             self._own[number] = fresh
+
+
+class _Prompts:
+    """Keys and values of prompts that were run in any number of batches, as the compiled operators find them."""
+
+    def __init__(self, layers: int) -> None:
+        self.tables = [torch.zeros((0, 4), dtype=torch.int64) for _ in range(layers)]
+        """Of each layer, for each prompt: addresses of keys and values, tokens that they have room for, tokens."""
+        self.room = 0
+        """Most that a prompt has room for."""
+        self._batch_of = torch.zeros(0, dtype=torch.int64)
+        self._batches: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
+
+    def add(self, batch: list[tuple[torch.Tensor, torch.Tensor]], lengths: torch.Tensor, room: int) -> torch.Tensor:
+        """Numbers of further prompts, with (G * kv heads, room / 8, d, 8) keys and (G * kv heads, room, d) values of each layer."""
+        before, count, number = len(self._batch_of), len(lengths), max(self._batches, default=0) + 1
+        for layer, (keys, values) in enumerate(batch):
+            each = torch.arange(count) * (values.nbytes // count)
+            rows = torch.stack(
+                [keys.data_ptr() + each, values.data_ptr() + each, torch.full_like(each, room), lengths], 1
+            )
+            self.tables[layer] = torch.cat([self.tables[layer], rows])
+        self._batches[number] = batch
+        self._batch_of = torch.cat([self._batch_of, torch.full((count,), number)])
+        self.room = max(self.room, room)
+        return torch.arange(before, before + count)
+
+    def keep(self, index: torch.Tensor) -> None:
+        """Drop every prompt but those at `index`, with the batches that none is left of."""
+        self.tables = [table[index] for table in self.tables]
+        self._batch_of = self._batch_of[index]
+        self._batches = {number: self._batches[number] for number in set(self._batch_of.tolist())}
+        self.room = int(self.tables[0][:, 2].max())
 
 
 def operators_for(config: Any, width: int, gates: Sequence[int]) -> CompiledOperators | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,13 @@ from transformers.cache_utils import Cache
 
 from counterpoise.errors import ModelError
 from counterpoise.rollouts.cache import PreallocatedCache, expand, new_cache, select_rows
+from counterpoise.rollouts.factors import spare_rows
 from counterpoise.rollouts.flat import FlatState, FlatWeights, flat_weights
 from counterpoise.rollouts.sampling import draw, entropy_and_slope
 from counterpoise.rollouts.stopping import StopStrings
 from counterpoise.types import SamplingSettings
 
-__all__ = ["Decoded", "OnEnded", "PromptBatch", "decode", "inferring", "prefill", "proven"]
+__all__ = ["Decoded", "OnEnded", "PromptBatch", "cut", "decode", "inferring", "prefill", "proven", "staying"]
 
 _COMPACT_SHARE = 0.25
 _PREFILL_TOKENS = 8192
@@ -178,10 +179,8 @@ def decode(
     def hand_over(index: torch.Tensor, step: int) -> None:
         at = index.cpu().numpy()
         taken, chances = (part[: step + 1, index].T.cpu().numpy() for part in (tokens, log_probs))
-        rows = _cut(taken, chances, limits[at], end_ids, stop_ends[at])
-        if entropies is not None:
-            rows = replace(rows, entropies=entropies[:, : step + 1, index].transpose(1, 2).cpu().numpy())
-        ended(at, rows)
+        spread = None if entropies is None else entropies[:, : step + 1, index].transpose(1, 2).cpu().numpy()
+        ended(at, cut(taken, chances, limits[at], end_ids, stop_ends[at], spread))
 
     for step in range(steps):
         drawn, chosen = draw(logits, numbers[step][live], settings)
@@ -201,14 +200,21 @@ def decode(
             if done == count:
                 break
             if done >= _COMPACT_SHARE * count:
-                index = torch.nonzero(~finished)[:, 0]
-                hand_over(everyone[live][finished], step)
+                leaving, index = staying(finished, spares=flat is not None)
+                hand_over(everyone[live][leaving], step)
                 live, count = everyone[live][index], len(index)
                 finished, drawn, allowed = finished[index], drawn[index], allowed[index]
                 state.keep(index)
         if step + 1 < steps:
             logits = state.advance(drawn)
     hand_over(everyone[live], step)
+
+
+def staying(finished: torch.Tensor, *, spares: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows that leave a batch in which (R,) rows have `finished`, and those that stay: some finished ones, too, where `spares` may."""
+    done = finished.nonzero()[:, 0]
+    leaving = done[spare_rows(len(finished) - len(done)) if spares else 0 :]
+    return leaving, torch.ones_like(finished).index_fill_(0, leaving, False).nonzero()[:, 0]
 
 
 def proven(model: PreTrainedModel, device: torch.device, *, compiled: bool = False) -> FlatWeights | None:
@@ -340,14 +346,24 @@ def _mark_stops(
         finished[torch.from_numpy(open_rows[hits]).to(finished.device)] = True
 
 
-def _cut(
+def cut(
     tokens: npt.NDArray[np.int64],
     log_probs: npt.NDArray[np.float32],
     limits: npt.NDArray[np.int64],
     end_ids: Sequence[int],
     stop_ends: npt.NDArray[np.int64],
+    entropies: npt.NDArray[np.float32] | None,
 ) -> Decoded:
-    """Where each row really ended: the first of end id, stop string and limit; a tie goes to the end id."""
+    """Where each row really ended: the first of end id, stop string and limit; a tie goes to the end id.
+
+    Args:
+        tokens: (R, T) that were drawn.
+        log_probs: (R, T) of them.
+        limits: (R,) response tokens each row may have.
+        end_ids: ids that end a row.
+        stop_ends: (R,) tokens at which a stop string is complete; 0 where none is.
+        entropies: as of `Decoded`.
+    """
     never = tokens.shape[1] + 1
     is_end = np.isin(tokens, list(end_ids))
     end_at = np.where(is_end.any(-1), is_end.argmax(-1) + 1, never)
@@ -361,4 +377,5 @@ def _cut(
         lengths=lengths,
         stopped=(stop_at == lengths) & (end_at > lengths),
         non_finite=np.where(bad.any(-1), bad.argmax(-1) + 1, 0),
+        entropies=entropies,
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +13,9 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from counterpoise.errors import TrainingError, UsageError
-from counterpoise.rollouts.decoding import Decoded, PromptBatch, decode, inferring, prefill
+from counterpoise.rollouts.decoding import Decoded, OnEnded, decode, inferring, prefill
 from counterpoise.rollouts.flat import FlatWeights, flat_weights
+from counterpoise.rollouts.refilling import Refilled, unequal
 from counterpoise.rollouts.rope import check_rope
 from counterpoise.rollouts.sampling import check_prompt, check_request, row_uniforms
 from counterpoise.rollouts.stopping import StopStrings, decode_rows, end_of_sequence_ids
@@ -20,6 +23,9 @@ from counterpoise.rollouts.ways import Compiled, DecodingWay, find_way
 from counterpoise.types import OnRollouts, Prompt, Rollout, SamplingSettings, StopReason
 
 __all__ = ["EmbeddedSampler"]
+
+_ROOM_SHARE = 0.75
+"""Of the rows that have room with the shortest of some prompts, at least, with the longest: one long prompt does not thin out all."""
 
 
 class EmbeddedSampler:
@@ -147,25 +153,16 @@ class EmbeddedSampler:
         drawn: dict[tuple[int, int], Rollout] = {}
         with inferring(self._model):
             flat = self._fuse()
-            for chosen in self._shares(prompts, group_size, settings.max_tokens):
-                batch = prefill(self._model, [prompts[index].token_ids for index in chosen], self._device)
-                step = (
-                    group_size if len(chosen) > 1 else min(group_size, self._rows_at(batch.width, settings.max_tokens))
-                )
-                for start in range(0, group_size, step):
-                    part = range(start, min(start + step, group_size))
-                    places = [(index, number) for index in chosen for number in part]
-                    drawn |= self._decode(
-                        batch,
-                        places,
-                        prompts,
-                        keys,
-                        settings,
-                        seed=seed,
-                        version=policy_version,
-                        flat=flat,
-                        ended=ended,
-                    )
+            call = _Call(prompts, keys, settings, group_size, seed, policy_version, flat, ended)
+            left = sorted(range(len(prompts)), key=lambda index: len(prompts[index].token_ids))
+            while left:
+                share = self._share(call, left)
+                drawn |= (found := self._decoded(call, share))
+                left = left[len(share) :]
+                more, rows = self._alike(call, left)
+                if self._refills(call, more, rows, found):
+                    drawn |= self._refilled(call, more, rows)
+                    left = left[len(more) :]
         return [[drawn[index, number] for number in range(group_size)] for index in range(len(prompts))]
 
     def _fuse(self) -> FlatWeights | None:
@@ -176,67 +173,101 @@ class EmbeddedSampler:
     def _rows_at(self, width: int, max_tokens: int) -> int:
         return max(1, min(self._max_rows, self._batch_tokens // (width + max_tokens)))
 
-    def _shares(self, prompts: Sequence[Prompt], group_size: int, max_tokens: int) -> Iterator[list[int]]:
-        """Indices of prompts decoded together: neighbours in length, so that little is padded."""
-        share: list[int] = []
-        for index in sorted(range(len(prompts)), key=lambda i: len(prompts[i].token_ids)):
-            rows = self._rows_at(len(prompts[index].token_ids), max_tokens)
-            if share and (len(share) + 1) * group_size > rows:
-                yield share
-                share = []
-            share.append(index)
-        if share:
-            yield share
+    def _share(self, call: _Call, left: Sequence[int]) -> Sequence[int]:
+        """The first of the prompts that are left, decoded together: neighbours in length, so that little is padded."""
+        count = 1
+        for index in left[1:]:
+            rows = self._rows_at(len(call.prompts[index].token_ids), call.settings.max_tokens)
+            if (count + 1) * call.group_size > rows:
+                break
+            count += 1
+        return left[:count]
 
-    def _decode(
-        self,
-        batch: PromptBatch,
-        places: Sequence[tuple[int, int]],
-        prompts: Sequence[Prompt],
-        keys: Sequence[Sequence[tuple[str, int, int]]],
-        settings: SamplingSettings,
-        *,
-        seed: int,
-        version: int,
-        flat: FlatWeights | None,
-        ended: OnRollouts,
-    ) -> dict[tuple[int, int], Rollout]:
-        asked = [prompts[index] for index, _ in places]
-        limits = np.array([self._limit(prompt, settings.max_tokens) for prompt in asked])
-        on_cpu = self._device.type == "cpu"
-        drawn: dict[tuple[int, int], Rollout] = {}
-        non_finite = np.zeros(len(asked), dtype=np.int64)
+    def _alike(self, call: _Call, left: Sequence[int]) -> tuple[Sequence[int], int]:
+        """The first of the prompts that are left with about as much room as the shortest, and rows that may live at once of them."""
+        rooms = [self._rows_at(len(call.prompts[index].token_ids), call.settings.max_tokens) for index in left]
+        count = sum(room >= _ROOM_SHARE * rooms[0] for room in rooms)
+        return left[:count], rooms[count - 1] if count else 0
 
-        def leave(rows: npt.NDArray[np.int64], piece: Decoded) -> None:
-            non_finite[rows] = piece.non_finite
-            if not piece.non_finite.any():  # refused below, once the first is known
-                made = list(self._rollouts(piece, [asked[row] for row in rows], settings, version))
-                left = [places[row] for row in rows]
-                drawn.update(zip(left, made, strict=True))
-                ended(left, made)
+    def _refills(self, call: _Call, more: Sequence[int], rows: int, found: Mapping[tuple[int, int], Rollout]) -> bool:
+        """Whether these prompts have more rows than there is room for, and what was `found` says that it pays to give places on."""
+        if (
+            call.flat is None
+            or call.flat.operators is None
+            or not call.group_size <= rows < len(more) * call.group_size
+        ):
+            return False
+        longest = len(call.prompts[more[-1]].token_ids) + call.settings.max_tokens
+        return call.flat.holds(longest) and unequal([len(rollout.token_ids) for rollout in found.values()])
 
-        decode(
-            batch,
-            uniforms=row_uniforms(seed, [keys[index][number] for index, number in places], int(limits.max())),
-            limits=limits,
-            settings=settings,
-            end_ids=self.eos_token_ids,
-            stops=StopStrings(self._tokenizer, settings.stop) if settings.stop else None,
-            positions=self._positions,
-            # On an accelerator a look at the host stalls the queue; text is decoded at each look, so it is rarer then.
-            check_every=(4 if settings.stop else 1) if on_cpu else 8,
-            flat=flat,
-            ended=leave,
-        )
-        if non_finite.any():
-            step = int(non_finite[non_finite > 0].min())
-            row = int(np.flatnonzero(non_finite == step)[0])
-            raise TrainingError(
-                f"the policy (version {version}) gave logits that are not finite for response token {step} of "
-                f"problem '{asked[row].problem.problem_id}'; its weights have diverged: go back to the last "
-                "good checkpoint and lower the learning rate or the weight of negative rollouts"
+    def _decoded(self, call: _Call, chosen: Sequence[int]) -> dict[tuple[int, int], Rollout]:
+        """Rollouts of prompts that run together, in parts where one has more of them than there is room for."""
+        batch = prefill(self._model, [call.prompts[index].token_ids for index in chosen], self._device)
+        size, drawn = call.group_size, _Drawn()
+        step = size if len(chosen) > 1 else min(size, self._rows_at(batch.width, call.settings.max_tokens))
+        for start in range(0, size, step):
+            part = range(start, min(start + step, size))
+            places = [(index, number) for index in chosen for number in part]
+            limits = np.array([self._limit(call.prompts[index], call.settings.max_tokens) for index, _ in places])
+            decode(
+                batch,
+                uniforms=call.uniforms(places, int(limits.max())),
+                limits=limits,
+                ended=self._leaving(call, places, drawn),
+                **self._common(call),
             )
-        return drawn
+            drawn.refuse(call)
+        return drawn.rollouts
+
+    def _refilled(self, call: _Call, chosen: Sequence[int], rows: int) -> dict[tuple[int, int], Rollout]:
+        """Rollouts of more prompts than there is room for, each taking the place of one that has ended."""
+        places, drawn = [(index, number) for index in chosen for number in range(call.group_size)], _Drawn()
+        limits = np.array([self._limit(call.prompts[index], call.settings.max_tokens) for index in chosen])
+        leave = self._leaving(call, places, drawn)
+
+        def ended(numbers: npt.NDArray[np.int64], piece: Decoded) -> None:
+            leave(numbers, piece)
+            drawn.refuse(call)
+
+        Refilled(
+            self._model,
+            [call.prompts[index].token_ids for index in chosen],
+            repeats=call.group_size,
+            rows=rows,
+            uniforms=lambda some: call.uniforms([places[number] for number in some], int(limits.max())),
+            limits=limits,
+            ended=ended,
+            **self._common(call),
+        ).run()
+        return drawn.rollouts
+
+    def _common(self, call: _Call) -> dict[str, Any]:
+        stop = call.settings.stop
+        on_cpu = self._device.type == "cpu"
+        return {
+            "settings": call.settings,
+            "end_ids": self.eos_token_ids,
+            "stops": StopStrings(self._tokenizer, stop) if stop else None,
+            "positions": self._positions,
+            # On an accelerator a look at the host stalls the queue; text is decoded at each look, so it is rarer then.
+            "check_every": (4 if stop else 1) if on_cpu else 8,
+            "flat": call.flat,
+        }
+
+    def _leaving(self, call: _Call, places: Sequence[tuple[int, int]], drawn: _Drawn) -> OnEnded:
+        def leave(rows: npt.NDArray[np.int64], piece: Decoded) -> None:
+            left = [places[row] for row in rows]
+            asked = [call.prompts[index] for index, _ in left]
+            if piece.non_finite.any():  # refused once the first is known
+                drawn.faults += [
+                    (int(step), prompt) for step, prompt in zip(piece.non_finite, asked, strict=True) if step
+                ]
+                return
+            made = list(self._rollouts(piece, asked, call.settings, call.version))
+            drawn.rollouts.update(zip(left, made, strict=True))
+            call.ended(left, made)
+
+        return leave
 
     def _limit(self, prompt: Prompt, max_tokens: int) -> int:
         return max_tokens if self._positions is None else min(max_tokens, self._positions - len(prompt.token_ids))
@@ -266,6 +297,43 @@ class EmbeddedSampler:
         if int(ids[-1]) in self.eos_token_ids:
             return StopReason.EOS
         return StopReason.STOP_STRING if stopped else StopReason.LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What one call of the sampler is about."""
+
+    prompts: Sequence[Prompt]
+    keys: Sequence[Sequence[tuple[str, int, int]]]
+    settings: SamplingSettings
+    group_size: int
+    seed: int
+    version: int
+    flat: FlatWeights | None
+    ended: OnRollouts
+
+    def uniforms(self, places: Sequence[tuple[int, int]], count: int) -> npt.NDArray[np.float64]:
+        """(rows, count) uniform numbers of rollouts."""
+        return row_uniforms(self.seed, [self.keys[index][number] for index, number in places], count)
+
+
+@dataclass(slots=True)
+class _Drawn:
+    """Rollouts so far, and first tokens (from 1) whose logits were not finite."""
+
+    rollouts: dict[tuple[int, int], Rollout] = field(default_factory=dict)
+    faults: list[tuple[int, Prompt]] = field(default_factory=list)
+
+    def refuse(self, call: _Call) -> None:
+        """Raise TrainingError where there was a fault."""
+        if not self.faults:
+            return
+        step, prompt = min(self.faults, key=lambda fault: fault[0])
+        raise TrainingError(
+            f"the policy (version {call.version}) gave logits that are not finite for response token {step} of "
+            f"problem '{prompt.problem.problem_id}'; its weights have diverged: go back to the last "
+            "good checkpoint and lower the learning rate or the weight of negative rollouts"
+        )
 
 
 def _row_keys(prompts: Sequence[Prompt], group_size: int) -> list[list[tuple[str, int, int]]]:

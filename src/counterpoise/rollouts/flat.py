@@ -11,8 +11,9 @@ The numbers are those of the library's modules up to rounding; `decoding.proven`
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -23,6 +24,7 @@ from transformers.cache_utils import Cache
 
 from counterpoise.rollouts.attention import BatchedAttention, normed
 from counterpoise.rollouts.compiled import CompiledAttention, CompiledOperators, operators_for
+from counterpoise.rollouts.factors import Factor
 from counterpoise.rollouts.rope import rope_boundary
 
 if TYPE_CHECKING:
@@ -34,20 +36,19 @@ _NORM_OFFSETS = {"llama": 0.0, "qwen2": 0.0, "qwen3": 0.0, "mistral": 0.0, "gemm
 """Families that are known, and what their norms add to their weights."""
 _LARGEST = 2**31
 """Bytes of fused copies at most; models beyond are bound by their products, which are no faster here."""
-
-_PACKED = 2**18
-"""Numbers of a weight from which on it is packed: it no longer fits a core's cache, and is not packed anew at each product."""
+_TWICE = 2**26
+"""Bytes of a model at most whose smaller weights are kept in two forms, if rows are many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlatLayer:
     """Fused weights of one layer, as right factors, and their biases."""
 
-    qkv: torch.Tensor
+    qkv: Factor
     qkv_bias: torch.Tensor | None
-    out: torch.Tensor
-    gate_up: torch.Tensor
-    down: torch.Tensor
+    out: Factor
+    gate_up: Factor
+    down: Factor
     qk_norm: torch.Tensor | None
     """(heads, d) weights of the norms of queries and keys."""
     after: tuple[torch.Tensor, torch.Tensor] | None
@@ -70,7 +71,7 @@ class FlatWeights:
     eps: float
     final: torch.Tensor
     """(H,) weights of the last norm."""
-    head: torch.Tensor
+    head: Factor
     head_bias: torch.Tensor | None
     window: int | None
     """Positions that a token sees, where some layer bounds them."""
@@ -101,19 +102,21 @@ def flat_weights(model: Any, *, compiled: bool = False) -> FlatWeights | None:
     trunk: Any = model.get_decoder()  # type: ignore[no-untyped-call]
     head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     text: Any = config
-    if sum(parameter.nbytes for parameter in model.parameters()) > _LARGEST:
+    size = sum(parameter.nbytes for parameter in model.parameters())
+    if size > _LARGEST:
         return None
+    factor = partial(Factor, twice=size <= _TWICE)
     first = trunk.layers[0].self_attn
     gates = [layer.mlp.gate_proj.out_features for layer in trunk.layers]
     return FlatWeights(
         model=model,
-        layers=tuple(_fused(layer, offset) for layer in trunk.layers),
+        layers=tuple(_fused(layer, offset, factor) for layer in trunk.layers),
         heads=text.num_attention_heads,
         shared=text.num_key_value_heads,
         width=first.head_dim,
         eps=text.rms_norm_eps,
         final=(trunk.norm.weight + offset) * math.sqrt(text.hidden_size),
-        head=_factor(head.weight),
+        head=factor(head.weight),
         head_bias=head.bias,
         window=text.sliding_window if getattr(text, "sliding_window", None) else None,
         head_eps=torch.tensor(math.sqrt(first.head_dim * text.rms_norm_eps)),
@@ -157,7 +160,7 @@ def _paired(rows: torch.Tensor, width: int) -> torch.Tensor:
     return rows.view(-1, 2, width // 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
 
 
-def _fused(layer: Any, offset: float) -> FlatLayer:
+def _fused(layer: Any, offset: float, factor: Callable[[torch.Tensor], Factor]) -> FlatLayer:
     attention, mlp = layer.self_attn, layer.mlp
     width, scale = attention.head_dim, attention.scaling
     q, k, v = attention.q_proj, attention.k_proj, attention.v_proj
@@ -180,32 +183,17 @@ def _fused(layer: Any, offset: float) -> FlatLayer:
     if before is not None:
         after = (behind * root, (layer.post_feedforward_layernorm.weight + offset) * root)
     return FlatLayer(
-        qkv=_factor(torch.cat(weights) * ((layer.input_layernorm.weight + offset) * root)),
+        qkv=factor(torch.cat(weights) * ((layer.input_layernorm.weight + offset) * root)),
         qkv_bias=biases,
-        out=_factor(attention.o_proj.weight),
-        gate_up=_factor(
+        out=factor(attention.o_proj.weight),
+        gate_up=factor(
             torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * ((behind if before is None else before) * root)
         ),
-        down=_factor(mlp.down_proj.weight),
+        down=factor(mlp.down_proj.weight),
         qk_norm=qk_norm,
         after=after,
         kind=getattr(attention, "layer_type", None),
     )
-
-
-def _factor(weight: torch.Tensor) -> torch.Tensor:
-    """What `_times` takes for a module's (out, in) weight: packed by oneDNN where it is large and there is one, else the right factor."""
-    if weight.numel() < _PACKED or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return weight.t()
-    packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), None)
-    return packed
-
-
-def _times(x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
-    if factor.is_mkldnn:
-        found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, factor, None, "none", [], "")
-        return found
-    return x @ factor
 
 
 class FlatState:
@@ -215,12 +203,29 @@ class FlatState:
     """
 
     def __init__(
-        self, weights: FlatWeights, batch: PromptBatch, repeats: int, steps: int, positions: int | None
+        self,
+        weights: FlatWeights,
+        batch: PromptBatch,
+        repeats: int,
+        steps: int,
+        positions: int | None,
+        widest: int | None = None,
     ) -> None:
+        """Start with nothing said.
+
+        Args:
+            weights: of the model.
+            batch: its prompts.
+            repeats: rows of each.
+            steps: tokens a row may say.
+            positions: largest number of positions the model has; None when unbounded.
+            widest: tokens of the longest prompt that will ever come; None where it is in the batch.
+        """
         self._weights = weights
         self._next = batch.lengths.repeat_interleave(repeats)
-        self._last = batch.width + steps if positions is None else positions - 1
-        rotations = _rotations(weights, min(self._last, batch.width + steps) + 1)
+        most = (widest or batch.width) + steps
+        self._last = most if positions is None else positions - 1
+        rotations = _rotations(weights, min(self._last, most) + 1)
         given = (weights, _prompt_states(batch.caches, weights), batch.width - batch.lengths, repeats, steps, rotations)
         self._operators = weights.operators
         self._attention = BatchedAttention(*given) if self._operators is None else CompiledAttention(*given)
@@ -234,6 +239,18 @@ class FlatState:
         self._attention.keep(index)
         self._next = self._next[index]
 
+    def rest(self, rows: torch.Tensor) -> None:
+        """Spare (R,) rows that are true, of which nobody reads what they say; with compiled operators."""
+        assert isinstance(self._attention, CompiledAttention)
+        self._attention.rest(rows)
+
+    def refill(self, places: torch.Tensor, batch: PromptBatch, repeats: int) -> None:
+        """Let the rows at `places` be ones of other prompts, which have said nothing; with compiled operators."""
+        assert isinstance(self._attention, CompiledAttention)
+        pads = batch.width - batch.lengths
+        self._attention.refill(places, _prompt_states(batch.caches, self._weights), pads, repeats)
+        self._next[places] = batch.lengths.repeat_interleave(repeats)
+
     def advance(self, tokens: torch.Tensor) -> torch.Tensor:
         """(B, V) logits after appending one token to each row."""
         own = self._weights
@@ -241,17 +258,17 @@ class FlatState:
         x: torch.Tensor = self._embed(tokens)
         delta: torch.Tensor | None = None
         for number, layer in enumerate(own.layers):
-            flat = _times(self._added(x, delta), layer.qkv)
+            flat = layer.qkv.times(self._added(x, delta))
             if layer.qkv_bias is not None:
                 flat += layer.qkv_bias
-            mixed = _times(self._attention.read(number, layer, flat), layer.out)
+            mixed = layer.out.times(self._attention.read(number, layer, flat))
             if layer.after is not None:
                 mixed = normed(mixed, self._eps) * layer.after[0]
-            delta = _times(self._gated(_times(self._added(x, mixed), layer.gate_up)), layer.down)
+            delta = layer.down.times(self._gated(layer.gate_up.times(self._added(x, mixed))))
             if layer.after is not None:
                 delta = normed(delta, self._eps) * layer.after[1]
         self._next = self._next + 1
-        logits = _times(self._added(x, delta) * own.final, own.head)
+        logits = own.head.times(self._added(x, delta) * own.final)
         return logits if own.head_bias is None else logits + own.head_bias
 
     def _added(self, x: torch.Tensor, delta: torch.Tensor | None) -> torch.Tensor:
