@@ -26,7 +26,7 @@ def test_a_dry_run_says_everything_and_writes_nothing(command, run_file, tmp_pat
     assert not (tmp_path / "runs").exists()
     device, model, problems, prompt, to_come = result.stdout.splitlines()
     assert device.startswith(("device: cpu, ", "device: cuda:"))
-    assert "parameters, float32" in model and "; trained by " in model
+    assert "parameters, float32; decoded by " in model and "; trained by " in model
     # of numbers up to 6 there are few pairs
     assert "countdown, " in problems and " test problems, judged by countdown" in problems
     assert prompt.startswith("prompt: plain, the first one has ") and prompt.endswith("\\n'")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from accelerate import Accelerator
 
@@ -162,6 +162,7 @@ def make_pipeline(
     )
 
 
+@runtime_checkable
 class DecodingSampler(Sampler, Protocol):
     """A sampler that decodes here, and says how."""
 
@@ -170,7 +171,7 @@ class DecodingSampler(Sampler, Protocol):
         ...
 
 
-def make_sampler(config: RunConfig, policy: Policy, accelerator: Accelerator) -> DecodingSampler:
+def make_sampler(config: RunConfig, policy: Policy, accelerator: Accelerator) -> Sampler:
     """The embedded sampler on the weights that are trained, under the precision they are trained in."""
     sampler = EmbeddedSampler(
         policy.model,

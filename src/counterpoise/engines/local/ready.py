@@ -8,7 +8,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
-from counterpoise.engines.local.assemble import Assembly, DecodingSampler, make_learner, make_sampler
+from counterpoise.engines.local.assemble import Assembly, make_learner, make_sampler
 from counterpoise.engines.local.order import ProblemOrder
 from counterpoise.engines.local.policy import Policy, load_policy
 from counterpoise.engines.local.precision import slow_precision
@@ -34,7 +34,7 @@ class Ready:
     """The optimiser around the policy."""
     sampler: Sampler
     """Draws from the policy what is trained on."""
-    evaluator: DecodingSampler
+    evaluator: Sampler
     """Draws evaluations from it: always in the same way, so that runs of different samplers compare."""
     remarks: list[str]
     """What the user should know of precision and room."""

@@ -7,6 +7,7 @@ from accelerate import Accelerator
 
 from counterpoise.build.evaluation import first_problems
 from counterpoise.config import RunConfig
+from counterpoise.engines.local.assemble import DecodingSampler
 from counterpoise.engines.local.messages.outlook import evaluations_to_come
 from counterpoise.engines.local.ready import Ready
 from counterpoise.prompts import make_prompts
@@ -58,7 +59,7 @@ def _model(config: RunConfig, ready: Ready) -> str:
     of_these = "" if trained == total else f", {trained:,} of them trained"
     kinds = " and ".join(sorted({str(parameter.dtype).removeprefix("torch.") for parameter in parameters}))
     mixed = "" if config.learner.mixed_precision == "no" else f" under {config.learner.mixed_precision} autocast"
-    decoded = f"; decoded by {ready.evaluator.way()}" if config.rollout.sampler == "embedded" else ""
+    decoded = f"; decoded by {ready.sampler.way()}" if isinstance(ready.sampler, DecodingSampler) else ""
     return f"{config.model.name}, {counted(total, 'parameter')}{of_these}, {kinds}{mixed}{decoded}; trained by {ready.learner.way()}"
 
 
