@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from counterpoise.compiler import Compiled
 from counterpoise.learner.batches import numbered_prompts, row_width
 from counterpoise.learner.products import multiplying, times
-from counterpoise.learner.settings import CompiledName, LearnerSettings
+from counterpoise.learner.settings import LearnerSettings
 from counterpoise.learner.update import Learner
 from counterpoise.losses import counts, make_divide, make_loss
 from counterpoise.models.load import load_model
@@ -41,7 +42,7 @@ def make_prompts(tokenizer: Any, count: int, length: int) -> list[Prompt]:
     return found
 
 
-def make_learner(model: Any, share: bool, minibatch: int, tokens: int, *, compiled: CompiledName = "auto") -> Learner:
+def make_learner(model: Any, share: bool, minibatch: int, tokens: int, *, compiled: Compiled = "auto") -> Learner:
     accelerator: Any = SimpleNamespace(
         device=torch.device("cpu"),
         num_processes=1,
@@ -101,7 +102,7 @@ def main() -> None:
     credit = Credit(plus=sign.clamp(min=0.0), minus=(-sign).clamp(min=0.0))
     scored, groups = torch.ones(rows, dtype=torch.bool), np.arange(rows) // given.group
     minibatch = -(-given.prompts // given.updates)
-    ways: tuple[tuple[bool, CompiledName], ...] = ((False, "auto"), (True, False), (True, "auto"))
+    ways: tuple[tuple[bool, Compiled], ...] = ((False, "auto"), (True, False), (True, "auto"))
     learners = [make_learner(model, share, minibatch, given.microbatch, compiled=way) for share, way in ways]
     update: list[list[float]] = [[] for _ in learners]
     draw: list[float] = []

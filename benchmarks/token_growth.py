@@ -25,7 +25,8 @@ from decode import SHAPES, build
 from shared_prompts import make_learner, make_prompts
 from written import write_csv
 
-from counterpoise.learner.settings import CompiledName, LearnerSettings
+from counterpoise.compiler import Compiled
+from counterpoise.learner.settings import LearnerSettings
 from counterpoise.rollouts.embedded import EmbeddedSampler
 from counterpoise.types import Credit, SamplingSettings
 
@@ -43,7 +44,7 @@ def one(
     samplers = {"sampler": EmbeddedSampler(model, tokenizer, eos_token_ids=())}
     if batched:
         samplers["batched"] = EmbeddedSampler(model, tokenizer, eos_token_ids=(), compiled=False)
-    ways: dict[str, CompiledName] = ({"library": False} if library else {}) | {"learner": "auto"}
+    ways: dict[str, Compiled] = ({"library": False} if library else {}) | {"learner": "auto"}
     learners = {
         name: make_learner(model, True, rows // GROUP, LearnerSettings().tokens_per_microbatch, compiled=way)
         for name, way in ways.items()

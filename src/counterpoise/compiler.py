@@ -12,14 +12,27 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, Literal
 
 from counterpoise.errors import UsageError
 
-__all__ = ["asked_for", "find_compiler", "load_library", "require_compiler", "worker_pool"]
+__all__ = [
+    "Compiled",
+    "as_argument",
+    "asked_for",
+    "find_compiler",
+    "in_parts",
+    "load_library",
+    "require_compiler",
+    "worker_pool",
+]
+
+Compiled = bool | Literal["auto"]
+"""Whether operators are compiled: always, never, or where there is a compiler that does it."""
 
 _FLAGS = (("-march=native",), ())
 """Tried in turn: some compilers know no native machine."""
@@ -84,6 +97,27 @@ def load_library(source: Path, definitions: Sequence[str]) -> ctypes.CDLL:
 def worker_pool(threads: int) -> ThreadPoolExecutor:
     """So many threads that call a library, which lets others run meanwhile; one pool in a process."""
     return ThreadPoolExecutor(threads, thread_name_prefix="compiled")
+
+
+def in_parts(count: int, threads: int, part: Callable[[int, int, int], None]) -> None:
+    """Call `part(number, from, to)` for as many equal parts of 0..count as there are threads, each in one of its own."""
+    if threads <= 1:
+        part(0, 0, count)
+        return
+    cuts = [count * number // threads for number in range(threads + 1)]
+    list(worker_pool(threads).map(part, range(threads), cuts, cuts[1:]))
+
+
+def as_argument(value: Any) -> Any:
+    """What ctypes passes: the address of a contiguous tensor on the CPU, a long of an int, null of None; anything else as it is."""
+    if value is None:
+        return ctypes.c_void_p(None)
+    if isinstance(value, int):
+        return ctypes.c_int64(value)
+    if hasattr(value, "data_ptr"):
+        assert value.is_contiguous() and value.device.type == "cpu"
+        return ctypes.c_void_p(value.data_ptr())
+    return value
 
 
 if hasattr(os, "register_at_fork"):  # a forked child has the pools and none of their threads, and would wait for ever

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from counterpoise.compiler import load_library, worker_pool
+from counterpoise.compiler import as_argument, in_parts, load_library
 from counterpoise.learner.shared import SharedLayout, applied
 
 __all__ = ["TrainingOperators", "compiling", "operators_of", "training_operators"]
@@ -31,6 +31,7 @@ _VECTOR = 16
 """Numbers that a gate must have at least."""
 _LEAST = 4096
 """Numbers that are worth a thread."""
+_float = ctypes.c_float
 
 _NORMS: Mapping[str, float] = {
     "LlamaRMSNorm": 0.0,
@@ -63,17 +64,9 @@ class TrainingOperators:
 
     def call(self, name: str, count: int, size: int, *given: Any) -> None:
         """Call a function of the library on 0..count, in torch's threads where there are enough of `size` numbers each."""
-        function, words = getattr(self._library, name), [_pointer(value) for value in given]
+        function, words = getattr(self._library, name), [as_argument(value) for value in given]
         threads = min(torch.get_num_threads(), count, max(1, count * size // _LEAST))
-        cuts = [count * number // threads for number in range(threads + 1)] if threads > 1 else [0, count]
-
-        def part(number: int) -> None:
-            function(_long(cuts[number]), _long(cuts[number + 1]), *words)
-
-        if threads > 1:
-            list(worker_pool(threads).map(part, range(threads)))
-        else:
-            part(0)
+        in_parts(count, threads, lambda _, start, end: function(as_argument(start), as_argument(end), *words))
 
 
 def operators_of(trunk: nn.Module) -> TrainingOperators | None:
@@ -264,18 +257,3 @@ class _Attend(torch.autograd.Function):
         given = (*ctx.plan, query, key, value, read, masses, grad.contiguous(), *found)
         ctx.operators.call("attend_back", ctx.units, query.numel() // ctx.units, *given)
         return (*found, None, None, None, None, None)
-
-
-_long, _float = ctypes.c_int64, ctypes.c_float
-
-
-def _pointer(value: Any) -> Any:
-    """What ctypes passes: an address of a tensor, a long of an int, null of None."""
-    if value is None:
-        return ctypes.c_void_p(None)
-    if isinstance(value, int):
-        return _long(value)
-    if isinstance(value, torch.Tensor):
-        assert value.is_contiguous() and value.device.type == "cpu"
-        return ctypes.c_void_p(value.data_ptr())
-    return value

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from counterpoise.compiler import Compiled
 from counterpoise.errors import UsageError
 from counterpoise.learner.batches import pad_rows
 from counterpoise.learner.compiled import TrainingOperators, compiling
 from counterpoise.learner.logprob import automatic_chunk, statistics_from_hidden, statistics_from_logits
 from counterpoise.learner.products import multiplying
-from counterpoise.learner.settings import CompiledName, ProductsName
+from counterpoise.learner.settings import ProductsName
 from counterpoise.learner.states import predicting_states, proven_operators, proven_window
 from counterpoise.types import Rollout
 
@@ -53,7 +54,7 @@ class Route:
     """Compiled operators that are proven to give the trunk's numbers; None where there are none."""
 
 
-def find_route(model: nn.Module, *, share_prompts: bool = True, compiled: CompiledName = False) -> Route:
+def find_route(model: nn.Module, *, share_prompts: bool = True, compiled: Compiled = False) -> Route:
     """Find trunk and head, and prove on eight tokens that `head(trunk(ids))` is `model(ids).logits`.
 
     Two things are checked: the head is fed exactly what the trunk returns, and what the head returns is exactly what the

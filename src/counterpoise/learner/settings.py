@@ -6,16 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from counterpoise.compiler import Compiled
 from counterpoise.errors import UsageError
 
-__all__ = ["CompiledName", "LearnerSettings", "OldLogProbs", "ProductsName", "ScheduleName"]
+__all__ = ["LearnerSettings", "OldLogProbs", "ProductsName", "ScheduleName"]
 
 ScheduleName = Literal["constant", "linear", "cosine"]
 OldLogProbs = Literal["sampler", "learner"]
 ProductsName = Literal["auto", "torch", "onednn"]
 """Who multiplies: torch as it is, oneDNN, or the faster of the two."""
-CompiledName = Literal["auto"] | bool
-"""Whether operators are compiled: with `auto` where they can be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +56,7 @@ class LearnerSettings:
     """Compute each prompt once for all its responses, forward and backward, where the model is proven to allow it."""
     products: ProductsName = "auto"
     """Who multiplies float32 matrices on a CPU; `auto` takes oneDNN where it is measured to be much faster (`learner.products`)."""
-    compiled: CompiledName = "auto"
+    compiled: Compiled = "auto"
     """Compile norms, gates and attention of float32 on a CPU, where the model's layers are Llama's and a proof holds (`learner.compiled`);
     `True` raises where there is no compiler, `auto` takes torch's."""
     old_log_probs: OldLogProbs = "sampler"

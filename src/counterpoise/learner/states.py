@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from counterpoise.compiler import asked_for
+from counterpoise.compiler import Compiled, asked_for
 from counterpoise.errors import UsageError
 from counterpoise.learner.batches import (
     PaddedRows,
@@ -24,7 +24,6 @@ from counterpoise.learner.batches import (
 from counterpoise.learner.compiled import TrainingOperators, compiling, operators_of
 from counterpoise.learner.logprob import statistics_from_hidden
 from counterpoise.learner.products import row_block
-from counterpoise.learner.settings import CompiledName
 from counterpoise.learner.shared import UNBOUNDED, UnsharedError, dropless, shared_layout, shared_states
 from counterpoise.types import Rollout, StopReason
 
@@ -91,7 +90,7 @@ def proven_window(trunk: nn.Module) -> int | None:
 
 
 def proven_operators(
-    trunk: nn.Module, head: nn.Linear, compiled: CompiledName, *, shared: bool
+    trunk: nn.Module, head: nn.Linear, compiled: Compiled, *, shared: bool
 ) -> TrainingOperators | None:
     """Compiled operators that give this trunk's numbers; None where there are none, or they do not.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from counterpoise.compiler import load_library, worker_pool
+from counterpoise.compiler import as_argument, in_parts, load_library
 
 if TYPE_CHECKING:
     from counterpoise.rollouts.flat import FlatLayer, FlatWeights
@@ -38,30 +38,24 @@ class CompiledOperators:
         """Fill the first argument, (rows, heads * d), sharing rows out to torch's threads; `scratch` floats are lent to each."""
         threads = min(torch.get_num_threads(), max(1, rows // 8))
         room = torch.empty(threads, scratch)
-        cuts = [rows * number // threads for number in range(threads + 1)]
-        words = [_pointer(value) for value in given]
+        words = [as_argument(value) for value in given]
 
-        def part(number: int) -> None:
-            self._library.attend(_long(cuts[number]), _long(cuts[number + 1]), *words, _pointer(room[number]))
+        def part(number: int, start: int, end: int) -> None:
+            self._library.attend(as_argument(start), as_argument(end), *words, as_argument(room[number]))
 
-        if threads == 1:
-            part(0)
-        else:
-            list(worker_pool(threads).map(part, range(threads)))
+        in_parts(rows, threads, part)
 
     def added(self, x: torch.Tensor, delta: torch.Tensor | None, eps: float) -> torch.Tensor:
         """(R, H) `x / sqrt(|x|^2 + eps^2)` after (R, H) `delta` was added to `x` in place."""
         out = torch.empty_like(x)
-        self._library.add_norm(
-            _long(x.shape[0]), _long(x.shape[1]), _pointer(x), _pointer(delta), ctypes.c_float(eps), _pointer(out)
-        )
+        self._library.add_norm(*map(as_argument, (*x.shape, x, delta, ctypes.c_float(eps), out)))
         return out
 
     def gated(self, both: torch.Tensor) -> torch.Tensor:
         """(R, I) `silu(gate) * up` of (R, 2 I) gates and ups."""
         rows, size = both.shape[0], both.shape[1] // 2
         out = both.new_empty((rows, size))
-        self._library.gate(_long(rows), _long(size), _pointer(both), _pointer(out))
+        self._library.gate(*map(as_argument, (rows, size, both, out)))
         return out
 
 
@@ -229,18 +223,3 @@ def _whole(count: int) -> int:
 def _blocked(keys: torch.Tensor) -> torch.Tensor:
     """(n, room, d) -> (n, room / 8, d, 8)."""
     return keys.view(keys.shape[0], -1, _BLOCK, keys.shape[-1]).transpose(-1, -2).contiguous()
-
-
-_long = ctypes.c_int64
-
-
-def _pointer(value: Any) -> Any:
-    """What ctypes passes: an address of a tensor, a long of an int, null of None."""
-    if value is None:
-        return ctypes.c_void_p(None)
-    if isinstance(value, int):
-        return ctypes.c_int64(value)
-    if isinstance(value, torch.Tensor):
-        assert value.is_contiguous() and value.device.type == "cpu"
-        return ctypes.c_void_p(value.data_ptr())
-    return value

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from counterpoise.compiler import Compiled
 from counterpoise.errors import TrainingError, UsageError
 from counterpoise.rollouts.decoding import Decoded, OnEnded, decode, inferring, prefill
 from counterpoise.rollouts.flat import FlatWeights, flat_weights
@@ -19,7 +20,7 @@ from counterpoise.rollouts.refilling import Refilled, unequal
 from counterpoise.rollouts.rope import check_rope
 from counterpoise.rollouts.sampling import check_prompt, check_request, row_uniforms
 from counterpoise.rollouts.stopping import StopStrings, decode_rows, end_of_sequence_ids
-from counterpoise.rollouts.ways import Compiled, DecodingWay, find_way
+from counterpoise.rollouts.ways import DecodingWay, find_way
 from counterpoise.types import OnRollouts, Prompt, Rollout, SamplingSettings, StopReason
 
 __all__ = ["EmbeddedSampler"]

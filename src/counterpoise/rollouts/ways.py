@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from transformers import PreTrainedModel
 
-from counterpoise.compiler import asked_for
+from counterpoise.compiler import Compiled, asked_for
 from counterpoise.errors import UsageError
 from counterpoise.rollouts.decoding import proven
 
-__all__ = ["Compiled", "DecodingWay", "find_way"]
-
-Compiled = bool | Literal["auto"]
-"""Whether operators are compiled: always, never, or where there is a compiler that does it."""
+__all__ = ["DecodingWay", "find_way"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
