@@ -5,11 +5,13 @@ import subprocess
 import sys
 import textwrap
 import time
+from unittest import mock
 
 import psutil
 import pytest
 
 from counterpoise.verifiers.guests.asked import asked_names
+from counterpoise.verifiers.sandbox import launcher
 from counterpoise.verifiers.sandbox.job import Sandbox
 from counterpoise.verifiers.sandbox.limits import Limits
 from counterpoise.verifiers.sandbox.process import SandboxFault
@@ -261,3 +263,14 @@ def test_nothing_outlives_a_supervisor_that_is_killed(level):
         os.kill(process.pid, signal.SIGKILL)
     _, alive = psutil.wait_procs(family, timeout=10)
     assert not [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root chooses who a guest is")
+def test_two_sandboxes_are_never_one_user(level):
+    with Sandbox(level, bwrap=shutil.which("bwrap")) as made:
+        first = psutil.Process(made._launcher._process.pid).uids().real
+        of_its_number = first - launcher._FIRST_UID + 7 * launcher._UIDS  # a process that asks for the same user
+        with mock.patch.object(launcher.os, "getpid", return_value=of_its_number):
+            assert launcher._free_user() not in {first, 0}
+            with mock.patch.object(launcher, "_users", return_value=set(range(1 << 17))):
+                assert launcher._free_user() == first  # a crowded machine still judges

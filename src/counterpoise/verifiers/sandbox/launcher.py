@@ -104,11 +104,18 @@ def _drop_privileges() -> None:
                 f"an unprivileged user may not enter {directory}, where Python is, and root may not mount here ({error.strerror}); "
                 "install Python somewhere else, or do not run as root"
             ) from error
-    uid = _FIRST_UID + os.getpid() % _UIDS
+    uid = _free_user()
     os.chdir("/")
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+
+
+def _free_user() -> int:
+    """A user that runs nothing: two sandboxes of one would share its limit on processes, and their guests could meet."""
+    taken = _users()
+    wanted = (_FIRST_UID + (os.getpid() + more) % _UIDS for more in range(_UIDS))
+    return next((uid for uid in wanted if uid not in taken), _FIRST_UID + os.getpid() % _UIDS)
 
 
 class _Launcher:
@@ -345,6 +352,18 @@ def _parents() -> dict[int, int]:
             except (OSError, ValueError, IndexError):
                 continue  # it has just ended
     return parents
+
+
+def _users() -> set[int]:
+    """The real user of every process that can be seen."""
+    users = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                users.add(int(Path(f"/proc/{name}/status").read_text().partition("\nUid:")[2].split()[0]))
+            except (OSError, ValueError, IndexError):
+                continue  # it has just ended
+    return users
 
 
 def _queued(pid: int) -> list[int]:
