@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from counterpoise.evaluation.statistics.arms import BASE, Arm, colder_base
 from counterpoise.evaluation.statistics.cells import CellPoint, measured_cell
@@ -22,6 +23,9 @@ def gather_study(
     study: Study, *, temperatures: Sequence[float] | None = None, confidence: float = 0.95
 ) -> MeasuredStudy:
     """Place by place: the base, the base at those of the temperatures at which it was measured, then every run at every step.
+
+    A run that its guards ended stands after `learner.steps` as well, with the weights and the rollouts that it ended with, so that it is
+    compared with those that trained on.
 
     Args:
         study: the study, trained as far as it may be.
@@ -58,9 +62,10 @@ def _cells(study: Study, temperatures: Sequence[float] | None, confidence: float
             for step in run.evaluated:
                 result = run.result(step)
                 if result is not None:
-                    cells.append(
-                        _cell(run, _arm(run, result.counts, before.counts, colder), run.seed, step, confidence)
-                    )
+                    arm = _arm(run, result.counts, before.counts, colder)
+                    cells.append(_cell(run, arm, run.seed, step, confidence))
+                    if step == run.last_step < run.config.learner.steps:  # it stays what it was when it was ended
+                        cells.append(replace(cells[-1], step=run.config.learner.steps))
     return cells
 
 
