@@ -37,6 +37,15 @@ def test_a_dry_run_says_everything_and_writes_nothing(command, run_file, tmp_pat
     assert f"dry run: nothing was written; without --dry-run it goes into {tmp_path}/runs/run" in result.stderr
 
 
+def test_what_a_guard_draws_is_counted(command, run_file):
+    narrowing = {"every": 2, "problems": 3, "n": 4, "k": 2}
+    file = run_file(guards={"names": ["narrowing"], "settings": {"narrowing": narrowing}})
+    *_, to_come = command("train", file, "--dry-run").stdout.splitlines()
+    assert to_come.endswith(
+        "; guard narrowing 2 times 3 held-out problems x 4 = 24 rollouts"
+    )  # after steps 1 and 3 of 4
+
+
 def test_the_same_header_stands_before_training_and_the_time_after_the_first_step(command, run_file):
     file = run_file(evaluation={"before": True, "after": True})
     said = command("train", file, "--dry-run").stdout.splitlines()

@@ -34,7 +34,7 @@ def dry_run(run: RunDirectory, *, problems: Problems | None = None) -> list[str]
     """
     checkpoint = on_main(lambda: _newest(run))
     assembly = assemble(run.config, problems, started=checkpoint is not None, world=Processes())
-    make_supervisor(run.config.guards)
+    guards = make_supervisor(run.config.guards)
     chosen = run.config.learner.mixed_precision == "auto"
     measured = settle(run, keep=False) or measured_lines(run)
     accelerator = make_accelerator(run, tracked=False)
@@ -45,7 +45,13 @@ def dry_run(run: RunDirectory, *, problems: Problems | None = None) -> list[str]
             prove_precision(run.config, ready)
     step = 0 if checkpoint is None else checkpoint.step
     goes_on = [f"goes on after step {step} of {run.config.learner.steps}"] if step else []
-    return [*goes_on, *header(run.config, ready, accelerator, step=step), *measured, *assembly.notices, *ready.remarks]
+    return [
+        *goes_on,
+        *header(run.config, ready, guards, accelerator, step=step),
+        *measured,
+        *assembly.notices,
+        *ready.remarks,
+    ]
 
 
 def _newest(run: RunDirectory) -> Checkpoint | None:

@@ -14,7 +14,7 @@ from counterpoise.pipeline import Pipeline
 from counterpoise.streams import stream
 from counterpoise.types import Problem, Prompt, StopReason
 
-__all__ = ["HeldOut", "held_out_problems"]
+__all__ = ["HeldOut", "draws_to_come", "held_out_problems"]
 
 
 def held_out_problems(test: Sequence[Problem], *, evaluated: int | None, wanted: int) -> list[Problem]:
@@ -23,6 +23,19 @@ def held_out_problems(test: Sequence[Problem], *, evaluated: int | None, wanted:
     others = {problem.task_type for problem in test if problem.problem_id not in taken}
     rest = [problem for problem in test if problem.problem_id not in taken or problem.task_type not in others]
     return first_problems(rest, wanted)
+
+
+def draws_to_come(guards: Supervisor, config: RunConfig, test: Sequence[Problem], *, step: int) -> tuple[int, int, int]:
+    """Measurements that a run of `step` steps has before it, the problems of each and the responses to each; 0, 0, 0 without the guard."""
+    guard = _asking(guards)
+    if guard is None:
+        return 0, 0, 0
+    problems = held_out_problems(test, evaluated=config.evaluation.problems, wanted=guard.problems)
+    return sum(guard.due(index) for index in range(step, config.learner.steps)), len(problems), guard.n
+
+
+def _asking(guards: Supervisor) -> Narrowing | None:
+    return next((guard for guard in guards.guards.values() if isinstance(guard, Narrowing)), None)
 
 
 class HeldOut:
@@ -41,8 +54,7 @@ class HeldOut:
         Raises:
             DataError: a guard asks for held-out problems, and the task has none.
         """
-        asking = [guard for guard in guards.guards.values() if isinstance(guard, Narrowing)]
-        self._guard = asking[0] if asking else None
+        self._guard = _asking(guards)
         self._pipeline, self._prompts, self._seed = pipeline, prompts, config.run.seed
         wanted = 0 if self._guard is None else self._guard.problems
         self._problems = held_out_problems(test, evaluated=config.evaluation.problems, wanted=wanted)

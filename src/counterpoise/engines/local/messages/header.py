@@ -7,7 +7,9 @@ from accelerate import Accelerator
 
 from counterpoise.build.evaluation import first_problems
 from counterpoise.config import RunConfig
+from counterpoise.diagnostics.guards.supervisor import Supervisor
 from counterpoise.engines.local.assemble import DecodingSampler
+from counterpoise.engines.local.held_out import draws_to_come
 from counterpoise.engines.local.messages.outlook import evaluations_to_come
 from counterpoise.engines.local.ready import Ready
 from counterpoise.prompts import make_prompts
@@ -19,7 +21,7 @@ _SHOWN = 5
 _HEAD, _TAIL = 160, 160
 
 
-def header(config: RunConfig, ready: Ready, accelerator: Accelerator, *, step: int) -> list[str]:
+def header(config: RunConfig, ready: Ready, guards: Supervisor, accelerator: Accelerator, *, step: int) -> list[str]:
     """A line each on device, model, problems, first prompt and rollouts of a run that has done `step` steps.
 
     Raises:
@@ -37,7 +39,7 @@ def header(config: RunConfig, ready: Ready, accelerator: Accelerator, *, step: i
         f"problems: {config.tasks.name}, {counted(len(assembly.train), 'training problem')}, {test}, judged by "
         f"{', '.join(verifiers[:_SHOWN])}{more}",
         f"prompt: {_prompt(config, ready, step)}",
-        f"to come: {_to_come(config, step, len(chosen))}",
+        f"to come: {_to_come(config, step, len(chosen))}{_guarding(*draws_to_come(guards, config, assembly.test, step=step))}",
     ]
 
 
@@ -88,3 +90,10 @@ def _to_come(config: RunConfig, step: int, problems: int) -> str:
         f"{training}; {counted(times, 'evaluation')} of {counted(problems, 'problem')} x {config.evaluation.n} = "
         f"{counted(times * each, 'rollout')}"
     )
+
+
+def _guarding(times: int, problems: int, n: int) -> str:
+    if not times:
+        return ""
+    drawn = counted(times * problems * n, "rollout")
+    return f"; guard narrowing {counted(times, 'time')} {counted(problems, 'held-out problem')} x {n} = {drawn}"
