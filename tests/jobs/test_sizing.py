@@ -28,6 +28,19 @@ def test_the_time_of_a_run_is_that_of_its_rows():
     assert str(times) == "about 10.2 s a step, 17:04 min of training and 10:55 min of evaluations: 27:59 min in all"
 
 
+GUARDED = ["guards.names=['narrowing']", "guards.settings.narrowing={problems=128, n=32, every=25}"]
+
+
+def test_what_a_guard_draws_is_part_of_the_time():
+    times = times_of(config(*GUARDED), Pace(draw=0.01, update=0.005))
+    # 512 rows x (0.01 + 0.005), and 128 x 32 draws at 0.01 every 25 steps
+    assert (times.step, times.training) == pytest.approx((7.68, 100 * (7.68 + 40.96 / 25)))
+    own, choices = sized(config(*GUARDED), Pace(draw=0.001, update=0.001), 10)
+    # 35934.464 s as without it, a step of 1.024 s and 4.096 s every 25 steps
+    assert choices == {"learner.steps": 30251}
+    assert times_of(own, Pace(draw=0.001, update=0.001)).total <= 36000
+
+
 def test_evaluations_get_fewer_rollouts_and_then_fewer_problems():
     # 1 h: evaluations may have 1080 s, 540 s each; at 0.1 s that is 5,400 rollouts: 32 for each of 128 problems
     own, choices = sized(config(), Pace(draw=0.1, update=0.1), 1)

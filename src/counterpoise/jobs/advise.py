@@ -14,7 +14,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from counterpoise.build.judge import judge_of
-from counterpoise.build.problems import problems_of
+from counterpoise.build.problems import problems_of, task_and_template
 from counterpoise.config import RunConfig
 from counterpoise.diagnostics.advice.decide import advise as decide
 from counterpoise.diagnostics.advice.profile import Plan, Profile
@@ -27,6 +27,7 @@ from counterpoise.engines.local.order import ProblemOrder
 from counterpoise.engines.local.policy import load_policy
 from counterpoise.engines.local.precision import slow_precision
 from counterpoise.engines.local.room import fit_problems
+from counterpoise.errors import ConfigError, DataError
 from counterpoise.jobs import OnStage
 from counterpoise.jobs.drawing import Drawing
 from counterpoise.jobs.profile import STANDARD_RULES, Group, measure_profile
@@ -244,7 +245,17 @@ def _plan(config: RunConfig, assembly: Assembly, parameters: int, label: str | N
         rule=label,
         problems=dict(Counter(problem.task_type for problem in assembly.train)),
         weights=config.tasks.weights,
+        held_out=_held_out(config),
+        guards=tuple(config.guards.names),
     )
+
+
+def _held_out(config: RunConfig) -> int:
+    """Test problems of the task; 0 where it has none that can be read, for advice does without them."""
+    try:
+        return len(task_and_template(config)[0].problems("test"))
+    except (DataError, ConfigError):
+        return 0
 
 
 def _label(config: RunConfig) -> str:

@@ -13,6 +13,8 @@ from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
 from counterpoise.diagnostics.advice.result import Choice
+from counterpoise.engines.local.guarding import make_supervisor
+from counterpoise.engines.local.held_out import narrowing_of
 from counterpoise.engines.local.messages.outlook import evaluations_to_come
 from counterpoise.engines.local.policy import Policy
 from counterpoise.errors import UsageError
@@ -53,7 +55,7 @@ class Times:
     step: float
     """One step, where every row is trained on."""
     training: float
-    """All of them."""
+    """All of them, with what guard `narrowing` draws of held-out problems."""
     evaluations: float
     """Before, while and after training."""
 
@@ -123,7 +125,7 @@ def times_of(config: RunConfig, pace: Pace) -> Times:
     each = (config.evaluation.problems or _PROBLEMS) * config.evaluation.n
     return Times(
         step=step,
-        training=config.learner.steps * step,
+        training=config.learner.steps * (step + _guarding(config, pace)),
         evaluations=evaluations_to_come(config, 0) * each * pace.draw,
     )
 
@@ -158,7 +160,7 @@ def size_to(config: RunConfig, pace: Pace, *, hours: float) -> list[Choice]:
             f"below {config.rollout.max_tokens}"
         )
     per_step = min(config.rollout.prompts_per_step, max(1, prompts // _STEPS))
-    steps = prompts // per_step
+    steps = max(1, math.floor(left / (per_step * cost + _guarding(config, pace))))
     why = f"{hours:g} h at {pace.draw:.2g} s to draw and {pace.update:.2g} s to train on a response"
     during = times - int(wanted.before) - int(wanted.after)
     minibatch = config.learner.minibatch
@@ -171,3 +173,9 @@ def size_to(config: RunConfig, pace: Pace, *, hours: float) -> list[Choice]:
         "evaluation.every": (wanted.every, math.ceil(steps / (during + 1)) if during else wanted.every),
     }
     return [Choice(key=key, value=new, why=why) for key, (old, new) in sized.items() if new is not None and new != old]
+
+
+def _guarding(config: RunConfig, pace: Pace) -> float:
+    """Seconds of a step, on average, for what guard `narrowing` draws."""
+    guard = narrowing_of(make_supervisor(config.guards))
+    return 0.0 if guard is None else guard.problems * guard.n * pace.draw / guard.every

@@ -243,6 +243,34 @@ def test_task_types_in_different_places_want_the_controller_that_weighs_each(lab
     assert advise(measured(0.49, 0.9), lab, kinds=few).rule == "maxrl"
 
 
+def test_few_problems_seen_often_get_the_guard_that_ends_the_run(lab):
+    plan = replace(lab, steps=200, problems={"countdown": 300}, held_out=90, guards=("success", "entropy"))
+    chosen = {choice.key: choice.value for choice in advise(measured(), plan).choices}
+    narrowing = "guards.settings.narrowing"
+    assert chosen == {
+        "credit.rule": "maxrl",
+        "guards.names": ("success", "entropy", "narrowing"),
+        f"{narrowing}.finish": True,
+        f"{narrowing}.drop": 0.03,
+        f"{narrowing}.problems": 90,
+        f"{narrowing}.n": 32,
+        "guards.act": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": 50},  # 85 times
+        {"held_out": 0},
+        {"guards": ("narrowing",)},  # the run file's own budget stays
+    ],
+)
+def test_elsewhere_it_is_not_advised(changes, lab):
+    plan = replace(lab, steps=200, problems={"countdown": 300}, held_out=90)
+    assert {choice.key for choice in advise(measured(), replace(plan, **changes)).choices} == {"credit.rule"}
+
+
 @given(SHARES, SHARES, SHARES, SHARES, st.integers(0, 100), st.sampled_from((None, "nsr", "psr", "share")))
 def test_whatever_was_measured_the_advice_is_whole(lab, p, further, silent, cut, problems, own):
     coverage = p + (1 - p) * further  # a problem's success rate is at most 1, so coverage is at least the pass rate

@@ -25,7 +25,7 @@ _SEVERAL = ("tasks.max_train=200", "evaluation.n=128")
 
 _SHOWS = (
     "What this shows: where {rules} took pass@k of test problems, and that one base gives both curves. What it does not: which rule is "
-    "better. It is one seed{bed}; docs/results.md has three seeds and other beds."
+    "better. It is one seed{bed}; docs/results.md has more seeds and other beds."
 )
 _SHOWS_REAL = (
     "What this shows: training lifts a real language model's pass@k from k = 1 to {k} in {steps}, on {problems} it was not trained on. "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,7 +56,7 @@ def show(found: Advised) -> None:
     if found.advice.choices:
         out.print("\nlines for the run file:\n")
         out.print(Text(toml_lines(found)), soft_wrap=True)
-        typed = " ".join(f"{choice.key}={_typed(choice)}" for choice in found.advice.choices)
+        typed = " ".join(shlex.quote(f"{choice.key}={_typed(choice)}") for choice in found.advice.choices)
         out.print(Text(f"or on the command line: counterpoise train RUN.toml {typed}"), soft_wrap=True)
 
 
@@ -191,6 +193,8 @@ def show_sizes(sizes: Sequence[Choice], times: str) -> None:
 
 def _typed(choice: Choice) -> str:
     value = choice.value
+    if isinstance(value, tuple):
+        return json.dumps(value, separators=(",", ":"))
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 

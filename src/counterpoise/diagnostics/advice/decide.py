@@ -11,6 +11,7 @@ from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice, Choice, Finding, Regime, RuleVerdict, Status, Urgency
 from counterpoise.diagnostics.advice.rules import BALANCED, SHARE, balanced_rule, judge_rules
 from counterpoise.diagnostics.advice.settings import fitting_group_size, fitting_rate, matching_lambda
+from counterpoise.diagnostics.advice.stopping import stopping_choices
 from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
 from counterpoise.diagnostics.reading import chance
 from counterpoise.text import counted
@@ -141,6 +142,8 @@ def _choices(profile: Profile, plan: Plan, rule: str | None, t: Thresholds) -> I
             value=2 * plan.max_tokens,
             why=f"{chance(profile.truncated)} were cut off at {plan.max_tokens}",
         )
+    if rule is not None:
+        yield from stopping_choices(plan, t)
 
 
 def _own_rule(plan: Plan, rules: Sequence[RuleVerdict]) -> Iterator[Finding]:

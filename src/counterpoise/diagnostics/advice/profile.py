@@ -135,3 +135,7 @@ class Plan:
     """Training problems of each task type; empty where they were not counted."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """How often each task type is drawn, relative to the others; empty draws every problem equally often."""
+    held_out: int = 0
+    """Test problems of the task."""
+    guards: tuple[str, ...] = ()
+    """The guards that watch."""

@@ -48,7 +48,7 @@ class Choice:
 
     key: str
     """Dotted key of the run file."""
-    value: str | int | float | bool
+    value: str | int | float | bool | tuple[str, ...]
     """Its value."""
     why: str
     """The reason."""

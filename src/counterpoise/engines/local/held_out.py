@@ -14,7 +14,7 @@ from counterpoise.pipeline import Pipeline
 from counterpoise.streams import stream
 from counterpoise.types import Problem, Prompt, StopReason
 
-__all__ = ["HeldOut", "draws_to_come", "held_out_problems"]
+__all__ = ["HeldOut", "draws_to_come", "held_out_problems", "narrowing_of"]
 
 
 def held_out_problems(test: Sequence[Problem], *, evaluated: int | None, wanted: int) -> list[Problem]:
@@ -27,14 +27,15 @@ def held_out_problems(test: Sequence[Problem], *, evaluated: int | None, wanted:
 
 def draws_to_come(guards: Supervisor, config: RunConfig, test: Sequence[Problem], *, step: int) -> tuple[int, int, int]:
     """Measurements that a run of `step` steps has before it, the problems of each and the responses to each; 0, 0, 0 without the guard."""
-    guard = _asking(guards)
+    guard = narrowing_of(guards)
     if guard is None:
         return 0, 0, 0
     problems = held_out_problems(test, evaluated=config.evaluation.problems, wanted=guard.problems)
     return sum(guard.due(index) for index in range(step, config.learner.steps)), len(problems), guard.n
 
 
-def _asking(guards: Supervisor) -> Narrowing | None:
+def narrowing_of(guards: Supervisor) -> Narrowing | None:
+    """The guard among these that draws held-out problems."""
     return next((guard for guard in guards.guards.values() if isinstance(guard, Narrowing)), None)
 
 
@@ -54,7 +55,7 @@ class HeldOut:
         Raises:
             DataError: a guard asks for held-out problems, and the task has none.
         """
-        self._guard = _asking(guards)
+        self._guard = narrowing_of(guards)
         self._pipeline, self._prompts, self._seed = pipeline, prompts, config.run.seed
         wanted = 0 if self._guard is None else self._guard.problems
         self._problems = held_out_problems(test, evaluated=config.evaluation.problems, wanted=wanted)
