@@ -27,8 +27,7 @@ def test_every_claim_has_a_test_a_verdict_and_numbers_or_why_not():
 def test_every_open_claim_is_in_the_list_of_what_is_open():
     claims, _, rest = PAGE.partition("## Open")
     listed = rest.casefold()
-    opened = [claim for claim, _, verdict in _rows(claims) if "**open**" in verdict]
-    assert opened
-    for claim in opened:
+    assert len(_rows(rest)) > 1  # its heading, and what one seed or one bed leaves open
+    for claim in (claim for claim, _, verdict in _rows(claims) if "**open**" in verdict):
         first = re.sub(r"\(.*?\)", "", claim).replace(",", " ").replace(":", " ").casefold().split()
         assert sum(word in listed for word in first) >= len(first) - 2, claim
