@@ -101,6 +101,22 @@ def test_the_mean_slope_under_a_uniform_prior_is_boundary_gating_s_weight(k: int
         assert float(slope) == pytest.approx(float(u), rel=1e-12)
 
 
+@pytest.mark.parametrize("k", [2, 16])
+@pytest.mark.parametrize("share", [Fraction(1, 16), Fraction(1, 4), Fraction(3, 4)])
+def test_in_a_large_group_its_credit_is_boundary_gating_s_but_for_the_scale(k: int, share: Fraction) -> None:
+    gaps = []
+    for n in (64, 512, 4096):
+        c = int(n * share)
+        correct = torch.tensor([True] * c + [False] * (n - c))
+        statistics = group_statistics(correct, torch.ones(n).bool(), torch.zeros(n).long())
+        open_gate = make_rule("boundary", k=k, tau=0.0)
+        theirs = open_gate(correct.double(), statistics)
+        scale, _, _ = mean_slopes(f64(2.0), f64(float(n)), {k: 1.0})  # u(1)
+        own = credit(area(weights={str(k): 1.0}, prior="fixed"), n, c, a=1.0, b=1.0)
+        gaps.append(max(abs(own[i] / (float(scale) * float(theirs[i])) - 1.0) for i in (0, n - 1)))
+    assert gaps[0] > gaps[1] > gaps[2] and gaps[2] < 0.02 * k
+
+
 def test_groups_of_one_verdict_get_small_credit_of_its_sign_by_what_the_prior_says() -> None:
     for evidence in ("others", "group"):
         rule = area(up_to=8, evidence=evidence)
