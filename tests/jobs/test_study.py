@@ -1,5 +1,6 @@
 """A study: what a file may say, what is run, and that it goes on where it stopped."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -174,6 +175,26 @@ def test_an_arm_that_was_changed_is_refused(write):
     load_study(
         write({"psr": {"credit": {"rule": "psr"}}, "nsr": {"credit": {"rule": "nsr"}}}, seeds=[0, 5])
     ).check_made()
+
+
+def test_an_arm_may_be_put_before_those_that_were_trained(write):
+    load_study(write(seeds=[0])).train()
+    rules = {name: {"credit": {"rule": name}} for name in ("grpo", "psr", "nsr")}
+    study = load_study(write(rules, seeds=[0]))
+    assert {run.base.name for run in study.runs} == {"nsr-seed0"}  # it has the base's evaluation
+    begun = []
+    assert study.train(on_run=lambda run, number: begun.append(run.arm)) == []
+    assert begun == ["grpo"]
+    assert all(run.base_result() is not None and run.result() is not None for run in study.runs)
+
+
+def test_where_the_run_with_the_base_is_gone_the_next_new_one_evaluates_it(write):
+    study = load_study(write(seeds=[0]))
+    study.train()
+    shutil.rmtree(study.runs[0].config.path)
+    again = load_study(write(seeds=[0, 1]))
+    assert {run.base.name for run in again.runs} == {"nsr-seed0"}
+    assert again.runs[0].config.evaluation.before
 
 
 def test_a_study_begun_under_another_default_is_refused_with_what_keeps_it(write):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from counterpoise.config import RunConfig
 from counterpoise.config.base import Section, component_fault
 from counterpoise.errors import ConfigError, UsageError
 from counterpoise.evaluation.statistics.places import axis_text
-from counterpoise.jobs.study.runs import Study, StudyRun
+from counterpoise.jobs.study.runs import Study, StudyRun, with_base
 from counterpoise.ranges import Count
 from counterpoise.runfile import parse_config
 from counterpoise.tables import copied, extended, merge_tables, read_run_tables, read_tables
@@ -100,7 +101,7 @@ def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
     beds = file.beds or {"": BedFile(run=file.run or Path())}
     tables = {bed: list(_of_arms(file, own, path)) for bed, own in beds.items()}
     in_grid = bool(axes or file.beds)
-    bases: dict[str, Path] = {}
+    alike: dict[str, list[StudyRun]] = {}
     known: dict[tuple[str, str, int, str], StudyRun] = {}
     runs: list[StudyRun] = []
     for seed in file.seeds:
@@ -117,17 +118,21 @@ def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
                         f"{source}: learner.mixed_precision=auto is measured by each run for itself, and runs that are compared need one "
                         "precision; set bf16 or no"
                     )
-                scored = _scored(config, in_grid=in_grid)
-                first = scored not in bases
-                base = bases.setdefault(scored, config.path)
-                evaluation = config.evaluation.model_copy(update={"before": first})
-                config = config.model_copy(update={"evaluation": evaluation})
                 run = StudyRun(
-                    arm=arm, seed=seed, config=config, base=base, measured=tuple(measured), bed=bed, axes=place
+                    arm=arm, seed=seed, config=config, base=config.path, measured=tuple(measured), bed=bed, axes=place
                 )
-                _refuse_alike(run, known, path)
+                alike.setdefault(_scored(config, in_grid=in_grid), []).append(run)
                 runs.append(run)
+    bases = {id(run): with_base(own).config.path for own in alike.values() for run in own}
+    runs = [_on_base(run, bases[id(run)]) for run in runs]
+    for run in runs:
+        _refuse_alike(run, known, path)
     return Study(directory=directory, runs=runs)
+
+
+def _on_base(run: StudyRun, base: Path) -> StudyRun:
+    evaluation = run.config.evaluation.model_copy(update={"before": run.config.path == base})
+    return replace(run, base=base, config=run.config.model_copy(update={"evaluation": evaluation}))
 
 
 def _of_arms(file: StudyFile, bed: BedFile, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

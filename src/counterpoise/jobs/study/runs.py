@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from counterpoise.engines.local.observer import Observer
     from counterpoise.evaluation.summary import EvaluationResult
 
-__all__ = ["Study", "StudyRun", "run_directory"]
+__all__ = ["Study", "StudyRun", "run_directory", "with_base"]
 
 _T = TypeVar("_T")
 
@@ -212,8 +212,7 @@ class Study:
         for run in self.runs:
             if (run.config.path / "config.toml").is_file():
                 made = RunDirectory.read(run.config.path).config
-                # Which run has the base's evaluation follows from the order of the arms and says nothing about them.
-                _refuse_changed(run, made, (*_ELSEWHERE, "evaluation.before"))
+                _refuse_changed(run, made, _ELSEWHERE)
 
     def check(self) -> None:
         """Look up every name of the runs that are still to be trained, and read each task once; torch is not imported for it.
@@ -280,12 +279,23 @@ class Study:
         return failed
 
 
-_ELSEWHERE = ("run.directory",)
-"""Where the runs are is not a setting of a run: a study may be looked at from another directory, or moved."""
+_ELSEWHERE = ("run.directory", "evaluation.before")
+"""Where the runs are is not a setting of a run: a study may be looked at from another directory, or moved. Which run has the base's
+evaluation follows from the order of the arms when it was begun, and says nothing about the run."""
 _STEP = "step-"
 _COLDER = "evaluation-t"
 """What the folder of evaluations at another temperature begins with (`runs.sampling`); the number and what else differs follow."""
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?(e-[0-9]+)?")
+
+
+def with_base(runs: Sequence[StudyRun]) -> StudyRun:
+    """Of runs that share a base, the one that evaluates it: the first made to do so, else the first that is not made yet, else the first.
+
+    So an arm or a seed may be put before those that were trained.
+    """
+    made = {id(run): (run.config.path / "config.toml").is_file() for run in runs}
+    evaluates = (run for run in runs if made[id(run)] and RunDirectory.read(run.config.path).config.evaluation.before)
+    return next(evaluates, next((run for run in runs if not made[id(run)]), runs[0]))
 
 
 def run_directory(run: StudyRun) -> RunDirectory:
