@@ -5,19 +5,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from types import MappingProxyType
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from counterpoise.ranges import Share
 from counterpoise.settings import settings
 from counterpoise.tasks.generators.fact_tables import CAPITALS, COUNTS, ELEMENTS, NAMES, PLANETS, POLYGONS
 from counterpoise.tasks.shared.aliases import AliasVerifier, alias_gold
 from counterpoise.tasks.shared.identity import Split
+from counterpoise.tasks.shared.ordinals import ORDINALS
 from counterpoise.tasks.shared.splits import content_id, on_side
 from counterpoise.types import Problem
 
 __all__ = ["Fact", "Facts"]
-
-_ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 
 
 class Fact(NamedTuple):
@@ -93,7 +92,7 @@ def _elements() -> Iterator[Fact]:
 
 
 def _planets() -> Iterator[Fact]:
-    for ordinal, planet in zip(_ORDINALS, PLANETS.split("; "), strict=True):
+    for ordinal, planet in zip(ORDINALS, PLANETS.split("; "), strict=True):
         yield Fact("planet", f"Which is the {ordinal} planet from the Sun?", tuple(planet.split("/")))
 
 
