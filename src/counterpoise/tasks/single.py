@@ -24,6 +24,7 @@ PLACES: Final[Mapping[str, str]] = {
     "snippets": "counterpoise.tasks.generators.snippets:Snippets",
     "ranks": "counterpoise.tasks.generators.ranks:Ranks",
     "letters": "counterpoise.tasks.generators.letters:Letters",
+    "capitals": "counterpoise.tasks.generators.capitals:Capitals",
     "jsonl": "counterpoise.tasks.sources.files:JsonlTask",
     "parquet": "counterpoise.tasks.sources.files:ParquetTask",
     "gsm8k": "counterpoise.tasks.sources.gsm8k:Gsm8k",

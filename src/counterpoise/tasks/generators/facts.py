@@ -16,7 +16,7 @@ from counterpoise.tasks.shared.ordinals import ORDINALS
 from counterpoise.tasks.shared.splits import content_id, on_side
 from counterpoise.types import Problem
 
-__all__ = ["Fact", "Facts"]
+__all__ = ["Fact", "Facts", "pairs"]
 
 
 class Fact(NamedTuple):
@@ -73,19 +73,20 @@ def _facts() -> tuple[Fact, ...]:
     return (*_capitals(), *_elements(), *_planets(), *_numbers(), *_names(), *_products())
 
 
-def _pairs(table: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+def pairs(table: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What is asked about and the answers to it, of a table of `fact_tables`."""
     for entry in table.split(";"):
         key, _, answers = entry.strip().partition("=")
         yield key, tuple(answers.split("/"))
 
 
 def _capitals() -> Iterator[Fact]:
-    for country, answers in _pairs(CAPITALS):
+    for country, answers in pairs(CAPITALS):
         yield Fact("capital", f"What is the capital of {country}?", answers)
 
 
 def _elements() -> Iterator[Fact]:
-    for number, (symbol, names) in enumerate(_pairs(ELEMENTS), start=1):
+    for number, (symbol, names) in enumerate(pairs(ELEMENTS), start=1):
         yield Fact("element", f"Which chemical element has the symbol {symbol}?", names)
         yield Fact("element", f"What is the chemical symbol of {names[0]}?", (symbol,))
         yield Fact("number", f"What is the atomic number of {names[0]}?", (str(number),))
@@ -97,15 +98,15 @@ def _planets() -> Iterator[Fact]:
 
 
 def _numbers() -> Iterator[Fact]:
-    for polygon, sides in _pairs(POLYGONS):
+    for polygon, sides in pairs(POLYGONS):
         article = "an" if polygon[0] in "aeiou" else "a"
         yield Fact("number", f"How many sides does {article} {polygon} have?", sides)
-    for thing, count in _pairs(COUNTS):
+    for thing, count in pairs(COUNTS):
         yield Fact("number", f"How many {thing}?", count)
 
 
 def _names() -> Iterator[Fact]:
-    for question, answers in _pairs(NAMES):
+    for question, answers in pairs(NAMES):
         yield Fact("name", question, answers)
 
 
