@@ -36,7 +36,7 @@ class Capitals:
 
     131 countries, the table of `facts`; the gold lists the name and the sentences that say no more than it, so that `qa` compares whole
     answers. Its part `f1` counts the words of such a sentence, too: not a measure of nearness here. Made for `smollm2` with the template
-    `chat` and 12 tokens.
+    `chat` and 16 tokens, which hold every such sentence.
 
     Raises:
         ConfigError: a setting is out of range; the message names it.
