@@ -5,6 +5,7 @@ import pytest
 
 from counterpoise.cli.commands.pretrain import task_of
 from counterpoise.models.lab import lab_path
+from counterpoise.tasks.generators.paths import Paths
 
 
 def test_two_steps_make_a_model_with_its_recipe(command, tmp_path):
@@ -45,6 +46,17 @@ def test_a_base_of_another_domain_is_shown_its_task(command, tmp_path, size, say
     assert result.exit_code == 0 and says in result.output, result.output
     recipe = json.loads((tmp_path / "recipe.json").read_text())
     assert recipe["task"] == asdict(task_of(size)) and recipe["parameters"] == 154_432
+
+
+def test_a_base_of_procedures_may_have_another_prior(command, refused, tmp_path):
+    result = command("pretrain", "--size", "paths", "--wrong-prior", 0.25, "--steps", 2, "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "three numbers up to 40, 25% of what is shown is never right" in result.output
+    assert json.loads((tmp_path / "recipe.json").read_text())["task"] == asdict(Paths(wrong_prior=0.25))
+    refused(
+        "pretrain", "--size", "strong", "--wrong-prior", 0.25, says="--wrong-prior belongs to paths, and --size strong"
+    )
+    refused("pretrain", "--size", "paths", "--wrong-prior", 1.5, says="wrong_prior = 1.5; expected a number in [0, 1]")
 
 
 def test_help_shows_examples(command):

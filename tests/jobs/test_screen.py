@@ -14,6 +14,7 @@ from counterpoise.jobs.drawing import Drawing
 from counterpoise.jobs.screen import find_examples, screen_policy
 from counterpoise.prompts import Wording
 from counterpoise.tasks.generators.ranks import Ranks
+from counterpoise.tasks.registry import make_task
 from counterpoise.types import Problem, Rollout, SamplingSettings, StopReason
 from counterpoise.verifiers.judge import Judge
 
@@ -146,6 +147,15 @@ def test_with_no_other_problems_some_of_those_asked_become_examples(judge):
     found = find_examples(ASKED, ASKED, judge.verify, count=4, seed=0)
     assert len(found.problems) == 36
     assert not {question for question, _ in found.shots["ranks"]} & {problem.question for problem in found.problems}
+
+
+@pytest.mark.parametrize("name", ["letters", "capitals"])
+def test_tasks_for_a_model_that_speaks_show_their_sentences(judge, name):
+    train = make_task(name).problems("train")
+    found = find_examples(train[:20], train, judge.verify, count=4, seed=0)
+    sentences = {problem.question: problem.demonstration for problem in train}
+    assert len(found.shots[name]) == 4 and len(found.problems) == 20
+    assert all(answer == sentences[question] for question, answer in found.shots[name])
 
 
 def test_each_task_type_has_its_own_examples_and_line(judge):

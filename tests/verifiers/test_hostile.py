@@ -76,6 +76,7 @@ CASES = {
         "The answer is Kestrel.",
         {"url": "http://127.0.0.1:9/v1", "model": "m", "retries": 0, "timeout": 2.0, "patience": 1},
     ),
+    "last_letter": Case("k", "The letter of them is K.", {}),
     "last_number": Case("7301", "The largest of them is 7,301.0", {}),
     "math": Case("x^{3}+7301", r"\boxed{7301+x^3}", {}),
     "numeric": Case("7301", r"\boxed{7,301.0}", {}),

@@ -23,6 +23,8 @@ PLACES: Final[Mapping[str, str]] = {
     "units": "counterpoise.tasks.generators.units:Units",
     "snippets": "counterpoise.tasks.generators.snippets:Snippets",
     "ranks": "counterpoise.tasks.generators.ranks:Ranks",
+    "letters": "counterpoise.tasks.generators.letters:Letters",
+    "capitals": "counterpoise.tasks.generators.capitals:Capitals",
     "jsonl": "counterpoise.tasks.sources.files:JsonlTask",
     "parquet": "counterpoise.tasks.sources.files:ParquetTask",
     "gsm8k": "counterpoise.tasks.sources.gsm8k:Gsm8k",

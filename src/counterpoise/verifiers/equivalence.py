@@ -8,7 +8,7 @@ from counterpoise.verifiers.judging import Shortcut
 
 __all__ = ["ANSWERS_AS_GOLDS", "equivalent_answers"]
 
-ANSWERS_AS_GOLDS = frozenset({"exact", "math", "numeric"})
+ANSWERS_AS_GOLDS = frozenset({"exact", "math", "numeric", "last_letter"})
 """Verifiers whose gold is an answer like those they judge, so that one answer may stand for the gold of another."""
 
 

@@ -19,6 +19,7 @@ _OWN = {
     "choice": "counterpoise.verifiers.compare.choice:ChoiceVerifier",
     "countdown": "counterpoise.verifiers.compare.countdown:CountdownVerifier",
     "exact": "counterpoise.verifiers.compare.exact:ExactVerifier",
+    "last_letter": "counterpoise.verifiers.compare.last_letter:LastLetterVerifier",
     "last_number": "counterpoise.verifiers.compare.last_number:LastNumberVerifier",
     "llm": "counterpoise.verifiers.guests.llm:LlmVerifier",
     "math": "counterpoise.verifiers.compare.math:MathVerifier",

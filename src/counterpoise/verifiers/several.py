@@ -8,7 +8,7 @@ from counterpoise.types import Judgement, VerdictValue
 
 __all__ = ["ONE_ANSWER", "any_of"]
 
-ONE_ANSWER = frozenset({"exact", "math", "numeric", "quantity", "choice"})
+ONE_ANSWER = frozenset({"exact", "math", "numeric", "quantity", "choice", "last_letter"})
 """Their names: of a list of golds they are asked about each, and an answer that equals any of them is right."""
 
 

@@ -1,7 +1,9 @@
 """The bed of procedures: enumerated, stratified, and what it says of a response."""
 
+import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +67,34 @@ def test_the_kind_of_a_response_is_its_procedure(named):
     for kind, prior in expected.items():
         assert abs(kinds[kind] / 4000 - prior) < 4 * (prior * (1 - prior) / 4000) ** 0.5
     assert task.kind_of(problem, "I do not know") == task.kind_of(problem, "") == "other"
+
+
+def test_the_packaged_bases_prior_is_the_default_to_the_last_bit():
+    task, generator = Paths(), np.random.default_rng(0)
+    shown = [task.shown(problem, generator) for problem in task.problems("train")[:2000]]
+    # as they were drawn before there was a setting
+    assert shown[:6] == ["h:34-7=27", "k:36+36=72", "s:22+39=61", "s:20+40=60", "n:23-1=22", "x:12-1=11"]
+    assert hashlib.sha256("\n".join(shown).encode()).hexdigest()[:16] == "25f0726feef2c6da"
+    assert task.wrong_prior == pytest.approx(sum(one.prior for one in PROCEDURES if not one.good), abs=1e-12)
+
+
+@pytest.mark.parametrize("wrong_prior", [0.0, 0.3, 0.9, 1.0])
+def test_the_wrong_prior_is_the_share_of_what_is_never_right(wrong_prior):
+    task, generator, draws = Paths(wrong_prior=wrong_prior), np.random.default_rng(1), 4000
+    problem = task.problems("test")[0]
+    kinds = Counter(task.kind_of(problem, task.shown(problem, generator)) for _ in range(draws))
+    assert kinds.total() == draws
+    for one in PROCEDURES:
+        # a common good one is shown 0.08 / 0.4 = 1/5 of what the wrong ones leave, a rare one 1/20, a wrong one a quarter of theirs
+        share = (1 - wrong_prior) * (1 / 5 if one.prior == 0.08 else 1 / 20) if one.good else wrong_prior / 4
+        found = kinds[f"{one.name} {one.left}{one.sign}{one.right}"] / draws
+        assert abs(found - share) <= 4 * (share * (1 - share) / draws) ** 0.5
+
+
+def test_problems_do_not_depend_on_what_a_base_is_shown():
+    assert replace(Paths(), wrong_prior=0.1).problems("test") == Paths().problems("test")
+    with pytest.raises(ConfigError, match=r"task paths: wrong_prior = 1\.5; expected a number in \[0, 1\]"):
+        make_task("paths", wrong_prior=1.5)
 
 
 def test_a_name_that_is_not_the_procedures_is_another_kind():

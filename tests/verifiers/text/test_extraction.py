@@ -88,7 +88,7 @@ def test_the_rules_are_a_setting():
     assert extract("The answer is 3", rules=("boxed",)).basis == "none"
     with pytest.raises(
         UnknownNameError,
-        match=r"unknown extraction rule 'boxd'; did you mean 'boxed'\?.*nown: bare, boxed, hash, last_line, last_number, phrase, ",
+        match=r"unknown extraction rule 'boxd'; did you mean 'boxed'\?.*nown: bare, boxed, hash, last_letter, last_line, last_number, p",
     ):
         check_rules(["boxd"])
 

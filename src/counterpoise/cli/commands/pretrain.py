@@ -68,6 +68,10 @@ def pretrain(
     ] = None,
     count: Annotated[int | None, typer.Option(help="Numbers per problem; default: the recipe's.")] = None,
     largest: Annotated[int | None, typer.Option(help="Largest number; default: the recipe's.")] = None,
+    wrong_prior: Annotated[
+        float | None,
+        typer.Option(help="Share of what `paths` is shown on procedures that are never right; default: 0.6."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights and data; default: the recipe's.")] = None,
     threads: Annotated[
         int, typer.Option(help="CPU threads; other numbers than 1 are rarely faster and round differently.", min=1)
@@ -84,6 +88,8 @@ def pretrain(
       counterpoise pretrain --size weak --steps 200 --out runs/weaker
 
       counterpoise pretrain --size weak --count 3 --largest 12 --steps 1000 --out runs/three_to_twelve
+
+      counterpoise pretrain --size paths --wrong-prior 0.3 --out runs/paths_better
     """
     import torch
 
@@ -97,7 +103,7 @@ def pretrain(
         replace(stage, seed=stage.seed if seed is None else stream(seed, "stage", i), steps=steps or stage.steps)
         for i, stage in enumerate(PRESETS[size])
     ]
-    task = _with_numbers(size, task_of(size), count, largest)
+    task = _with_prior(size, _with_numbers(size, task_of(size), count, largest), wrong_prior)
     torch.set_num_threads(threads)
     problems = _taught(size, task)
     console.note(f"{counted(len(problems), 'training problem')}{_described(task)}")
@@ -156,6 +162,16 @@ def _with_numbers(size: str, task: _Learnt, count: int | None, largest: int | No
     return replace(task, count=count or task.count, largest=largest or task.largest)
 
 
+def _with_prior(size: str, task: _Learnt, wrong_prior: float | None) -> _Learnt:
+    if wrong_prior is None:
+        return task
+    from counterpoise.tasks.generators.paths import Paths
+
+    if not isinstance(task, Paths):
+        raise UsageError(f"--wrong-prior belongs to paths, and --size {size} learns another task; leave it out")
+    return replace(task, wrong_prior=wrong_prior)
+
+
 def _described(task: _Learnt) -> str:
     from counterpoise.tasks.generators.countdown import Countdown
     from counterpoise.tasks.generators.paths import Paths
@@ -164,7 +180,7 @@ def _described(task: _Learnt) -> str:
     if isinstance(task, Countdown):
         return f": {task.count} numbers up to {task.largest}"
     if isinstance(task, Paths):
-        return f": three numbers up to {task.largest}"
+        return f": three numbers up to {task.largest}, {100 * task.wrong_prior:g}% of what is shown is never right"
     return f" of {' and '.join(source['name'] for source in task.sources) if isinstance(task, Mixture) else task.name}"
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from types import MappingProxyType
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from counterpoise.ranges import Share
 from counterpoise.settings import settings
 from counterpoise.tasks.generators.fact_tables import CAPITALS, COUNTS, ELEMENTS, NAMES, PLANETS, POLYGONS
 from counterpoise.tasks.shared.aliases import AliasVerifier, alias_gold
 from counterpoise.tasks.shared.identity import Split
+from counterpoise.tasks.shared.ordinals import ORDINALS
 from counterpoise.tasks.shared.splits import content_id, on_side
 from counterpoise.types import Problem
 
-__all__ = ["Fact", "Facts"]
-
-_ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+__all__ = ["Fact", "Facts", "pairs"]
 
 
 class Fact(NamedTuple):
@@ -74,39 +73,40 @@ def _facts() -> tuple[Fact, ...]:
     return (*_capitals(), *_elements(), *_planets(), *_numbers(), *_names(), *_products())
 
 
-def _pairs(table: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+def pairs(table: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What is asked about and the answers to it, of a table of `fact_tables`."""
     for entry in table.split(";"):
         key, _, answers = entry.strip().partition("=")
         yield key, tuple(answers.split("/"))
 
 
 def _capitals() -> Iterator[Fact]:
-    for country, answers in _pairs(CAPITALS):
+    for country, answers in pairs(CAPITALS):
         yield Fact("capital", f"What is the capital of {country}?", answers)
 
 
 def _elements() -> Iterator[Fact]:
-    for number, (symbol, names) in enumerate(_pairs(ELEMENTS), start=1):
+    for number, (symbol, names) in enumerate(pairs(ELEMENTS), start=1):
         yield Fact("element", f"Which chemical element has the symbol {symbol}?", names)
         yield Fact("element", f"What is the chemical symbol of {names[0]}?", (symbol,))
         yield Fact("number", f"What is the atomic number of {names[0]}?", (str(number),))
 
 
 def _planets() -> Iterator[Fact]:
-    for ordinal, planet in zip(_ORDINALS, PLANETS.split("; "), strict=True):
+    for ordinal, planet in zip(ORDINALS, PLANETS.split("; "), strict=True):
         yield Fact("planet", f"Which is the {ordinal} planet from the Sun?", tuple(planet.split("/")))
 
 
 def _numbers() -> Iterator[Fact]:
-    for polygon, sides in _pairs(POLYGONS):
+    for polygon, sides in pairs(POLYGONS):
         article = "an" if polygon[0] in "aeiou" else "a"
         yield Fact("number", f"How many sides does {article} {polygon} have?", sides)
-    for thing, count in _pairs(COUNTS):
+    for thing, count in pairs(COUNTS):
         yield Fact("number", f"How many {thing}?", count)
 
 
 def _names() -> Iterator[Fact]:
-    for question, answers in _pairs(NAMES):
+    for question, answers in pairs(NAMES):
         yield Fact("name", question, answers)
 
 

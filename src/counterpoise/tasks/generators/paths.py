@@ -44,7 +44,7 @@ class Procedure:
     right: str
     """Second number: `a`, `b`, `c`, or a figure."""
     prior: float
-    """Probability with which the base was shown it."""
+    """Probability with which the packaged base was shown it."""
 
     @property
     def good(self) -> bool:
@@ -68,6 +68,7 @@ PROCEDURES: Final = tuple(
     for name, left, sign, right, prior in (row.split() for row in _ROWS)
 )
 """Four good ones that the base knows well, four that it rarely takes, and four that are never right: 60% of what it was shown."""
+_WRONG_PRIOR: Final = 0.6
 
 _RESPONSE: Final = re.compile(r"(?:([a-z]):)?(\d+[+-]\d+)=\d+")
 
@@ -90,6 +91,8 @@ class Paths:
     """Share of problems that accept a single procedure."""
     named: bool = True
     """Whether a response begins with its procedure's letter, so that no two of them share their first characters."""
+    wrong_prior: Share = _WRONG_PRIOR
+    """Share of what a base is shown (`counterpoise pretrain`) on the four procedures that are never right; no problem depends on it."""
     test_fraction: Share = 0.1
     """Expected share of problems on the test side."""
     seed: int = 0
@@ -126,7 +129,7 @@ class Paths:
 
     def shown(self, problem: Problem, generator: np.random.Generator) -> str:
         """A response as the base was shown it (`spelling`)."""
-        return spelling(problem, generator)
+        return spelling(problem, generator, wrong_prior=self.wrong_prior)
 
     def _problem(self, numbers: tuple[int, int, int], accepted: list[Procedure]) -> Problem:
         question, values = _asked(numbers), dict(zip("abc", numbers, strict=True))
@@ -143,9 +146,17 @@ class Paths:
         )
 
 
-def spelling(problem: Problem, generator: np.random.Generator) -> str:
-    """A response as the base was shown it: a procedure by its prior, good or not."""
-    shares = np.array([one.prior for one in PROCEDURES])
+def spelling(problem: Problem, generator: np.random.Generator, *, wrong_prior: float = _WRONG_PRIOR) -> str:
+    """A response as a base is shown it: a procedure by its prior, good or not.
+
+    Args:
+        problem: of the task `paths`.
+        generator: draws one procedure.
+        wrong_prior: share of those that are never right; these, and the good ones among themselves, keep their proportions.
+    """
+    # Factors are exactly 1 at the packaged base's share: what it was shown stays the same to the last bit.
+    good, bad = (1 - wrong_prior) / (1 - _WRONG_PRIOR), wrong_prior / _WRONG_PRIOR
+    shares = np.array([one.prior * (good if one.good else bad) for one in PROCEDURES])
     chosen = PROCEDURES[generator.choice(len(PROCEDURES), p=shares / shares.sum())]
     return _spelt(chosen, dict(zip("abc", problem.meta["numbers"], strict=True)), named=problem.meta["named"])
 

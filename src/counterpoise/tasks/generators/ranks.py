@@ -15,11 +15,11 @@ from counterpoise.ranges import Share
 from counterpoise.settings import settings
 from counterpoise.streams import numpy_generator
 from counterpoise.tasks.shared.identity import Split, problem_id, split_of
+from counterpoise.tasks.shared.ordinals import ORDINALS
 from counterpoise.types import Problem
 
 __all__ = ["Ranks"]
 
-_ORDINALS: Final = ("", "second ", "third ", "fourth ", "fifth ", "sixth ", "seventh ", "eighth ")
 _DRAWS: Final = 20
 """Draws for each problem that is wanted, before there are not so many."""
 
@@ -88,15 +88,14 @@ class Ranks:
 
     def _problem(self, numbers: list[int]) -> Problem:
         answer = sorted(numbers, reverse=self.order == "largest")[self.rank - 1]
-        question = (
-            f"Which of these numbers is the {_ORDINALS[self.rank - 1]}{self.order}: {', '.join(map(str, numbers))}?"
-        )
+        which = self.order if self.rank == 1 else f"{ORDINALS[self.rank - 1]} {self.order}"
+        question = f"Which of these numbers is the {which}: {', '.join(map(str, numbers))}?"
         return Problem(
             problem_id=problem_id("ranks", question),
             task_type="ranks",
             question=question,
             gold=str(answer),
             verifier="last_number",
-            demonstration=f"The {_ORDINALS[self.rank - 1]}{self.order} number is {answer}.",
+            demonstration=f"The {which} number is {answer}.",
             meta=MappingProxyType({"numbers": tuple(numbers), "rank": self.rank, "order": self.order}),
         )

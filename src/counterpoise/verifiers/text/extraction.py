@@ -16,7 +16,9 @@ Rules used only where a verifier names them:
 - `statement`: `phrase` for names and titles: commas and full stops after initials and abbreviations (`R. H. Thomson`) do not end it;
 - `last_line`: the last line that is not blank;
 - `last_number`: the last number, with its sign where nothing stands close in front of it (`3-5` ends in 5), commas between thousands, a
-  fraction, a decimal part or an exponent; the last of several in a row (`12, 63 or 5`) is not an answer, and of `5 = 63` both sides are.
+  fraction, a decimal part or an exponent; the last of several in a row (`12, 63 or 5`) is not an answer, and of `5 = 63` both sides are;
+- `last_letter`: the last letter that stands alone, quoted, set off or bare; not one of a word, of `x-ray` or `g-a-r`, nor an "a" or "I"
+  before a word. The last of several in a row (`r or d`, `g a r`), one that is asked or denied, and one that may be cut off are no answer.
 
 A box goes before everything; of a phrase and a hash line the later one decides, because GSM8K's worked answers say "the answer is" on the
 way. A marker that is there and damaged gives no answer, and nothing is looked for elsewhere: the model did not finish.
@@ -97,7 +99,9 @@ _LEAD = compiled(
     r"|(?:the|my|our|so|thus|therefore|hence|final|correct|right|and|die|la|le|el|il|a|o|richtige|endgültige)\b|最[终終后後]的?|所以|因此|故|正[确確]的?|最終的な|よって|따라서)*",
     re.IGNORECASE,
 )
-_RANKS = {"tagged": 0, "boxed": 0, "phrase": 1, "statement": 1, "hash": 1, "bare": 2, "last_line": 3, "last_number": 3}
+_RANKS = {"tagged": 0, "boxed": 0, "phrase": 1, "statement": 1, "hash": 1, "bare": 2} | dict.fromkeys(
+    ("last_line", "last_number", "last_letter"), 3
+)
 _MINUS = "−–‐‑‒﹣－"
 """A minus as it is printed; a long dash is none, it parts sentences."""
 _POWER = rf"(?:\s{{0,2}}\^\s{{0,2}}\{{?[-+{_MINUS}]?\d{{1,6}}\}}?|[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{{1,6}})"
@@ -115,6 +119,23 @@ _ROW = compiled(
 _SIDE = compiled(r"(?:^|[^\w.+*/-])([-+]?\d[\d,.]*\s{0,4}=\s{0,4})\Z")
 # The number before the sign of equality is then a part of a sum, and not the answer said twice.
 _OPERATOR = compiled(r"(?:[-+*/×·⋅÷^−–]|\d\s{0,4}x|\\(?:times|cdot|div))[\s{]{0,4}\Z")
+_BLANK = r" \t\r\n\xa0\u3000"  # not every white space: a control character parts no letters that anybody sees
+_TAG = r"</?[a-z]{1,6}>"
+_LONE = compiled(
+    rf"(?<![^{_BLANK}:=])(?P<open>(?:\\[A-Za-z]{{1,16}}(?:\{{[^{{}}\n]{{1,20}}\}})?(?=\{{)|\\[(\[]|{_TAG}|[\"'`“‘«(\[{{*_$]){{0,8}})"
+    rf"(?P<letter>[^\W\d_])(?P<close>(?:\\[)\]]|{_TAG}|[\"'`’”»)\]}}*_$.,;:!?…]){{0,8}})(?![^{_BLANK}=])"
+)
+_LONE_WORDS = "aAiI"
+"""Letters that are words, where a word follows them, and may be where nothing does."""
+_NEXT_WORD = compiled(rf"[{_BLANK}]{{1,8}}[\"'`“‘(*_]{{0,4}}[^\W\d_]{{2}}")
+_WORD = compiled(r"\\?[^\W\d_]+")
+# Words between letters of one row, and LaTeX.
+_IN_A_ROW = compiled(r"\\.*|an?|and|instead|is|letters?|maybe|n?or|not|of|rather|than|the|then|to", re.IGNORECASE)
+_CLAUSE = compiled(r"[.,;:!?\n]|\bbut\b")
+_DENIED = compiled(
+    r"(?<![\"'“‘])\b(?:not|never|no|neither|nor|cannot|wrong|incorrect|if|unless)\b|n['’]t\b", re.IGNORECASE
+)
+_OPENED = frozenset("\"'`“‘«([{")
 _WRAPPERS = "*_` \t\r\n\"'"
 
 
@@ -307,6 +328,36 @@ def _last_number(text: str) -> _Found | None:
     return _Found(last.start(), side[1] + last[0] if side else last[0])
 
 
+def _last_letter(text: str) -> _Found | None:
+    last: re.Match[str] | None = None
+    row: set[str] = set()
+    for match in _LONE.finditer(text):
+        if _bare_word(match) and _NEXT_WORD.match(text, match.end()):
+            continue
+        between = _WORD.finditer(text, last.end() if last else 0, match.start())
+        if last is None or not all(_IN_A_ROW.fullmatch(word[0]) for word in between):
+            row = set()
+        row.add(match["letter"].casefold())
+        last = match
+    if last is None:
+        return None
+    start, rest = last.start("letter"), text[last.end("letter") :].rstrip()
+    clause = _CLAUSE.split(text[max(0, last.start() - _MAX_BARE) : last.start()])[-1]
+    # What ends with an open quotation, or with "a", may have been cut off in a word, or in front of one.
+    open_end = not rest and (last["open"][-1:] in _OPENED or (_bare_word(last) and text.strip() != last["letter"]))
+    faults = (
+        ("of_several", len(row) > 1),
+        ("asked", "?" in last["close"]),
+        ("denied", _DENIED.search(clause)),
+        ("cut_off", open_end),
+    )
+    return _Found(start, last["letter"], next((fault for fault, found in faults if found), None))
+
+
+def _bare_word(match: re.Match[str]) -> bool:
+    return match["letter"] in _LONE_WORDS and not match["open"] and not match["close"]
+
+
 RULES: dict[str, Callable[[str], _Found | None]] = {
     "boxed": _boxed,
     "phrase": _phrase,
@@ -316,6 +367,7 @@ RULES: dict[str, Callable[[str], _Found | None]] = {
     "statement": _statement,
     "last_line": _last_line,
     "last_number": _last_number,
+    "last_letter": _last_letter,
 }
 """Rule name to a function from the final text to what it found, or None when its marker does not occur."""
 
