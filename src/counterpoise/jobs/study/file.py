@@ -14,7 +14,7 @@ from counterpoise.config import RunConfig
 from counterpoise.config.base import Section, component_fault
 from counterpoise.errors import ConfigError, UsageError
 from counterpoise.evaluation.statistics.places import axis_text
-from counterpoise.jobs.study.runs import Study, StudyRun, with_base
+from counterpoise.jobs.study.runs import Study, StudyRun, base_run
 from counterpoise.ranges import Count
 from counterpoise.runfile import parse_config
 from counterpoise.tables import copied, extended, merge_tables, read_run_tables, read_tables
@@ -123,7 +123,7 @@ def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
                 )
                 alike.setdefault(_scored(config, in_grid=in_grid), []).append(run)
                 runs.append(run)
-    bases = {id(run): with_base(own).config.path for own in alike.values() for run in own}
+    bases = {id(run): base_run(own).config.path for own in alike.values() for run in own}
     runs = [_on_base(run, bases[id(run)]) for run in runs]
     for run in runs:
         _refuse_alike(run, known, path)

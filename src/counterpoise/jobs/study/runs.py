@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from counterpoise.engines.local.observer import Observer
     from counterpoise.evaluation.summary import EvaluationResult
 
-__all__ = ["Study", "StudyRun", "run_directory", "with_base"]
+__all__ = ["Study", "StudyRun", "base_run", "run_directory"]
 
 _T = TypeVar("_T")
 
@@ -288,7 +288,7 @@ _COLDER = "evaluation-t"
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?(e-[0-9]+)?")
 
 
-def with_base(runs: Sequence[StudyRun]) -> StudyRun:
+def base_run(runs: Sequence[StudyRun]) -> StudyRun:
     """Of runs that share a base, the one that evaluates it: the first made to do so, else the first that is not made yet, else the first.
 
     So an arm or a seed may be put before those that were trained.
