@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from counterpoise.engines.arguments import is_number
 from counterpoise.engines.verl.hydra import compose_config
 from counterpoise.errors import UsageError
 
@@ -70,7 +71,7 @@ def _hold_kinds(given: Any, usual: Any, key: str) -> None:
         if isinstance(given, (str, list, dict)):  # any text is true in Python, `no` too
             raise UsageError(f"{key}={given}: give true or false")
     elif isinstance(usual, (int, float)) and key not in _TEXT_TOO and given is not None:
-        number = isinstance(given, (int, float)) and not isinstance(given, bool) and not math.isnan(given)
+        number = is_number(given) and not math.isnan(given)
         if not number:
             raise UsageError(f"{key}={given}: give a number; without it it is {usual:g}")
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from counterpoise.engines.arguments import is_number
 from counterpoise.engines.watch import is_own
 from counterpoise.errors import CounterpoiseError, UsageError
 
@@ -113,7 +114,7 @@ def _check_ours(found: Callable[..., Any], given: Mapping[str, Any]) -> None:
         workers = own.get("workers_per_node", 0)
         if type(workers) is not int or workers < 0:
             raise UsageError(f"workers_per_node={workers!r}: give the number of processes on each node, or 0")
-        if "wrong" in own and (isinstance(own["wrong"], bool) or not isinstance(own["wrong"], (int, float))):
+        if "wrong" in own and not is_number(own["wrong"]):
             raise UsageError(f"wrong={own['wrong']!r}: give a number, the score of what is not right")
         if "run" in own and not (isinstance(own["run"], str) and Path(own["run"]).is_file()):
             raise UsageError(f"run={own['run']}: there is no such file; give launch.toml of the run's directory")

@@ -12,7 +12,7 @@ from typing import Any
 from counterpoise.build.credit import alone_in_group
 from counterpoise.config import CreditConfig, RunConfig
 from counterpoise.credit import RULES, Needs, needs_of
-from counterpoise.engines.arguments import check_reward_range, check_timeout
+from counterpoise.engines.arguments import check_reward_range, check_timeout, is_number
 from counterpoise.engines.outside import OutsideCredit, compose
 from counterpoise.errors import ConfigError, UsageError, nearest
 from counterpoise.runfile import setting_places
@@ -135,7 +135,7 @@ def verl_settings(table: Mapping[str, Any] | None) -> VerlSettings:
             "algorithm.counterpoise.remove_rows=True with filter=none: one removes rows that the other keeps; leave one out"
         )
     unscored = own.get("max_unscored", RunConfig().verification.max_unscored)
-    if isinstance(unscored, bool) or not isinstance(unscored, (int, float)) or not 0.0 <= unscored <= 1.0:
+    if not is_number(unscored) or not 0.0 <= unscored <= 1.0:
         raise ConfigError(f"algorithm.counterpoise.max_unscored={unscored!r}: give a share in [0, 1]")
     timeout = own.get("reward_timeout", _PATIENCE)
     check_timeout(timeout, name="algorithm.counterpoise.reward_timeout", none="null")
