@@ -126,7 +126,7 @@ def test_an_empty_split_is_refused(refused, run_file, jsonl, tiny_policy):
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("tasks.name=cuntdown", "unknown task 'cuntdown'; did you mean 'countdown'? Known: arithmetic, choice, countdown"),
+        ("tasks.name=cuntdown", "unknown task 'cuntdown'; did you mean 'countdown'? Known: arithmetic, capitals, choice, countdown"),
         ("credit.rule=weighted_reinforc", "unknown credit.rule 'weighted_reinforc'; did you mean 'weighted_reinforce'?"),
         ("credit.emphasis=fokal", "unknown credit.emphasis 'fokal'; did you mean 'focal'?"),
         ("credit.controller=constnt", "unknown credit.controller 'constnt'; did you mean 'constant'?"),

@@ -188,6 +188,16 @@ def test_an_arm_may_be_put_before_those_that_were_trained(write):
     assert all(run.base_result() is not None and run.result() is not None for run in study.runs)
 
 
+def test_a_study_without_the_arm_that_has_the_base_is_refused_until_one_can_evaluate_it(write):
+    load_study(write(seeds=[0])).train()
+    left = {"psr": {"credit": {"rule": "psr"}}}
+    with pytest.raises(ConfigError, match="holds the evaluation of their base"):
+        load_study(write(left, seeds=[0]))
+    study = load_study(write(left, seeds=[0, 1]))  # a new one evaluates it
+    assert study.train() == []
+    assert all(run.base_result() is not None for run in study.runs)
+
+
 def test_where_the_run_with_the_base_is_gone_the_next_new_one_evaluates_it(write):
     study = load_study(write(seeds=[0]))
     study.train()

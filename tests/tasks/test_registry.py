@@ -22,7 +22,8 @@ def test_settings_arrive() -> None:
 
 def test_unknown_task_names_the_nearest() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"unknown task 'gms8k'; did you mean 'gsm8k'\? Known: arithmetic, choice, countdown"
+        UnknownNameError,
+        match=r"unknown task 'gms8k'; did you mean 'gsm8k'\? Known: arithmetic, capitals, choice, countdown",
     ):
         make_task("gms8k")
 

@@ -289,13 +289,22 @@ _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?(e-[0-9]+)?")
 
 
 def base_run(runs: Sequence[StudyRun]) -> StudyRun:
-    """Of runs that share a base, the one that evaluates it: the first made to do so, else the first that is not made yet, else the first.
+    """Of runs that share a base, the one that evaluates it: the first made to do so, else the first that is not made yet.
 
     So an arm or a seed may be put before those that were trained.
+
+    Raises:
+        ConfigError: all are made and none has it.
     """
     made = {id(run): (run.config.path / "config.toml").is_file() for run in runs}
     evaluates = (run for run in runs if made[id(run)] and RunDirectory.read(run.config.path).config.evaluation.before)
-    return next(evaluates, next((run for run in runs if not made[id(run)]), runs[0]))
+    found = next(evaluates, next((run for run in runs if not made[id(run)]), None))
+    if found is None:
+        raise ConfigError(
+            f"none of the runs in {runs[0].config.path.parent} that the study has left holds the evaluation of their base, which was made "
+            "with an arm or a seed that it no longer has; put that one back, or add one that is new"
+        )
+    return found
 
 
 def run_directory(run: StudyRun) -> RunDirectory:
