@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from counterpoise.cli import console
 from counterpoise.config import RunConfig
+from counterpoise.config.describe import toml_value
 from counterpoise.diagnostics.advice.profile import Profile
 from counterpoise.diagnostics.advice.result import Choice, Status, Urgency
 from counterpoise.diagnostics.advice.screen import Screen
@@ -194,7 +194,7 @@ def show_sizes(sizes: Sequence[Choice], times: str) -> None:
 def _typed(choice: Choice) -> str:
     value = choice.value
     if isinstance(value, tuple):
-        return json.dumps(value, separators=(",", ":"))
+        return toml_value(value)
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -11,7 +11,7 @@ from counterpoise.diagnostics.advice.result import Finding, Urgency
 from counterpoise.diagnostics.advice.thresholds import Thresholds
 from counterpoise.text import counted
 
-__all__ = ["MEASURED", "Intensity", "LabRuns", "intensities", "intensity_findings"]
+__all__ = ["MEASURED", "Intensity", "LabRuns", "intensities", "intensity_findings", "most_seen"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +128,14 @@ def intensities(plan: Plan) -> tuple[Intensity, ...]:
     )
 
 
+def most_seen(plan: Plan) -> Intensity | None:
+    """Of the task type whose problems are drawn most often; None where the plan does not know its problems."""
+    return max(intensities(plan), key=lambda one: one.rollouts, default=None)
+
+
 def intensity_findings(plan: Plan, t: Thresholds) -> Iterator[Finding]:
     """About the problems seen most often: between which measured runs that lies, where those began to lose, and which rule pays."""
-    most = max(intensities(plan), key=lambda one: one.rollouts, default=None)
+    most = most_seen(plan)
     if most is None:
         return
     of = f" of the task type {most.task_type}" if most.task_type else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from counterpoise.diagnostics.advice.intensity import intensities
+from counterpoise.diagnostics.advice.intensity import most_seen
 from counterpoise.diagnostics.advice.profile import Plan
 from counterpoise.diagnostics.advice.result import Choice
 from counterpoise.diagnostics.advice.thresholds import Thresholds
@@ -22,8 +22,8 @@ def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
 
     A run file that has the guard keeps it as it is.
     """
-    most = max((one.rollouts for one in intensities(plan)), default=0.0)
-    if most <= t.seen_often or not plan.held_out or _GUARD in plan.guards:
+    most = most_seen(plan)
+    if most is None or most.rollouts <= t.seen_often or not plan.held_out or _GUARD in plan.guards:
         return
     yield Choice(
         key="guards.names",

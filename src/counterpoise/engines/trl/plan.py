@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from counterpoise.build.checks import check_policy
+from counterpoise.engines.arguments import is_number
 from counterpoise.engines.trl.checks import check_given
 from counterpoise.engines.trl.launch import TABLE
 from counterpoise.errors import UsageError
@@ -88,7 +89,7 @@ def _check_own(request: LaunchRequest, facts: Surroundings, own: Mapping[str, An
             continue
         value, config = own[name], request.config
         whole = name == "num_generations"
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        if not is_number(value) or (whole and not isinstance(value, int)):
             raise UsageError(f"--engine {name}={value}: give a {'whole ' if whole else ''}number")
         changed = getattr(config, section).model_copy(update={key: value})
         try:

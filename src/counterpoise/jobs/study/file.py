@@ -123,7 +123,9 @@ def load_study(path: Path, measured: Sequence[str] = ()) -> Study:
                 )
                 alike.setdefault(_scored(config, in_grid=in_grid), []).append(run)
                 runs.append(run)
-    bases = {id(run): base_run(own).config.path for own in alike.values() for run in own}
+    bases: dict[int, Path] = {}
+    for sharing in alike.values():
+        bases |= dict.fromkeys(map(id, sharing), base_run(sharing).config.path)
     runs = [_on_base(run, bases[id(run)]) for run in runs]
     for run in runs:
         _refuse_alike(run, known, path)

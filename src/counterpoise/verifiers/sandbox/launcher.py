@@ -344,26 +344,24 @@ def _end_family() -> None:
 
 def _parents() -> dict[int, int]:
     """The parent of every process that can be seen."""
-    parents = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                parents[int(name)] = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, ValueError, IndexError):
-                continue  # it has just ended
-    return parents
+    return _seen("stat", lambda text: int(text.rpartition(")")[2].split()[1]))
 
 
 def _users() -> set[int]:
     """The real user of every process that can be seen."""
-    users = set()
+    return set(_seen("status", lambda text: int(text.partition("\nUid:")[2].split()[0])).values())
+
+
+def _seen(file: str, read: Callable[[str], int]) -> dict[int, int]:
+    """What is read from a file of every process that can be seen."""
+    found = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
-                users.add(int(Path(f"/proc/{name}/status").read_text().partition("\nUid:")[2].split()[0]))
+                found[int(name)] = read(Path(f"/proc/{name}/{file}").read_text())
             except (OSError, ValueError, IndexError):
                 continue  # it has just ended
-    return users
+    return found
 
 
 def _queued(pid: int) -> list[int]:
