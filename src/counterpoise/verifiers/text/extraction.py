@@ -121,19 +121,30 @@ _SIDE = compiled(r"(?:^|[^\w.+*/-])([-+]?\d[\d,.]*\s{0,4}=\s{0,4})\Z")
 _OPERATOR = compiled(r"(?:[-+*/×·⋅÷^−–]|\d\s{0,4}x|\\(?:times|cdot|div))[\s{]{0,4}\Z")
 _BLANK = r" \t\r\n\xa0\u3000"  # not every white space: a control character parts no letters that anybody sees
 _TAG = r"</?[a-z]{1,6}>"
+_BEFORE_LONE = rf"(?:(?<![^{_BLANK}:=：→⇒])|(?<=[-=]>)|(?<=\w\w[—–])|(?<=[{_BLANK}][—–]))"
+"""Between letters a dash spells a word; behind a word it is a pause."""
+_OPEN_ANGLE = r"<(?![abipqsu]>)"  # `<r>`, but no tag of HTML
 _LONE = compiled(
-    rf"(?<![^{_BLANK}:=])(?P<open>(?:\\[A-Za-z]{{1,16}}(?:\{{[^{{}}\n]{{1,20}}\}})?(?=\{{)|\\[(\[]|{_TAG}|[\"'`“‘«(\[{{*_$]){{0,8}})"
-    rf"(?P<letter>[^\W\d_])(?P<close>(?:\\[)\]]|{_TAG}|[\"'`’”»)\]}}*_$.,;:!?…]){{0,8}})(?![^{_BLANK}=])"
+    rf"{_BEFORE_LONE}"
+    rf"(?P<open>(?:\\[A-Za-z]{{1,16}}(?:\{{[^{{}}\n]{{1,20}}\}})?(?=\{{)|\\[(\[]|{_TAG}|{_OPEN_ANGLE}|[\"'`“‘«(\[{{*_$]){{0,8}})"
+    rf"(?P<letter>[^\W\d_])(?P<close>(?:\\[)\]]|{_TAG}|[\"'`’”»)\]}}>*_$.,;:!?…]){{0,8}})(?![^{_BLANK}=])"
 )
+_ASKED = compiled(rf"[{_BLANK}]{{0,8}}\?")
 _LONE_WORDS = "aAiI"
 """Letters that are words, where a word follows them, and may be where nothing does."""
 _NEXT_WORD = compiled(rf"[{_BLANK}]{{1,8}}[\"'`“‘(*_]{{0,4}}[^\W\d_]{{2}}")
 _WORD = compiled(r"\\?[^\W\d_]+")
 # Words between letters of one row, and LaTeX.
-_IN_A_ROW = compiled(r"\\.*|an?|and|instead|is|letters?|maybe|n?or|not|of|rather|than|the|then|to", re.IGNORECASE)
+_IN_A_ROW = compiled(
+    r"\\.*|al(?:so|ternatively)|an?|and|as|both|either|even|instead|is|it|letters?|likely|maybe|might|may|could|be|n?or|not|of|perhaps|plus"
+    r"|possibl[ey]|probabl[ey]|rather|than|the|then|to|vs|versus|well",
+    re.IGNORECASE,
+)
 _CLAUSE = compiled(r"[.,;:!?\n]|\bbut\b")
 _DENIED = compiled(
-    r"(?<![\"'“‘])\b(?:not|never|no|neither|nor|cannot|wrong|incorrect|if|unless)\b|n['’]t\b", re.IGNORECASE
+    r"(?<![\"'“‘])\b(?:not|never|no|neither|nor|cannot|wrong|incorrect|if|unless|without|except|excluding|lack(?:s|ing)?|unlike|besides"
+    r"|(?:other|rather) than|instead of|apart from|whether)\b|n['’]t\b",
+    re.IGNORECASE,
 )
 _OPENED = frozenset("\"'`“‘«([{")
 _WRAPPERS = "*_` \t\r\n\"'"
@@ -347,7 +358,7 @@ def _last_letter(text: str) -> _Found | None:
     open_end = not rest and (last["open"][-1:] in _OPENED or (_bare_word(last) and text.strip() != last["letter"]))
     faults = (
         ("of_several", len(row) > 1),
-        ("asked", "?" in last["close"]),
+        ("asked", "?" in last["close"] or _ASKED.match(text, last.end())),
         ("denied", _DENIED.search(clause)),
         ("cut_off", open_end),
     )
