@@ -36,9 +36,20 @@ def test_what_a_guard_draws_is_part_of_the_time():
     # 512 rows x (0.01 + 0.005), and 128 x 32 draws at 0.01 every 25 steps
     assert (times.step, times.training) == pytest.approx((7.68, 100 * (7.68 + 40.96 / 25)))
     own, choices = sized(config(*GUARDED), Pace(draw=0.001, update=0.001), 10)
-    # 35934.464 s as without it, a step of 1.024 s and 4.096 s every 25 steps
-    assert choices == {"learner.steps": 30251}
+    # 35934.464 s as without it, less the first 4.096 s; a step of 1.024 s and 4.096 s every 25 steps
+    assert choices == {"learner.steps": 30248}
     assert times_of(own, Pace(draw=0.001, update=0.001)).total <= 36000
+
+
+@pytest.mark.parametrize("hours", [0.05, 0.2, 1, 3])
+def test_a_guard_draws_of_every_task_type_and_in_the_first_step(hours):
+    own, pace = config(*GUARDED), Pace(draw=0.001, update=0.001)
+    choices = {choice.key: choice.value for choice in size_to(own, pace, hours=hours, kinds=3)}
+    after = parse_config(own.model_dump(mode="json"), [f"{key}={value}" for key, value in choices.items()])
+    times = times_of(after, pace, kinds=3)
+    draws = -(-after.learner.steps // 25)  # steps 1, 26, ...
+    assert times.training == pytest.approx(after.learner.steps * times.step + draws * 3 * 128 * 32 * 0.001)
+    assert 0.8 * 3600 * hours < times.total <= 3600 * hours
 
 
 def test_evaluations_get_fewer_rollouts_and_then_fewer_problems():

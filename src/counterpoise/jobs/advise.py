@@ -22,6 +22,8 @@ from counterpoise.diagnostics.advice.result import Advice
 from counterpoise.diagnostics.advice.rules import SHARE
 from counterpoise.diagnostics.advice.screen import Screen
 from counterpoise.engines.local.assemble import Assembly, assemble, make_sampler, sampling_settings
+from counterpoise.engines.local.guarding import make_supervisor
+from counterpoise.engines.local.held_out import narrowing_of
 from counterpoise.engines.local.measured import with_precision
 from counterpoise.engines.local.order import ProblemOrder
 from counterpoise.engines.local.policy import load_policy
@@ -231,6 +233,7 @@ def _by_kind(config: RunConfig, groups: Sequence[Group]) -> list[Profile]:
 
 def _plan(config: RunConfig, assembly: Assembly, parameters: int, label: str | None) -> Plan:
     """What the run file says."""
+    guard = narrowing_of(make_supervisor(config.guards))
     return Plan(
         parameters=parameters,
         adapters=config.model.lora.rank > 0,
@@ -247,6 +250,7 @@ def _plan(config: RunConfig, assembly: Assembly, parameters: int, label: str | N
         weights=config.tasks.weights,
         held_out=_held_out(config),
         guards=tuple(config.guards.names),
+        ends_early=guard is not None and guard.finish and config.guards.act,
     )
 
 

@@ -118,19 +118,20 @@ def measure_pace(
     return Pace(draw=draw, update=taken / tokens * sum(widths) / len(widths))
 
 
-def times_of(config: RunConfig, pace: Pace) -> Times:
-    """How long the run of this configuration takes."""
+def times_of(config: RunConfig, pace: Pace, *, kinds: int = 1) -> Times:
+    """How long the run of this configuration takes on so many task types."""
     rows = config.rollout.prompts_per_step * config.rollout.group_size
     step = rows * (pace.draw + config.learner.epochs * pace.update)
     each = (config.evaluation.problems or _PROBLEMS) * config.evaluation.n
+    drawn, every = _guarding(config, pace, kinds)
     return Times(
         step=step,
-        training=config.learner.steps * (step + _guarding(config, pace)),
+        training=config.learner.steps * step + math.ceil(config.learner.steps / every) * drawn,
         evaluations=evaluations_to_come(config, 0) * each * pace.draw,
     )
 
 
-def size_to(config: RunConfig, pace: Pace, *, hours: float) -> list[Choice]:
+def size_to(config: RunConfig, pace: Pace, *, hours: float, kinds: int = 1) -> list[Choice]:
     """The settings with which the run lasts about so many hours; those that stay as they are are left out.
 
     Evaluations get 30% at most: fewer rollouts for each problem first, down to 16 or the largest k asked for, then fewer problems. Of the
@@ -150,17 +151,20 @@ def size_to(config: RunConfig, pace: Pace, *, hours: float) -> list[Choice]:
     if problems * n > allowed:
         problems = max(1, allowed // n)
     group = config.rollout.group_size
-    left = seconds - times * problems * n * pace.draw
+    drawn, every = _guarding(config, pace, kinds)
+    left = (
+        seconds - times * problems * n * pace.draw - drawn
+    )  # the guard's first time; the others are spread over the steps
     cost = group * (each + config.learner.epochs * pace.update)
     prompts = math.floor(left / cost)
     if prompts < 1:
         raise UsageError(
             f"{hours:g} hours are not enough: the {counted(group, 'response')} to one prompt take {lasting(cost)} here, and "
-            f"the evaluations at least {lasting(seconds - left)}; give more hours, a smaller model, or rollout.max_tokens "
+            f"evaluations and guards at least {lasting(seconds - left)}; give more hours, a smaller model, or rollout.max_tokens "
             f"below {config.rollout.max_tokens}"
         )
     per_step = min(config.rollout.prompts_per_step, max(1, prompts // _STEPS))
-    steps = max(1, math.floor(left / (per_step * cost + _guarding(config, pace))))
+    steps = max(1, math.floor(left / (per_step * cost + drawn / every)))
     why = f"{hours:g} h at {pace.draw:.2g} s to draw and {pace.update:.2g} s to train on a response"
     during = times - int(wanted.before) - int(wanted.after)
     minibatch = config.learner.minibatch
@@ -175,7 +179,7 @@ def size_to(config: RunConfig, pace: Pace, *, hours: float) -> list[Choice]:
     return [Choice(key=key, value=new, why=why) for key, (old, new) in sized.items() if new is not None and new != old]
 
 
-def _guarding(config: RunConfig, pace: Pace) -> float:
-    """Seconds of a step, on average, for what guard `narrowing` draws."""
+def _guarding(config: RunConfig, pace: Pace, kinds: int) -> tuple[float, int]:
+    """Seconds for what guard `narrowing` draws of so many task types, and every how many steps, from the first one on."""
     guard = narrowing_of(make_supervisor(config.guards))
-    return 0.0 if guard is None else guard.problems * guard.n * pace.draw / guard.every
+    return (0.0, 1) if guard is None else (kinds * guard.problems * guard.n * pace.draw, guard.every)

@@ -264,11 +264,38 @@ def test_few_problems_seen_often_get_the_guard_that_ends_the_run(lab):
         {"steps": 50},  # 85 times
         {"held_out": 0},
         {"guards": ("narrowing",)},  # the run file's own budget stays
+        {"guards": ()},  # and so does a run file that wants no guard
     ],
 )
 def test_elsewhere_it_is_not_advised(changes, lab):
-    plan = replace(lab, steps=200, problems={"countdown": 300}, held_out=90)
+    plan = replace(lab, steps=200, problems={"countdown": 300}, held_out=90, guards=("success",))
     assert {choice.key for choice in advise(measured(), replace(plan, **changes)).choices} == {"credit.rule"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "Guard narrowing with finish=true, recommended here, ends such a run once pass@8"),
+        (
+            {"held_out": 0},
+            "Guard narrowing, which needs test problems, and the task has none, would end such a run once",
+        ),
+        ({"guards": ()}, "The run file wants no guards (guards.names=[]), and gets none"),
+        ({"guards": ("narrowing",)}, "guards.settings.narrowing.finish=true and guards.act=true"),
+        ({"guards": ("narrowing",), "ends_early": True}, None),
+        ({"steps": 50}, None),  # 85 times
+    ],
+)
+@pytest.mark.parametrize("steps", [120, 200])  # 205 and 341 times: both words on intensity
+def test_a_word_says_what_would_end_the_run(changes, said, steps, lab):
+    plan = replace(lab, steps=steps, problems={"countdown": 300}, held_out=90, guards=("success",))
+    found = [
+        one.text
+        for one in advise(measured(), replace(plan, **changes)).findings
+        if "end" in one.text and "narrowing" in one.text
+    ]
+    found = [text for text in found if not text.startswith("Your 300")]
+    assert [said in text for text in found] == ([] if said is None else [True]), found
 
 
 @given(SHARES, SHARES, SHARES, SHARES, st.integers(0, 100), st.sampled_from((None, "nsr", "psr", "share")))

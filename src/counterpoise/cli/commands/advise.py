@@ -173,13 +173,17 @@ def _size(config: RunConfig, found: Advised, hours: float | None) -> _Sized:
 
     sizes: list[Choice] = []
     late: UsageError | None = None
+    kinds = max(1, len(found.plan.problems))
     if found.pace is not None and hours is not None:
         try:
-            sizes = size_to(followed(config, found), found.pace, hours=hours)
+            sizes = size_to(followed(config, found), found.pace, hours=hours, kinds=kinds)
+            # A run of that size may get a guard that draws: then fewer steps fit, and of so few no more is asked.
+            guarded = resized(found, followed(config, found, sizes=sizes))
+            sizes = size_to(followed(config, guarded), found.pace, hours=hours, kinds=kinds)
         except UsageError as error:
             late = error
     found = resized(found, followed(config, found, sizes=sizes))
-    times = None if found.pace is None else times_of(followed(config, found, sizes=sizes), found.pace)
+    times = None if found.pace is None else times_of(followed(config, found, sizes=sizes), found.pace, kinds=kinds)
     return _Sized(found, sizes, times, late)
 
 

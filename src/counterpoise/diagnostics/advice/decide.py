@@ -11,7 +11,7 @@ from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice, Choice, Finding, Regime, RuleVerdict, Status, Urgency
 from counterpoise.diagnostics.advice.rules import BALANCED, SHARE, balanced_rule, judge_rules
 from counterpoise.diagnostics.advice.settings import fitting_group_size, fitting_rate, matching_lambda
-from counterpoise.diagnostics.advice.stopping import stopping_choices
+from counterpoise.diagnostics.advice.stopping import stopping_choices, stopping_findings
 from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
 from counterpoise.diagnostics.reading import chance
 from counterpoise.text import counted
@@ -70,6 +70,7 @@ def advise(
         *measurement_findings(profile, plan, t),
         *plan_findings(profile, plan, t),
         *intensity_findings(plan, t),
+        *stopping_findings(plan, t),
         *_own_rule(plan, rules),
         *_certainty(profile, regime, t),
         *_of_regime(profile, regime, t),

@@ -138,4 +138,6 @@ class Plan:
     held_out: int = 0
     """Test problems of the task."""
     guards: tuple[str, ...] = ()
-    """The guards that watch."""
+    """The guards that watch; none where the run file asks for none."""
+    ends_early: bool = False
+    """Whether `narrowing` is one of them and may end the run."""

@@ -7,23 +7,22 @@ from typing import Final
 
 from counterpoise.diagnostics.advice.intensity import most_seen
 from counterpoise.diagnostics.advice.profile import Plan
-from counterpoise.diagnostics.advice.result import Choice
+from counterpoise.diagnostics.advice.result import Choice, Finding, Urgency
 from counterpoise.diagnostics.advice.thresholds import Thresholds
 
-__all__ = ["stopping_choices"]
+__all__ = ["stopping_choices", "stopping_findings"]
 
 _GUARD: Final = "narrowing"
-_BUDGET, _PROBLEMS, _N = 0.03, 128, 32
+_BUDGET, _PROBLEMS, _N, _K = 0.03, 128, 32, 8
 """What was measured (docs/log/2026-11-30-a-budget-over-three-seeds.md)."""
 
 
 def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
     """Settings of guard `narrowing` that finishes, where problems are seen more than `seen_often` times and others are held out.
 
-    A run file that has the guard keeps it as it is.
+    A run file that has the guard keeps it as it is, and so does one that asks for no guard at all.
     """
-    most = most_seen(plan)
-    if most is None or most.rollouts <= t.seen_often or not plan.held_out or _GUARD in plan.guards:
+    if not _sees_often(plan, t) or not plan.held_out or _GUARD in plan.guards or not plan.guards:
         return
     yield Choice(
         key="guards.names",
@@ -37,3 +36,27 @@ def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
     yield Choice(key=f"{settings}.n", value=_N, why="as in the runs behind this")
     if not plan.guards_act:
         yield Choice(key="guards.act", value=True, why="a guard that only watches ends nothing")
+
+
+def stopping_findings(plan: Plan, t: Thresholds) -> Iterator[Finding]:
+    """Where problems are seen so often, what the guard would do in a run that has none, or one that may not end it."""
+    if not _sees_often(plan, t) or plan.ends_early:
+        return
+    if _GUARD in plan.guards:
+        ending = (
+            f"Guard {_GUARD} is in guards.names, and ends nothing as it is set; with guards.settings.{_GUARD}.finish=true and "
+            "guards.act=true it ends such a run"
+        )
+    elif not plan.held_out:
+        ending = f"Guard {_GUARD}, which needs test problems, and the task has none, would end such a run"
+    elif not plan.guards:
+        ending = f"The run file wants no guards (guards.names=[]), and gets none; {_GUARD} with finish=true would end such a run"
+    else:
+        ending = f"Guard {_GUARD} with finish=true, recommended here, ends such a run"
+    lost = f"once pass@{_K} of held-out problems has lost more than it may, with the weights it had before"
+    yield Finding(level=Urgency.NOTE, text=f"{ending} {lost}.")
+
+
+def _sees_often(plan: Plan, t: Thresholds) -> bool:
+    most = most_seen(plan)
+    return most is not None and most.rollouts > t.seen_often
