@@ -274,3 +274,19 @@ def test_two_sandboxes_are_never_one_user(level):
             assert launcher._free_user() not in {first, 0}
             with mock.patch.object(launcher, "_users", return_value=set(range(1 << 17))):
                 assert launcher._free_user() == first  # a crowded machine still judges
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of sockets without a file are Linux's")
+def test_two_that_look_at_one_moment_are_two_users():
+    with (
+        mock.patch.object(launcher, "_users", return_value=set()),
+        mock.patch.object(launcher, "_CLAIMS", []) as claims,
+    ):
+        users = [launcher._free_user() for _ in range(3)]  # neither sees the others run yet
+        assert len(set(users)) == 3
+        taken = [int(claim.getsockname().decode().split()[-1]) for claim in claims]
+        assert taken == users
+        for claim in claims:
+            claim.close()
+        assert launcher._free_user() == users[0]  # given back with its process
+        claims[-1].close()

@@ -38,6 +38,7 @@ ROLES: Final[Mapping[str, tuple[tuple[ModuleType, ...], Callable[[], None]]]] = 
 _ARGUMENTS, _PAYLOAD, _FILTER, _INFO = 10, 11, 12, 13
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _PR_SET_CHILD_SUBREAPER, _FILTER_MODE = 1, 38, 22, 36, 2
 _FIRST_UID, _UIDS = 61184, 4096
+_CLAIMS: Final[list[socket.socket]] = []
 # Bubblewrap's own process is number 1 in the namespace that it makes.
 _FIRST_INSIDE = 2
 
@@ -115,7 +116,19 @@ def _free_user() -> int:
     """A user that runs nothing: two sandboxes of one would share its limit on processes, and their guests could meet."""
     taken = _users()
     wanted = (_FIRST_UID + (os.getpid() + more) % _UIDS for more in range(_UIDS))
-    return next((uid for uid in wanted if uid not in taken), _FIRST_UID + os.getpid() % _UIDS)
+    return next((uid for uid in wanted if uid not in taken and _claim(uid)), _FIRST_UID + os.getpid() % _UIDS)
+
+
+def _claim(uid: int) -> bool:
+    """Whether the user is this process's from now on: a name is bound by one alone of two that look at one moment."""
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        name.bind(f"\0counterpoise sandbox {uid}")
+    except OSError:
+        name.close()
+        return False
+    _CLAIMS.append(name)
+    return True
 
 
 class _Launcher:
