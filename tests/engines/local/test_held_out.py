@@ -9,15 +9,26 @@ from safetensors.torch import load_file
 
 from counterpoise.build.evaluation import first_problems
 from counterpoise.build.problems import problems_of
+from counterpoise.engines.local.dry_run import dry_run
 from counterpoise.engines.local.guarding import make_supervisor
 from counterpoise.engines.local.held_out import HeldOut, held_out_problems
 from counterpoise.engines.local.interrupt import RunInterruptedError
 from counterpoise.engines.local.loop import train
+from counterpoise.engines.local.observer import Silent
 from counterpoise.errors import DataError
 from counterpoise.jobs.study import StudyRun
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.runs.records import read_metrics
 from counterpoise.types import Problem
+
+
+class Heard(Silent):
+    def __init__(self):
+        self.lines = []
+
+    def said(self, line):
+        self.lines.append(line)
+
 
 GUARD = ('guards.names=["narrowing"]', "guards.settings.narrowing={every = 2, problems = 3, n = 4, k = 2}")
 
@@ -134,10 +145,16 @@ def test_a_run_that_loses_its_budget_of_pass_at_k_ends_with_the_weights_it_had_w
     assert cell.result().counts == cell.result(12).counts == cell.result(10).counts == result.final.counts
     assert cell.result(6).counts != [] and cell.result(7) is None
 
+    nothing = "to come: no step: the guards of the run have ended it"
+    assert nothing in dry_run(RunDirectory.open(run.path))
+    assert nothing not in dry_run(RunDirectory.planned(configure(*FINISHING, name="other")))
+
     # resumed, also where it was killed before it had written where it ended: not a step more, the same weights
     (run.path / "ended.json").unlink()
     for settings in ([], ["learner.steps=20"]):
-        again = train(RunDirectory.open(run.path, settings))
+        heard = Heard()
+        again = train(RunDirectory.open(run.path, settings), observer=heard)
+        assert nothing in heard.lines
         assert again.checkpoint.step == 9 and len(list(_metrics(run))) == 9
         assert json.loads((run.path / "ended.json").read_text()) == ended
 

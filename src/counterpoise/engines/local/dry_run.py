@@ -16,6 +16,7 @@ from counterpoise.errors import CheckpointError
 from counterpoise.learner.checkpoint import Checkpoint, CheckpointStore
 from counterpoise.processes import Processes, on_main
 from counterpoise.runs.directory import RunDirectory
+from counterpoise.runs.ended import last_step
 
 __all__ = ["dry_run"]
 
@@ -47,7 +48,7 @@ def dry_run(run: RunDirectory, *, problems: Problems | None = None) -> list[str]
     goes_on = [f"goes on after step {step} of {run.config.learner.steps}"] if step else []
     return [
         *goes_on,
-        *header(run.config, ready, guards, accelerator, step=step),
+        *header(run.config, ready, guards, accelerator, step=step, last=last_step(run.path, run.config.learner.steps)),
         *measured,
         *assembly.notices,
         *ready.remarks,

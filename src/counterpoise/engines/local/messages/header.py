@@ -21,8 +21,10 @@ _SHOWN = 5
 _HEAD, _TAIL = 160, 160
 
 
-def header(config: RunConfig, ready: Ready, guards: Supervisor, accelerator: Accelerator, *, step: int) -> list[str]:
-    """A line each on device, model, problems, first prompt and rollouts of a run that has done `step` steps.
+def header(
+    config: RunConfig, ready: Ready, guards: Supervisor, accelerator: Accelerator, *, step: int, last: int
+) -> list[str]:
+    """A line each on device, model, problems, first prompt and rollouts of a run that has done `step` steps and ends with step `last`.
 
     Raises:
         DataError: the first prompt is empty.
@@ -32,6 +34,9 @@ def header(config: RunConfig, ready: Ready, guards: Supervisor, accelerator: Acc
     chosen = first_problems(assembly.test, config.evaluation.problems)
     test = f"{len(chosen):,} of {counted(len(assembly.test), 'test problem')}" if chosen else "no test problems"
     verifiers = sorted({problem.verifier for problem in (*assembly.train, *chosen)})
+    ended = step == last < config.learner.steps
+    held_out = draws_to_come(guards, config, assembly.test, step=step)
+    to_come = f"{_to_come(config, step, len(chosen))}{_guarding(*held_out)}"
     more = f" and {len(verifiers) - _SHOWN} more" if len(verifiers) > _SHOWN else ""
     return [
         f"device: {_device(accelerator, config.run.threads)}",
@@ -39,7 +44,7 @@ def header(config: RunConfig, ready: Ready, guards: Supervisor, accelerator: Acc
         f"problems: {config.tasks.name}, {counted(len(assembly.train), 'training problem')}, {test}, judged by "
         f"{', '.join(verifiers[:_SHOWN])}{more}",
         f"prompt: {_prompt(config, ready, step)}",
-        f"to come: {_to_come(config, step, len(chosen))}{_guarding(*draws_to_come(guards, config, assembly.test, step=step))}",
+        f"to come: {'no step: the guards of the run have ended it' if ended else to_come}",
     ]
 
 
