@@ -248,10 +248,14 @@ def _tell(damages: Sequence[Damage], notes: list[str]) -> None:
         notes.append(f"{damages[0].path}: {counted(len(damages) - _DAMAGES, 'more line')} cannot be read")
 
 
+def _stepped(run: Run, of_this_name: int) -> bool:
+    return run.step is not None and (of_this_name > 1 or run.step < run.evaluations[-1].step)
+
+
 def _named(runs: Sequence[Run]) -> list[Run]:
-    """Runs of one name get their step, or else what was typed."""
+    """Runs of one name, and those shown at an earlier step than their last, get their step; what is still one gets what was typed."""
     names = [run.name for run in runs]
-    stepped = [run.name if names.count(run.name) == 1 or run.step is None else f"{run.name}@{run.step}" for run in runs]
+    stepped = [f"{run.name}@{run.step}" if _stepped(run, names.count(run.name)) else run.name for run in runs]
     final = [name if stepped.count(name) == 1 else run.target for name, run in zip(stepped, runs, strict=True)]
     return [
         replace(run, name=name, contender=run.contender and replace(run.contender, name=name))
