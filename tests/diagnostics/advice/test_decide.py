@@ -298,6 +298,13 @@ def test_a_word_says_what_would_end_the_run(changes, said, steps, lab):
     assert [said in text for text in found] == ([] if said is None else [True]), found
 
 
+def test_a_guard_that_is_not_recommended_is_not_called_so(lab):
+    plan = replace(lab, steps=200, problems={"countdown": 300}, held_out=90, guards=("success",))
+    cut_off = advise(measured(0.1, 0.5, truncated=0.7), plan)  # to be fixed first: no rule, no guard
+    assert cut_off.rule is None and not [one for one in cut_off.choices if one.key.startswith("guards.")]
+    assert not [one.text for one in cut_off.findings if one.text.startswith("Guard narrowing")]
+
+
 @given(SHARES, SHARES, SHARES, SHARES, st.integers(0, 100), st.sampled_from((None, "nsr", "psr", "share")))
 def test_whatever_was_measured_the_advice_is_whole(lab, p, further, silent, cut, problems, own):
     coverage = p + (1 - p) * further  # a problem's success rate is at most 1, so coverage is at least the pass rate

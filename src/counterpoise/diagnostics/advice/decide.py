@@ -70,7 +70,7 @@ def advise(
         *measurement_findings(profile, plan, t),
         *plan_findings(profile, plan, t),
         *intensity_findings(plan, t),
-        *stopping_findings(plan, t),
+        *(stopping_findings(plan, t) if rule is not None else ()),
         *_own_rule(plan, rules),
         *_certainty(profile, regime, t),
         *_of_regime(profile, regime, t),
