@@ -24,3 +24,8 @@ class LastLetterVerifier(ExactVerifier):
     """Compare casefolded texts."""
     rules: Rules = ("last_letter",)
     """Extraction rules that may find the answer."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever a verdict could change."""
+        return "2" + ("+ignore-case" if self.ignore_case else "")

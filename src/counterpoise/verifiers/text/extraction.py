@@ -37,6 +37,7 @@ from counterpoise.lazy import compiled
 from counterpoise.ranges import Checked, Texts
 from counterpoise.thought import final_text
 from counterpoise.types import Extraction
+from counterpoise.verifiers.text.lone_letter import lone_letter
 
 __all__ = [
     "DEFAULT_RULES",
@@ -119,34 +120,6 @@ _ROW = compiled(
 _SIDE = compiled(r"(?:^|[^\w.+*/-])([-+]?\d[\d,.]*\s{0,4}=\s{0,4})\Z")
 # The number before the sign of equality is then a part of a sum, and not the answer said twice.
 _OPERATOR = compiled(r"(?:[-+*/×·⋅÷^−–]|\d\s{0,4}x|\\(?:times|cdot|div))[\s{]{0,4}\Z")
-_BLANK = r" \t\r\n\xa0\u3000"  # not every white space: a control character parts no letters that anybody sees
-_TAG = r"</?[a-z]{1,6}>"
-_BEFORE_LONE = rf"(?:(?<![^{_BLANK}:=：→⇒])|(?<=[-=]>)|(?<=\w\w[—–])|(?<=[{_BLANK}][—–]))"
-"""Between letters a dash spells a word; behind a word it is a pause."""
-_OPEN_ANGLE = r"<(?![abipqsu]>)"  # `<r>`, but no tag of HTML
-_LONE = compiled(
-    rf"{_BEFORE_LONE}"
-    rf"(?P<open>(?:\\[A-Za-z]{{1,16}}(?:\{{[^{{}}\n]{{1,20}}\}})?(?=\{{)|\\[(\[]|{_TAG}|{_OPEN_ANGLE}|[\"'`“‘«(\[{{*_$]){{0,8}})"
-    rf"(?P<letter>[^\W\d_])(?P<close>(?:\\[)\]]|{_TAG}|[\"'`’”»)\]}}>*_$.,;:!?…]){{0,8}})(?![^{_BLANK}=])"
-)
-_ASKED = compiled(rf"[{_BLANK}]{{0,8}}\?")
-_LONE_WORDS = "aAiI"
-"""Letters that are words, where a word follows them, and may be where nothing does."""
-_NEXT_WORD = compiled(rf"[{_BLANK}]{{1,8}}[\"'`“‘(*_]{{0,4}}[^\W\d_]{{2}}")
-_WORD = compiled(r"\\?[^\W\d_]+")
-# Words between letters of one row, and LaTeX.
-_IN_A_ROW = compiled(
-    r"\\.*|al(?:so|ternatively)|an?|and|as|both|either|even|instead|is|it|letters?|likely|maybe|might|may|could|be|n?or|not|of|perhaps|plus"
-    r"|possibl[ey]|probabl[ey]|rather|than|the|then|to|vs|versus|well",
-    re.IGNORECASE,
-)
-_CLAUSE = compiled(r"[.,;:!?\n]|\bbut\b")
-_DENIED = compiled(
-    r"(?<![\"'“‘])\b(?:not|never|no|neither|nor|cannot|wrong|incorrect|if|unless|without|except|excluding|lack(?:s|ing)?|unlike|besides"
-    r"|(?:other|rather) than|instead of|apart from|whether)\b|n['’]t\b",
-    re.IGNORECASE,
-)
-_OPENED = frozenset("\"'`“‘«([{")
 _WRAPPERS = "*_` \t\r\n\"'"
 
 
@@ -340,33 +313,8 @@ def _last_number(text: str) -> _Found | None:
 
 
 def _last_letter(text: str) -> _Found | None:
-    last: re.Match[str] | None = None
-    row: set[str] = set()
-    for match in _LONE.finditer(text):
-        if _bare_word(match) and _NEXT_WORD.match(text, match.end()):
-            continue
-        between = _WORD.finditer(text, last.end() if last else 0, match.start())
-        if last is None or not all(_IN_A_ROW.fullmatch(word[0]) for word in between):
-            row = set()
-        row.add(match["letter"].casefold())
-        last = match
-    if last is None:
-        return None
-    start, rest = last.start("letter"), text[last.end("letter") :].rstrip()
-    clause = _CLAUSE.split(text[max(0, last.start() - _MAX_BARE) : last.start()])[-1]
-    # What ends with an open quotation, or with "a", may have been cut off in a word, or in front of one.
-    open_end = not rest and (last["open"][-1:] in _OPENED or (_bare_word(last) and text.strip() != last["letter"]))
-    faults = (
-        ("of_several", len(row) > 1),
-        ("asked", "?" in last["close"] or _ASKED.match(text, last.end())),
-        ("denied", _DENIED.search(clause)),
-        ("cut_off", open_end),
-    )
-    return _Found(start, last["letter"], next((fault for fault, found in faults if found), None))
-
-
-def _bare_word(match: re.Match[str]) -> bool:
-    return match["letter"] in _LONE_WORDS and not match["open"] and not match["close"]
+    found = lone_letter(text)
+    return None if found is None else _Found(found.position, found.letter, found.fault)
 
 
 RULES: dict[str, Callable[[str], _Found | None]] = {
