@@ -49,6 +49,8 @@ def test_a_guard_draws_of_every_task_type_and_in_the_first_step(hours):
     times = times_of(after, pace, kinds=3)
     draws = -(-after.learner.steps // 25)  # steps 1, 26, ...
     assert times.training == pytest.approx(after.learner.steps * times.step + draws * 3 * 128 * 32 * 0.001)
+    # evaluated are so many problems of each type, before and after
+    assert times.evaluations == pytest.approx(2 * 3 * after.evaluation.problems * after.evaluation.n * 0.001)
     assert 0.8 * 3600 * hours < times.total <= 3600 * hours
 
 

@@ -122,7 +122,7 @@ def times_of(config: RunConfig, pace: Pace, *, kinds: int = 1) -> Times:
     """How long the run of this configuration takes on so many task types."""
     rows = config.rollout.prompts_per_step * config.rollout.group_size
     step = rows * (pace.draw + config.learner.epochs * pace.update)
-    each = (config.evaluation.problems or _PROBLEMS) * config.evaluation.n
+    each = kinds * (config.evaluation.problems or _PROBLEMS) * config.evaluation.n
     drawn, every = _guarding(config, pace, kinds)
     return Times(
         step=step,
@@ -143,7 +143,7 @@ def size_to(config: RunConfig, pace: Pace, *, hours: float, kinds: int = 1) -> l
     wanted, seconds = config.evaluation, 3600.0 * hours
     times, problems, n = evaluations_to_come(config, 0), wanted.problems or _PROBLEMS, wanted.n
     each = max(pace.draw, 1e-9)
-    allowed = math.floor(_EVALUATIONS * seconds / (max(times, 1) * each))
+    allowed = math.floor(_EVALUATIONS * seconds / (max(times, 1) * kinds * each))
     least = min(n, max(_N, *(wanted.k if isinstance(wanted.k, list) else [1])))
     if problems * n > allowed:
         n = max(least, 2 ** math.floor(math.log2(max(1, allowed // problems))))
@@ -152,9 +152,8 @@ def size_to(config: RunConfig, pace: Pace, *, hours: float, kinds: int = 1) -> l
         problems = max(1, allowed // n)
     group = config.rollout.group_size
     drawn, every = _guarding(config, pace, kinds)
-    left = (
-        seconds - times * problems * n * pace.draw - drawn
-    )  # the guard's first time; the others are spread over the steps
+    # Without the guard's first time; the others are spread over the steps.
+    left = seconds - times * kinds * problems * n * pace.draw - drawn
     cost = group * (each + config.learner.epochs * pace.update)
     prompts = math.floor(left / cost)
     if prompts < 1:

@@ -283,19 +283,25 @@ def test_elsewhere_it_is_not_advised(changes, lab):
         ({"guards": ()}, "The run file wants no guards (guards.names=[]), and gets none"),
         ({"guards": ("narrowing",)}, "guards.settings.narrowing.finish=true and guards.act=true"),
         ({"guards": ("narrowing",), "ends_early": True}, None),
+        ({"guards": ("narrowing",), "ends_early": True, "held_out": 0}, "the task has none: the run is refused"),
         ({"steps": 50}, None),  # 85 times
     ],
 )
 @pytest.mark.parametrize("steps", [120, 200])  # 205 and 341 times: both words on intensity
 def test_a_word_says_what_would_end_the_run(changes, said, steps, lab):
     plan = replace(lab, steps=steps, problems={"countdown": 300}, held_out=90, guards=("success",))
-    found = [
-        one.text
-        for one in advise(measured(), replace(plan, **changes)).findings
-        if "end" in one.text and "narrowing" in one.text
-    ]
+    found = [one.text for one in advise(measured(), replace(plan, **changes)).findings if "narrowing" in one.text]
     found = [text for text in found if not text.startswith("Your 300")]
     assert [said in text for text in found] == ([] if said is None else [True]), found
+
+
+def test_how_often_problems_are_seen_counts_the_group_size_that_is_recommended(lab):
+    plan = replace(lab, steps=60, problems={"countdown": 300}, held_out=90, guards=("success",))
+    advice = advise(measured(0.07, 0.2), plan)
+    chosen = {choice.key: choice.value for choice in advice.choices}
+    # 60 x 64 x 8 / 300 = 102 times, and 205 with groups of 16
+    assert chosen["rollout.group_size"] == 16 and chosen["guards.settings.narrowing.finish"] is True
+    assert any("each be seen 205 times (60 steps of 64 x 16)" in finding.text for finding in advice.findings)
 
 
 def test_a_guard_that_is_not_recommended_is_not_called_so(lab):

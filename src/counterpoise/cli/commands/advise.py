@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -167,24 +167,57 @@ class _Sized:
 
 def _size(config: RunConfig, found: Advised, hours: float | None) -> _Sized:
     """Fit the run that follows the advice into the hours, if any, and say how long it takes."""
-    from counterpoise.cli.views.advise import followed
-    from counterpoise.jobs.advise import resized
-    from counterpoise.jobs.sizing import size_to, times_of
-
-    sizes: list[Choice] = []
     late: UsageError | None = None
-    kinds = max(1, len(found.plan.problems))
     if found.pace is not None and hours is not None:
         try:
-            sizes = size_to(followed(config, found), found.pace, hours=hours, kinds=kinds)
-            # A run of that size may get a guard that draws: then fewer steps fit, and of so few no more is asked.
-            guarded = resized(found, followed(config, found, sizes=sizes))
-            sizes = size_to(followed(config, guarded), found.pace, hours=hours, kinds=kinds)
+            return _largest(config, found, hours)
         except UsageError as error:
             late = error
+    return replace(_sized(config, found, []), late=late)
+
+
+def _largest(config: RunConfig, found: Advised, hours: float) -> _Sized:
+    """Of a run sized for the advice as it is, and one sized for what that size changes in it, the longer one that fits.
+
+    A run of more steps may get a guard that draws, with which fewer fit; one of fewer may lose it.
+
+    Raises:
+        UsageError: the time is not enough for a single prompt.
+    """
+    once = _sized(config, found, _sizes(config, found, hours))
+    try:
+        again = _sized(config, found, _sizes(config, once.found, hours))
+    except UsageError:
+        return once
+    return max(once, again, key=lambda sized: _fit(sized, hours))
+
+
+def _fit(sized: _Sized, hours: float) -> float:
+    """The hours it takes; below 0 where that is more than it may, the less the longer."""
+    taken = 0.0 if sized.times is None else sized.times.total / 3600.0
+    return taken if taken <= hours else -taken
+
+
+def _sizes(config: RunConfig, found: Advised, hours: float) -> list[Choice]:
+    from counterpoise.cli.views.advise import followed
+    from counterpoise.jobs.sizing import size_to
+
+    return [] if found.pace is None else size_to(followed(config, found), found.pace, hours=hours, kinds=_kinds(found))
+
+
+def _sized(config: RunConfig, found: Advised, sizes: Sequence[Choice]) -> _Sized:
+    """The advice for a run of these sizes, and how long it takes."""
+    from counterpoise.cli.views.advise import followed
+    from counterpoise.jobs.advise import resized
+    from counterpoise.jobs.sizing import times_of
+
     found = resized(found, followed(config, found, sizes=sizes))
-    times = None if found.pace is None else times_of(followed(config, found, sizes=sizes), found.pace, kinds=kinds)
-    return _Sized(found, sizes, times, late)
+    run = followed(config, found, sizes=sizes)
+    return _Sized(found, sizes, None if found.pace is None else times_of(run, found.pace, kinds=_kinds(found)), None)
+
+
+def _kinds(found: Advised) -> int:
+    return max(1, len(found.plan.problems))
 
 
 def _as_json(sizes: Sequence[Choice], times: Times | None) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from counterpoise.diagnostics.advice.findings import measurement_findings, plan_findings, ranged
 from counterpoise.diagnostics.advice.intensity import intensity_findings
@@ -66,11 +67,13 @@ def advise(
     places = {kind.name: regime_of(kind, t) for kind in kinds if kind.problems >= t.few_of_a_kind}
     rule = balanced_rule(regime, differ=len(set(places.values())) > 1)
     rules = judge_rules(profile, plan, regime, rule, t)
+    size = _group_size(profile, plan, rule, t)
+    grown = replace(plan, group_size=plan.group_size if size is None else size)
     findings = [
         *measurement_findings(profile, plan, t),
         *plan_findings(profile, plan, t),
-        *intensity_findings(plan, t),
-        *(stopping_findings(plan, t) if rule is not None else ()),
+        *intensity_findings(grown, t),
+        *(stopping_findings(grown, t) if rule is not None else ()),
         *_own_rule(plan, rules),
         *_certainty(profile, regime, t),
         *_of_regime(profile, regime, t),
@@ -80,7 +83,7 @@ def advise(
         regime=regime,
         headline=_headline(profile, regime, rule, t),
         rule=rule,
-        choices=tuple(_choices(profile, plan, rule, t)),
+        choices=tuple(_choices(profile, plan, rule, size, t)),
         rules=rules,
         findings=tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.level))),
     )
@@ -119,7 +122,7 @@ def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds)
     )
 
 
-def _choices(profile: Profile, plan: Plan, rule: str | None, t: Thresholds) -> Iterator[Choice]:
+def _choices(profile: Profile, plan: Plan, rule: str | None, size: int | None, t: Thresholds) -> Iterator[Choice]:
     if rule is not None:
         yield Choice(key="credit.rule", value=BALANCED, why="half of the credit pushes up, and hard prompts count more")
         if rule == SHARE:
@@ -130,8 +133,7 @@ def _choices(profile: Profile, plan: Plan, rule: str | None, t: Thresholds) -> I
     rate = fitting_rate(plan.parameters, t)
     if not plan.adapters and not 1 / t.rate_factor <= plan.learning_rate / rate <= t.rate_factor:
         yield Choice(key="learner.learning_rate", value=rate, why=f"for {plan.parameters:,} parameters")
-    size = fitting_group_size(profile, t)
-    if rule is not None and size is not None and size != plan.group_size:
+    if size is not None:
         yield Choice(
             key="rollout.group_size",
             value=size,
@@ -144,7 +146,13 @@ def _choices(profile: Profile, plan: Plan, rule: str | None, t: Thresholds) -> I
             why=f"{chance(profile.truncated)} were cut off at {plan.max_tokens}",
         )
     if rule is not None:
-        yield from stopping_choices(plan, t)
+        yield from stopping_choices(replace(plan, group_size=plan.group_size if size is None else size), t)
+
+
+def _group_size(profile: Profile, plan: Plan, rule: str | None, t: Thresholds) -> int | None:
+    """Another group size that is recommended; None where the plan's stays."""
+    size = None if rule is None else fitting_group_size(profile, t)
+    return None if size == plan.group_size else size
 
 
 def _own_rule(plan: Plan, rules: Sequence[RuleVerdict]) -> Iterator[Finding]:

@@ -40,7 +40,13 @@ def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
 
 def stopping_findings(plan: Plan, t: Thresholds) -> Iterator[Finding]:
     """Where problems are seen so often, what the guard would do in a run that has none, or one that may not end it."""
-    if not _sees_often(plan, t) or plan.ends_early:
+    if not _sees_often(plan, t) or (plan.ends_early and plan.held_out):
+        return
+    if _GUARD in plan.guards and not plan.held_out:
+        yield Finding(
+            level=Urgency.WARNING,
+            text=f"Guard {_GUARD} of the run file draws test problems, and the task has none: the run is refused as it is.",
+        )
         return
     if _GUARD in plan.guards:
         ending = (
