@@ -255,7 +255,8 @@ def test_a_learner_ends_where_torch_s_ends(build, calls, epochs):
         credit = build.credit(*([1.0, -1.0, 0.5, 0.0] * 4))
         learner.update(rows, credit, torch.ones(16, dtype=torch.bool), np.arange(16) // 4, seed=0)
         ends.append(build.parameters(learner._model))
-    assert calls and torch.allclose(*ends, rtol=0, atol=1e-5) and not torch.equal(*ends)
+    # `calls` shows that oneDNN made them: on some processors its products have the last digits of MKL's
+    assert calls and torch.allclose(*ends, rtol=0, atol=1e-5)
 
 
 def test_adapters_are_multiplied_there_too(build, calls):
