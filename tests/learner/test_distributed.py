@@ -51,7 +51,7 @@ def test_mini_batches_are_dealt_over_processes_as_one_process_deals_them(ends, p
     assert metrics["rows_per_update"] == (rows, steps)
     for rank in range(processes):
         own = ends[f"{processes}-{rank}"][case]
-        assert torch.allclose(own[0], weights, rtol=0, atol=1e-5)  # last digits differ from processor to processor
+        assert torch.allclose(own[0], weights, rtol=0, atol=4e-6)  # 2.1e-6 were seen on a Xeon
         assert torch.equal(own[0], ends[f"{processes}-0"][case][0])
         assert own[2] == counts
         for name in ("rows_per_update", "learning_rate", "gradient_norm", "loss"):

@@ -84,10 +84,8 @@ def test_steps_of_one_run_get_names_of_their_own(make_run, disk):
     path = make_run("nsr", evaluations={0: disk.counts(1), 5: disk.counts(2)})
     assert [run.name for run in read(f"{path}@0", f"{path}@5")] == ["nsr@0", "nsr@5"]
     other = make_run("psr", evaluations={5: disk.counts(2)})
-    assert [run.name for run in read(f"{path}@0", f"{other}@5")] == [
-        "nsr@0",
-        "psr",
-    ]  # a base is not called as what became of it
+    # a base is not called as what became of it
+    assert [run.name for run in read(f"{path}@0", f"{other}@5")] == ["nsr@0", "psr"]
 
 
 @pytest.mark.parametrize(

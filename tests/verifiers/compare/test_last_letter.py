@@ -49,6 +49,13 @@ RIGHT = [
     ("The third letter is — r.", "r"),
     ("The third letter –r.", "r"),
     ("The third letter is r—it comes third.", "r"),
+    ("garden -> r", "r"),
+    ("garden ->r", "r"),
+    ("garden =>r", "r"),
+    ("garden →r", "r"),
+    ("The third letter：r", "r"),
+    ("It is <r>.", "r"),
+    ("It is <i>r</i>.", "r"),
     ("r。", "r"),
     ("「r」", "r"),
     # another sentence or clause ends a row
@@ -63,13 +70,6 @@ RIGHT = [
     ("It is none other than r.", "r"),
     ("Besides it is r.", "r"),
     ("The third letter without spaces is r.", "r"),
-    ("garden -> r", "r"),
-    ("garden ->r", "r"),
-    ("garden =>r", "r"),
-    ("garden →r", "r"),
-    ("The third letter：r", "r"),
-    ("It is <r>.", "r"),
-    ("It is <i>r</i>.", "r"),
 ]
 REFUSED = [
     # a letter of a word, of a compound, of an abbreviation, of a spelling

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from counterpoise.config import RunConfig
     from counterpoise.diagnostics.advice.result import Choice
     from counterpoise.jobs.advise import Advised
-    from counterpoise.jobs.sizing import Times
+    from counterpoise.jobs.sizing import Pace, Times
 
 __all__ = ["advise", "models"]
 
@@ -170,13 +170,13 @@ def _size(config: RunConfig, found: Advised, hours: float | None) -> _Sized:
     late: UsageError | None = None
     if found.pace is not None and hours is not None:
         try:
-            return _largest(config, found, hours)
+            return _largest(config, found, found.pace, hours)
         except UsageError as error:
             late = error
     return replace(_sized(config, found, []), late=late)
 
 
-def _largest(config: RunConfig, found: Advised, hours: float) -> _Sized:
+def _largest(config: RunConfig, found: Advised, pace: Pace, hours: float) -> _Sized:
     """Of a run sized for the advice as it is, and one sized for what that size changes in it, the longer one that fits.
 
     A run of more steps may get a guard that draws, with which fewer fit; one of fewer may lose it.
@@ -184,9 +184,13 @@ def _largest(config: RunConfig, found: Advised, hours: float) -> _Sized:
     Raises:
         UsageError: the time is not enough for a single prompt.
     """
-    once = _sized(config, found, _sizes(config, found, hours))
+    from counterpoise.cli.views.advise import followed
+    from counterpoise.jobs.sizing import size_to
+
+    kinds = _kinds(found)
+    once = _sized(config, found, size_to(followed(config, found), pace, hours=hours, kinds=kinds))
     try:
-        again = _sized(config, found, _sizes(config, once.found, hours))
+        again = _sized(config, found, size_to(followed(config, once.found), pace, hours=hours, kinds=kinds))
     except UsageError:
         return once
     return max(once, again, key=lambda sized: _fit(sized, hours))
@@ -196,13 +200,6 @@ def _fit(sized: _Sized, hours: float) -> float:
     """The hours it takes; below 0 where that is more than it may, the less the longer."""
     taken = 0.0 if sized.times is None else sized.times.total / 3600.0
     return taken if taken <= hours else -taken
-
-
-def _sizes(config: RunConfig, found: Advised, hours: float) -> list[Choice]:
-    from counterpoise.cli.views.advise import followed
-    from counterpoise.jobs.sizing import size_to
-
-    return [] if found.pace is None else size_to(followed(config, found), found.pace, hours=hours, kinds=_kinds(found))
 
 
 def _sized(config: RunConfig, found: Advised, sizes: Sequence[Choice]) -> _Sized:

@@ -67,8 +67,7 @@ def advise(
     places = {kind.name: regime_of(kind, t) for kind in kinds if kind.problems >= t.few_of_a_kind}
     rule = balanced_rule(regime, differ=len(set(places.values())) > 1)
     rules = judge_rules(profile, plan, regime, rule, t)
-    size = _group_size(profile, plan, rule, t)
-    grown = replace(plan, group_size=plan.group_size if size is None else size)
+    grown = plan if rule is None else _grown(profile, plan, t)
     findings = [
         *measurement_findings(profile, plan, t),
         *plan_findings(profile, plan, t),
@@ -83,7 +82,7 @@ def advise(
         regime=regime,
         headline=_headline(profile, regime, rule, t),
         rule=rule,
-        choices=tuple(_choices(profile, plan, rule, size, t)),
+        choices=tuple(_choices(profile, plan, grown, rule, t)),
         rules=rules,
         findings=tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.level))),
     )
@@ -122,7 +121,7 @@ def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds)
     )
 
 
-def _choices(profile: Profile, plan: Plan, rule: str | None, size: int | None, t: Thresholds) -> Iterator[Choice]:
+def _choices(profile: Profile, plan: Plan, grown: Plan, rule: str | None, t: Thresholds) -> Iterator[Choice]:
     if rule is not None:
         yield Choice(key="credit.rule", value=BALANCED, why="half of the credit pushes up, and hard prompts count more")
         if rule == SHARE:
@@ -133,11 +132,11 @@ def _choices(profile: Profile, plan: Plan, rule: str | None, size: int | None, t
     rate = fitting_rate(plan.parameters, t)
     if not plan.adapters and not 1 / t.rate_factor <= plan.learning_rate / rate <= t.rate_factor:
         yield Choice(key="learner.learning_rate", value=rate, why=f"for {plan.parameters:,} parameters")
-    if size is not None:
+    if grown.group_size != plan.group_size:
         yield Choice(
             key="rollout.group_size",
-            value=size,
-            why=f"{chance(profile.pass_at_k(size))} of the prompts see a success in {size}",
+            value=grown.group_size,
+            why=f"{chance(profile.pass_at_k(grown.group_size))} of the prompts see a success in {grown.group_size}",
         )
     if profile.truncated > t.truncated:
         yield Choice(
@@ -146,13 +145,13 @@ def _choices(profile: Profile, plan: Plan, rule: str | None, size: int | None, t
             why=f"{chance(profile.truncated)} were cut off at {plan.max_tokens}",
         )
     if rule is not None:
-        yield from stopping_choices(replace(plan, group_size=plan.group_size if size is None else size), t)
+        yield from stopping_choices(grown, t)
 
 
-def _group_size(profile: Profile, plan: Plan, rule: str | None, t: Thresholds) -> int | None:
-    """Another group size that is recommended; None where the plan's stays."""
-    size = None if rule is None else fitting_group_size(profile, t)
-    return None if size == plan.group_size else size
+def _grown(profile: Profile, plan: Plan, t: Thresholds) -> Plan:
+    """The plan with the group size that is recommended."""
+    size = fitting_group_size(profile, t)
+    return plan if size is None else replace(plan, group_size=size)
 
 
 def _own_rule(plan: Plan, rules: Sequence[RuleVerdict]) -> Iterator[Finding]:

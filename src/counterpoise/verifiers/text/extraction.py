@@ -314,7 +314,7 @@ def _last_number(text: str) -> _Found | None:
 
 def _last_letter(text: str) -> _Found | None:
     found = lone_letter(text)
-    return None if found is None else _Found(found.position, found.letter, found.fault)
+    return None if found is None else _Found(*found)
 
 
 RULES: dict[str, Callable[[str], _Found | None]] = {
