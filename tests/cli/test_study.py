@@ -176,7 +176,7 @@ def test_a_grid_from_plan_to_page(command, refused, grid, tmp_path):
 
 
 def _the_mean_over_places(command, refused, grid):
-    """Each place once, under the tables of the places; of the table's file it cannot be had."""
+    """Each place once, under the tables of the places; of a table's file without what single problems say."""
     asked = ("study", grid, "--show", "--mean")
     assert (
         "mean over 2 places: pass@k %, in brackets the difference from nsr"
@@ -187,7 +187,15 @@ def _the_mean_over_places(command, refused, grid):
     assert [arm["points"][0]["estimate"] for arm in told["mean"]] == pytest.approx(
         [sum(pair) / 2 for pair in zip(*rows, strict=True)]
     )
-    refused("study", "all.csv", "--mean", says="--mean needs the runs, and all.csv is a table of them")
+    stored = command("study", "all.csv", "--mean", "--json")
+    own = json.loads(stored.stdout)
+    assert [row["points"][0]["estimate"] for row in own["mean"]] == pytest.approx(
+        [row["points"][0]["estimate"] for row in told["mean"]]
+    )
+    assert own["mean"][0]["differences"][0]["low"] is None  # of one seed
+    assert any("Student's over seeds" in note for note in own["notes"])
+    assert "mean over 2 places: pass@k %" in command("study", "all.csv", "--mean").stdout
+    refused("study", "all.csv", "--mean", "--at", "frontier", says="--mean is of one row for each arm")
     refused("study", grid, "--mean", "--at", "frontier", says="--mean is of one row for each arm")
 
 

@@ -23,7 +23,9 @@ def counts(right):
 
 
 def cell(arm, right, *, seed=0, step=5, size=True, bed="=lab", before=BASE):
-    made = Arm(name=arm, after={seed or 0: counts(right)}, before=counts(before), colder=[counts(COLDER)])
+    made = Arm(
+        name=arm, after={seed or 0: counts(right)}, before=counts(before), colder=[counts(COLDER * (len(before) // 6))]
+    )
     trained = {} if seed is None else {"rollouts_per_problem": 2.0 * step, "success": 0.25}
     return measured_cell(made, seed=seed, bed=bed, axes={"loss.x": size}, step=step, trained=trained)
 
@@ -107,6 +109,31 @@ def test_seeds_of_two_tables_have_a_mean_and_the_longest_interval_that_their_own
             assert point.high - point.low > 0.95 * (exact.high - exact.low) > 0
     assert math.isnan(merged["psr", "nsr", 5, "true"].points[0].high)
     assert "where the seeds of an arm come from several tables" in study.notes[0]
+
+
+def test_a_base_drawn_again_under_another_seed_is_the_same_base(table):
+    """Each run is compared with the draw of its own table, and arms with each other whatever the draw."""
+    many = 500
+    before, again = ([(c + (i % 97 == shift)) % 5 for i, c in enumerate(BASE * many)] for shift in (0, 50))
+    right = {arm: {seed: given * many for seed, given in own.items()} for arm, own in (("nsr", NSR), ("psr", PSR))}
+
+    def of(seed, base):
+        place = {"before": base}
+        return [cell("base", base, seed=None, step=0, **place)] + [
+            cell(arm, right[arm][seed], seed=seed, **place) for arm in right
+        ]
+
+    study = merged_study([table("a.csv", *of(0, before)), table("b.csv", *of(1, again))])
+    assert [one.arm for one in study.cells if one.seed is None] == ["base"]
+    found = by_key(study)
+    own = [sum(right["nsr"][seed]) - sum(base) for seed, base in ((0, before), (1, again))]
+    assert found["nsr", "base", 5, "true"].points[0].by_seed == pytest.approx([n / (4 * 6 * many) for n in own])
+    assert found["psr", "nsr", 5, "true"].seeds == (0, 1)
+    (note,) = [note for note in study.notes if "drawn again" in note]
+    apart = 100 * abs(sum(before) - sum(again)) / (4 * 6 * many)
+    assert note.startswith(f"bases were drawn again under other seeds, at most {apart:.1f} points of pass@1 apart")
+    with pytest.raises(DataError, match=r"have another base in =lab, loss\.x=true"):
+        merged_study([table("c.csv", *of(0, before)), table("d.csv", *of(1, [min(c + 1, 4) for c in again]))])
 
 
 def test_of_two_tables_with_other_numbers_the_one_with_more_seeds_is_taken_and_said(table):

@@ -19,6 +19,7 @@ from counterpoise.evaluation.statistics.differences import (
     turned,
 )
 from counterpoise.evaluation.statistics.places import place_text
+from counterpoise.evaluation.statistics.redraws import redrawn
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.report.study_read import StoredTable
 from counterpoise.text import counted
@@ -34,9 +35,10 @@ _Arm = tuple[GridPlace, str]
 def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
     """One study of tables that share beds, axes and bases, each with other places, arms, seeds or steps.
 
-    A run that two tables have is taken once. Where they have other numbers for it, that of the table with more seeds of this arm in this
-    place is taken, and what is left out is said in `notes`. Differences over seeds are those that a table holds for exactly these seeds;
-    otherwise those from a base have the interval `from_runs`, and those between arms have none.
+    Bases that were drawn under other seeds are one base (`redrawn`): the first table's is kept, every run is compared with its own, and
+    `notes` says so. A run that two tables have is taken once. Where they have other numbers for it, that of the table with more seeds of
+    this arm in this place is taken, and what is left out is said in `notes`. Differences over seeds are those that a table holds for
+    exactly these seeds; otherwise those from a base have the interval `from_runs`, and those between arms have none.
 
     Raises:
         DataError: other axes, levels or bases; or two tables with as many seeds of an arm and other numbers.
@@ -51,7 +53,7 @@ def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
         raise DataError(
             f"intervals at several levels cannot stand side by side: {said}; write them with one --confidence"
         )
-    cells, notes = [*_bases(tables)], []
+    cells, notes = _bases(tables)
     for key, sources in _by_arm(tables, trained=True).items():
         taken, left_out = _taken(key, sources)
         cells += taken
@@ -80,15 +82,26 @@ def _by_arm(tables: Sequence[StoredTable], *, trained: bool) -> dict[_Arm, list[
     return found
 
 
-def _bases(tables: Sequence[StoredTable]) -> Iterator[CellPoint]:
+def _bases(tables: Sequence[StoredTable]) -> tuple[list[CellPoint], list[str]]:
+    """The first table's of each base, and a note where others drew it anew."""
+    found: list[CellPoint] = []
+    apart: list[float] = []
     for (place, arm), sources in _by_arm(tables, trained=False).items():
         first, cells = sources[0]
         for table, others in sources[1:]:
-            if len(cells) != len(others) or not all(map(_same, cells, others)):
+            pairs = list(zip(cells, others, strict=False))
+            if len(cells) != len(others) or not all(_same(*pair) or _redrawn(*pair) for pair in pairs):
                 raise DataError(
                     f"{first.path} and {table.path} have another {arm} in {_named(place)}: they are not tables of one study"
                 )
-        yield from cells
+            apart += [abs(a.points[0].estimate - b.points[0].estimate) for a, b in pairs if not _same(a, b)]
+        found += cells
+    if not apart:
+        return found, []
+    return found, [
+        f"bases were drawn again under other seeds, at most {100 * max(apart):.1f} points of pass@1 apart: runs are compared with those of "
+        "their own table"
+    ]
 
 
 def _taken(key: _Arm, sources: Sequence[tuple[StoredTable, list[CellPoint]]]) -> tuple[list[CellPoint], list[str]]:
@@ -177,16 +190,26 @@ def _runs(
 
 def _less(cell: CellPoint, other: CellPoint) -> tuple[SeededInterval, ...]:
     """The difference of two runs on one base, which has no interval here; nothing where the bases differ."""
-    bases = [
+    base, again = (
         [point.estimate - less.estimate for point, less in zip(one.points, one.less.get(BASE, ()), strict=False)]
         for one in (cell, other)
-    ]
-    if not bases[0] or not all(math.isclose(a, b, abs_tol=_NEAR) for a, b in zip(*bases, strict=True)):
+    )
+    if not base or not _one_base(base, again, cell, other):
         return ()
     return tuple(
         replace(point, estimate=difference, low=math.nan, high=math.nan, by_seed=(difference,))
         for point, reference in zip(cell.points, other.points, strict=True)
         for difference in [point.estimate - reference.estimate]
+    )
+
+
+def _one_base(base: Sequence[float], again: Sequence[float], cell: CellPoint, other: CellPoint) -> bool:
+    """Whether two curves with their areas, those of the bases of two runs or of two bases, are of one policy on the same problems."""
+    if len(base) != len(again) or cell.ks != other.ks:
+        return False
+    problems = {one.points[0].problems for one in (cell, other)} - {0}
+    return all(map(_near, base, again)) or (
+        len(problems) == 1 and redrawn(base[:-1], again[:-1], cell.ks, problems=problems.pop())
     )
 
 
@@ -230,6 +253,10 @@ def _same(one: CellPoint, other: CellPoint) -> bool:
     return one.ks == other.ks and all(
         _near(a.estimate, b.estimate) for a, b in zip(one.points, other.points, strict=True)
     )
+
+
+def _redrawn(one: CellPoint, other: CellPoint) -> bool:
+    return _one_base([p.estimate for p in one.points], [p.estimate for p in other.points], one, other)
 
 
 def _near(a: float, b: float) -> bool:

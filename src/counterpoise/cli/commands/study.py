@@ -88,6 +88,7 @@ def study(
     counterpoise study studies/intensity_map.toml --jobs 4 --csv map.csv --html map.html
     counterpoise study studies/stopping.toml --show --mean --against maxrl
     counterpoise study map.csv other_seeds.csv --html map.html --png map.png
+    counterpoise study seed0.csv seed1.csv seed2.csv --mean --against maxrl
 
     A kill or Ctrl-C loses no finished step: the same command goes on. Intervals are over seeds and problems together.
     """
@@ -103,13 +104,13 @@ def study(
                 "--dry-run": dry_run,
                 "--jobs": jobs > 1,
                 "--temperature": bool(temperature),
-                "--mean": mean,
             },
             at=at,
             against=against,
             k=k,
             confidence=confidence,
             files=wanted,
+            mean=mean,
             markdown=markdown,
             as_json=as_json,
         )
@@ -124,16 +125,12 @@ def study(
         found.check()
     from counterpoise.cli.views.arms import print_arms
     from counterpoise.cli.views.plan import plan_records, print_plan
-    from counterpoise.errors import UsageError
     from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
     from counterpoise.jobs.study.trajectory import parse_at
 
     where = parse_at(at)
     against = _reference(against, found, where)
-    if mean and where.kind == "frontier":
-        raise UsageError(
-            "--mean is of one row for each arm, and --at frontier has one for every step; leave one of them away"
-        )
+    _check_mean(mean, where)
     if dry_run:
         if as_json:
             console.print_json({"directory": str(found.directory), "runs": plan_records(found)})
@@ -168,6 +165,7 @@ def _of_tables(
     k: list[str] | None,
     confidence: float | None,
     files: Mapping[str, Path | None],
+    mean: bool,
     markdown: bool,
     as_json: bool,
 ) -> None:
@@ -184,6 +182,7 @@ def _of_tables(
             f"{others[0]} stands behind a table of a study, where only more tables can; they end in {_TABLE}"
         )
     where = parse_at(at)
+    _check_mean(mean, where)
     for option in [f"--at {at}" for _ in [0] if where.kind == "success"] + [
         one for one, given in refused.items() if given
     ]:
@@ -195,7 +194,16 @@ def _of_tables(
         )
     if any(files.values()):
         _write(found, tables[0].stem, None, files)
-    print_stored(found, tables, where, against, k, markdown=markdown, as_json=as_json)
+    print_stored(found, tables, where, against, k, mean=mean, markdown=markdown, as_json=as_json)
+
+
+def _check_mean(mean: bool, where: At) -> None:
+    from counterpoise.errors import UsageError
+
+    if mean and where.kind == "frontier":
+        raise UsageError(
+            "--mean is of one row for each arm, and --at frontier has one for every step; leave one of them away"
+        )
 
 
 def _write(found: MeasuredStudy, title: str, file: Path | None, files: Mapping[str, Path | None]) -> None:

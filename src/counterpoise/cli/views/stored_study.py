@@ -13,6 +13,7 @@ from counterpoise.cli.commands.passk import parse_ks
 from counterpoise.cli.views.arms import cautions_of, default_ks, print_tables
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED, ArmRow, frontier
+from counterpoise.evaluation.statistics.averages import averaged_arms, by_reference
 from counterpoise.evaluation.statistics.cells import CellPoint
 from counterpoise.evaluation.statistics.differences import (
     ArmDifference,
@@ -21,10 +22,10 @@ from counterpoise.evaluation.statistics.differences import (
     cells_by_place,
     from_runs,
     place_of,
-    turned,
 )
 from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.evaluation.store.inputs import hashes_of
+from counterpoise.text import counted
 
 if TYPE_CHECKING:
     from counterpoise.jobs.study.trajectory import At
@@ -39,10 +40,11 @@ def print_stored(
     against: str,
     k: list[str] | None,
     *,
+    mean: bool,
     markdown: bool,
     as_json: bool,
 ) -> None:
-    """Print a table for each place, as `print_arms` does from the runs.
+    """Print a table for each place, as `print_arms` does from the runs; with `mean` that over places, with intervals over seeds alone.
 
     Without a step in `at` it is the last that any arm of the place was measured at; an arm or a seed that was not is named as not finished.
 
@@ -57,12 +59,7 @@ def print_stored(
         raise UsageError(
             "these tables hold no difference from sharpened; where the runs are: counterpoise study FILE --against sharpened --csv TABLE"
         )
-    over = {(place_of(one), one.arm, one.step, one.against): one for one in study.differences}
-    over |= {
-        (place_of(one), one.against, one.step, one.arm): turned(one)
-        for one in study.differences
-        if one.against not in (BASE, SHARPENED)
-    }
+    over = by_reference(study)
     places: dict[GridPlace, list[ArmRow]] = {}
     pending: list[str] = []
     ks: set[tuple[int, ...]] = set()
@@ -87,7 +84,8 @@ def print_stored(
         raise UsageError(f"no run of these tables was measured after step {at.step}")
     common = min(ks, key=len)
     shown = _shown(k, common)
-    _print(study, files, at, against, places, common, shown, pending, markdown=markdown, as_json=as_json)
+    averaged = averaged_arms(study, step=at.step, against=against) if mean else []
+    _print(study, files, at, against, places, averaged, common, shown, pending, markdown=markdown, as_json=as_json)
 
 
 def _row(
@@ -128,6 +126,7 @@ def _print(
     at: At,
     against: str,
     places: dict[GridPlace, list[ArmRow]],
+    averaged: Sequence[ArmRow],
     ks: Sequence[int],
     shown: Sequence[int],
     pending: Sequence[str],
@@ -147,18 +146,34 @@ def _print(
         if not as_json:
             heading = f"{_heading(place)}: " if _heading(place) else ""
             print_tables(heading, {against: rows}, at, shown, ks, study.confidence, control=None, markdown=markdown)
+    notes = list(study.notes)
+    if averaged:
+        notes += _of_mean(averaged, study.arms, len(places))
+        if not as_json:
+            heading = f"mean over {counted(len(places), 'place')}: "
+            print_tables(heading, {against: averaged}, at, shown, ks, study.confidence, control=None, markdown=markdown)
     if as_json:
         inputs = {str(path): hashes_of(path) for path in files}
-        beside = {"pending": list(pending), "cautions": cautions, "notes": list(study.notes), "inputs": inputs}
-        console.print_json({"against": against, "ks": list(ks), "places": told, **beside})
+        beside = {"pending": list(pending), "cautions": cautions, "notes": notes, "inputs": inputs}
+        over = {"mean": [asdict(row) for row in averaged]} if averaged else {}
+        console.print_json({"against": against, "ks": list(ks), "places": told, **over, **beside})
         return
     for caution in cautions:
         text = f"\n{caution[0].upper()}{caution[1:]}." if markdown else caution
         console.stdout.print(text, soft_wrap=True)
-    for note in study.notes:
+    for note in notes:
         console.note(note)
     if pending:
         console.note(f"not finished: {', '.join(pending)}")
+
+
+def _of_mean(averaged: Sequence[ArmRow], arms: Sequence[str], places: int) -> list[str]:
+    there = {row.name for row in averaged}
+    absent = [arm for arm in arms if arm not in there]
+    told = ["the intervals of the mean are Student's over seeds: problems and places are taken as they are"]
+    if absent:
+        told.append(f"not in the mean, for no seed has a run in all {places} places: {', '.join(absent)}")
+    return told
 
 
 def _cut(row: ArmRow, ks: int) -> ArmRow:

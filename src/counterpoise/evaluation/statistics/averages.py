@@ -1,0 +1,109 @@
+"""The mean over the places of a study whose runs are gone: what each run scored is known, and nothing of single problems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from counterpoise.errors import UsageError
+from counterpoise.evaluation.estimators.subsets import FloatArray
+from counterpoise.evaluation.statistics.arms import BASE, SHARPENED, ArmRow
+from counterpoise.evaluation.statistics.differences import (
+    ArmDifference,
+    GridPlace,
+    MeasuredStudy,
+    cells_by_place,
+    place_of,
+    turned,
+)
+from counterpoise.evaluation.statistics.seeds import SeededInterval
+from counterpoise.lazy import special
+
+__all__ = ["averaged_arms", "by_reference"]
+
+_BySeed = Mapping[int, Sequence[float]]
+"""pass@k at each k and the area, or differences of them, by seed."""
+
+
+def by_reference(study: MeasuredStudy) -> dict[tuple[GridPlace, str, int, str], ArmDifference]:
+    """Every difference of a study by place, arm, step and what it is from, those between arms from both sides."""
+    found = {(place_of(one), one.arm, one.step, one.against): one for one in study.differences}
+    return found | {
+        (place_of(one), one.against, one.step, one.arm): turned(one)
+        for one in study.differences
+        if one.against not in (BASE, SHARPENED)
+    }
+
+
+def averaged_arms(study: MeasuredStudy, *, step: int | None, against: str) -> list[ArmRow]:
+    """The mean over places, each counted once, of every arm that has a run in all of them, by the seeds that it has in all of them.
+
+    With `m_s` the mean of seed s over places and S seeds, the interval is Student's, `m ± t(S - 1) sd(m_s) / sqrt(S)`: of other seeds, with
+    the problems and places as they are (`mean_rows` has that over problems too, and needs the runs). NaN of one seed.
+
+    Args:
+        study: of one set of k in all places.
+        step: after which step; None for the last that any arm of a place was measured at.
+        against: `base`, `sharpened` or an arm.
+
+    Raises:
+        UsageError: other k in two places, so that their areas are of other curves.
+    """
+    places = {
+        place: (last, by_step[last])
+        for place, by_step in cells_by_place(study.cells).items()
+        if (last := max(by_step) if step is None else step) in by_step
+    }
+    lengths = sorted({cell.ks[-1] for _, by_arm in places.values() for own in by_arm.values() for cell in own})
+    if len(lengths) > 1:
+        raise UsageError(
+            f"--mean: the places were measured up to k = {', '.join(map(str, lengths))}; areas of other curves have no mean"
+        )
+    known, rows = by_reference(study), []
+    for arm in study.arms:
+        values: list[_BySeed] = []
+        moved: list[_BySeed] = []
+        for place, (last, by_arm) in places.items():
+            own = by_arm.get(arm, [])
+            values.append({cell.seed or 0: [point.estimate for point in cell.points] for cell in own})
+            less = known.get((place, arm, last, against))
+            moved.append(_by_seed(less) if less is not None else {})
+        points, differences = (_means(parts, study.confidence) for parts in (values, moved))
+        if points:
+            seeds, shown = points
+            rows.append(
+                ArmRow(
+                    name=arm,
+                    seeds=differences[0] if differences else seeds,
+                    points=shown,
+                    differences=differences[1] if differences else (),
+                )
+            )
+    return rows
+
+
+def _by_seed(less: ArmDifference) -> _BySeed:
+    return {
+        seed: [point.by_seed[number] for point in less.points]
+        for number, seed in enumerate(less.seeds)
+        if all(len(point.by_seed) == len(less.seeds) for point in less.points)
+    }
+
+
+def _means(places: Sequence[_BySeed], confidence: float) -> tuple[tuple[int, ...], tuple[SeededInterval, ...]] | None:
+    """The seeds that all places have and the means of them; None where there is no such seed."""
+    seeds = tuple(sorted(set.intersection(*(set(place) for place in places)))) if places else ()
+    if not seeds:
+        return None
+    values_PSK = np.asarray([[place[seed] for seed in seeds] for place in places], dtype=np.float64)
+    by_seed = values_PSK.mean(axis=0)
+    return seeds, tuple(_student(by_seed[:, column], confidence) for column in range(by_seed.shape[1]))
+
+
+def _student(values: FloatArray, confidence: float) -> SeededInterval:
+    mean, half, seeds = float(values.mean()), math.nan, len(values)
+    if seeds > 1:
+        half = float(special.stdtrit(seeds - 1, (1 + confidence) / 2)) * float(values.std(ddof=1)) / math.sqrt(seeds)
+    return SeededInterval(estimate=mean, low=mean - half, high=mean + half, by_seed=tuple(values.tolist()), problems=0)
