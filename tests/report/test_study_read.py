@@ -179,6 +179,11 @@ def test_a_table_of_an_earlier_release_has_no_intervals_over_seeds(table, tmp_pa
     assert "old.csv was written by an earlier release" in study.notes[0]
     page = study_page(study, title="t")
     assert "<td>–</td>" in page and "earlier release" in page
+    # beside a table of the same place it is known on how many problems
+    beside = by_key(merged_study([read_study_csv(tmp_path / "old.csv"), table("b.csv", *bases(), *runs([2], ["nsr"]))]))
+    whole = by_key(merged_study([table("c.csv", *bases(), *runs([0, 1], ["nsr"])), read_study_csv(tmp_path / "b.csv")]))
+    assert beside["nsr", "base", 5, "true"].seeds == (0, 1, 2)
+    assert beside["nsr", "base", 5, "true"].points == whole["nsr", "base", 5, "true"].points
 
 
 def without(text, *words):

@@ -53,6 +53,7 @@ def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
         raise DataError(
             f"intervals at several levels cannot stand side by side: {said}; write them with one --confidence"
         )
+    tables = _with_problems(tables)
     cells, notes = _bases(tables)
     for key, sources in _by_arm(tables, trained=True).items():
         taken, left_out = _taken(key, sources)
@@ -67,6 +68,23 @@ def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
         confidence=confidence,
         notes=(*notes, *_missing(found, tables)),
     )
+
+
+def _with_problems(tables: Sequence[StoredTable]) -> list[StoredTable]:
+    """How many problems an earlier release's table was measured on, from another table of the same place, whose base it shares."""
+    known: dict[GridPlace, set[int]] = {}
+    for cell in (cell for table in tables for cell in table.cells):
+        known.setdefault(place_of(cell), set()).update({point.problems for point in cell.points} - {0})
+
+    def filled(cell: CellPoint) -> CellPoint:
+        found = known[place_of(cell)]
+        if len(found) != 1 or cell.points[0].problems:
+            return cell
+        (problems,) = found
+        less = {name: tuple(replace(p, problems=problems) for p in own) for name, own in cell.less.items()}
+        return replace(cell, points=tuple(replace(p, problems=problems) for p in cell.points), less=less)
+
+    return [replace(table, cells=tuple(map(filled, table.cells))) for table in tables]
 
 
 def _by_arm(tables: Sequence[StoredTable], *, trained: bool) -> dict[_Arm, list[tuple[StoredTable, list[CellPoint]]]]:
