@@ -169,6 +169,7 @@ def test_a_grid_from_plan_to_page(command, refused, grid, tmp_path):
     assert shown.count("tasks.max_train=") == 2 and shown.count("psr @1") == 2 and "best of psr" in shown
     assert "after step 1" in command("study", grid, "--show", "--at", "steps=1").stdout
     _the_mean_over_places(command, refused, grid)
+    _at_equal_success(command, refused, grid)
     refused("study", grid, "--show", "--at", "steps=9", says="no run was measured after step 9; evaluation.every")
     refused("study", grid, "--show", "--at", "success=0.999", says="no run has a training success of 0.999 between")
     refused("study", grid, "--show", "--at", "frontier", "--against", "nsr", says="nsr is not a single step")
@@ -199,6 +200,33 @@ def _the_mean_over_places(command, refused, grid):
     refused("study", grid, "--mean", "--at", "frontier", says="--mean is of one row for each arm")
 
 
+def _at_equal_success(command, refused, grid):
+    """A table has the success after each step: its runs are read where the study's own are."""
+    for number, metrics in enumerate(sorted(grid.parent.glob("runs/two/*/*/metrics.jsonl"))):
+        records = [json.loads(line) for line in metrics.read_text().splitlines()]
+        for record in records:  # 0.2 and then 0.3 to 0.45 of the two steps
+            record["success_rate"] = 0.2 * record["step"] + 0.1 * number * (record["step"] - 1)
+        metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert command("study", grid, "--show", "--csv", "rising.csv").exit_code == 0
+    asked = ("--at", "success=0.28", "--json")
+    stored = json.loads(command("study", "rising.csv", *asked).stdout)["places"]
+    for place in stored:
+        (own,) = [one for one in _shown(command, grid, asked) if one["place"] == place["place"]]
+        theirs = {arm["name"]: arm for arm in own["arms"]}
+        for arm in place["arms"]:
+            for part in ("points", "differences"):
+                found, true = ([one["estimate"] for one in given[part]] for given in (arm, theirs[arm["name"]]))
+                assert found == pytest.approx(true, abs=1e-9)
+    assert len(stored) == 2 and all(len(place["arms"]) == 2 for place in stored)
+    says = "no difference from sharpened at equal training success; where the runs are: counterpoise study FILE"
+    refused("study", "rising.csv", *asked[:2], "--against", "sharpened", says=says)
+    refused("study", "all.csv", "--at", "success=0.999", says="no run of these tables has a training success of 0.999")
+
+
+def _shown(command, grid, asked):
+    return json.loads(command("study", grid, "--show", *asked).stdout)["places"]
+
+
 def _a_table_is_the_study(command, refused, grid, told):
     """all.csv gives the tables and the page of the runs, and says what takes the runs."""
     files = ("--csv", "again.csv", "--html", "again.html", "--png", "again.png")
@@ -216,7 +244,6 @@ def _a_table_is_the_study(command, refused, grid, told):
     for asked in ((), ("--against", "nsr", "-k", "1,2,4"), ("--at", "frontier"), ("--at", "steps=1", "--markdown")):
         assert command("study", "all.csv", *asked).stdout == command("study", grid, "--show", *asked).stdout
     refused("study", "all.csv", "--dry-run", says="--dry-run needs the runs, and all.csv is a table of them")
-    refused("study", "all.csv", "--at", "success=0.5", says="--at success=0.5 needs the runs, and all.csv is a table")
     refused(
         "study", "all.csv", "--confidence", "0.9", says="the intervals of all.csv are at 0.95; others take the runs"
     )

@@ -24,7 +24,7 @@ from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.report.study_read import StoredTable
 from counterpoise.text import counted
 
-__all__ = ["merged_study"]
+__all__ = ["merged_study", "stored_differences"]
 
 _NEAR = 1e-8
 """Numbers of a table have ten digits."""
@@ -61,7 +61,7 @@ def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
         notes += left_out
     cells = _ordered(cells, tables)
     confidence = levels.pop() if levels else 0.95
-    found = list(_differences(cells, tables, confidence))
+    found = list(stored_differences(cells, tables, confidence))
     return MeasuredStudy(
         cells=tuple(cells),
         differences=tuple(found),
@@ -159,9 +159,16 @@ def _ordered(cells: Sequence[CellPoint], tables: Sequence[StoredTable]) -> list[
     return sorted(cells, key=lambda cell: (places[place_of(cell)], cell.seed is not None, at[id(cell)]))
 
 
-def _differences(
+def stored_differences(
     cells: Sequence[CellPoint], tables: Sequence[StoredTable], confidence: float
 ) -> Iterator[ArmDifference]:
+    """What each arm has more than its base, than that drawn colder, and than every arm before it, at equal steps.
+
+    Args:
+        cells: runs without single problems.
+        tables: whose differences are taken where they are of just these runs, for they have an interval over problems.
+        confidence: level of the intervals.
+    """
     stored: dict[tuple[GridPlace, int, str, str, tuple[int, ...], tuple[int, ...]], list[ArmDifference]] = {}
     for table in tables:
         for one in table.differences:

@@ -183,9 +183,7 @@ def _of_tables(
         )
     where = parse_at(at)
     _check_mean(mean, where)
-    for option in [f"--at {at}" for _ in [0] if where.kind == "success"] + [
-        one for one, given in refused.items() if given
-    ]:
+    for option in [one for one, given in refused.items() if given]:
         raise UsageError(f"{option} needs the runs, and {tables[0]} is a table of them; give the study file instead")
     found = merged_study([read_study_csv(file) for file in dict.fromkeys(tables)])
     if confidence not in (None, found.confidence):

@@ -25,12 +25,15 @@ from counterpoise.evaluation.statistics.differences import (
 )
 from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.evaluation.store.inputs import hashes_of
+from counterpoise.report.study_success import at_training_success
 from counterpoise.text import counted
 
 if TYPE_CHECKING:
     from counterpoise.jobs.study.trajectory import At
 
 __all__ = ["print_stored"]
+
+_MISSING = {"success": "no training success of {:g} between two evaluations"}
 
 
 def print_stored(
@@ -55,9 +58,15 @@ def print_stored(
         raise UsageError(
             f"--against {against} is not an arm of these tables; there are: {', '.join([BASE, SHARPENED, *study.arms])}"
         )
+    measured = study
+    if at.kind == "success":
+        study = at_training_success(study, at.success)
     if against == SHARPENED and not any(one.against == SHARPENED for one in study.differences):
+        where, how = ("", "--csv TABLE")
+        if at.kind == "success":
+            where, how = " at equal training success", f"--at success={at.success:g}"
         raise UsageError(
-            "these tables hold no difference from sharpened; where the runs are: counterpoise study FILE --against sharpened --csv TABLE"
+            f"these tables hold no difference from sharpened{where}; where the runs are: counterpoise study FILE --against sharpened {how}"
         )
     over = by_reference(study)
     places: dict[GridPlace, list[ArmRow]] = {}
@@ -67,7 +76,7 @@ def print_stored(
         steps = sorted(by_step) if at.kind == "frontier" else [max(by_step) if at.step is None else at.step]
         found = [(step, arm, own) for step in steps for arm, own in by_step.get(step, {}).items()]
         found.sort(key=lambda one: (study.arms.index(one[1]), one[0]))
-        pending += _pending(place, study.cells, {(arm, cell.seed) for _, arm, own in found for cell in own})
+        pending += _pending(place, measured.cells, {(arm, cell.seed) for _, arm, own in found for cell in own})
         if found:
             ks |= {own[0].ks for _, _, own in found}
             places[place] = [
@@ -81,7 +90,11 @@ def print_stored(
                 for step, arm, own in found
             ]
     if not places:
-        raise UsageError(f"no run of these tables was measured after step {at.step}")
+        raise UsageError(
+            f"no run of these tables has a training success of {at.success:g} between two evaluations"
+            if at.kind == "success"
+            else f"no run of these tables was measured after step {at.step}"
+        )
     common = min(ks, key=len)
     shown = _shown(k, common)
     averaged = averaged_arms(study, step=at.step, against=against) if mean else []
@@ -164,7 +177,7 @@ def _print(
     for note in notes:
         console.note(note)
     if pending:
-        console.note(f"not finished: {', '.join(pending)}")
+        console.note(f"{_MISSING.get(at.kind, 'not finished').format(at.success)}: {', '.join(pending)}")
 
 
 def _of_mean(averaged: Sequence[ArmRow], arms: Sequence[str], places: int) -> list[str]:
