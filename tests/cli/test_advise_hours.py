@@ -95,7 +95,7 @@ def has_guard(sized):
 def test_a_guard_that_comes_and_goes_with_the_size_costs_no_more_than_there_is(problems, draw, update, hours):
     config, found = asked(problems, Pace(draw=draw, update=update))
     sized = _size(config, found, hours)
-    assert sized.late is None and 0.4 * hours < sized.times.total / 3600 <= hours
+    assert sized.late is None and 0.39 * hours < sized.times.total / 3600 <= hours
 
 
 @given(

@@ -295,6 +295,24 @@ def test_a_word_says_what_would_end_the_run(changes, said, steps, lab):
     assert [said in text for text in found] == ([] if said is None else [True]), found
 
 
+@pytest.mark.parametrize(
+    ("problems", "prompts", "every"),
+    [
+        ({"countdown": 100}, 64, None),  # 5.12 rollouts of a problem a step: 128 in 25 steps
+        ({"countdown": 70}, 64, 17),
+        ({"countdown": 50}, 64, 12),
+        ({"countdown": 30}, 64, 8),  # 7 steps would be 128 times, and 4,096 rollouts are eight steps' own
+        ({"countdown": 30}, 4, None),  # 128 steps' own
+        ({"countdown": 30, "arithmetic": 30}, 64, 16),  # both are drawn
+    ],
+)
+def test_the_guard_looks_before_a_problem_was_drawn_more_often_than_was_measured(lab, problems, prompts, every):
+    plan = replace(lab, steps=400, prompts_per_step=prompts, problems=problems, held_out=900, guards=("success",))
+    chosen = {choice.key: choice.value for choice in advise(measured(), plan).choices}
+    assert chosen["guards.settings.narrowing.problems"] == 128
+    assert chosen.get("guards.settings.narrowing.every") == every
+
+
 def test_how_often_problems_are_seen_counts_the_group_size_that_is_recommended(lab):
     plan = replace(lab, steps=60, problems={"countdown": 300}, held_out=90, guards=("success",))
     advice = advise(measured(0.07, 0.2), plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,12 +10,15 @@ from counterpoise.diagnostics.advice.intensity import most_seen
 from counterpoise.diagnostics.advice.profile import Plan
 from counterpoise.diagnostics.advice.result import Choice, Finding, Urgency
 from counterpoise.diagnostics.advice.thresholds import Thresholds
+from counterpoise.text import counted
 
 __all__ = ["stopping_choices", "stopping_findings"]
 
 _GUARD: Final = "narrowing"
-_BUDGET, _PROBLEMS, _N, _K = 0.03, 128, 32, 8
+_BUDGET, _PROBLEMS, _N, _K, _EVERY = 0.03, 128, 32, 8, 25
 """What was measured (docs/log/2026-11-30-a-budget-over-three-seeds.md)."""
+_BETWEEN: Final = 128
+"""Most often that a problem was drawn between two looks there (docs/log/2026-11-30-the-map-over-three-seeds.md, 100 problems)."""
 
 
 def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
@@ -24,16 +28,20 @@ def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
     """
     if not _sees_often(plan, t) or not plan.held_out or _GUARD in plan.guards or not plan.guards:
         return
+    problems = min(_PROBLEMS, plan.held_out)
+    every, why = _every(plan, problems)
     yield Choice(
         key="guards.names",
         value=(*plan.guards, _GUARD),
-        why=f"{_GUARD} draws held-out problems every 25 steps and sees when pass@8 is lost",
+        why=f"{_GUARD} draws held-out problems every {counted(every, 'step')} and sees when pass@8 is lost",
     )
     settings = f"guards.settings.{_GUARD}"
     yield Choice(key=f"{settings}.finish", value=True, why="the run ends there, with the weights it had before")
     yield Choice(key=f"{settings}.drop", value=_BUDGET, why="three points of pass@8 may be lost")
-    yield Choice(key=f"{settings}.problems", value=min(_PROBLEMS, plan.held_out), why="as in the runs behind this")
+    yield Choice(key=f"{settings}.problems", value=problems, why="as in the runs behind this")
     yield Choice(key=f"{settings}.n", value=_N, why="as in the runs behind this")
+    if every < _EVERY:
+        yield Choice(key=f"{settings}.every", value=every, why=why)
     if not plan.guards_act:
         yield Choice(key="guards.act", value=True, why="a guard that only watches ends nothing")
 
@@ -61,6 +69,20 @@ def stopping_findings(plan: Plan, t: Thresholds) -> Iterator[Finding]:
         ending = f"Guard {_GUARD} with finish=true, recommended here, ends such a run"
     lost = f"once pass@{_K} of held-out problems has lost more than it may, with the weights it had before"
     yield Finding(level=Urgency.NOTE, text=f"{ending} {lost}.")
+
+
+def _every(plan: Plan, problems: int) -> tuple[int, str]:
+    """Steps between two looks, and why fewer than the default: what is lost between two of them, no budget holds."""
+    most = most_seen(plan)
+    seldom = math.ceil(max(1, len(plan.problems)) * problems * _N / (plan.prompts_per_step * plan.group_size))
+    often = _EVERY if most is None else int(_BETWEEN / most.each_step)
+    if often < seldom:
+        return min(
+            _EVERY, seldom
+        ), "as often as it draws no more than training does; problems are drawn often between two looks"
+    return max(
+        1, min(_EVERY, often)
+    ), f"no problem is drawn more than {_BETWEEN} times between two looks, as in the runs behind this"
 
 
 def _sees_often(plan: Plan, t: Thresholds) -> bool:
