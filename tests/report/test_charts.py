@@ -3,7 +3,7 @@ import math
 import pytest
 
 from counterpoise.report.build import build_report
-from counterpoise.report.charts import chart_data, compact, crowded, dash_of, event_symbols, style_slot
+from counterpoise.report.charts import chart_data, compact, crowded, dash_of, event_symbols, style_slot, symbol_of
 from counterpoise.report.collect import read_runs
 from counterpoise.report.metrics import choose_panels
 
@@ -30,7 +30,9 @@ def test_numbers_are_rounded_to_five_digits_and_undefined_ones_are_null():
 
 def test_styles_repeat_after_eight_runs_and_bases_have_their_own():
     assert [style_slot(style) for style in (-1, 0, 1, 8, 9)] == [0, 0, 1, 8, 1]
-    assert [dash_of(style) for style in (0, -1, -4, 1, 2, 9)] == ["dash", "dot", "dash", "solid", "dot", "solid"]
+    assert [dash_of(style) for style in (0, -1, -4, 1, 2, 9)] == ["dash", "dot", "dash", "solid", "dot", "dot"]
+    drawn = [(style_slot(style), dash_of(style), symbol_of(style)) for style in range(1, 25)]
+    assert len({(slot, dash) for slot, dash, _ in drawn}) == len({(slot, mark) for slot, _, mark in drawn}) == 24
 
 
 def test_curves_and_differences(make_run, disk):

@@ -17,12 +17,22 @@ from counterpoise.report.records import Against, Breakdown, Contrast, Report, Ru
 from counterpoise.report.series import thinned
 from counterpoise.text import visible
 
-__all__ = ["EVENTS", "SYMBOLS", "chart_data", "compact", "crowded", "dash_of", "event_symbols", "style_slot"]
+__all__ = [
+    "EVENTS",
+    "SYMBOLS",
+    "chart_data",
+    "compact",
+    "crowded",
+    "dash_of",
+    "event_symbols",
+    "style_slot",
+    "symbol_of",
+]
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "star")
-"""Marker of each run, by `style_slot`."""
+"""Markers, of which each run has one (`symbol_of`)."""
 
-_DASHES = ("solid", "dot", "dashdot", "longdash", "longdashdot", "dash", "solid", "dot")
+_DASHES = ("solid", "dot", "dashdot", "longdash", "longdashdot", "dash")
 _BASE_DASHES = ("dash", "dot", "dashdot", "longdash")
 _EVENT_SYMBOLS = {"interrupted": "triangle-down", "refused": "x", "guard": "diamond"}
 _CLOSE = 0.05
@@ -38,8 +48,22 @@ def style_slot(style: int) -> int:
 
 
 def dash_of(style: int) -> str:
-    """Dash of a line, as Plotly calls it: bases have one colour and differ by it."""
-    return _DASHES[style_slot(style) - 1] if style > 0 else _BASE_DASHES[-style % len(_BASE_DASHES)]
+    """Dash of a line, as Plotly calls it: bases have one colour and differ by it, and so do runs of one colour."""
+    return (
+        _DASHES[(style_slot(style) - 1 + _round(style)) % len(_DASHES)]
+        if style > 0
+        else _BASE_DASHES[-style % len(_BASE_DASHES)]
+    )
+
+
+def symbol_of(style: int) -> str:
+    """Marker of a run, as Plotly calls it, another one for each run of one colour."""
+    return SYMBOLS[(style_slot(style) - 1 + _round(style)) % len(SYMBOLS)]
+
+
+def _round(style: int) -> int:
+    """How many runs before it have its colour."""
+    return (style - 1) // len(SYMBOLS)
 
 
 def event_symbols(runs: Sequence[Run]) -> dict[str, str]:

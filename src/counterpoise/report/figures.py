@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from counterpoise.errors import MissingExtraError
 from counterpoise.files import atomic_write
-from counterpoise.report.charts import SYMBOLS, dash_of, style_slot
+from counterpoise.report.charts import SYMBOLS, dash_of, style_slot, symbol_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,7 +125,7 @@ def dashes_of(style: int) -> Any:
 
 def marker_of(style: int) -> str:
     """Its marker; a base's is a circle."""
-    return _MARKERS[SYMBOLS[style_slot(style) - 1]] if style > 0 else "o"
+    return _MARKERS[symbol_of(style)] if style > 0 else "o"
 
 
 def _figure(number: int, columns: int, size: tuple[float, float]) -> Figure:

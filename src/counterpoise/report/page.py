@@ -22,7 +22,16 @@ from counterpoise.evaluation.result_lines import result_lines
 from counterpoise.report import words
 from counterpoise.report.bundle import packed_plotly
 from counterpoise.report.cards import make_cards
-from counterpoise.report.charts import EVENTS, SYMBOLS, chart_data, crowded, dash_of, event_symbols, style_slot
+from counterpoise.report.charts import (
+    EVENTS,
+    SYMBOLS,
+    chart_data,
+    crowded,
+    dash_of,
+    event_symbols,
+    style_slot,
+    symbol_of,
+)
 from counterpoise.report.headline import headline, in_short
 from counterpoise.report.metrics import choose_panels, set_flat_lines_aside
 from counterpoise.report.paper import find_published, published_curves
@@ -171,7 +180,7 @@ def _json(data: Mapping[str, Any]) -> str:
 
 def _swatch(style: int) -> dict[str, str]:
     """Dash and glyph of a legend entry."""
-    glyph = _GLYPHS[SYMBOLS[style_slot(style) - 1]] if style > 0 else ""
+    glyph = _GLYPHS[symbol_of(style)] if style > 0 else ""
     return {"stroke": _STROKES[dash_of(style)], "glyph": glyph}
 
 

@@ -9,8 +9,8 @@ from counterpoise.errors import UsageError
 
 __all__ = ["redrawn"]
 
-_DEVIATIONS = 4.5
-"""Of a normal variable one draw in 150,000 is further away."""
+_DEVIATIONS = 3.5
+"""Of a normal variable one draw in 2,000 is further away; the bound is that of the worst problems, and most move by half of it."""
 _MOST = 0.03
 """By how much pass@1 may differ where so few rollouts were drawn that a draw alone would explain more."""
 _ROUNDED = 1e-8
@@ -22,9 +22,9 @@ def redrawn(one: Sequence[float], other: Sequence[float], ks: Sequence[int], *, 
 
     pass@k from n rollouts is a U-statistic of order k whose kernel is 0 or 1, so that its variance is at most k/n that of the kernel
     (Hoeffding 1948, theorem 5.2), and that of the mean over problems at most `k q (1 - q) / (n P)`, q the mean pass@k. The curves are taken
-    for draws from one policy where they differ at no k by more than `4.5 sqrt(2 k q (1 - q) / (n P))`, with the largest k for n, which is
+    for draws from one policy where they differ at no k by more than `3.5 sqrt(2 k q (1 - q) / (n P))`, with the largest k for n, which is
     as many or fewer. Where that is more than 3 points at the first k, a draw would explain a lot: then, or where P is unknown, only equal
-    curves are.
+    curves are. A policy that moved by less than all this passes, too: of few problems it may have moved by several points at large k.
 
     Args:
         one: pass@k in [0, 1] at each k.

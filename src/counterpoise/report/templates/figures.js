@@ -7,9 +7,10 @@ const figures = (() => {
 
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const slot = (style) => (style > 0 ? ((style - 1) % data.symbols.length) + 1 : 0);
+  const shifted = (style, all) => (slot(style) - 1 + Math.floor((style - 1) / data.symbols.length)) % all.length; // as dash_of and symbol_of
   const color = (style) => css(style > 0 ? `--s${slot(style)}` : "--base");
-  const dash = (style) => (style > 0 ? data.dashes[slot(style) - 1] : data.baseDashes[-style % data.baseDashes.length]);
-  const symbol = (style) => (style > 0 ? data.symbols[slot(style) - 1] : "circle-open");
+  const dash = (style) => (style > 0 ? data.dashes[shifted(style, data.dashes)] : data.baseDashes[-style % data.baseDashes.length]);
+  const symbol = (style) => (style > 0 ? data.symbols[shifted(style, data.symbols)] : "circle-open");
   const faint = (hex, alpha) => `rgba(${[1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)).join(",")},${alpha})`;
   // Plotly reads a subset of HTML in its texts.
   const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
