@@ -196,6 +196,15 @@ def _the_mean_over_places(command, refused, grid):
     assert own["mean"][0]["differences"][0]["low"] is None  # of one seed
     assert any("Student's over seeds" in note for note in own["notes"])
     assert "mean over 2 places: pass@k %" in command("study", "all.csv", "--mean").stdout
+    text = Path("all.csv").read_text().splitlines(keepends=True)
+    Path("part.csv").write_text(
+        "".join(line for line in text if not line.startswith(",8,psr") and ",psr," not in line[3:])
+    )
+    part = command("study", "part.csv", "--mean", "--json", "--at", "steps=2")
+    told = json.loads(part.stdout)
+    assert [row["name"] for row in told["mean"]] == ["nsr"] and "psr" in {a["name"] for a in told["places"][0]["arms"]}
+    assert "not in the mean, for no seed has a run in all 2 places: psr" in told["notes"]
+    assert "so the mean has no difference from psr" in command("study", "part.csv", "--mean", "--against", "psr").stderr
     refused("study", "all.csv", "--mean", "--at", "frontier", says="--mean is of one row for each arm")
     refused("study", grid, "--mean", "--at", "frontier", says="--mean is of one row for each arm")
 

@@ -47,9 +47,9 @@ def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
     if len(axes) > 1:
         said = "; ".join(f"{table.path}: {', '.join(table.axes) or 'none'}" for table in tables)
         raise DataError(f"these are not tables of one study: their axes differ ({said})")
-    levels = {table.confidence for table in tables if table.confidence is not None}
+    levels = {_level(table) for table in tables}
     if len(levels) > 1:
-        said = ", ".join(f"{table.path} {table.confidence:g}" for table in tables if table.confidence is not None)
+        said = ", ".join(f"{table.path} {_level(table):g}" for table in tables)
         raise DataError(
             f"intervals at several levels cannot stand side by side: {said}; write them with one --confidence"
         )
@@ -60,13 +60,13 @@ def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
         cells += taken
         notes += left_out
     cells = _ordered(cells, tables)
-    confidence = levels.pop() if levels else 0.95
+    (confidence,) = levels
     found = list(stored_differences(cells, tables, confidence))
     return MeasuredStudy(
         cells=tuple(cells),
         differences=tuple(found),
         confidence=confidence,
-        notes=(*notes, *_missing(found, tables)),
+        notes=(*notes, *_missing(cells, tables)),
     )
 
 
@@ -107,19 +107,41 @@ def _bases(tables: Sequence[StoredTable]) -> tuple[list[CellPoint], list[str]]:
     for (place, arm), sources in _by_arm(tables, trained=False).items():
         first, cells = sources[0]
         for table, others in sources[1:]:
-            pairs = list(zip(cells, others, strict=False))
-            if len(cells) != len(others) or not all(_same(*pair) or _redrawn(*pair) for pair in pairs):
-                raise DataError(
-                    f"{first.path} and {table.path} have another {arm} in {_named(place)}: they are not tables of one study"
-                )
-            apart += [abs(a.points[0].estimate - b.points[0].estimate) for a, b in pairs if not _same(a, b)]
+            for other in others:
+                like = next((one for one in cells if _same(one, other)), None)
+                like = like or next((one for one in cells if _one_base(_curve(one), _curve(other), one, other)), None)
+                if like is None:
+                    raise DataError(_another(f"{first.path} and {table.path} have", arm, place))
+                apart.append(max(abs(a - b) for a, b in zip(_curve(like), _curve(other), strict=True)))
         found += cells
-    if not apart:
+    for table in tables if len(tables) > 1 else ():
+        _check_bases(table, found)
+    if max(apart, default=0.0) <= _NEAR:
         return found, []
     return found, [
-        f"bases were drawn again under other seeds, at most {100 * max(apart):.1f} points of pass@1 apart: runs are compared with those of "
+        f"bases were drawn again under other seeds, at most {100 * max(apart):.1f} points of pass@k apart: runs are compared with those of "
         "their own table"
     ]
+
+
+def _check_bases(table: StoredTable, bases: Sequence[CellPoint]) -> None:
+    """That every run's own base, which its differences tell, is one of its place, wherever that has any."""
+    known: dict[GridPlace, list[CellPoint]] = {}
+    for cell in bases:
+        if cell.arm == BASE:
+            known.setdefault(place_of(cell), []).append(cell)
+    for cell in table.cells:
+        there, own = known.get(place_of(cell), []), _own_base(cell)
+        alike = [one for one in there if one.ks == cell.ks]
+        if cell.seed is not None and own and alike and not any(_one_base(own, _curve(one), cell, one) for one in alike):
+            raise DataError(_another(f"{table.path} has runs of", BASE, place_of(cell)))
+
+
+def _another(where: str, arm: str, place: GridPlace) -> str:
+    return (
+        f"{where} another {arm} in {_named(place)}: they are not tables of one study, or of so few rollouts that a base drawn again cannot "
+        "be told from another one"
+    )
 
 
 def _taken(key: _Arm, sources: Sequence[tuple[StoredTable, list[CellPoint]]]) -> tuple[list[CellPoint], list[str]]:
@@ -147,7 +169,10 @@ def _taken(key: _Arm, sources: Sequence[tuple[StoredTable, list[CellPoint]]]) ->
             )
             continue
         for cell in cells:
-            taken.setdefault((cell.seed, cell.step), (table, cell, _seeds(cells)))
+            key_of = cell.seed, cell.step
+            source, there, many = taken.setdefault(key_of, (table, cell, _seeds(cells)))
+            if cell.less.keys() - there.less.keys():  # e.g. from the base drawn colder, which one of the tables has
+                taken[key_of] = source, replace(there, less={**cell.less, **there.less}), many
     return [cell for _, cell, _ in sorted(taken.values(), key=lambda one: (one[1].seed or 0, one[1].step))], notes
 
 
@@ -155,8 +180,12 @@ def _ordered(cells: Sequence[CellPoint], tables: Sequence[StoredTable]) -> list[
     """Place by place, bases first, otherwise as they stand in the tables."""
     known = [cell for table in tables for cell in table.cells]
     places = {place: number for number, place in enumerate(dict.fromkeys(map(place_of, known)))}
-    at = {id(cell): number for number, cell in enumerate(known)}
-    return sorted(cells, key=lambda cell: (places[place_of(cell)], cell.seed is not None, at[id(cell)]))
+    at = {key: number for number, key in enumerate(dict.fromkeys(map(_key, known)))}
+    return sorted(cells, key=lambda cell: (places[place_of(cell)], cell.seed is not None, at[_key(cell)]))
+
+
+def _key(cell: CellPoint) -> tuple[GridPlace, str, int | None, int]:
+    return place_of(cell), cell.arm, cell.seed, cell.step
 
 
 def stored_differences(
@@ -183,6 +212,7 @@ def stored_differences(
                     seeds, ks = tuple(runs), own[0].ks
                     columns = list(zip(*runs.values(), strict=True))
                     candidates = stored.get((place, step, arm, against, seeds, ks), [])
+                    candidates = sorted(candidates, key=lambda one: math.isnan(one.points[-1].low))
                     points = next(
                         (_filled(one.points, columns) for one in candidates if _means(one.points, columns)),
                         tuple(from_runs(column, confidence=confidence) for column in columns),
@@ -204,21 +234,22 @@ def _runs(
 ) -> Iterator[tuple[str, dict[int, tuple[SeededInterval, ...]]]]:
     """By reference: what each seed's run is less it."""
     for name in (BASE, SHARPENED):
-        if all(name in cell.less for cell in own):
-            yield name, {cell.seed or 0: cell.less[name] for cell in own}
+        known = {cell.seed or 0: cell.less[name] for cell in own if name in cell.less}
+        if known:
+            yield name, known
     for arm, others in before:
         there = {(cell.seed, cell.ks): cell for cell in others}
-        paired = {cell.seed or 0: _less(cell, other) for cell in own if (other := there.get((cell.seed, cell.ks)))}
-        if paired and all(paired.values()):
+        pairs = {
+            cell.seed or 0: _less(cell, there[cell.seed, cell.ks]) for cell in own if (cell.seed, cell.ks) in there
+        }
+        paired = {seed: less for seed, less in pairs.items() if less}
+        if paired:
             yield arm, paired
 
 
 def _less(cell: CellPoint, other: CellPoint) -> tuple[SeededInterval, ...]:
     """The difference of two runs on one base, which has no interval here; nothing where the bases differ."""
-    base, again = (
-        [point.estimate - less.estimate for point, less in zip(one.points, one.less.get(BASE, ()), strict=False)]
-        for one in (cell, other)
-    )
+    base, again = _own_base(cell), _own_base(other)
     if not base or not _one_base(base, again, cell, other):
         return ()
     return tuple(
@@ -255,19 +286,31 @@ def _filled(
     )
 
 
-def _missing(found: Sequence[ArmDifference], tables: Sequence[StoredTable]) -> Iterator[str]:
+def _missing(cells: Sequence[CellPoint], tables: Sequence[StoredTable]) -> Iterator[str]:
     older = [str(table.path) for table in tables if table.confidence is None]
     if older:
         yield (
             f"{', '.join(older)} was written by an earlier release, without the level of its intervals (95% is taken) or intervals "
             "over seeds and between arms"
         )
-    bases = [one for one in found if one.against == BASE and len(one.seeds) > 1]
-    if len(tables) > 1 and any(not math.isnan(one.points[-1].low) for one in bases):
+    together = [_arms_over_seeds(table.cells) for table in tables]
+    if any(not any(seeds <= own.get(arm, set()) for own in together) for arm, seeds in _arms_over_seeds(cells).items()):
         yield (
             "where the seeds of an arm come from several tables, its interval takes the spread over problems at its largest, and what it "
             "differs by from another arm has none"
         )
+
+
+def _arms_over_seeds(cells: Sequence[CellPoint]) -> dict[_Arm, set[int]]:
+    found: dict[_Arm, set[int]] = {}
+    for cell in cells:
+        if cell.seed is not None:
+            found.setdefault((place_of(cell), cell.arm), set()).add(cell.seed)
+    return found
+
+
+def _level(table: StoredTable) -> float:
+    return 0.95 if table.confidence is None else table.confidence
 
 
 def _seeds(cells: Sequence[CellPoint]) -> int:
@@ -280,8 +323,13 @@ def _same(one: CellPoint, other: CellPoint) -> bool:
     )
 
 
-def _redrawn(one: CellPoint, other: CellPoint) -> bool:
-    return _one_base([p.estimate for p in one.points], [p.estimate for p in other.points], one, other)
+def _curve(cell: CellPoint) -> list[float]:
+    return [point.estimate for point in cell.points]
+
+
+def _own_base(cell: CellPoint) -> list[float]:
+    """pass@k and area of the base that a run is compared with; empty where no difference from it is known."""
+    return [point.estimate - less.estimate for point, less in zip(cell.points, cell.less.get(BASE, ()), strict=False)]
 
 
 def _near(a: float, b: float) -> bool:

@@ -62,11 +62,18 @@ def test_only_what_every_place_has_counts():
     without = [one for one in WHOLE if (one.bed, one.arm, one.seed) != ("paths", "nsr", 1)]
     nsr, psr = averaged_arms(study(*without), step=None, against="psr")
     assert (nsr.seeds, psr.seeds) == ((0, 2), (0, 1, 2))
+    # values and differences of the same seeds, so that one can be had from the other
+    few = [one for one in WHOLE if (one.bed, one.arm, one.seed) != ("strong", "psr", 2)]
+    nsr, psr = averaged_arms(study(*few), step=None, against="psr")
+    assert nsr.seeds == psr.seeds == (0, 1) and len(nsr.points[0].by_seed) == 2
+    assert nsr.differences[0].estimate == pytest.approx(nsr.points[0].estimate - psr.points[0].estimate)
     alone = [one for one in WHOLE if (one.bed, one.arm) != ("paths", "nsr")]
     assert [row.name for row in averaged_arms(study(*alone), step=None, against="psr")] == ["psr"]
     (one,) = averaged_arms(study(cell("strong", "nsr", 0), cell("paths", "nsr", 0)), step=None, against="base")
     assert math.isnan(one.points[0].low) and math.isnan(one.differences[0].high)
     assert averaged_arms(study(*WHOLE), step=9, against="base") == []
+    undefined = averaged_arms(study(*WHOLE), step=None, against="sharpened")
+    assert [math.isnan(row.differences[-1].estimate) for row in undefined] == [True, True]
 
 
 def test_areas_of_other_curves_have_no_mean():

@@ -97,7 +97,7 @@ def print_stored(
         )
     common = min(ks, key=len)
     shown = _shown(k, common)
-    averaged = averaged_arms(study, step=at.step, against=against) if mean else []
+    averaged = averaged_arms(study, step=at.step, against=against) if mean else None
     _print(study, files, at, against, places, averaged, common, shown, pending, markdown=markdown, as_json=as_json)
 
 
@@ -139,7 +139,7 @@ def _print(
     at: At,
     against: str,
     places: dict[GridPlace, list[ArmRow]],
-    averaged: Sequence[ArmRow],
+    averaged: Sequence[ArmRow] | None,
     ks: Sequence[int],
     shown: Sequence[int],
     pending: Sequence[str],
@@ -160,15 +160,16 @@ def _print(
             heading = f"{_heading(place)}: " if _heading(place) else ""
             print_tables(heading, {against: rows}, at, shown, ks, study.confidence, control=None, markdown=markdown)
     notes = list(study.notes)
-    if averaged:
-        notes += _of_mean(averaged, study.arms, len(places))
-        if not as_json:
+    if averaged is not None:
+        notes += _of_mean(averaged, study, against, len(places))
+        cautions += [caution for caution in cautions_of(averaged) if caution not in cautions]
+        if averaged and not as_json:
             heading = f"mean over {counted(len(places), 'place')}: "
             print_tables(heading, {against: averaged}, at, shown, ks, study.confidence, control=None, markdown=markdown)
     if as_json:
         inputs = {str(path): hashes_of(path) for path in files}
         beside = {"pending": list(pending), "cautions": cautions, "notes": notes, "inputs": inputs}
-        over = {"mean": [asdict(row) for row in averaged]} if averaged else {}
+        over = {} if averaged is None else {"mean": [asdict(row) for row in averaged]}
         console.print_json({"against": against, "ks": list(ks), "places": told, **over, **beside})
         return
     for caution in cautions:
@@ -180,12 +181,27 @@ def _print(
         console.note(f"{_MISSING.get(at.kind, 'not finished').format(at.success)}: {', '.join(pending)}")
 
 
-def _of_mean(averaged: Sequence[ArmRow], arms: Sequence[str], places: int) -> list[str]:
-    there = {row.name for row in averaged}
-    absent = [arm for arm in arms if arm not in there]
-    told = ["the intervals of the mean are Student's over seeds: problems and places are taken as they are"]
+def _of_mean(averaged: Sequence[ArmRow], study: MeasuredStudy, against: str, places: int) -> list[str]:
+    """What the mean does not hold."""
+    there = {row.name: row for row in averaged}
+    of_all = f"all {places} places" if places > 1 else "the place"
+    absent = [arm for arm in study.arms if arm not in there]
+    fewer = [
+        f"{arm} ({len(row.seeds)} of {counted(seeds, 'seed')})"
+        for arm, row in there.items()
+        if len(row.seeds) < (seeds := len({cell.seed for cell in study.cells if cell.arm == arm}))
+    ]
+    told = (
+        ["the intervals of the mean are Student's over seeds: problems and places are taken as they are"]
+        if there
+        else []
+    )
     if absent:
-        told.append(f"not in the mean, for no seed has a run in all {places} places: {', '.join(absent)}")
+        told.append(f"not in the mean, for no seed has a run in {of_all}: {', '.join(absent)}")
+    if against in absent:
+        told.append(f"so the mean has no difference from {against}")
+    if fewer:
+        told.append(f"in the mean by the seeds that have one in {of_all}, {against} too: {', '.join(fewer)}")
     return told
 
 

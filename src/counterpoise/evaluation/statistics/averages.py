@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,7 +39,8 @@ def by_reference(study: MeasuredStudy) -> dict[tuple[GridPlace, str, int, str], 
 
 
 def averaged_arms(study: MeasuredStudy, *, step: int | None, against: str) -> list[ArmRow]:
-    """The mean over places, each counted once, of every arm that has a run in all of them, by the seeds that it has in all of them.
+    """The mean over places, each counted once, of every arm that has a run in all of them, by the seeds that it has in all of them, and
+    of these those whose difference is known, where any is.
 
     With `m_s` the mean of seed s over places and S seeds, the interval is Student's, `m ± t(S - 1) sd(m_s) / sqrt(S)`: of other seeds, with
     the problems and places as they are (`mean_rows` has that over problems too, and needs the runs). NaN of one seed.
@@ -70,17 +72,15 @@ def averaged_arms(study: MeasuredStudy, *, step: int | None, against: str) -> li
             values.append({cell.seed or 0: [point.estimate for point in cell.points] for cell in own})
             less = known.get((place, arm, last, against))
             moved.append(_by_seed(less) if less is not None else {})
-        points, differences = (_means(parts, study.confidence) for parts in (values, moved))
+        differences = _means(moved, study.confidence)
+        if differences:  # of the same seeds
+            values = [{seed: own[seed] for seed in differences[0]} for own in values]
+        points = _means(values, study.confidence)
         if points:
-            seeds, shown = points
-            rows.append(
-                ArmRow(
-                    name=arm,
-                    seeds=differences[0] if differences else seeds,
-                    points=shown,
-                    differences=differences[1] if differences else (),
-                )
-            )
+            shown = differences[1] if differences else ()
+            if not shown and against in (BASE, SHARPENED):  # e.g. a pass@1 that the base has at no temperature
+                shown = tuple(replace(point, estimate=math.nan, low=math.nan, high=math.nan) for point in points[1])
+            rows.append(ArmRow(name=arm, seeds=points[0], points=points[1], differences=shown))
     return rows
 
 
