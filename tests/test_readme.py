@@ -37,7 +37,7 @@ def test_the_readme_is_short_and_names_commands_that_there_are():
 
 def test_the_picture_is_small_and_there_in_daylight_and_dark():
     pictures = re.findall(r'(?:srcset|src)="([^"]+)"', README)
-    assert pictures == ["docs/images/report-dark.png", "docs/images/report.png"]
+    assert pictures == [f"docs/images/{name}{dark}.png" for name in ("report", "real") for dark in ("-dark", "")]
     for picture in pictures:
         head = (ROOT / picture).read_bytes()[:24]
         assert struct.unpack(">II", head[16:]) == (1280, 640)
