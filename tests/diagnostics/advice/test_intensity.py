@@ -53,8 +53,8 @@ def test_a_few_rollouts_name_the_runs_behind_the_rules(few):
     assert text == (
         "Your 15,165 training problems will each be seen 3.4 times (100 steps of 64 x 8); in the runs behind the choice of a rule it was "
         "3.4 times, and at 128 times no rule had begun to lose pass@1 (3 seeds). Many steps cost pass@k without it: 200 of them on 2,000 "
-        "problems, 51 times each, took -2.9 [-4.7, -1.1] of area under pass@k with nsr and not beyond its interval with area and maxrl "
-        "(strong base, two seeds)."
+        "problems, 51 times each, took -2.8 [-4.6, -1.0] of area under pass@k with nsr and not beyond its interval with area and maxrl "
+        "(strong base, three seeds)."
     )
 
 

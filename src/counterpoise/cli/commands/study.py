@@ -191,7 +191,7 @@ def _of_tables(
             f"--confidence {confidence:g}: the intervals of {tables[0]} are at {found.confidence:g}; others take the runs"
         )
     if any(files.values()):
-        _write(found, tables[0].stem, None, files)
+        _write(found, tables[0].stem if len(set(tables)) == 1 else None, None, files)
     print_stored(found, tables, where, against, k, mean=mean, markdown=markdown, as_json=as_json)
 
 
@@ -204,8 +204,8 @@ def _check_mean(mean: bool, where: At) -> None:
         )
 
 
-def _write(found: MeasuredStudy, title: str, file: Path | None, files: Mapping[str, Path | None]) -> None:
-    """Write the table, the page and the picture; `file` is the study's, where it has one."""
+def _write(found: MeasuredStudy, title: str | None, file: Path | None, files: Mapping[str, Path | None]) -> None:
+    """Write the table, the page and the picture, called as their files where several tables give no title; `file` is the study's."""
     from counterpoise.evaluation.statistics.arms import SHARPENED
 
     if (csv := files["csv"]) is not None:
@@ -216,12 +216,12 @@ def _write(found: MeasuredStudy, title: str, file: Path | None, files: Mapping[s
         from counterpoise.files import atomic_write_text
         from counterpoise.report.study_page import study_page
 
-        atomic_write_text(html, study_page(found, title=title))
+        atomic_write_text(html, study_page(found, title=title or html.stem))
         console.note(f"page: {html}")
     if (png := files["png"]) is not None:
         from counterpoise.report.study_png import write_study_png
 
-        console.note(f"picture: {write_study_png(found, png, title=title)}")
+        console.note(f"picture: {write_study_png(found, png, title=title or png.stem)}")
     if file is not None and not any(one.against == SHARPENED for one in found.differences):
         console.note(
             f"nothing is said of the base drawn colder (less_sharpened): counterpoise study {file} --against {SHARPENED} measures it"

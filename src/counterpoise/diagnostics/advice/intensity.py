@@ -74,8 +74,8 @@ MEASURED = (
 
 
 _LONG: Final = (
-    "Many steps cost pass@k without it: 200 of them on 2,000 problems, 51 times each, took -2.9 [-4.7, -1.1] of area under pass@k with nsr "
-    "and not beyond its interval with area and maxrl (strong base, two seeds)."
+    "Many steps cost pass@k without it: 200 of them on 2,000 problems, 51 times each, took -2.8 [-4.6, -1.0] of area under pass@k with nsr "
+    "and not beyond its interval with area and maxrl (strong base, three seeds)."
 )
 _WHICH_RULE = Finding(
     level=Urgency.NOTE,
