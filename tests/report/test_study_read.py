@@ -166,6 +166,32 @@ def test_runs_of_another_base_are_refused_where_their_table_has_no_line_for_it(t
             merged_study(tables)
 
 
+def test_runs_of_two_tables_without_lines_of_a_base_are_held_to_one_another(table, tmp_path):
+    table("a.csv", *bases(), *runs([0])), table("b.csv", *bases(), *runs([1], before=(3, 4, 2, 4, 3, 4)))
+    for name in ("a", "b"):
+        lines = (tmp_path / f"{name}.csv").read_text().splitlines(keepends=True)
+        (tmp_path / f"{name}2.csv").write_text("".join(line for line in lines if ",base" not in line))
+    with pytest.raises(DataError, match=r"b2\.csv has runs of another base"):
+        merged_study([read_study_csv(tmp_path / name) for name in ("a2.csv", "b2.csv")])
+
+
+def test_a_table_with_fewer_of_the_bases_of_a_place_goes_with_one_that_has_more(table):
+    both = table("a.csv", *bases(), cell("base", (1,) * 6, seed=None, step=0), *runs([0]))
+    one = table("b.csv", *bases(), *runs([1]))
+    for tables in ([both, one], [one, both]):
+        assert len([c for c in merged_study(tables).cells if c.arm == "base"]) == 2
+
+
+def test_tables_whose_problems_were_seen_differently_often_are_asked_about(table):
+    own, other = table("a.csv", *bases(), *runs([0], step=5)), table("b.csv", *bases(), *runs([1], step=5))
+    cells = tuple(
+        replace(c, trained={**c.trained, "rollouts_per_problem": 99.0} if c.seed else {}) for c in other.cells
+    )
+    notes = merged_study([own, replace(other, cells=cells)]).notes
+    assert any("were seen 10 times in " in note and "and 99 times in " in note for note in notes)
+    assert not any("trained alike" in note for note in merged_study([own, other]).notes)
+
+
 def test_of_two_tables_with_other_numbers_the_one_with_more_seeds_is_taken_and_said(table):
     more, less = (
         table("a.csv", *bases(), *runs([0, 1])),

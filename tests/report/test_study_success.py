@@ -53,6 +53,7 @@ def test_a_run_is_read_between_the_two_evaluations_that_hold_the_success_first()
     "own",
     [
         [cell("nsr", 0, 10, 0.5, 0.2), cell("nsr", 0, 20, 0.6, 0.3)],  # above it from the first evaluation on
+        [cell("nsr", 0, step, s, 0.2) for step, s in ((10, 0.5), (20, 0.4), (30, 0.6))],  # and again later
         [cell("nsr", 0, 10, None, 0.2), cell("nsr", 0, 20, 0.6, 0.3)],
         [cell("nsr", 0, 10, 0.4, 0.2), cell("nsr", 0, 20, 0.6, 0.3, ks=(1, 2))],
         [cell("nsr", 0, 10, 0.4, 0.2)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 from counterpoise.errors import DataError
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
@@ -66,7 +67,7 @@ def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
         cells=tuple(cells),
         differences=tuple(found),
         confidence=confidence,
-        notes=(*notes, *_missing(cells, tables)),
+        notes=(*notes, *_unlike(tables), *_missing(cells, tables)),
     )
 
 
@@ -105,8 +106,8 @@ def _bases(tables: Sequence[StoredTable]) -> tuple[list[CellPoint], list[str]]:
     found: list[CellPoint] = []
     apart: list[float] = []
     for (place, arm), sources in _by_arm(tables, trained=False).items():
-        first, cells = sources[0]
-        for table, others in sources[1:]:
+        (first, cells), *rest = sorted(sources, key=lambda source: -len(source[1]))
+        for table, others in rest:
             for other in others:
                 like = next((one for one in cells if _same(one, other)), None)
                 like = like or next((one for one in cells if _one_base(_curve(one), _curve(other), one, other)), None)
@@ -114,8 +115,8 @@ def _bases(tables: Sequence[StoredTable]) -> tuple[list[CellPoint], list[str]]:
                     raise DataError(_another(f"{first.path} and {table.path} have", arm, place))
                 apart.append(max(abs(a - b) for a, b in zip(_curve(like), _curve(other), strict=True)))
         found += cells
-    for table in tables if len(tables) > 1 else ():
-        _check_bases(table, found)
+    if len(tables) > 1:
+        _check_bases(tables, found)
     if max(apart, default=0.0) <= _NEAR:
         return found, []
     return found, [
@@ -124,17 +125,21 @@ def _bases(tables: Sequence[StoredTable]) -> tuple[list[CellPoint], list[str]]:
     ]
 
 
-def _check_bases(table: StoredTable, bases: Sequence[CellPoint]) -> None:
-    """That every run's own base, which its differences tell, is one of its place, wherever that has any."""
-    known: dict[GridPlace, list[CellPoint]] = {}
+def _check_bases(tables: Sequence[StoredTable], bases: Sequence[CellPoint]) -> None:
+    """That every run's own base, which its differences tell, is one of its place, or where that has none that of the first run there."""
+    known: dict[GridPlace, list[tuple[list[float], CellPoint]]] = {}
     for cell in bases:
         if cell.arm == BASE:
-            known.setdefault(place_of(cell), []).append(cell)
-    for cell in table.cells:
-        there, own = known.get(place_of(cell), []), _own_base(cell)
-        alike = [one for one in there if one.ks == cell.ks]
-        if cell.seed is not None and own and alike and not any(_one_base(own, _curve(one), cell, one) for one in alike):
-            raise DataError(_another(f"{table.path} has runs of", BASE, place_of(cell)))
+            known.setdefault(place_of(cell), []).append((_curve(cell), cell))
+    for table in tables:
+        for cell in table.cells:
+            own = _own_base(cell)
+            if cell.seed is None or not own:
+                continue
+            there = known.setdefault(place_of(cell), [(own, cell)])
+            alike = [(curve, one) for curve, one in there if one.ks == cell.ks]
+            if alike and not any(_one_base(own, curve, cell, one) for curve, one in alike):
+                raise DataError(_another(f"{table.path} has runs of", BASE, place_of(cell)))
 
 
 def _another(where: str, arm: str, place: GridPlace) -> str:
@@ -299,6 +304,29 @@ def _missing(cells: Sequence[CellPoint], tables: Sequence[StoredTable]) -> Itera
             "where the seeds of an arm come from several tables, its interval takes the spread over problems at its largest, and what it "
             "differs by from another arm has none"
         )
+
+
+def _unlike(tables: Sequence[StoredTable]) -> Iterator[str]:
+    """Where two tables saw the problems of one place differently often by the first step they share: they may be of other settings."""
+    for first, second in combinations(tables, 2):
+        one, other = _seen(first), _seen(second)
+        for place in one.keys() & other.keys():
+            step = min(one[place].keys() & other[place].keys(), default=None)
+            if step is None or one[place][step] & other[place][step]:
+                continue
+            times = " and ".join(
+                f"{min(seen[place][step]):.3g} times in {table.path}" for seen, table in ((one, first), (other, second))
+            )
+            yield f"after step {step} problems of {_named(place)} were seen {times}: were they trained alike?"
+            return
+
+
+def _seen(table: StoredTable) -> dict[GridPlace, dict[int, set[float]]]:
+    found: dict[GridPlace, dict[int, set[float]]] = {}
+    for cell in table.cells:
+        if cell.seed is not None and "rollouts_per_problem" in cell.trained:
+            found.setdefault(place_of(cell), {}).setdefault(cell.step, set()).add(cell.trained["rollouts_per_problem"])
+    return found
 
 
 def _arms_over_seeds(cells: Sequence[CellPoint]) -> dict[_Arm, set[int]]:

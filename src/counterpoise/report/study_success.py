@@ -44,10 +44,14 @@ def at_training_success(study: MeasuredStudy, wanted: float) -> MeasuredStudy:
         *(cell for cell in study.cells if cell.seed is None),
         *(cell for cell in found.values() if cell is not None),
     ]
-    return replace(study, cells=tuple(cells), differences=tuple(stored_differences(cells, [], study.confidence)))
+    differences = tuple(stored_differences(cells, [], study.confidence))
+    note = "at equal training success a table has no intervals over problems; --mean has those over seeds"
+    return replace(study, cells=tuple(cells), differences=differences, notes=(*study.notes, note))
 
 
 def _between(own: Sequence[CellPoint], wanted: float) -> CellPoint | None:
+    if own[0].trained.get("success", math.nan) > wanted:
+        return None  # it was there before the first evaluation, and may come back to it
     for early, late in pairwise(own):
         low, high = (cell.trained.get("success", math.nan) for cell in (early, late))
         if low <= wanted <= high:

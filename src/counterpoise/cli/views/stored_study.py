@@ -89,6 +89,9 @@ def print_stored(
                 )
                 for step, arm, own in found
             ]
+    for place in cells_by_place(measured.cells):
+        if place not in places:
+            pending += [run for run in _pending(place, measured.cells, set()) if run not in pending]
     if not places:
         raise UsageError(
             f"no run of these tables has a training success of {at.success:g} between two evaluations"
@@ -98,12 +101,27 @@ def print_stored(
     common = min(ks, key=len)
     shown = _shown(k, common)
     averaged = averaged_arms(study, step=at.step, against=against) if mean else None
-    _print(study, files, at, against, places, averaged, common, shown, pending, markdown=markdown, as_json=as_json)
+    _print(
+        measured,
+        study,
+        files,
+        at,
+        against,
+        places,
+        averaged,
+        common,
+        shown,
+        pending,
+        markdown=markdown,
+        as_json=as_json,
+    )
 
 
 def _row(
     name: str, own: Sequence[CellPoint], difference: ArmDifference | None, against: str, confidence: float
 ) -> ArmRow:
+    if difference is not None:  # of the same seeds
+        own = [cell for cell in own if (cell.seed or 0) in difference.seeds]
     points = [from_runs(column, confidence=confidence) for column in zip(*(c.points for c in own), strict=True)]
     moved: tuple[Any, ...] = difference.points if difference is not None else ()
     if difference is None and against in (BASE, SHARPENED):  # e.g. a pass@1 that the base has at no temperature
@@ -134,6 +152,7 @@ def _shown(k: list[str] | None, ks: Sequence[int]) -> list[int]:
 
 
 def _print(
+    measured: MeasuredStudy,
     study: MeasuredStudy,
     files: Sequence[Path],
     at: At,
@@ -151,7 +170,8 @@ def _print(
     cautions: list[str] = []
     for place, rows in places.items():
         rows = [_cut(row, len(ks)) for row in rows]
-        cautions += [caution for caution in cautions_of(rows) if caution not in cautions]
+        if at.kind != "success":  # they are of intervals over problems
+            cautions += [caution for caution in cautions_of(rows) if caution not in cautions]
         own: dict[str, Any] = {"place": _heading(place), "arms": [asdict(row) for row in rows]}
         if at.kind == "frontier":
             own["frontier"] = [row.name for row, free in zip(rows, frontier(rows), strict=True) if free]
@@ -161,8 +181,7 @@ def _print(
             print_tables(heading, {against: rows}, at, shown, ks, study.confidence, control=None, markdown=markdown)
     notes = list(study.notes)
     if averaged is not None:
-        notes += _of_mean(averaged, study, against, len(places))
-        cautions += [caution for caution in cautions_of(averaged) if caution not in cautions]
+        notes += _of_mean(averaged, measured, against, len(places))
         if averaged and not as_json:
             heading = f"mean over {counted(len(places), 'place')}: "
             print_tables(heading, {against: averaged}, at, shown, ks, study.confidence, control=None, markdown=markdown)
