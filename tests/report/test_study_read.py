@@ -156,8 +156,7 @@ def test_a_run_keeps_what_either_table_holds_of_it(table):
 
 def test_runs_of_another_base_are_refused_where_their_table_has_no_line_for_it(table, tmp_path):
     table("a.csv", *bases(), *runs([0])), table("b.csv", *bases(), *runs([1], before=(3, 4, 2, 4, 3, 4)))
-    lines = (tmp_path / "b.csv").read_text().splitlines(keepends=True)
-    (tmp_path / "c.csv").write_text("".join(line for line in lines if ",base" not in line))
+    (tmp_path / "c.csv").write_text(without((tmp_path / "b.csv").read_text(), ",base"))
     own, other = (read_study_csv(tmp_path / name) for name in ("a.csv", "c.csv"))
     for tables in ([own, other], [other, own]):
         with pytest.raises(
@@ -169,8 +168,7 @@ def test_runs_of_another_base_are_refused_where_their_table_has_no_line_for_it(t
 def test_runs_of_two_tables_without_lines_of_a_base_are_held_to_one_another(table, tmp_path):
     table("a.csv", *bases(), *runs([0])), table("b.csv", *bases(), *runs([1], before=(3, 4, 2, 4, 3, 4)))
     for name in ("a", "b"):
-        lines = (tmp_path / f"{name}.csv").read_text().splitlines(keepends=True)
-        (tmp_path / f"{name}2.csv").write_text("".join(line for line in lines if ",base" not in line))
+        (tmp_path / f"{name}2.csv").write_text(without((tmp_path / f"{name}.csv").read_text(), ",base"))
     with pytest.raises(DataError, match=r"b2\.csv has runs of another base"):
         merged_study([read_study_csv(tmp_path / name) for name in ("a2.csv", "b2.csv")])
 

@@ -62,10 +62,9 @@ def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
         notes += left_out
     cells = _ordered(cells, tables)
     (confidence,) = levels
-    found = list(stored_differences(cells, tables, confidence))
     return MeasuredStudy(
         cells=tuple(cells),
-        differences=tuple(found),
+        differences=tuple(stored_differences(cells, tables, confidence)),
         confidence=confidence,
         notes=(*notes, *_unlike(tables), *_missing(cells, tables)),
     )
@@ -109,11 +108,11 @@ def _bases(tables: Sequence[StoredTable]) -> tuple[list[CellPoint], list[str]]:
         (first, cells), *rest = sorted(sources, key=lambda source: -len(source[1]))
         for table, others in rest:
             for other in others:
-                like = next((one for one in cells if _same(one, other)), None)
-                like = like or next((one for one in cells if _one_base(_curve(one), _curve(other), one, other)), None)
-                if like is None:
+                drawn = _curve(other)
+                alike = [curve for one in cells if _one_base(curve := _curve(one), drawn, one, other)]
+                if not alike:
                     raise DataError(_another(f"{first.path} and {table.path} have", arm, place))
-                apart.append(max(abs(a - b) for a, b in zip(_curve(like), _curve(other), strict=True)))
+                apart.append(min(max(abs(a - b) for a, b in zip(curve, drawn, strict=True)) for curve in alike))
         found += cells
     if len(tables) > 1:
         _check_bases(tables, found)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 from counterpoise.evaluation.statistics.arms import BASE
 from counterpoise.evaluation.statistics.cells import CellPoint
 from counterpoise.evaluation.statistics.differences import GridPlace, MeasuredStudy, place_of
+from counterpoise.evaluation.statistics.levels import find_level
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.report.study_merge import stored_differences
 
@@ -50,18 +50,17 @@ def at_training_success(study: MeasuredStudy, wanted: float) -> MeasuredStudy:
 
 
 def _between(own: Sequence[CellPoint], wanted: float) -> CellPoint | None:
-    if own[0].trained.get("success", math.nan) > wanted:
-        return None  # it was there before the first evaluation, and may come back to it
-    for early, late in pairwise(own):
-        low, high = (cell.trained.get("success", math.nan) for cell in (early, late))
-        if low <= wanted <= high:
-            if early.ks != late.ks:
-                return None
-            weight = (wanted - low) / (high - low) if high > low else 0.0
-            known = BASE in early.less and BASE in late.less
-            less = {BASE: _mixed(early.less[BASE], late.less[BASE], weight)} if known else {}
-            return replace(early, step=_STEP, trained={}, points=_mixed(early.points, late.points, weight), less=less)
-    return None
+    successes = [cell.trained.get("success", math.nan) for cell in own]
+    found = find_level(successes, wanted)
+    if found is None or successes[0] > wanted:  # it was there before the first evaluation, and may come back to it
+        return None
+    place, weight = found
+    early, late = own[place : place + 2]
+    if early.ks != late.ks:
+        return None
+    known = BASE in early.less and BASE in late.less
+    less = {BASE: _mixed(early.less[BASE], late.less[BASE], weight)} if known else {}
+    return replace(early, step=_STEP, trained={}, points=_mixed(early.points, late.points, weight), less=less)
 
 
 def _mixed(

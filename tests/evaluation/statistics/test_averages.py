@@ -7,10 +7,10 @@ from scipy import stats
 
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.statistics.arms import Arm
-from counterpoise.evaluation.statistics.averages import averaged_arms, by_reference
+from counterpoise.evaluation.statistics.averages import averaged_arms
 from counterpoise.evaluation.statistics.cells import measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
-from counterpoise.evaluation.statistics.differences import MeasuredStudy, arm_differences
+from counterpoise.evaluation.statistics.differences import MeasuredStudy, arm_differences, by_reference
 
 RIGHT = {
     (bed, arm, seed): [(3 * place + 2 * rule + 5 * seed + i * (rule + 1) + seed * i) % 9 for i in range(6)]

@@ -13,12 +13,13 @@ from counterpoise.cli.commands.passk import parse_ks
 from counterpoise.cli.views.arms import cautions_of, default_ks, print_tables
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED, ArmRow, frontier
-from counterpoise.evaluation.statistics.averages import averaged_arms, by_reference
+from counterpoise.evaluation.statistics.averages import averaged_arms
 from counterpoise.evaluation.statistics.cells import CellPoint
 from counterpoise.evaluation.statistics.differences import (
     ArmDifference,
     GridPlace,
     MeasuredStudy,
+    by_reference,
     cells_by_place,
     from_runs,
     place_of,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from counterpoise.jobs.study.trajectory import At
 
 __all__ = ["print_stored"]
-
-_MISSING = {"success": "no training success of {:g} between two evaluations"}
 
 
 def print_stored(
@@ -101,20 +100,9 @@ def print_stored(
     common = min(ks, key=len)
     shown = _shown(k, common)
     averaged = averaged_arms(study, step=at.step, against=against) if mean else None
-    _print(
-        measured,
-        study,
-        files,
-        at,
-        against,
-        places,
-        averaged,
-        common,
-        shown,
-        pending,
-        markdown=markdown,
-        as_json=as_json,
-    )
+    if averaged is not None:
+        study = replace(study, notes=(*study.notes, *_of_mean(averaged, measured, against, len(places))))
+    _print(study, files, at, against, places, averaged, common, shown, pending, markdown=markdown, as_json=as_json)
 
 
 def _row(
@@ -152,7 +140,6 @@ def _shown(k: list[str] | None, ks: Sequence[int]) -> list[int]:
 
 
 def _print(
-    measured: MeasuredStudy,
     study: MeasuredStudy,
     files: Sequence[Path],
     at: At,
@@ -179,25 +166,25 @@ def _print(
         if not as_json:
             heading = f"{_heading(place)}: " if _heading(place) else ""
             print_tables(heading, {against: rows}, at, shown, ks, study.confidence, control=None, markdown=markdown)
-    notes = list(study.notes)
-    if averaged is not None:
-        notes += _of_mean(averaged, measured, against, len(places))
-        if averaged and not as_json:
-            heading = f"mean over {counted(len(places), 'place')}: "
-            print_tables(heading, {against: averaged}, at, shown, ks, study.confidence, control=None, markdown=markdown)
+    if averaged and not as_json:
+        heading = f"mean over {counted(len(places), 'place')}: "
+        print_tables(heading, {against: averaged}, at, shown, ks, study.confidence, control=None, markdown=markdown)
     if as_json:
         inputs = {str(path): hashes_of(path) for path in files}
-        beside = {"pending": list(pending), "cautions": cautions, "notes": notes, "inputs": inputs}
+        beside = {"pending": list(pending), "cautions": cautions, "notes": list(study.notes), "inputs": inputs}
         over = {} if averaged is None else {"mean": [asdict(row) for row in averaged]}
         console.print_json({"against": against, "ks": list(ks), "places": told, **over, **beside})
         return
     for caution in cautions:
         text = f"\n{caution[0].upper()}{caution[1:]}." if markdown else caution
         console.stdout.print(text, soft_wrap=True)
-    for note in notes:
+    for note in study.notes:
         console.note(note)
     if pending:
-        console.note(f"{_MISSING.get(at.kind, 'not finished').format(at.success)}: {', '.join(pending)}")
+        why = (
+            f"no training success of {at.success:g} between two evaluations" if at.kind == "success" else "not finished"
+        )
+        console.note(f"{why}: {', '.join(pending)}")
 
 
 def _of_mean(averaged: Sequence[ArmRow], study: MeasuredStudy, against: str, places: int) -> list[str]:

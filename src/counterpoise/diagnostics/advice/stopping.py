@@ -76,13 +76,10 @@ def _every(plan: Plan, problems: int) -> tuple[int, str]:
     most = most_seen(plan)
     seldom = math.ceil(max(1, len(plan.problems)) * problems * _N / (plan.prompts_per_step * plan.group_size))
     often = _EVERY if most is None else int(_BETWEEN / most.each_step)
+    why = f"no problem is drawn more than {_BETWEEN} times between two looks, as in the runs behind this"
     if often < seldom:
-        return min(
-            _EVERY, seldom
-        ), "as often as it draws no more than training does; problems are drawn often between two looks"
-    return max(
-        1, min(_EVERY, often)
-    ), f"no problem is drawn more than {_BETWEEN} times between two looks, as in the runs behind this"
+        why = "as often as it draws no more than training does; problems are drawn often between two looks"
+    return min(_EVERY, max(often, seldom)), why
 
 
 def _sees_often(plan: Plan, t: Thresholds) -> bool:

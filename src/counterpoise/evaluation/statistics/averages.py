@@ -13,29 +13,17 @@ from counterpoise.evaluation.estimators.subsets import FloatArray
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED, ArmRow
 from counterpoise.evaluation.statistics.differences import (
     ArmDifference,
-    GridPlace,
     MeasuredStudy,
+    by_reference,
     cells_by_place,
-    place_of,
-    turned,
 )
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.lazy import special
 
-__all__ = ["averaged_arms", "by_reference"]
+__all__ = ["averaged_arms"]
 
 _BySeed = Mapping[int, Sequence[float]]
 """pass@k at each k and the area, or differences of them, by seed."""
-
-
-def by_reference(study: MeasuredStudy) -> dict[tuple[GridPlace, str, int, str], ArmDifference]:
-    """Every difference of a study by place, arm, step and what it is from, those between arms from both sides."""
-    found = {(place_of(one), one.arm, one.step, one.against): one for one in study.differences}
-    return found | {
-        (place_of(one), one.against, one.step, one.arm): turned(one)
-        for one in study.differences
-        if one.against not in (BASE, SHARPENED)
-    }
 
 
 def averaged_arms(study: MeasuredStudy, *, step: int | None, against: str) -> list[ArmRow]:

@@ -20,6 +20,7 @@ __all__ = [
     "GridPlace",
     "MeasuredStudy",
     "arm_differences",
+    "by_reference",
     "cells_by_place",
     "from_runs",
     "place_of",
@@ -170,6 +171,16 @@ def turned(found: ArmDifference) -> ArmDifference:
         ks=found.ks,
         points=points,
     )
+
+
+def by_reference(study: MeasuredStudy) -> dict[tuple[GridPlace, str, int, str], ArmDifference]:
+    """Every difference of a study by place, arm, step and what it is from, those between arms from both sides."""
+    found = {(place_of(one), one.arm, one.step, one.against): one for one in study.differences}
+    return found | {
+        (place_of(one), one.against, one.step, one.arm): turned(one)
+        for one in study.differences
+        if one.against not in (BASE, SHARPENED)
+    }
 
 
 def from_runs(runs: Sequence[SeededInterval], *, confidence: float) -> SeededInterval:

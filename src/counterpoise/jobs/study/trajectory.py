@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 from counterpoise.errors import StoreError, UsageError
 from counterpoise.evaluation.statistics.arms import Arm
 from counterpoise.evaluation.statistics.counts import ProblemCounts
+from counterpoise.evaluation.statistics.levels import find_level
 from counterpoise.jobs.study.runs import StudyRun
 from counterpoise.runs.records import read_metrics
 
@@ -106,15 +106,16 @@ def _at_success(runs: Sequence[StudyRun], wanted: float) -> tuple[dict[int, _Cou
     towards: dict[int, tuple[_Counts, float]] = {}
     for run in runs:
         records = metrics_of(run.config.path)
-        reached = [(step, success_after(records, step)) for step in (0, *run.evaluated)]
-        for (early, low), (late, high) in pairwise(reached):
-            if low <= wanted <= high:
-                first = run.base_result() if early == 0 else run.result(early)
-                second = run.result(late)
-                if first is not None and second is not None:
-                    after[run.seed] = first.counts
-                    towards[run.seed] = (second.counts, (wanted - low) / (high - low) if high > low else 0.0)
-                break
+        steps = (0, *run.evaluated)
+        found = find_level([success_after(records, step) for step in steps], wanted)
+        if found is None:
+            continue
+        place, weight = found
+        first = run.result(steps[place]) if place else run.base_result()
+        second = run.result(steps[place + 1])
+        if first is not None and second is not None:
+            after[run.seed] = first.counts
+            towards[run.seed] = second.counts, weight
     return after, towards
 
 
