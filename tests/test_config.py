@@ -52,6 +52,7 @@ def test_bad_keys_and_values_name_the_way_out(override, message):
             ["loss.kl_clamp=10", "loss.kl_estimator=k1"],
             r"loss: kl_clamp=10 bounds the estimator k3, and kl_estimator=k1; set kl_estimator=k3, or kl_clamp=none",
         ),
+        (["loss.kl_focus=2"], r"loss: kl_focus=2 weighs the KL term, and kl=0 has none; set kl, or kl_focus=0"),
     ],
 )
 def test_combinations_that_cannot_train_are_refused(overrides, message):
@@ -67,6 +68,7 @@ _FLOATS = [
     "learner.gradient_clip",
     "loss.kl",
     "loss.kl_clamp",
+    "loss.kl_focus",
     "rollout.temperature",
     "guards.backoff",
     "checkpoint.every_minutes",

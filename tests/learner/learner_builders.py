@@ -84,12 +84,14 @@ def reinforce(
     minus: torch.Tensor,
     mask: torch.Tensor,
     reference_log_probs: torch.Tensor | None = None,
+    kl_weights: torch.Tensor | None = None,
     entropy: torch.Tensor | None = None,
 ) -> LossOutput:
     """-A log pi, plus 0.1 (log pi - log pi_ref) and -0.1 H where they are given, times the ratio's gradient-free value."""
     token = -(_spread(plus) - _spread(minus)) * torch.exp(log_probs - old_log_probs)
     if reference_log_probs is not None:
-        token = token + 0.1 * (log_probs - reference_log_probs)
+        held = 0.1 * (log_probs - reference_log_probs)
+        token = token + (held if kl_weights is None else kl_weights[:, None] * held)
     if entropy is not None:
         token = token - 0.1 * entropy
     ratio = (log_probs - old_log_probs).detach().exp()

@@ -286,6 +286,29 @@ def test_the_reference_reaches_the_loss_without_gradient(build):
     assert seen[0]["entropy"] is None
 
 
+def test_each_row_is_held_to_the_reference_by_its_own_weight(build):
+    seen = []
+
+    def watch(**inputs):
+        seen.append(inputs)
+        return build.reinforce(**inputs)
+
+    reference = build.llama(seed=1)
+    learner = build.learner(build.llama(), loss=watch, reference=reference, needs_reference=True)
+    rollouts, *rest = _batch(build)
+    weights = torch.arange(len(rollouts), dtype=torch.float32) / 10
+    learner.update(rollouts, *rest, seed=0, kl_weights=weights)
+    live = [0, 1, 3, 5, 6]
+    base = {round(build.naive(reference, rollouts[row])[0].sum().item(), 3): row for row in live}
+    found = {}
+    for inputs in seen:
+        for log_probs, weight in zip(inputs["reference_log_probs"].sum(1), inputs["kl_weights"], strict=True):
+            found[base[round(log_probs.item(), 3)]] = weight.item()
+    assert found == {row: weights[row].item() for row in live}
+    with pytest.raises(UsageError, match=f"kl_weights has 2 rows and there are {len(rollouts)} rollouts"):
+        learner.update(rollouts, *rest, seed=0, kl_weights=weights[:2])
+
+
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft asks for it
 def test_lora_trains_the_adapter_alone_and_its_base_is_the_reference(build):
     from peft import LoraConfig, get_peft_model

@@ -152,6 +152,24 @@ def test_a_clamp_is_positive_and_of_k3() -> None:
         with_terms(make_loss("reinforce"), kl=0.1, kl_estimator="k1", kl_clamp=10)
 
 
+def test_each_rows_kl_has_its_own_weight_and_nothing_else_is_weighed() -> None:
+    inputs = {
+        "log_probs": torch.tensor([[-1.0, -2.0], [-1.5, -0.5], [-3.0, -1.0]], dtype=torch.float64),
+        "plus": torch.tensor([1.0, 0.0, 2.0]),
+        "minus": torch.tensor([0.0, 1.0, 0.0]),
+        "mask": torch.ones(3, 2).bool(),
+        "reference_log_probs": torch.tensor([[-2.0, -1.0], [-1.0, -1.0], [-1.0, -1.0]], dtype=torch.float64),
+    }
+    inputs["old_log_probs"] = inputs["log_probs"]
+    plain, held = make_loss("reinforce")(**inputs), with_terms(make_loss("reinforce"), kl=0.5)
+    alone = held(**inputs).row_sums - plain.row_sums
+    weights = torch.tensor([0.0, 0.25, 1.0])
+    output = held(**inputs, kl_weights=weights)
+    torch.testing.assert_close(output.row_sums, plain.row_sums + weights * alone, rtol=0, atol=1e-12)
+    assert output.metrics["kl_reference"] == held(**inputs).metrics["kl_reference"]
+    assert torch.equal(held(**inputs, kl_weights=torch.ones(3)).row_sums, held(**inputs).row_sums)
+
+
 def test_a_term_without_its_input_says_so() -> None:
     with pytest.raises(UsageError, match=r"loss.kl = 0.1 needs reference_log_probs \(B, T\)"):
         with_terms(make_loss("reinforce"), kl=0.1)(**rows())

@@ -77,6 +77,8 @@ class LossConfig(Section):
     """`k1` or `k3`."""
     kl_clamp: AboveZero | None = None
     """Bound of a token's k3 estimate in nats, value and gradient (10 in the source paper's code and in verl); None is k3 itself."""
+    kl_focus: NonNegative = 0.0
+    """Exponent g of a row's share of the KL term, (1 - p)^g with p its group's share right; 0 holds all prompts alike."""
     entropy: NonNegative = 0.0
     """Coefficient of the entropy bonus; 0 is off."""
 
@@ -87,4 +89,6 @@ class LossConfig(Section):
                 f"kl_clamp={self.kl_clamp:g} bounds the estimator k3, and kl_estimator={self.kl_estimator}; "
                 "set kl_estimator=k3, or kl_clamp=none"
             )
+        if self.kl_focus and not self.kl:
+            raise ValueError(f"kl_focus={self.kl_focus:g} weighs the KL term, and kl=0 has none; set kl, or kl_focus=0")
         return self

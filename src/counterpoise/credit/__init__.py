@@ -4,6 +4,7 @@ Everything here is a function of plain tensors, so that any trainer can call it.
 """
 
 from counterpoise.credit.advantages import Advantages, StepRule, step_rule
+from counterpoise.credit.anchoring import anchor_weights
 from counterpoise.credit.balance import lacking_sign, sign_weights, two_balances
 from counterpoise.credit.controllers import (
     CONTROLLERS,
@@ -55,6 +56,7 @@ __all__ = [
     "TokenWeight",
     "TokenWeights",
     "Unweighted",
+    "anchor_weights",
     "credit_metrics",
     "group_statistics",
     "keep_rows",

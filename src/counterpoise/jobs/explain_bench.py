@@ -19,6 +19,7 @@ from counterpoise.diagnostics.kind_moves import KindTable, kind_moves
 from counterpoise.diagnostics.microscope import Contexts, TokenMeasures
 from counterpoise.diagnostics.quadrants import Floats, TokenTable, quadrants
 from counterpoise.engines.local.assemble import Assembly, make_learner
+from counterpoise.engines.local.learning import kl_weights
 from counterpoise.engines.local.policy import Policy
 from counterpoise.jobs.explain_request import Request
 from counterpoise.losses import counts, make_loss
@@ -161,7 +162,7 @@ class Bench:
         trained = Policy(model=copy.deepcopy(self.policy.model), tokenizer=self.policy.tokenizer)
         learner = make_learner(config, trained, own.assembly, accelerator)
         kept, live = own.assembly.credit.select(batch, credit)
-        trained_on = batch.rows(kept)
+        trained_on, held = batch.rows(kept), kl_weights(config, batch)
         report = learner.update(
             trained_on.rollouts,
             credit.rows(kept),
@@ -169,6 +170,7 @@ class Bench:
             trained_on.group_ids.numpy(),
             seed=0,
             trained=live,
+            kl_weights=None if held is None else held[kept],
         )
         trained.model.eval()
         measures, logits = [], self.logits
@@ -273,6 +275,7 @@ class Bench:
                 "loss": config.loss.name,
                 "denominator": config.loss.denominator,
                 "kl": config.loss.kl,
+                "kl_focus": config.loss.kl_focus,
                 "entropy": config.loss.entropy,
                 "seed": config.run.seed,
             },

@@ -35,6 +35,8 @@ class CreditedRows:
     """(N, T) log-probabilities of the learner before the first step, where they were asked for."""
     reference: torch.Tensor | None = None
     """(N, T) log-probabilities of the reference policy, where they are needed."""
+    kl_weights: torch.Tensor | None = None
+    """(N,) float32 weights of the rows' KL terms, where they are not all 1."""
 
 
 def credited_rows(
@@ -45,10 +47,11 @@ def credited_rows(
     device: torch.device,
     *,
     trained: torch.Tensor | None = None,
+    kl_weights: torch.Tensor | None = None,
 ) -> CreditedRows:
     """Check that the parts of a batch fit each other and move its tensors to `device`.
 
-    Rows in `trained` (N,) bool go through a forward pass; without it, those that carry credit.
+    Rows in `trained` (N,) bool go through a forward pass; without it, those that carry credit. `kl_weights` (N,) weigh their KL terms.
 
     Raises:
         UsageError: row numbers differ, credit covers too few tokens, an unscored row has credit, or temperatures differ.
@@ -59,6 +62,7 @@ def credited_rows(
         "scored": len(scored),
         "group_ids": len(group_ids),
         "trained": len(rollouts) if trained is None else len(trained),
+        "kl_weights": len(rollouts) if kl_weights is None else len(kl_weights),
     }
     for name, size in sizes.items():
         if size != len(rollouts):
@@ -80,6 +84,7 @@ def credited_rows(
         lengths=lengths.to(device),
         live=((signed if trained is None else trained.cpu() & scored.cpu()) & (lengths > 0)).numpy(),
         temperature=temperature,
+        kl_weights=None if kl_weights is None else kl_weights.to(device).float(),
     )
 
 

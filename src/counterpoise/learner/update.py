@@ -137,6 +137,7 @@ class Learner:
         *,
         seed: int,
         trained: torch.Tensor | None = None,
+        kl_weights: torch.Tensor | None = None,
         measure_signs: bool = False,
         observe: Observe | None = None,
         span: tuple[float, float] | None = None,
@@ -156,6 +157,7 @@ class Learner:
             seed: decides which groups, or rows, share a mini-batch; the same on every process.
             trained: (N,) bool, rows that go through a forward pass; None: those that carry credit, since without a KL or
                 entropy term the others have no gradient. All rows count in the denominators.
+            kl_weights: (N,) >= 0, how strongly each row is held to the reference where the loss has a KL term; None: all alike.
             measure_signs: also measure the two signs' gradients on the first mini-batch, by two more backward passes.
             observe: shown every micro-batch that is trained on.
             span: parts of the run, in [0, 1], that are done before and after this batch: a decaying rate goes from one to the other in
@@ -169,7 +171,8 @@ class Learner:
         settings = self._settings
         with sums.time("prepare"):
             groups = np.asarray(group_ids, dtype=np.int64)
-            batch = credited_rows(rollouts, credit, scored, groups, self._accelerator.device, trained=trained)
+            device = self._accelerator.device
+            batch = credited_rows(rollouts, credit, scored, groups, device, trained=trained, kl_weights=kl_weights)
             process, processes = self._accelerator.process_index, self._processes
             deck = make_deck(groups, batch.live, settings, process=process, processes=processes)
             generator = np.random.default_rng(seed)
@@ -266,6 +269,7 @@ class Learner:
                     minus=credit.minus,
                     mask=out.mask,
                     reference_log_probs=None if batch.reference is None else batch.reference[where, :span],
+                    kl_weights=None if batch.kl_weights is None else batch.kl_weights[where],
                     entropy=out.entropy if self._settings.needs_entropy else None,
                 )
                 share = self._divide(output, counts)

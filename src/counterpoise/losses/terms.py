@@ -30,8 +30,11 @@ class WithTerms:
     much as 2,980 of credit 1, times the coefficient. `kl_clamp = c` bounds the estimate to [-c, c], value and gradient: a token outside
     adds the constant c and no gradient. The code of arXiv 2506.01347 and verl clamp at 10; TRL does not clamp.
 
+    `kl_weights` (B,), where given, multiply each row's KL term: `loss.kl_focus` (`credit.anchor_weights`) holds some prompts more than
+    others.
+
     Rows that `credit.filter` removed are not seen by either term. Metrics added: `kl_reference`, `entropy_bonus` (sums over
-    tokens, without the coefficient).
+    tokens, without coefficient and weights).
     """
 
     loss: Callable[..., LossOutput]
@@ -61,6 +64,7 @@ class WithTerms:
         minus: torch.Tensor,
         mask: torch.Tensor,
         reference_log_probs: torch.Tensor | None = None,
+        kl_weights: torch.Tensor | None = None,
         entropy: torch.Tensor | None = None,
     ) -> LossOutput:
         """See `types.Loss`.
@@ -80,7 +84,8 @@ class WithTerms:
             if self.kl_clamp is not None:
                 per_token = per_token.clamp(-self.kl_clamp, self.kl_clamp)
             per_token = torch.where(mask, per_token, 0.0)
-            row_sums = row_sums + self.kl * per_token.sum(dim=1)
+            held = per_token.sum(dim=1)
+            row_sums = row_sums + self.kl * (held if kl_weights is None else kl_weights * held)
             metrics["kl_reference"] = Sum(total=float(per_token.detach().sum(dtype=torch.float64)), count=tokens)
         if self.entropy != 0.0:
             if entropy is None:

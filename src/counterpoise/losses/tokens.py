@@ -82,6 +82,7 @@ class SurrogateLoss:
         minus: torch.Tensor,
         mask: torch.Tensor,
         reference_log_probs: torch.Tensor | None = None,
+        kl_weights: torch.Tensor | None = None,
         entropy: torch.Tensor | None = None,
     ) -> LossOutput:
         """See `types.Loss`; neither a reference nor entropies are read (`terms.WithTerms` does).

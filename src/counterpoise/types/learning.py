@@ -150,11 +150,13 @@ class Loss(Protocol):
         minus: torch.Tensor,
         mask: torch.Tensor,
         reference_log_probs: torch.Tensor | None = None,
+        kl_weights: torch.Tensor | None = None,
         entropy: torch.Tensor | None = None,
     ) -> LossOutput:
         """(B, T) float32 log-probabilities with gradient, the sampling policy's without, (B,) or (B, T) credit, (B, T) bool mask.
 
-        `reference_log_probs` (B, T) is needed by a KL term and `entropy` (B, T), with gradient, by an entropy term.
+        `reference_log_probs` (B, T) is needed by a KL term, whose rows `kl_weights` (B,) >= 0 weighs (None: all by 1), and `entropy`
+        (B, T), with gradient, by an entropy term.
         """
         ...
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from counterpoise.engines.local.assemble import assemble
 from counterpoise.engines.local.loop import train
@@ -69,6 +70,21 @@ def test_updates_are_as_many_as_the_trained_rows_fill(configure, judged, rule, u
     (record,) = records(config)
     assert record["optimiser_steps"] == updates
     assert record["rows_per_update"] == pytest.approx(rows)
+
+
+# Half of each group is right, so that a focus of 1 halves the term, and one of 2 quarters it: to the last bit, for these are powers of two.
+@pytest.mark.parametrize(("kl", "focus"), [(0.5, 1.0), (1.0, 2.0)])
+def test_a_prompt_half_solved_is_held_half_as_strongly(configure, judged, kl, focus):
+    judged(lambda row: row % 2 == 0)
+    common = (*SIXTEEN, "rollout.group_size=8", "learner.steps=2", "credit.rule=nsr", "credit.filter=none")
+    weights = []
+    for name, terms in {"plain": (0.25, 0.0), "focused": (kl, focus)}.items():
+        run = RunDirectory.create(configure(*common, f"loss.kl={terms[0]}", f"loss.kl_focus={terms[1]}", name=name))
+        train(run)
+        weights.append(load_file(run.checkpoints / "step-000002" / "policy" / "model.safetensors"))
+        (_, second) = read_metrics(run.metrics, on_damage=lambda damage: pytest.fail(str(damage)))
+        assert second["kl_reference"] > 0  # it moved, and the term had something to hold
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 # every other rollout has no verdict: 64 rows count, ceil(64 / 32), in all 16 groups, 16 / 4

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import fields, replace
 
-from counterpoise.config import LearnerConfig, RunConfig
-from counterpoise.learner.settings import LearnerSettings
+import torch
 
-__all__ = ["critic_settings", "learner_settings"]
+from counterpoise.config import LearnerConfig, RunConfig
+from counterpoise.credit import anchor_weights
+from counterpoise.learner.settings import LearnerSettings
+from counterpoise.types import Batch
+
+__all__ = ["critic_settings", "kl_weights", "learner_settings"]
 
 _ALIKE = [field.name for field in fields(LearnerSettings) if field.name in LearnerConfig.model_fields]
 """What `[learner]` says in the learner's own words."""
@@ -50,3 +54,9 @@ def critic_settings(config: RunConfig) -> LearnerSettings:
         warmup_steps=0,
         total_steps=None,
     )
+
+
+def kl_weights(config: RunConfig, batch: Batch) -> torch.Tensor | None:
+    """(N,) how strongly each rollout of a step is held to the base (`loss.kl_focus`); None: all alike."""
+    focus = config.loss.kl_focus
+    return anchor_weights(batch, focus) if focus else None

@@ -21,6 +21,7 @@ from counterpoise.engines.local.evaluation import evaluate_policy
 from counterpoise.engines.local.guarding import guarded, make_supervisor
 from counterpoise.engines.local.held_out import HeldOut
 from counterpoise.engines.local.interrupt import Interrupt, RunInterruptedError, watching_interrupts
+from counterpoise.engines.local.learning import kl_weights
 from counterpoise.engines.local.measured import measured_lines, prove_measured, settle
 from counterpoise.engines.local.messages.header import header
 from counterpoise.engines.local.messages.outlook import Outlook
@@ -291,7 +292,7 @@ class _Run:
 
     def _update(self, experience: Experience, index: int) -> tuple[UpdateReport, UpdateMeasures]:
         rows, trained = self.assembly.credit.select(experience.batch, experience.credit)
-        batch = experience.batch.rows(rows)
+        batch, held = experience.batch.rows(rows), kl_weights(self.config, experience.batch)
         steps = self.config.learner.steps
         try:
             with self.diagnose.update(experience, index) as measures:
@@ -301,6 +302,7 @@ class _Run:
                     batch.scored,
                     batch.group_ids.numpy(),
                     trained=trained,
+                    kl_weights=None if held is None else held[rows],
                     seed=stream(self.config.run.seed, "update", index),
                     measure_signs=self.diagnose.due(index),
                     observe=measures.tokens,

@@ -307,6 +307,7 @@ TABLE: Final[Table] = {
     "loss.kl": by(_kl),
     "loss.kl_estimator": carried("loss.kl"),
     "loss.kl_clamp": carried("loss.kl"),
+    "loss.kl_focus": only("TRL weighs the KL of all rows alike; set loss.kl_focus=0, or train with the local engine"),
     "loss.entropy": to("entropy_coef"),
     "learner.steps": by(_steps),
     "learner.learning_rate": to("learning_rate"),
