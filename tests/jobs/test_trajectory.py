@@ -10,7 +10,7 @@ import pytest
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.statistics.arms import arm_rows, frontier
 from counterpoise.evaluation.statistics.counts import ProblemCounts
-from counterpoise.jobs.study.trajectory import At, arms_at, metrics_of, parse_at, success_after
+from counterpoise.jobs.study.trajectory import At, arms_at, metrics_of, parse_at, success_of
 
 
 def counts(*right, n=4):
@@ -25,6 +25,15 @@ class Run:
     seed: int
     path: Path
     after: dict
+    kept: int | None = None
+
+    @property
+    def last_step(self):
+        return max(self.after)
+
+    @property
+    def kept_step(self):
+        return self.last_step if self.kept is None else self.kept
 
     @property
     def config(self):
@@ -46,12 +55,12 @@ class Run:
 def run(tmp_path):
     """`run(arm, success, after)`: a run with a training success for each step."""
 
-    def make(arm, success, after, seed=0):
+    def make(arm, success, after, seed=0, kept=None):
         path = tmp_path / f"{arm}-{seed}"
         path.mkdir()
         lines = [{"step": i, "success_rate": rate} for i, rate in enumerate(success, start=1)]
         (path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        return Run(arm, seed, path, after)
+        return Run(arm, seed, path, after, kept)
 
     return make
 
@@ -78,9 +87,10 @@ def test_other_places_are_refused(text):
 
 
 def test_training_success_is_the_mean_of_the_twenty_steps_before(run):
-    records = metrics_of(run("nsr", [0.0] * 20 + [1.0] * 20, {40: counts(1, 1)}).path)
-    assert [success_after(records, step) for step in (0, 1, 20, 30, 40)] == [0.0, 0.0, 0.0, 0.5, 1.0]
-    assert str(success_after(records, 100)) == "nan"
+    nsr = run("nsr", [0.0] * 20 + [1.0] * 20, {40: counts(1, 1)})
+    records = metrics_of(nsr.path)
+    assert [success_of(nsr, records, step) for step in (0, 1, 20, 30, 40)] == [0.0, 0.0, 0.0, 0.5, 1.0]
+    assert str(success_of(nsr, records, 100)) == "nan"
     assert metrics_of(Path("nowhere")) == ()
 
 
@@ -106,6 +116,18 @@ def test_at_equal_success_a_run_is_read_between_two_evaluations(run):
     # before its first evaluation it is read between that and the base
     first = arms_at([nsr], parse_at("success=0.2"), {})[0]
     assert (first.after[0], first.towards[0]) == (counts(0, 2), (counts(0, 4), 0.0))
+
+
+def test_at_equal_success_a_run_is_not_read_on_steps_that_a_guard_took_back(run):
+    # success 0.2, then 0.4, then 0.6, each for 20 steps; ended after step 60 with the weights of step 40
+    success = [0.2] * 20 + [0.4] * 20 + [0.6] * 20
+    ended = run("area", success, {20: counts(0, 4), 50: counts(4, 0), 60: counts(4, 4)}, kept=40)
+    assert [success_of(ended, metrics_of(ended.path), step) for step in ended.evaluated] == pytest.approx(
+        [0.2, 0.5, 0.4]
+    )
+    (arm,) = arms_at([ended], parse_at("success=0.3"), {})
+    assert arm.after[0] == counts(0, 4) and arm.towards[0] == (counts(4, 4), pytest.approx(0.5))
+    assert dict(arms_at([ended], parse_at("success=0.5"), {})[0].after) == {}  # its weights never had it
 
 
 def test_along_the_frontier_every_step_is_an_arm(run):

@@ -141,7 +141,7 @@ def test_a_run_that_loses_its_budget_of_pass_at_k_ends_with_the_weights_it_had_w
 
     # the run of a study is at its end, and stays what it is at every later step
     cell = StudyRun(arm="area", seed=0, config=config, base=config.path)
-    assert cell.trained and cell.last_step == 9 and cell.evaluated == [3, 6, 9]
+    assert cell.trained and (cell.last_step, cell.kept_step) == (9, 5) and cell.evaluated == [3, 6, 9]
     assert cell.result().counts == cell.result(12).counts == cell.result(10).counts == result.final.counts
     assert cell.result(6).counts != [] and cell.result(7) is None
 

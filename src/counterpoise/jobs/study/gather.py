@@ -10,7 +10,7 @@ from counterpoise.evaluation.statistics.cells import CellPoint, measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.evaluation.statistics.differences import MeasuredStudy, arm_differences
 from counterpoise.jobs.study.runs import Study, StudyRun
-from counterpoise.jobs.study.trajectory import metrics_of, success_after
+from counterpoise.jobs.study.trajectory import metrics_of, success_of
 
 __all__ = ["gather_study"]
 
@@ -89,5 +89,5 @@ def _cell(run: StudyRun, arm: Arm, seed: int | None, step: int, confidence: floa
             if all(isinstance(value, int | float) for value in values):
                 known[name] = float(sum(value for value in values if value is not None))
     if step:
-        known["success"] = success_after(records, step)
+        known["success"] = success_of(run, records, step)
     return measured_cell(arm, seed=seed, bed=run.bed, axes=run.axes, step=step, trained=known, confidence=confidence)

@@ -22,7 +22,7 @@ from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.garbage import importing_the_engine
 from counterpoise.jobs.study.pace import TimeLeft
 from counterpoise.runs.directory import RunDirectory
-from counterpoise.runs.ended import last_step
+from counterpoise.runs.ended import kept_step, last_step
 from counterpoise.runs.identity import changed_settings, pinned, told_changes
 
 if TYPE_CHECKING:
@@ -87,6 +87,11 @@ class StudyRun:
     def last_step(self) -> int:
         """The step that its final evaluation is named by: where its guards ended it early, else `learner.steps`."""
         return last_step(self.config.path, self.config.learner.steps)
+
+    @property
+    def kept_step(self) -> int:
+        """The step whose weights it ended with: the last, or an earlier one to which a guard went back."""
+        return kept_step(self.config.path, self.config.learner.steps)
 
     def result(self, step: int | None = None) -> EvaluationResult | None:
         """pass@k after a step, the last by default; None when the run has not come so far, or was not measured like this.

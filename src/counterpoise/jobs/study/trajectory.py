@@ -15,7 +15,7 @@ from counterpoise.evaluation.statistics.levels import find_level
 from counterpoise.jobs.study.runs import StudyRun
 from counterpoise.runs.records import read_metrics
 
-__all__ = ["STEPS", "At", "arms_at", "metrics_of", "parse_at", "success_after"]
+__all__ = ["STEPS", "At", "arms_at", "metrics_of", "parse_at", "success_of"]
 
 _WINDOW = 20
 """Steps whose mean is the training success after the last of them."""
@@ -67,8 +67,8 @@ def arms_at(runs: Sequence[StudyRun], at: At, colder: Mapping[float, Sequence[Pr
     """The arms of one place of a study; in the order of the runs, with the seeds that have come so far.
 
     At equal success a run is read between the two evaluations, first in time, whose training success holds the wanted one between them:
-    pass@k is `(1 - w) a + w b` with w so that `(1 - w) s_a + w s_b` is the wanted success. Along the frontier every evaluated step is an
-    arm of its own, `nsr @50`.
+    pass@k is `(1 - w) a + w b` with w so that `(1 - w) s_a + w s_b` is the wanted success; steps that a guard took back are not read.
+    Along the frontier every evaluated step is an arm of its own, `nsr @50`.
 
     Args:
         runs: arms x seeds of one place.
@@ -106,8 +106,8 @@ def _at_success(runs: Sequence[StudyRun], wanted: float) -> tuple[dict[int, _Cou
     towards: dict[int, tuple[_Counts, float]] = {}
     for run in runs:
         records = metrics_of(run.config.path)
-        steps = (0, *run.evaluated)
-        found = find_level([success_after(records, step) for step in steps], wanted)
+        steps = (0, *(step for step in run.evaluated if step <= run.kept_step or step == run.last_step))
+        found = find_level([success_of(run, records, step) for step in steps], wanted)
         if found is None:
             continue
         place, weight = found
@@ -127,13 +127,15 @@ def metrics_of(path: Path) -> tuple[Mapping[str, Any], ...]:
         return ()
 
 
-def success_after(records: Sequence[Mapping[str, Any]], step: int) -> float:
-    """Training success after a step: the mean of `success_rate` over the 20 steps up to it; of the base, that of the first step.
+def success_of(run: StudyRun, records: Sequence[Mapping[str, Any]], step: int) -> float:
+    """Training success of the weights that were evaluated after a step: the mean of `success_rate` over the 20 steps up to it.
 
-    All runs are read with the same delay, about ten steps. NaN where the steps have none.
+    Of the base it is that of the first step; of a run that a guard ended, that of the steps which made the weights it went back to. All
+    runs are read with the same delay, about ten steps. NaN where the steps have none.
     """
-    first = max(1, step - _WINDOW + 1)
-    wanted = range(first, max(step, 1) + 1)
+    made = run.kept_step if step == run.last_step else step
+    first = max(1, made - _WINDOW + 1)
+    wanted = range(first, max(made, 1) + 1)
     found = [record.get("success_rate") for record in records if record["step"] in wanted]
     known = [float(value) for value in found if isinstance(value, int | float)]
     return math.fsum(known) / len(known) if known else math.nan
