@@ -80,15 +80,19 @@ def test_the_page_has_a_map_and_a_frontier_for_each_bed_and_no_script(cells):
     assert "<script" not in page and "default-src 'none'" in page and "&lt;script&gt;" in page
     assert "90% interval over\nseeds and problems" in page
     pictures = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg class=\"picture\".*?</svg>", page, re.DOTALL)]
-    assert [len(svg.findall("circle")) for svg in pictures] == [3, 4, 1, 1]  # seeds of one step are one point; the base
+    marks = [[one.text for one in svg.findall("text") if one.get("class") == "mark"] for svg in pictures]
+    assert marks[:2] == [["●", "■"]] * 2  # as the legend has them, after the last step; seeds of one step are one point
+    assert [len(svg.findall("circle")) for svg in pictures] == [1, 2, 0, 0]  # on the way, and the base
     assert [len(svg.findall("polyline")) for svg in pictures] == [2, 3, 1, 1]
-    large, small = (
-        float(next(c for c in pictures[0].findall("circle") if c.get("r") == r).get("cx")) for r in ("5", "2.5")
-    )
+    large = float(next(one for one in pictures[0].findall("text") if one.text == "●").get("x"))
+    small = float(pictures[0].find("circle").get("cx"))
     assert large > small  # more rollouts of a problem lie to the right
     for svg in pictures:
-        for circle in svg.findall("circle"):
-            assert 0 <= float(circle.get("cx")) <= 680 and 0 <= float(circle.get("cy")) <= 380
+        for x, y in (
+            *((circle.get("cx"), circle.get("cy")) for circle in svg.findall("circle")),
+            *((one.get("x"), one.get("y")) for one in svg.findall("text") if one.get("class") == "mark"),
+        ):
+            assert 0 <= float(x) <= 680 and 0 <= float(y) <= 380
     assert page.count("Where each arm stops paying") == 2
     said = re.search(
         r"&lt;script&gt;[^<]*</td><td>tasks.max_train=10</td><td>([^<]*)</td><td>–</td><td>([^<]*)</td>", page
@@ -104,7 +108,7 @@ def test_a_study_without_beds_or_intensities_has_a_page_too():
     page = study_page(measured([cell("nsr", (2, 2), bed="", intensity=None)]), title="rules")
     assert "<h2>rules</h2>" in page and "there is no map" in page and "<td>–</td>" in page
     assert "problems alone (one seed" in page
-    assert not math.isnan(float(re.search(r"circle cx=\"([^\"]+)\"", page).group(1)))
+    assert not math.isnan(float(re.search(r"class=\"mark\" x=\"([^\"]+)\"", page).group(1)))
 
 
 def test_the_page_says_what_is_left_beyond_sharpening_or_how_to_measure_it(cells):

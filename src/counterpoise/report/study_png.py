@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from counterpoise.errors import DataError
 from counterpoise.evaluation.statistics.differences import MeasuredStudy
-from counterpoise.report.figures import Drawer, colour_of, dashes_of, legend_key, log_ticks, write_figure
+from counterpoise.report.figures import Drawer, colour_of, dashes_of, legend_key, log_ticks, marker_of, write_figure
 from counterpoise.report.study_points import StudyPoint, bed_parts, study_points
 
 if TYPE_CHECKING:
@@ -110,4 +110,5 @@ def _follow(
     style = styles[line[0].arm]
     axes.plot(xs, ys, color=colour_of(style), linestyle=dashes_of(style), linewidth=1.5, alpha=0.8)
     for x, y, one in zip(xs, ys, line, strict=True):
-        axes.plot([x], [y], "o", color=colour_of(style), markersize=_LARGE if one.final else _SMALL)
+        marker, size = (marker_of(style), _LARGE) if one.final else ("o", _SMALL)
+        axes.plot([x], [y], marker, color=colour_of(style), markersize=size)
