@@ -1,12 +1,14 @@
 """Runs of a table at equal training success."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from counterpoise.evaluation.statistics.cells import CellPoint
 from counterpoise.evaluation.statistics.differences import MeasuredStudy
 from counterpoise.evaluation.statistics.seeds import SeededInterval
+from counterpoise.report.study_merge import OF_SEVERAL_TABLES
 from counterpoise.report.study_success import at_training_success
 
 KS = (1, 2, 4)
@@ -47,6 +49,14 @@ def test_a_run_is_read_between_the_two_evaluations_that_hold_the_success_first()
     assert list(run.less) == ["base"] and math.isnan(run.points[0].low)
     (less,) = found.differences
     assert (less.arm, less.against, less.points[0].estimate) == ("nsr", "base", pytest.approx(0.125))
+
+
+def test_a_note_on_intervals_that_equal_success_has_not_is_not_told():
+    merged = replace(
+        study(cell("nsr", 0, 10, 0.4, 0.2), cell("nsr", 0, 20, 0.6, 0.3)), notes=(OF_SEVERAL_TABLES, "other")
+    )
+    (kept, own) = at_training_success(merged, 0.45).notes
+    assert kept == "other" and "no intervals over problems" in own
 
 
 @pytest.mark.parametrize(

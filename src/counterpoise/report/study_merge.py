@@ -25,7 +25,13 @@ from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.report.study_read import StoredTable
 from counterpoise.text import counted
 
-__all__ = ["merged_study", "stored_differences"]
+__all__ = ["OF_SEVERAL_TABLES", "merged_study", "stored_differences"]
+
+OF_SEVERAL_TABLES = (
+    "where the seeds of an arm come from several tables, its interval takes the spread over problems at its largest, and what it differs "
+    "by from another arm has none"
+)
+"""A note on the intervals of a merged study."""
 
 _NEAR = 1e-8
 """Numbers of a table have ten digits."""
@@ -299,10 +305,7 @@ def _missing(cells: Sequence[CellPoint], tables: Sequence[StoredTable]) -> Itera
         )
     together = [_arms_over_seeds(table.cells) for table in tables]
     if any(not any(seeds <= own.get(arm, set()) for own in together) for arm, seeds in _arms_over_seeds(cells).items()):
-        yield (
-            "where the seeds of an arm come from several tables, its interval takes the spread over problems at its largest, and what it "
-            "differs by from another arm has none"
-        )
+        yield OF_SEVERAL_TABLES
 
 
 def _unlike(tables: Sequence[StoredTable]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from counterpoise.evaluation.statistics.cells import CellPoint
 from counterpoise.evaluation.statistics.differences import GridPlace, MeasuredStudy, place_of
 from counterpoise.evaluation.statistics.levels import find_level
 from counterpoise.evaluation.statistics.seeds import SeededInterval
-from counterpoise.report.study_merge import stored_differences
+from counterpoise.report.study_merge import OF_SEVERAL_TABLES, stored_differences
 
 __all__ = ["at_training_success"]
 
@@ -46,7 +46,8 @@ def at_training_success(study: MeasuredStudy, wanted: float) -> MeasuredStudy:
     ]
     differences = tuple(stored_differences(cells, [], study.confidence))
     note = "at equal training success a table has no intervals over problems; --mean has those over seeds"
-    return replace(study, cells=tuple(cells), differences=differences, notes=(*study.notes, note))
+    kept = (one for one in study.notes if one != OF_SEVERAL_TABLES)  # there are no such intervals here
+    return replace(study, cells=tuple(cells), differences=differences, notes=(*kept, note))
 
 
 def _between(own: Sequence[CellPoint], wanted: float) -> CellPoint | None:

@@ -48,7 +48,7 @@ def print_stored(
 ) -> None:
     """Print a table for each place, as `print_arms` does from the runs; with `mean` that over places, with intervals over seeds alone.
 
-    Without a step in `at` it is the last that any arm of the place was measured at; an arm or a seed that was not is named as not finished.
+    Without a step in `at` it is the last that any arm of the place was measured at; an arm or a seed that was not is named.
 
     Raises:
         UsageError: nothing was measured after that step, a k is not in the tables, or `sharpened` without the base drawn colder.
@@ -182,7 +182,9 @@ def _print(
         console.note(note)
     if pending:
         why = (
-            f"no training success of {at.success:g} between two evaluations" if at.kind == "success" else "not finished"
+            f"no training success of {at.success:g} between two evaluations"
+            if at.kind == "success"
+            else "not measured there, or at other k than the rest"
         )
         console.note(f"{why}: {', '.join(pending)}")
 
