@@ -149,6 +149,15 @@ def test_a_run_that_loses_its_budget_of_pass_at_k_ends_with_the_weights_it_had_w
     assert nothing in dry_run(RunDirectory.open(run.path))
     assert nothing not in dry_run(RunDirectory.planned(configure(*FINISHING, name="other")))
 
+    # killed in its last evaluation: that is still to come, and is named
+    finished = run.evaluation(9) / "passk.json"
+    kept_aside = finished.rename(run.path / "passk.json")
+    problems, n = len(result.final.counts), config.evaluation.n
+    assert f"{nothing}; its last evaluation of {problems} problems x {n} = {problems * n} rollouts" in dry_run(
+        RunDirectory.open(run.path)
+    )
+    kept_aside.rename(finished)
+
     # resumed, also where it was killed before it had written where it ended: not a step more, the same weights
     (run.path / "ended.json").unlink()
     for settings in ([], ["learner.steps=20"]):

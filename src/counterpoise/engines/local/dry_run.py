@@ -45,10 +45,11 @@ def dry_run(run: RunDirectory, *, problems: Problems | None = None) -> list[str]
         if chosen:
             prove_precision(run.config, ready)
     step = 0 if checkpoint is None else checkpoint.step
+    last = last_step(run.path, run.config.learner.steps)
     goes_on = [f"goes on after step {step} of {run.config.learner.steps}"] if step else []
     return [
         *goes_on,
-        *header(run.config, ready, guards, accelerator, step=step, last=last_step(run.path, run.config.learner.steps)),
+        *header(run.config, ready, guards, accelerator, step=step, last=last, evaluated=run.has_evaluated(step)),
         *measured,
         *assembly.notices,
         *ready.remarks,

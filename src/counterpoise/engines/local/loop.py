@@ -141,8 +141,9 @@ class _Run:
         )
         self.warned = False
         last = self.config.learner.steps if self.guards.finished is None else self.step
+        evaluated = run.has_evaluated(self.step)
         self.header = [
-            *header(self.config, ready, guards, accelerator, step=self.step, last=last),
+            *header(self.config, ready, guards, accelerator, step=self.step, last=last, evaluated=evaluated),
             *measured_lines(run),
         ]
         tested = first_problems(self.assembly.test, self.config.evaluation.problems)

@@ -22,9 +22,18 @@ _HEAD, _TAIL = 160, 160
 
 
 def header(
-    config: RunConfig, ready: Ready, guards: Supervisor, accelerator: Accelerator, *, step: int, last: int
+    config: RunConfig,
+    ready: Ready,
+    guards: Supervisor,
+    accelerator: Accelerator,
+    *,
+    step: int,
+    last: int,
+    evaluated: bool,
 ) -> list[str]:
     """A line each on device, model, problems, first prompt and rollouts of a run that has done `step` steps and ends with step `last`.
+
+    `evaluated`: whether the policy after `step` was.
 
     Raises:
         DataError: the first prompt is empty.
@@ -37,6 +46,10 @@ def header(
     ended = step == last < config.learner.steps
     held_out = draws_to_come(guards, config, assembly.test, step=step)
     to_come = f"{_to_come(config, step, len(chosen))}{_guarding(*held_out)}"
+    if ended:
+        to_come = "no step: the guards of the run have ended it"
+        if config.evaluation.after and chosen and not evaluated:
+            to_come += f"; its last evaluation{_drawn(config, len(chosen))}"
     more = f" and {len(verifiers) - _SHOWN} more" if len(verifiers) > _SHOWN else ""
     return [
         f"device: {_device(accelerator, config.run.threads)}",
@@ -44,7 +57,7 @@ def header(
         f"problems: {config.tasks.name}, {counted(len(assembly.train), 'training problem')}, {test}, judged by "
         f"{', '.join(verifiers[:_SHOWN])}{more}",
         f"prompt: {_prompt(config, ready, step)}",
-        f"to come: {'no step: the guards of the run have ended it' if ended else to_come}",
+        f"to come: {to_come}",
     ]
 
 
@@ -90,11 +103,13 @@ def _to_come(config: RunConfig, step: int, problems: int) -> str:
     times = evaluations_to_come(config, step)
     if not times or not problems:
         return training
-    each = problems * config.evaluation.n
-    return (
-        f"{training}; {counted(times, 'evaluation')} of {counted(problems, 'problem')} x {config.evaluation.n} = "
-        f"{counted(times * each, 'rollout')}"
-    )
+    return f"{training}; {counted(times, 'evaluation')}{_drawn(config, problems, times=times)}"
+
+
+def _drawn(config: RunConfig, problems: int, *, times: int = 1) -> str:
+    """What evaluations draw."""
+    n = config.evaluation.n
+    return f" of {counted(problems, 'problem')} x {n} = {counted(times * problems * n, 'rollout')}"
 
 
 def _guarding(times: int, problems: int, n: int) -> str:
