@@ -37,6 +37,8 @@ def test_a_run_that_was_ended_is_compared_with_those_that_trained_on(tmp_path):
         run(tmp_path, "whole", {2: counts(1, 3), 4: counts(0, 4)}),
     ]
     found = gather_study(SimpleNamespace(places={"": runs}))
+    undone = next(cell for cell in found.cells if (cell.arm, cell.step) == ("short", 2))
+    assert "success" not in undone.trained and undone.trained["rollouts_per_problem"] == 20
     steps = {arm: [cell.step for cell in found.cells if cell.arm == arm] for arm in ("short", "whole")}
     assert steps == {"short": [2, 3, 4], "whole": [2, 4]}
     ended, later = (cell for cell in found.cells if cell.arm == "short" and cell.step > 2)

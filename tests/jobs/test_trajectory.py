@@ -1,7 +1,7 @@
 """Where along their training runs are compared: equal steps, equal training success, everywhere."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +10,9 @@ import pytest
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.statistics.arms import arm_rows, frontier
 from counterpoise.evaluation.statistics.counts import ProblemCounts
+from counterpoise.jobs.study.gather import gather_study
 from counterpoise.jobs.study.trajectory import At, arms_at, metrics_of, parse_at, success_of
+from counterpoise.report.study_success import at_training_success
 
 
 def counts(*right, n=4):
@@ -26,6 +28,9 @@ class Run:
     path: Path
     after: dict
     kept: int | None = None
+    bed: str = ""
+    axes: dict = field(default_factory=dict)
+    base_temperatures: tuple = ()
 
     @property
     def last_step(self):
@@ -44,7 +49,12 @@ class Run:
         return sorted(self.after)
 
     def base_result(self):
-        return SimpleNamespace(counts=counts(0, 2))
+        settings = SimpleNamespace(temperature=1.0)
+        return SimpleNamespace(counts=counts(0, 2), manifest=SimpleNamespace(settings=settings))
+
+    @property
+    def base(self):
+        return self.path
 
     def result(self, step=None):
         found = self.after.get(max(self.after) if step is None else step)
@@ -128,6 +138,21 @@ def test_at_equal_success_a_run_is_not_read_on_steps_that_a_guard_took_back(run)
     (arm,) = arms_at([ended], parse_at("success=0.3"), {})
     assert arm.after[0] == counts(0, 4) and arm.towards[0] == (counts(4, 4), pytest.approx(0.5))
     assert dict(arms_at([ended], parse_at("success=0.5"), {})[0].after) == {}  # its weights never had it
+
+
+@pytest.mark.parametrize(("wanted", "right"), [(0.25, 0.625), (0.3, 0.75), (0.5, None)])
+def test_from_a_table_such_a_run_is_read_as_from_the_runs(run, tmp_path, wanted, right):
+    # pass@1 1/2 after step 20 (success 0.2), 1 after step 60, whose weights are those of step 40 (0.4)
+    success = [0.2] * 20 + [0.4] * 20 + [0.6] * 20
+    ended = run("area", success, {20: counts(0, 4), 50: counts(4, 0), 60: counts(4, 4)}, kept=40)
+    lines = (json.loads(line) for line in (ended.path / "metrics.jsonl").read_text().splitlines())
+    told = [json.dumps(line | {"rollouts_per_problem": line["step"]}) for line in lines]
+    (ended.path / "metrics.jsonl").write_text("\n".join(told) + "\n")
+    rows = [row for row in arm_rows(arms_at([ended], parse_at(f"success={wanted}"), {}), [1, 2]) if row.seeds]
+    found = at_training_success(gather_study(SimpleNamespace(places={"": [ended]})), wanted)
+    cells = [cell for cell in found.cells if cell.seed is not None]
+    assert [row.points[0].estimate for row in rows] == [cell.points[0].estimate for cell in cells]
+    assert [cell.points[0].estimate for cell in cells] == pytest.approx([] if right is None else [right])
 
 
 def test_along_the_frontier_every_step_is_an_arm(run):

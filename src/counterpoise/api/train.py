@@ -145,7 +145,7 @@ def _finished(config: RunConfig) -> Trained | None:
     steps = last_step(run.path, config.learner.steps)
     run.refuse_other_code(run.config)  # an edited reward would get what the old one found
     weights = run.checkpoints / f"step-{steps:06d}" / "policy"
-    ended = run.has_evaluated(steps) or not config.evaluation.after
+    ended = (run.evaluation(steps) / "passk.json").is_file() or not config.evaluation.after
     if not (weights.is_dir() and ended):
         return None
     base, final = (_evaluated(run, step, None) for step in (0, steps))

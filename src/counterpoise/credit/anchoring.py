@@ -12,9 +12,9 @@ __all__ = ["anchor_weights"]
 def anchor_weights(batch: Batch, focus: float) -> torch.Tensor:
     """(N,) float32 weight of each rollout's KL term, `(1 - p)^focus` with p its group's share right among the scored.
 
-    `focus = 0` weighs all alike; the larger it is, the more freely prompts move that are solved: at p = 1 nothing holds them, at p = 0
-    all of `loss.kl` does, and as it grows only groups without success stay held. The shape is `focal` emphasis' (2602.06717), on the
-    leash instead of the credit. Unscored rollouts, which are not trained on, count nowhere; a group of them alone has 1.
+    `focus = 0` weighs all alike. Above it nothing holds a prompt with p = 1 and all of `loss.kl` one with p = 0; as it grows only groups
+    without a success stay held. The shape is `focal` emphasis' (2602.06717), on the leash instead of the credit. Unscored rollouts, which
+    are not trained on, count nowhere; a group of them alone has 1.
 
     Args:
         batch: the rollouts of a step, groups whole.

@@ -314,7 +314,10 @@ class Learner:
     def _measure_signs(
         self, batch: CreditedRows, rows: npt.NDArray[np.int64], counts: Counts, sums: UpdateSums
     ) -> None:
-        """Gradient of each sign alone under the shared counts, so that the two add up to the gradient of the step."""
+        """Gradient of each sign's rows alone under the shared counts: the two add up to the step's where no row is trained without credit.
+
+        Terms of the loss that are not credit (KL, entropy) are in both, each on its sign's rows.
+        """
         flat = []
         nothing = torch.zeros_like(batch.credit.plus)
         for credit in (Credit(plus=batch.credit.plus, minus=nothing), Credit(plus=nothing, minus=batch.credit.minus)):

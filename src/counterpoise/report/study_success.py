@@ -39,7 +39,7 @@ def at_training_success(study: MeasuredStudy, wanted: float) -> MeasuredStudy:
     for cell in study.cells:
         if cell.seed is not None:
             runs.setdefault((place_of(cell), cell.arm, cell.seed), []).append(cell)
-    found = {key: _between(sorted(own, key=lambda cell: cell.step), wanted) for key, own in runs.items()}
+    found = {key: _between([cell for cell in own if not _undone(cell)], wanted) for key, own in runs.items()}
     cells = [
         *(cell for cell in study.cells if cell.seed is None),
         *(cell for cell in found.values() if cell is not None),
@@ -50,7 +50,13 @@ def at_training_success(study: MeasuredStudy, wanted: float) -> MeasuredStudy:
     return replace(study, cells=tuple(cells), differences=differences, notes=(*kept, note))
 
 
-def _between(own: Sequence[CellPoint], wanted: float) -> CellPoint | None:
+def _undone(cell: CellPoint) -> bool:
+    """Whether a guard took this step back: it is known how often problems had been seen by it, and not with which success."""
+    return "rollouts_per_problem" in cell.trained and "success" not in cell.trained
+
+
+def _between(cells: Sequence[CellPoint], wanted: float) -> CellPoint | None:
+    own = sorted(cells, key=lambda cell: cell.step)
     successes = [cell.trained.get("success", math.nan) for cell in own]
     found = find_level(successes, wanted)
     if found is None or successes[0] > wanted:  # it was there before the first evaluation, and may come back to it

@@ -323,10 +323,6 @@ class RunDirectory:
         """Directory of the evaluation store of one step."""
         return self.evaluations / f"step-{step:06d}"
 
-    def has_evaluated(self, step: int) -> bool:
-        """Whether the evaluation of one step is finished."""
-        return (self.evaluation(step) / "passk.json").is_file()
-
     def refused(self, step: int, *, process: int = 0) -> Path:
         """File that a refused batch is saved to; each process saves its share."""
         return self.path / "refused" / (f"step-{step:06d}" + (f"-process-{process}" if process else "") + ".pt")

@@ -25,19 +25,21 @@ def write_ended(run: Path, how: Mapping[str, Any]) -> None:
 
 def last_step(run: Path, steps: int) -> int:
     """The step that the run's final weights and evaluation are named by: `steps`, what it was to make, or where it ended early."""
-    return _number(run, "step", 1, steps)
+    return _read(run, steps)[0]
 
 
 def kept_step(run: Path, steps: int) -> int:
     """The step whose weights those are: an earlier one than `last_step`, 0 for the base, where a guard took the last steps back."""
-    last = last_step(run, steps)
-    return _number(run, "weights_of", 0, last) if last < steps else last
+    return _read(run, steps)[1]
 
 
-def _number(run: Path, name: str, least: int, most: int) -> int:
-    """A step that the file holds, in [least, most]; else `most`."""
+def _read(run: Path, steps: int) -> tuple[int, int]:
+    """The last step and the one whose weights it has; both are `steps` where no guard ended the run."""
     try:
-        step = read_json(run / _FILE).get(name)
+        found = read_json(run / _FILE)
     except (OSError, ValueError):
-        return most
-    return step if type(step) is int and least <= step <= most else most
+        return steps, steps
+    step, kept = found.get("step"), found.get("weights_of")
+    if type(step) is not int or not 0 < step <= steps:
+        return steps, steps
+    return step, kept if type(kept) is int and 0 <= kept <= step else step

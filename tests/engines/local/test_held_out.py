@@ -157,15 +157,28 @@ def test_a_run_that_loses_its_budget_of_pass_at_k_ends_with_the_weights_it_had_w
         RunDirectory.open(run.path)
     )
     kept_aside.rename(finished)
+    # as it is where more rollouts are asked for
+    more = f"{nothing}; its last evaluation of {problems} problems x {2 * n} = {2 * problems * n} rollouts"
+    assert more in dry_run(RunDirectory.read(run.path, [f"evaluation.n={2 * n}"]))
 
     # resumed, also where it was killed before it had written where it ended: not a step more, the same weights
     (run.path / "ended.json").unlink()
     for settings in ([], ["learner.steps=20"]):
         heard = Heard()
+        planned = dry_run(RunDirectory.open(run.path, settings))
+        assert nothing in planned
         again = train(RunDirectory.open(run.path, settings), observer=heard)
         assert nothing in heard.lines
         assert again.checkpoint.step == 9 and len(list(_metrics(run))) == 9
         assert json.loads((run.path / "ended.json").read_text()) == ended
+
+
+def test_a_run_that_is_ended_at_its_last_step_is_ended_all_the_same(configure, loses_pass_at_k):
+    config = configure(*FINISHING, "learner.steps=9", name="last")
+    run = train(RunDirectory.create(config)).run
+    cell = StudyRun(arm="area", seed=0, config=config, base=config.path)
+    assert (cell.last_step, cell.kept_step) == (9, 5)
+    assert "to come: no step: the guards of the run have ended it" in dry_run(RunDirectory.open(run.path))
 
 
 def test_a_run_that_ends_early_ends_alike_when_it_was_interrupted_on_the_way(configure, loses_pass_at_k, stop_after):

@@ -16,7 +16,6 @@ from counterpoise.errors import CheckpointError
 from counterpoise.learner.checkpoint import Checkpoint, CheckpointStore
 from counterpoise.processes import Processes, on_main
 from counterpoise.runs.directory import RunDirectory
-from counterpoise.runs.ended import last_step
 
 __all__ = ["dry_run"]
 
@@ -36,6 +35,8 @@ def dry_run(run: RunDirectory, *, problems: Problems | None = None) -> list[str]
     checkpoint = on_main(lambda: _newest(run))
     assembly = assemble(run.config, problems, started=checkpoint is not None, world=Processes())
     guards = make_supervisor(run.config.guards)
+    if checkpoint is not None:
+        guards.load_state_dict(checkpoint.state().get("guards", guards.state_dict()))  # older ones hold none
     chosen = run.config.learner.mixed_precision == "auto"
     measured = settle(run, keep=False) or measured_lines(run)
     accelerator = make_accelerator(run, tracked=False)
@@ -45,11 +46,10 @@ def dry_run(run: RunDirectory, *, problems: Problems | None = None) -> list[str]
         if chosen:
             prove_precision(run.config, ready)
     step = 0 if checkpoint is None else checkpoint.step
-    last = last_step(run.path, run.config.learner.steps)
     goes_on = [f"goes on after step {step} of {run.config.learner.steps}"] if step else []
     return [
         *goes_on,
-        *header(run.config, ready, guards, accelerator, step=step, last=last, evaluated=run.has_evaluated(step)),
+        *header(run, ready, guards, accelerator, step=step),
         *measured,
         *assembly.notices,
         *ready.remarks,

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from counterpoise.build.evaluation import OnCount, Say, keep_given, manifest_of, say_damages, unsaid
 from counterpoise.config import RunConfig
 from counterpoise.engines.local.policy import Policy
+from counterpoise.errors import StoreError
 from counterpoise.evaluation.run import Progress, evaluate
 from counterpoise.evaluation.store.rollouts import RolloutStore
 from counterpoise.evaluation.summary import EvaluationResult
 from counterpoise.prompts import Wording, make_prompts
+from counterpoise.runs.directory import RunDirectory
 from counterpoise.types import Problem, Prompt, Sampler
 from counterpoise.verifiers.equivalence import equivalent_answers
 from counterpoise.verifiers.judge import Judge
 
-__all__ = ["evaluate_policy"]
+__all__ = ["evaluate_policy", "is_evaluated"]
 
 _SAMPLES_PER_BLOCK = 64
 """Fixed, so that an evaluation continued with a larger n draws on from where the smaller one ended."""
@@ -78,3 +81,11 @@ def evaluate_policy(
         )
     finally:
         say_damages(store, say)
+
+
+def is_evaluated(run: RunDirectory, step: int, problems: int) -> bool:
+    """Whether the evaluation of one step is finished and has as many rollouts of so many problems as the run asks for now."""
+    with suppress(StoreError):
+        found = EvaluationResult.load(run.evaluation(step))
+        return len(found.counts) >= problems and found.n >= run.config.evaluation.n
+    return False

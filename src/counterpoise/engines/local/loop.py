@@ -140,12 +140,7 @@ class _Run:
             processes=accelerator.num_processes,
         )
         self.warned = False
-        last = self.config.learner.steps if self.guards.finished is None else self.step
-        evaluated = run.has_evaluated(self.step)
-        self.header = [
-            *header(self.config, ready, guards, accelerator, step=self.step, last=last, evaluated=evaluated),
-            *measured_lines(run),
-        ]
+        self.header = [*header(run, ready, guards, accelerator, step=self.step), *measured_lines(run)]
         tested = first_problems(self.assembly.test, self.config.evaluation.problems)
         self.outlook = Outlook(self.config, problems=len(tested))
         on_main(lambda: run.record(identity))  # last: what is refused above changes nothing

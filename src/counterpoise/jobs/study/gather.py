@@ -25,7 +25,7 @@ def gather_study(
     """Place by place: the base, the base at those of the temperatures at which it was measured, then every run at every step.
 
     A run that its guards ended stands after `learner.steps` as well, with the weights and the rollouts that it ended with, so that it is
-    compared with those that trained on.
+    compared with those that trained on. Steps that it took back are there without their training success: the run is not read on them.
 
     Args:
         study: the study, trained as far as it may be.
@@ -88,6 +88,6 @@ def _cell(run: StudyRun, arm: Arm, seed: int | None, step: int, confidence: floa
             values = [record.get(column) for record in upto]
             if all(isinstance(value, int | float) for value in values):
                 known[name] = float(sum(value for value in values if value is not None))
-    if step:
+    if step and not run.kept_step < step < run.last_step:  # of steps that a guard took back none is told
         known["success"] = success_of(run, records, step)
     return measured_cell(arm, seed=seed, bed=run.bed, axes=run.axes, step=step, trained=known, confidence=confidence)

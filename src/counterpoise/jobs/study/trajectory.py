@@ -67,8 +67,8 @@ def arms_at(runs: Sequence[StudyRun], at: At, colder: Mapping[float, Sequence[Pr
     """The arms of one place of a study; in the order of the runs, with the seeds that have come so far.
 
     At equal success a run is read between the two evaluations, first in time, whose training success holds the wanted one between them:
-    pass@k is `(1 - w) a + w b` with w so that `(1 - w) s_a + w s_b` is the wanted success; steps that a guard took back are not read.
-    Along the frontier every evaluated step is an arm of its own, `nsr @50`.
+    pass@k is `(1 - w) a + w b` with w so that `(1 - w) s_a + w s_b` is the wanted success. Steps that a guard took back when it ended the
+    run are not read. Along the frontier every evaluated step is an arm of its own, `nsr @50`.
 
     Args:
         runs: arms x seeds of one place.

@@ -9,10 +9,12 @@ from counterpoise.build.evaluation import first_problems
 from counterpoise.config import RunConfig
 from counterpoise.diagnostics.guards.supervisor import Supervisor
 from counterpoise.engines.local.assemble import DecodingSampler
+from counterpoise.engines.local.evaluation import is_evaluated
 from counterpoise.engines.local.held_out import draws_to_come
 from counterpoise.engines.local.messages.outlook import evaluations_to_come
 from counterpoise.engines.local.ready import Ready
 from counterpoise.prompts import make_prompts
+from counterpoise.runs.directory import RunDirectory
 from counterpoise.text import counted, ends_of
 
 __all__ = ["header"]
@@ -21,34 +23,22 @@ _SHOWN = 5
 _HEAD, _TAIL = 160, 160
 
 
-def header(
-    config: RunConfig,
-    ready: Ready,
-    guards: Supervisor,
-    accelerator: Accelerator,
-    *,
-    step: int,
-    last: int,
-    evaluated: bool,
-) -> list[str]:
-    """A line each on device, model, problems, first prompt and rollouts of a run that has done `step` steps and ends with step `last`.
-
-    `evaluated`: whether the policy after `step` was.
+def header(run: RunDirectory, ready: Ready, guards: Supervisor, accelerator: Accelerator, *, step: int) -> list[str]:
+    """A line each on device, model, problems, first prompt and rollouts to come of a run that has done `step` steps.
 
     Raises:
         DataError: the first prompt is empty.
         UsageError: `rollout.compiled_decode=true`, and the compiler refuses.
     """
-    assembly = ready.assembly
+    config, assembly = run.config, ready.assembly
     chosen = first_problems(assembly.test, config.evaluation.problems)
     test = f"{len(chosen):,} of {counted(len(assembly.test), 'test problem')}" if chosen else "no test problems"
     verifiers = sorted({problem.verifier for problem in (*assembly.train, *chosen)})
-    ended = step == last < config.learner.steps
     held_out = draws_to_come(guards, config, assembly.test, step=step)
     to_come = f"{_to_come(config, step, len(chosen))}{_guarding(*held_out)}"
-    if ended:
+    if guards.finished is not None:
         to_come = "no step: the guards of the run have ended it"
-        if config.evaluation.after and chosen and not evaluated:
+        if config.evaluation.after and chosen and not is_evaluated(run, step, len(chosen)):
             to_come += f"; its last evaluation{_drawn(config, len(chosen))}"
     more = f" and {len(verifiers) - _SHOWN} more" if len(verifiers) > _SHOWN else ""
     return [
