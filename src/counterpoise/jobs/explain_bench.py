@@ -162,7 +162,7 @@ class Bench:
         trained = Policy(model=copy.deepcopy(self.policy.model), tokenizer=self.policy.tokenizer)
         learner = make_learner(config, trained, own.assembly, accelerator)
         kept, live = own.assembly.credit.select(batch, credit)
-        trained_on, held = batch.rows(kept), kl_weights(config, batch)
+        trained_on = batch.rows(kept)
         report = learner.update(
             trained_on.rollouts,
             credit.rows(kept),
@@ -170,7 +170,7 @@ class Bench:
             trained_on.group_ids.numpy(),
             seed=0,
             trained=live,
-            kl_weights=None if held is None else held[kept],
+            kl_weights=kl_weights(config, batch, kept),
         )
         trained.model.eval()
         measures, logits = [], self.logits

@@ -7,7 +7,7 @@ from contextlib import suppress
 from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import Problems
 from counterpoise.engines.local.assemble import assemble
-from counterpoise.engines.local.guarding import make_supervisor
+from counterpoise.engines.local.guarding import make_supervisor, saved_guards
 from counterpoise.engines.local.measured import measured_lines, prove_precision, settle
 from counterpoise.engines.local.messages.header import header
 from counterpoise.engines.local.ready import make_ready
@@ -31,12 +31,13 @@ def dry_run(run: RunDirectory, *, problems: Problems | None = None) -> list[str]
 
     Raises:
         ConfigError, DataError, ModelError, UsageError: the run cannot start as configured.
+        CheckpointError: it goes on under other guards than its checkpoint was written with.
     """
     checkpoint = on_main(lambda: _newest(run))
     assembly = assemble(run.config, problems, started=checkpoint is not None, world=Processes())
     guards = make_supervisor(run.config.guards)
     if checkpoint is not None:
-        guards.load_state_dict(checkpoint.state().get("guards", guards.state_dict()))  # older ones hold none
+        guards.load_state_dict(saved_guards(checkpoint.state(), guards))
     chosen = run.config.learner.mixed_precision == "auto"
     measured = settle(run, keep=False) or measured_lines(run)
     accelerator = make_accelerator(run, tracked=False)

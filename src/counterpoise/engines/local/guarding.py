@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from counterpoise.config import GuardsConfig
 from counterpoise.credit import CreditStep
@@ -13,7 +14,7 @@ from counterpoise.diagnostics.guards.supervisor import Supervisor
 from counterpoise.pipeline import Assign
 from counterpoise.types import Batch, Credit, Sum
 
-__all__ = ["guarded", "make_supervisor"]
+__all__ = ["guarded", "make_supervisor", "saved_guards"]
 
 
 def make_supervisor(config: GuardsConfig) -> Supervisor:
@@ -33,6 +34,12 @@ def make_supervisor(config: GuardsConfig) -> Supervisor:
         backoff=config.backoff,
         floor=config.floor,
     )
+
+
+def saved_guards(state: Mapping[str, Any], supervisor: Supervisor) -> Mapping[str, Any]:
+    """The guards' part of a checkpoint's state; theirs as they are where it is of before there were any."""
+    found: Mapping[str, Any] = state.get("guards", supervisor.state_dict())
+    return found
 
 
 def guarded(step: CreditStep, supervisor: Supervisor) -> Assign:

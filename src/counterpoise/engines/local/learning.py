@@ -56,7 +56,7 @@ def critic_settings(config: RunConfig) -> LearnerSettings:
     )
 
 
-def kl_weights(config: RunConfig, batch: Batch) -> torch.Tensor | None:
-    """(N,) how strongly each rollout of a step is held to the base (`loss.kl_focus`); None: all alike."""
+def kl_weights(config: RunConfig, batch: Batch, rows: torch.Tensor) -> torch.Tensor | None:
+    """(M,) how strongly each of the rows, (M,) int64 of a step's whole groups, is held to the base (`loss.kl_focus`); None: all alike."""
     focus = config.loss.kl_focus
-    return anchor_weights(batch, focus) if focus else None
+    return anchor_weights(batch, focus)[rows] if focus else None

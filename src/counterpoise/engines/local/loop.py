@@ -288,7 +288,7 @@ class _Run:
 
     def _update(self, experience: Experience, index: int) -> tuple[UpdateReport, UpdateMeasures]:
         rows, trained = self.assembly.credit.select(experience.batch, experience.credit)
-        batch, held = experience.batch.rows(rows), kl_weights(self.config, experience.batch)
+        batch = experience.batch.rows(rows)
         steps = self.config.learner.steps
         try:
             with self.diagnose.update(experience, index) as measures:
@@ -298,7 +298,7 @@ class _Run:
                     batch.scored,
                     batch.group_ids.numpy(),
                     trained=trained,
-                    kl_weights=None if held is None else held[rows],
+                    kl_weights=kl_weights(self.config, experience.batch, rows),
                     seed=stream(self.config.run.seed, "update", index),
                     measure_signs=self.diagnose.due(index),
                     observe=measures.tokens,

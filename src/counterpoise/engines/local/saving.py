@@ -10,6 +10,7 @@ from typing import Any
 
 from counterpoise.diagnostics.guards.supervisor import Supervisor
 from counterpoise.engines.local.best import scored
+from counterpoise.engines.local.guarding import saved_guards
 from counterpoise.engines.local.policy import policy_writer
 from counterpoise.engines.local.ready import Ready
 from counterpoise.learner.checkpoint import Checkpoint, CheckpointStore, Score
@@ -57,8 +58,7 @@ class Saves:
         self._learner.load_state_dict(state["learner"])
         for name, part in self._assembly.credit.states.items():
             part.load_state_dict(state.get(name))
-        guards: Mapping[str, Any] = state.get("guards", self._guards.state_dict())  # older checkpoints hold none
-        return guards
+        return saved_guards(state, self._guards)
 
     def step_begins(self) -> None:
         """Keep what a step changes before it is done; a critic is too large to be kept twice."""

@@ -10,7 +10,7 @@ from counterpoise.evaluation.statistics.cells import CellPoint, measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.evaluation.statistics.differences import MeasuredStudy, arm_differences
 from counterpoise.jobs.study.runs import Study, StudyRun
-from counterpoise.jobs.study.trajectory import metrics_of, success_of
+from counterpoise.jobs.study.trajectory import metrics_of, success_of, taken_back
 
 __all__ = ["gather_study"]
 
@@ -88,6 +88,6 @@ def _cell(run: StudyRun, arm: Arm, seed: int | None, step: int, confidence: floa
             values = [record.get(column) for record in upto]
             if all(isinstance(value, int | float) for value in values):
                 known[name] = float(sum(value for value in values if value is not None))
-    if step and not run.kept_step < step < run.last_step:  # of steps that a guard took back none is told
+    if step and not taken_back(run, step):
         known["success"] = success_of(run, records, step)
     return measured_cell(arm, seed=seed, bed=run.bed, axes=run.axes, step=step, trained=known, confidence=confidence)

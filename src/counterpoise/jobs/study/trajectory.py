@@ -15,7 +15,7 @@ from counterpoise.evaluation.statistics.levels import find_level
 from counterpoise.jobs.study.runs import StudyRun
 from counterpoise.runs.records import read_metrics
 
-__all__ = ["STEPS", "At", "arms_at", "metrics_of", "parse_at", "success_of"]
+__all__ = ["STEPS", "At", "arms_at", "metrics_of", "parse_at", "success_of", "taken_back"]
 
 _WINDOW = 20
 """Steps whose mean is the training success after the last of them."""
@@ -106,7 +106,7 @@ def _at_success(runs: Sequence[StudyRun], wanted: float) -> tuple[dict[int, _Cou
     towards: dict[int, tuple[_Counts, float]] = {}
     for run in runs:
         records = metrics_of(run.config.path)
-        steps = (0, *(step for step in run.evaluated if step <= run.kept_step or step == run.last_step))
+        steps = (0, *(step for step in run.evaluated if not taken_back(run, step)))
         found = find_level([success_of(run, records, step) for step in steps], wanted)
         if found is None:
             continue
@@ -125,6 +125,11 @@ def metrics_of(path: Path) -> tuple[Mapping[str, Any], ...]:
         return tuple(read_metrics(path / "metrics.jsonl", on_damage=lambda damage: None))
     except StoreError:
         return ()
+
+
+def taken_back(run: StudyRun, step: int) -> bool:
+    """Whether the guard that ended the run went back behind this step, so that its weights are not the run's."""
+    return run.kept_step < step < run.last_step
 
 
 def success_of(run: StudyRun, records: Sequence[Mapping[str, Any]], step: int) -> float:
