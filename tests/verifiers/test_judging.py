@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from counterpoise.errors import StoreError
+from counterpoise.errors import StoreError, UsageError
 from counterpoise.types import Extraction, Judgement, Problem, VerdictValue
 from counterpoise.verifiers.isolate.feed import Feed, behind
 from counterpoise.verifiers.isolate.pool import Job, VerifierPool
@@ -161,7 +161,8 @@ def test_a_judge_that_is_closed_ends_what_was_begun(slow):
         batch.add([0], [problem()], ["hang"], [False])
         assert until(lambda: slow.LOG.read_text() == "hang\n")
         lane = batch._batch._workers.result
-    assert until(lane.done)
+    with pytest.raises(UsageError, match="the verifier pool is closed"):
+        lane.result(timeout=120.0)
 
 
 def test_a_verifier_that_needs_something_loaded_may_come_late(slow):

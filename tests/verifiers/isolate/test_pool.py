@@ -4,12 +4,14 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import Future
 
 import pytest
 
 from counterpoise.errors import UsageError, VerifierError
 from counterpoise.types import Extraction, Judgement, VerdictValue
 from counterpoise.verifiers.compare.math import MathVerifier
+from counterpoise.verifiers.isolate.feed import Feed, behind
 from counterpoise.verifiers.isolate.pool import Job, VerifierPool
 
 # A module of its own, because a worker has to import it.
@@ -124,6 +126,41 @@ def test_an_unused_pool_starts_nothing_and_a_closed_one_says_so():
         pool.judge(jobs(MathVerifier(), "x"))
 
 
+class Silent(VerifierPool):
+    """Its workers' library says nothing of a job, which is what it does of those that a closing pool ended at the wrong moment."""
+
+    def _schedule(self, job, patience):
+        self._check_open()
+        return Future()
+
+
+@pytest.mark.parametrize("jobs_begun", [0, 1, 9])
+@pytest.mark.parametrize("feed_closed", [False, True])
+def test_closing_a_pool_ends_what_another_thread_follows_whatever_becomes_of_its_jobs(hostile, jobs_begun, feed_closed):
+    pool, feed = Silent(workers=1, prepare=()), Feed()
+    result = behind(lambda: pool.follow(feed))
+    feed.add(jobs(hostile, *map(str, range(jobs_begun))))
+    if feed_closed:
+        feed.close()
+    pool.close()
+    if feed_closed and not jobs_begun:
+        assert result.result(timeout=60.0) == []  # nothing is left undone
+    else:
+        with pytest.raises(UsageError, match="the verifier pool is closed; make a new one"):
+            result.result(timeout=60.0)
+
+
+def test_a_job_that_a_closed_pool_killed_has_no_outcome(hostile):
+    for _ in range(5):  # who hears first of the worker's end is chance
+        pool = VerifierPool(workers=1, timeout=1000.0, prepare=())
+        feed = Feed(jobs(hostile, "hang"))
+        result = behind(lambda pool=pool, feed=feed: pool.follow(feed))
+        time.sleep(0.3)
+        pool.close()
+        with pytest.raises(UsageError, match="the verifier pool is closed"):
+            result.result(timeout=60.0)
+
+
 def test_workers_that_cannot_start_are_an_error(hostile):
     with (
         VerifierPool(prepare=["no.such.module"]) as pool,
@@ -155,6 +192,7 @@ def test_messages(monkeypatch):
 SCRIPT = """
 import os, sys, time
 from counterpoise.verifiers.compare.math import MathVerifier
+from counterpoise.verifiers.isolate.feed import Feed, behind
 from counterpoise.verifiers.isolate.pool import Job, VerifierPool
 print("main", flush=True)
 pool = VerifierPool(timeout=30.0)

@@ -124,7 +124,7 @@ class VerifierPool:
         self._prepare: tuple[str | Callable[[], object], ...] = tuple(prepare)
         self._pool: ProcessPool | None = None
         self._context: SpawnWithoutMain | None = None
-        self._closed = False
+        self._ended: Future[None] = Future()  # waited for with the jobs: an ended pool may say nothing of them
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -134,8 +134,10 @@ class VerifierPool:
         self.close()
 
     def close(self) -> None:
-        """Kill the workers; safe to call twice."""
-        self._closed = True
+        """Kill the workers; safe to call twice. What is being judged in another thread ends there with the error of a closed pool."""
+        with self._lock:
+            if not self._ended.done():
+                self._ended.set_result(None)
         self._discard()
 
     def judge(self, jobs: Sequence[Job], *, patience: float = 1.0) -> list[Outcome]:
@@ -149,6 +151,9 @@ class VerifierPool:
         """`judge` for jobs that come in while others run: it begins with the first and ends with the last once the feed is closed.
 
         One thread at a time. A feed that is cancelled ends it at once, and the workers that are at a job with it.
+
+        Raises:
+            UsageError: the pool is closed, or was while jobs were left or could still come.
         """
         jobs: list[Job] = []
         outcomes: dict[int, Outcome] = {}
@@ -160,6 +165,7 @@ class VerifierPool:
                 new, more = feed.take()
                 if feed.cancelled or not (new or more or waiting or running):
                     break
+                self._check_open()
                 if self._load(new):
                     waiting.extend(running.values())
                     running.clear()
@@ -176,7 +182,9 @@ class VerifierPool:
                 # Workers that neither answer nor are killed by their deadline are a fault of the pool, not of a job.
                 patient = 2 * longest + _MAX_START if running else None
                 # A closed feed has news, too: that it is cancelled.
-                done = set() if waiting and not running else _first_of({*running, feed.news}, patient)
+                done = set() if waiting and not running else _first_of({*running, feed.news, self._ended}, patient)
+                if self._ended.done():  # what became of the jobs is the closing's doing
+                    continue
                 broken = not done
                 for future in done & running.keys():
                     index = running.pop(future)
@@ -225,8 +233,7 @@ class VerifierPool:
 
         deadline = self._deadline(job)
         with self._lock:
-            if self._closed:
-                raise UsageError("the verifier pool is closed; make a new one")
+            self._check_open()
             if self._pool is None:
                 _OPEN.add(self)
                 self._context = SpawnWithoutMain()
@@ -241,6 +248,10 @@ class VerifierPool:
                 _run, args=(job.verifier, job.gold, job.answer, deadline, patience), timeout=patience * deadline
             )
             return future
+
+    def _check_open(self) -> None:
+        if self._ended.done():
+            raise UsageError("the verifier pool is closed; make a new one")
 
     def _outcome(self, future: Future[_Answer], deadline: float, patience: float) -> Outcome | None:
         """None when the pool broke under the job and it has to be run again."""
