@@ -19,6 +19,7 @@ from counterpoise.evaluation.statistics.differences import (
     place_of,
     turned,
 )
+from counterpoise.evaluation.statistics.ended import carried_on
 from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.evaluation.statistics.redraws import redrawn
 from counterpoise.evaluation.statistics.seeds import SeededInterval
@@ -66,7 +67,7 @@ def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
         taken, left_out = _taken(key, sources)
         cells += taken
         notes += left_out
-    cells = _ordered(cells, tables)
+    cells = carried_on(_ordered(cells, tables))
     (confidence,) = levels
     return MeasuredStudy(
         cells=tuple(cells),

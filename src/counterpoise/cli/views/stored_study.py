@@ -24,6 +24,7 @@ from counterpoise.evaluation.statistics.differences import (
     from_runs,
     place_of,
 )
+from counterpoise.evaluation.statistics.ended import stands_still
 from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.evaluation.store.inputs import hashes_of
 from counterpoise.report.study_success import at_training_success
@@ -68,12 +69,18 @@ def print_stored(
             f"these tables hold no difference from sharpened{where}; where the runs are: counterpoise study FILE --against sharpened {how}"
         )
     over = by_reference(study)
+    still = stands_still(study.cells)
     places: dict[GridPlace, list[ArmRow]] = {}
     pending: list[str] = []
     ks: set[tuple[int, ...]] = set()
     for place, by_step in cells_by_place(study.cells).items():
         steps = sorted(by_step) if at.kind == "frontier" else [max(by_step) if at.step is None else at.step]
-        found = [(step, arm, own) for step in steps for arm, own in by_step.get(step, {}).items()]
+        found = [
+            (step, arm, own)
+            for step in steps
+            for arm, own in by_step.get(step, {}).items()
+            if at.kind != "frontier" or any(((place, arm, cell.seed), step) not in still for cell in own)
+        ]
         found.sort(key=lambda one: (study.arms.index(one[1]), one[0]))
         pending += _pending(place, measured.cells, {(arm, cell.seed) for _, arm, own in found for cell in own})
         if found:

@@ -9,6 +9,7 @@ from counterpoise.evaluation.statistics.arms import BASE, Arm, colder_base
 from counterpoise.evaluation.statistics.cells import CellPoint, measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.evaluation.statistics.differences import MeasuredStudy, arm_differences
+from counterpoise.evaluation.statistics.ended import carried_on
 from counterpoise.jobs.study.runs import Study, StudyRun
 from counterpoise.jobs.study.trajectory import metrics_of, success_of, taken_back
 
@@ -24,8 +25,9 @@ def gather_study(
 ) -> MeasuredStudy:
     """Place by place: the base, the base at those of the temperatures at which it was measured, then every run at every step.
 
-    A run that its guards ended stands after `learner.steps` as well, with the weights and the rollouts that it ended with, so that it is
-    compared with those that trained on. Steps that it took back are there without their training success: the run is not read on them.
+    A run that its guards ended stands after every later step as well, `learner.steps` the last, with the weights and the rollouts that it
+    ended with, so that it is compared with those that trained on. Steps that it took back are there without their training success: the
+    run is not read on them.
 
     Args:
         study: the study, trained as far as it may be.
@@ -35,7 +37,7 @@ def gather_study(
     Raises:
         DataError: a run was evaluated on other problems than its base.
     """
-    cells = _cells(study, temperatures, confidence)
+    cells = carried_on(_cells(study, temperatures, confidence))
     return MeasuredStudy(
         cells=tuple(cells), differences=tuple(arm_differences(cells, confidence=confidence)), confidence=confidence
     )

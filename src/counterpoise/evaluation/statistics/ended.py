@@ -1,0 +1,70 @@
+"""Runs that ended before their last step: they stay what they were, wherever runs that trained on are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from counterpoise.evaluation.statistics.cells import CellPoint
+from counterpoise.evaluation.statistics.differences import GridPlace, place_of
+
+__all__ = ["carried_on", "stands_still"]
+
+_Run = tuple[GridPlace, str, int | None]
+
+_SEEN = "rollouts_per_problem"
+"""Grows with every step that a run makes."""
+
+
+def carried_on(cells: Sequence[CellPoint]) -> list[CellPoint]:
+    """The cells, and those of runs that ended early at every step in between that another run of their place was measured at.
+
+    Without them the mean of an arm at such a step would be that of the seeds which had not ended: a choice of runs by how they went. A run
+    that ended early is known by its last cell, which repeats the one before at the step that it was to make.
+
+    Args:
+        cells: in any order; that of the file is kept, and what is added stands before the repeated cell.
+    """
+    steps: dict[GridPlace, set[int]] = {}
+    for cell in cells:
+        if cell.seed is not None:
+            steps.setdefault(place_of(cell), set()).add(cell.step)
+    ended = {}
+    for run, own in _by_run(cells).items():
+        if len(own) > 1 and _repeats(own[-1], own[-2]):
+            wanted = sorted(step for step in steps[run[0]] if own[-2].step < step < own[-1].step)
+            ended[run] = own[-1], [replace(own[-2], step=step) for step in wanted]
+    found = []
+    for cell in cells:
+        last, between = ended.get(_run_of(cell), (None, []))
+        found += [*between, cell] if cell is last else [cell]
+    return found
+
+
+def stands_still(cells: Iterable[CellPoint]) -> set[tuple[_Run, int]]:
+    """Runs and steps at which a run is only what it was when it ended: none of its own, which a frontier would show twice."""
+    return {
+        (run, cell.step)
+        for run, own in _by_run(cells).items()
+        for before, cell in pairwise(own)
+        if _repeats(cell, before)
+    }
+
+
+def _by_run(cells: Iterable[CellPoint]) -> dict[_Run, list[CellPoint]]:
+    """Each run's cells, by rising step."""
+    found: dict[_Run, list[CellPoint]] = {}
+    for cell in sorted(cells, key=lambda cell: cell.step):
+        if cell.seed is not None:
+            found.setdefault(_run_of(cell), []).append(cell)
+    return found
+
+
+def _run_of(cell: CellPoint) -> _Run:
+    return place_of(cell), cell.arm, cell.seed
+
+
+def _repeats(cell: CellPoint, before: CellPoint) -> bool:
+    seen = cell.trained.get(_SEEN)
+    return seen is not None and seen == before.trained.get(_SEEN)
