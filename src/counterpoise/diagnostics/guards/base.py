@@ -39,7 +39,7 @@ class Relief:
     def __str__(self) -> str:
         parts = [f"the positive share is held at {self.share:.2g} or more"] if self.share else []
         parts += [f"negative credit is weighed by {self.minus:.2g}"] if self.minus < 1.0 else []
-        return " and ".join(parts) or "nothing is changed"
+        return " and ".join(parts) or "the credit stays as it is"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

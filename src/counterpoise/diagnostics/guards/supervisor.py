@@ -30,7 +30,7 @@ class Firing:
     seen: Mapping[str, float]
     """The numbers."""
     action: str
-    """`watched`, `relieved`, `finished` or `ended`."""
+    """`watched` (nothing of the credit is changed), `relieved`, `finished` or `ended`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,11 +162,12 @@ class Supervisor:
     def _began(self, name: str, alarm: Alarm) -> Firing:
         what = "the run ends" if alarm.finish else str(alarm.relief)
         if self.act:
+            relieved = "relieved" if alarm.relief.active else "watched"
             return Firing(
                 guard=name,
                 message=f"{name}: {alarm.message}; {what}",
                 seen=alarm.seen,
-                action="finished" if alarm.finish else "relieved",
+                action="finished" if alarm.finish else relieved,
             )
         return Firing(
             guard=name,
@@ -177,14 +178,16 @@ class Supervisor:
 
     def _ended(self, name: str) -> Firing:
         lasting = (self._lasting(self.fade), self._lasting(self.hold))
-        then = "; its relief is taken back over {} steps after {} more".format(*lasting) if self.act else ""
+        relieved = self.act and self._wanted.active
+        then = "; its relief is taken back over {} steps after {} more".format(*lasting) if relieved else ""
         return Firing(guard=name, message=f"{name}: back within its limits{then}", seen={}, action="ended")
 
     def _why(self) -> str:
         names = ", ".join(self._firing)
         if len(self._firing) >= self.together:
             return f"{names} fired at once" if len(self._firing) > 1 else f"{names} fired"
-        return f"{names} fired for {counted(self._standing, 'step')} in spite of the relief"
+        in_spite = " in spite of the relief" if self._wanted.active else ""
+        return f"{names} fired for {counted(self._standing, 'step')}{in_spite}"
 
     def returned(self, state: Mapping[str, Any]) -> str:
         """The run is as it was when `state` was saved: so are the guards, but the relief and the count of returns stay. What to say.
