@@ -251,6 +251,7 @@ def _plan(config: RunConfig, assembly: Assembly, parameters: int, label: str | N
         held_out=_held_out(config),
         guards=tuple(config.guards.names),
         ends_early=guard is not None and guard.finish and config.guards.act,
+        kl=config.loss.kl,
     )
 
 

@@ -275,6 +275,7 @@ class Bench:
                 "loss": config.loss.name,
                 "denominator": config.loss.denominator,
                 "kl": config.loss.kl,
+                "kl_estimator": config.loss.kl_estimator,
                 "kl_focus": config.loss.kl_focus,
                 "entropy": config.loss.entropy,
                 "seed": config.run.seed,

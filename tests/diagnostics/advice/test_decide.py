@@ -291,8 +291,42 @@ def test_elsewhere_it_is_not_advised(changes, lab):
 def test_a_word_says_what_would_end_the_run(changes, said, steps, lab):
     plan = replace(lab, steps=steps, problems={"countdown": 300}, held_out=90, guards=("success",))
     found = [one.text for one in advise(measured(), replace(plan, **changes)).findings if "narrowing" in one.text]
-    found = [text for text in found if not text.startswith("Your 300")]
+    found = [text for text in found if not text.startswith(("Your 300", "A leash"))]
     assert [said in text for text in found] == ([] if said is None else [True]), found
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, True),
+        ({"guards": ("narrowing",), "ends_early": True}, True),
+        ({"kl": 0.1}, False),  # the run file's own
+        ({"held_out": 0}, False),  # it was measured beside the guard
+        ({"steps": 50}, False),  # 85 times
+    ],
+)
+def test_a_leash_is_told_of_where_problems_are_seen_often_and_not_set(changes, told, lab):
+    plan = replace(lab, steps=200, problems={"countdown": 300}, held_out=90, guards=("success",))
+    advice = advise(measured(), replace(plan, **changes))
+    found = [one.text for one in advice.findings if one.text.startswith("A leash")]
+    assert [
+        "credit.rule=area credit.filter=none loss.kl=0.1 loss.kl_estimator=k1" in text for text in found
+    ] == told * [True]
+    assert not [one.key for one in advice.choices if one.key.startswith("loss.")]
+
+
+def test_a_word_against_a_rule_says_that_its_runs_had_no_kl(lab):
+    weak = measured(0.07, 0.4)
+    (bare,) = [
+        text for text in texts(advise(weak, replace(lab, rule="nsr")), Urgency.WARNING) if "run file says" in text
+    ]
+    (held,) = [
+        text
+        for text in texts(advise(weak, replace(lab, rule="nsr", kl=0.1)), Urgency.WARNING)
+        if "run file says" in text
+    ]
+    assert "KL" not in bare
+    assert held.startswith(bare) and "Those runs had no KL to the base, and this one has loss.kl=0.1" in held
 
 
 @pytest.mark.parametrize(

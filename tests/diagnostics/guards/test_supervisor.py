@@ -66,6 +66,20 @@ def test_firing_and_ending_are_told_once_each():
     assert told[2][0].message == "a: back within its limits; its relief is taken back over 3 steps after 2 more"
 
 
+def test_a_guard_that_asks_for_no_relief_is_told_of_none():
+    supervisor = _supervisor()
+    supervisor.guards["a"].relief = Relief()
+    supervisor.good = 7
+    (began,) = supervisor.look({"a": 1.0}).firings
+    assert (began.action, began.message) == ("watched", "a: seen; the credit stays as it is")
+    while (decision := supervisor.look({"a": 1.0})).roll_back is None:
+        assert not decision.firings and not supervisor.relief.active
+    assert supervisor.returned(supervisor.state_dict()) == "a fired for 3 steps (return 1 of 1 at most)"
+    supervisor.look({"a": 1.0})
+    (ended,) = supervisor.look({}).firings
+    assert ended.message == "a: back within its limits"
+
+
 def test_without_leave_to_act_it_only_says():
     supervisor = _supervisor(act=False)
     for _ in range(20):

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from counterpoise.diagnostics.advice.findings import measurement_findings, plan_findings, ranged
 from counterpoise.diagnostics.advice.intensity import intensity_findings
+from counterpoise.diagnostics.advice.leash import held_rule
 from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice, Choice, Finding, Regime, RuleVerdict, Status, Urgency
 from counterpoise.diagnostics.advice.rules import BALANCED, SHARE, balanced_rule, judge_rules
@@ -157,7 +158,10 @@ def _grown(profile: Profile, plan: Plan, t: Thresholds) -> Plan:
 def _own_rule(plan: Plan, rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
     own = next((verdict for verdict in rules if verdict.rule == plan.rule), None)
     if own is not None and own.status is Status.AGAINST:
-        yield Finding(level=Urgency.WARNING, text=f"The run file says {own.rule}, which is advised against: {own.why}.")
+        held = f" {held_rule(plan)}" if plan.kl else ""
+        yield Finding(
+            level=Urgency.WARNING, text=f"The run file says {own.rule}, which is advised against: {own.why}.{held}"
+        )
 
 
 def _certainty(profile: Profile, regime: Regime, t: Thresholds) -> Iterator[Finding]:

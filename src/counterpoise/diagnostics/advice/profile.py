@@ -141,3 +141,5 @@ class Plan:
     """The guards that watch; none where the run file asks for none."""
     ends_early: bool = False
     """Whether `narrowing` is one of them and may end the run."""
+    kl: float = 0.0
+    """The coefficient of the loss's KL to the base; 0 without one."""

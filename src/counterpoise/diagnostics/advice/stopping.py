@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from counterpoise.diagnostics.advice.intensity import most_seen
+from counterpoise.diagnostics.advice.leash import leash_findings
 from counterpoise.diagnostics.advice.profile import Plan
 from counterpoise.diagnostics.advice.result import Choice, Finding, Urgency
 from counterpoise.diagnostics.advice.thresholds import Thresholds
@@ -47,8 +48,11 @@ def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
 
 
 def stopping_findings(plan: Plan, t: Thresholds) -> Iterator[Finding]:
-    """Where problems are seen so often, what the guard would do in a run that has none, or one that may not end it."""
-    if not _sees_often(plan, t) or (plan.ends_early and plan.held_out):
+    """Where problems are seen so often, the leash, and what the guard would do in a run that has none, or one that may not end it."""
+    if not _sees_often(plan, t):
+        return
+    yield from leash_findings(plan)
+    if plan.ends_early and plan.held_out:
         return
     if _GUARD in plan.guards and not plan.held_out:
         yield Finding(
