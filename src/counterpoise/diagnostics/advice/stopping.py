@@ -48,10 +48,13 @@ def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
 
 
 def stopping_findings(plan: Plan, t: Thresholds) -> Iterator[Finding]:
-    """Where problems are seen so often, the leash, and what the guard would do in a run that has none, or one that may not end it."""
-    if not _sees_often(plan, t):
-        return
-    yield from leash_findings(plan)
+    """Where problems are seen so often, what the guard would do in a run that has none, or one that may not end it, and the leash."""
+    if _sees_often(plan, t):
+        yield from _guard_findings(plan)
+        yield from leash_findings(plan)
+
+
+def _guard_findings(plan: Plan) -> Iterator[Finding]:
     if plan.ends_early and plan.held_out:
         return
     if _GUARD in plan.guards and not plan.held_out:
