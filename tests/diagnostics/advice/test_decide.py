@@ -302,6 +302,7 @@ def test_a_word_says_what_would_end_the_run(changes, said, steps, lab):
         ({"guards": ("narrowing",), "ends_early": True}, True),
         ({"kl": 0.1}, False),  # the run file's own
         ({"held_out": 0}, False),  # it was measured beside the guard
+        ({"guards": ()}, False),  # which this run file does not want
         ({"steps": 50}, False),  # 85 times
     ],
 )
@@ -315,18 +316,12 @@ def test_a_leash_is_told_of_where_problems_are_seen_often_and_not_set(changes, t
     assert not [one.key for one in advice.choices if one.key.startswith("loss.")]
 
 
-def test_a_word_against_a_rule_says_that_its_runs_had_no_kl(lab):
+@pytest.mark.parametrize("rule", ["nsr", "maxrl", None])
+def test_a_run_file_with_a_kl_is_told_that_the_runs_behind_the_advice_had_none(rule, lab):
     weak = measured(0.07, 0.4)
-    (bare,) = [
-        text for text in texts(advise(weak, replace(lab, rule="nsr")), Urgency.WARNING) if "run file says" in text
-    ]
-    (held,) = [
-        text
-        for text in texts(advise(weak, replace(lab, rule="nsr", kl=0.1)), Urgency.WARNING)
-        if "run file says" in text
-    ]
-    assert "KL" not in bare
-    assert held.startswith(bare) and "Those runs had no KL to the base, and this one has loss.kl=0.1" in held
+    told = [text for text in texts(advise(weak, replace(lab, rule=rule, kl=0.1)), Urgency.NOTE) if "loss.kl=" in text]
+    assert len(told) == 1 and told[0].startswith("The run file has loss.kl=0.1, and what is said here of rules")
+    assert not [text for text in texts(advise(weak, replace(lab, rule=rule)), Urgency.NOTE) if "loss.kl=" in text]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,17 @@ def test_what_did_not_end_is_not_carried_on(own):
     assert carried_on([*own, *ON]) == [*own, *ON]
 
 
+def test_what_was_carried_on_is_carried_on_to_the_steps_of_another_table():
+    third = [cell("stop", 2, step, 10.0 * step, 0.5) for step in (5, 7, 8)]
+    again = carried_on([*carried_on([*ENDED, *ON]), *third])
+    assert of(again, 0) == {2: 0.2, 3: 0.3, 4: 0.3, 5: 0.3, 6: 0.3, 7: 0.3, 8: 0.3}
+
+
+def test_a_run_whose_curve_moved_did_not_end_whatever_its_columns_say():
+    moved = [cell("stop", 0, 3, 30.0, 0.3), cell("stop", 0, 8, 30.0, 0.4)]
+    assert carried_on([*moved, *ON]) == [*moved, *ON] and not stands_still([*moved, *ON])
+
+
 def test_a_frontier_has_each_run_once():
     still = stands_still(carried_on([*ENDED, *ON]))
     assert {(run[1:], step) for run, step in still} == {(("stop", 0), step) for step in (4, 6, 8)}

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from counterpoise.diagnostics.advice.findings import measurement_findings, plan_findings, ranged
 from counterpoise.diagnostics.advice.intensity import intensity_findings
-from counterpoise.diagnostics.advice.leash import held_rule
+from counterpoise.diagnostics.advice.leash import kl_findings
 from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice, Choice, Finding, Regime, RuleVerdict, Status, Urgency
 from counterpoise.diagnostics.advice.rules import BALANCED, SHARE, balanced_rule, judge_rules
@@ -74,6 +74,7 @@ def advise(
         *plan_findings(profile, plan, t),
         *intensity_findings(grown, t),
         *(stopping_findings(grown, t) if rule is not None else ()),
+        *(kl_findings(plan) if rule is not None else ()),
         *_own_rule(plan, rules),
         *_certainty(profile, regime, t),
         *_of_regime(profile, regime, t),
@@ -158,10 +159,7 @@ def _grown(profile: Profile, plan: Plan, t: Thresholds) -> Plan:
 def _own_rule(plan: Plan, rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
     own = next((verdict for verdict in rules if verdict.rule == plan.rule), None)
     if own is not None and own.status is Status.AGAINST:
-        held = f" {held_rule(plan)}" if plan.kl else ""
-        yield Finding(
-            level=Urgency.WARNING, text=f"The run file says {own.rule}, which is advised against: {own.why}.{held}"
-        )
+        yield Finding(level=Urgency.WARNING, text=f"The run file says {own.rule}, which is advised against: {own.why}.")
 
 
 def _certainty(profile: Profile, regime: Regime, t: Thresholds) -> Iterator[Finding]:

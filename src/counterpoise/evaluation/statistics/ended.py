@@ -21,7 +21,7 @@ def carried_on(cells: Sequence[CellPoint]) -> list[CellPoint]:
     """The cells, and those of runs that ended early at every step in between that another run of their place was measured at.
 
     Without them the mean of an arm at such a step would be that of the seeds which had not ended: a choice of runs by how they went. A run
-    that ended early is known by its last cell, which repeats the one before at the step that it was to make.
+    that ended early is known by its last cell, which repeats an earlier one at the step that it was to make.
 
     Args:
         cells: in any order; that of the file is kept, and what is added stands before the repeated cell.
@@ -32,9 +32,11 @@ def carried_on(cells: Sequence[CellPoint]) -> list[CellPoint]:
             steps.setdefault(place_of(cell), set()).add(cell.step)
     ended = {}
     for run, own in _by_run(cells).items():
-        if len(own) > 1 and _repeats(own[-1], own[-2]):
-            wanted = sorted(step for step in steps[run[0]] if own[-2].step < step < own[-1].step)
-            ended[run] = own[-1], [replace(own[-2], step=step) for step in wanted]
+        end = next(cell for cell in own if cell is own[-1] or _repeats(own[-1], cell))
+        there = {cell.step for cell in own}
+        wanted = sorted(step for step in steps[run[0]] - there if end.step < step < own[-1].step)
+        if end is not own[-1]:
+            ended[run] = own[-1], [replace(end, step=step) for step in wanted]
     found = []
     for cell in cells:
         last, between = ended.get(_run_of(cell), (None, []))
@@ -66,5 +68,10 @@ def _run_of(cell: CellPoint) -> _Run:
 
 
 def _repeats(cell: CellPoint, before: CellPoint) -> bool:
+    """No step between them: as many rollouts of each problem, and the same curve."""
     seen = cell.trained.get(_SEEN)
-    return seen is not None and seen == before.trained.get(_SEEN)
+    return seen is not None and seen == before.trained.get(_SEEN) and _curve(cell) == _curve(before)
+
+
+def _curve(cell: CellPoint) -> list[str]:
+    return [f"{point.estimate:.9f}" for point in cell.points]
