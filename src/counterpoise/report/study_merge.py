@@ -9,7 +9,7 @@ from itertools import combinations
 
 from counterpoise.errors import DataError
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
-from counterpoise.evaluation.statistics.cells import CellPoint
+from counterpoise.evaluation.statistics.cells import CellPoint, near, same_curve
 from counterpoise.evaluation.statistics.differences import (
     ArmDifference,
     GridPlace,
@@ -33,9 +33,6 @@ OF_SEVERAL_TABLES = (
     "by from another arm has none"
 )
 """A note on the intervals of a merged study."""
-
-_NEAR = 1e-8
-"""Numbers of a table have ten digits."""
 
 _Arm = tuple[GridPlace, str]
 
@@ -123,7 +120,7 @@ def _bases(tables: Sequence[StoredTable]) -> tuple[list[CellPoint], list[str]]:
         found += cells
     if len(tables) > 1:
         _check_bases(tables, found)
-    if max(apart, default=0.0) <= _NEAR:
+    if near(max(apart, default=0.0), 0.0):
         return found, []
     return found, [
         f"bases were drawn again under other seeds, at most {100 * max(apart):.1f} points of pass@k apart: runs are compared with those of "
@@ -165,7 +162,7 @@ def _taken(key: _Arm, sources: Sequence[tuple[StoredTable, list[CellPoint]]]) ->
             (other, many)
             for cell in cells
             for other, there, many in filter(None, [taken.get((cell.seed, cell.step))])
-            if not _same(cell, there)
+            if not same_curve(cell, there)
         ]
         where = f"{key[1]} in {_named(key[0])}"
         if clashes:
@@ -275,7 +272,7 @@ def _one_base(base: Sequence[float], again: Sequence[float], cell: CellPoint, ot
     if len(base) != len(again) or cell.ks != other.ks:
         return False
     problems = {one.points[0].problems for one in (cell, other)} - {0}
-    return all(map(_near, base, again)) or (
+    return all(map(near, base, again)) or (
         len(problems) == 1 and redrawn(base[:-1], again[:-1], cell.ks, problems=problems.pop())
     )
 
@@ -283,7 +280,7 @@ def _one_base(base: Sequence[float], again: Sequence[float], cell: CellPoint, ot
 def _means(points: Sequence[SeededInterval], columns: Sequence[Sequence[SeededInterval]]) -> bool:
     """Whether a stored difference is that of these runs."""
     return all(
-        _near(point.estimate, math.fsum(run.estimate for run in column) / len(column))
+        near(point.estimate, math.fsum(run.estimate for run in column) / len(column))
         for point, column in zip(points, columns, strict=True)
     )
 
@@ -348,12 +345,6 @@ def _seeds(cells: Sequence[CellPoint]) -> int:
     return len({cell.seed for cell in cells})
 
 
-def _same(one: CellPoint, other: CellPoint) -> bool:
-    return one.ks == other.ks and all(
-        _near(a.estimate, b.estimate) for a, b in zip(one.points, other.points, strict=True)
-    )
-
-
 def _curve(cell: CellPoint) -> list[float]:
     return [point.estimate for point in cell.points]
 
@@ -361,10 +352,6 @@ def _curve(cell: CellPoint) -> list[float]:
 def _own_base(cell: CellPoint) -> list[float]:
     """pass@k and area of the base that a run is compared with; empty where no difference from it is known."""
     return [point.estimate - less.estimate for point, less in zip(cell.points, cell.less.get(BASE, ()), strict=False)]
-
-
-def _near(a: float, b: float) -> bool:
-    return (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=0.0, abs_tol=_NEAR)
 
 
 def _named(place: GridPlace) -> str:

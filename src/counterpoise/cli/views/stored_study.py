@@ -69,7 +69,7 @@ def print_stored(
             f"these tables hold no difference from sharpened{where}; where the runs are: counterpoise study FILE --against sharpened {how}"
         )
     over = by_reference(study)
-    still = stands_still(study.cells)
+    still = stands_still(study.cells) if at.kind == "frontier" else set()
     places: dict[GridPlace, list[ArmRow]] = {}
     pending: list[str] = []
     ks: set[tuple[int, ...]] = set()
@@ -79,7 +79,7 @@ def print_stored(
             (step, arm, own)
             for step in steps
             for arm, own in by_step.get(step, {}).items()
-            if at.kind != "frontier" or any(((place, arm, cell.seed), step) not in still for cell in own)
+            if any(((place, arm, cell.seed), step) not in still for cell in own)
         ]
         found.sort(key=lambda one: (study.arms.index(one[1]), one[0]))
         pending += _pending(place, measured.cells, {(arm, cell.seed) for _, arm, own in found for cell in own})

@@ -160,15 +160,11 @@ class Supervisor:
                 self._wanted = Relief()
 
     def _began(self, name: str, alarm: Alarm) -> Firing:
-        what = "the run ends" if alarm.finish else str(alarm.relief)
+        what, action = str(alarm.relief), "relieved" if alarm.relief.active else "watched"
+        if alarm.finish:
+            what, action = "the run ends", "finished"
         if self.act:
-            relieved = "relieved" if alarm.relief.active else "watched"
-            return Firing(
-                guard=name,
-                message=f"{name}: {alarm.message}; {what}",
-                seen=alarm.seen,
-                action="finished" if alarm.finish else relieved,
-            )
+            return Firing(guard=name, message=f"{name}: {alarm.message}; {what}", seen=alarm.seen, action=action)
         return Firing(
             guard=name,
             message=f"{name}: {alarm.message}; nothing is done about it (guards.act=true would: {what})",

@@ -15,7 +15,10 @@ from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.evaluation.statistics.seeds import SeededInterval, seeded_intervals
 from counterpoise.evaluation.statistics.sharpening import beyond_sharpening
 
-__all__ = ["CellPoint", "measured_cell", "rollouts_each"]
+__all__ = ["CellPoint", "measured_cell", "near", "rollouts_each", "same_curve"]
+
+_NEAR = 1e-8
+"""Numbers of a table have ten digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,18 @@ def measured_cell(
         problem_ids=tuple(sorted(problem.problem_id for problem in counts)),
         values=values,
         by_problem=differences,
+    )
+
+
+def near(a: float, b: float) -> bool:
+    """Whether two numbers are one as far as a table holds them; undefined ones are."""
+    return (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=0.0, abs_tol=_NEAR)
+
+
+def same_curve(one: CellPoint, other: CellPoint) -> bool:
+    """Whether both have one pass@k at the same k, and one area."""
+    return one.ks == other.ks and all(
+        near(a.estimate, b.estimate) for a, b in zip(one.points, other.points, strict=True)
     )
 
 

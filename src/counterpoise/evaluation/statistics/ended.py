@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
-from counterpoise.evaluation.statistics.cells import CellPoint
+from counterpoise.evaluation.statistics.cells import CellPoint, same_curve
 from counterpoise.evaluation.statistics.differences import GridPlace, place_of
 
 __all__ = ["carried_on", "stands_still"]
@@ -32,26 +31,25 @@ def carried_on(cells: Sequence[CellPoint]) -> list[CellPoint]:
             steps.setdefault(place_of(cell), set()).add(cell.step)
     ended = {}
     for run, own in _by_run(cells).items():
-        end = next(cell for cell in own if cell is own[-1] or _repeats(own[-1], cell))
+        end, last = _end(own), own[-1]
         there = {cell.step for cell in own}
-        wanted = sorted(step for step in steps[run[0]] - there if end.step < step < own[-1].step)
-        if end is not own[-1]:
-            ended[run] = own[-1], [replace(end, step=step) for step in wanted]
+        wanted = sorted(step for step in steps[run[0]] - there if end.step < step < last.step)
+        if end is not last:
+            ended[run] = last, [replace(end, step=step) for step in wanted]
     found = []
     for cell in cells:
-        last, between = ended.get(_run_of(cell), (None, []))
-        found += [*between, cell] if cell is last else [cell]
+        repeated, between = ended.get(_run_of(cell), (None, []))
+        found += [*between, cell] if cell is repeated else [cell]
     return found
 
 
 def stands_still(cells: Iterable[CellPoint]) -> set[tuple[_Run, int]]:
     """Runs and steps at which a run is only what it was when it ended: none of its own, which a frontier would show twice."""
-    return {
-        (run, cell.step)
-        for run, own in _by_run(cells).items()
-        for before, cell in pairwise(own)
-        if _repeats(cell, before)
-    }
+    found = set()
+    for run, own in _by_run(cells).items():
+        end = _end(own)
+        found |= {(run, cell.step) for cell in own if cell.step > end.step}
+    return found
 
 
 def _by_run(cells: Iterable[CellPoint]) -> dict[_Run, list[CellPoint]]:
@@ -67,11 +65,12 @@ def _run_of(cell: CellPoint) -> _Run:
     return place_of(cell), cell.arm, cell.seed
 
 
+def _end(own: Sequence[CellPoint]) -> CellPoint:
+    """The first of a run's cells, by rising step, that its last one repeats; the last itself where it ended there."""
+    return next(cell for cell in own if cell is own[-1] or _repeats(own[-1], cell))
+
+
 def _repeats(cell: CellPoint, before: CellPoint) -> bool:
     """No step between them: as many rollouts of each problem, and the same curve."""
     seen = cell.trained.get(_SEEN)
-    return seen is not None and seen == before.trained.get(_SEEN) and _curve(cell) == _curve(before)
-
-
-def _curve(cell: CellPoint) -> list[str]:
-    return [f"{point.estimate:.9f}" for point in cell.points]
+    return seen is not None and seen == before.trained.get(_SEEN) and same_curve(cell, before)
