@@ -30,7 +30,7 @@ def test_json_holds_measurements_rules_and_advice(answer, tiny_policy):
     assert (profile["surprisal_right"], profile["pass_at"][-1]["share"]["value"]) == (None, None)
     assert advice["rule"] is None
     assert [rule["rule"] for rule in advice["rules"]] == [
-        "share", "nsr", "weighted_reinforce(0.1)", "reinforce", "grpo", "maxrl", "psr",
+        "share", "nsr", "weighted_reinforce(0.1)", "reinforce", "grpo", "maxrl", "area", "psr",
     ]  # fmt: skip
     assert found["plan"]["rule"] is None
 

@@ -29,6 +29,7 @@ STANDARD_RULES: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "reinforce": ("reinforce", {}),
     "grpo": ("grpo", {}),
     "maxrl": ("maxrl", {}),
+    "area": ("area", {}),
     "psr": ("psr", {}),
 }
 """Rules that every profile looks at: what they are called, their registry name and settings."""

@@ -46,6 +46,12 @@ class Pace:
     """To draw and to judge it."""
     update: float
     """To pass it forward and backward once."""
+    read: float
+    """To pass it forward alone, as the base of a KL term is."""
+
+    def of_step(self, config: RunConfig) -> float:
+        """Seconds that a response takes in a step that trains on every row."""
+        return max(self.draw, 1e-9) + config.learner.epochs * self.update + (self.read if config.loss.kl else 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +59,7 @@ class Times:
     """How long a run takes, in seconds; no more than about, and without reading the model."""
 
     step: float
-    """One step, where every row is trained on."""
+    """One step, where every row is trained on and, with a KL to the base, read by it."""
     training: float
     """All of them, with what guard `narrowing` draws of held-out problems."""
     evaluations: float
@@ -90,9 +96,9 @@ def measure_pace(
     part = parts_of(rollouts, np.arange(len(rollouts)), budget, window=route.window, packed=packed)[0]
     rows = [rollouts[row] for row in part.rows]
 
-    def once() -> float:
+    def once(*, train: bool) -> float:
         begun = time.perf_counter()
-        with torch.enable_grad(), accelerator.autocast():
+        with torch.set_grad_enabled(train), accelerator.autocast():
             found = response_log_probs(
                 model,
                 rows,
@@ -101,27 +107,30 @@ def measure_pace(
                 route=route,
                 shared=part.shared,
             )
-            found.log_probs.sum().backward()  # type: ignore[no-untyped-call]
+            if train:
+                found.log_probs.sum().backward()  # type: ignore[no-untyped-call]
         if device == "cuda":
             torch.cuda.synchronize(accelerator.device)
         model.zero_grad(set_to_none=True)
         return time.perf_counter() - begun
 
+    def best(*, train: bool) -> float:
+        taken = once(train=train)
+        return min(taken, once(train=train)) if taken < _SHORT else taken
+
     model.train()
     with updating(model, config.learner.products, route.operators):
-        taken = once()
-        if taken < _SHORT:
-            taken = min(taken, once())
+        taken, read = best(train=True), best(train=False)
     model.train(training)
     own = [widths[row] for row in part.rows]
-    tokens = sum(own) if part.shared else len(own) * max(own)
-    return Pace(draw=draw, update=taken / tokens * sum(widths) / len(widths))
+    each = sum(widths) / len(widths) / (sum(own) if part.shared else len(own) * max(own))
+    return Pace(draw=draw, update=taken * each, read=read * each)
 
 
 def times_of(config: RunConfig, pace: Pace, *, kinds: int = 1) -> Times:
     """How long the run of this configuration takes on so many task types."""
     rows = config.rollout.prompts_per_step * config.rollout.group_size
-    step = rows * (pace.draw + config.learner.epochs * pace.update)
+    step = rows * pace.of_step(config)
     each = kinds * (config.evaluation.problems or _PROBLEMS) * config.evaluation.n
     drawn, every = _guarding(config, pace, kinds)
     return Times(
@@ -154,7 +163,7 @@ def size_to(config: RunConfig, pace: Pace, *, hours: float, kinds: int = 1) -> l
     drawn, every = _guarding(config, pace, kinds)
     # Without the guard's first time; the others are spread over the steps.
     left = seconds - times * kinds * problems * n * pace.draw - drawn
-    cost = group * (each + config.learner.epochs * pace.update)
+    cost = group * pace.of_step(config)
     prompts = math.floor(left / cost)
     if prompts < 1:
         raise UsageError(

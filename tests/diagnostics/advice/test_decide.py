@@ -27,7 +27,7 @@ def about(value, width=0.02):
 
 
 def rules(p, mixed):
-    """What six rules make of responses of equal length, right with probability p."""
+    """What seven rules make of responses of equal length, right with probability p."""
     weighted = 0.1 * p / (0.1 * p + 1 - p) if p < 1 else 1.0
     return (
         RuleShare(rule="nsr", polarity_share=0.0 if p < 1 else math.nan, trained=1 - p, thrown_away=p),
@@ -35,6 +35,7 @@ def rules(p, mixed):
         RuleShare(rule="reinforce", polarity_share=p, trained=1.0, thrown_away=0.0),
         RuleShare(rule="grpo", polarity_share=0.5 if mixed else math.nan, trained=mixed, thrown_away=1 - mixed),
         RuleShare(rule="maxrl", polarity_share=0.5 if mixed else math.nan, trained=mixed, thrown_away=1 - mixed),
+        RuleShare(rule="area", polarity_share=0.3 + 0.7 * p, trained=1.0, thrown_away=0.0),
         RuleShare(rule="psr", polarity_share=1.0 if p else math.nan, trained=p, thrown_away=1 - p),
     )
 
@@ -243,12 +244,21 @@ def test_task_types_in_different_places_want_the_controller_that_weighs_each(lab
     assert advise(measured(0.49, 0.9), lab, kinds=few).rule == "maxrl"
 
 
-def test_few_problems_seen_often_get_the_guard_that_ends_the_run(lab):
-    plan = replace(lab, steps=200, problems={"countdown": 300}, held_out=90, guards=("success", "entropy"))
-    chosen = {choice.key: choice.value for choice in advise(measured(), plan).choices}
+@pytest.fixture
+def often(lab):
+    """300 problems that are seen 341 times each."""
+    return replace(lab, steps=200, problems={"countdown": 300}, held_out=90, guards=("success", "entropy"))
+
+
+def test_few_problems_seen_often_get_a_leash_within_a_budget(often):
+    advice = advise(measured(), often)
+    chosen = {choice.key: choice.value for choice in advice.choices}
     narrowing = "guards.settings.narrowing"
     assert chosen == {
-        "credit.rule": "maxrl",
+        "credit.rule": "area",
+        "credit.filter": "none",
+        "loss.kl": 0.1,
+        "loss.kl_estimator": "k1",
         "guards.names": ("success", "entropy", "narrowing"),
         f"{narrowing}.finish": True,
         f"{narrowing}.drop": 0.03,
@@ -257,19 +267,49 @@ def test_few_problems_seen_often_get_the_guard_that_ends_the_run(lab):
         "guards.act": True,
     }
 
+    assert (advice.rule, statuses(advice)["area"], statuses(advice)["maxrl"]) == (
+        "area",
+        Status.RECOMMENDED,
+        Status.POSSIBLE,
+    )
+    assert "credit.rule=area on a leash to the base and within a budget of pass@8" in advice.headline
+
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"steps": 50},  # 85 times
-        {"held_out": 0},
-        {"guards": ("narrowing",)},  # the run file's own budget stays
+        {"held_out": 0},  # the guard has nothing to look at
+        {"guards": ("narrowing",)},  # the run file's own, which ends nothing
         {"guards": ()},  # and so does a run file that wants no guard
     ],
 )
-def test_elsewhere_it_is_not_advised(changes, lab):
-    plan = replace(lab, steps=200, problems={"countdown": 300}, held_out=90, guards=("success",))
-    assert {choice.key for choice in advise(measured(), replace(plan, **changes)).choices} == {"credit.rule"}
+def test_elsewhere_it_is_not_advised(changes, often):
+    advice = advise(measured(), replace(often, **changes))
+    assert {choice.key: choice.value for choice in advice.choices} == {"credit.rule": "maxrl"}
+    assert not [one.text for one in advice.findings if one.text.startswith("On the leash")]
+
+
+def test_a_run_file_with_a_budget_keeps_it_and_gets_the_leash(often):
+    plan = replace(often, guards=("narrowing",), ends_early=True)
+    chosen = {choice.key: choice.value for choice in advise(measured(), plan).choices}
+    assert chosen == {"credit.rule": "area", "credit.filter": "none", "loss.kl": 0.1, "loss.kl_estimator": "k1"}
+
+
+@pytest.mark.parametrize("steps", [2, 200])  # 3 and 341 times
+def test_a_run_file_that_has_all_of_it_keeps_all_of_it(steps, often):
+    plan = replace(often, steps=steps, rule="area", kl=0.05, guards=("narrowing",), ends_early=True)
+    advice = advise(measured(), plan)
+    assert {choice.key: choice.value for choice in advice.choices} == {"credit.rule": "area"}
+    assert not [one.text for one in advice.findings if one.text.startswith("On the leash")]
+
+
+def test_where_task_types_differ_there_is_a_guard_and_no_leash(often):
+    kinds = [measured(0.5, 0.95, name="easy"), measured(0.02, 0.2, name="hard")]
+    advice = advise(measured(0.49, 0.9), often, kinds=kinds)
+    assert advice.rule == "share"
+    keys = {choice.key for choice in advice.choices}
+    assert "guards.settings.narrowing.finish" in keys and not [key for key in keys if key.startswith("loss.")]
 
 
 @pytest.mark.parametrize(
@@ -291,29 +331,8 @@ def test_elsewhere_it_is_not_advised(changes, lab):
 def test_a_word_says_what_would_end_the_run(changes, said, steps, lab):
     plan = replace(lab, steps=steps, problems={"countdown": 300}, held_out=90, guards=("success",))
     found = [one.text for one in advise(measured(), replace(plan, **changes)).findings if "narrowing" in one.text]
-    found = [text for text in found if not text.startswith(("Your 300", "A leash"))]
+    found = [text for text in found if not text.startswith(("Your 300", "On the leash"))]
     assert [said in text for text in found] == ([] if said is None else [True]), found
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({}, True),
-        ({"guards": ("narrowing",), "ends_early": True}, True),
-        ({"kl": 0.1}, False),  # the run file's own
-        ({"held_out": 0}, False),  # it was measured beside the guard
-        ({"guards": ()}, False),  # which this run file does not want
-        ({"steps": 50}, False),  # 85 times
-    ],
-)
-def test_a_leash_is_told_of_where_problems_are_seen_often_and_not_set(changes, told, lab):
-    plan = replace(lab, steps=200, problems={"countdown": 300}, held_out=90, guards=("success",))
-    advice = advise(measured(), replace(plan, **changes))
-    found = [one.text for one in advice.findings if one.text.startswith("A leash")]
-    assert [
-        "credit.rule=area credit.filter=none loss.kl=0.1 loss.kl_estimator=k1" in text for text in found
-    ] == told * [True]
-    assert not [one.key for one in advice.choices if one.key.startswith("loss.")]
 
 
 @pytest.mark.parametrize("rule", ["nsr", "maxrl", None])

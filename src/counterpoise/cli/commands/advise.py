@@ -24,6 +24,8 @@ __all__ = ["advise", "models"]
 
 _FLAGS = {"tasks.name": "--task", "rollout.group_size": "--group-size", "run.seed": "--seed"}
 """Settings that have a flag of their own."""
+_HALVINGS = 8
+"""Of the hours: to half a percent."""
 
 
 def models(incomplete: str) -> list[str]:
@@ -177,9 +179,10 @@ def _size(config: RunConfig, found: Advised, hours: float | None) -> _Sized:
 
 
 def _largest(config: RunConfig, found: Advised, pace: Pace, hours: float) -> _Sized:
-    """Of a run sized for the advice as it is, and one sized for what that size changes in it, the longer one that fits.
+    """Of a run sized for the advice as it is, and those sized for what that size changes in it, the longest one that fits.
 
-    A run of more steps may get a guard that draws, with which fewer fit; one of fewer may lose it.
+    A run of more steps may get a guard that draws and a base that is read, with which fewer fit; one of fewer may lose them. So where a run
+    without them that fills the hours would have them, the longest is looked for that has not: by halving, the hours it is sized to.
 
     Raises:
         UsageError: the time is not enough for a single prompt.
@@ -189,11 +192,20 @@ def _largest(config: RunConfig, found: Advised, pace: Pace, hours: float) -> _Si
 
     kinds = _kinds(found)
     once = _sized(config, found, size_to(followed(config, found), pace, hours=hours, kinds=kinds))
-    try:
-        again = _sized(config, found, size_to(followed(config, once.found), pace, hours=hours, kinds=kinds))
-    except UsageError:
-        return once
-    return max(once, again, key=lambda sized: _fit(sized, hours))
+    best, low, high, tried = once, 0.0, hours, hours
+    changed = followed(config, once.found)
+    for _ in range(_HALVINGS):
+        try:
+            again = _sized(config, found, size_to(changed, pace, hours=tried, kinds=kinds))
+        except UsageError:  # too few for a single prompt
+            low = tried
+        else:
+            best = max(best, again, key=lambda sized: _fit(sized, hours))
+            low, high = (tried, high) if _fit(again, hours) >= 0 else (low, tried)
+        if low == hours:
+            break
+        tried = (low + high) / 2
+    return best
 
 
 def _fit(sized: _Sized, hours: float) -> float:

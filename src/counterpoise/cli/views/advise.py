@@ -162,7 +162,7 @@ def toml_lines(found: Advised) -> str:
 def followed(config: RunConfig, found: Advised, *, sizes: Sequence[Choice] = ()) -> RunConfig:
     """The configuration that follows the advice: what was set, with the recommended settings and the sizes over it.
 
-    Settings of a rule or controller that is replaced are dropped with it, and so is the run's name, which would be taken.
+    Settings of a rule, controller or estimator that is replaced are dropped with it, and so is the run's name, which would be taken.
     """
     # Typed paths follow the current directory, and those of a run file would follow the file.
     kept = anchored(config.model_dump(mode="json", exclude_unset=True), Path.cwd())
@@ -172,6 +172,8 @@ def followed(config: RunConfig, found: Advised, *, sizes: Sequence[Choice] = ())
     for key, settings in (("rule", "settings"), ("controller", "controller_settings")):
         if changed.get(f"credit.{key}", credit.get(key)) != credit.get(key):
             credit.pop(settings, None)
+    if "loss.kl_estimator" in changed:
+        kept.get("loss", {}).pop("kl_clamp", None)
     typed = [f"{choice.key}={_typed(choice)}" for choice in (*found.advice.choices, *sizes)]
     return parse_config(kept, typed, source="advice")
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from counterpoise.diagnostics.advice.findings import measurement_findings, plan_findings, ranged
 from counterpoise.diagnostics.advice.intensity import intensity_findings
-from counterpoise.diagnostics.advice.leash import kl_findings
+from counterpoise.diagnostics.advice.leash import LEASHED, fits_leash, kl_findings, leash_choices, leash_findings
 from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice, Choice, Finding, Regime, RuleVerdict, Status, Urgency
-from counterpoise.diagnostics.advice.rules import BALANCED, SHARE, balanced_rule, judge_rules
+from counterpoise.diagnostics.advice.rules import BALANCED, SHARE, balanced_rule, judge_rules, learns
 from counterpoise.diagnostics.advice.settings import fitting_group_size, fitting_rate, matching_lambda
 from counterpoise.diagnostics.advice.stopping import stopping_choices, stopping_findings
 from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
@@ -66,14 +66,15 @@ def advise(
     """
     t, regime = thresholds, regime_of(profile, thresholds)
     places = {kind.name: regime_of(kind, t) for kind in kinds if kind.problems >= t.few_of_a_kind}
-    rule = balanced_rule(regime, differ=len(set(places.values())) > 1)
+    grown = _grown(profile, plan, t) if learns(regime) else plan
+    rule = balanced_rule(regime, differ=len(set(places.values())) > 1, leashed=fits_leash(grown, t))
     rules = judge_rules(profile, plan, regime, rule, t)
-    grown = plan if rule is None else _grown(profile, plan, t)
     findings = [
         *measurement_findings(profile, plan, t),
         *plan_findings(profile, plan, t),
         *intensity_findings(grown, t),
         *(stopping_findings(grown, t) if rule is not None else ()),
+        *(leash_findings(plan) if rule == LEASHED else ()),
         *(kl_findings(plan) if rule is not None else ()),
         *_own_rule(plan, rules),
         *_certainty(profile, regime, t),
@@ -98,6 +99,8 @@ def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds)
     balanced = f"credit.rule={BALANCED}"
     if rule == SHARE:
         balanced += f" with credit.controller=share and rho={t.share_rho:g}"
+    elif rule == LEASHED:
+        balanced = f"credit.rule={LEASHED} on a leash to the base and within a budget of pass@8"
     if regime is Regime.UNREADABLE:
         return (
             "Too many rollouts are unscored, cut off or without an answer for advice on a rule: fix what is listed first, then "
@@ -125,7 +128,7 @@ def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds)
 
 def _choices(profile: Profile, plan: Plan, grown: Plan, rule: str | None, t: Thresholds) -> Iterator[Choice]:
     if rule is not None:
-        yield Choice(key="credit.rule", value=BALANCED, why="half of the credit pushes up, and hard prompts count more")
+        yield _rule_choice(rule)
         if rule == SHARE:
             yield Choice(key="credit.controller", value="share", why="each task type is weighed by itself")
             yield Choice(key="credit.controller_settings.rho", value=t.share_rho, why="half of the credit pushes up")
@@ -146,8 +149,17 @@ def _choices(profile: Profile, plan: Plan, grown: Plan, rule: str | None, t: Thr
             value=2 * plan.max_tokens,
             why=f"{chance(profile.truncated)} were cut off at {plan.max_tokens}",
         )
+    if rule == LEASHED:
+        yield from leash_choices(plan)
     if rule is not None:
         yield from stopping_choices(grown, t)
+
+
+def _rule_choice(rule: str) -> Choice:
+    if rule == LEASHED:
+        why = "a group counts for what its successes say about the area under pass@k"
+        return Choice(key="credit.rule", value=LEASHED, why=why)
+    return Choice(key="credit.rule", value=BALANCED, why="half of the credit pushes up, and hard prompts count more")
 
 
 def _grown(profile: Profile, plan: Plan, t: Thresholds) -> Plan:

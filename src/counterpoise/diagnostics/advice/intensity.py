@@ -11,7 +11,7 @@ from counterpoise.diagnostics.advice.result import Finding, Urgency
 from counterpoise.diagnostics.advice.thresholds import Thresholds
 from counterpoise.text import counted
 
-__all__ = ["MEASURED", "Intensity", "LabRuns", "intensities", "intensity_findings", "most_seen"]
+__all__ = ["MEASURED", "Intensity", "LabRuns", "intensities", "intensity_findings", "most_seen", "seen_often"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +132,12 @@ def intensities(plan: Plan) -> tuple[Intensity, ...]:
 def most_seen(plan: Plan) -> Intensity | None:
     """Of the task type whose problems are drawn most often; None where the plan does not know its problems."""
     return max(intensities(plan), key=lambda one: one.rollouts, default=None)
+
+
+def seen_often(plan: Plan, t: Thresholds) -> bool:
+    """Whether the problems seen most often are seen more than `t.seen_often` times; not where the plan does not know them."""
+    most = most_seen(plan)
+    return most is not None and most.rollouts > t.seen_often
 
 
 def intensity_findings(plan: Plan, t: Thresholds) -> Iterator[Finding]:

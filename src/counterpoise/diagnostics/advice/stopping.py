@@ -6,16 +6,16 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-from counterpoise.diagnostics.advice.intensity import most_seen
-from counterpoise.diagnostics.advice.leash import leash_findings
+from counterpoise.diagnostics.advice.intensity import most_seen, seen_often
 from counterpoise.diagnostics.advice.profile import Plan
 from counterpoise.diagnostics.advice.result import Choice, Finding, Urgency
 from counterpoise.diagnostics.advice.thresholds import Thresholds
 from counterpoise.text import counted
 
-__all__ = ["stopping_choices", "stopping_findings"]
+__all__ = ["GUARD", "stopping_choices", "stopping_findings"]
 
-_GUARD: Final = "narrowing"
+GUARD: Final = "narrowing"
+"""What ends a run."""
 _BUDGET, _PROBLEMS, _N, _K, _EVERY = 0.03, 128, 32, 8, 25
 """What was measured (docs/log/2026-11-30-a-budget-over-three-seeds.md)."""
 _BETWEEN: Final = 128
@@ -27,16 +27,16 @@ def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
 
     A run file that has the guard keeps it as it is, and so does one that asks for no guard at all.
     """
-    if not _sees_often(plan, t) or not plan.held_out or _GUARD in plan.guards or not plan.guards:
+    if not seen_often(plan, t) or not plan.held_out or GUARD in plan.guards or not plan.guards:
         return
     problems = min(_PROBLEMS, plan.held_out)
     every, why = _every(plan, problems)
     yield Choice(
         key="guards.names",
-        value=(*plan.guards, _GUARD),
-        why=f"{_GUARD} draws held-out problems every {counted(every, 'step')} and sees when pass@8 is lost",
+        value=(*plan.guards, GUARD),
+        why=f"{GUARD} draws held-out problems every {counted(every, 'step')} and sees when pass@8 is lost",
     )
-    settings = f"guards.settings.{_GUARD}"
+    settings = f"guards.settings.{GUARD}"
     yield Choice(key=f"{settings}.finish", value=True, why="the run ends there, with the weights it had before")
     yield Choice(key=f"{settings}.drop", value=_BUDGET, why="three points of pass@8 may be lost")
     yield Choice(key=f"{settings}.problems", value=problems, why="as in the runs behind this")
@@ -48,32 +48,26 @@ def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
 
 
 def stopping_findings(plan: Plan, t: Thresholds) -> Iterator[Finding]:
-    """Where problems are seen so often, what the guard would do in a run that has none, or one that may not end it, and the leash."""
-    if _sees_often(plan, t):
-        yield from _guard_findings(plan)
-        yield from leash_findings(plan)
-
-
-def _guard_findings(plan: Plan) -> Iterator[Finding]:
-    if plan.ends_early and plan.held_out:
+    """Where problems are seen so often, what the guard would do in a run that has none, or one that may not end it."""
+    if not seen_often(plan, t) or (plan.ends_early and plan.held_out):
         return
-    if _GUARD in plan.guards and not plan.held_out:
+    if GUARD in plan.guards and not plan.held_out:
         yield Finding(
             level=Urgency.WARNING,
-            text=f"Guard {_GUARD} of the run file draws test problems, and the task has none: the run is refused as it is.",
+            text=f"Guard {GUARD} of the run file draws test problems, and the task has none: the run is refused as it is.",
         )
         return
-    if _GUARD in plan.guards:
+    if GUARD in plan.guards:
         ending = (
-            f"Guard {_GUARD} is in guards.names, and ends nothing as it is set; with guards.settings.{_GUARD}.finish=true and "
+            f"Guard {GUARD} is in guards.names, and ends nothing as it is set; with guards.settings.{GUARD}.finish=true and "
             "guards.act=true it ends such a run"
         )
     elif not plan.held_out:
-        ending = f"Guard {_GUARD}, which needs test problems, and the task has none, would end such a run"
+        ending = f"Guard {GUARD}, which needs test problems, and the task has none, would end such a run"
     elif not plan.guards:
-        ending = f"The run file wants no guards (guards.names=[]), and gets none; {_GUARD} with finish=true would end such a run"
+        ending = f"The run file wants no guards (guards.names=[]), and gets none; {GUARD} with finish=true would end such a run"
     else:
-        ending = f"Guard {_GUARD} with finish=true, recommended here, ends such a run"
+        ending = f"Guard {GUARD} with finish=true, recommended here, ends such a run"
     lost = f"once pass@{_K} of held-out problems has lost more than it may, with the weights it had before"
     yield Finding(level=Urgency.NOTE, text=f"{ending} {lost}.")
 
@@ -87,8 +81,3 @@ def _every(plan: Plan, problems: int) -> tuple[int, str]:
     if often < seldom:
         why = "as often as it draws no more than training does; problems are drawn often between two looks"
     return min(_EVERY, max(often, seldom)), why
-
-
-def _sees_often(plan: Plan, t: Thresholds) -> bool:
-    most = most_seen(plan)
-    return most is not None and most.rollouts > t.seen_often
