@@ -113,6 +113,22 @@ def test_equal_steps_are_those_of_each_run_or_of_all(run):
     assert (early.after[0], dict(missing.after)) == (counts(1, 2), {})
 
 
+@dataclass
+class EndedRun(Run):
+    """One that its guards ended: at later steps it stays what it was."""
+
+    def result(self, step=None):
+        return super().result(step if step is None else min(step, self.last_step))
+
+
+def test_a_run_that_ended_stands_at_later_steps_at_which_another_was_measured_and_at_no_others(run, tmp_path):
+    nsr = run("nsr", [], {10: counts(1, 2), 20: counts(3, 4)})
+    area = EndedRun("area", 0, tmp_path, {12: counts(2, 2)})
+    for text, there in (("steps=20", True), ("steps=10", False), ("steps=15", False), ("steps=12", True)):
+        found = {arm.name: dict(arm.after) for arm in arms_at([nsr, area], parse_at(text), {})}
+        assert found["area"] == ({0: counts(2, 2)} if there else {}), text
+
+
 def test_at_equal_success_a_run_is_read_between_two_evaluations(run):
     # success 0.2 for 20 steps and 0.6 for 20: 0.2 after step 20, 0.6 after step 40, and 0.5 three quarters of the way
     nsr = run("nsr", [0.2] * 20 + [0.6] * 20, {20: counts(0, 4), 40: counts(4, 4)})

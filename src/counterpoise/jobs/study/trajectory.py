@@ -68,7 +68,8 @@ def arms_at(runs: Sequence[StudyRun], at: At, colder: Mapping[float, Sequence[Pr
 
     At equal success a run is read between the two evaluations, first in time, whose training success holds the wanted one between them:
     pass@k is `(1 - w) a + w b` with w so that `(1 - w) s_a + w s_b` is the wanted success. Steps that a guard took back when it ended the
-    run are not read. Along the frontier every evaluated step is an arm of its own, `nsr @50`.
+    run are not read. Along the frontier every evaluated step is an arm of its own, `nsr @50`. A run that its guards ended stays what it was
+    at every later step at which another of the place was evaluated: at one at which none was there is nothing to compare it with.
 
     Args:
         runs: arms x seeds of one place.
@@ -76,6 +77,7 @@ def arms_at(runs: Sequence[StudyRun], at: At, colder: Mapping[float, Sequence[Pr
         colder: the base at other temperatures.
     """
     arms = []
+    measured = at.step is None or any(at.step in run.evaluated for run in runs)
     for name in dict.fromkeys(run.arm for run in runs):
         own = [run for run in runs if run.arm == name]
         base = own[0].base_result()
@@ -88,7 +90,7 @@ def arms_at(runs: Sequence[StudyRun], at: At, colder: Mapping[float, Sequence[Pr
         elif at.kind == "success":
             found = [(name, *_at_success(own, at.success))]
         else:
-            found = [(name, _after(own, at.step), {})]
+            found = [(name, _after(own, at.step) if measured else {}, {})]
         arms += [
             Arm(name=called, after=after, towards=towards, before=base.counts, colder=list(colder.values()))
             for called, after, towards in found
