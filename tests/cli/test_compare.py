@@ -96,6 +96,22 @@ def test_as_json(command, evaluation, counted):
     assert data["paired"] is True
 
 
+def test_kinds_of_responses_as_a_table_and_as_json(command, tiny_policy, tmp_path):
+    for seed in (0, 1):
+        asked = ("--task", "units", "--problems", 3, "--n", 8, "--seed", seed, "--out", tmp_path / f"e{seed}")
+        assert command("eval", tiny_policy, *asked).exit_code == 0
+    both = tmp_path / "e0", tmp_path / "e1"
+    assert "kinds" not in json.loads(command("compare", *both, "--json").stdout)
+    first, second = json.loads(command("compare", *both, "--kinds", "--json").stdout)["kinds"]
+    assert [one["kind"] for one in first["kinds"]] == [one["kind"] for one in second["kinds"]]
+    assert sum(one["estimate"] for one in first["kinds"]) == pytest.approx(1.0)
+    text = said(command("compare", *both, "--kinds"))
+    for before, after in zip(first["kinds"], second["kinds"], strict=True):
+        assert before["change"] is None
+        assert after["change"]["estimate"] == pytest.approx(after["estimate"] - before["estimate"])
+        assert f"{before['kind']} │ {100 * before['estimate']:.1f} │ {100 * after['estimate']:.1f}" in text
+
+
 def test_each_is_compared_with_the_first(command, counted):
     files = [counted(f"{name}.jsonl", rows) for name, rows in (("a", BASE), ("b", SHARP), ("c", BASE))]
     text = said(command("compare", *files))

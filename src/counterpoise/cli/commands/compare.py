@@ -94,8 +94,15 @@ def compare(
         seed=seed,
     )
     notes = [*(note for run in found for note in run.notes), *_differing_settings(found), *_unscored(found)]
+    names, shares = [run.name for run in found], []
+    if kinds:
+        from counterpoise.cli.views.kinds import kinds_as_json, kinds_of, kinds_table
+
+        shares = [kinds_of(evaluation_directory(target)) for target in runs]
     if as_json:
-        console.print_json(_as_json(found, curves, made, others, changes, confidence, not unpaired, notes))
+        told = _as_json(found, curves, made, others, changes, confidence, not unpaired, notes)
+        beside = {"kinds": kinds_as_json(names, shares, confidence=confidence, seed=seed)} if kinds else {}
+        console.print_json(told | beside)
         return
     title = "each on its own problems" if unpaired else counted(len(found[0].counts), "problem")
     console.stdout.print(_curves_table(found, curves, ks, confidence, f"pass@k %, {title}"))
@@ -105,10 +112,7 @@ def compare(
             console.stdout.print(sentence, soft_wrap=True)
         console.stdout.print()
     if kinds:
-        from counterpoise.cli.views.kinds import kinds_of, kinds_table
-
-        shares = [kinds_of(evaluation_directory(target)) for target in runs]
-        console.stdout.print(kinds_table([run.name for run in found], shares, confidence=confidence, seed=seed))
+        console.stdout.print(kinds_table(names, shares, confidence=confidence, seed=seed))
     if metrics:
         console.stdout.print(_metrics_table(found, others, changes, confidence))
     for note in notes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -11,7 +13,7 @@ from counterpoise.errors import UsageError
 from counterpoise.evaluation.kinds import KindShares, kind_changes, kind_intervals, kind_shares
 from counterpoise.evaluation.store.rollouts import RolloutStore
 
-__all__ = ["kinds_of", "kinds_table"]
+__all__ = ["kinds_as_json", "kinds_of", "kinds_table"]
 
 
 def kinds_of(directory: Path) -> KindShares:
@@ -41,7 +43,7 @@ def kinds_table(names: Sequence[str], found: Sequence[KindShares], *, confidence
         DataError: the evaluations do not hold the same problems.
     """
     base, *others = found
-    kinds = sorted({kind for one in found for kind in one.kinds}, key=lambda kind: (*_place(base, kind), kind))
+    kinds = _all_kinds(found)
     table = Table(title=f"kinds of responses %, {len(base.problem_ids)} problems")
     table.add_column("kind")
     columns = [kind_intervals(one, kinds, confidence=confidence, seed=seed) for one in found]
@@ -58,6 +60,41 @@ def kinds_table(names: Sequence[str], found: Sequence[KindShares], *, confidence
         table.add_row(kind, *shares, *differences)
     table.add_row("as many equal ones (exp H)", *(f"{one.effective:.1f}" for one in found), *([""] * len(others)))
     return table
+
+
+def kinds_as_json(
+    names: Sequence[str], found: Sequence[KindShares], *, confidence: float, seed: int
+) -> list[dict[str, Any]]:
+    """The same for each evaluation, as shares in [0, 1]; the change from the first one is null in the first.
+
+    Raises:
+        DataError: the evaluations do not hold the same problems.
+    """
+    base, kinds = found[0], _all_kinds(found)
+    told = []
+    for name, one in zip(names, found, strict=True):
+        shares = kind_intervals(one, kinds, confidence=confidence, seed=seed)
+        changes = None if one is base else kind_changes(base, one, kinds, confidence=confidence, seed=seed)
+        told.append(
+            {
+                "name": name,
+                "effective": one.effective,
+                "kinds": [
+                    {
+                        "kind": kind,
+                        **asdict(shares[row]),
+                        "change": None if changes is None else asdict(changes[row]),
+                    }
+                    for row, kind in enumerate(kinds)
+                ],
+            }
+        )
+    return told
+
+
+def _all_kinds(found: Sequence[KindShares]) -> list[str]:
+    """Those of the first evaluation, most frequent first, then the others by name."""
+    return sorted({kind for one in found for kind in one.kinds}, key=lambda kind: (*_place(found[0], kind), kind))
 
 
 def _place(base: KindShares, kind: str) -> tuple[bool, int]:
