@@ -1,9 +1,14 @@
 """`counterpoise advise` on a tiny random policy and on a run file: what it prints, writes and refuses."""
 
 import tomllib
+from types import SimpleNamespace
 
 import pytest
 
+from counterpoise.build.checks import check_names
+from counterpoise.cli.views.advise import followed
+from counterpoise.diagnostics.advice.leash import LEASH
+from counterpoise.diagnostics.advice.result import Choice
 from counterpoise.runfile import load_config
 
 SMALL = (
@@ -83,6 +88,32 @@ def test_a_written_run_file_trains(command, run_file, tmp_path):
     assert load_config(out).tasks == load_config(file).tasks
     assert command("train", out, "learner.steps=1").exit_code == 0
     assert (tmp_path / "runs" / "advised" / "config.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "gone"),
+    [
+        ({"credit": {"rule": "ppo"}, "critic": {"trunk": "policy"}}, ("critic",)),
+        ({"credit": {"rule": "ppo"}, "checkpoint": {"best_by": "value_loss"}}, ("checkpoint.best_by",)),
+        ({"credit": {"rule": "nsr", "emphasis": "inverse"}}, ("credit.emphasis",)),
+        (
+            {"credit": {"rule": "grpo", "controller_settings": {"lambda_plus": 0.1}}, "loss": {"kl_clamp": 10.0}},
+            ("credit.controller_settings", "loss.kl_clamp"),
+        ),
+    ],
+)
+def test_what_belongs_to_another_rule_is_not_written(changes, gone, run_file):
+    """The run file must pass all that `train` looks at before it begins."""
+    config = load_config(run_file(**changes), [])
+    keys = {"credit.rule": "area", **{key: value for key, (value, _) in LEASH.items()}}
+    choices = tuple(Choice(key=key, value=value, why="") for key, value in keys.items())
+    written = followed(config, SimpleNamespace(advice=SimpleNamespace(choices=choices)))
+    check_names(written)
+    kept = written.model_dump(exclude_unset=True)
+    for key in gone:
+        *sections, name = key.split(".")
+        assert name not in (kept.get(sections[0], {}) if sections else kept)
+    assert (written.credit.rule, written.loss.kl) == ("area", 0.1)
 
 
 def test_advice_that_cannot_be_written_is_shown_all_the_same(refused, run_file, jsonl):

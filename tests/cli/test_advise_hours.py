@@ -83,19 +83,29 @@ def has_guard(sized):
 
 
 @pytest.mark.parametrize(
-    ("problems", "draw", "update", "hours"),
+    ("problems", "steps", "prompts", "draw", "update", "hours", "least"),
     [
         # the whole plan gets the guard, a run sized with it is too short for it, and one sized without gets it again
-        (50, 0.3, 0.2, 1.337),
-        (50, 0.02, 0.01, 0.079),
-        (100, 0.3, 0.2, 3.0),
-        (200, 0.3, 0.2, 5.0),
+        (50, 100, 64, 0.3, 0.2, 1.337, 0.9),
+        (50, 100, 64, 0.02, 0.01, 0.079, 0.9),
+        (100, 100, 64, 0.3, 0.2, 3.0, 0.8),
+        (200, 100, 64, 0.3, 0.2, 5.0, 0.9),
+        # the whole plan has none, a run sized without gets it, and there is no time for a prompt beside it
+        (20, 1, 8, 0.8494, 0.1744, 1.063, 0.9),
+        (20, 10, 16, 0.06239, 0.01559, 0.09977, 0.8),
+        # the same, and there is time for a few
+        (20, 10, 16, 0.0899, 0.0446, 0.1464, 0.9),
+        (100, 100, 16, 0.0138, 0.0029, 0.0803, 0.9),
+        # all that can be drawn without the guard, 128 times each: more would need it, and does not fit
+        (50, 100, 64, 0.001665, 0.000352, 0.0106, 0.5),
     ],
 )
-def test_a_guard_that_comes_and_goes_with_the_size_costs_no_more_than_there_is(problems, draw, update, hours):
-    config, found = asked(problems, Pace(draw=draw, update=update, read=update / 3))
+def test_a_guard_that_comes_and_goes_with_the_size_costs_no_more_than_there_is(
+    problems, steps, prompts, draw, update, hours, least
+):
+    config, found = asked(problems, Pace(draw=draw, update=update, read=update / 3), steps=steps, prompts=prompts)
     sized = _size(config, found, hours)
-    assert sized.late is None and 0.65 * hours < sized.times.total / 3600 <= hours
+    assert sized.late is None and least * hours < sized.times.total / 3600 <= hours
 
 
 @given(

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import problems_of, task_and_template
 from counterpoise.config import RunConfig
 from counterpoise.diagnostics.advice.decide import advise as decide
+from counterpoise.diagnostics.advice.leash import LEASH
 from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice
 from counterpoise.diagnostics.advice.rules import SHARE
@@ -251,8 +253,19 @@ def _plan(config: RunConfig, assembly: Assembly, parameters: int, label: str | N
         held_out=_held_out(config),
         guards=tuple(config.guards.names),
         ends_early=guard is not None and guard.finish and config.guards.act,
-        kl=config.loss.kl,
+        kl=_own_kl(config),
+        leashed=_is_leashed(config),
     )
+
+
+def _own_kl(config: RunConfig) -> float | None:
+    """The KL that the run file names, 0 included; None where it does not."""
+    return config.loss.kl if config.loss.kl or "kl" in config.loss.model_fields_set else None
+
+
+def _is_leashed(config: RunConfig) -> bool:
+    """Whether it has the leash that was measured, all of it."""
+    return all(attrgetter(key)(config) == value for key, (value, _) in LEASH.items())
 
 
 def _held_out(config: RunConfig) -> int:

@@ -140,11 +140,12 @@ def times_of(config: RunConfig, pace: Pace, *, kinds: int = 1) -> Times:
     )
 
 
-def size_to(config: RunConfig, pace: Pace, *, hours: float, kinds: int = 1) -> list[Choice]:
+def size_to(config: RunConfig, pace: Pace, *, hours: float, kinds: int = 1, trained: float = 1.0) -> list[Choice]:
     """The settings with which the run lasts about so many hours; those that stay as they are are left out.
 
     Evaluations get 30% at most: fewer rollouts for each problem first, down to 16 or the largest k asked for, then fewer problems. Of the
-    rest the steps get as many prompts as they have now, or fewer where there would be less than 50 of them.
+    rest, or of the share `trained` of it, the steps get as many prompts as they have now, or fewer where there would be less than 50 of
+    them.
 
     Raises:
         UsageError: the time is not enough for a single prompt.
@@ -162,18 +163,19 @@ def size_to(config: RunConfig, pace: Pace, *, hours: float, kinds: int = 1) -> l
     group = config.rollout.group_size
     drawn, every = _guarding(config, pace, kinds)
     # Without the guard's first time; the others are spread over the steps.
-    left = seconds - times * kinds * problems * n * pace.draw - drawn
+    left = trained * (seconds - times * kinds * problems * n * pace.draw - drawn)
     cost = group * pace.of_step(config)
     prompts = math.floor(left / cost)
     if prompts < 1:
         raise UsageError(
             f"{hours:g} hours are not enough: the {counted(group, 'response')} to one prompt take {lasting(cost)} here, and "
-            f"evaluations and guards at least {lasting(seconds - left)}; give more hours, a smaller model, or rollout.max_tokens "
+            f"evaluations and guards at least {lasting(seconds - left / trained)}; give more hours, a smaller model, or rollout.max_tokens "
             f"below {config.rollout.max_tokens}"
         )
     per_step = min(config.rollout.prompts_per_step, max(1, prompts // _STEPS))
     steps = max(1, math.floor(left / (per_step * cost + drawn / every)))
-    why = f"{hours:g} h at {pace.draw:.2g} s to draw and {pace.update:.2g} s to train on a response"
+    read = f", {pace.read:.2g} s to read it by the base" if config.loss.kl else ""
+    why = f"{hours:g} h at {pace.draw:.2g} s to draw{read} and {pace.update:.2g} s to train on a response"
     during = times - int(wanted.before) - int(wanted.after)
     minibatch = config.learner.minibatch
     sized = {

@@ -298,10 +298,21 @@ def test_a_run_file_with_a_budget_keeps_it_and_gets_the_leash(often):
 
 @pytest.mark.parametrize("steps", [2, 200])  # 3 and 341 times
 def test_a_run_file_that_has_all_of_it_keeps_all_of_it(steps, often):
-    plan = replace(often, steps=steps, rule="area", kl=0.05, guards=("narrowing",), ends_early=True)
+    plan = replace(often, steps=steps, rule="area", kl=0.1, leashed=True, guards=("narrowing",), ends_early=True)
     advice = advise(measured(), plan)
     assert {choice.key: choice.value for choice in advice.choices} == {"credit.rule": "area"}
-    assert not [one.text for one in advice.findings if one.text.startswith("On the leash")]
+    told = [one.text for one in advice.findings if "leash" in one.text]
+    assert any(text.startswith("On the leash") for text in told)
+    assert not [text for text in told if text.startswith("The run file has loss.kl=")]
+
+
+@pytest.mark.parametrize("kl", [0.0, 0.05])
+def test_a_run_file_with_another_kl_or_that_wants_none_keeps_it_and_gets_the_guard(kl, often):
+    advice = advise(measured(), replace(often, kl=kl, rule="nsr"))
+    chosen = {choice.key: choice.value for choice in advice.choices}
+    assert chosen["credit.rule"] == "maxrl" and chosen["guards.settings.narrowing.finish"] is True
+    assert not [key for key in chosen if key.startswith("loss.")]
+    assert bool(kl) == any(one.text.startswith("The run file has loss.kl=0.05") for one in advice.findings)
 
 
 def test_where_task_types_differ_there_is_a_guard_and_no_leash(often):

@@ -24,8 +24,10 @@ __all__ = ["advise", "models"]
 
 _FLAGS = {"tasks.name": "--task", "rollout.group_size": "--group-size", "run.seed": "--seed"}
 """Settings that have a flag of their own."""
-_HALVINGS = 8
-"""Of the hours: to half a percent."""
+_HALVINGS = 9
+"""Of what a run that is too long trains: to half a percent."""
+_LONGEST = 1_000_000
+"""Steps with which a run sees its problems as often as one can."""
 
 
 def models(incomplete: str) -> list[str]:
@@ -179,33 +181,46 @@ def _size(config: RunConfig, found: Advised, hours: float | None) -> _Sized:
 
 
 def _largest(config: RunConfig, found: Advised, pace: Pace, hours: float) -> _Sized:
-    """Of a run sized for the advice as it is, and those sized for what that size changes in it, the longest one that fits.
+    """The longest run that follows the advice for its own size and fits.
 
-    A run of more steps may get a guard that draws and a base that is read, with which fewer fit; one of fewer may lose them. So where a run
-    without them that fills the hours would have them, the longest is looked for that has not: by halving, the hours it is sized to.
+    A longer run may get a guard that draws and a base that is read, with which fewer steps fit; a shorter one may lose them. So runs are
+    sized with what the longest would get and without; where one comes out too long, because its size gives it what it was not sized for,
+    the largest share of its training that fits is looked for by halving.
 
     Raises:
         UsageError: the time is not enough for a single prompt.
     """
     from counterpoise.cli.views.advise import followed
+    from counterpoise.jobs.advise import resized
     from counterpoise.jobs.sizing import size_to
 
-    kinds = _kinds(found)
-    once = _sized(config, found, size_to(followed(config, found), pace, hours=hours, kinds=kinds))
-    best, low, high, tried = once, 0.0, hours, hours
-    changed = followed(config, once.found)
-    for _ in range(_HALVINGS):
-        try:
-            again = _sized(config, found, size_to(changed, pace, hours=tried, kinds=kinds))
-        except UsageError:  # too few for a single prompt
-            low = tried
-        else:
-            best = max(best, again, key=lambda sized: _fit(sized, hours))
-            low, high = (tried, high) if _fit(again, hours) >= 0 else (low, tried)
-        if low == hours:
-            break
-        tried = (low + high) / 2
+    kinds, late = (
+        _kinds(found),
+        UsageError(f"{hours:g} hours are not enough for a run and what guards draw in it; give more"),
+    )
+    best: _Sized | None = None
+    for steps in (1, _LONGEST):
+        own = followed(config, resized(found, _of_steps(config, steps)))
+        low, high, share = 0.0, 1.0, 1.0
+        for _ in range(_HALVINGS):
+            try:
+                run = _sized(config, found, size_to(own, pace, hours=hours, kinds=kinds, trained=share))
+            except UsageError as error:
+                late, fits = error, True
+            else:
+                fits = _fit(run, hours) >= 0
+                best = run if fits and (best is None or _fit(run, hours) > _fit(best, hours)) else best
+            low, high = (share, high) if fits else (low, share)
+            if low == 1.0:
+                break
+            share = (low + high) / 2
+    if best is None:
+        raise late
     return best
+
+
+def _of_steps(config: RunConfig, steps: int) -> RunConfig:
+    return config.model_copy(update={"learner": config.learner.model_copy(update={"steps": steps})})
 
 
 def _fit(sized: _Sized, hours: float) -> float:

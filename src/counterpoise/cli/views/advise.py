@@ -12,6 +12,7 @@ import tomli_w
 from rich.text import Text
 
 from counterpoise.cli import console
+from counterpoise.columns import COLUMNS
 from counterpoise.config import RunConfig
 from counterpoise.config.describe import toml_value
 from counterpoise.diagnostics.advice.profile import Profile
@@ -162,20 +163,32 @@ def toml_lines(found: Advised) -> str:
 def followed(config: RunConfig, found: Advised, *, sizes: Sequence[Choice] = ()) -> RunConfig:
     """The configuration that follows the advice: what was set, with the recommended settings and the sizes over it.
 
-    Settings of a rule, controller or estimator that is replaced are dropped with it, and so is the run's name, which would be taken.
+    What belongs to a rule, controller or estimator that is replaced is dropped with it, and so is the run's name, which would be taken.
     """
     # Typed paths follow the current directory, and those of a run file would follow the file.
     kept = anchored(config.model_dump(mode="json", exclude_unset=True), Path.cwd())
     kept.get("run", {}).pop("name", None)
-    credit = kept.get("credit", {})
     changed = {choice.key: choice.value for choice in found.advice.choices}
-    for key, settings in (("rule", "settings"), ("controller", "controller_settings")):
-        if changed.get(f"credit.{key}", credit.get(key)) != credit.get(key):
-            credit.pop(settings, None)
+    credit = config.credit
+    if changed.get("credit.rule", credit.rule) != credit.rule:
+        _drop(kept, "credit", "settings", "emphasis", "emphasis_settings")
+        kept.pop("critic", None)
+        best_by = COLUMNS.get(config.checkpoint.best_by or "")
+        if best_by is not None and best_by.critic:
+            _drop(kept, "checkpoint", "best_by")
+        if credit.controller == "constant":  # weights of that rule's signs
+            _drop(kept, "credit", "controller_settings")
+    if changed.get("credit.controller", credit.controller) != credit.controller:
+        _drop(kept, "credit", "controller_settings")
     if "loss.kl_estimator" in changed:
-        kept.get("loss", {}).pop("kl_clamp", None)
+        _drop(kept, "loss", "kl_clamp")
     typed = [f"{choice.key}={_typed(choice)}" for choice in (*found.advice.choices, *sizes)]
     return parse_config(kept, typed, source="advice")
+
+
+def _drop(kept: dict[str, Any], section: str, *keys: str) -> None:
+    for key in keys:
+        kept.get(section, {}).pop(key, None)
 
 
 def run_file(config: RunConfig, found: Advised, *, sizes: Sequence[Choice] = (), times: str = "") -> str:

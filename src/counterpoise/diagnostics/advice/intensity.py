@@ -79,12 +79,12 @@ _LONG: Final = (
 )
 _WHICH_RULE = Finding(
     level=Urgency.NOTE,
-    text="Which rule, for few problems seen often (lab, strong base, 200 problems, five seeds, area under pass@k after 512 times): "
-    "weighted_reinforce(0.1) -0.3 [-0.9, 0.3] and maxrl -0.7 [-1.7, 0.3] are indistinguishable from nsr; area -1.1 [-2.0, -0.2], grpo -1.4 "
-    "[-2.1, -0.7], psr -2.1 [-3.0, -1.2] and reinforce -2.8 [-3.8, -1.7] lie below it. At equal training success no area differs beyond "
-    "its interval: part of this is pace. Stopping earlier gives more than any rule; so did one update a batch instead of four "
-    "(learner.minibatch=none), +3.3 [1.8, 4.9] with nsr, +3.9 [2.5, 5.3] with area and +4.2 [2.8, 5.7] with psr (three seeds), by going "
-    "slower.",
+    text="Which rule, for few problems seen often, without leash or budget (lab, strong base, 200 problems, five seeds, area under pass@k "
+    "after 512 times): weighted_reinforce(0.1) -0.3 [-0.9, 0.3] and maxrl -0.7 [-1.7, 0.3] are indistinguishable from nsr; area -1.1 "
+    "[-2.0, -0.2], grpo -1.4 [-2.1, -0.7], psr -2.1 [-3.0, -1.2] and reinforce -2.8 [-3.8, -1.7] lie below it. At equal training success "
+    "no area differs beyond its interval: part of this is pace. Stopping earlier gives more than any rule; so did one update a batch "
+    "instead of four (learner.minibatch=none), +3.3 [1.8, 4.9] with nsr, +3.9 [2.5, 5.3] with area and +4.2 [2.8, 5.7] with psr (three "
+    "seeds), by going slower.",
 )
 _MANY_WAYS = Finding(
     level=Urgency.NOTE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from counterpoise.diagnostics.advice.intensity import seen_often
@@ -11,59 +11,59 @@ from counterpoise.diagnostics.advice.result import Choice, Finding, Urgency
 from counterpoise.diagnostics.advice.stopping import GUARD
 from counterpoise.diagnostics.advice.thresholds import Thresholds
 
-__all__ = ["LEASHED", "fits_leash", "kl_findings", "leash_choices", "leash_findings"]
+__all__ = ["LEASH", "LEASHED", "fits_leash", "kl_findings", "leash_choices", "leash_findings"]
 
 LEASHED: Final = "area"
 """The rule that was measured on the leash and within the budget (docs/log/2026-11-30-a-leash-within-a-budget.md)."""
-_KL: Final = 0.1
-_ESTIMATOR: Final = "k1"
+LEASH: Final[Mapping[str, tuple[float | str, str]]] = {
+    "loss.kl": (0.1, "a leash to the base: wrong answers go, right ones keep the base's proportions"),
+    "loss.kl_estimator": ("k1", "its gradient is that of KL(policy || base)"),
+    "credit.filter": ("none", "rows without credit are held to the base, too"),
+}
+"""Its settings, and why."""
 
 
 def fits_leash(plan: Plan, t: Thresholds) -> bool:
     """Whether `LEASHED` on a leash within a budget is for this plan: guard `narrowing` can end it, and it sees its problems often.
 
-    A plan that has all three already keeps them, however often it sees its problems.
+    A plan that has all three already keeps them, however often it sees its problems; one with another KL, or that wants none, keeps that
+    and is none.
     """
     if not plan.held_out or not plan.guards or (GUARD in plan.guards and not plan.ends_early):
         return False
-    return seen_often(plan, t) or (plan.rule == LEASHED and plan.kl > 0 and plan.ends_early)
+    if plan.kl is not None and not plan.leashed:
+        return False
+    return seen_often(plan, t) or (plan.rule == LEASHED and plan.leashed and plan.ends_early)
 
 
 def leash_choices(plan: Plan) -> Iterator[Choice]:
-    """The settings of the leash; none for a run file with a KL, which keeps its own."""
-    if plan.kl:
-        return
-    yield Choice(
-        key="loss.kl", value=_KL, why="a leash to the base: wrong answers go, right ones keep the base's proportions"
-    )
-    yield Choice(key="loss.kl_estimator", value=_ESTIMATOR, why="its gradient is that of KL(policy || base)")
-    yield Choice(key="credit.filter", value="none", why="rows without credit are held to the base, too")
+    """The settings of the leash that the run file does not have."""
+    for key, (value, why) in LEASH.items() if not plan.leashed else ():
+        yield Choice(key=key, value=value, why=why)
 
 
-def leash_findings(plan: Plan) -> Iterator[Finding]:
-    """What the leash was worth, for a plan that gets it."""
-    if plan.kl:
-        return
+def leash_findings() -> Iterator[Finding]:
+    """What the leash within a budget was worth."""
     yield Finding(
         level=Urgency.NOTE,
         text=f"On the leash and under guard narrowing that finishes, {LEASHED} (lab, three bases, ten cells, three seeds) has 5.9 [4.4, "
-        "7.5] more area under pass@k than maxrl, 0.4 [-0.2, 0.9] more pass@1 than it and 0.5 [0.2, 0.8] less than grpo; no rule without "
-        "a leash has more area in any cell, and the most that one has more at pass@1 is 1.7 [0.5, 2.8]. It is 1.9 [1.0, 2.8] of area above "
-        "area with the guard alone, by the cells of lab:paths, which has many ways to an answer (+4.3 [3.7, 4.9]); on the strong base the "
-        "leash adds nothing (-0.2 [-1.1, 0.8]), and loss.kl=0 leaves it away. It reads the base once more for every response, and holds "
-        "a second copy of the weights unless adapters are trained. Where training still gains much it is slower: on lengths of lab:graded "
-        "pass@1 is 3.7 [1.2, 6.2] below psr's after 60 steps. On a language model area learned on it as fast as without and nsr half as "
-        "fast (SmolLM2-135M, 40 steps, one seed).",
+        "7.5] more area under pass@k than maxrl, 0.4 [-0.2, 0.9] more pass@1 than it and 0.5 [0.2, 0.8] less than grpo; of six rules with "
+        "neither none has more area in any cell, and the most that one has more at pass@1 is 1.7 [0.5, 2.8]. It is 1.9 [1.0, 2.8] of area "
+        "above area with the guard alone, by the cells of lab:paths, which has many ways to an answer (+4.3 [3.7, 4.9]); on the strong "
+        "base the leash adds nothing (-0.2 [-1.1, 0.8]), and loss.kl=0 leaves it away. It reads the base once more for every response, "
+        "and holds a second copy of the weights unless adapters are trained. Where training still gains much it is slower: on lengths of "
+        "lab:graded pass@1 is 3.7 [1.2, 6.2] below psr's after 60 steps. On a language model area learned on it as fast as without, nsr "
+        "half as fast, and psr and grpo kept the curves that they lost without (SmolLM2-135M, 40 steps, one seed, no guard).",
     )
 
 
 def kl_findings(plan: Plan) -> Iterator[Finding]:
-    """Where the run file has a KL to the base: that what is said of rules rests on runs without one, and what was run with one."""
-    if plan.kl:
+    """Where the run file has another KL: that what is said of rules rests on runs without one, and what was run with one."""
+    if plan.kl and not plan.leashed:
         yield Finding(
             level=Urgency.NOTE,
             text=f"The run file has loss.kl={plan.kl:g}, and what is said here of rules, and of how often problems may be seen, comes from "
             "runs without a KL to the base. With loss.kl=0.1 loss.kl_estimator=k1 credit.filter=none nsr kept the whole curve of lab:paths "
             "on 200 problems seen 512 times (three seeds), and on the weak base stayed at its pass@1 and lost 2.1 [0.3, 3.9] of area (one "
-            "seed), and area under guard narrowing was above every rule without a KL on the mean; maxrl was not run so.",
+            "seed), and area under guard narrowing was above every rule without a KL on the mean.",
         )

@@ -141,5 +141,7 @@ class Plan:
     """The guards that watch; none where the run file asks for none."""
     ends_early: bool = False
     """Whether `narrowing` is one of them and may end the run."""
-    kl: float = 0.0
-    """The coefficient of the loss's KL to the base; 0 without one."""
+    kl: float | None = None
+    """The coefficient of the loss's KL to the base that the run file names, 0 where it wants none; None where it says nothing."""
+    leashed: bool = False
+    """Whether that KL is the one that was measured beside the guard (`leash`)."""
