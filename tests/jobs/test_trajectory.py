@@ -115,7 +115,11 @@ def test_equal_steps_are_those_of_each_run_or_of_all(run):
 
 @dataclass
 class EndedRun(Run):
-    """One that its guards ended: at later steps it stays what it was."""
+    """One of 20 steps that its guards ended: at later steps it stays what it was."""
+
+    @property
+    def config(self):
+        return SimpleNamespace(path=self.path, learner=SimpleNamespace(steps=20))
 
     def result(self, step=None):
         return super().result(step if step is None else min(step, self.last_step))
@@ -127,6 +131,14 @@ def test_a_run_that_ended_stands_at_later_steps_at_which_another_was_measured_an
     for text, there in (("steps=20", True), ("steps=10", False), ("steps=15", False), ("steps=12", True)):
         found = {arm.name: dict(arm.after) for arm in arms_at([nsr, area], parse_at(text), {})}
         assert found["area"] == ({0: counts(2, 2)} if there else {}), text
+
+
+def test_the_frontier_has_no_place_for_seeds_that_ended_while_others_trained_on(run, tmp_path):
+    first, second = (EndedRun("area", seed, tmp_path, {12 + seed: counts(2, 2)}) for seed in (0, 1))
+    on = run("area", [], {10: counts(1, 2), 20: counts(3, 4)}, seed=2)
+    assert [arm.name for arm in arms_at([first, second, on], parse_at("frontier"), {})] == ["area @10", "area @20"]
+    (both,) = arms_at([first, second], parse_at("frontier"), {})
+    assert both.name == "area @13" and set(both.after) == {0, 1}
 
 
 def test_at_equal_success_a_run_is_read_between_two_evaluations(run):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
 from counterpoise.evaluation.statistics.cells import rollouts_each
 from counterpoise.evaluation.statistics.differences import MeasuredStudy, cells_by_place, place_of
+from counterpoise.evaluation.statistics.ended import ended_alone
 from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 
@@ -53,16 +54,17 @@ def bed_parts(study: MeasuredStudy) -> Iterator[tuple[str, MeasuredStudy]]:
 
 
 def study_points(study: MeasuredStudy) -> Iterator[StudyPoint]:
-    """Every arm with a base to be compared with, at every step that was measured."""
+    """Every arm with a base to be compared with, at every step that was measured for more than the seeds that had ended."""
     over = {(place_of(one), one.arm, one.against, one.step): one.points[-1] for one in study.differences}
     drawn = {place_of(cell) for cell in study.cells if cell.seed is None and cell.arm != BASE}
+    alone = ended_alone(study.cells)
     for place, by_step in cells_by_place(study.cells).items():
         last = {arm: step for step, by_arm in sorted(by_step.items()) for arm in by_arm}
         for step, by_arm in by_step.items():
             for arm, same in by_arm.items():
                 area = over.get((place, arm, BASE, step))
-                if area is None:
-                    continue  # a run without its base
+                if area is None or (place, arm, step) in alone:
+                    continue  # a run without its base, or a choice of runs
                 yield StudyPoint(
                     arm=arm,
                     place=place_text(dict(place[1])),

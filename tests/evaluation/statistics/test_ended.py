@@ -4,7 +4,7 @@ import pytest
 
 from counterpoise.evaluation.statistics.cells import CellPoint
 from counterpoise.evaluation.statistics.differences import MeasuredStudy
-from counterpoise.evaluation.statistics.ended import carried_on, stands_still
+from counterpoise.evaluation.statistics.ended import carried_on, ended_alone, stands_still
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.report.study_merge import merged_study
 from counterpoise.report.study_read import read_study_csv
@@ -74,6 +74,14 @@ def test_a_run_whose_curve_moved_did_not_end_whatever_its_columns_say():
 def test_a_frontier_has_each_run_once():
     still = stands_still(carried_on([*ENDED, *ON]))
     assert {(run[1:], step) for run, step in still} == {(("stop", 0), step) for step in (4, 6, 8)}
+
+
+def test_a_step_at_which_only_those_that_ended_were_measured_is_a_choice_of_runs():
+    assert {point[1:] for point in ended_alone(carried_on([*ENDED, *ON]))} == {("stop", 3)}
+    # all have ended: there is one point for them, after the last of their ends
+    later = [cell("stop", 1, 2, 20.0, 0.1), cell("stop", 1, 5, 50.0, 0.4), cell("stop", 1, 8, 50.0, 0.4)]
+    assert {point[1:] for point in ended_alone(carried_on([*ENDED, *later]))} == {("stop", 3)}
+    assert not ended_alone(ENDED) and not ended_alone(ON)
 
 
 def test_a_table_of_it_is_read_as_it_was_written(tmp_path):

@@ -24,7 +24,7 @@ from counterpoise.evaluation.statistics.differences import (
     from_runs,
     place_of,
 )
-from counterpoise.evaluation.statistics.ended import stands_still
+from counterpoise.evaluation.statistics.ended import ended_alone, stands_still
 from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.evaluation.store.inputs import hashes_of
 from counterpoise.report.study_success import at_training_success
@@ -69,7 +69,7 @@ def print_stored(
             f"these tables hold no difference from sharpened{where}; where the runs are: counterpoise study FILE --against sharpened {how}"
         )
     over = by_reference(study)
-    still = stands_still(study.cells) if at.kind == "frontier" else set()
+    still, alone = (stands_still(study.cells), ended_alone(study.cells)) if at.kind == "frontier" else (set(), set())
     places: dict[GridPlace, list[ArmRow]] = {}
     pending: list[str] = []
     ks: set[tuple[int, ...]] = set()
@@ -79,7 +79,7 @@ def print_stored(
             (step, arm, own)
             for step in steps
             for arm, own in by_step.get(step, {}).items()
-            if any(((place, arm, cell.seed), step) not in still for cell in own)
+            if (place, arm, step) not in alone and any(((place, arm, cell.seed), step) not in still for cell in own)
         ]
         found.sort(key=lambda one: (study.arms.index(one[1]), one[0]))
         pending += _pending(place, measured.cells, {(arm, cell.seed) for _, arm, own in found for cell in own})

@@ -8,7 +8,7 @@ from dataclasses import replace
 from counterpoise.evaluation.statistics.cells import CellPoint, same_curve
 from counterpoise.evaluation.statistics.differences import GridPlace, place_of
 
-__all__ = ["carried_on", "stands_still"]
+__all__ = ["carried_on", "ended_alone", "stands_still"]
 
 _Run = tuple[GridPlace, str, int | None]
 
@@ -50,6 +50,21 @@ def stands_still(cells: Iterable[CellPoint]) -> set[tuple[_Run, int]]:
         end = _end(own)
         found |= {(run, cell.step) for cell in own if cell.step > end.step}
     return found
+
+
+def ended_alone(cells: Iterable[CellPoint]) -> set[tuple[GridPlace, str, int]]:
+    """Places, arms and steps at which only runs that have ended were measured, and not all seeds: a choice of runs by how they went."""
+    seeds: dict[tuple[GridPlace, str], set[int | None]] = {}
+    there: dict[tuple[GridPlace, str, int], set[int | None]] = {}
+    going: set[tuple[GridPlace, str, int]] = set()
+    for (place, arm, seed), own in _by_run(cells).items():
+        end = _end(own)
+        seeds.setdefault((place, arm), set()).add(seed)
+        for cell in own:
+            there.setdefault((place, arm, cell.step), set()).add(seed)
+            if cell.step < end.step or end is own[-1]:
+                going.add((place, arm, cell.step))
+    return {point for point, measured in there.items() if point not in going and measured != seeds[point[:2]]}
 
 
 def _by_run(cells: Iterable[CellPoint]) -> dict[_Run, list[CellPoint]]:

@@ -68,8 +68,9 @@ def arms_at(runs: Sequence[StudyRun], at: At, colder: Mapping[float, Sequence[Pr
 
     At equal success a run is read between the two evaluations, first in time, whose training success holds the wanted one between them:
     pass@k is `(1 - w) a + w b` with w so that `(1 - w) s_a + w s_b` is the wanted success. Steps that a guard took back when it ended the
-    run are not read. Along the frontier every evaluated step is an arm of its own, `nsr @50`. A run that its guards ended stays what it was
-    at every later step at which another of the place was evaluated: at one at which none was there is nothing to compare it with.
+    run are not read. Along the frontier every evaluated step is an arm of its own, `nsr @50`, but for one of which only runs are known that
+    ended there while others trained on. A run that its guards ended stays what it was at every later step at which another of the place
+    was evaluated: at one at which none was there is nothing to compare it with.
 
     Args:
         runs: arms x seeds of one place.
@@ -85,7 +86,7 @@ def arms_at(runs: Sequence[StudyRun], at: At, colder: Mapping[float, Sequence[Pr
             continue
         found: list[tuple[str, dict[int, _Counts], dict[int, tuple[_Counts, float]]]]
         if at.kind == "frontier":
-            steps = sorted({step for run in own for step in run.evaluated})
+            steps = sorted({step for run in own for step in run.evaluated if not _ended_alone(own, step)})
             found = [(f"{name} @{step}", _after(own, step), {}) for step in steps]
         elif at.kind == "success":
             found = [(name, *_at_success(own, at.success))]
@@ -96,6 +97,13 @@ def arms_at(runs: Sequence[StudyRun], at: At, colder: Mapping[float, Sequence[Pr
             for called, after, towards in found
         ]
     return arms
+
+
+def _ended_alone(runs: Sequence[StudyRun], step: int) -> bool:
+    """Whether only runs that ended at this step were measured there, and others of them trained on: a choice of runs by how they went."""
+    there = [run for run in runs if step in run.evaluated]
+    ended = all(step == run.last_step < run.config.learner.steps for run in there)
+    return ended and any(run.last_step > step for run in runs)
 
 
 def _after(runs: Sequence[StudyRun], step: int | None) -> dict[int, Sequence[ProblemCounts]]:
