@@ -96,6 +96,11 @@ def has_guard(sized):
         # the same, and there is time for a few
         (20, 10, 16, 0.0899, 0.0446, 0.1464, 0.9),
         (100, 100, 16, 0.0138, 0.0029, 0.0803, 0.9),
+        # a step of all prompts would get the guard by itself, and look at every other one
+        (10, 100, 256, 0.1, 0.05, 0.1, 0.4),
+        (10, 100, 256, 0.1, 0.05, 0.3, 0.45),
+        (10, 100, 256, 0.2196, 0.2086, 0.97, 0.6),
+        (30, 100, 128, 0.457, 0.146, 2.178, 0.5),
         # all that can be drawn without the guard, 128 times each: more would need it, and does not fit
         (50, 100, 64, 0.001665, 0.000352, 0.0106, 0.5),
     ],

@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import problems_of, task_and_template
 from counterpoise.config import RunConfig
+from counterpoise.config.credit import LossConfig
 from counterpoise.diagnostics.advice.decide import advise as decide
 from counterpoise.diagnostics.advice.leash import LEASH
 from counterpoise.diagnostics.advice.profile import Plan, Profile
@@ -170,9 +171,9 @@ def advise(
     return replace(found, pace=measure_pace(policy, drawn, config, accelerator, draw=last))
 
 
-def resized(found: Advised, config: RunConfig) -> Advised:
-    """The same measurements, advised on for a run of the size of `config`: its steps and prompts."""
-    plan = replace(found.plan, steps=config.learner.steps, prompts_per_step=config.rollout.prompts_per_step)
+def resized(found: Advised, *, steps: int, prompts: int) -> Advised:
+    """The same measurements, advised on for a run of so many steps of so many prompts."""
+    plan = replace(found.plan, steps=steps, prompts_per_step=prompts)
     return replace(found, plan=plan, advice=decide(found.profile, plan, kinds=found.kinds))
 
 
@@ -259,13 +260,14 @@ def _plan(config: RunConfig, assembly: Assembly, parameters: int, label: str | N
 
 
 def _own_kl(config: RunConfig) -> float | None:
-    """The KL that the run file names, 0 included; None where it does not."""
-    return config.loss.kl if config.loss.kl or "kl" in config.loss.model_fields_set else None
+    """The KL that the run file names, 0 included; None where it does not, and where it names all there is, as that of a stored run."""
+    named = config.loss.model_fields_set
+    return config.loss.kl if config.loss.kl or ("kl" in named and named != set(LossConfig.model_fields)) else None
 
 
 def _is_leashed(config: RunConfig) -> bool:
     """Whether it has the leash that was measured, all of it."""
-    return all(attrgetter(key)(config) == value for key, (value, _) in LEASH.items())
+    return not config.loss.kl_focus and all(attrgetter(key)(config) == value for key, (value, _) in LEASH.items())
 
 
 def _held_out(config: RunConfig) -> int:

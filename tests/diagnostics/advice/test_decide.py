@@ -199,6 +199,11 @@ def test_a_larger_group_where_too_few_groups_see_a_success(lab):
     assert fitting_group_size(measured(), THRESHOLDS) == 8
 
 
+def test_groups_of_one_become_groups(lab):
+    advice = advise(measured(0.49, 0.49, group_size=1, pass_at=()), replace(lab, group_size=1, rule="nsr"))
+    assert {choice.key: choice.value for choice in advice.choices} == {"credit.rule": "maxrl", "rollout.group_size": 8}
+
+
 def test_the_rate_falls_and_mostly_negative_rules_are_advised_against_for_a_small_batch_at_a_high_rate(lab):
     plan = replace(lab, prompts_per_step=16, learning_rate=3e-4, controller="share", rule="nsr")
     advice = advise(measured(0.49, 0.9), plan)
@@ -312,6 +317,10 @@ def test_a_run_file_with_another_kl_or_that_wants_none_keeps_it_and_gets_the_gua
     chosen = {choice.key: choice.value for choice in advice.choices}
     assert chosen["credit.rule"] == "maxrl" and chosen["guards.settings.narrowing.finish"] is True
     assert not [key for key in chosen if key.startswith("loss.")]
+    leashed = advise(measured(), replace(often, kl=0.1, leashed=True, guards=()))  # nothing that would end it
+    assert leashed.rule == "maxrl" and any(
+        one.text.startswith("The run file has loss.kl=0.1") for one in leashed.findings
+    )
     assert bool(kl) == any(one.text.startswith("The run file has loss.kl=0.05") for one in advice.findings)
 
 

@@ -183,44 +183,63 @@ def _size(config: RunConfig, found: Advised, hours: float | None) -> _Sized:
 def _largest(config: RunConfig, found: Advised, pace: Pace, hours: float) -> _Sized:
     """The longest run that follows the advice for its own size and fits.
 
-    A longer run may get a guard that draws and a base that is read, with which fewer steps fit; a shorter one may lose them. So runs are
-    sized with what the longest would get and without; where one comes out too long, because its size gives it what it was not sized for,
-    the largest share of its training that fits is looked for by halving.
+    A longer run may get a guard that draws and a base that is read, with which fewer steps fit; a shorter one, or one of fewer prompts, may
+    lose them, or look less often. So runs are sized with what runs of other sizes would get.
 
     Raises:
         UsageError: the time is not enough for a single prompt.
     """
     from counterpoise.cli.views.advise import followed
     from counterpoise.jobs.advise import resized
-    from counterpoise.jobs.sizing import size_to
 
-    kinds, late = (
-        _kinds(found),
-        UsageError(f"{hours:g} hours are not enough for a run and what guards draw in it; give more"),
-    )
-    best: _Sized | None = None
-    for steps in (1, _LONGEST):
-        own = followed(config, resized(found, _of_steps(config, steps)))
-        low, high, share = 0.0, 1.0, 1.0
-        for _ in range(_HALVINGS):
-            try:
-                run = _sized(config, found, size_to(own, pace, hours=hours, kinds=kinds, trained=share))
-            except UsageError as error:
-                late, fits = error, True
-            else:
-                fits = _fit(run, hours) >= 0
-                best = run if fits and (best is None or _fit(run, hours) > _fit(best, hours)) else best
-            low, high = (share, high) if fits else (low, share)
-            if low == 1.0:
-                break
-            share = (low + high) / 2
-    if best is None:
+    late = UsageError(f"{hours:g} hours are not enough for a run and what guards draw in it; give more")
+    sizes = [(steps, prompts) for prompts in (config.rollout.prompts_per_step, 1) for steps in (1, _LONGEST)]
+    runs = list[_Sized]()
+    for steps, prompts in sizes:  # grows by the prompts that come out
+        own = followed(config, resized(found, steps=steps, prompts=prompts))
+        try:
+            run = _longest(config, found, own, pace, hours)
+        except UsageError as error:
+            late = error
+            continue
+        runs.append(run)
+        again = steps, run.found.plan.prompts_per_step
+        sizes += [again] if again not in sizes else []
+    best = max(runs, key=lambda run: _fit(run, hours), default=None)
+    if best is None or _fit(best, hours) < 0:
         raise late
     return best
 
 
-def _of_steps(config: RunConfig, steps: int) -> RunConfig:
-    return config.model_copy(update={"learner": config.learner.model_copy(update={"steps": steps})})
+def _longest(config: RunConfig, found: Advised, own: RunConfig, pace: Pace, hours: float) -> _Sized:
+    """The longest run sized as `own` that fits, or the last that was tried.
+
+    Where its size gives it what it was not sized for, and it comes out too long, the largest share of its training that fits is looked for
+    by halving.
+
+    Raises:
+        UsageError: the time is not enough for a single prompt.
+    """
+    from counterpoise.jobs.sizing import size_to
+
+    kinds, share, low, high = _kinds(found), 1.0, 0.0, 1.0
+    best = None
+    for _ in range(_HALVINGS):
+        try:
+            run = _sized(config, found, size_to(own, pace, hours=hours, kinds=kinds, trained=share))
+        except UsageError:
+            if best is None:
+                raise
+            low = share
+        else:
+            fits = _fit(run, hours) >= 0
+            best = run if best is None or _fit(run, hours) > _fit(best, hours) else best
+            low, high = (share, high) if fits else (low, share)
+        if low == 1.0:
+            break
+        share = (low + high) / 2
+    assert best is not None
+    return best
 
 
 def _fit(sized: _Sized, hours: float) -> float:
@@ -235,7 +254,8 @@ def _sized(config: RunConfig, found: Advised, sizes: Sequence[Choice]) -> _Sized
     from counterpoise.jobs.advise import resized
     from counterpoise.jobs.sizing import times_of
 
-    found = resized(found, followed(config, found, sizes=sizes))
+    run = followed(config, found, sizes=sizes)
+    found = resized(found, steps=run.learner.steps, prompts=run.rollout.prompts_per_step)
     run = followed(config, found, sizes=sizes)
     return _Sized(found, sizes, None if found.pace is None else times_of(run, found.pace, kinds=_kinds(found)), None)
 

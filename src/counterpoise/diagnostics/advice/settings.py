@@ -32,9 +32,11 @@ def fitting_group_size(profile: Profile, thresholds: Thresholds) -> int | None:
     """The smallest group size above the present one whose pass@k reaches `wanted_coverage`.
 
     The present one where it does already; None where no size up to `largest_group` is known to. A group of size k holds a success with
-    the chance pass@k.
+    the chance pass@k. Groups of one, which hold nothing to compare a rollout with, become those of the runs behind the advice.
     """
     size = profile.group_size
+    if size == 1:
+        return thresholds.reference_k
     if profile.coverage.value >= thresholds.wanted_coverage:
         return size
     for one in sorted(profile.pass_at, key=lambda one: one.k):
