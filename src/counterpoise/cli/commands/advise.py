@@ -212,7 +212,7 @@ def _largest(config: RunConfig, found: Advised, pace: Pace, hours: float) -> _Si
 
 
 def _longest(config: RunConfig, found: Advised, own: RunConfig, pace: Pace, hours: float) -> _Sized:
-    """The longest run sized as `own` that fits, or the last that was tried.
+    """The longest run sized as `own` that fits, or the shortest that was tried where none does.
 
     Where its size gives it what it was not sized for, and it comes out too long, the largest share of its training that fits is looked for
     by halving.

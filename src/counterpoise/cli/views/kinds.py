@@ -11,6 +11,7 @@ from rich.table import Table
 
 from counterpoise.errors import UsageError
 from counterpoise.evaluation.kinds import KindShares, kind_changes, kind_intervals, kind_shares
+from counterpoise.evaluation.statistics.intervals import Interval
 from counterpoise.evaluation.store.rollouts import RolloutStore
 
 __all__ = ["kinds_as_json", "kinds_of", "kinds_table"]
@@ -42,12 +43,9 @@ def kinds_table(names: Sequence[str], found: Sequence[KindShares], *, confidence
     Raises:
         DataError: the evaluations do not hold the same problems.
     """
-    base, *others = found
-    kinds = _all_kinds(found)
-    table = Table(title=f"kinds of responses %, {len(base.problem_ids)} problems")
+    kinds, columns, changes = _measured(found, confidence, seed)
+    table = Table(title=f"kinds of responses %, {len(found[0].problem_ids)} problems")
     table.add_column("kind")
-    columns = [kind_intervals(one, kinds, confidence=confidence, seed=seed) for one in found]
-    changes = [kind_changes(base, one, kinds, confidence=confidence, seed=seed) for one in others]
     for name in names:
         table.add_column(name, justify="right")
     for name in names[1:]:
@@ -58,7 +56,7 @@ def kinds_table(names: Sequence[str], found: Sequence[KindShares], *, confidence
             f"{100 * one[row].estimate:+.1f} [{100 * one[row].low:+.1f}, {100 * one[row].high:+.1f}]" for one in changes
         ]
         table.add_row(kind, *shares, *differences)
-    table.add_row("as many equal ones (exp H)", *(f"{one.effective:.1f}" for one in found), *([""] * len(others)))
+    table.add_row("as many equal ones (exp H)", *(f"{one.effective:.1f}" for one in found), *([""] * len(changes)))
     return table
 
 
@@ -70,31 +68,29 @@ def kinds_as_json(
     Raises:
         DataError: the evaluations do not hold the same problems.
     """
-    base, kinds = found[0], _all_kinds(found)
-    told = []
-    for name, one in zip(names, found, strict=True):
-        shares = kind_intervals(one, kinds, confidence=confidence, seed=seed)
-        changes = None if one is base else kind_changes(base, one, kinds, confidence=confidence, seed=seed)
-        told.append(
-            {
-                "name": name,
-                "effective": one.effective,
-                "kinds": [
-                    {
-                        "kind": kind,
-                        **asdict(shares[row]),
-                        "change": None if changes is None else asdict(changes[row]),
-                    }
-                    for row, kind in enumerate(kinds)
-                ],
-            }
-        )
-    return told
+    kinds, columns, changes = _measured(found, confidence, seed)
+    return [
+        {
+            "name": name,
+            "effective": one.effective,
+            "kinds": [
+                {"kind": kind, **asdict(share), "change": None if moved is None else asdict(moved[row])}
+                for row, (kind, share) in enumerate(zip(kinds, shares, strict=True))
+            ],
+        }
+        for name, one, shares, moved in zip(names, found, columns, [None, *changes], strict=True)
+    ]
 
 
-def _all_kinds(found: Sequence[KindShares]) -> list[str]:
-    """Those of the first evaluation, most frequent first, then the others by name."""
-    return sorted({kind for one in found for kind in one.kinds}, key=lambda kind: (*_place(found[0], kind), kind))
+def _measured(
+    found: Sequence[KindShares], confidence: float, seed: int
+) -> tuple[list[str], list[list[Interval]], list[list[Interval]]]:
+    """The kinds, those of the first evaluation first and most frequent first; their shares in each; their changes in those after it."""
+    base, *others = found
+    kinds = sorted({kind for one in found for kind in one.kinds}, key=lambda kind: (*_place(base, kind), kind))
+    columns = [kind_intervals(one, kinds, confidence=confidence, seed=seed) for one in found]
+    changes = [kind_changes(base, one, kinds, confidence=confidence, seed=seed) for one in others]
+    return kinds, columns, changes
 
 
 def _place(base: KindShares, kind: str) -> tuple[bool, int]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from counterpoise.diagnostics.advice.findings import measurement_findings, plan_findings, ranged
 from counterpoise.diagnostics.advice.intensity import intensity_findings, seen_often
-from counterpoise.diagnostics.advice.leash import LEASHED, fits_leash, kl_findings, leash_choices, leash_findings
+from counterpoise.diagnostics.advice.leash import LEASHED, ON_LEASH, fits_leash, kl_findings, leash_choices
 from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice, Choice, Finding, Regime, RuleVerdict, Status, Urgency
 from counterpoise.diagnostics.advice.rules import BALANCED, SHARE, balanced_rule, judge_rules, learns
@@ -74,7 +74,7 @@ def advise(
         *plan_findings(profile, plan, t),
         *intensity_findings(grown, t),
         *(stopping_findings(grown, t) if rule is not None else ()),
-        *(leash_findings() if rule == LEASHED else ()),
+        *((ON_LEASH,) if rule == LEASHED else ()),
         *(kl_findings(plan) if rule not in (None, LEASHED) else ()),
         *_own_rule(plan, rules),
         *_certainty(profile, regime, t),

@@ -8,10 +8,10 @@ from typing import Final
 from counterpoise.diagnostics.advice.intensity import seen_often
 from counterpoise.diagnostics.advice.profile import Plan
 from counterpoise.diagnostics.advice.result import Choice, Finding, Urgency
-from counterpoise.diagnostics.advice.stopping import GUARD
+from counterpoise.diagnostics.advice.stopping import may_end
 from counterpoise.diagnostics.advice.thresholds import Thresholds
 
-__all__ = ["LEASH", "LEASHED", "fits_leash", "kl_findings", "leash_choices", "leash_findings"]
+__all__ = ["LEASH", "LEASHED", "ON_LEASH", "fits_leash", "kl_findings", "leash_choices"]
 
 LEASHED: Final = "area"
 """The rule that was measured on the leash and within the budget (docs/log/2026-11-30-a-leash-within-a-budget.md)."""
@@ -21,6 +21,20 @@ LEASH: Final[Mapping[str, tuple[float | str, str]]] = {
     "credit.filter": ("none", "rows without credit are held to the base, too"),
 }
 """Its settings, and why."""
+ON_LEASH: Final = Finding(
+    level=Urgency.NOTE,
+    text=f"On the leash and under guard narrowing that finishes, {LEASHED} (lab, three bases, ten cells, three seeds) has 5.9 [4.4, "
+    "7.5] more area under pass@k than maxrl, 0.4 [-0.2, 0.9] more pass@1 than it and 0.5 [0.2, 0.8] less than grpo; of six "
+    "rules with neither none has more area in any cell, and the most that one has more at pass@1 is 1.7 [0.5, 2.8]. The rule on "
+    "it decides little: on 200 problems of the three bases maxrl has 0.7 [0.1, 1.3] more area and 0.3 [0.2, 0.4] less pass@1, "
+    "and grpo is not told apart. It is 1.9 [1.0, 2.8] of area above area with the guard alone, by the cells of lab:paths, which "
+    "has many ways to an answer (+4.3 [3.7, 4.9]); on the strong base the leash adds nothing (-0.2 [-1.1, 0.8]), and loss.kl=0 "
+    "leaves it away. It reads the base once more for every response, and holds a second copy of the weights unless adapters are "
+    "trained. Where training still gains much it is slower: on lengths of lab:graded pass@1 is 3.7 [1.2, 6.2] below psr's after "
+    "60 steps. On a language model area learned on it as fast as without, nsr half as fast, and psr and grpo kept the curves "
+    "that they lost without (SmolLM2-135M, 40 steps, one seed, no guard).",
+)
+"""What the leash within a budget was worth."""
 
 
 def fits_leash(plan: Plan, t: Thresholds) -> bool:
@@ -29,9 +43,7 @@ def fits_leash(plan: Plan, t: Thresholds) -> bool:
     A plan that has all three already keeps them, however often it sees its problems; one with another KL, or that wants none, keeps that
     and is none.
     """
-    if not plan.held_out or not plan.guards or (GUARD in plan.guards and not plan.ends_early):
-        return False
-    if plan.kl is not None and not plan.leashed:
+    if not may_end(plan) or (plan.kl is not None and not plan.leashed):
         return False
     return seen_often(plan, t) or (plan.rule == LEASHED and plan.leashed and plan.ends_early)
 
@@ -40,23 +52,6 @@ def leash_choices(plan: Plan) -> Iterator[Choice]:
     """The settings of the leash that the run file does not have."""
     for key, (value, why) in LEASH.items() if not plan.leashed else ():
         yield Choice(key=key, value=value, why=why)
-
-
-def leash_findings() -> Iterator[Finding]:
-    """What the leash within a budget was worth."""
-    yield Finding(
-        level=Urgency.NOTE,
-        text=f"On the leash and under guard narrowing that finishes, {LEASHED} (lab, three bases, ten cells, three seeds) has 5.9 [4.4, "
-        "7.5] more area under pass@k than maxrl, 0.4 [-0.2, 0.9] more pass@1 than it and 0.5 [0.2, 0.8] less than grpo; of six "
-        "rules with neither none has more area in any cell, and the most that one has more at pass@1 is 1.7 [0.5, 2.8]. The rule on "
-        "it decides little: on 200 problems of the three bases maxrl has 0.7 [0.1, 1.3] more area and 0.3 [0.2, 0.4] less pass@1, "
-        "and grpo is not told apart. It is 1.9 [1.0, 2.8] of area above area with the guard alone, by the cells of lab:paths, which "
-        "has many ways to an answer (+4.3 [3.7, 4.9]); on the strong base the leash adds nothing (-0.2 [-1.1, 0.8]), and loss.kl=0 "
-        "leaves it away. It reads the base once more for every response, and holds a second copy of the weights unless adapters are "
-        "trained. Where training still gains much it is slower: on lengths of lab:graded pass@1 is 3.7 [1.2, 6.2] below psr's after "
-        "60 steps. On a language model area learned on it as fast as without, nsr half as fast, and psr and grpo kept the curves "
-        "that they lost without (SmolLM2-135M, 40 steps, one seed, no guard).",
-    )
 
 
 def kl_findings(plan: Plan) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from counterpoise.diagnostics.advice.result import Choice, Finding, Urgency
 from counterpoise.diagnostics.advice.thresholds import Thresholds
 from counterpoise.text import counted
 
-__all__ = ["GUARD", "stopping_choices", "stopping_findings"]
+__all__ = ["GUARD", "may_end", "stopping_choices", "stopping_findings"]
 
 GUARD: Final = "narrowing"
 """What ends a run."""
@@ -22,12 +22,17 @@ _BETWEEN: Final = 128
 """Most often that a problem was drawn between two looks there (docs/log/2026-11-30-the-map-over-three-seeds.md, 100 problems)."""
 
 
+def may_end(plan: Plan) -> bool:
+    """Whether the guard can end the run: it has problems to look at, and the run file lets it, or wants guards and says nothing of it."""
+    return bool(plan.held_out and plan.guards) and (plan.ends_early or GUARD not in plan.guards)
+
+
 def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
     """Settings of guard `narrowing` that finishes, where problems are seen more than `seen_often` times and others are held out.
 
     A run file that has the guard keeps it as it is, and so does one that asks for no guard at all.
     """
-    if not seen_often(plan, t) or not plan.held_out or GUARD in plan.guards or not plan.guards:
+    if not seen_often(plan, t) or not may_end(plan) or GUARD in plan.guards:
         return
     problems = min(_PROBLEMS, plan.held_out)
     every, why = _every(plan, problems)
