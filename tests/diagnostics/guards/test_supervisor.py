@@ -3,6 +3,7 @@ import json
 import pytest
 
 from counterpoise.diagnostics.guards.base import Alarm, Relief
+from counterpoise.diagnostics.guards.narrowing import Narrowing
 from counterpoise.diagnostics.guards.supervisor import Supervisor
 from counterpoise.errors import CheckpointError
 
@@ -157,6 +158,28 @@ def test_without_a_good_checkpoint_it_stops():
         _supervisor().look({"a": 1.0, "b": 1.0}).stop
         == "a, b fired at once, after 0 of 1 returns and there is no good checkpoint"
     )
+
+
+def test_where_it_stops_it_names_what_a_new_run_may_set_instead_once_each():
+    positive = "more positive credit (guards.floor, credit.controller=share)"
+    negative = "less negative credit (credit.controller_settings.lambda_minus)"
+    both = {"a": 1.0, "b": 1.0}
+    assert _supervisor().look(both).remedies == (positive, negative)
+    assert _supervisor().look(both | {"polarity_share_rows": 0.9}).remedies == (positive, negative)
+    # a rule of positives alone has no more of them to give
+    assert _supervisor().look(both | {"polarity_share_rows": 1.0}).remedies == (negative,)
+    assert _supervisor(good=3).look(both).remedies == ()  # it goes back, and does not stop
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_guard_on_pass_at_k_names_the_end_that_it_may_make_unless_it_makes_it(ends):
+    guard = Narrowing(patience=1, finish=ends)
+    supervisor = Supervisor(guards={"narrowing": guard}, act=True, together=1, rollbacks=0, hold=0, fade=0)
+    supervisor.look({"held_out_pass_k": 0.8})
+    decision = supervisor.look({"held_out_pass_k": 0.5})  # without a good checkpoint there is nothing to end with
+    assert decision.stop is not None
+    told = "an end where that is lost (guards.settings.narrowing.finish=true)"
+    assert decision.remedies == (() if ends else (told,))
 
 
 def test_the_floor_is_always_in_force():

@@ -36,6 +36,15 @@ class Relief:
         """This share of it: 1 is all of it, 0 none."""
         return Relief(share=self.share * strength, minus=1.0 - (1.0 - self.minus) * strength)
 
+    def remedies(self, positive_share: float) -> tuple[str, ...]:
+        """What a new run may set to the same ends, in words; nothing for a share where all credit is positive already (or nan: unknown)."""
+        share = self.share and not positive_share >= 1.0
+        parts = ["more positive credit (guards.floor, credit.controller=share)"] if share else []
+        return (
+            *parts,
+            *(["less negative credit (credit.controller_settings.lambda_minus)"] if self.minus < 1.0 else []),
+        )
+
     def __str__(self) -> str:
         parts = [f"the positive share is held at {self.share:.2g} or more"] if self.share else []
         parts += [f"negative credit is weighed by {self.minus:.2g}"] if self.minus < 1.0 else []
@@ -54,6 +63,8 @@ class Alarm:
     """How bad it is, in units of its own: the larger the worse. It says whether relief helps."""
     relief: Relief
     """What it asks for."""
+    remedy: str = ""
+    """What a new run may set instead, in words, beside what the relief asks for."""
     finish: bool = False
     """Whether the run should come to its end here, with the weights of its last good checkpoint."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from annotated_types import Ge
 
@@ -16,6 +16,7 @@ from counterpoise.settings import check_number, settings
 __all__ = ["Narrowing"]
 
 _COLUMN = column("held_out_pass_k")
+_REMEDY: Final = "an end where that is lost (guards.settings.narrowing.finish=true)"
 
 
 @settings("guards narrowing", frozen=False)
@@ -82,5 +83,6 @@ class Narrowing(Switched):
             seen={_COLUMN.name: self._last, "best": self._best},
             excess=-self._last,
             relief=Relief(share=self.share),
+            remedy="" if self.finish else _REMEDY,
             finish=self.finish,
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from counterpoise.columns import column
 from counterpoise.diagnostics.guards.base import Alarm, Guard, Relief, restore
 from counterpoise.errors import CheckpointError
 from counterpoise.text import counted
@@ -16,6 +17,7 @@ __all__ = ["Decision", "Firing", "Supervisor"]
 _LONGEST = 1000.0
 """Times `hold` and `fade` that relief lasts at most."""
 
+_POSITIVE = column("polarity_share_rows")
 _STATE = ("guards", "wanted", "left", "returned", "good", "firing", "standing", "excess", "alarms", "finished")
 
 
@@ -43,6 +45,8 @@ class Decision:
     """Step of the checkpoint to go back to."""
     stop: str | None = None
     """Why the run must not go on."""
+    remedies: tuple[str, ...] = ()
+    """What a new run may set instead where this one must not go on, in words."""
     finish: str | None = None
     """Why the run is at its end, with the weights of its last good checkpoint."""
 
@@ -129,7 +133,8 @@ class Supervisor:
         if self.good is None or self._returned >= self.rollbacks:
             nowhere = " and there is no good checkpoint" if self.good is None else ""
             stop = f"{self._why()}, after {self._returned} of {self.rollbacks} returns{nowhere}"
-            return Decision(firings=began + ended, stop=stop)
+            remedies = _remedies(alarms.values(), _POSITIVE.of(record))
+            return Decision(firings=began + ended, stop=stop, remedies=remedies)
         return Decision(firings=began + ended, roll_back=self.good)
 
     def _in_vain(self, alarms: Mapping[str, Alarm]) -> bool:
@@ -244,3 +249,9 @@ class Supervisor:
             )
         for name, guard in self.guards.items():
             guard.load_state_dict(states[name])
+
+
+def _remedies(alarms: Iterable[Alarm], positive_share: float) -> tuple[str, ...]:
+    """What these alarms would have set in a new run, each once; `positive_share` is that of the last step, nan where nobody knows it."""
+    told = [words for alarm in alarms for words in (*alarm.relief.remedies(positive_share), alarm.remedy) if words]
+    return tuple(dict.fromkeys(told))

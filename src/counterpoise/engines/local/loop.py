@@ -240,7 +240,7 @@ class _Run:
             start = "" if good is None else f" from {self.checkpoints.at(good).policy} (as model.name)"
             message = (
                 f"training stopped by its guards after step {self.step}: {decision.stop}. Everything is kept; start a new run{start} "
-                "with a smaller learning rate or more positive credit (guards.floor, credit.controller=share)"
+                f"with {' or '.join(('a smaller learning rate', *decision.remedies))}"
             )
             if self.main:
                 self.run.note("guard_stopped", self.step, message)
