@@ -253,7 +253,7 @@ def _plan(config: RunConfig, assembly: Assembly, parameters: int, label: str | N
         weights=config.tasks.weights,
         held_out=_held_out(config),
         guards=tuple(config.guards.names),
-        ends_early=guard is not None and guard.finish and config.guards.act,
+        budget=guard.drop if guard is not None and guard.finish and config.guards.act else None,
         kl=_own_kl(config),
         leashed=_is_leashed(config),
     )

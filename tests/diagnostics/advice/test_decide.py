@@ -296,14 +296,14 @@ def test_elsewhere_it_is_not_advised(changes, often):
 
 
 def test_a_run_file_with_a_budget_keeps_it_and_gets_the_leash(often):
-    plan = replace(often, guards=("narrowing",), ends_early=True)
+    plan = replace(often, guards=("narrowing",), budget=0.03)
     chosen = {choice.key: choice.value for choice in advise(measured(), plan).choices}
     assert chosen == {"credit.rule": "area", "credit.filter": "none", "loss.kl": 0.1, "loss.kl_estimator": "k1"}
 
 
 @pytest.mark.parametrize("steps", [2, 200])  # 3 and 341 times
 def test_a_run_file_that_has_all_of_it_keeps_all_of_it(steps, often):
-    plan = replace(often, steps=steps, rule="area", kl=0.1, leashed=True, guards=("narrowing",), ends_early=True)
+    plan = replace(often, steps=steps, rule="area", kl=0.1, leashed=True, guards=("narrowing",), budget=0.03)
     advice = advise(measured(), plan)
     assert {choice.key: choice.value for choice in advice.choices} == {"credit.rule": "area"}
     told = [one.text for one in advice.findings if "leash" in one.text]
@@ -342,8 +342,11 @@ def test_where_task_types_differ_there_is_a_guard_and_no_leash(often):
         ),
         ({"guards": ()}, "The run file wants no guards (guards.names=[]), and gets none"),
         ({"guards": ("narrowing",)}, "guards.settings.narrowing.finish=true and guards.act=true"),
-        ({"guards": ("narrowing",), "ends_early": True}, None),
-        ({"guards": ("narrowing",), "ends_early": True, "held_out": 0}, "the task has none: the run is refused"),
+        ({"guards": ("narrowing",), "budget": 0.03}, None),
+        ({"guards": ("narrowing",), "budget": 0.1}, "of the run file ends the run when 10 points of pass@k are lost"),
+        ({"guards": ("narrowing",), "budget": 0.025}, None),
+        ({"guards": ("narrowing",), "budget": 0.1, "steps": 50}, None),  # 85 times
+        ({"guards": ("narrowing",), "budget": 0.03, "held_out": 0}, "the task has none: the run is refused"),
         ({"steps": 50}, None),  # 85 times
     ],
 )

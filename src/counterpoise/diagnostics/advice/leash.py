@@ -45,7 +45,7 @@ def fits_leash(plan: Plan, t: Thresholds) -> bool:
     """
     if not may_end(plan) or (plan.kl is not None and not plan.leashed):
         return False
-    return seen_often(plan, t) or (plan.rule == LEASHED and plan.leashed and plan.ends_early)
+    return seen_often(plan, t) or (plan.rule == LEASHED and plan.leashed and plan.budget is not None)
 
 
 def leash_choices(plan: Plan) -> Iterator[Choice]:

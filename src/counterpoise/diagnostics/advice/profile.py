@@ -139,8 +139,8 @@ class Plan:
     """Test problems of the task."""
     guards: tuple[str, ...] = ()
     """The guards that watch; none where the run file asks for none."""
-    ends_early: bool = False
-    """Whether `narrowing` is one of them and may end the run."""
+    budget: float | None = None
+    """What `narrowing` lets a run lose of its pass@k before it ends it, in (0, 1); None where it is not watched or ends nothing."""
     kl: float | None = None
     """The coefficient of the loss's KL to the base that the run file names, 0 where it wants none; None where it says nothing."""
     leashed: bool = False

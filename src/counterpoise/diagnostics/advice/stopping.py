@@ -24,7 +24,7 @@ _BETWEEN: Final = 128
 
 def may_end(plan: Plan) -> bool:
     """Whether the guard can end the run: it has problems to look at, and the run file lets it, or wants guards and says nothing of it."""
-    return bool(plan.held_out and plan.guards) and (plan.ends_early or GUARD not in plan.guards)
+    return bool(plan.held_out and plan.guards) and (plan.budget is not None or GUARD not in plan.guards)
 
 
 def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
@@ -53,8 +53,16 @@ def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
 
 
 def stopping_findings(plan: Plan, t: Thresholds) -> Iterator[Finding]:
-    """Where problems are seen so often, what the guard would do in a run that has none, or one that may not end it."""
-    if not seen_often(plan, t) or (plan.ends_early and plan.held_out):
+    """Where problems are seen so often, what the guard would do in a run that has none, may not end it, or may lose more than was tried."""
+    if not seen_often(plan, t):
+        return
+    if plan.budget is not None and plan.held_out:
+        if plan.budget > _BUDGET:
+            yield Finding(
+                level=Urgency.NOTE,
+                text=f"Guard {GUARD} of the run file ends the run when {100 * plan.budget:.3g} points of pass@k are lost; what is "
+                f"said here of ending it was measured with {100 * _BUDGET:.3g} (guards.settings.{GUARD}.drop={_BUDGET:g}).",
+            )
         return
     if GUARD in plan.guards and not plan.held_out:
         yield Finding(
