@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -110,6 +111,20 @@ def test_kinds_of_responses_as_a_table_and_as_json(command, tiny_policy, tmp_pat
         assert before["change"] is None
         assert after["change"]["estimate"] == pytest.approx(after["estimate"] - before["estimate"])
         assert f"{before['kind']} │ {100 * before['estimate']:.1f} │ {100 * after['estimate']:.1f}" in text
+
+
+def test_kinds_of_the_problems_in_common(command, tiny_policy, tmp_path):
+    for problems in (3, 5):
+        asked = ("--task", "units", "--problems", problems, "--n", 8, "--out", tmp_path / f"e{problems}")
+        assert command("eval", tiny_policy, *asked).exit_code == 0
+    both = tmp_path / "e5", tmp_path / "e3"
+    assert command("compare", *both, "--kinds").exit_code != 0
+    assert "kinds of responses %, 3 problems" in said(command("compare", *both, "--common", "--kinds"))
+    shutil.copytree(both[1], tmp_path / "again")
+    alone, _ = json.loads(command("compare", both[1], tmp_path / "again", "--kinds", "--json").stdout)["kinds"]
+    _, shared = json.loads(command("compare", *both, "--common", "--kinds", "--json").stdout)["kinds"]
+    own, common = ({kind["kind"]: kind["estimate"] for kind in one["kinds"]} for one in (alone, shared))
+    assert own == {kind: share for kind, share in common.items() if share}
 
 
 def test_each_is_compared_with_the_first(command, counted):

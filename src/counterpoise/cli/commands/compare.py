@@ -98,7 +98,8 @@ def compare(
     if kinds:
         from counterpoise.cli.views.kinds import kinds_as_json, kinds_of, kinds_table
 
-        shares = [kinds_of(evaluation_directory(target)) for target in runs]
+        among = {problem.problem_id for problem in found[0].counts} if common else None
+        shares = [kinds_of(evaluation_directory(target), among) for target in runs]
     if as_json:
         told = _as_json(found, curves, made, others, changes, confidence, not unpaired, notes)
         beside = {"kinds": kinds_as_json(names, shares, confidence=confidence, seed=seed)} if kinds else {}

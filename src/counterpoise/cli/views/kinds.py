@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from counterpoise.evaluation.store.rollouts import RolloutStore
 __all__ = ["kinds_as_json", "kinds_of", "kinds_table"]
 
 
-def kinds_of(directory: Path) -> KindShares:
-    """The kinds of the responses of a stored evaluation.
+def kinds_of(directory: Path, among: Collection[str] | None = None) -> KindShares:
+    """The kinds of the responses of a stored evaluation, or of those to the problems of these ids.
 
     Raises:
         UsageError: its task has no kinds.
@@ -33,7 +33,9 @@ def kinds_of(directory: Path) -> KindShares:
         raise UsageError(
             f"{directory}: the task '{task.name}' does not tell responses of one kind from those of another"
         )
-    problems = {problem.problem_id: problem for problem in task.problems("test")}
+    problems = {
+        problem.problem_id: problem for problem in task.problems("test") if among is None or problem.problem_id in among
+    }
     return kind_shares(RolloutStore(directory).rollouts(), problems, task.kind_of)
 
 
