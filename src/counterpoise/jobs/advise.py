@@ -20,10 +20,11 @@ from counterpoise.config import RunConfig
 from counterpoise.config.credit import LossConfig
 from counterpoise.diagnostics.advice.decide import advise as decide
 from counterpoise.diagnostics.advice.leash import LEASH
-from counterpoise.diagnostics.advice.profile import Plan, Profile
+from counterpoise.diagnostics.advice.profile import Budget, Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice
 from counterpoise.diagnostics.advice.rules import SHARE
 from counterpoise.diagnostics.advice.screen import Screen
+from counterpoise.diagnostics.guards.narrowing import Narrowing
 from counterpoise.engines.local.assemble import Assembly, assemble, make_sampler, sampling_settings
 from counterpoise.engines.local.guarding import make_supervisor
 from counterpoise.engines.local.held_out import narrowing_of
@@ -253,10 +254,14 @@ def _plan(config: RunConfig, assembly: Assembly, parameters: int, label: str | N
         weights=config.tasks.weights,
         held_out=_held_out(config),
         guards=tuple(config.guards.names),
-        budget=guard.drop if guard is not None and guard.finish and config.guards.act else None,
+        budget=_budget(guard) if guard is not None and guard.finish and config.guards.act else None,
         kl=_own_kl(config),
         leashed=_is_leashed(config),
     )
+
+
+def _budget(guard: Narrowing) -> Budget:
+    return Budget(drop=guard.drop, k=guard.k, problems=guard.problems, n=guard.n)
 
 
 def _own_kl(config: RunConfig) -> float | None:

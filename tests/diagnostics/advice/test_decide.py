@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from counterpoise.credit import RULES
 from counterpoise.credit.controllers import CONTROLLERS
 from counterpoise.diagnostics.advice.decide import advise, regime_of
-from counterpoise.diagnostics.advice.profile import PartRange, PassAt, Profile, RuleShare
+from counterpoise.diagnostics.advice.profile import Budget, PartRange, PassAt, Profile, RuleShare
 from counterpoise.diagnostics.advice.result import Regime, Status, Urgency
 from counterpoise.diagnostics.advice.settings import fitting_group_size, fitting_rate, matching_lambda
 from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
 from counterpoise.diagnostics.explanation import Measured
 from counterpoise.runfile import parse_config
+
+MEASURED = Budget(drop=0.03, k=8, problems=128, n=32)
 
 SHARES = st.floats(min_value=0.0, max_value=1.0)
 
@@ -296,19 +298,32 @@ def test_elsewhere_it_is_not_advised(changes, often):
 
 
 def test_a_run_file_with_a_budget_keeps_it_and_gets_the_leash(often):
-    plan = replace(often, guards=("narrowing",), budget=0.03)
+    plan = replace(often, guards=("narrowing",), budget=MEASURED)
     chosen = {choice.key: choice.value for choice in advise(measured(), plan).choices}
     assert chosen == {"credit.rule": "area", "credit.filter": "none", "loss.kl": 0.1, "loss.kl_estimator": "k1"}
 
 
 @pytest.mark.parametrize("steps", [2, 200])  # 3 and 341 times
 def test_a_run_file_that_has_all_of_it_keeps_all_of_it(steps, often):
-    plan = replace(often, steps=steps, rule="area", kl=0.1, leashed=True, guards=("narrowing",), budget=0.03)
+    plan = replace(often, steps=steps, rule="area", kl=0.1, leashed=True, guards=("narrowing",), budget=MEASURED)
     advice = advise(measured(), plan)
     assert {choice.key: choice.value for choice in advice.choices} == {"credit.rule": "area"}
     told = [one.text for one in advice.findings if "leash" in one.text]
     assert any(text.startswith("On the leash") for text in told)
     assert not [text for text in told if text.startswith("The run file has loss.kl=")]
+
+
+def test_a_leashed_run_file_is_told_of_another_budget_however_seldom_problems_are_seen(often):
+    plan = replace(often, steps=2, rule="area", kl=0.1, leashed=True, guards=("narrowing",))  # 3 times
+    told = [
+        [
+            one.text
+            for one in advise(measured(), replace(plan, budget=budget)).findings
+            if "ends the run when" in one.text
+        ]
+        for budget in (MEASURED, replace(MEASURED, drop=0.5))
+    ]
+    assert told[0] == [] and len(told[1]) == 1 and "50 points" in told[1][0]
 
 
 @pytest.mark.parametrize("kl", [0.0, 0.05])
@@ -342,11 +357,17 @@ def test_where_task_types_differ_there_is_a_guard_and_no_leash(often):
         ),
         ({"guards": ()}, "The run file wants no guards (guards.names=[]), and gets none"),
         ({"guards": ("narrowing",)}, "guards.settings.narrowing.finish=true and guards.act=true"),
-        ({"guards": ("narrowing",), "budget": 0.03}, None),
-        ({"guards": ("narrowing",), "budget": 0.1}, "of the run file ends the run when 10 points of pass@k are lost"),
-        ({"guards": ("narrowing",), "budget": 0.025}, None),
-        ({"guards": ("narrowing",), "budget": 0.1, "steps": 50}, None),  # 85 times
-        ({"guards": ("narrowing",), "budget": 0.03, "held_out": 0}, "the task has none: the run is refused"),
+        ({"guards": ("narrowing",), "budget": MEASURED}, None),
+        (
+            {"guards": ("narrowing",), "budget": replace(MEASURED, drop=0.1)},
+            "when 10 points of pass@8 on 128 problems x 32 are lost; what is said here of ending it was measured with 3 points",
+        ),
+        ({"guards": ("narrowing",), "budget": replace(MEASURED, drop=0.005)}, "when 0.5 points of pass@8"),
+        ({"guards": ("narrowing",), "budget": replace(MEASURED, k=2)}, "when 3 points of pass@2"),
+        ({"guards": ("narrowing",), "budget": replace(MEASURED, problems=4)}, "on 4 problems x 32"),
+        ({"guards": ("narrowing",), "budget": replace(MEASURED, problems=90)}, None),  # all that are held out
+        ({"guards": ("narrowing",), "budget": replace(MEASURED, drop=0.1), "steps": 50}, None),  # 85 times
+        ({"guards": ("narrowing",), "budget": MEASURED, "held_out": 0}, "the task has none: the run is refused"),
         ({"steps": 50}, None),  # 85 times
     ],
 )

@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -161,13 +162,12 @@ def test_without_a_good_checkpoint_it_stops():
 
 
 def test_where_it_stops_it_names_what_a_new_run_may_set_instead_once_each():
-    positive = "more positive credit (guards.floor, credit.controller=share)"
-    negative = "less negative credit (credit.controller_settings.lambda_minus)"
-    both = {"a": 1.0, "b": 1.0}
-    assert _supervisor().look(both).remedies == (positive, negative)
-    assert _supervisor().look(both | {"polarity_share_rows": 0.9}).remedies == (positive, negative)
-    # a rule of positives alone has no more of them to give
-    assert _supervisor().look(both | {"polarity_share_rows": 1.0}).remedies == (negative,)
+    both = {"a": 1.0, "b": 1.0, "polarity_share_rows": 0.9}
+    assert _supervisor().look(both).remedies == ("more positive credit (guards.floor)", "less negative credit")
+    # a share is moved only where credit has both signs: positives alone, negatives alone, a step without credit, one that does not say
+    for share in ({"polarity_share_rows": value} for value in (1.0, 0.0, math.nan)):
+        assert _supervisor().look(both | share).remedies == ("less negative credit",)
+    assert _supervisor().look({"a": 1.0, "b": 1.0}).remedies == ("less negative credit",)
     assert _supervisor(good=3).look(both).remedies == ()  # it goes back, and does not stop
 
 
@@ -178,7 +178,7 @@ def test_a_guard_on_pass_at_k_names_the_end_that_it_may_make_unless_it_makes_it(
     supervisor.look({"held_out_pass_k": 0.8})
     decision = supervisor.look({"held_out_pass_k": 0.5})  # without a good checkpoint there is nothing to end with
     assert decision.stop is not None
-    told = "an end where that is lost (guards.settings.narrowing.finish=true)"
+    told = "an end where that is lost (guards.settings.narrowing.finish=true, counted from where it starts)"
     assert decision.remedies == (() if ends else (told,))
 
 

@@ -199,8 +199,7 @@ def test_after_its_returns_the_run_stops_says_so_and_keeps_everything(configure)
     good = run.checkpoints / "step-000001" / "policy"
     assert str(stopped.value) == (
         "training stopped by its guards after step 3: one, other fired at once, after 1 of 1 returns. Everything is "
-        f"kept; start a new run from {good} (as model.name) with a smaller learning rate or more positive credit (guards.floor, "
-        "credit.controller=share)"
+        f"kept; start a new run from {good} (as model.name) with a smaller learning rate"
     )
     (event,) = _events(run, "guard_stopped")
     assert (event["step"], event["message"]) == (3, str(stopped.value))

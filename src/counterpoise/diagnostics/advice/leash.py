@@ -29,7 +29,7 @@ ON_LEASH: Final = Finding(
     "it decides little: on 200 problems of the three bases maxrl has 0.7 [0.1, 1.3] more area and 0.3 [0.2, 0.4] less pass@1, "
     "and grpo is not told apart. It is 1.9 [1.0, 2.8] of area above area with the guard alone, by the cells of lab:paths, which "
     "has many ways to an answer (+4.3 [3.7, 4.9]); on the strong base the leash adds nothing (-0.2 [-1.1, 0.8]), and loss.kl=0 "
-    "leaves it away. It reads the base once more for every response, and holds a second copy of the weights unless adapters are "
+    "leaves it away (for maxrl within the budget, from which area within it is not told apart). It reads the base once more for every response, and holds a second copy of the weights unless adapters are "
     "trained. Where training still gains much it is slower: on lengths of lab:graded pass@1 is 3.7 [1.2, 6.2] below psr's after "
     "60 steps. On a language model area learned on it as fast as without, nsr half as fast, and psr and grpo kept the curves "
     "that they lost without (SmolLM2-135M, 40 steps, one seed, no guard).",

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from counterpoise.diagnostics.explanation import Measured
+from counterpoise.text import counted
 
-__all__ = ["PartRange", "PassAt", "Plan", "Profile", "RuleShare"]
+__all__ = ["Budget", "PartRange", "PassAt", "Plan", "Profile", "RuleShare"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,23 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What guard `narrowing` lets a run lose, and what it looks at."""
+
+    drop: float
+    """pass@k that may be lost, in (0, 1)."""
+    k: int
+    """Its k."""
+    problems: int
+    """Held-out problems, at most."""
+    n: int
+    """Responses to each."""
+
+    def __str__(self) -> str:
+        return f"{100 * self.drop:.3g} points of pass@{self.k} on {counted(self.problems, 'problem')} x {self.n}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a run is about to do, as far as advice depends on it."""
 
@@ -139,8 +157,8 @@ class Plan:
     """Test problems of the task."""
     guards: tuple[str, ...] = ()
     """The guards that watch; none where the run file asks for none."""
-    budget: float | None = None
-    """What `narrowing` lets a run lose of its pass@k before it ends it, in (0, 1); None where it is not watched or ends nothing."""
+    budget: Budget | None = None
+    """What `narrowing` lets a run lose before it ends it; None where it is not watched or ends nothing."""
     kl: float | None = None
     """The coefficient of the loss's KL to the base that the run file names, 0 where it wants none; None where it says nothing."""
     leashed: bool = False

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from counterpoise.diagnostics.advice.intensity import most_seen, seen_often
-from counterpoise.diagnostics.advice.profile import Plan
+from counterpoise.diagnostics.advice.profile import Budget, Plan
 from counterpoise.diagnostics.advice.result import Choice, Finding, Urgency
 from counterpoise.diagnostics.advice.thresholds import Thresholds
 from counterpoise.text import counted
@@ -16,8 +16,10 @@ __all__ = ["GUARD", "may_end", "stopping_choices", "stopping_findings"]
 
 GUARD: Final = "narrowing"
 """What ends a run."""
-_BUDGET, _PROBLEMS, _N, _K, _EVERY = 0.03, 128, 32, 8, 25
-"""What was measured (docs/log/2026-11-30-a-budget-over-three-seeds.md)."""
+_MEASURED: Final = Budget(drop=0.03, k=8, problems=128, n=32)
+"""The budget that was measured (docs/log/2026-11-30-a-budget-over-three-seeds.md)."""
+_EVERY: Final = 25
+"""Steps between two looks there."""
 _BETWEEN: Final = 128
 """Most often that a problem was drawn between two looks there (docs/log/2026-11-30-the-map-over-three-seeds.md, 100 problems)."""
 
@@ -34,7 +36,7 @@ def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
     """
     if not seen_often(plan, t) or not may_end(plan) or GUARD in plan.guards:
         return
-    problems = min(_PROBLEMS, plan.held_out)
+    problems = min(_MEASURED.problems, plan.held_out)
     every, why = _every(plan, problems)
     yield Choice(
         key="guards.names",
@@ -43,9 +45,9 @@ def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
     )
     settings = f"guards.settings.{GUARD}"
     yield Choice(key=f"{settings}.finish", value=True, why="the run ends there, with the weights it had before")
-    yield Choice(key=f"{settings}.drop", value=_BUDGET, why="three points of pass@8 may be lost")
+    yield Choice(key=f"{settings}.drop", value=_MEASURED.drop, why="three points of pass@8 may be lost")
     yield Choice(key=f"{settings}.problems", value=problems, why="as in the runs behind this")
-    yield Choice(key=f"{settings}.n", value=_N, why="as in the runs behind this")
+    yield Choice(key=f"{settings}.n", value=_MEASURED.n, why="as in the runs behind this")
     if every < _EVERY:
         yield Choice(key=f"{settings}.every", value=every, why=why)
     if not plan.guards_act:
@@ -54,15 +56,15 @@ def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
 
 def stopping_findings(plan: Plan, t: Thresholds) -> Iterator[Finding]:
     """Where problems are seen so often, what the guard would do in a run that has none, may not end it, or may lose more than was tried."""
-    if not seen_often(plan, t):
-        return
     if plan.budget is not None and plan.held_out:
-        if plan.budget > _BUDGET:
+        if (seen_often(plan, t) or plan.leashed) and not _as_measured(plan.budget):
             yield Finding(
                 level=Urgency.NOTE,
-                text=f"Guard {GUARD} of the run file ends the run when {100 * plan.budget:.3g} points of pass@k are lost; what is "
-                f"said here of ending it was measured with {100 * _BUDGET:.3g} (guards.settings.{GUARD}.drop={_BUDGET:g}).",
+                text=f"Guard {GUARD} of the run file ends the run when {plan.budget} are lost; what is said here of ending it was measured "
+                f"with {_MEASURED}.",
             )
+        return
+    if not seen_often(plan, t):
         return
     if GUARD in plan.guards and not plan.held_out:
         yield Finding(
@@ -81,14 +83,20 @@ def stopping_findings(plan: Plan, t: Thresholds) -> Iterator[Finding]:
         ending = f"The run file wants no guards (guards.names=[]), and gets none; {GUARD} with finish=true would end such a run"
     else:
         ending = f"Guard {GUARD} with finish=true, recommended here, ends such a run"
-    lost = f"once pass@{_K} of held-out problems has lost more than it may, with the weights it had before"
+    lost = f"once pass@{_MEASURED.k} of held-out problems has lost more than it may, with the weights it had before"
     yield Finding(level=Urgency.NOTE, text=f"{ending} {lost}.")
+
+
+def _as_measured(budget: Budget) -> bool:
+    """Whether it lets as much go of the same pass@k, and looks at half as many responses or more."""
+    alike = (budget.drop, budget.k) == (_MEASURED.drop, _MEASURED.k)
+    return alike and 2 * budget.problems * budget.n >= _MEASURED.problems * _MEASURED.n
 
 
 def _every(plan: Plan, problems: int) -> tuple[int, str]:
     """Steps between two looks, and why fewer than the default: what is lost between two of them, no budget holds."""
     most = most_seen(plan)
-    seldom = math.ceil(max(1, len(plan.problems)) * problems * _N / (plan.prompts_per_step * plan.group_size))
+    seldom = math.ceil(max(1, len(plan.problems)) * problems * _MEASURED.n / (plan.prompts_per_step * plan.group_size))
     often = _EVERY if most is None else int(_BETWEEN / most.each_step)
     why = f"no problem is drawn more than {_BETWEEN} times between two looks, as in the runs behind this"
     if often < seldom:

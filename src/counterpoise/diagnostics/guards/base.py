@@ -37,13 +37,13 @@ class Relief:
         return Relief(share=self.share * strength, minus=1.0 - (1.0 - self.minus) * strength)
 
     def remedies(self, positive_share: float) -> tuple[str, ...]:
-        """What a new run may set to the same ends, in words; nothing for a share where all credit is positive already (or nan: unknown)."""
-        share = self.share and not positive_share >= 1.0
-        parts = ["more positive credit (guards.floor, credit.controller=share)"] if share else []
-        return (
-            *parts,
-            *(["less negative credit (credit.controller_settings.lambda_minus)"] if self.minus < 1.0 else []),
-        )
+        """What a new run may set to the same ends, in words.
+
+        A share can be moved only where credit has both signs: nothing is said of it where `positive_share` of the credit, in [0, 1], is
+        0, 1 or nan (unknown).
+        """
+        more = ("more positive credit (guards.floor)",) if self.share and 0.0 < positive_share < 1.0 else ()
+        return (*more, *(("less negative credit",) if self.minus < 1.0 else ()))
 
     def __str__(self) -> str:
         parts = [f"the positive share is held at {self.share:.2g} or more"] if self.share else []

@@ -16,7 +16,7 @@ from counterpoise.settings import check_number, settings
 __all__ = ["Narrowing"]
 
 _COLUMN = column("held_out_pass_k")
-_REMEDY: Final = "an end where that is lost (guards.settings.narrowing.finish=true)"
+_REMEDY: Final = "an end where that is lost (guards.settings.narrowing.finish=true, counted from where it starts)"
 
 
 @settings("guards narrowing", frozen=False)
