@@ -119,6 +119,8 @@ def test_kinds_of_the_problems_in_common(command, tiny_policy, tmp_path):
         assert command("eval", tiny_policy, *asked).exit_code == 0
     both = tmp_path / "e5", tmp_path / "e3"
     assert command("compare", *both, "--kinds").exit_code != 0
+    refused = command("compare", *both, "--unpaired", "--kinds")
+    assert refused.exit_code != 0 and not refused.stdout and "--common" in refused.stderr
     assert "kinds of responses %, 3 problems" in said(command("compare", *both, "--common", "--kinds"))
     shutil.copytree(both[1], tmp_path / "again")
     alone, _ = json.loads(command("compare", both[1], tmp_path / "again", "--kinds", "--json").stdout)["kinds"]

@@ -138,6 +138,24 @@ def test_a_base_drawn_again_under_another_seed_is_the_same_base(table):
         merged_study([table("c.csv", *of(0, before)), table("d.csv", *of(1, [min(c + 1, 4) for c in again]))])
 
 
+def test_a_run_of_two_tables_with_two_draws_of_its_base_is_compared_with_one_of_them_whatever_the_order(table):
+    many = 500
+    before, again = ([min(c + (i % 50 < lucky), 4) for i, c in enumerate(BASE * many)] for lucky in (0, 1))
+
+    def of(seeds, base):
+        place = {"before": base}
+        made = [cell("nsr", NSR[seed] * many, seed=seed, **place) for seed in seeds]
+        return [cell("base", base, seed=None, step=0, **place), *made]
+
+    tables = [table("a.csv", *of((0, 1), before)), table("b.csv", *of((1, 2), again))]
+    one, other = (merged_study(order) for order in (tables, tables[::-1]))
+    assert by_key(one)["nsr", "base", 5, "true"] == by_key(other)["nsr", "base", 5, "true"]
+    for study in (one, other):
+        assert len([note for note in study.notes if "another draw of their base" in note]) == 1
+    alone = merged_study([table("c.csv", *of((0, 1), before)), table("d.csv", *of((1, 2), before))])
+    assert not [note for note in alone.notes if "another draw" in note]
+
+
 def test_a_run_keeps_what_either_table_holds_of_it(table):
     """Whichever comes first: a difference from the base drawn colder, an interval, and the seeds that have one."""
     cells = [*bases(), *runs([0, 1])]

@@ -34,6 +34,8 @@ OF_SEVERAL_TABLES = (
 )
 """A note on the intervals of a merged study."""
 
+_OF_TWO_DRAWS = "runs that two tables have are compared in each with another draw of their base: one of them is taken, whatever the order"
+
 _Arm = tuple[GridPlace, str]
 
 
@@ -70,7 +72,7 @@ def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
         cells=tuple(cells),
         differences=tuple(stored_differences(cells, tables, confidence)),
         confidence=confidence,
-        notes=(*notes, *_unlike(tables), *_missing(cells, tables)),
+        notes=(*dict.fromkeys(notes), *_unlike(tables), *_missing(cells, tables)),
     )
 
 
@@ -154,7 +156,7 @@ def _another(where: str, arm: str, place: GridPlace) -> str:
 
 def _taken(key: _Arm, sources: Sequence[tuple[StoredTable, list[CellPoint]]]) -> tuple[list[CellPoint], list[str]]:
     """The cells of an arm in a place, and a note on each table that is left out."""
-    ordered = sorted(sources, key=lambda source: (-_seeds(source[1]), -len(source[1])))
+    ordered = sorted(sources, key=lambda source: _rank(source[1]))
     taken: dict[tuple[int | None, int], tuple[StoredTable, CellPoint, int]] = {}
     notes = []
     for table, cells in ordered:
@@ -176,12 +178,31 @@ def _taken(key: _Arm, sources: Sequence[tuple[StoredTable, list[CellPoint]]]) ->
                 f"({counted(_seeds(cells), 'seed')}), which has other numbers"
             )
             continue
+        twice = [(cell, taken[cell.seed, cell.step][1]) for cell in cells if (cell.seed, cell.step) in taken]
+        if any(_two_draws(one, other) for one, other in twice):
+            notes.append(_OF_TWO_DRAWS)
         for cell in cells:
             key_of = cell.seed, cell.step
             source, there, many = taken.setdefault(key_of, (table, cell, _seeds(cells)))
             if cell.less.keys() - there.less.keys():  # e.g. from the base drawn colder, which one of the tables has
                 taken[key_of] = source, replace(there, less={**cell.less, **there.less}), many
     return [cell for _, cell, _ in sorted(taken.values(), key=lambda one: (one[1].seed or 0, one[1].step))], notes
+
+
+def _rank(cells: Sequence[CellPoint]) -> tuple[int, int, list[int], list[list[float]]]:
+    """Tables with more seeds first, then those with more steps, with later seeds, with higher bases: never by how they were named."""
+    return (
+        -_seeds(cells),
+        -len(cells),
+        [-(cell.seed or 0) for cell in cells],
+        [[-v for v in _own_base(cell)] for cell in cells],
+    )
+
+
+def _two_draws(one: CellPoint, other: CellPoint) -> bool:
+    """Whether a run that two tables have is compared in them with two draws of its base."""
+    own, theirs = _own_base(one), _own_base(other)
+    return bool(own and theirs) and not all(map(near, own, theirs))
 
 
 def _ordered(cells: Sequence[CellPoint], tables: Sequence[StoredTable]) -> list[CellPoint]:

@@ -74,6 +74,10 @@ def compare(
         raise UsageError(f"a comparison needs two runs or more; got {', '.join(runs)} alone")
     if common and unpaired:
         raise UsageError("--common pairs the problems all runs have and --unpaired pairs none; leave one of them away")
+    if kinds and unpaired:
+        raise UsageError(
+            "--kinds compares the same problems; --common takes those that all runs have, --unpaired pairs none"
+        )
     metrics = metric_names([*(metric or []), *(["pass@tokens"] if tokens else [])])
     budgets = parse_budgets(tokens) if tokens else None
     found = _named([read_contender(target) for target in runs], runs)
