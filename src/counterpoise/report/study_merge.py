@@ -178,12 +178,11 @@ def _taken(key: _Arm, sources: Sequence[tuple[StoredTable, list[CellPoint]]]) ->
                 f"({counted(_seeds(cells), 'seed')}), which has other numbers"
             )
             continue
-        twice = [(cell, taken[cell.seed, cell.step][1]) for cell in cells if (cell.seed, cell.step) in taken]
-        if any(_two_draws(one, other) for one, other in twice):
-            notes.append(_OF_TWO_DRAWS)
         for cell in cells:
             key_of = cell.seed, cell.step
             source, there, many = taken.setdefault(key_of, (table, cell, _seeds(cells)))
+            if _two_draws(cell, there):
+                notes.append(_OF_TWO_DRAWS)
             if cell.less.keys() - there.less.keys():  # e.g. from the base drawn colder, which one of the tables has
                 taken[key_of] = source, replace(there, less={**cell.less, **there.less}), many
     return [cell for _, cell, _ in sorted(taken.values(), key=lambda one: (one[1].seed or 0, one[1].step))], notes

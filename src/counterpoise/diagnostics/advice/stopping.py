@@ -55,7 +55,7 @@ def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
 
 
 def stopping_findings(plan: Plan, t: Thresholds) -> Iterator[Finding]:
-    """Where problems are seen so often, what the guard would do in a run that has none, may not end it, or may lose more than was tried."""
+    """Where problems are seen often, what the guard would do in a run without it or that it may not end; and a budget of another size."""
     if plan.budget is not None and plan.held_out:
         if (seen_often(plan, t) or plan.leashed) and not _as_measured(plan.budget):
             yield Finding(
