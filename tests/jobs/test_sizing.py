@@ -49,6 +49,14 @@ def test_what_a_guard_draws_is_part_of_the_time():
     assert times_of(own, Pace(draw=0.001, update=0.001, read=0.001 / 3)).total <= 36000
 
 
+@pytest.mark.parametrize(("guards", "told"), [((), False), (GUARDED, True)])
+def test_a_size_says_what_its_guard_takes(guards, told):
+    choices = size_to(config(*guards), Pace(draw=0.1, update=0.1, read=0.1 / 3), hours=1)
+    assert choices
+    # 128 x 32 draws at 0.1 s
+    assert all(("; each look of guard narrowing takes 6:50 min" in choice.why) is told for choice in choices)
+
+
 @pytest.mark.parametrize("hours", [0.05, 0.2, 1, 3])
 def test_a_guard_draws_of_every_task_type_and_in_the_first_step(hours):
     own, pace = config(*GUARDED), Pace(draw=0.001, update=0.001, read=0.001 / 3)

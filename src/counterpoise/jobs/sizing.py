@@ -13,6 +13,7 @@ from accelerate import Accelerator
 
 from counterpoise.config import RunConfig
 from counterpoise.diagnostics.advice.result import Choice
+from counterpoise.diagnostics.guards.narrowing import Narrowing
 from counterpoise.engines.local.guarding import make_supervisor
 from counterpoise.engines.local.held_out import narrowing_of
 from counterpoise.engines.local.messages.outlook import evaluations_to_come
@@ -175,7 +176,8 @@ def size_to(config: RunConfig, pace: Pace, *, hours: float, kinds: int = 1, trai
     per_step = min(config.rollout.prompts_per_step, max(1, prompts // _STEPS))
     steps = max(1, math.floor(left / (per_step * cost + drawn / every)))
     read = f", {pace.read:.2g} s to read it by the base" if config.loss.kl else ""
-    why = f"{hours:g} h at {pace.draw:.2g} s to draw{read} and {pace.update:.2g} s to train on a response"
+    looks = f"; each look of guard {Narrowing.guard} takes {lasting(drawn)}" if drawn else ""
+    why = f"{hours:g} h at {pace.draw:.2g} s to draw{read} and {pace.update:.2g} s to train on a response{looks}"
     during = times - int(wanted.before) - int(wanted.after)
     minibatch = config.learner.minibatch
     sized = {

@@ -303,6 +303,11 @@ def test_a_run_file_with_a_budget_keeps_it_and_gets_the_leash(often):
     assert chosen == {"credit.rule": "area", "credit.filter": "none", "loss.kl": 0.1, "loss.kl_estimator": "k1"}
 
 
+def test_the_headline_names_the_k_of_the_run_files_own_budget(often):
+    plan = replace(often, guards=("narrowing",), budget=replace(MEASURED, k=16))
+    assert "within a budget of pass@16" in advise(measured(), plan).headline
+
+
 @pytest.mark.parametrize("steps", [2, 200])  # 3 and 341 times
 def test_a_run_file_that_has_all_of_it_keeps_all_of_it(steps, often):
     plan = replace(often, steps=steps, rule="area", kl=0.1, leashed=True, guards=("narrowing",), budget=MEASURED)

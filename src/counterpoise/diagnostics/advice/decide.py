@@ -13,7 +13,7 @@ from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice, Choice, Finding, Regime, RuleVerdict, Status, Urgency
 from counterpoise.diagnostics.advice.rules import BALANCED, SHARE, balanced_rule, judge_rules, learns
 from counterpoise.diagnostics.advice.settings import fitting_group_size, fitting_rate, matching_lambda
-from counterpoise.diagnostics.advice.stopping import stopping_choices, stopping_findings
+from counterpoise.diagnostics.advice.stopping import budgeted_k, stopping_choices, stopping_findings
 from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
 from counterpoise.diagnostics.reading import chance
 from counterpoise.text import counted
@@ -83,7 +83,7 @@ def advise(
     ]
     return Advice(
         regime=regime,
-        headline=_headline(profile, regime, rule, t, often=seen_often(grown, t)),
+        headline=_headline(profile, regime, rule, grown, t),
         rule=rule,
         choices=tuple(_choices(profile, plan, grown, rule, t)),
         rules=rules,
@@ -91,7 +91,7 @@ def advise(
     )
 
 
-def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds, *, often: bool) -> str:
+def _headline(profile: Profile, regime: Regime, rule: str | None, plan: Plan, t: Thresholds) -> str:
     right, unsolved = chance(profile.pass_rate.value), chance(1.0 - profile.coverage.value)
     stands = (
         f"{right} of the rollouts are right, and {unsolved} of your prompts have no success in {profile.group_size}"
@@ -100,7 +100,7 @@ def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds,
     if rule == SHARE:
         balanced += f" with credit.controller=share and rho={t.share_rho:g}"
     elif rule == LEASHED:
-        balanced = f"credit.rule={LEASHED} on a leash to the base and within a budget of pass@8"
+        balanced = f"credit.rule={LEASHED} on a leash to the base and within a budget of pass@{budgeted_k(plan)}"
     if regime is Regime.UNREADABLE:
         return (
             "Too many rollouts are unscored, cut off or without an answer for advice on a rule: fix what is listed first, then "
@@ -121,7 +121,7 @@ def _headline(profile: Profile, regime: Regime, rule: str | None, t: Thresholds,
         return f"{stands}: between the bases that were measured. Use {balanced}, which held at both ends."
     return (
         f"{stands}: all rules raise pass@1 here, and most take it from pass@k. Use {balanced}, which keeps "
-        f"{'more of the curve than others, and stop in time' if often else 'the curve'}. Where "
+        f"{'more of the curve than others, and stop in time' if seen_often(plan, t) else 'the curve'}. Where "
         "pass@1 alone counts, sample colder first: in the lab temperature 0.2 in the place of 1 gave 11.4 points of it (8.2 to 14.7 over "
         "problems) without training; then PSR or GRPO."
     )

@@ -12,7 +12,7 @@ from counterpoise.diagnostics.advice.result import Choice, Finding, Urgency
 from counterpoise.diagnostics.advice.thresholds import Thresholds
 from counterpoise.text import counted
 
-__all__ = ["GUARD", "may_end", "stopping_choices", "stopping_findings"]
+__all__ = ["GUARD", "budgeted_k", "may_end", "stopping_choices", "stopping_findings"]
 
 GUARD: Final = "narrowing"
 """What ends a run."""
@@ -29,6 +29,11 @@ def may_end(plan: Plan) -> bool:
     return bool(plan.held_out and plan.guards) and (plan.budget is not None or GUARD not in plan.guards)
 
 
+def budgeted_k(plan: Plan) -> int:
+    """The k of the budget within which the run would stay: that of the run file's own guard, or the measured one's."""
+    return _MEASURED.k if plan.budget is None else plan.budget.k
+
+
 def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
     """Settings of guard `narrowing` that finishes, where problems are seen more than `seen_often` times and others are held out.
 
@@ -41,11 +46,11 @@ def stopping_choices(plan: Plan, t: Thresholds) -> Iterator[Choice]:
     yield Choice(
         key="guards.names",
         value=(*plan.guards, GUARD),
-        why=f"{GUARD} draws held-out problems every {counted(every, 'step')} and sees when pass@8 is lost",
+        why=f"{GUARD} draws held-out problems every {counted(every, 'step')} and sees when pass@{_MEASURED.k} is lost",
     )
     settings = f"guards.settings.{GUARD}"
     yield Choice(key=f"{settings}.finish", value=True, why="the run ends there, with the weights it had before")
-    yield Choice(key=f"{settings}.drop", value=_MEASURED.drop, why="three points of pass@8 may be lost")
+    yield Choice(key=f"{settings}.drop", value=_MEASURED.drop, why=f"three points of pass@{_MEASURED.k} may be lost")
     yield Choice(key=f"{settings}.problems", value=problems, why="as in the runs behind this")
     yield Choice(key=f"{settings}.n", value=_MEASURED.n, why="as in the runs behind this")
     if every < _EVERY:
