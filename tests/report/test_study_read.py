@@ -156,6 +156,29 @@ def test_a_run_of_two_tables_with_two_draws_of_its_base_is_compared_with_one_of_
     assert not [note for note in alone.notes if "another draw" in note]
 
 
+def test_the_base_that_is_shown_does_not_depend_on_the_order_and_a_merged_table_still_says_that_it_was_drawn_again(
+    table, tmp_path
+):
+    many = 500
+    draws = [[min(c + (i % 50 < lucky), 4) for i, c in enumerate(BASE * many)] for lucky in (0, 1, 2)]
+
+    def of(seed, base):
+        place = {"before": base}
+        return [cell("base", base, seed=None, step=0, **place), cell("nsr", NSR[seed] * many, seed=seed, **place)]
+
+    tables = [table(f"{seed}.csv", *of(seed, base)) for seed, base in enumerate(draws)]
+    (middle,) = (one for one in tables[1].cells if one.seed is None)
+    for order in (tables, tables[::-1], [tables[1], tables[2], tables[0]]):
+        study = merged_study(order)
+        (shown,) = (one for one in study.cells if one.seed is None)
+        assert [point.estimate for point in shown.points] == [point.estimate for point in middle.points]
+        write_study_csv(study, tmp_path / "merged.csv")
+        again = merged_study([read_study_csv(tmp_path / "merged.csv")])
+        (note,) = [note for note in study.notes if "drawn again" in note]
+        assert note in again.notes
+    assert not [note for note in merged_study(tables[:1]).notes if "drawn again" in note]
+
+
 def test_a_run_keeps_what_either_table_holds_of_it(table):
     """Whichever comes first: a difference from the base drawn colder, an interval, and the seeds that have one."""
     cells = [*bases(), *runs([0, 1])]

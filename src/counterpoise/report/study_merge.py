@@ -42,10 +42,11 @@ _Arm = tuple[GridPlace, str]
 def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
     """One study of tables that share beds, axes and bases, each with other places, arms, seeds or steps.
 
-    Bases that were drawn under other seeds are one base (`redrawn`): the first table's is kept, every run is compared with its own, and
-    `notes` says so. A run that two tables have is taken once. Where they have other numbers for it, that of the table with more seeds of
-    this arm in this place is taken, and what is left out is said in `notes`. Differences over seeds are those that a table holds for
-    exactly these seeds; otherwise those from a base have the interval `from_runs`, and those between arms have none.
+    Bases that were drawn under other seeds are one base (`redrawn`): the middle draw is kept, every run is compared with its own, and
+    `notes` says so, also where the tables were put together before. A run that two tables have is taken once. Where they have other
+    numbers for it, that of the table with more seeds of this arm in this place is taken, and what is left out is said in `notes`.
+    Differences over seeds are those that a table holds for exactly these seeds; otherwise those from a base have the interval
+    `from_runs`, and those between arms have none.
 
     Raises:
         DataError: other axes, levels or bases; or two tables with as many seeds of an arm and other numbers.
@@ -107,12 +108,12 @@ def _by_arm(tables: Sequence[StoredTable], *, trained: bool) -> dict[_Arm, list[
 
 
 def _bases(tables: Sequence[StoredTable]) -> tuple[list[CellPoint], list[str]]:
-    """The first table's of each base, and a note where others drew it anew."""
+    """The middle draw of each base, however the tables are ordered, and a note where it was drawn anew."""
     found: list[CellPoint] = []
     apart: list[float] = []
     for (place, arm), sources in _by_arm(tables, trained=False).items():
-        (first, cells), *rest = sorted(sources, key=lambda source: -len(source[1]))
-        for table, others in rest:
+        first, cells = _middle(sources)
+        for table, others in sources:
             for other in others:
                 drawn = _curve(other)
                 alike = [curve for one in cells if _one_base(curve := _curve(one), drawn, one, other)]
@@ -122,12 +123,28 @@ def _bases(tables: Sequence[StoredTable]) -> tuple[list[CellPoint], list[str]]:
         found += cells
     if len(tables) > 1:
         _check_bases(tables, found)
+    apart += _own_draws(tables, found)
     if near(max(apart, default=0.0), 0.0):
         return found, []
     return found, [
-        f"bases were drawn again under other seeds, at most {100 * max(apart):.1f} points of pass@k apart: runs are compared with those of "
-        "their own table"
+        f"bases were drawn again under other seeds, at most {100 * max(apart):.1f} points of pass@k apart: runs are compared with their own"
     ]
+
+
+def _middle(sources: Sequence[tuple[StoredTable, list[CellPoint]]]) -> tuple[StoredTable, list[CellPoint]]:
+    """Of the tables with most of a base's cells that with the middle draw."""
+    most = max(len(cells) for _, cells in sources)
+    whole = sorted((one for one in sources if len(one[1]) == most), key=lambda one: [_curve(cell) for cell in one[1]])
+    return whole[(len(whole) - 1) // 2]
+
+
+def _own_draws(tables: Sequence[StoredTable], bases: Sequence[CellPoint]) -> Iterator[float]:
+    """How far each run's own base, which its differences tell, is from that of its place."""
+    kept = {place_of(cell): _curve(cell) for cell in bases if cell.arm == BASE}
+    for cell in (cell for table in tables for cell in table.cells if cell.seed is not None):
+        own, base = _own_base(cell), kept.get(place_of(cell), [])
+        if own and len(own) == len(base):
+            yield max(abs(a - b) for a, b in zip(own, base, strict=True))
 
 
 def _check_bases(tables: Sequence[StoredTable], bases: Sequence[CellPoint]) -> None:
