@@ -17,7 +17,8 @@ from accelerate import Accelerator
 from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import problems_of, task_and_template
 from counterpoise.config import RunConfig
-from counterpoise.config.credit import LossConfig
+from counterpoise.config.credit import CreditConfig, LossConfig
+from counterpoise.config.describe import toml_value
 from counterpoise.diagnostics.advice.decide import advise as decide
 from counterpoise.diagnostics.advice.leash import LEASH
 from counterpoise.diagnostics.advice.profile import Budget, Plan, Profile
@@ -250,6 +251,7 @@ def _plan(config: RunConfig, assembly: Assembly, parameters: int, label: str | N
         guards_act=config.guards.act,
         controller=config.credit.controller,
         rule=label,
+        credit_rule=config.credit.rule,
         problems=dict(Counter(problem.task_type for problem in assembly.train)),
         weights=config.tasks.weights,
         held_out=_held_out(config),
@@ -257,11 +259,26 @@ def _plan(config: RunConfig, assembly: Assembly, parameters: int, label: str | N
         budget=_budget(guard) if guard is not None and guard.finish and config.guards.act else None,
         kl=_own_kl(config),
         leashed=_is_leashed(config),
+        beside=_beside(config),
     )
 
 
 def _budget(guard: Narrowing) -> Budget:
-    return Budget(drop=guard.drop, k=guard.k, problems=guard.problems, n=guard.n)
+    return Budget(
+        drop=guard.drop, k=guard.k, problems=guard.problems, n=guard.n, every=guard.every, patience=guard.patience
+    )
+
+
+def _beside(config: RunConfig) -> dict[str, str]:
+    """What the run file says of how credit is weighed besides rule, controller and filter, where that is not the default."""
+    fields = CreditConfig.model_fields
+    named = ("settings", "reward", "emphasis", "token_weights", "controller_settings", "all_wrong_cap")
+    own = {key: getattr(config.credit, key) for key in named}
+    return {
+        f"credit.{key}": toml_value(value)
+        for key, value in own.items()
+        if value != fields[key].get_default(call_default_factory=True)
+    }
 
 
 def _own_kl(config: RunConfig) -> float | None:

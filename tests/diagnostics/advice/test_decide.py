@@ -308,6 +308,60 @@ def test_the_headline_names_the_k_of_the_run_files_own_budget(often):
     assert "within a budget of pass@16" in advise(measured(), plan).headline
 
 
+@pytest.mark.parametrize(
+    ("beside", "named"),
+    [
+        ({}, None),
+        (
+            {
+                "credit.emphasis": '"focal"',
+                "credit.settings": "{ gamma = 2 }",
+                "credit.controller_settings": "{ x = 1 }",
+            },
+            None,
+        ),
+        ({"credit.all_wrong_cap": "0.3"}, "credit.all_wrong_cap=0.3 of the run file stays beside area"),
+        (
+            {"credit.emphasis": '"focal"', "credit.all_wrong_cap": "0.3"},
+            'credit.emphasis="focal", credit.all_wrong_cap=0.3 of the run file stay beside area',
+        ),
+    ],
+)
+def test_what_stays_beside_the_rule_and_was_never_measured_is_named(beside, named, often):
+    own = "area" if named and "focal" in named else "nsr"  # what belongs to a rule goes with it
+    texts = [one.text for one in advise(measured(), replace(often, rule=own, credit_rule=own, beside=beside)).findings]
+    assert [text for text in texts if "of the run file stay" in text] == [
+        text for text in texts if named is not None and text.startswith(named)
+    ]
+    assert any("of the run file stay" in text for text in texts) is (named is not None)
+
+
+@pytest.mark.parametrize(
+    ("budget", "looks"),
+    [
+        (replace(MEASURED, every=500), "1 time"),
+        (replace(MEASURED, every=150), "2 times"),
+        (replace(MEASURED, patience=50), "8 times"),
+    ],
+)
+def test_a_guard_with_too_few_looks_to_end_the_run_is_no_budget(budget, looks, often):
+    plan = replace(often, guards=("narrowing",), budget=budget)
+    advice = advise(measured(), plan)
+    assert {choice.key: choice.value for choice in advice.choices} == {"credit.rule": "maxrl"}
+    (told,) = [one for one in advice.findings if "cannot end this run" in one.text]
+    assert told.level is Urgency.WARNING
+    assert f"it looks {looks} in 200 steps, and ends a run at look {budget.patience + 1} at the soonest" in told.text
+
+
+@pytest.mark.parametrize(("steps", "ends"), [(8, False), (12, False), (13, True)])
+def test_a_guard_is_set_where_the_run_is_long_enough_for_the_looks_that_it_takes(steps, ends, often):
+    advice = advise(measured(), replace(often, steps=steps, problems={"kind": 10}))
+    chosen = {choice.key: choice.value for choice in advice.choices}
+    # no more than 128 times between two looks would be every 2 steps, as often as training draws is every 6
+    assert ("guards.settings.narrowing.every" in chosen) is ends
+    assert any(one.text.startswith("Too short for guard narrowing") for one in advice.findings) is not ends
+
+
 @pytest.mark.parametrize("steps", [2, 200])  # 3 and 341 times
 def test_a_run_file_that_has_all_of_it_keeps_all_of_it(steps, often):
     plan = replace(often, steps=steps, rule="area", kl=0.1, leashed=True, guards=("narrowing",), budget=MEASURED)
@@ -319,7 +373,7 @@ def test_a_run_file_that_has_all_of_it_keeps_all_of_it(steps, often):
 
 
 def test_a_leashed_run_file_is_told_of_another_budget_however_seldom_problems_are_seen(often):
-    plan = replace(often, steps=2, rule="area", kl=0.1, leashed=True, guards=("narrowing",))  # 3 times
+    plan = replace(often, steps=52, rule="area", kl=0.1, leashed=True, guards=("narrowing",))  # 89 times
     told = [
         [
             one.text

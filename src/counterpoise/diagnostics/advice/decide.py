@@ -77,6 +77,7 @@ def advise(
         *((ON_LEASH,) if rule == LEASHED else ()),
         *(kl_findings(plan) if rule not in (None, LEASHED) else ()),
         *_own_rule(plan, rules),
+        *(_kept(plan, rule) if rule is not None else ()),
         *_certainty(profile, regime, t),
         *_of_regime(profile, regime, t),
         *_of_kinds(kinds, places),
@@ -171,6 +172,25 @@ def _own_rule(plan: Plan, rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
     own = next((verdict for verdict in rules if verdict.rule == plan.rule), None)
     if own is not None and own.status is Status.AGAINST:
         yield Finding(level=Urgency.WARNING, text=f"The run file says {own.rule}, which is advised against: {own.why}.")
+
+
+def _kept(plan: Plan, rule: str) -> Iterator[Finding]:
+    """What the run file says of the credit that stays with the recommended rule, and none of the runs behind the advice had."""
+    recommended = LEASHED if rule == LEASHED else BALANCED
+    dropped = (
+        set()
+        if plan.credit_rule == recommended
+        else {"credit.settings", "credit.emphasis", "credit.controller_settings"}
+    )
+    if plan.controller != "constant":  # it is replaced
+        dropped.add("credit.controller_settings")
+    beside = [f"{key}={value}" for key, value in plan.beside.items() if key not in dropped]
+    if beside:
+        yield Finding(
+            level=Urgency.NOTE,
+            text=f"{', '.join(beside)} of the run file {'stay' if len(beside) > 1 else 'stays'} beside {rule}, and what is said of it here "
+            "comes from runs without.",
+        )
 
 
 def _certainty(profile: Profile, regime: Regime, t: Thresholds) -> Iterator[Finding]:

@@ -41,12 +41,12 @@ ON_LEASH: Final = Finding(
 def fits_leash(plan: Plan, t: Thresholds) -> bool:
     """Whether `LEASHED` on a leash within a budget is for this plan: guard `narrowing` can end it, and it sees its problems often.
 
-    A plan that has all three already keeps them, however often it sees its problems; one with another KL, or that wants none, keeps that
-    and is none.
+    A plan that has all three already keeps them, however often it sees its problems and however short it is; one with another KL, or that
+    wants none, keeps that and is none.
     """
-    if not may_end(plan) or (plan.kl is not None and not plan.leashed):
-        return False
-    return seen_often(plan, t) or (plan.rule == LEASHED and plan.leashed and plan.budget is not None)
+    if plan.rule == LEASHED and plan.leashed and plan.budget is not None and plan.held_out:
+        return True
+    return may_end(plan) and (plan.kl is None or plan.leashed) and seen_often(plan, t)
 
 
 def leash_choices(plan: Plan) -> Iterator[Choice]:

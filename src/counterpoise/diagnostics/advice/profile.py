@@ -118,6 +118,18 @@ class Budget:
     """Held-out problems, at most."""
     n: int
     """Responses to each."""
+    every: int = 25
+    """Steps between two looks; the first is after the first step."""
+    patience: int = 2
+    """Looks running that must have lost it before the run ends."""
+
+    def looks(self, steps: int) -> int:
+        """How often it looks in so many steps."""
+        return -(-steps // self.every)
+
+    def may_end(self, steps: int) -> bool:
+        """Whether so many steps have the looks that it takes: one to lose from, and `patience` more."""
+        return self.looks(steps) > self.patience
 
     def __str__(self) -> str:
         return f"{100 * self.drop:.3g} points of pass@{self.k} on {counted(self.problems, 'problem')} x {self.n}"
@@ -149,6 +161,8 @@ class Plan:
     """What sets the two lambdas."""
     rule: str | None = None
     """The rule the run file names, called as in `RuleShare` (`share` where that controller is on); None where it names none."""
+    credit_rule: str | None = None
+    """Its name in `credit.rule`, whatever sets the lambdas."""
     problems: Mapping[str, int] = field(default_factory=dict)
     """Training problems of each task type; empty where they were not counted."""
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -163,3 +177,5 @@ class Plan:
     """The coefficient of the loss's KL to the base that the run file names, 0 where it wants none; None where it says nothing."""
     leashed: bool = False
     """Whether that KL is the one that was measured beside the guard (`leash`)."""
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """What else the run file says of how a rule's credit is weighed, by key, e.g. `credit.emphasis`: what no run behind the advice had."""

@@ -21,7 +21,7 @@ BALANCED = "maxrl"
 
 _RECOMMENDED = {
     BALANCED: "raises pass@1 and keeps most of pass@k, on both bases that were measured",
-    LEASHED: "on a leash to the base, within a budget of pass@8: more area under pass@k than six rules with neither, on three bases",
+    LEASHED: "on a leash to the base, within a budget of it: more area under pass@k than six rules with neither, on three bases",
 }
 _WEAK = {
     "psr": "raised pass@1 by 6.0 points (3.3 to 8.7 over three seeds and problems) and lost 19.7 of pass@128 (10.9 to 28.5)",
