@@ -275,7 +275,7 @@ def _beside(config: RunConfig) -> dict[str, str]:
     named = ("settings", "reward", "emphasis", "token_weights", "controller_settings", "all_wrong_cap")
     own = {key: getattr(config.credit, key) for key in named}
     return {
-        f"credit.{key}": toml_value(value)
+        key: toml_value(value)
         for key, value in own.items()
         if value != fields[key].get_default(call_default_factory=True)
     }

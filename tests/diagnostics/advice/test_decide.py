@@ -309,31 +309,36 @@ def test_the_headline_names_the_k_of_the_run_files_own_budget(often):
 
 
 @pytest.mark.parametrize(
-    ("beside", "named"),
+    ("own", "beside", "named"),
     [
-        ({}, None),
+        ("nsr", {}, None),
         (
-            {
-                "credit.emphasis": '"focal"',
-                "credit.settings": "{ gamma = 2 }",
-                "credit.controller_settings": "{ x = 1 }",
-            },
-            None,
+            "nsr",
+            {"emphasis": '"focal"', "settings": "{ gamma = 2 }", "controller_settings": "{ x = 1 }"},
+            None,  # what belongs to a rule goes with it
         ),
-        ({"credit.all_wrong_cap": "0.3"}, "credit.all_wrong_cap=0.3 of the run file stays beside area"),
+        ("nsr", {"all_wrong_cap": "0.3"}, "credit.all_wrong_cap=0.3 of the run file stays beside area"),
         (
-            {"credit.emphasis": '"focal"', "credit.all_wrong_cap": "0.3"},
+            "area",
+            {"emphasis": '"focal"', "all_wrong_cap": "0.3"},
             'credit.emphasis="focal", credit.all_wrong_cap=0.3 of the run file stay beside area',
         ),
     ],
 )
-def test_what_stays_beside_the_rule_and_was_never_measured_is_named(beside, named, often):
-    own = "area" if named and "focal" in named else "nsr"  # what belongs to a rule goes with it
+def test_what_stays_beside_the_rule_and_was_never_measured_is_named(own, beside, named, often):
     texts = [one.text for one in advise(measured(), replace(often, rule=own, credit_rule=own, beside=beside)).findings]
-    assert [text for text in texts if "of the run file stay" in text] == [
-        text for text in texts if named is not None and text.startswith(named)
-    ]
-    assert any("of the run file stay" in text for text in texts) is (named is not None)
+    told = [text for text in texts if "of the run file stay" in text]
+    assert told == [text for text in texts if named is not None and text.startswith(named)]
+    assert bool(told) is (named is not None)
+
+
+@pytest.mark.parametrize("controller", ["constant", "share", "linear"])
+def test_the_weights_of_the_signs_do_not_stay_under_share(controller, lab):
+    plan = replace(lab, credit_rule="maxrl", controller=controller, beside={"controller_settings": "{ x = 1 }"})
+    kinds = [measured(0.5, 0.95, name="easy"), measured(0.02, 0.2, name="hard")]
+    advice = advise(measured(0.49, 0.9), plan, kinds=kinds)
+    assert advice.rule == "share"
+    assert not [one.text for one in advice.findings if "of the run file stay" in one.text]
 
 
 @pytest.mark.parametrize(

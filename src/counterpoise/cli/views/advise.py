@@ -18,6 +18,7 @@ from counterpoise.config.describe import toml_value
 from counterpoise.diagnostics.advice.profile import Profile
 from counterpoise.diagnostics.advice.result import Choice, Status, Urgency
 from counterpoise.diagnostics.advice.screen import Screen
+from counterpoise.diagnostics.advice.settings import replaced_credit
 from counterpoise.diagnostics.explanation import Measured
 from counterpoise.jobs.advise import Advised
 from counterpoise.runfile import dump_config, parse_config
@@ -170,16 +171,15 @@ def followed(config: RunConfig, found: Advised, *, sizes: Sequence[Choice] = ())
     kept.get("run", {}).pop("name", None)
     changed = {choice.key: choice.value for choice in found.advice.choices}
     credit = config.credit
-    if changed.get("credit.rule", credit.rule) != credit.rule:
-        _drop(kept, "credit", "settings", "emphasis", "emphasis_settings")
+    rule = changed.get("credit.rule", credit.rule) != credit.rule
+    controller = changed.get("credit.controller", credit.controller) != credit.controller
+    constant = credit.controller == "constant"
+    _drop(kept, "credit", *replaced_credit(rule=rule, controller=controller, constant=constant))
+    if rule:
         kept.pop("critic", None)
         best_by = COLUMNS.get(config.checkpoint.best_by or "")
         if best_by is not None and best_by.critic:
             _drop(kept, "checkpoint", "best_by")
-        if credit.controller == "constant":  # weights of that rule's signs
-            _drop(kept, "credit", "controller_settings")
-    if changed.get("credit.controller", credit.controller) != credit.controller:
-        _drop(kept, "credit", "controller_settings")
     if "loss.kl_estimator" in changed:
         _drop(kept, "loss", "kl_clamp")
     typed = [f"{choice.key}={_typed(choice)}" for choice in (*found.advice.choices, *sizes)]

@@ -12,7 +12,7 @@ from counterpoise.diagnostics.advice.leash import LEASHED, ON_LEASH, fits_leash,
 from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.result import Advice, Choice, Finding, Regime, RuleVerdict, Status, Urgency
 from counterpoise.diagnostics.advice.rules import BALANCED, SHARE, balanced_rule, judge_rules, learns
-from counterpoise.diagnostics.advice.settings import fitting_group_size, fitting_rate, matching_lambda
+from counterpoise.diagnostics.advice.settings import fitting_group_size, fitting_rate, matching_lambda, replaced_credit
 from counterpoise.diagnostics.advice.stopping import budgeted_k, stopping_choices, stopping_findings
 from counterpoise.diagnostics.advice.thresholds import THRESHOLDS, Thresholds
 from counterpoise.diagnostics.reading import chance
@@ -176,15 +176,13 @@ def _own_rule(plan: Plan, rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
 
 def _kept(plan: Plan, rule: str) -> Iterator[Finding]:
     """What the run file says of the credit that stays with the recommended rule, and none of the runs behind the advice had."""
-    recommended = LEASHED if rule == LEASHED else BALANCED
-    dropped = (
-        set()
-        if plan.credit_rule == recommended
-        else {"credit.settings", "credit.emphasis", "credit.controller_settings"}
+    constant = plan.controller == "constant"
+    gone = replaced_credit(
+        rule=plan.credit_rule != (LEASHED if rule == LEASHED else BALANCED),
+        controller=rule == SHARE or not constant,
+        constant=constant,
     )
-    if plan.controller != "constant":  # it is replaced
-        dropped.add("credit.controller_settings")
-    beside = [f"{key}={value}" for key, value in plan.beside.items() if key not in dropped]
+    beside = [f"credit.{key}={value}" for key, value in plan.beside.items() if key not in gone]
     if beside:
         yield Finding(
             level=Urgency.NOTE,

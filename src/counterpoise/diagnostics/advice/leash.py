@@ -24,8 +24,8 @@ LEASH: Final[Mapping[str, tuple[float | str, str]]] = {
 ON_LEASH: Final = Finding(
     level=Urgency.NOTE,
     text=f"On the leash and under guard narrowing that finishes, {LEASHED} (lab, three bases, fourteen cells, three seeds) has 6.1 "
-    "[4.4, 7.8] more area under pass@k than maxrl, 0.3 [-0.3, 1.0] more pass@1 than it and 0.7 [0.4, 1.0] less than psr; of six"
-    " rules with neither none has more area in any cell, and the most that one has more at pass@1 is 2.3 [1.9, 2.7]. The rule "
+    "[4.4, 7.8] more area under pass@k than maxrl, 0.3 [-0.3, 1.0] more pass@1 than it and 0.7 [0.4, 1.0] less than psr; of six "
+    "rules with neither none has more area in any cell, and the most that one has more at pass@1 is 2.3 [1.9, 2.7]. The rule "
     "on it decides little: on 200 problems of the three bases maxrl has 0.7 [0.1, 1.3] more area and 0.3 [0.2, 0.4] less "
     "pass@1, and grpo is not told apart; where problems are seen seldom it exchanges more: on all of the strong base grpo has "
     "1.5 [1.3, 1.7] more pass@1 and 1.7 [1.3, 2.1] less area. There the leash's pass@1 is pace: at twice the rate it has 1.4 "
@@ -34,8 +34,8 @@ ON_LEASH: Final = Finding(
     "those of lab:paths, which has many ways to an answer (+4.3 [3.7, 4.9]); on the strong base the leash adds nothing (-0.2 "
     "[-1.1, 0.8]), and loss.kl=0 leaves it away (for maxrl within the budget, from which area within it is not told apart). It "
     "reads the base once more for every response, and holds a second copy of the weights unless adapters are trained. Where "
-    "training still gains much it is slower: on lengths of lab:graded pass@1 is 3.7 [1.2, 6.2] below psr's after 60 steps. On a"
-    " language model area learned on it as fast as without, nsr half as fast, and psr and grpo kept the curves that they lost "
+    "training still gains much it is slower: on lengths of lab:graded pass@1 is 3.7 [1.2, 6.2] below psr's after 60 steps. On a "
+    "language model area learned on it as fast as without, nsr half as fast, and psr and grpo kept the curves that they lost "
     "without (SmolLM2-135M, 40 steps, one seed, no guard).",
 )
 """What the leash within a budget was worth."""

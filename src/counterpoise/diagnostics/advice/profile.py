@@ -178,4 +178,4 @@ class Plan:
     leashed: bool = False
     """Whether that KL is the one that was measured beside the guard (`leash`)."""
     beside: Mapping[str, str] = field(default_factory=dict)
-    """What else the run file says of how a rule's credit is weighed, by key, e.g. `credit.emphasis`: what no run behind the advice had."""
+    """What else the run file says of how credit is weighed, by key of `credit`, e.g. `emphasis`: what no run behind the advice had."""

@@ -7,7 +7,7 @@ import math
 from counterpoise.diagnostics.advice.profile import Plan, Profile
 from counterpoise.diagnostics.advice.thresholds import Thresholds
 
-__all__ = ["fitting_group_size", "fitting_rate", "matching_lambda", "rate_is_high"]
+__all__ = ["fitting_group_size", "fitting_rate", "matching_lambda", "rate_is_high", "replaced_credit"]
 
 
 def fitting_rate(parameters: int, thresholds: Thresholds) -> float:
@@ -51,3 +51,15 @@ def matching_lambda(pass_rate: float, rho: float) -> float:
     The inverse of `rho = lambda p / (lambda p + 1 - p)`, for right and wrong responses of equal length.
     """
     return rho / (1.0 - rho) * (1.0 - pass_rate) / pass_rate
+
+
+def replaced_credit(*, rule: bool, controller: bool, constant: bool) -> set[str]:
+    """The keys of `credit` that go with a rule or a controller.
+
+    Args:
+        rule: the rule is replaced: its settings and emphasis go.
+        controller: the controller is replaced, or what it is set to: its settings go.
+        constant: the weights of the signs stand still, and so are the rule's own.
+    """
+    gone = {"settings", "emphasis", "emphasis_settings"} if rule else set[str]()
+    return gone | {"controller_settings"} if controller or (rule and constant) else gone
