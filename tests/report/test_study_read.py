@@ -11,6 +11,7 @@ from counterpoise.evaluation.statistics.cells import measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.evaluation.statistics.differences import MeasuredStudy, arm_differences
 from counterpoise.report.study_merge import merged_study
+from counterpoise.report.study_notes import OF_SEVERAL_TABLES
 from counterpoise.report.study_page import study_page
 from counterpoise.report.study_read import read_study_csv
 from counterpoise.report.study_table import write_study_csv
@@ -99,7 +100,7 @@ def test_other_places_and_arms_come_from_other_tables(table):
     assert "–" in study_page(study, title="t")
 
 
-def test_seeds_of_two_tables_have_a_mean_and_the_longest_interval_that_their_own_allow(table):
+def test_seeds_of_two_tables_have_a_mean_and_the_longest_interval_that_their_own_allow(table, tmp_path):
     study = merged_study([table("a.csv", *bases(), *runs([0])), table("b.csv", *bases(), *runs([1, 2]))])
     merged, whole = by_key(study), by_key(measured(*bases(), *runs()))
     for against in ("base", "sharpened"):
@@ -109,7 +110,10 @@ def test_seeds_of_two_tables_have_a_mean_and_the_longest_interval_that_their_own
             assert point.estimate == pytest.approx(exact.estimate) and point.by_seed == pytest.approx(exact.by_seed)
             assert point.high - point.low > 0.95 * (exact.high - exact.low) > 0
     assert math.isnan(merged["psr", "nsr", 5, "true"].points[0].high)
-    assert "where the seeds of an arm come from several tables" in study.notes[0]
+    assert OF_SEVERAL_TABLES in study.notes
+    write_study_csv(study, tmp_path / "merged.csv")
+    assert OF_SEVERAL_TABLES in merged_study([read_study_csv(tmp_path / "merged.csv")]).notes
+    assert OF_SEVERAL_TABLES not in merged_study([table("whole.csv", *bases(), *runs())]).notes
 
 
 def test_a_base_drawn_again_under_another_seed_is_the_same_base(table):

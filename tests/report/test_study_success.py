@@ -8,7 +8,7 @@ import pytest
 from counterpoise.evaluation.statistics.cells import CellPoint
 from counterpoise.evaluation.statistics.differences import MeasuredStudy
 from counterpoise.evaluation.statistics.seeds import SeededInterval
-from counterpoise.report.study_merge import OF_SEVERAL_TABLES
+from counterpoise.report.study_notes import OF_SEVERAL_TABLES
 from counterpoise.report.study_success import at_training_success
 
 KS = (1, 2, 4)

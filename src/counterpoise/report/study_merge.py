@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import combinations
 
 from counterpoise.errors import DataError
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
@@ -20,19 +19,14 @@ from counterpoise.evaluation.statistics.differences import (
     turned,
 )
 from counterpoise.evaluation.statistics.ended import carried_on
-from counterpoise.evaluation.statistics.places import place_text
+from counterpoise.evaluation.statistics.places import named_place
 from counterpoise.evaluation.statistics.redraws import redrawn
 from counterpoise.evaluation.statistics.seeds import SeededInterval
+from counterpoise.report.study_notes import table_notes
 from counterpoise.report.study_read import StoredTable
 from counterpoise.text import counted
 
-__all__ = ["OF_SEVERAL_TABLES", "merged_study", "stored_differences"]
-
-OF_SEVERAL_TABLES = (
-    "where the seeds of an arm come from several tables, its interval takes the spread over problems at its largest, and what it differs "
-    "by from another arm has none"
-)
-"""A note on the intervals of a merged study."""
+__all__ = ["merged_study", "stored_differences"]
 
 _OF_TWO_DRAWS = "runs that two tables have are compared in each with another draw of their base: one of them is taken, whatever the order"
 
@@ -73,7 +67,7 @@ def merged_study(tables: Sequence[StoredTable]) -> MeasuredStudy:
         cells=tuple(cells),
         differences=tuple(stored_differences(cells, tables, confidence)),
         confidence=confidence,
-        notes=(*dict.fromkeys(notes), *_unlike(tables), *_missing(cells, tables)),
+        notes=(*dict.fromkeys(notes), *table_notes(cells, tables)),
     )
 
 
@@ -166,8 +160,8 @@ def _check_bases(tables: Sequence[StoredTable], bases: Sequence[CellPoint]) -> N
 
 def _another(where: str, arm: str, place: GridPlace) -> str:
     return (
-        f"{where} another {arm} in {_named(place)}: they are not tables of one study, or of so few rollouts that a base drawn again cannot "
-        "be told from another one"
+        f"{where} another {arm} in {named_place(*place)}: they are not tables of one study, or of so few rollouts that a base drawn again "
+        "cannot be told from another one"
     )
 
 
@@ -183,7 +177,7 @@ def _taken(key: _Arm, sources: Sequence[tuple[StoredTable, list[CellPoint]]]) ->
             for other, there, many in filter(None, [taken.get((cell.seed, cell.step))])
             if not same_curve(cell, there)
         ]
-        where = f"{key[1]} in {_named(key[0])}"
+        where = f"{key[1]} in {named_place(*key[0])}"
         if clashes:
             other, many = clashes[0]
             if many == _seeds(cells):
@@ -331,49 +325,6 @@ def _filled(
     )
 
 
-def _missing(cells: Sequence[CellPoint], tables: Sequence[StoredTable]) -> Iterator[str]:
-    older = [str(table.path) for table in tables if table.confidence is None]
-    if older:
-        yield (
-            f"{', '.join(older)} was written by an earlier release, without the level of its intervals (95% is taken) or intervals "
-            "over seeds and between arms"
-        )
-    together = [_arms_over_seeds(table.cells) for table in tables]
-    if any(not any(seeds <= own.get(arm, set()) for own in together) for arm, seeds in _arms_over_seeds(cells).items()):
-        yield OF_SEVERAL_TABLES
-
-
-def _unlike(tables: Sequence[StoredTable]) -> Iterator[str]:
-    """Where two tables saw the problems of one place differently often by the first step they share: they may be of other settings."""
-    for first, second in combinations(tables, 2):
-        one, other = _seen(first), _seen(second)
-        for place in one.keys() & other.keys():
-            step = min(one[place].keys() & other[place].keys(), default=None)
-            if step is None or one[place][step] & other[place][step]:
-                continue
-            times = " and ".join(
-                f"{min(seen[place][step]):.3g} times in {table.path}" for seen, table in ((one, first), (other, second))
-            )
-            yield f"after step {step} problems of {_named(place)} were seen {times}: were they trained alike?"
-            return
-
-
-def _seen(table: StoredTable) -> dict[GridPlace, dict[int, set[float]]]:
-    found: dict[GridPlace, dict[int, set[float]]] = {}
-    for cell in table.cells:
-        if cell.seed is not None and "rollouts_per_problem" in cell.trained:
-            found.setdefault(place_of(cell), {}).setdefault(cell.step, set()).add(cell.trained["rollouts_per_problem"])
-    return found
-
-
-def _arms_over_seeds(cells: Sequence[CellPoint]) -> dict[_Arm, set[int]]:
-    found: dict[_Arm, set[int]] = {}
-    for cell in cells:
-        if cell.seed is not None:
-            found.setdefault((place_of(cell), cell.arm), set()).add(cell.seed)
-    return found
-
-
 def _level(table: StoredTable) -> float:
     return 0.95 if table.confidence is None else table.confidence
 
@@ -389,8 +340,3 @@ def _curve(cell: CellPoint) -> list[float]:
 def _own_base(cell: CellPoint) -> list[float]:
     """pass@k and area of the base that a run is compared with; empty where no difference from it is known."""
     return [point.estimate - less.estimate for point, less in zip(cell.points, cell.less.get(BASE, ()), strict=False)]
-
-
-def _named(place: GridPlace) -> str:
-    bed, axes = place
-    return ", ".join(filter(None, [bed, place_text(dict(axes))])) or "the study"

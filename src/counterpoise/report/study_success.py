@@ -11,7 +11,8 @@ from counterpoise.evaluation.statistics.cells import CellPoint
 from counterpoise.evaluation.statistics.differences import GridPlace, MeasuredStudy, place_of
 from counterpoise.evaluation.statistics.levels import find_level
 from counterpoise.evaluation.statistics.seeds import SeededInterval
-from counterpoise.report.study_merge import OF_SEVERAL_TABLES, stored_differences
+from counterpoise.report.study_merge import stored_differences
+from counterpoise.report.study_notes import OF_SEVERAL_TABLES
 
 __all__ = ["at_training_success"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["axis_text", "place_text"]
+__all__ = ["axis_text", "named_place", "place_text"]
 
 
 def axis_text(value: object) -> str:
@@ -16,3 +16,8 @@ def axis_text(value: object) -> str:
 def place_text(axes: Mapping[str, Any]) -> str:
     """Values of the axes in words, `tasks.max_train=200`; empty without an axis."""
     return ", ".join(f"{key}={axis_text(value)}" for key, value in axes.items())
+
+
+def named_place(bed: str, axes: Iterable[tuple[str, Any]]) -> str:
+    """A cell of a grid in words, `paths, tasks.max_train=200`; `the study` where there is but one."""
+    return ", ".join(filter(None, [bed, place_text(dict(axes))])) or "the study"
