@@ -30,7 +30,7 @@ ON_LEASH: Final = Finding(
     "pass@1, and grpo is not told apart; where problems are seen seldom it exchanges more: on all of the strong base grpo has "
     "1.5 [1.3, 1.7] more pass@1 and 1.7 [1.3, 2.1] less area. There the leash's pass@1 is pace: at twice the rate it has 1.4 "
     "[0.2, 2.5] more for 0.1 [0.0, 0.2] of area and is not told apart from the best rule at either; on the weak base and "
-    "lab:paths that gains nothing (one seed). It is 1.9 [1.0, 2.8] of area above area with the guard alone (ten cells), by "
+    "lab:paths that gains nothing. It is 1.9 [1.0, 2.8] of area above area with the guard alone (ten cells), by "
     "those of lab:paths, which has many ways to an answer (+4.3 [3.7, 4.9]); on the strong base the leash adds nothing (-0.2 "
     "[-1.1, 0.8]), and loss.kl=0 leaves it away (for maxrl within the budget, from which area within it is not told apart). It "
     "reads the base once more for every response, and holds a second copy of the weights unless adapters are trained. Where "
