@@ -56,6 +56,22 @@ def test_it_draws_without_errors_requests_or_shifts(open_page, five):
     WebDriverWait(browser, 10).until(lambda b: b.execute_script("return window.shifts") > 0.01)
 
 
+@pytest.mark.parametrize("width", [360, 700, 1280])
+def test_nothing_moves_while_the_page_is_still_being_read(open_page, five, width):
+    browser = open_page(five, width=width, height=740)
+    awaited = "return !!document.querySelector(document.querySelector('link[rel=expect]').getAttribute('href'))"
+    assert browser.execute_script(awaited)
+    # A slow machine may paint when only three of five cards are there, no scroll bar and no button yet.
+    places = "return [...document.querySelectorAll('h1, .card')].slice(0, 4).map((e) => JSON.stringify(e.getBoundingClientRect()))"
+    whole = browser.execute_script(places)
+    browser.execute_script(
+        "document.querySelectorAll('.card').forEach((card, i) => { if (i > 2) card.remove(); });"
+        "document.querySelectorAll('main, footer').forEach((part) => part.remove());"
+        "document.querySelector('.theme').hidden = true;"
+    )
+    assert browser.execute_script(places) == whole
+
+
 @pytest.mark.parametrize("width", [320, 360, 414, 1280])
 def test_no_page_scrolls_sideways(open_page, five, width):
     browser = open_page(five, width=width, height=740)
