@@ -79,6 +79,10 @@ class LossConfig(Section):
     """Bound of a token's k3 estimate in nats, value and gradient (10 in the source paper's code and in verl); None is k3 itself."""
     kl_focus: NonNegative = 0.0
     """Exponent g of a row's share of the KL term, (1 - p)^g with p its group's share right; 0 holds all prompts alike."""
+    kl_evidence: Count = 0
+    """Responses of the base to each training problem, drawn before the first step: prompts with `kl_enough` right ones have no KL term."""
+    kl_enough: Positive = 1
+    """Right ones of `kl_evidence` from which on a prompt is not held to the base."""
     entropy: NonNegative = 0.0
     """Coefficient of the entropy bonus; 0 is off."""
 
@@ -91,4 +95,13 @@ class LossConfig(Section):
             )
         if self.kl_focus and not self.kl:
             raise ValueError(f"kl_focus={self.kl_focus:g} weighs the KL term, and kl=0 has none; set kl, or kl_focus=0")
+        if self.kl_evidence and not self.kl:
+            raise ValueError(
+                f"kl_evidence={self.kl_evidence} says which prompts the KL term holds, and kl=0 has none; set kl, or kl_evidence=0"
+            )
+        if self.kl_enough > max(1, self.kl_evidence):
+            raise ValueError(
+                f"kl_enough={self.kl_enough} right answers cannot be among kl_evidence={self.kl_evidence} responses; "
+                "set kl_evidence to as many or more"
+            )
         return self

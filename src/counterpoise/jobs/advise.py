@@ -289,7 +289,8 @@ def _own_kl(config: RunConfig) -> float | None:
 
 def _is_leashed(config: RunConfig) -> bool:
     """Whether it has the leash that was measured, all of it."""
-    return not config.loss.kl_focus and all(attrgetter(key)(config) == value for key, (value, _) in LEASH.items())
+    by_problem = config.loss.kl_focus or config.loss.kl_evidence
+    return not by_problem and all(attrgetter(key)(config) == value for key, (value, _) in LEASH.items())
 
 
 def _held_out(config: RunConfig) -> int:

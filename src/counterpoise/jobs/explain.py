@@ -68,6 +68,11 @@ def explain(
     say = on_progress or (lambda done, total, text: None)
     total = 3 + 2 * len(request.rules)
     note = say_line or (lambda line: None)
+    if config.loss.kl_evidence:
+        raise UsageError(
+            "explain draws nothing of the base, so it cannot tell the prompts that loss.kl_evidence frees; "
+            "add loss.kl_evidence=0 loss.kl_enough=1"
+        )
     use_threads(config.run.threads)
     config = with_precision(config, own_device())
     rules = {rule: one_step(config, rule) for rule in request.rules}

@@ -1,6 +1,6 @@
 """One run on disk: its resolved configuration, metrics, events, checkpoints and evaluations.
 
-runs/NAME/config.toml  identity.json  metrics.jsonl  samples.jsonl  anchors.jsonl  events.jsonl  ended.json
+runs/NAME/config.toml  identity.json  metrics.jsonl  samples.jsonl  anchors.jsonl  base_evidence.jsonl  events.jsonl  ended.json
           checkpoints/step-…/  evaluation/step-…/  refused/step-….pt
           evaluation-t0.6-p0.95/step-…/            measured again at another sampling
 """
@@ -318,6 +318,11 @@ class RunDirectory:
     def anchors(self) -> Path:
         """File of the base's responses that later policies are measured on."""
         return self.path / "anchors.jsonl"
+
+    @property
+    def base_evidence(self) -> Path:
+        """File of the base's right answers to each training problem."""
+        return self.path / "base_evidence.jsonl"
 
     def evaluation(self, step: int) -> Path:
         """Directory of the evaluation store of one step."""

@@ -36,6 +36,9 @@ def launched(configure, tmp_path, python):
     config = configure(
         *looks,
         "credit.token_weights=entropy_top",  # whose threshold is taken over both
+        "loss.kl=0.01",
+        "loss.kl_evidence=2",
+        "tasks.max_train=5",  # a block of four prompts for both, and one of one, which leaves the second process without any
         "learner.steps=2",
         "checkpoint.every_steps=0",
         "evaluation.before=true",
@@ -80,6 +83,7 @@ def test_two_processes_make_one_run_that_one_process_can_continue(launched):
     # before its first update the policy is the base: over the anchors of both processes one is the other with its sign changed
     assert records[0]["anchor_kl"] == pytest.approx(-records[0]["log_prob_change_anchor"], abs=1e-6)
     assert len(_lines(whole / "anchors.jsonl")) == 3
+    assert len({record["problem_id"] for record in _lines(whole / "base_evidence.jsonl")}) == 5
     samples = _lines(whole / "samples.jsonl")
     assert {sample["step"] for sample in samples} == {1, 2}
     assert all(1 <= sum(sample["step"] == step for sample in samples) <= 5 for step in (1, 2))

@@ -56,7 +56,15 @@ def critic_settings(config: RunConfig) -> LearnerSettings:
     )
 
 
-def kl_weights(config: RunConfig, batch: Batch, rows: torch.Tensor) -> torch.Tensor | None:
-    """(M,) how strongly each of the rows, (M,) int64 of a step's whole groups, is held to the base (`loss.kl_focus`); None: all alike."""
+def kl_weights(
+    config: RunConfig, batch: Batch, rows: torch.Tensor, *, held: torch.Tensor | None = None
+) -> torch.Tensor | None:
+    """(M,) how strongly each of the rows, (M,) int64 of a step's whole groups, is held to the base; None: all alike.
+
+    The product of `loss.kl_focus`' weights and `held` (N,), what the base's own responses say of the prompts (`loss.kl_evidence`).
+    """
     focus = config.loss.kl_focus
-    return anchor_weights(batch, focus)[rows] if focus else None
+    weights = anchor_weights(batch, focus) if focus else None
+    if held is not None:
+        weights = held if weights is None else weights * held
+    return None if weights is None else weights[rows]

@@ -15,6 +15,7 @@ from counterpoise.build.judge import judge_of
 from counterpoise.build.problems import Problems
 from counterpoise.diagnostics.guards.supervisor import Supervisor
 from counterpoise.engines.local.assemble import Assembly, assemble, make_pipeline, with_base
+from counterpoise.engines.local.base_evidence import BaseEvidence
 from counterpoise.engines.local.best import score_by
 from counterpoise.engines.local.diagnose import Diagnose, UpdateMeasures, saved_tokens
 from counterpoise.engines.local.evaluation import evaluate_policy
@@ -126,6 +127,9 @@ class _Run:
             self.config, self.assembly, self.sampler, judge, guarded(self.assembly.credit, guards)
         )
         self.held_out = HeldOut(guards, self.config, self.pipeline, self.assembly.test, self._prompts)
+        self.evidence = BaseEvidence(
+            self.config, self.pipeline, self.assembly.train, self._prompts, path=run.base_evidence
+        )
         prove_measured(run, ready, begun=checkpoint is not None)
         if checkpoint is not None:
             self.guards.load_state_dict(self.saves.load(checkpoint))
@@ -155,6 +159,8 @@ class _Run:
             self.observer.said(line)
         self._say_all([*self.assembly.notices, *self.remarks])
         base = self._evaluate(0) if config.evaluation.before and self.step == 0 else self._earlier(0)
+        if (evidence := self.evidence.draw(step=self.step, on_block=self._drawing)) is not None:
+            self._say(evidence)
         self.trackers.begin(config)
         self.observer.started(path=str(self.run.path), first_step=self.step, steps=config.learner.steps)
         if config.guards.act and not self.step:
@@ -298,7 +304,9 @@ class _Run:
                     batch.scored,
                     batch.group_ids.numpy(),
                     trained=trained,
-                    kl_weights=kl_weights(self.config, experience.batch, rows),
+                    kl_weights=kl_weights(
+                        self.config, experience.batch, rows, held=self.evidence.weights(experience.prompts)
+                    ),
                     seed=stream(self.config.run.seed, "update", index),
                     measure_signs=self.diagnose.due(index),
                     observe=measures.tokens,
@@ -355,6 +363,10 @@ class _Run:
     def _earlier(self, step: int) -> EvaluationResult | None:
         path = self.run.evaluation(step)
         return on_main(lambda: EvaluationResult.load(path) if (path / "passk.json").is_file() else None)
+
+    def _drawing(self, done: int, total: int) -> None:
+        self.observer.evaluating("base on training problems", done, total)
+        self._stop_if_wanted({})
 
     def _stop_if_wanted(self, record: Mapping[str, float]) -> None:
         if not anywhere(self.interrupt.check()):

@@ -308,6 +308,10 @@ TABLE: Final[Table] = {
     "loss.kl_estimator": carried("loss.kl"),
     "loss.kl_clamp": carried("loss.kl"),
     "loss.kl_focus": only("TRL weighs the KL of all rows alike; set loss.kl_focus=0, or train with the local engine"),
+    "loss.kl_evidence": only(
+        "TRL weighs the KL of all rows alike; set loss.kl_evidence=0, or train with the local engine"
+    ),
+    "loss.kl_enough": carried("loss.kl_evidence"),
     "loss.entropy": to("entropy_coef"),
     "learner.steps": by(_steps),
     "learner.learning_rate": to("learning_rate"),

@@ -92,6 +92,10 @@ TABLE: Final[Table] = {
     "loss.kl_estimator": carried("loss.kl"),
     "loss.kl_clamp": by(credit_options.kl_clamp),
     "loss.kl_focus": only("verl weighs the KL of all rows alike; set loss.kl_focus=0, or train with the local engine"),
+    "loss.kl_evidence": only(
+        "verl weighs the KL of all rows alike; set loss.kl_evidence=0, or train with the local engine"
+    ),
+    "loss.kl_enough": carried("loss.kl_evidence"),
     "loss.entropy": to(f"{ACTOR}.entropy_coeff"),
     "learner.steps": by(options.steps),
     "learner.learning_rate": to(f"{ACTOR}.optim.lr"),

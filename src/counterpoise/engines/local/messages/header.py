@@ -35,7 +35,9 @@ def header(run: RunDirectory, ready: Ready, guards: Supervisor, accelerator: Acc
     test = f"{len(chosen):,} of {counted(len(assembly.test), 'test problem')}" if chosen else "no test problems"
     verifiers = sorted({problem.verifier for problem in (*assembly.train, *chosen)})
     held_out = draws_to_come(guards, config, assembly.test, step=step)
-    to_come = f"{_to_come(config, step, len(chosen))}{_guarding(*held_out)}"
+    to_come = (
+        f"{_to_come(config, step, len(chosen))}{_evidence(config, step, len(assembly.train))}{_guarding(*held_out)}"
+    )
     if guards.finished is not None:
         to_come = "no step: the guards of the run have ended it"
         if config.evaluation.after and chosen and not is_evaluated(run, step, len(chosen)):
@@ -100,6 +102,14 @@ def _drawn(config: RunConfig, problems: int, *, times: int = 1) -> str:
     """What evaluations draw."""
     n = config.evaluation.n
     return f" of {counted(problems, 'problem')} x {n} = {counted(times * problems * n, 'rollout')}"
+
+
+def _evidence(config: RunConfig, step: int, problems: int) -> str:
+    """What `loss.kl_evidence` draws of the base before the first step."""
+    n = config.loss.kl_evidence
+    if step or not n:
+        return ""
+    return f"; the base {counted(problems, 'training problem')} x {n} = {counted(problems * n, 'rollout')}"
 
 
 def _guarding(times: int, problems: int, n: int) -> str:

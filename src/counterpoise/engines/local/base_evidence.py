@@ -1,0 +1,124 @@
+"""What the base makes of each training problem: with enough right answers of its own a prompt is not held to it (`loss.kl_evidence`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from counterpoise.config import RunConfig
+from counterpoise.errors import StoreError
+from counterpoise.files import append_json_lines, read_json_lines
+from counterpoise.pipeline import Pipeline
+from counterpoise.processes import on_main
+from counterpoise.streams import stream
+from counterpoise.text import counted
+from counterpoise.types import Problem, Prompt, StopReason
+
+__all__ = ["BaseEvidence"]
+
+
+class BaseEvidence:
+    """Right answers among `loss.kl_evidence` responses of the base to each training problem, drawn before the first step and kept.
+
+    `weights` gives a prompt's KL term the factor `1[right < loss.kl_enough]`: what the base's own responses show to be within its reach
+    is trained freely, the rest is held to the base. Source: per-problem base anchoring (arXiv 2607.20543), as its abstract and public
+    readings of it tell it; those name 8 responses and 1 right one.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        pipeline: Pipeline,
+        problems: Sequence[Problem],
+        prompts: Callable[[Sequence[Problem]], Sequence[Prompt]],
+        *,
+        path: Path,
+    ) -> None:
+        """`problems` are those of training, `prompts` renders them, `path` is where the counts are kept."""
+        self._n, self._enough = config.loss.kl_evidence, config.loss.kl_enough
+        self._block, self._seed = config.rollout.prompts_per_step, config.run.seed
+        self._pipeline, self._problems, self._prompts, self._path = pipeline, problems, prompts, path
+        self._right: dict[str, int] = {}
+
+    def draw(self, *, step: int, on_block: Callable[[int, int], None]) -> str | None:
+        """Have the counts of all problems: read, or drawn block by block and kept; what they say, or None where none are asked for.
+
+        Every process must call it. A run that is killed in between draws only what is missing, on the same streams.
+
+        Args:
+            step: steps that the run has behind it; only before the first is the policy the base.
+            on_block: called with the responses drawn so far and all there will be, after each block.
+
+        Raises:
+            StoreError: counts are missing and the policy is not the base any more; or they cannot be written.
+        """
+        if not self._n:
+            return None
+        self._right = on_main(self._read)
+        blocks = range(0, len(self._problems), self._block)
+        for index, first in enumerate(blocks):
+            block = self._problems[first : first + self._block]
+            if all(problem.problem_id in self._right for problem in block):
+                continue
+            if step:
+                missing = sum(problem.problem_id not in self._right for problem in self._problems)
+                raise StoreError(
+                    f"{self._path} lacks {missing} of {counted(len(self._problems), 'training problem')}, and the base that drew for it is "
+                    "gone after the first step; put the file back, or begin the run anew under another run.name"
+                )
+            self._draw_block(block, index)
+            on_block(min(first + self._block, len(self._problems)) * self._n, len(self._problems) * self._n)
+        return self._said()
+
+    def weights(self, prompts: Sequence[Prompt]) -> torch.Tensor | None:
+        """(N,) float32, 1 for each rollout whose prompt is held to the base and 0 for the others; None where no counts are asked for."""
+        if not self._n:
+            return None
+        return torch.tensor([float(self._right[prompt.problem.problem_id] < self._enough) for prompt in prompts])
+
+    def _draw_block(self, block: Sequence[Problem], index: int) -> None:
+        pipeline, world = self._pipeline, self._pipeline.world
+        prompts = self._prompts(block)[world.rank :: world.size]
+        groups = pipeline.sampler.sample(
+            prompts,
+            group_size=self._n,
+            settings=pipeline.settings,
+            seed=stream(self._seed, "base_evidence", index, world.rank),
+        )
+        asked = [(prompt, rollout) for prompt, group in zip(prompts, groups, strict=True) for rollout in group]
+        verdicts = pipeline.verify(
+            [prompt.problem for prompt, _ in asked],
+            [prompt.judged(rollout.text) for prompt, rollout in asked],
+            [rollout.stop_reason is StopReason.LENGTH for _, rollout in asked],
+        )
+        rows = [verdicts[at : at + self._n] for at in range(0, len(verdicts), self._n)]
+        own = [
+            (prompt.problem.problem_id, sum(verdict.correct for verdict in row))
+            for prompt, row in zip(prompts, rows, strict=True)
+        ]
+        found = world.gather(own)
+        kept = [{"problem_id": name, "drawn": self._n, "right": right} for name, right in found]
+        on_main(lambda: append_json_lines(self._path, kept))
+        self._right |= dict(found)
+
+    def _read(self) -> dict[str, int]:
+        """Counts that were kept; lines that are damaged or of another number of responses count as missing."""
+        if not self._path.is_file():
+            return {}
+        kept = read_json_lines(self._path, on_damage=lambda damage: None)
+        return {record["problem_id"]: record["right"] for record in kept if self._is_whole(record)}
+
+    def _is_whole(self, record: Mapping[str, Any]) -> bool:
+        right = record.get("right")
+        whole = isinstance(record.get("problem_id"), str) and record.get("drawn") == self._n
+        return whole and type(right) is int and 0 <= right <= self._n
+
+    def _said(self) -> str:
+        held = sum(self._right[problem.problem_id] < self._enough for problem in self._problems)
+        return (
+            f"loss.kl holds {held} of {counted(len(self._problems), 'training problem')}: the base gave them fewer than "
+            f"{counted(self._enough, 'right answer')} in {self._n}; the others move freely"
+        )
