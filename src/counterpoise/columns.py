@@ -167,7 +167,7 @@ _COLUMNS: Final = (
     *_row("ratio_minus_p01 ratio_minus_p50 ratio_minus_p99 ratio_minus_max", "ratio", "over tokens pushed down", lines=_RATIOS),
     *_row("clipped_plus clipped_minus", "share", "of those tokens, where the loss clips", lines=_UP_DOWN),
     *_row("approx_kl", "nats per token", "mean per token of `r - 1 - log r` with `r` that ratio", lines="from the sampling policy"),
-    *_row("kl_reference", "nats per token", "per token, to the base, whatever `loss.kl_focus` weighs; with `loss.kl`",
+    *_row("kl_reference", "nats per token", "per token, to the base, whatever `loss.kl_focus` and `loss.kl_evidence` weigh; with `loss.kl`",
         lines="from the base"),
     *_row("entropy_bonus", "nats per token", "per token, as the bonus reads it; with `loss.entropy`"),
     *_row("entropy entropy_plus entropy_minus", "nats per token",

@@ -24,8 +24,8 @@ class BaseEvidence:
     """Right answers among `loss.kl_evidence` responses of the base to each training problem, drawn before the first step and kept.
 
     `weights` gives a prompt's KL term the factor `1[right < loss.kl_enough]`: what the base's own responses show to be within its reach
-    is trained freely, the rest is held to the base. Source: per-problem base anchoring (arXiv 2607.20543), as its abstract and public
-    readings of it tell it; those name 8 responses and 1 right one.
+    is trained freely, the rest is held to the base. Source: per-problem base anchoring (arXiv 2607.20543), as its abstract and two public
+    readings tell it (8 responses; one of them: 1 right one is enough); the paper's own text was not at hand.
     """
 
     def __init__(
