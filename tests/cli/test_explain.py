@@ -194,7 +194,14 @@ def test_a_target_that_is_nothing(refused, tmp_path, tiny_policy):
     )
     refused("explain", f"{tmp_path}@3", says="@ chooses a step of a run")
     refused("explain", tiny_policy, says="is a model, so a task is needed: --task countdown")
-    refused("explain", tiny_policy, *SMALL, "loss.kl=0.1", "loss.kl_evidence=8", says="add loss.kl_evidence=0 loss.kl_enough=1")
+    refused(
+        "explain",
+        tiny_policy,
+        *SMALL,
+        "loss.kl=0.1",
+        "loss.kl_evidence=8",
+        says="add loss.kl_evidence=0 loss.kl_enough=1",
+    )
 
 
 def test_right_responses_are_shown_by_kind_where_the_task_has_kinds(command, answer):

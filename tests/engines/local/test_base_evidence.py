@@ -76,6 +76,14 @@ def test_it_multiplies_with_the_focus_on_what_the_policy_does_not_solve(configur
     assert _same(_policy(run), _policy(plain))
 
 
+def test_under_the_placebo_the_leash_reads_the_coin_as_credit_does(configure, right_from):
+    right_from(4)  # none
+    coins = ("credit.reward=random", "credit.reward_settings.probability=1.0")
+    run = RunDirectory.create(configure(*LEASH, *coins, "loss.kl_evidence=4", "learner.steps=1"))
+    train(run)
+    assert {record["right"] for record in _kept(run)} == {4}
+
+
 class _Stops(Silent):
     """Ctrl-C after the first block of the base's responses."""
 

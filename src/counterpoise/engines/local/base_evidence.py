@@ -82,22 +82,20 @@ class BaseEvidence:
     def _draw_block(self, block: Sequence[Problem], index: int) -> None:
         pipeline, world = self._pipeline, self._pipeline.world
         prompts = self._prompts(block)[world.rank :: world.size]
-        groups = pipeline.sampler.sample(
-            prompts,
-            group_size=self._n,
-            settings=pipeline.settings,
-            seed=stream(self._seed, "base_evidence", index, world.rank),
-        )
+        seed = stream(self._seed, "base_evidence", index, world.rank)
+        groups = pipeline.sampler.sample(prompts, group_size=self._n, settings=pipeline.settings, seed=seed)
         asked = [(prompt, rollout) for prompt, group in zip(prompts, groups, strict=True) for rollout in group]
         verdicts = pipeline.verify(
             [prompt.problem for prompt, _ in asked],
             [prompt.judged(rollout.text) for prompt, rollout in asked],
             [rollout.stop_reason is StopReason.LENGTH for _, rollout in asked],
         )
-        rows = [verdicts[at : at + self._n] for at in range(0, len(verdicts), self._n)]
+        right = [verdict.correct for verdict in verdicts]
+        if pipeline.placebo is not None:  # whose credit reads coins: the leash must not read verdicts
+            right = [coin.value > 0 for coin in pipeline.placebo.draw(verdicts, seed=seed, world=world)]
         own = [
-            (prompt.problem.problem_id, sum(verdict.correct for verdict in row))
-            for prompt, row in zip(prompts, rows, strict=True)
+            (prompt.problem.problem_id, sum(right[at * self._n : (at + 1) * self._n]))
+            for at, prompt in enumerate(prompts)
         ]
         found = world.gather(own)
         kept = [{"problem_id": name, "drawn": self._n, "right": right} for name, right in found]
