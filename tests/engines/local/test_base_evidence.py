@@ -122,6 +122,7 @@ def test_without_its_counts_a_run_that_has_begun_is_refused_in_one_line(configur
     run = RunDirectory.create(configure(*LEASH, "loss.kl_evidence=4", "learner.steps=2"))
     train(run)
     run.base_evidence.write_text(damage, encoding="latin-1")
+    train(RunDirectory.open(run.path, []))  # no step is to come, so nothing needs them
     with pytest.raises(StoreError, match=r"base_evidence.jsonl lacks 10 of 10 training problems.*put the file back"):
         train(RunDirectory.open(run.path, ["learner.steps=4"]))
 

@@ -38,13 +38,13 @@ class BaseEvidence:
         path: Path,
     ) -> None:
         """`problems` are those of training, `prompts` renders them, `path` is where the counts are kept."""
-        self._n, self._enough = config.loss.kl_evidence, config.loss.kl_enough
+        self._n, self._enough, self._steps = config.loss.kl_evidence, config.loss.kl_enough, config.learner.steps
         self._block, self._seed = config.rollout.prompts_per_step, config.run.seed
         self._pipeline, self._problems, self._prompts, self._path = pipeline, problems, prompts, path
         self._right: dict[str, int] = {}
 
     def draw(self, *, step: int, on_block: Callable[[int, int], None]) -> str | None:
-        """Have the counts of all problems: read, or drawn block by block and kept; what they say, or None where none are asked for.
+        """Have the counts of all problems: read, or drawn block by block and kept; what they say, or None where nothing needs them.
 
         Every process must call it. A run that is killed in between draws only what is missing, on the same streams.
 
@@ -55,7 +55,7 @@ class BaseEvidence:
         Raises:
             StoreError: counts are missing and the policy is not the base any more; or they cannot be written.
         """
-        if not self._n:
+        if not self._n or step >= self._steps:
             return None
         self._right = on_main(self._read)
         blocks = range(0, len(self._problems), self._block)
