@@ -107,6 +107,8 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     path = Path(path)
     temporary: str | None = None
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a directory; name a file in it")
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)
         beside = str(path.with_name(f".{path.name}.{os.getpid()}-{_machine()}-{secrets.token_hex(4)}.tmp"))

@@ -168,12 +168,29 @@ def test_a_grid_from_plan_to_page(command, refused, grid, tmp_path):
     shown = command("study", grid, "--show", "--at", "frontier").stdout
     assert shown.count("tasks.max_train=") == 2 and shown.count("psr @1") == 2 and "best of psr" in shown
     assert "after step 1" in command("study", grid, "--show", "--at", "steps=1").stdout
+    _what_is_written_over(command, refused, grid)
     _the_mean_over_places(command, refused, grid)
     _at_equal_success(command, refused, grid)
     refused("study", grid, "--show", "--at", "steps=9", says="no run was measured after step 9; evaluation.every")
     refused("study", grid, "--show", "--at", "success=0.999", says="no run has a training success of 0.999 between")
     refused("study", grid, "--show", "--at", "frontier", "--against", "nsr", says="nsr is not a single step")
     refused("study", grid, "--at", "later", says="--at later: runs are compared at steps")
+
+
+def _what_is_written_over(command, refused, grid):
+    before = Path("all.csv").read_bytes()
+    refused(
+        "study",
+        "all.csv",
+        "--html",
+        "all.csv",
+        says="--html all.csv would write over what is read; choose another name",
+    )
+    refused("study", grid, "--show", "--csv", "x.csv", "--html", "./x.csv", says="would write over what --csv writes")
+    refused("study", grid, "--show", "--csv", grid, says="would write over what is read")
+    refused("study", grid, "--show", "--csv", ".", says="cannot write .: it is a directory; name a file in it", code=1)
+    assert command("study", "all.csv", "--csv", "all.csv").exit_code == 0  # as merging in place does
+    assert Path("all.csv").read_bytes() == before
 
 
 def _the_mean_over_places(command, refused, grid):

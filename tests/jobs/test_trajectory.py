@@ -1,6 +1,7 @@
 """Where along their training runs are compared: equal steps, equal training success, everywhere."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -102,6 +103,9 @@ def test_training_success_is_the_mean_of_the_twenty_steps_before(run):
     assert [success_of(nsr, records, step) for step in (0, 1, 20, 30, 40)] == [0.0, 0.0, 0.0, 0.5, 1.0]
     assert str(success_of(nsr, records, 100)) == "nan"
     assert metrics_of(Path("nowhere")) == ()
+    # a mean over the lines that are left would be that of other weights
+    assert math.isnan(success_of(nsr, [record for record in records if record["step"] != 15], 30))
+    assert math.isnan(success_of(nsr, records[:25], 30)) and success_of(nsr, records[:25], 20) == 0.0
 
 
 def test_equal_steps_are_those_of_each_run_or_of_all(run):

@@ -351,3 +351,20 @@ def test_no_table_and_no_text_are_refused(tmp_path):
     (tmp_path / "bytes.csv").write_bytes(b"bed,\xff\n")
     with pytest.raises(DataError, match=r"cannot read the table .*bytes\.csv: "):
         read_study_csv(tmp_path / "bytes.csv")
+
+
+def test_less_the_base_drawn_colder_is_undefined_over_seeds_where_it_is_of_one(table):
+    # a mean over the seeds whose pass@1 some temperature has would be a choice by outcome
+    def without(one):
+        return {name: own for name, own in one.items() if name != "sharpened"}
+
+    cells = [
+        replace(one, less=without(one.less), by_problem=without(one.by_problem))
+        if (one.arm, one.seed) == ("nsr", 1)
+        else one
+        for one in [*bases(), *runs([0, 1])]
+    ]
+    found = by_key(merged_study([table("a.csv", *cells)]))
+    assert math.isnan(found["nsr", "sharpened", 5, "true"].points[0].estimate)
+    assert found["nsr", "sharpened", 5, "true"].seeds == (0, 1)
+    assert not math.isnan(found["psr", "sharpened", 5, "true"].points[0].estimate)

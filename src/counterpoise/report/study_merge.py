@@ -194,9 +194,16 @@ def _taken(key: _Arm, sources: Sequence[tuple[StoredTable, list[CellPoint]]]) ->
             source, there, many = taken.setdefault(key_of, (table, cell, _seeds(cells)))
             if _two_draws(cell, there):
                 notes.append(_OF_TWO_DRAWS)
-            if cell.less.keys() - there.less.keys():  # e.g. from the base drawn colder, which one of the tables has
-                taken[key_of] = source, replace(there, less={**cell.less, **there.less}), many
+            if (
+                _known(cell).keys() - _known(there).keys()
+            ):  # e.g. from the base drawn colder, which one of the tables has
+                taken[key_of] = source, replace(there, less={**there.less, **_known(cell), **_known(there)}), many
     return [cell for _, cell, _ in sorted(taken.values(), key=lambda one: (one[1].seed or 0, one[1].step))], notes
+
+
+def _known(cell: CellPoint) -> dict[str, tuple[SeededInterval, ...]]:
+    """The differences of a run that are numbers."""
+    return {name: tuple(own) for name, own in cell.less.items() if not all(math.isnan(one.estimate) for one in own)}
 
 
 def _rank(cells: Sequence[CellPoint]) -> tuple[int, int, list[int], list[list[float]]]:

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from counterpoise.errors import DataError
 from counterpoise.evaluation.estimators.passk import k_sweep
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED, stands_for_base
 from counterpoise.evaluation.statistics.cells import CellPoint
-from counterpoise.evaluation.statistics.differences import ArmDifference
+from counterpoise.evaluation.statistics.differences import ArmDifference, place_of
 from counterpoise.evaluation.statistics.seeds import SeededInterval
 from counterpoise.files import JsonFault, read_text
 from counterpoise.report.study_table import AREA, ENDS, LESS, OF_RUN, PASS_AT_K, SINCE, TRAINED
@@ -134,10 +134,26 @@ def read_study_csv(path: Path) -> StoredTable:
     return StoredTable(
         path=path,
         axes=tuple(axes),
-        cells=tuple(cells),
+        cells=tuple(_with_undefined(cells)),
         differences=tuple(found),
         confidence=levels.pop() if levels else None,
     )
+
+
+def _with_undefined(cells: Sequence[CellPoint]) -> Iterator[CellPoint]:
+    """The cells, and where the base was drawn colder a difference from it for every run: not a number for one with empty cells.
+
+    What is left out there has a pass@1 that the base has at no temperature: a mean over the other seeds would be a choice by outcome.
+    """
+    drawn = {place_of(cell) for cell in cells if cell.seed is None and cell.arm != BASE}
+    for cell in cells:
+        if cell.seed is None or SHARPENED in cell.less or place_of(cell) not in drawn:
+            yield cell
+            continue
+        unknown = (
+            replace(one, estimate=math.nan, low=math.nan, high=math.nan, by_seed=(math.nan,)) for one in cell.points
+        )
+        yield replace(cell, less={**cell.less, SHARPENED: tuple(unknown)})
 
 
 def _lines(path: Path, text: str) -> Iterator[_Line]:

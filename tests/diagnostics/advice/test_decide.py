@@ -332,6 +332,15 @@ def test_what_stays_beside_the_rule_and_was_never_measured_is_named(own, beside,
     assert bool(told) is (named is not None)
 
 
+def test_a_reward_that_the_rule_does_not_read_is_said_to_train_nothing(often):
+    plan = replace(often, rule="nsr", credit_rule="nsr", beside={"reward": '"graded"'})
+    advice = advise(measured(), plan)
+    told = [one.text for one in advice.findings if "trains nothing" in one.text]
+    assert told == [
+        f'{advice.rule} reads right and wrong alone: credit.reward="graded" is reported beside it and trains nothing.'
+    ]
+
+
 @pytest.mark.parametrize("controller", ["constant", "share", "linear"])
 def test_the_weights_of_the_signs_do_not_stay_under_share(controller, lab):
     plan = replace(lab, credit_rule="maxrl", controller=controller, beside={"controller_settings": "{ x = 1 }"})

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from counterpoise.build.evaluation import first_problems
 from counterpoise.build.problems import problems_of
+from counterpoise.diagnostics.guards.narrowing import Narrowing
 from counterpoise.engines.local.dry_run import dry_run
 from counterpoise.engines.local.guarding import make_supervisor
 from counterpoise.engines.local.held_out import HeldOut, held_out_problems
@@ -75,6 +76,26 @@ def test_the_problems_are_neither_trained_on_nor_evaluated_while_there_are_other
     assert not set(ids) & {problem.problem_id for problem in problems.train}
     # where all are evaluated, those
     assert held_out_problems(problems.test, evaluated=None, wanted=3) == first_problems(problems.test, 3)
+
+
+def test_the_header_says_where_it_watches_what_is_evaluated(configure):
+    for evaluated, said in (
+        (4, "x 4 = 24 rollouts"),
+        (10**6, "x 4 = 24 rollouts, 3 of them evaluated as well, for the task has no"),
+    ):
+        run = RunDirectory.planned(configure(*GUARD, f"evaluation.problems={evaluated}", name=f"of-{evaluated}"))
+        (line,) = [line for line in dry_run(run) if line.startswith("to come: ")]
+        found = line.partition("guard narrowing 2 times 3 held-out problems ")[2]
+        assert found.startswith(said) and ("evaluated" in found) is (evaluated > 4)
+
+
+@pytest.mark.parametrize("every", [1, 2, 7])
+def test_looks_to_come_are_counted_and_not_gone_through(every):
+    guard = Narrowing(every=every)
+    for first in range(15):
+        for end in range(30):
+            assert guard.due_between(first, end) == sum(guard.due(index) for index in range(first, end))
+    assert guard.due_between(0, 2 * 10**9) == -(-2 * 10**9 // every)
 
 
 def test_a_task_type_whose_problems_are_all_evaluated_is_watched_beside_one_that_has_others():

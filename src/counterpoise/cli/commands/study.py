@@ -93,6 +93,7 @@ def study(
     A kill or Ctrl-C loses no finished step: the same command goes on. Intervals are over seeds and problems together.
     """
     wanted = {"csv": csv, "html": html, "png": png}
+    _check_files([file, *map(Path, overrides or [])], wanted)
     if png is not None:
         from counterpoise.report.figures import check_matplotlib
 
@@ -193,6 +194,20 @@ def _of_tables(
     if any(files.values()):
         _write(found, tables[0].stem if len(set(tables)) == 1 else None, None, files)
     print_stored(found, tables, where, against, k, mean=mean, markdown=markdown, as_json=as_json)
+
+
+def _check_files(read: Sequence[Path], wanted: Mapping[str, Path | None]) -> None:
+    """Refuse to write one file over another, before hours of training and not after; a table may be written over one it is made of."""
+    from counterpoise.errors import UsageError
+
+    taken = {path.resolve(): "is read" for path in read if path.is_file()}
+    for option, path in wanted.items():
+        if path is None:
+            continue
+        where = path.resolve()
+        if where in taken and not (option == "csv" and taken[where] == "is read" and where.suffix.lower() == _TABLE):
+            raise UsageError(f"--{option} {path} would write over what {taken[where]}; choose another name")
+        taken[where] = f"--{option} writes"
 
 
 def _check_mean(mean: bool, where: At) -> None:

@@ -189,6 +189,11 @@ def _kept(plan: Plan, rule: str) -> Iterator[Finding]:
             text=f"{', '.join(beside)} of the run file {'stay' if len(beside) > 1 else 'stays'} beside {rule}, and what is said of it here "
             "comes from runs without.",
         )
+    if "reward" in plan.beside and "reward" not in gone and rule in (LEASHED, BALANCED):
+        yield Finding(
+            level=Urgency.NOTE,
+            text=f"{rule} reads right and wrong alone: credit.reward={plan.beside['reward']} is reported beside it and trains nothing.",
+        )
 
 
 def _certainty(profile: Profile, regime: Regime, t: Thresholds) -> Iterator[Finding]:

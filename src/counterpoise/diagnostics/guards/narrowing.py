@@ -65,6 +65,10 @@ class Narrowing(Switched):
         """Whether it wants a measurement after the step of this index."""
         return index % self.every == 0
 
+    def due_between(self, first: int, end: int) -> int:
+        """How many measurements it wants after the steps of index `first` to `end - 1`."""
+        return max(0, -(-end // self.every) - -(-first // self.every))
+
     def look(self, record: Mapping[str, float]) -> Alarm | None:
         """See `Guard`."""
         value = _COLUMN.of(record)

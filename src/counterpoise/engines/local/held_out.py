@@ -25,13 +25,19 @@ def held_out_problems(test: Sequence[Problem], *, evaluated: int | None, wanted:
     return first_problems(rest, wanted)
 
 
-def draws_to_come(guards: Supervisor, config: RunConfig, test: Sequence[Problem], *, step: int) -> tuple[int, int, int]:
-    """Measurements that a run of `step` steps has before it, the problems of each and the responses to each; 0, 0, 0 without the guard."""
+def draws_to_come(
+    guards: Supervisor, config: RunConfig, test: Sequence[Problem], *, step: int
+) -> tuple[int, int, int, int]:
+    """Measurements that a run of `step` steps has before it, the problems of each, how many of these the run evaluates as well, and the
+    responses to each; zeros without the guard.
+    """
     guard = narrowing_of(guards)
     if guard is None:
-        return 0, 0, 0
+        return 0, 0, 0, 0
     problems = held_out_problems(test, evaluated=config.evaluation.problems, wanted=guard.problems)
-    return sum(guard.due(index) for index in range(step, config.learner.steps)), len(problems), guard.n
+    evaluated = {problem.problem_id for problem in first_problems(test, config.evaluation.problems)}
+    both = sum(problem.problem_id in evaluated for problem in problems)
+    return guard.due_between(step, config.learner.steps), len(problems), both, guard.n
 
 
 def narrowing_of(guards: Supervisor) -> Narrowing | None:

@@ -146,11 +146,14 @@ def success_of(run: StudyRun, records: Sequence[Mapping[str, Any]], step: int) -
     """Training success of the weights that were evaluated after a step: the mean of `success_rate` over the 20 steps up to it.
 
     Of the base it is that of the first step; of a run that a guard ended, that of the steps which made the weights it went back to. All
-    runs are read with the same delay, about ten steps. NaN where the steps have none.
+    runs are read with the same delay, about ten steps. NaN where the steps have none, and where lines of some of them are missing.
     """
     made = run.kept_step if step == run.last_step else step
     first = max(1, made - _WINDOW + 1)
     wanted = range(first, max(made, 1) + 1)
-    found = [record.get("success_rate") for record in records if record["step"] in wanted]
+    there = {record["step"]: record.get("success_rate") for record in records if record["step"] in wanted}
+    if len(there) < len(wanted):
+        return math.nan
+    found = there.values()
     known = [float(value) for value in found if isinstance(value, int | float)]
     return math.fsum(known) / len(known) if known else math.nan

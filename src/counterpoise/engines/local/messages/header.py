@@ -112,8 +112,9 @@ def _evidence(config: RunConfig, step: int, problems: int) -> str:
     return f"; the base {counted(problems, 'training problem')} x {n} = {counted(problems * n, 'rollout')}"
 
 
-def _guarding(times: int, problems: int, n: int) -> str:
+def _guarding(times: int, problems: int, evaluated: int, n: int) -> str:
     if not times:
         return ""
     drawn = counted(times * problems * n, "rollout")
-    return f"; guard narrowing {counted(times, 'time')} {counted(problems, 'held-out problem')} x {n} = {drawn}"
+    both = f", {evaluated} of them evaluated as well, for the task has no others" if evaluated else ""
+    return f"; guard narrowing {counted(times, 'time')} {counted(problems, 'held-out problem')} x {n} = {drawn}{both}"

@@ -15,7 +15,7 @@ def evaluations_to_come(config: RunConfig, step: int) -> int:
     """Evaluations of a run that has done `step` steps and none of that step."""
     wanted, steps = config.evaluation, config.learner.steps
     before = int(wanted.before and step == 0)
-    during = len([at for at in range(step + 1, steps) if wanted.every and at % wanted.every == 0])
+    during = max(0, (steps - 1) // wanted.every - step // wanted.every) if wanted.every else 0
     return before + during + int(wanted.after)
 
 
