@@ -10,9 +10,11 @@ from counterpoise.evaluation.statistics.arms import Arm
 from counterpoise.evaluation.statistics.cells import measured_cell
 from counterpoise.evaluation.statistics.counts import ProblemCounts
 from counterpoise.evaluation.statistics.differences import MeasuredStudy, arm_differences
+from counterpoise.evaluation.statistics.turns import turns
 from counterpoise.report.study_merge import merged_study
 from counterpoise.report.study_notes import OF_SEVERAL_TABLES
 from counterpoise.report.study_page import study_page
+from counterpoise.report.study_points import study_points
 from counterpoise.report.study_read import read_study_csv
 from counterpoise.report.study_table import write_study_csv
 
@@ -368,3 +370,18 @@ def test_less_the_base_drawn_colder_is_undefined_over_seeds_where_it_is_of_one(t
     assert math.isnan(found["nsr", "sharpened", 5, "true"].points[0].estimate)
     assert found["nsr", "sharpened", 5, "true"].seeds == (0, 1)
     assert not math.isnan(found["psr", "sharpened", 5, "true"].points[0].estimate)
+
+
+def test_a_row_of_several_seeds_does_not_show_one_of_them_less_the_base_drawn_colder(table):
+    plain = [
+        replace(one, less={k: v for k, v in one.less.items() if k == "base"}, by_problem={}) for one in runs([1, 2])
+    ]
+    bare = [one for one in bases() if one.arm == "base"]
+    alone = merged_study([table("a.csv", *bases(), *runs([0]))])
+    both = merged_study([table("a.csv", *bases(), *runs([0])), table("b.csv", *bare, *plain)])
+    shown = {(point.arm, point.step): point for point in study_points(both)}
+    assert {point.seeds for point in shown.values()} == {3}
+    assert all(math.isnan(point.colder.estimate) for point in shown.values())
+    assert not any(math.isnan(point.colder.estimate) for point in study_points(alone))
+    assert turns(both.cells, both.differences, against="sharpened") == []
+    assert turns(alone.cells, alone.differences, against="sharpened") != []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from counterpoise.evaluation.statistics.arms import BASE, SHARPENED
 from counterpoise.evaluation.statistics.cells import rollouts_each
-from counterpoise.evaluation.statistics.differences import MeasuredStudy, cells_by_place, place_of
+from counterpoise.evaluation.statistics.differences import ArmDifference, MeasuredStudy, cells_by_place, place_of
 from counterpoise.evaluation.statistics.ended import ended_alone
 from counterpoise.evaluation.statistics.places import place_text
 from counterpoise.evaluation.statistics.seeds import SeededInterval
@@ -55,7 +55,7 @@ def bed_parts(study: MeasuredStudy) -> Iterator[tuple[str, MeasuredStudy]]:
 
 def study_points(study: MeasuredStudy) -> Iterator[StudyPoint]:
     """Every arm with a base to be compared with, at every step that was measured for more than the seeds that had ended."""
-    over = {(place_of(one), one.arm, one.against, one.step): one.points[-1] for one in study.differences}
+    over = {(place_of(one), one.arm, one.against, one.step): one for one in study.differences}
     drawn = {place_of(cell) for cell in study.cells if cell.seed is None and cell.arm != BASE}
     alone = ended_alone(study.cells)
     for place, by_step in cells_by_place(study.cells).items():
@@ -73,7 +73,14 @@ def study_points(study: MeasuredStudy) -> Iterator[StudyPoint]:
                     intensity=rollouts_each(same),
                     first=math.fsum(cell.points[0].estimate for cell in same) / len(same),
                     last=math.fsum(cell.points[-2].estimate for cell in same) / len(same),
-                    area=area,
-                    colder=over.get((place, arm, SHARPENED, step), _UNDEFINED if place in drawn else None),
+                    area=area.points[-1],
+                    colder=_colder(over.get((place, arm, SHARPENED, step)), len(same), drawn=place in drawn),
                     final=step == last[arm],
                 )
+
+
+def _colder(found: ArmDifference | None, seeds: int, *, drawn: bool) -> SeededInterval | None:
+    """The area less that of the base drawn colder, of as many seeds as the row has: that of fewer is not what stands beside it."""
+    if found is not None and len(found.seeds) == seeds:
+        return found.points[-1]
+    return _UNDEFINED if drawn else None

@@ -44,20 +44,23 @@ def turns(cells: Sequence[CellPoint], differences: Sequence[ArmDifference], *, a
         cells: of one bed; they say how often problems were seen.
         differences: of the same bed.
         against: `base`, `sharpened`, or the name of an arm; a place where that was not measured has no turn, and the arm itself has none.
-            A step after which the difference has no interval is passed over.
+            A step after which the difference has no interval is passed over, and less the base drawn colder one that fewer seeds have.
     """
     walked: dict[tuple[GridPlace, str], list[ArmDifference]] = {}
-    for one in differences:
-        both = one.against not in (BASE, SHARPENED)
-        own = one if one.against == against else turned(one) if both and one.arm == against else None
-        if own is not None and not math.isnan(own.points[-1].low):
-            walked.setdefault((place_of(own), own.arm), []).append(own)
-    trained = {
-        (place, arm, step): rollouts_each(own)
+    measured = {
+        (place, arm, step): own
         for place, by_step in cells_by_place(cells).items()
         for step, by_arm in by_step.items()
         for arm, own in by_arm.items()
     }
+    for one in differences:
+        both = one.against not in (BASE, SHARPENED)
+        own = one if one.against == against else turned(one) if both and one.arm == against else None
+        if against == SHARPENED and own and len(own.seeds) < len(measured.get((place_of(own), own.arm, own.step), ())):
+            continue
+        if own is not None and not math.isnan(own.points[-1].low):
+            walked.setdefault((place_of(own), own.arm), []).append(own)
+    trained = {key: rollouts_each(own) for key, own in measured.items()}
     return [_turn(sorted(steps, key=lambda one: one.step), trained) for steps in walked.values()]
 
 
