@@ -109,7 +109,7 @@ class Pipeline:
         problems = [prompt.problem for prompt in asked]
         rollouts, verdicts, judging = self._judged(asked, prompts, seed=seed, policy_version=policy_version)
         judged_at = time.perf_counter()
-        _refuse_unscored(self.world.gather([_reasons(verdicts)]), limit=self.max_unscored)
+        self.refuse_unscored(verdicts)
         verified = time.perf_counter()
         if self.placebo is None:
             rewards = [
@@ -144,6 +144,14 @@ class Pipeline:
                 "diagnostics": time.perf_counter() - credited,
             },
         )
+
+    def refuse_unscored(self, verdicts: Sequence[Verdict]) -> None:
+        """Refuse a batch too much of which has no verdict; every process must call it with its own.
+
+        Raises:
+            TrainingError: none is scored, or more is not than `max_unscored` allows, what was cut off aside.
+        """
+        _refuse_unscored(self.world.gather([_reasons(verdicts)]), limit=self.max_unscored)
 
     def _judged(
         self, asked: Sequence[Prompt], prompts: Sequence[Prompt], *, seed: int, policy_version: int

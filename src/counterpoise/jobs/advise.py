@@ -259,6 +259,7 @@ def _plan(config: RunConfig, assembly: Assembly, parameters: int, label: str | N
         budget=_budget(guard) if guard is not None and guard.finish and config.guards.act else None,
         kl=_own_kl(config),
         leashed=_is_leashed(config),
+        kl_by_problem=bool(config.loss.kl_focus or config.loss.kl_evidence),
         beside=_beside(config),
     )
 

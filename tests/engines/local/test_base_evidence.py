@@ -8,10 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from counterpoise.engines.local.assemble import assemble
 from counterpoise.engines.local.interrupt import RunInterruptedError
 from counterpoise.engines.local.loop import train
 from counterpoise.engines.local.observer import Silent
-from counterpoise.errors import ConfigError, StoreError
+from counterpoise.errors import ConfigError, StoreError, TrainingError
 from counterpoise.runfile import parse_config
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.types import Verdict, VerdictValue
@@ -141,3 +142,25 @@ def test_without_its_counts_a_run_that_has_begun_is_refused_in_one_line(configur
 def test_what_cannot_hold_is_refused(overrides, message):
     with pytest.raises(ConfigError, match=message):
         parse_config({}, overrides)
+
+
+def test_a_judge_that_fails_while_the_base_draws_leaves_nothing_and_refuses_the_run(configure, judge_with):
+    def verify(self, problems, responses, truncated=None):
+        rest = {"answer": None, "basis": "by its place", "seconds": 0.0, "verifier": "countdown", "version": "0"}
+        return [Verdict(value=VerdictValue.UNSCORED, reason="time limit", **rest) for _ in responses]
+
+    judge_with(verify)
+    run = RunDirectory.create(configure(*LEASH, "loss.kl_evidence=4"))
+    with pytest.raises(TrainingError, match=r"16 of 16 rollouts could not be scored \(time limit: 16\)"):
+        train(run)
+    assert not run.base_evidence.exists()
+
+
+def test_rows_that_a_filter_drops_are_said_not_to_be_held(configure):
+    def notices(*overrides):
+        return assemble(configure("loss.kl=0.1", "credit.rule=grpo", *overrides)).notices
+
+    (said,) = notices("loss.kl_evidence=4")
+    assert said.endswith("and loss.kl_evidence cannot hold what is dropped; set credit.filter=none")
+    assert notices("loss.kl_focus=1", "credit.filter=zero_variance")
+    assert list(notices("loss.kl_evidence=4", "credit.filter=none")) == list(notices()) == []

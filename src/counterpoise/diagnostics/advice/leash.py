@@ -58,6 +58,9 @@ def leash_choices(plan: Plan) -> Iterator[Choice]:
         yield Choice(key=key, value=value, why=why)
 
 
+_BY_PROBLEM = " Those held all prompts alike; the run file weighs its KL by problem (loss.kl_focus, loss.kl_evidence)."
+
+
 def kl_findings(plan: Plan) -> Iterator[Finding]:
     """Where the run file has a KL: that what is said of rules rests on runs without one, and what was run with one."""
     if plan.kl:
@@ -66,5 +69,6 @@ def kl_findings(plan: Plan) -> Iterator[Finding]:
             text=f"The run file has loss.kl={plan.kl:g}, and what is said here of rules, and of how often problems may be seen, comes from "
             "runs without a KL to the base. With loss.kl=0.1 loss.kl_estimator=k1 credit.filter=none nsr kept the whole curve of lab:paths "
             "on 200 problems seen 512 times (three seeds), and on 200 of the weak base stayed at its pass@1 and lost 3.0 [1.1, 4.9] "
-            "of area (three seeds), and area under guard narrowing was above every rule without a KL on the mean.",
+            "of area (three seeds), and area under guard narrowing was above every rule without a KL on the mean."
+            + (_BY_PROBLEM if plan.kl_by_problem else ""),
         )

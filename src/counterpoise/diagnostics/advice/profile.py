@@ -177,5 +177,7 @@ class Plan:
     """The coefficient of the loss's KL to the base that the run file names, 0 where it wants none; None where it says nothing."""
     leashed: bool = False
     """Whether that KL is the one that was measured beside the guard (`leash`)."""
+    kl_by_problem: bool = False
+    """Whether `loss.kl_focus` or `loss.kl_evidence` weighs that KL by problem."""
     beside: Mapping[str, str] = field(default_factory=dict)
     """What else the run file says of how credit is weighed, by key of `credit`, e.g. `emphasis`: what no run behind the advice had."""

@@ -18,7 +18,7 @@ from counterpoise.config import RunConfig
 from counterpoise.credit import CreditStep, step_rule
 from counterpoise.credit.rules.ppo import Ppo
 from counterpoise.engines.local.learning import learner_settings
-from counterpoise.engines.local.messages.notices import cut_draws
+from counterpoise.engines.local.messages.notices import cut_draws, unheld_rows
 from counterpoise.engines.local.policy import Policy, load_base
 from counterpoise.engines.local.ppo import ActorCritic
 from counterpoise.learner.update import Learner
@@ -116,7 +116,7 @@ def assemble(
         problems = problems_of(config)
     check_best_by(config, problems.train)
     check_policy(config.model)
-    notice = balance_refused(config) if started else cut_draws(config.rollout)
+    notices = (balance_refused(config) if started else cut_draws(config.rollout), unheld_rows(config))
     return Assembly(
         train=problems.train,
         test=problems.test,
@@ -127,7 +127,7 @@ def assemble(
         loss=loss,
         divide=divide,
         has_kinds=problems.has_kinds,
-        notices=() if notice is None else (notice,),
+        notices=[notice for notice in notices if notice is not None],
     )
 
 

@@ -24,8 +24,9 @@ class BaseEvidence:
     """Right answers among `loss.kl_evidence` responses of the base to each training problem, drawn before the first step and kept.
 
     `weights` gives a prompt's KL term the factor `1[right < loss.kl_enough]`: what the base's own responses show to be within its reach
-    is trained freely, the rest is held to the base. Source: per-problem base anchoring (arXiv 2607.20543), as its abstract and two public
-    readings tell it (8 responses; one of them: 1 right one is enough); the paper's own text was not at hand.
+    is trained freely, the rest is held to the base. A response without a verdict is not a right one. Source: per-problem base anchoring
+    (arXiv 2607.20543), as its abstract and two public readings tell it (8 responses; one of them: 1 right one is enough); the paper's own
+    text was not at hand.
     """
 
     def __init__(
@@ -43,8 +44,8 @@ class BaseEvidence:
         self._pipeline, self._problems, self._prompts, self._path = pipeline, problems, prompts, path
         self._right: dict[str, int] = {}
 
-    def draw(self, *, step: int, on_block: Callable[[int, int], None]) -> str | None:
-        """Have the counts of all problems: read, or drawn block by block and kept; what they say, or None where nothing needs them.
+    def draw(self, *, step: int, on_block: Callable[[int, int], None]) -> list[str]:
+        """Have the counts of all problems: read, or drawn block by block and kept; a line on what they say, none where nothing needs them.
 
         Every process must call it. A run that is killed in between draws only what is missing, on the same streams.
 
@@ -53,10 +54,11 @@ class BaseEvidence:
             on_block: called with the responses drawn so far and all there will be, after each block.
 
         Raises:
+            TrainingError: too many of a block's responses could not be scored; those of the blocks before are kept.
             StoreError: counts are missing and the policy is not the base any more; or they cannot be written.
         """
         if not self._n or step >= self._steps:
-            return None
+            return []
         self._right = on_main(self._read)
         blocks = range(0, len(self._problems), self._block)
         for index, first in enumerate(blocks):
@@ -71,7 +73,7 @@ class BaseEvidence:
                 )
             self._draw_block(block, index)
             on_block(min(first + self._block, len(self._problems)) * self._n, len(self._problems) * self._n)
-        return self._said()
+        return [self._said()]
 
     def weights(self, prompts: Sequence[Prompt]) -> torch.Tensor | None:
         """(N,) float32, 1 for each rollout whose prompt is held to the base and 0 for the others; None where no counts are asked for."""
@@ -90,6 +92,7 @@ class BaseEvidence:
             [prompt.judged(rollout.text) for prompt, rollout in asked],
             [rollout.stop_reason is StopReason.LENGTH for _, rollout in asked],
         )
+        pipeline.refuse_unscored(verdicts)  # before they are kept: a judge that failed says nothing about the base
         right = [verdict.correct for verdict in verdicts]
         if pipeline.placebo is not None:  # whose credit reads coins: the leash must not read verdicts
             right = [coin.value > 0 for coin in pipeline.placebo.draw(verdicts, seed=seed, world=world)]

@@ -159,8 +159,8 @@ class _Run:
             self.observer.said(line)
         self._say_all([*self.assembly.notices, *self.remarks])
         base = self._evaluate(0) if config.evaluation.before and self.step == 0 else self._earlier(0)
-        if (evidence := self.evidence.draw(step=self.step, on_block=self._drawing)) is not None:
-            self._say(evidence)
+        if self.guards.finished is None:
+            self._say_all(self.evidence.draw(step=self.step, on_block=self._drawing))
         self.trackers.begin(config)
         self.observer.started(path=str(self.run.path), first_step=self.step, steps=config.learner.steps)
         if config.guards.act and not self.step:
