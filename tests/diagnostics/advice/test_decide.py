@@ -459,7 +459,10 @@ def test_a_run_file_with_a_kl_is_told_that_the_runs_behind_the_advice_had_none(r
     assert len(told) == 1 and told[0].startswith("The run file has loss.kl=0.1, and what is said here of rules")
     by_problem = advise(weak, replace(lab, rule=rule, kl=0.1, kl_by_problem=True))
     (said,) = [text for text in texts(by_problem, Urgency.NOTE) if "loss.kl=" in text]
-    assert said == f"{told[0]} Those held all prompts alike; the run file weighs its KL by problem (loss.kl_focus, loss.kl_evidence)."
+    assert (
+        said
+        == f"{told[0]} Those held all prompts alike; the run file weighs its KL by problem (loss.kl_focus, loss.kl_evidence)."
+    )
     assert not [text for text in texts(advise(weak, replace(lab, rule=rule)), Urgency.NOTE) if "loss.kl=" in text]
 
 
