@@ -145,6 +145,18 @@ class Pipeline:
             },
         )
 
+    def verdicts(self, prompts: Sequence[Prompt], *, n: int, seed: int, policy_version: int = 0) -> list[Verdict]:
+        """Verdicts of n responses to each prompt, one prompt after the other: a look at the policy that nothing is trained on."""
+        groups = self.sampler.sample(
+            prompts, group_size=n, settings=self.settings, seed=seed, policy_version=policy_version
+        )
+        asked = [(prompt, rollout) for prompt, group in zip(prompts, groups, strict=True) for rollout in group]
+        return self.verify(
+            [prompt.problem for prompt, _ in asked],
+            [prompt.judged(rollout.text) for prompt, rollout in asked],
+            [rollout.stop_reason is StopReason.LENGTH for _, rollout in asked],
+        )
+
     def refuse_unscored(self, verdicts: Sequence[Verdict]) -> None:
         """Refuse a batch too much of which has no verdict; every process must call it with its own.
 

@@ -86,6 +86,11 @@ class LossConfig(Section):
     entropy: NonNegative = 0.0
     """Coefficient of the entropy bonus; 0 is off."""
 
+    @property
+    def kl_by_problem(self) -> list[str]:
+        """Which settings weigh the KL term by problem here."""
+        return [key for key in ("kl_focus", "kl_evidence") if getattr(self, key)]
+
     @model_validator(mode="after")
     def _check(self) -> LossConfig:
         if self.kl_clamp is not None and self.kl_estimator != "k3":

@@ -259,7 +259,7 @@ def _plan(config: RunConfig, assembly: Assembly, parameters: int, label: str | N
         budget=_budget(guard) if guard is not None and guard.finish and config.guards.act else None,
         kl=_own_kl(config),
         leashed=_is_leashed(config),
-        kl_by_problem=bool(config.loss.kl_focus or config.loss.kl_evidence),
+        kl_by_problem=bool(config.loss.kl_by_problem),
         beside=_beside(config),
     )
 
@@ -290,8 +290,7 @@ def _own_kl(config: RunConfig) -> float | None:
 
 def _is_leashed(config: RunConfig) -> bool:
     """Whether it has the leash that was measured, all of it."""
-    by_problem = config.loss.kl_focus or config.loss.kl_evidence
-    return not by_problem and all(attrgetter(key)(config) == value for key, (value, _) in LEASH.items())
+    return not config.loss.kl_by_problem and all(attrgetter(key)(config) == value for key, (value, _) in LEASH.items())
 
 
 def _held_out(config: RunConfig) -> int:

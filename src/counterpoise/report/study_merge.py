@@ -194,10 +194,9 @@ def _taken(key: _Arm, sources: Sequence[tuple[StoredTable, list[CellPoint]]]) ->
             source, there, many = taken.setdefault(key_of, (table, cell, _seeds(cells)))
             if _two_draws(cell, there):
                 notes.append(_OF_TWO_DRAWS)
-            if (
-                _known(cell).keys() - _known(there).keys()
-            ):  # e.g. from the base drawn colder, which one of the tables has
-                taken[key_of] = source, replace(there, less={**there.less, **_known(cell), **_known(there)}), many
+            known, more = _known(there), _known(cell)
+            if more.keys() - known.keys():  # e.g. from the base drawn colder, which one of the tables has
+                taken[key_of] = source, replace(there, less={**there.less, **more, **known}), many
     return [cell for _, cell, _ in sorted(taken.values(), key=lambda one: (one[1].seed or 0, one[1].step))], notes
 
 

@@ -4,6 +4,7 @@ import signal
 import pytest
 
 from counterpoise.engines.local.observer import Silent
+from counterpoise.types import Verdict, VerdictValue
 
 
 @pytest.fixture
@@ -21,3 +22,22 @@ class _StopAfter(Silent):
     def stepped(self, step, record):
         if step == self.step:
             os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture
+def judged(judge_with):
+    """Verdicts by the rollout's place in the step, whatever the policy said."""
+
+    def judge(right, scored=lambda row: True):
+        def verify(self, problems, responses, truncated=None):
+            rest = {"answer": None, "basis": "by its place", "seconds": 0.0, "verifier": "countdown", "version": "0"}
+            values = [
+                (VerdictValue.CORRECT if right(row) else VerdictValue.WRONG) if scored(row) else VerdictValue.UNSCORED
+                for row in range(len(responses))
+            ]
+            reasons = [None if value is not VerdictValue.UNSCORED else "asked for" for value in values]
+            return [Verdict(value=value, reason=why, **rest) for value, why in zip(values, reasons, strict=True)]
+
+        judge_with(verify)
+
+    return judge

@@ -15,26 +15,14 @@ from counterpoise.engines.local.observer import Silent
 from counterpoise.errors import ConfigError, StoreError, TrainingError
 from counterpoise.runfile import parse_config
 from counterpoise.runs.directory import RunDirectory
-from counterpoise.types import Verdict, VerdictValue
 
 LEASH = ("loss.kl=0.25", "credit.rule=nsr", "credit.filter=none", "tasks.max_train=10")
 
 
 @pytest.fixture
-def right_from(judge_with):
+def right_from(judged):
     """`right_from(2)`: each problem's responses are right from its third one on, whatever the policy says; a group has four."""
-
-    def judge(first, size=4):
-        def verify(self, problems, responses, truncated=None):
-            rest = {"answer": None, "basis": "by its place", "seconds": 0.0, "verifier": "countdown", "version": "0"}
-            return [
-                Verdict(value=VerdictValue.CORRECT if row % size >= first else VerdictValue.WRONG, **rest)
-                for row in range(len(responses))
-            ]
-
-        judge_with(verify)
-
-    return judge
+    return lambda first: judged(lambda row: row % 4 >= first)
 
 
 def _kept(run):
@@ -144,14 +132,10 @@ def test_what_cannot_hold_is_refused(overrides, message):
         parse_config({}, overrides)
 
 
-def test_a_judge_that_fails_while_the_base_draws_leaves_nothing_and_refuses_the_run(configure, judge_with):
-    def verify(self, problems, responses, truncated=None):
-        rest = {"answer": None, "basis": "by its place", "seconds": 0.0, "verifier": "countdown", "version": "0"}
-        return [Verdict(value=VerdictValue.UNSCORED, reason="time limit", **rest) for _ in responses]
-
-    judge_with(verify)
+def test_a_judge_that_fails_while_the_base_draws_leaves_nothing_and_refuses_the_run(configure, judged):
+    judged(lambda row: False, scored=lambda row: False)
     run = RunDirectory.create(configure(*LEASH, "loss.kl_evidence=4"))
-    with pytest.raises(TrainingError, match=r"16 of 16 rollouts could not be scored \(time limit: 16\)"):
+    with pytest.raises(TrainingError, match=r"16 of 16 rollouts could not be scored \(asked for: 16\)"):
         train(run)
     assert not run.base_evidence.exists()
 

@@ -10,26 +10,7 @@ from counterpoise.engines.local.assemble import assemble
 from counterpoise.engines.local.loop import train
 from counterpoise.runs.directory import RunDirectory
 from counterpoise.runs.records import read_metrics
-from counterpoise.types import Batch, Verdict, VerdictValue
-
-
-@pytest.fixture
-def judged(judge_with):
-    """Verdicts by the rollout's place in the step, whatever the policy said."""
-
-    def judge(right, scored=lambda row: True):
-        def verify(self, problems, responses, truncated=None):
-            rest = {"answer": None, "basis": "by its place", "seconds": 0.0, "verifier": "countdown", "version": "0"}
-            values = [
-                (VerdictValue.CORRECT if right(row) else VerdictValue.WRONG) if scored(row) else VerdictValue.UNSCORED
-                for row in range(len(responses))
-            ]
-            reasons = [None if value is not VerdictValue.UNSCORED else "asked for" for value in values]
-            return [Verdict(value=value, reason=why, **rest) for value, why in zip(values, reasons, strict=True)]
-
-        judge_with(verify)
-
-    return judge
+from counterpoise.types import Batch
 
 
 def records(config):

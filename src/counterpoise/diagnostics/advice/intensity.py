@@ -183,9 +183,8 @@ def _overdone(plan: Plan, most: Intensity, t: Thresholds) -> str:
         f"({least}) to {-last.pass_8[worst]:g} points ({worst}) below it. Stop near step {stop:,} ({_passes(plan, most, stop)}), near step "
         f"{max(1, int(t.seen_often / most.each_step)):,} where pass@k counts (areas were 0.5 to 0.8 below the base's there, which the draw "
         f"of problems does not tell from nothing), or take more problems; evaluation.every={max(1, stop // 2)} shows whether yours begin "
-        "to lose earlier. The guard `narrowing` with "
-        "finish=true finds the step by itself, from held-out problems: with a budget of three points of pass@8 `area` ended 4.0 [2.6, 5.3] "
-        "of area above nsr, the best rule that trained on (512 times, three seeds)."
+        "to lose earlier. The guard `narrowing` with finish=true finds the step by itself, from held-out problems: with a budget of three "
+        "points of pass@8 `area` ended 4.0 [2.6, 5.3] of area above nsr, the best rule that trained on (512 times, three seeds)."
     )
 
 

@@ -15,7 +15,7 @@ from counterpoise.pipeline import Pipeline
 from counterpoise.processes import on_main
 from counterpoise.streams import stream
 from counterpoise.text import counted
-from counterpoise.types import Problem, Prompt, StopReason
+from counterpoise.types import Problem, Prompt
 
 __all__ = ["BaseEvidence"]
 
@@ -85,13 +85,7 @@ class BaseEvidence:
         pipeline, world = self._pipeline, self._pipeline.world
         prompts = self._prompts(block)[world.rank :: world.size]
         seed = stream(self._seed, "base_evidence", index, world.rank)
-        groups = pipeline.sampler.sample(prompts, group_size=self._n, settings=pipeline.settings, seed=seed)
-        asked = [(prompt, rollout) for prompt, group in zip(prompts, groups, strict=True) for rollout in group]
-        verdicts = pipeline.verify(
-            [prompt.problem for prompt, _ in asked],
-            [prompt.judged(rollout.text) for prompt, rollout in asked],
-            [rollout.stop_reason is StopReason.LENGTH for _, rollout in asked],
-        )
+        verdicts = pipeline.verdicts(prompts, n=self._n, seed=seed)
         pipeline.refuse_unscored(verdicts)  # before they are kept: a judge that failed says nothing about the base
         right = [verdict.correct for verdict in verdicts]
         if pipeline.placebo is not None:  # whose credit reads coins: the leash must not read verdicts

@@ -12,7 +12,7 @@ from counterpoise.errors import DataError
 from counterpoise.evaluation.estimators.passk import pass_at_k
 from counterpoise.pipeline import Pipeline
 from counterpoise.streams import stream
-from counterpoise.types import Problem, Prompt, StopReason
+from counterpoise.types import Problem, Prompt
 
 __all__ = ["HeldOut", "draws_to_come", "held_out_problems", "narrowing_of"]
 
@@ -86,19 +86,8 @@ class HeldOut:
             return {}
         world = pipeline.world
         prompts = self._prompts(self._problems)[world.rank :: world.size]
-        groups = pipeline.sampler.sample(
-            prompts,
-            group_size=guard.n,
-            settings=pipeline.settings,
-            seed=stream(self._seed, "held_out", index, world.rank),
-            policy_version=policy_version,
-        )
-        asked = [(prompt, rollout) for prompt, group in zip(prompts, groups, strict=True) for rollout in group]
-        verdicts = pipeline.verify(
-            [prompt.problem for prompt, _ in asked],
-            [prompt.judged(rollout.text) for prompt, rollout in asked],
-            [rollout.stop_reason is StopReason.LENGTH for _, rollout in asked],
-        )
+        seed = stream(self._seed, "held_out", index, world.rank)
+        verdicts = pipeline.verdicts(prompts, n=guard.n, seed=seed, policy_version=policy_version)
         rows = [verdicts[first : first + guard.n] for first in range(0, len(verdicts), guard.n)]
         counts = world.gather([(sum(v.scored for v in row), sum(v.correct for v in row)) for row in rows])
         kept = [(n, c) for n, c in counts if n >= guard.k]

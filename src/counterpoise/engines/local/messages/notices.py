@@ -22,7 +22,7 @@ def cut_draws(rollout: RolloutConfig) -> str | None:
 
 def unheld_rows(config: RunConfig) -> str | None:
     """That a filter drops rows which a KL by problem would hold, where it does."""
-    keys = [key for key in ("kl_focus", "kl_evidence") if getattr(config.loss, key)]
+    keys = config.loss.kl_by_problem
     if not keys or config.credit.filter == "none":
         return None
     return (
